@@ -1,0 +1,1 @@
+"""Sound on this machine; no network."""

@@ -1,0 +1,65 @@
+"""From what a microphone's driver gives to what the timeline takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.source import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rt_cli.audio.resample import Resampler
+
+
+class WireConverter:
+    """Frames of the device in, blocks for the timeline out; holes keep their place and length to the sample.
+
+    Args:
+        rate_hz: Of the device.
+        channels: Of the device; they are averaged.
+        wire_rate_hz: Of the timeline.
+    """
+
+    def __init__(self, rate_hz: int, channels: int, wire_rate_hz: int) -> None:
+        self._channels = channels
+        self._rate_hz = rate_hz
+        self._wire_rate_hz = wire_rate_hz
+        self._resampler = self._new_resampler()
+        self._frames = 0
+        self._samples = 0
+
+    def convert(self, lost: int, data: bytes) -> Iterator[Block]:
+        """Convert a stretch.
+
+        Args:
+            lost: Frames missing just before it.
+            data: Interleaved float32, whole frames; may be empty.
+        """
+        import numpy as np
+
+        if lost:
+            # What the resampler still holds belongs before the hole.
+            yield from self.flush()
+            self._resampler = self._new_resampler()
+        self._frames += lost
+        hole = max(0, round(self._frames * self._wire_rate_hz / self._rate_hz) - self._samples) if lost else 0
+        frames = np.frombuffer(data, dtype=np.float32).reshape(-1, self._channels)
+        self._frames += len(frames)
+        mono = frames[:, 0] if self._channels == 1 else frames.mean(axis=1, dtype=np.float32)
+        yield from self._block(self._resampler.push(mono) if len(mono) else b"", hole)
+
+    def flush(self) -> Iterator[Block]:
+        """What the resampler still holds."""
+        yield from self._block(self._resampler.flush(), 0)
+
+    def _new_resampler(self) -> Resampler:
+        from rt_cli.audio.resample import Resampler
+
+        return Resampler(self._rate_hz, self._wire_rate_hz)
+
+    def _block(self, pcm: bytes, lost: int) -> Iterator[Block]:
+        if pcm or lost:
+            block = Block(pcm, lost)
+            self._samples += lost + len(pcm) // 2
+            yield block

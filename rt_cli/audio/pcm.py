@@ -1,0 +1,167 @@
+"""Uncompressed encodings: their names, their sizes, and how to read them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+from rt_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rt_cli.settings import Encoding
+
+SampleFormat = Literal["u8", "s16le", "s24le", "s32le", "f32le", "f64le", "mulaw", "alaw"]
+"""What a sample can be: the encodings of raw PCM, and two more that only WAV has."""
+
+SAMPLE_BYTES: dict[SampleFormat, int] = {
+    "u8": 1,
+    "s16le": 2,
+    "s24le": 3,
+    "s32le": 4,
+    "f32le": 4,
+    "f64le": 8,
+    "mulaw": 1,
+    "alaw": 1,
+}
+
+_SPELLINGS: dict[str, Encoding] = {
+    "s16": "s16le",
+    "s16le": "s16le",
+    "s24": "s24le",
+    "s24le": "s24le",
+    "s243le": "s24le",
+    "s32": "s32le",
+    "s32le": "s32le",
+    "f32": "f32le",
+    "f32le": "f32le",
+    "float": "f32le",
+    "floatle": "f32le",
+    "mulaw": "mulaw",
+    "ulaw": "mulaw",
+    "alaw": "alaw",
+}
+"""Without case, underscores and ffmpeg's ``pcm_``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PcmLayout:
+    """How bytes are to be read as sound."""
+
+    encoding: SampleFormat
+    rate_hz: int
+    channels: int
+    """Interleaved."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of one sample of every channel."""
+        return SAMPLE_BYTES[self.encoding] * self.channels
+
+
+def parse_encoding(text: str) -> Encoding:
+    """The encoding that ffmpeg (``pcm_s16le``), ALSA (``S16_LE``) or a person (``ulaw``) means.
+
+    Raises:
+        UsageError: Nobody means that.
+    """
+    name = text.strip().lower()
+    if name == "s24_le":
+        # ALSA's name for three bytes in four; ffmpeg's s24le is three. Read as the other, each is noise.
+        raise UsageError(f"encoding {text!r} keeps 24 bits in 4 bytes", "use S24_3LE (three bytes) or S32_LE")
+    encoding = _SPELLINGS.get(name.removeprefix("pcm_").replace("_", "").replace("-", ""))
+    if encoding is None:
+        raise UsageError(f"unknown encoding {text!r}", "use s16le, s24le, s32le, f32le, mulaw or alaw")
+    return encoding
+
+
+def decode(data: bytes, layout: PcmLayout) -> NDArray[np.float32]:
+    """Read whole frames as mono float audio, channels averaged.
+
+    Args:
+        data: A multiple of ``layout.frame_bytes``.
+        layout: How to read it.
+
+    Returns:
+        Shape ``(frames,)``, range [-1, 1] (floating point: whatever it holds).
+    """
+    return mix(_samples(data, layout.encoding).reshape(-1, layout.channels))
+
+
+def mix(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The average of the channels: shape ``(frames, channels)`` to ``(frames,)``."""
+    import numpy as np
+
+    channels = frames.shape[1]
+    if channels == 1:
+        return frames[:, 0]
+    # Column by column: a reduction over the short axis is ten times slower.
+    total = frames[:, 0].copy()
+    for channel in range(1, channels):
+        total += frames[:, channel]
+    return total / np.float32(channels)
+
+
+def _samples(data: bytes, encoding: SampleFormat) -> NDArray[np.float32]:
+    import numpy as np
+
+    match encoding:
+        case "u8":
+            return (np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
+        case "s16le":
+            return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(1 << 15)
+        case "s24le":
+            return _widen(data).astype(np.float32) / np.float32(1 << 31)
+        case "s32le":
+            return np.frombuffer(data, "<i4").astype(np.float32) / np.float32(1 << 31)
+        case "f32le":
+            return np.frombuffer(data, "<f4").astype(np.float32)
+        case "f64le":
+            return _narrow(np.frombuffer(data, "<f8"))
+        case "mulaw":
+            return _mulaw_table()[np.frombuffer(data, np.uint8)]
+        case "alaw":
+            return _alaw_table()[np.frombuffer(data, np.uint8)]
+
+
+def _widen(data: bytes) -> NDArray[np.int32]:
+    """Three bytes as the upper three of four."""
+    import numpy as np
+
+    wide = np.zeros((len(data) // 3, 4), dtype=np.uint8)
+    wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+    return wide.view("<i4")[:, 0]
+
+
+def _narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes infinite, which the resampler mutes
+        return values.astype(np.float32)
+
+
+@cache
+def _mulaw_table() -> NDArray[np.float32]:
+    """ITU-T G.711, mu-law: 256 codes as values of 14 bits, scaled like PCM16."""
+    import numpy as np
+
+    code = ~np.arange(256, dtype=np.uint8)
+    exponent = (code >> 4) & 7
+    mantissa = (code & 15).astype(np.int32)
+    magnitude = (((mantissa << 3) + 0x84) << exponent) - 0x84
+    return np.where(code & 0x80, -magnitude, magnitude).astype(np.float32) / np.float32(1 << 15)
+
+
+@cache
+def _alaw_table() -> NDArray[np.float32]:
+    """ITU-T G.711, A-law: 256 codes as values of 13 bits, scaled like PCM16."""
+    import numpy as np
+
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent = ((code >> 4) & 7).astype(np.int32)
+    base = ((code & 15).astype(np.int32) << 4) + 8
+    magnitude = np.where(exponent == 0, base, (base + 0x100) << np.maximum(exponent - 1, 0))
+    return np.where(code & 0x80, magnitude, -magnitude).astype(np.float32) / np.float32(1 << 15)

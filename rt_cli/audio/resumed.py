@@ -1,0 +1,136 @@
+"""What an earlier process captured and did not deliver, as a source; then the rest of its file, if it was one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.format import BYTES_PER_SAMPLE
+from rt_cli.audio.source import Block, SourceInfo
+from rt_cli.errors import AudioError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from rt_cli.audio.source import LossReason, Source
+    from rt_cli.audio.spool import Remains, Spool
+
+_PIECE_S = 1
+
+
+class ResumedSource:
+    """Reads a spool from *settled* on.
+
+    Args:
+        spool: Open.
+        remains: What it says.
+        rest: The file that was being read, from its start; None for any other source, or where it had ended.
+    """
+
+    def __init__(self, spool: Spool, remains: Remains, rest: Source | None) -> None:
+        origin = remains.origin
+        self.info = SourceInfo(
+            name=origin.source,
+            kind="file" if rest is not None else "pipe",
+            live=False,
+            rate_hz=origin.rate_hz,
+            channels=1,
+            duration_s=rest.info.duration_s if rest else remains.captured / origin.rate_hz,
+        )
+        self._spool = spool
+        self._remains = remains
+        self._rest = rest
+        self._stopping = False
+
+    async def blocks(self) -> AsyncIterator[Block]:
+        """The sound of the spool with its gaps as losses, then the rest of the file."""
+        at = self._remains.settled
+        for start, pcm in self._spool.read(at, self._remains.captured):
+            for block in self._with_holes(at, start, pcm):
+                if self._stopping:
+                    return
+                yield block
+            at = start + len(pcm) // BYTES_PER_SAMPLE
+        if at < self._remains.captured:
+            yield Block(b"", lost=self._remains.captured - at, reason="full")
+        if self._rest is not None:
+            async for block in self._beyond(self._rest):
+                yield block
+
+    def stop(self) -> None:
+        """End it; what is still in the spool stays there."""
+        self._stopping = True
+        if self._rest is not None:
+            self._rest.stop()
+
+    async def aclose(self) -> None:
+        """Let go of the file; the spool is its owner's."""
+        if self._rest is not None:
+            await self._rest.aclose()
+
+    def _with_holes(self, at: int, start: int, pcm: bytes) -> list[Block]:
+        """A stretch of sound in pieces; what lies between it and ``at``, or is a known hole inside it, is lost."""
+        blocks = [Block(b"", lost=start - at, reason=self._reason(at))] if start > at else []
+        end = start + len(pcm) // BYTES_PER_SAMPLE
+        position = start
+        for first, last, reason in [*self._remains.holes, (end, end, "full")]:
+            first, last = max(first, position), min(last, end)  # noqa: PLW2901 - clipped to the stretch
+            if first > last:
+                continue
+            blocks += self._pieces(pcm[(position - start) * BYTES_PER_SAMPLE : (first - start) * BYTES_PER_SAMPLE])
+            if last > first:
+                blocks.append(Block(b"", lost=last - first, reason=_known(reason)))
+            position = last
+        return blocks
+
+    def _pieces(self, pcm: bytes) -> list[Block]:
+        size = _PIECE_S * self.info.rate_hz * BYTES_PER_SAMPLE
+        return [Block(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+
+    def _reason(self, at: int) -> LossReason:
+        return next((_known(reason) for start, end, reason in self._remains.holes if start <= at < end), "full")
+
+    async def _beyond(self, rest: Source) -> AsyncIterator[Block]:
+        """The file again from its start, without what was captured of it before."""
+        skip = self._remains.captured * BYTES_PER_SAMPLE
+        async for block in rest.blocks():
+            if skip >= len(block.pcm):
+                skip -= len(block.pcm)
+                continue
+            yield Block(block.pcm[skip:])
+            skip = 0
+
+
+def _known(reason: str) -> LossReason:
+    match reason:
+        case "overflow" | "device_lost" | "suspended" | "failed" | "no_final":
+            return reason
+        case _:
+            return "full"
+
+
+async def open_resumed(spool: Spool, remains: Remains, wire_rate_hz: int) -> ResumedSource:
+    """The source that goes on where the spool ends.
+
+    Raises:
+        AudioError: The endpoint wants another rate, or the file is not the one that was being read.
+    """
+    origin = remains.origin
+    if wire_rate_hz != origin.rate_hz:
+        raise AudioError(
+            f"the spool holds sound at {origin.rate_hz} Hz, the endpoint takes {wire_rate_hz} Hz",
+            "use the endpoint it was made for",
+        )
+    rest = None
+    if origin.path is not None and not remains.ended:
+        rest = await asyncio.to_thread(_open_again, Path(origin.path), origin.size, wire_rate_hz)
+    return ResumedSource(spool, remains, rest)
+
+
+def _open_again(path: Path, size: int | None, wire_rate_hz: int) -> Source:
+    from rt_cli.audio.files import open_file
+
+    if not path.is_file() or path.stat().st_size != size:
+        raise AudioError(f"{path} is gone or another file", "put it back, so that the rest can be read")
+    return open_file(path, wire_rate_hz=wire_rate_hz)

@@ -1,0 +1,173 @@
+"""From options, environment and config file to settings.
+
+Layers, each over the one before: the defaults, the tables of the file, a profile, ``RT_*``, the options.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from rt_cli.commands.document import Document, read_document
+from rt_cli.commands.values import Key, convert, settings_keys
+from rt_cli.errors import UsageError, did_you_mean
+from rt_cli.protocol.text import masked, printable
+from rt_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
+    from typing import Never
+
+_BESIDE_TABLES = ("default_profile", "profiles")
+_BELONGS_TO_URL = ("local", "dialect", "api_key_file", "api_key_cmd", "key_env", "profile")
+"""Where a layer brings another URL, these stay behind: a key goes to the URL that it was written beside."""
+_LONGEST_VALUE = 40
+_OPTIONS = {"format": "--output", "extra": "--set"}
+"""Options that are not called like their key."""
+
+Layer = dict[str, Any]
+"""Converted values by the names of their keys."""
+
+
+def load_settings(
+    flags: Mapping[str, object], *, config: Path | None = None, profile: str | None = None, environ: Mapping[str, str]
+) -> Settings:
+    """The settings of a run.
+
+    Args:
+        flags: Options by the names of their keys; None is not given. ``extra`` is a list of ``path=value``.
+        config: The config file; None is ``RT_CONFIG``, else the user's own, which need not exist.
+        profile: The profile to use; None is the file's ``default_profile``, unless options or environment choose an
+            endpoint.
+        environ: The environment.
+
+    Raises:
+        UsageError: A file that cannot be read or is no TOML, an unknown table, key or profile, a bad value; with file,
+            line and key, or the variable, or the option.
+    """
+    document = read_document(config, environ)
+    tables, profiles = _read_tables(document), _read_profiles(document)
+    invocation = _read_environment(environ) | _read_flags(flags)
+    if profile is None and not invocation.get("local") and invocation.get("url") is None:
+        profile = _default_profile(document)
+    chosen = {} if profile is None else _pick_profile(document, profiles, profile)
+    return _build(_merged([tables, chosen, invocation]))
+
+
+def _read_tables(document: Document) -> Layer:
+    keys = settings_keys()
+    names = {key.table for key in keys.values()}
+    layer: Layer = {}
+    for table, content in document.data.items():
+        if table in _BESIDE_TABLES:
+            continue
+        if table not in names:
+            _complain_unknown(document, (table,), [*names, *_BESIDE_TABLES])
+        if not isinstance(content, dict):
+            document.complain((table,), "must be a table", f"write [{table}]")
+        known = {name for name, key in keys.items() if key.table == table and key.only is None}
+        layer |= _read_content(document, (table,), content, known)
+    return layer
+
+
+def _read_profiles(document: Document) -> dict[str, Layer]:
+    known = {name for name, key in settings_keys().items() if key.only != "rt"}
+    profiles = document.data.get("profiles", {})
+    if not isinstance(profiles, dict):
+        document.complain(("profiles",), "must be a table", "write [profiles.NAME]")
+    layers = {}
+    for name, content in profiles.items():
+        if not isinstance(content, dict):
+            document.complain(("profiles", name), "must be a table", f"write [profiles.{name}]")
+        layers[name] = _read_content(document, ("profiles", name), content, known)
+    return layers
+
+
+def _read_content(document: Document, table: tuple[str, ...], content: Mapping[str, Any], known: set[str]) -> Layer:
+    layer: Layer = {}
+    for name, raw in content.items():
+        if name not in known:
+            _complain_unknown(document, (*table, name), known)
+        try:
+            layer[name] = convert(settings_keys()[name], raw)
+        except ValueError as exc:
+            document.complain((*table, name), f"is {_shown(raw)}", f"it must {exc}")
+    return layer
+
+
+def _complain_unknown(document: Document, path: tuple[str, ...], known: Collection[str]) -> Never:
+    name = path[-1]
+    hint = did_you_mean(name, known)
+    key = settings_keys().get(name)
+    if hint is None and len(path) == 1:
+        hint = f"there are {', '.join(sorted(known))}"
+    elif hint is None and key is not None and key.only != "rt":
+        hint = "it belongs in a profile" if key.only else f"it belongs in [{key.table}]"
+    document.complain(path, "is unknown", hint)
+
+
+def _default_profile(document: Document) -> str | None:
+    name = document.data.get("default_profile")
+    if name is not None and not isinstance(name, str):
+        document.complain(("default_profile",), f"is {_shown(name)}", "it must be the name of a profile")
+    return name
+
+
+def _pick_profile(document: Document, profiles: Mapping[str, Layer], name: str) -> Layer:
+    if name not in profiles:
+        there = f"there are {', '.join(profiles)}" if profiles else f"there are none in {document.path}"
+        hint = did_you_mean(name, profiles) or printable(there)
+        raise UsageError(f"unknown profile {name!r}", hint, code="config")
+    layer = profiles[name]
+    return layer | {"profile": name} if layer.get("url") is not None else layer
+
+
+def _read_environment(environ: Mapping[str, str]) -> Layer:
+    layer: Layer = {}
+    for name, key in settings_keys().items():
+        variable = f"RT_{name.upper()}"
+        # Set but empty is how scripts and CI say "not set". A table does not fit into a variable.
+        if key.only is None and key.kind is not tuple and environ.get(variable, "").strip():
+            layer[name] = _converted(key, environ[variable], variable)
+    return layer
+
+
+def _read_flags(flags: Mapping[str, object]) -> Layer:
+    keys = settings_keys()
+    given = {name: value for name, value in flags.items() if value is not None}
+    return {
+        name: _converted(keys[name], value, _OPTIONS.get(name, f"--{name.replace('_', '-')}"))
+        for name, value in given.items()
+    }
+
+
+def _converted(key: Key, raw: object, origin: str) -> object:
+    try:
+        return convert(key, raw)
+    except ValueError as exc:
+        raise UsageError(f"{origin} is {_shown(raw)}", f"it must {exc}") from None
+
+
+def _merged(layers: Iterable[Layer]) -> Layer:
+    values: Layer = {}
+    for layer in layers:
+        if layer.get("url") is not None:
+            values = {name: value for name, value in values.items() if name not in _BELONGS_TO_URL}
+        extra = (*values.get("extra", ()), *layer.get("extra", ()))
+        values |= layer
+        values["extra"] = extra
+    return values
+
+
+def _build(values: Layer) -> Settings:
+    keys = settings_keys()
+    tables: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        tables.setdefault(keys[name].table, {})[keys[name].field] = value
+    classes = get_type_hints(Settings)
+    return Settings(**{table: classes[table](**content) for table, content in tables.items()})
+
+
+def _shown(raw: object) -> str:
+    text = masked(repr(raw))
+    return printable(text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}...")

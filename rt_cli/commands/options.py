@@ -1,0 +1,89 @@
+"""The options of ``stream`` and ``send``, each named and explained once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Command = Callable[..., int]
+
+
+def _value(*described: str) -> Any:
+    """An option with a value: its names, what stands for the value, and the help."""
+    *names, metavar, text = described
+    return Annotated[str | None, typer.Option(*names, metavar=metavar, help=text)]
+
+
+def _flag(*described: str) -> Any:
+    """An option that is given or not: its names and the help."""
+    *names, text = described
+    return Annotated[bool | None, typer.Option(*names, help=text)]
+
+
+COMMON: dict[str, Any] = {
+    "local": _flag("--local", "The embedded endpoint: no key, no network."),
+    "url": _value("--url", "URL", "http, https, ws or wss; /v1/realtime optional."),
+    "dialect": _value("--dialect", "NAME", "auto, openai or azure."),
+    "model": _value("--model", "-m", "NAME", "Transcription model."),
+    "profile": _value("--profile", "-p", "NAME", "Profile of the config file."),
+    "config": Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Config file.")],
+    "cacert": _value("--cacert", "FILE", "PEM with more certificate authorities."),
+    "api_key_file": _value("--api-key-file", "FILE", "The key is in this file."),
+    "api_key_cmd": _value("--api-key-cmd", "CMD", "This command prints the key."),
+    "chunk_ms": _value("--chunk-ms", "MS", "Audio per message, 10..1000."),
+    "duration": _value("--duration", "-t", "TIME", "Stop after so much audio."),
+    "sample_rate": _value("--sample-rate", "HZ", "Of raw PCM on stdin [24000]."),
+    "channels": _value("--channels", "N", "Of raw PCM on stdin [1]."),
+    "encoding": _value("--encoding", "NAME", "Of raw PCM: s16le s24le s32le f32le mulaw alaw."),
+    "language": _value("--language", "-l", "CODE", "Spoken language, as en."),
+    "prompt": _value("--prompt", "TEXT", "Words and names to expect."),
+    "turn_detection": _value("--turn-detection", "WHO", "server_vad, semantic_vad, client or none."),
+    "vad_threshold": _value("--vad-threshold", "P", "Speech from here, 0..1 [0.5]."),
+    "silence_ms": _value("--silence-ms", "MS", "Silence that ends a turn [500]."),
+    "prefix_ms": _value("--prefix-ms", "MS", "Audio kept before speech [300]."),
+    "max_turn": _value("--max-turn", "TIME", "Longest turn rt makes itself [30]."),
+    "noise_reduction": _value("--noise-reduction", "KIND", "near_field, far_field."),
+    "extra": Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Any field of the session object.")
+    ],
+    "format": _value("--output", "-o", "FORMAT", "text or json [text]."),
+    "json": _flag("--json", "NDJSON on stdout; the same as -o json."),
+    "partials": _flag("--partials", "Also what is not final yet (stderr for text)."),
+    "status": _value("--status", "HOW", "auto, live, plain or off."),
+    "quiet": _flag("--quiet", "-q", "Nothing on stderr but errors."),
+    "verbose": _flag("--verbose", "-v", "Wire events and sender state on stderr."),
+    "log_file": _value("--log-file", "FILE", "The same, into a file."),
+    "connect_timeout": _value("--connect-timeout", "TIME", "To reach and configure the endpoint [10]."),
+    "drain_timeout": _value("--drain-timeout", "TIME", "Silence before a final is given up."),
+    "retry_for": _value("--retry-for", "TIME", "Longest outage [2m, live 10m]."),
+    "catch_up": _value("--catch-up", "X", "Times real time after one, or max [2]."),
+    "max_session": _value("--max-session", "TIME", "Longest life of a connection."),
+}
+"""By the names of the settings' keys; None is not given."""
+
+Device = Annotated[
+    str | None, typer.Option("--device", "-d", metavar="NAME", help="Name, part of it, hostapi:name, or index.")
+]
+Speed = Annotated[str | None, typer.Option("--speed", metavar="X", help="Times real time, or max.")]
+SpoolDir = Annotated[
+    Path | None, typer.Option("--spool", metavar="DIR", help="Keep sound there until it is delivered.")
+]
+ResumeDir = Annotated[
+    Path | None, typer.Option("--resume", metavar="DIR", help="Deliver what an earlier run left there.")
+]
+
+
+def with_common_options(command: Command) -> Command:
+    """Let a command take the common options as its ``**given``."""
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    named = [parameter for parameter in own if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+    common = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in COMMON.items()
+    ]
+    command.__signature__ = inspect.Signature([*named, *common])  # type: ignore[attr-defined] # what Typer reads
+    return command

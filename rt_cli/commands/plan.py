@@ -1,0 +1,65 @@
+"""What can be decided before anything is opened: the endpoint, the key, who makes the turns, the session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rt_cli.commands.keys import find_key
+from rt_cli.errors import EndpointError
+from rt_cli.protocol.endpoint import choose, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rt_cli.protocol.endpoint import Choice, Endpoint
+    from rt_cli.settings import Settings, TurnDetection
+
+_NOT_YET = "ws://127.0.0.1/v1/realtime"
+"""Stands for the embedded endpoint until it listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run that has its settings, and nothing else yet."""
+
+    choice: Choice
+    key: str | None = field(repr=False)
+    turns: TurnDetection
+    session: dict[str, object]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the embedded endpoint is to be started."""
+        return self.choice.url is None
+
+
+def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
+    """Decide. Blocks while a key command runs.
+
+    Raises:
+        UsageError: Settings that contradict each other or the endpoint.
+        RefusedError: The endpoint wants a key, and there is none.
+        EndpointError: The embedded endpoint cannot recognise speech here.
+    """
+    choice = choose(settings.endpoint, environ)
+    key = None if choice.url is None else find_key(settings.endpoint, choice.url, environ)
+    if settings.endpoint.cacert is not None:
+        from rt_cli.stream.connection import tls_context
+
+        tls_context(settings.endpoint.cacert)
+    endpoint = endpoint_of(settings, choice, key, choice.url or _NOT_YET)
+    wanted = settings.session.turn_detection
+    turns = endpoint.dialect.turn_detection(endpoint.model, wanted, embedded=endpoint.embedded)
+    session = endpoint.dialect.session(settings.session, endpoint.model, turns)
+    if endpoint.embedded:
+        from rt_cli.local.recognizer import unavailable
+
+        if (reason := unavailable()) is not None:
+            raise EndpointError(reason, code="no_recognizer")
+    return Plan(choice, key, turns, session)
+
+
+def endpoint_of(settings: Settings, choice: Choice, key: str | None, url: str) -> Endpoint:
+    """The endpoint at a URL."""
+    return resolve(settings.endpoint, url, key, embedded=choice.url is None)

@@ -1,0 +1,140 @@
+"""Every error that ``rt`` raises on purpose.
+
+::
+
+    RtError                     1   unexpected; a bug if it reaches the user
+    ├── UsageError              2   option, config file, profile, device choice, output path
+    ├── AudioError              3   source unreadable, empty, no such device, device lost
+    ├── RefusedError            4   authentication, permission, quota
+    ├── UnreachableError        5   refused, DNS, TLS, timeout, 5xx
+    │   └── ConnectionLost      5   an established connection ended
+    └── EndpointError           6   not a usable endpoint: 404, configuration rejected, protocol broken
+    SenderBusy                      the caller asked to fail rather than wait (not an RtError: a caller's choice)
+
+The number is the exit code. What is incomplete (7) or interrupted (130, 143) is no error but the state of a run;
+:func:`worst_exit` puts them all in order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXIT_OK = 0
+EXIT_INCOMPLETE = 7
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+# When several apply the cause wins.
+_SEVERITY = (1, 2, 4, 3, 6, 5, EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_INCOMPLETE, EXIT_OK)
+
+
+class RtError(Exception):
+    """Something went wrong that one line can explain.
+
+    Args:
+        message: What happened, without a trailing full stop.
+        hint: What to do about it.
+        code: A stable identifier for scripts, ``snake_case``.
+    """
+
+    exit_code = 1
+    default_code = "internal"
+
+    def __init__(self, message: str, hint: str | None = None, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code or self.default_code
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.hint}" if self.hint else self.message
+
+
+class UsageError(RtError):
+    """A wrong option, config value, profile, device choice or output path."""
+
+    exit_code = 2
+    default_code = "usage"
+
+
+class AudioError(RtError):
+    """The audio input cannot be read: missing, corrupt, empty, no such device, device lost."""
+
+    exit_code = 3
+    default_code = "audio_input"
+
+
+class RefusedError(RtError):
+    """The endpoint knows us and says no: key, permission, quota."""
+
+    exit_code = 4
+    default_code = "refused"
+
+
+class UnreachableError(RtError):
+    """The endpoint cannot be reached: refused, DNS, TLS, timeout, 5xx.
+
+    Args:
+        message: What happened.
+        hint: What to do about it.
+        final: Trying again cannot help, as with a bad certificate.
+        retry_after_s: Seconds the endpoint asked us to wait.
+        code: See :class:`RtError`.
+    """
+
+    exit_code = 5
+    default_code = "unreachable"
+
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        final: bool = False,
+        retry_after_s: float | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, hint, code=code)
+        self.final = final
+        self.retry_after_s = retry_after_s
+
+
+class ConnectionLost(UnreachableError):
+    """An established connection ended before we ended it."""
+
+    default_code = "connection_lost"
+
+
+class EndpointError(RtError):
+    """What answers is not a usable realtime endpoint, or it rejects the configuration."""
+
+    exit_code = 6
+    default_code = "endpoint"
+
+
+class SenderBusy(Exception):
+    """A stream of audio is already being sent, and the caller asked to fail rather than wait."""
+
+
+def unexpected(exc: BaseException) -> RtError:
+    """A bug, in one line; of a group the first that is in it."""
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return RtError(f"unexpected {type(exc).__name__}: {exc}", "please report this; -v or RT_DEBUG=1 shows where")
+
+
+def worst_exit(codes: list[int]) -> int:
+    """The exit code of a run whose parts ended with ``codes``; 0 for none."""
+    return min(codes, key=_SEVERITY.index, default=EXIT_OK)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A hint for somebody whose finger slipped, or None if nothing known is close to what was written."""
+    # Only mistakes pay for the import.
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"did you mean {close[0]}?" if close else None

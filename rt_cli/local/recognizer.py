@@ -1,0 +1,162 @@
+"""What turns speech into words: one seam, two engines."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+RecognizerName = Literal["pocketsphinx", "none"]
+
+DEMO_QUALITY = "words by pocketsphinx en-us: demo quality, English only"
+NO_WORDS = "no recogniser: turns are found, but their text is empty"
+
+
+class RecognizerFailed(Exception):
+    """An item will have no text; the next one may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """All of an item's text as far as it is known."""
+
+    text: str
+    final: bool = False
+    """It will not change any more, and no other follows."""
+
+
+class Transcription(Protocol):
+    """One item being recognised."""
+
+    async def feed(self, pcm: bytes) -> None:
+        """Take s16le at the rate of the item; waits while more than 5 s of audio wait to be recognised.
+
+        Cancelled, it may have taken any part of ``pcm``. Never raises: a failure is told by :meth:`hypotheses`.
+        """
+        ...
+
+    def pause(self) -> None:
+        """Nobody speaks for now: words do not reach across this point."""
+        ...
+
+    def finish(self) -> None:
+        """No more audio: the final hypothesis is due."""
+        ...
+
+    def abandon(self) -> None:
+        """No more audio, and nobody wants to know."""
+        ...
+
+    def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        """The text as it grows, the final one last; read it once.
+
+        Raises:
+            RecognizerFailed: There will be no final.
+        """
+        ...
+
+
+class Ears(Protocol):
+    """The recogniser of one session."""
+
+    async def open(self, rate_hz: int) -> Transcription:
+        """Begin an item; returns before any model is loaded."""
+        ...
+
+
+class Recognizer(Protocol):
+    """The recogniser of a server, shared by its sessions."""
+
+    @property
+    def notice(self) -> str:
+        """One line: what is to be thought of its words, or why there are none and what to do."""
+        ...
+
+    def ears(self) -> AbstractAsyncContextManager[Ears]:
+        """Words for one session; what is open at the end is abandoned."""
+        ...
+
+
+def unavailable() -> str | None:
+    """Why pocketsphinx cannot be used here and what to do, in one line; None if it can."""
+    if importlib.util.find_spec("pocketsphinx") is not None:
+        return None
+    return (
+        "pocketsphinx is not installed (it has no wheel for some Pythons and machines), so the embedded endpoint makes "
+        "turns without words: install Python 3.11 or 3.13, or use a real endpoint with --url"
+    )
+
+
+@asynccontextmanager
+async def open_recognizer(name: RecognizerName) -> AsyncIterator[Recognizer]:
+    """The recogniser of a server; its processes end with the block.
+
+    Where pocketsphinx is missing there are no words, and the notice says so.
+    """
+    if name == "none":
+        yield _Deaf(NO_WORDS)
+        return
+    reason = unavailable()
+    if reason is not None:
+        yield _Deaf(reason)
+        return
+    from rt_cli.local.sphinx import Sphinx
+
+    sphinx = Sphinx()
+    try:
+        sphinx.warm_up()
+        yield sphinx
+    finally:
+        await sphinx.aclose()
+
+
+class _Deaf:
+    """Every item's text is empty."""
+
+    def __init__(self, notice: str) -> None:
+        self.notice = notice
+
+    @asynccontextmanager
+    async def ears(self) -> AsyncIterator[Ears]:
+        yield _DeafEars()
+
+
+class _DeafEars:
+    async def open(self, rate_hz: int) -> Transcription:  # noqa: ARG002 - the seam's signature
+        return Wordless()
+
+
+class Wordless:
+    """A transcription without an engine: an empty text, or a failure, at the end of the item.
+
+    Args:
+        failure: Why there will be no text; None where an empty one is right.
+    """
+
+    def __init__(self, failure: str | None = None) -> None:
+        self._failure = failure
+        self._finished = asyncio.Event()
+
+    async def feed(self, pcm: bytes) -> None:
+        """Takes everything at once."""
+
+    def pause(self) -> None:
+        """Nothing to pause."""
+
+    def finish(self) -> None:
+        """Lets :meth:`hypotheses` end."""
+        self._finished.set()
+
+    abandon = finish
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        """The empty text, once the item is finished; raises RecognizerFailed instead where there is a failure."""
+        await self._finished.wait()
+        if self._failure is not None:
+            raise RecognizerFailed(self._failure)
+        yield Hypothesis("", final=True)

@@ -1,0 +1,151 @@
+"""What the embedded endpoint reads and says, in the shapes of OpenAI's GA realtime protocol. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pybase64
+
+Event = dict[str, Any]
+"""A server event before its ``event_id`` is put in."""
+
+MAX_APPEND_BYTES = 15 * 1024 * 1024
+"""Decoded, per append: what OpenAI documents."""
+_MAX_EVENT_ID = 512
+_TRANSCRIPTION = "conversation.item.input_audio_transcription."
+
+
+class ClientEvent(msgspec.Struct, frozen=True):
+    """A client event as it came; nothing but its being an object has been checked."""
+
+    type: Any = None
+    event_id: Any = None
+    audio: Any = None
+    session: Any = None
+
+
+class Rejected(Exception):
+    """A client event that is answered by an ``error`` and has no other effect.
+
+    Args:
+        code: As OpenAI names it.
+        message: One sentence for a person.
+        param: Path of the offending field.
+    """
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+
+
+def decode(message: str | bytes) -> ClientEvent:
+    """Read a message of a client.
+
+    Args:
+        message: Text frames come as str, binary ones as bytes.
+
+    Raises:
+        Rejected: Not JSON, not an object, or a binary frame; nothing else is ever raised.
+    """
+    if isinstance(message, bytes):
+        raise Rejected("invalid_event", "Binary frames are not supported; send JSON text.")
+    try:
+        return msgspec.json.decode(message, type=ClientEvent)
+    except msgspec.ValidationError:
+        raise Rejected("invalid_event", "An event must be a JSON object.") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise Rejected("invalid_json", "The message is not valid JSON.") from None
+
+
+def decode_audio(audio: object) -> bytes:
+    """The PCM of an append: whole s16le samples.
+
+    Raises:
+        Rejected: Missing, not base64, an odd number of bytes, or more than 15 MiB.
+    """
+    if not isinstance(audio, str):
+        raise Rejected("invalid_value", "audio must be a base64 string.", "audio")
+    try:
+        pcm = pybase64.b64decode(audio, validate=True)
+    except ValueError:
+        raise Rejected("invalid_value", "audio is not valid base64.", "audio") from None
+    if len(pcm) % 2:
+        raise Rejected("invalid_value", "audio must hold whole 16-bit samples; its length is odd.", "audio")
+    if len(pcm) > MAX_APPEND_BYTES:
+        raise Rejected("invalid_value", "audio is longer than 15 MiB; send it in several events.", "audio")
+    return pcm
+
+
+def error(reason: Rejected, event_id: object) -> Event:
+    """``error``: the client event named by ``event_id`` had no effect; an id that is no short text is not echoed."""
+    return {
+        "type": "error",
+        "error": {
+            "type": "invalid_request_error",
+            "code": reason.code,
+            "message": reason.message,
+            "param": reason.param,
+            "event_id": event_id if isinstance(event_id, str) and len(event_id) <= _MAX_EVENT_ID else None,
+        },
+    }
+
+
+def speech_started(item_id: str, audio_start_ms: int) -> Event:
+    """``input_audio_buffer.speech_started``; the start includes the prefix padding."""
+    return {"type": "input_audio_buffer.speech_started", "item_id": item_id, "audio_start_ms": audio_start_ms}
+
+
+def speech_stopped(item_id: str, audio_end_ms: int) -> Event:
+    """``input_audio_buffer.speech_stopped``; the end includes the silence that ended the turn."""
+    return {"type": "input_audio_buffer.speech_stopped", "item_id": item_id, "audio_end_ms": audio_end_ms}
+
+
+def item_committed(item_id: str, previous_item_id: str | None) -> list[Event]:
+    """``committed``, ``item.added``, ``item.done``: what a commit is answered with, in this order."""
+    item = {
+        "id": item_id,
+        "object": "realtime.item",
+        "type": "message",
+        "status": "completed",
+        "role": "user",
+        "content": [{"type": "input_audio", "transcript": None}],
+    }
+    return [
+        {"type": "input_audio_buffer.committed", "item_id": item_id, "previous_item_id": previous_item_id},
+        {"type": "conversation.item.added", "item": item, "previous_item_id": previous_item_id},
+        {"type": "conversation.item.done", "item": item, "previous_item_id": previous_item_id},
+    ]
+
+
+def cleared() -> Event:
+    """``input_audio_buffer.cleared``."""
+    return {"type": "input_audio_buffer.cleared"}
+
+
+def transcript_delta(item_id: str, delta: str) -> Event:
+    """``...transcription.delta``: words to append."""
+    return {"type": _TRANSCRIPTION + "delta", "item_id": item_id, "content_index": 0, "delta": delta}
+
+
+def transcript_completed(item_id: str, transcript: str, seconds: float) -> Event:
+    """``...transcription.completed``: the authoritative text of an item of ``seconds`` of audio."""
+    return {
+        "type": _TRANSCRIPTION + "completed",
+        "item_id": item_id,
+        "content_index": 0,
+        "transcript": transcript,
+        "usage": {"type": "duration", "seconds": seconds},
+    }
+
+
+def transcript_failed(item_id: str, message: str) -> Event:
+    """``...transcription.failed``: this item will have no text."""
+    return {
+        "type": _TRANSCRIPTION + "failed",
+        "item_id": item_id,
+        "content_index": 0,
+        "error": {"type": "server_error", "code": "server_error", "message": message, "param": None},
+    }

@@ -1,0 +1,213 @@
+"""What happened, as frozen values: the only thing that output and status ever see.
+
+Times are integer milliseconds on the timeline of the source (0 = first captured sample) unless a name says otherwise.
+The wire form of the first group is the NDJSON contract; the second group is for the live view alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged:
+    """The connection to the endpoint changed its state. NDJSON ``session``."""
+
+    state: SessionState
+    endpoint: str
+    """URL without secrets."""
+    dialect: str
+    model: str
+    rate_hz: int
+    attempt: int = 1
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The text of a turn so far; all of it, not the news. NDJSON ``partial``."""
+
+    turn: int
+    text: str
+    start_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The partials of a turn are void; it will be heard again. NDJSON ``withdrawn``."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The text of a turn; it will not change any more. NDJSON ``final``."""
+
+    turn: int
+    text: str
+    start_ms: int | None = None
+    end_ms: int | None = None
+    approx: bool = False
+    """The endpoint gives no offsets: the range is a guess."""
+    language: str | None = None
+    latency_ms: int | None = None
+    """End of speech to final."""
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The endpoint could not transcribe a turn. NDJSON ``failed``; a :class:`Dropped` with the range follows."""
+
+    turn: int
+    start_ms: int
+    end_ms: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A hole: a range of the timeline that will be in no final. NDJSON ``dropped``."""
+
+    start_ms: int
+    end_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something a user should know that does not end the run. NDJSON ``warning``."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something said once, for people only."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Errored:
+    """The cause of the end of a run; the summary follows. NDJSON ``error``."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where every captured sample is, in samples at the wire rate.
+
+    ``captured = settled + acknowledged + in_flight + waiting + dropped`` at every instant; ``padding`` is silence that
+    we added and stands outside.
+    """
+
+    captured: int
+    settled: int
+    acknowledged: int
+    in_flight: int
+    waiting: int
+    dropped: int
+    padding: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the sum holds."""
+        parts = self.settled + self.acknowledged + self.in_flight + self.waiting + self.dropped
+        return self.captured == parts
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """End of speech to final over a run, milliseconds."""
+
+    p50: int
+    p95: int
+    max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The account of one source. NDJSON ``summary``; the last line of a run with one source."""
+
+    source: str
+    exit: int
+    complete: bool
+    rate_hz: int
+    ledger: Ledger
+    finals: int
+    reconnects: int
+    wall_ms: int
+    latency_ms: Latency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The account of several sources. NDJSON ``total``, last."""
+
+    exit: int
+    sources: int
+    finals: int
+    failed_sources: int
+    captured_ms: int
+    settled_ms: int
+    dropped_ms: int
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOpened:
+    """A source is open and its sound is being captured. For the live view; also names the source of what follows."""
+
+    name: str
+    kind: str
+    rate_hz: int
+    channels: int
+    wire_rate_hz: int
+    duration_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The marks and the level, at most ten times a second. For the live view."""
+
+    captured_ms: int
+    acknowledged_ms: int
+    settled_ms: int
+    lag_ms: int
+    """Captured but not yet acknowledged."""
+    rms_dbfs: float
+    peak_dbfs: float
+    round_trip_ms: float | None
+    state: str
+    """connecting, ready, stalled, draining, ..."""
+
+
+Observation = (
+    SessionChanged
+    | Partial
+    | Withdrawn
+    | Final
+    | Failed
+    | Dropped
+    | Warned
+    | Noted
+    | Errored
+    | Summary
+    | Total
+    | SourceOpened
+    | Progress
+)
+"""Everything an observer may be told."""
+
+Observer = Callable[[Observation], None]
+"""Told synchronously on the event loop; must return at once and must not raise."""

@@ -1,0 +1,1 @@
+"""What a script or a person gets to see."""

@@ -1,0 +1,71 @@
+"""Which status a run gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from rt_cli.output.plain import PlainStatus
+from rt_cli.output.writer import LineWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
+
+    from rt_cli.output.live import LiveStatus, Unprinted
+    from rt_cli.settings import OutputSettings, StatusMode
+
+Look = Literal["live", "all", "warnings", "errors"]
+"""The live view, or plain lines and how much they say."""
+
+
+def choose_look(mode: StatusMode, *, quiet: bool, is_terminal: bool, environ: Mapping[str, str]) -> Look:
+    """Decide how stderr looks. Pure.
+
+    Args:
+        mode: As asked for. *live* needs a terminal that can move its cursor, else it is *plain*.
+        quiet: Only errors; it wins.
+        is_terminal: Whether stderr is one.
+        environ: ``TERM`` and ``CI``; in CI nothing moves unless asked for. ``FORCE_COLOR`` and its like change nothing.
+    """
+    if quiet:
+        return "errors"
+    if mode == "off":
+        return "warnings"
+    able = is_terminal and environ.get("TERM", "").lower() not in ("dumb", "unknown")
+    in_ci = environ.get("CI", "").lower() not in ("", "0", "false")
+    if able and (mode == "live" or (mode == "auto" and not in_ci)):
+        return "live"
+    return "all"
+
+
+def make_status(
+    settings: OutputSettings,
+    *,
+    stderr: TextIO | None,
+    environ: Mapping[str, str],
+    unprinted: Unprinted,
+) -> PlainStatus | LiveStatus:
+    """The status for ``stderr``; Rich is imported only by a live one.
+
+    Args:
+        settings: Mode, quiet, partials.
+        stderr: None where it was closed before the start: then nothing is said.
+        environ: The environment.
+        unprinted: Takes results that a live view could not print; see :class:`LiveStatus`.
+    """
+    is_terminal = stderr is not None and not stderr.closed and stderr.isatty()
+    look = choose_look(settings.status, quiet=settings.quiet, is_terminal=is_terminal, environ=environ)
+    if look == "live" and stderr is not None:
+        from rt_cli.output.live import LiveStatus
+
+        return LiveStatus(stderr, environ=environ, unprinted=unprinted)
+    return PlainStatus(
+        LineWriter(stderr, on_broken=_ignore),
+        level="all" if look == "live" else look,
+        # With --json they are on stdout.
+        partials=settings.partials and settings.format == "text",
+    )
+
+
+def _ignore() -> None:
+    """Let a broken stderr be: status goes silent and the run goes on."""

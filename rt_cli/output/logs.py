@@ -1,0 +1,99 @@
+"""Logging for ``-v`` and ``--log-file``: from any thread, never blocking one, never with a key."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rt_cli.errors import UsageError
+from rt_cli.output.writer import LineWriter
+from rt_cli.protocol.text import masked, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+    from rt_cli.settings import OutputSettings
+
+ROOT = "rt"
+"""The logger that all of ``rt`` logs below."""
+
+_NOTHING = logging.CRITICAL + 1
+_SHORT = "%(levelname)s %(name)s: %(message)s"
+_LONG = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
+
+
+class Logs:
+    """Log lines go where the settings say, until :meth:`close`. Only ``rt``'s own loggers; the root stays untouched.
+
+    Args:
+        settings: ``verbose``, ``log_file``.
+        say: Takes a line for stderr; any thread calls it.
+
+    Raises:
+        UsageError: The log file cannot be opened.
+    """
+
+    def __init__(self, settings: OutputSettings, say: Callable[[str], None]) -> None:
+        self._logger = logging.getLogger(ROOT)
+        self._before = self._logger.level, self._logger.propagate
+        self._handlers: list[logging.Handler] = []
+        self._file: TextIO | None = None
+        self._writer: LineWriter | None = None
+        if settings.log_file is not None:
+            self._file = _open(settings.log_file)
+            self._writer = LineWriter(self._file, on_broken=_ignore)
+            self._handlers.append(LineHandler(self._writer.write, _LONG))
+        if settings.verbose:
+            self._handlers.append(LineHandler(say, _SHORT))
+        for handler in self._handlers:
+            self._logger.addHandler(handler)
+        # Where there is no handler, logging would print warnings on stderr, behind the status's back.
+        self._logger.setLevel(logging.DEBUG if self._handlers else _NOTHING)
+        self._logger.propagate = False
+
+    def close(self, deadline_s: float | None = None) -> None:
+        """Write what waits, for at most ``deadline_s``, and stop logging. Idempotent."""
+        for handler in self._handlers:
+            self._logger.removeHandler(handler)
+        level, self._logger.propagate = self._before
+        self._logger.setLevel(level)
+        if self._writer is not None and self._writer.close(deadline_s) and self._file is not None:
+            self._file.close()
+
+
+class LineHandler(logging.Handler):
+    """Formats a record into lines that are fit for a terminal and hold no keys.
+
+    Args:
+        write_line: Takes each line; must not block.
+        pattern: ``%``-format of a record.
+    """
+
+    def __init__(self, write_line: Callable[[str], None], pattern: str) -> None:
+        super().__init__()
+        self._write_line = write_line
+        self.setFormatter(logging.Formatter(pattern, datefmt="%Y-%m-%dT%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; the further lines of a traceback are indented, so that each record starts at the margin."""
+        try:
+            first, *rest = self.format(record).splitlines() or [""]
+        except (TypeError, ValueError):  # arguments that do not match the message
+            self.handleError(record)
+            return
+        for line in (first, *(f"    {line}" for line in rest)):
+            self._write_line(masked(printable(line)))
+
+
+def _open(path: str) -> TextIO:
+    try:
+        return Path(path).open("a", encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(f"cannot write the log file {printable(path)}", reason, code="log_file") from error
+
+
+def _ignore() -> None:
+    """Let a full disk be: the log ends and the run goes on."""

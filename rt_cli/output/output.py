@@ -1,0 +1,148 @@
+"""Everything that a run says: results to stdout, status to stderr, logs where they were asked for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rt_cli.errors import UsageError
+from rt_cli.output.choose import make_status
+from rt_cli.output.jsonl import JsonOutput
+from rt_cli.output.logs import Logs
+from rt_cli.output.plain import PlainStatus
+from rt_cli.output.text import TextOutput
+from rt_cli.output.writer import LineWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TextIO
+
+    from rt_cli.observations import Observation
+    from rt_cli.output.jsonl import WriteLine
+    from rt_cli.output.plain import Status
+    from rt_cli.output.writer import Written
+    from rt_cli.settings import OutputSettings
+
+LAST_WORDS_S = 1.0
+"""How long stderr may take at least; long enough for a live view that is just importing what it draws with."""
+STATUS_PATIENCE_S = 2.0
+"""How long a stderr that nobody reads may hold up the end of a run that has delivered its results."""
+
+
+class Output:
+    """Hands each observation to the results on stdout and to the status on stderr.
+
+    Args:
+        results: Formats results for ``stdout``.
+        status: What a person sees.
+        stdout: Owns standard output.
+        logs: Open until :meth:`close`.
+        prints_results: Whether results go through ``status``, because both streams are one terminal.
+    """
+
+    def __init__(
+        self, results: TextOutput | JsonOutput, status: Status, stdout: LineWriter, logs: Logs, *, prints_results: bool
+    ) -> None:
+        self._results = results
+        self._status = status
+        self._stdout = stdout
+        self._logs = logs
+        self._prints_results = prints_results
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why results could not be written, other than that nobody reads them: a full disk, for one."""
+        return self._stdout.failure
+
+    def set_source(self, name: str) -> None:
+        """Say which source the next lines are about, for one that may not open; an opened one says so itself."""
+        if isinstance(self._results, JsonOutput):
+            self._results.source = name
+
+    def observe(self, observation: Observation) -> None:
+        """Take an observation. Returns at once and never raises."""
+        self._results.observe(observation)
+        self._status.observe(observation)
+
+    def close(self, deadline_s: float | None = None) -> bool:
+        """Deliver what waits. Blocks, so call it when the event loop is done, or from a thread; idempotent.
+
+        Args:
+            deadline_s: Seconds that the reader of the results may take; None waits for ever. A status that only tells
+                gets between one second and two: an error must be said, and no more than said.
+
+        Returns:
+            Whether all results were taken, or nobody wants them any more.
+        """
+        if not self._prints_results:
+            taken = self._stdout.close(deadline_s)
+            self._status.close(STATUS_PATIENCE_S if deadline_s is None else _clamp(deadline_s))
+        else:
+            # The status first: it hands over the results that it could not print.
+            taken = self._status.close(None if deadline_s is None else max(deadline_s, LAST_WORDS_S))
+            taken = self._stdout.close(deadline_s) and taken
+        self._logs.close(STATUS_PATIENCE_S)
+        return taken
+
+
+def make_output(
+    settings: OutputSettings,
+    *,
+    many_sources: bool,
+    on_stdout_closed: Callable[[], None],
+    stdout: TextIO | None,
+    stderr: TextIO | None,
+    environ: Mapping[str, str],
+    on_printed: Callable[[int], None] | None = None,
+) -> Output:
+    """Everything that a run says, as the settings want it.
+
+    Args:
+        settings: Format, partials, status, quiet, verbose, log file.
+        many_sources: Whether NDJSON lines name their source.
+        on_stdout_closed: Called once, on another thread, when stdout is of no more use: pass something that uses
+            ``call_soon_threadsafe``. ``Output.failure`` is None then if the reader simply left.
+        stdout: ``sys.stdout``; None if it was closed before the start.
+        stderr: ``sys.stderr``; likewise.
+        environ: The environment.
+        on_printed: Told the turn of each final that was printed, on any thread; must not raise.
+
+    Raises:
+        UsageError: The log file cannot be written.
+    """
+    writer = LineWriter(stdout, on_broken=on_stdout_closed)
+
+    def unprinted(line: str, written: Written) -> None:
+        writer.write(line, written=written)
+
+    status = make_status(settings, stderr=stderr, environ=environ, unprinted=unprinted)
+    write_line: WriteLine = writer.write
+    prints_results = False
+    if not isinstance(status, PlainStatus) and _same_terminal(stdout, stderr):
+        write_line, prints_results = status.result, True
+    try:
+        logs = Logs(settings, status.say)
+    except UsageError:
+        writer.close()
+        status.close()
+        raise
+    results: TextOutput | JsonOutput
+    if settings.format == "json":
+        results = JsonOutput(write_line, partials=settings.partials, many=many_sources, on_printed=on_printed)
+    else:
+        results = TextOutput(write_line, on_printed)
+    return Output(results, status, writer, logs, prints_results=prints_results)
+
+
+def _same_terminal(stdout: TextIO | None, stderr: TextIO | None) -> bool:
+    """Whether results and status meet on one screen, where they must not tear each other."""
+    if stdout is None or stderr is None or stdout.closed or not stdout.isatty():
+        return False
+    try:
+        return os.fstat(stdout.fileno()).st_rdev == os.fstat(stderr.fileno()).st_rdev
+    except (OSError, ValueError):
+        return False
+
+
+def _clamp(deadline_s: float) -> float:
+    return min(max(deadline_s, LAST_WORDS_S), STATUS_PATIENCE_S)

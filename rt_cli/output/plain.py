@@ -1,0 +1,113 @@
+"""Status as plain lines: for pipes, logs, CI and dumb terminals. Never an escape sequence."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from rt_cli.observations import Final, Partial, Progress, SessionChanged, SourceOpened, Withdrawn
+from rt_cli.output.notes import counted, note, seconds
+from rt_cli.protocol.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.observations import Observation
+    from rt_cli.output.notes import Level
+    from rt_cli.output.writer import LineWriter
+
+PROGRESS_EVERY_S = 10.0
+
+
+class Status(Protocol):
+    """What a person sees of a run, on stderr. Slow, absent or broken, it never touches the run."""
+
+    def observe(self, observation: Observation) -> None:
+        """Take an observation. Returns at once and never raises."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Print a line that is fit for a terminal. Returns at once and never raises; any thread may call it."""
+        ...
+
+    def close(self, deadline_s: float | None = None) -> bool:
+        """Print what waits and end; False if stderr took longer than ``deadline_s``. Blocks; idempotent."""
+        ...
+
+
+class PlainStatus:
+    """A line where something changes, and one on the progress every ten seconds at most.
+
+    Args:
+        writer: Owns stderr.
+        level: How much is said.
+        partials: Whether the text of a turn in progress is told too.
+        now: A monotonic clock, seconds.
+    """
+
+    def __init__(
+        self,
+        writer: LineWriter,
+        *,
+        level: Level = "all",
+        partials: bool = False,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._writer = writer
+        self._level = level
+        self._partials = partials and level != "errors"
+        self._now = now
+        self._partial = ""
+        self._state = ""
+        self._progress = ""
+        self._progress_at = now()
+        self._finals = 0
+
+    def observe(self, observation: Observation) -> None:
+        """Print what changed."""
+        if line := note(observation, self._level):
+            self._writer.write(line)
+        match observation:
+            case Partial() | Withdrawn() if self._partials:
+                self._observe_partial(observation)
+            case SourceOpened():
+                self._finals = 0
+            case SessionChanged(state=state):
+                self._state = state  # said already
+            case Final():
+                self._finals += 1
+            case Progress() if self._level == "all":
+                self._observe_progress(observation)
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        self._writer.write(line)
+
+    def close(self, deadline_s: float | None = None) -> bool:
+        """Print what waits and end."""
+        return self._writer.close(deadline_s)
+
+    def _observe_partial(self, news: Partial | Withdrawn) -> None:
+        said = printable(news.text) if isinstance(news, Partial) else "withdrawn, will be heard again"
+        line = f"turn {news.turn}: {said}"
+        if line != self._partial:
+            self._partial = line
+            self._writer.write(line, passing=isinstance(news, Partial))
+
+    def _observe_progress(self, progress: Progress) -> None:
+        now = self._now()
+        if progress.state != self._state:
+            self._state = progress.state
+            self._writer.write(printable(progress.state), passing=True)
+        elif now - self._progress_at >= PROGRESS_EVERY_S:
+            self._progress_at = now
+            self._write_progress(progress)
+
+    def _write_progress(self, progress: Progress) -> None:
+        line = (
+            f"{seconds(progress.captured_ms)} captured, {seconds(progress.acknowledged_ms)} acknowledged, "
+            f"{seconds(progress.settled_ms)} settled, {counted(self._finals, 'final')}"
+        )
+        if line != self._progress:
+            self._progress = line
+            self._writer.write(line, passing=True)

@@ -1,0 +1,1 @@
+"""What is said on the wire; pure: no asyncio, no sockets, no files."""

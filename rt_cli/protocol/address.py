@@ -1,0 +1,173 @@
+"""From what people write to a WebSocket URL. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from rt_cli.errors import UsageError
+from rt_cli.protocol.dialects import dialect_for
+
+if TYPE_CHECKING:
+    from rt_cli.protocol.dialects import Dialect
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?")
+_VERSION = re.compile(r"v\d+(?:beta\d*)?")
+_SECRET = re.compile(r"(?:key|token|secret|password|signature|credential)$|^(?:sig|auth|code|pwd)$", re.IGNORECASE)
+_EXAMPLES = "write it like https://HOST or ws://localhost:8765"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL, taken apart and made whole again. Its text never holds user or password."""
+
+    scheme: str
+    """``ws`` or ``wss``."""
+    host: str
+    """Lower case, ASCII, IPv6 without brackets."""
+    port: int | None
+    path: str
+    query: tuple[tuple[str, str], ...]
+    dialect: Dialect
+    credentials: str | None
+    """``user:password`` as the URL had it, unquoted."""
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it names this machine and nothing else."""
+        return is_loopback(self.host)
+
+    @property
+    def holds_secret(self) -> bool:
+        """Whether knowing the URL is knowing a key."""
+        return self.credentials is not None or any(_SECRET.search(name) for name, _ in self.query)
+
+    @property
+    def url(self) -> str:
+        """For connecting; may hold keys in its query."""
+        return self._text(self.query)
+
+    @property
+    def shown(self) -> str:
+        """For people: what looks like a secret is ``***``."""
+        return self._text(tuple((name, "***" if _SECRET.search(name) else value) for name, value in self.query))
+
+    def _text(self, query: tuple[tuple[str, str], ...]) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port is None else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{self.path}?{urlencode(query, safe='*:/')}"
+
+
+def parse_address(text: str, dialect: str | None = None) -> Address:
+    """Read an endpoint as people write it.
+
+    http and https become ws and wss. A host alone, or a path that ends in a version, is completed to the realtime
+    path of the dialect; a path with a ``realtime`` in it stays as it is. Other queries are kept, and
+    ``intent=transcription`` is added. Without a scheme only this machine's own addresses are understood.
+
+    Args:
+        text: The URL.
+        dialect: The name of a dialect; None or ``auto`` goes by the host.
+
+    Raises:
+        UsageError: It cannot be the URL of an endpoint; the message shows no secret.
+    """
+    parts = _split(text.strip())
+    host = _host(parts)
+    spoken = dialect_for(dialect, host)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    if spoken.owns(host):
+        spoken.check_query(dict(query))
+    if not any(name == "intent" for name, _ in query):
+        query.append(("intent", "transcription"))
+    credentials = parts.netloc.rpartition("@")[0]
+    return Address(
+        scheme=_SCHEMES[parts.scheme],
+        host=host,
+        port=_port(parts),
+        path=_realtime_path(quote(parts.path, safe="/%:@!$&'()*+,;=~"), spoken),
+        query=tuple(query),
+        dialect=spoken,
+        credentials=unquote(credentials) if credentials else None,
+    )
+
+
+def websocket_url(text: str, dialect: str | None = None) -> str:
+    """:func:`parse_address`, as a URL without user and password. Raises UsageError."""
+    return parse_address(text, dialect).url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host (lower case, no brackets) is this machine by definition; names other than localhost are not."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(text: str) -> SplitResult:
+    # urlsplit would silently drop tabs and line ends, and browsers read a backslash as a slash.
+    if not text or not text.isprintable() or " " in text or "\\" in text:
+        raise UsageError("the URL is empty or has spaces in it", _EXAMPLES)
+    if "://" not in text:
+        return _split_bare(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise UsageError("the URL is malformed", _EXAMPLES) from None
+    if parts.scheme not in _SCHEMES:
+        raise UsageError(f"the URL has the scheme {parts.scheme!r}", "use http, https, ws or wss")
+    if parts.fragment:
+        raise UsageError("the URL has a fragment", "take away what follows the #")
+    return parts
+
+
+def _split_bare(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(f"ws://{text}")
+        bare = parts.hostname is not None and is_loopback(parts.hostname)
+    except ValueError:
+        bare = False
+    if not bare:
+        raise UsageError("the URL has no scheme", _EXAMPLES)
+    return parts
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    try:
+        if ":" in host:
+            return str(ipaddress.IPv6Address(host))
+        if not host.isascii():
+            host = host.encode("idna").decode().lower()
+    except ValueError:
+        host = ""
+    if not _HOST.fullmatch(host):
+        raise UsageError("the URL has no valid host", _EXAMPLES)
+    return host
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise UsageError("the URL has no valid port", "a port is a number from 1 to 65535")
+    return port
+
+
+def _realtime_path(path: str, dialect: Dialect) -> str:
+    path = path.rstrip("/")
+    if path in {"", "/v1"}:
+        path = dialect.base_path
+    segments = path.split("/")
+    if "realtime" in segments:
+        return path
+    return f"{path}/realtime" if _VERSION.fullmatch(segments[-1]) else f"{path}/v1/realtime"

@@ -1,0 +1,256 @@
+"""What is said on the wire, as bytes and as values. Pure.
+
+Encoding an append is the hot path: a template around base64, no JSON. Decoding is total: whatever an endpoint sends
+becomes an event, at worst :class:`~rt_cli.protocol.events.Malformed`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import pybase64
+
+from rt_cli.protocol.events import (
+    Committed,
+    ErrorEvent,
+    ErrorInfo,
+    Ignored,
+    Malformed,
+    ServerEvent,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptCompleted,
+    TranscriptDelta,
+    TranscriptFailed,
+)
+from rt_cli.protocol.text import masked, printable
+
+Fields = Mapping[str, Any]
+
+_APPEND_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
+_APPEND_TAIL = b'"}'
+_LARGEST_MS = 2**53
+"""Beyond it no JSON number is exact, and no session is that long."""
+_LONGEST_SHOWN = 500
+_LONGEST_TYPE = 120
+
+
+def append_event(pcm: bytes) -> bytes:
+    """``input_audio_buffer.append`` as the text of one message; without an ``event_id``, as nothing answers it.
+
+    Args:
+        pcm: Audio in the session's format, at most 15 MiB.
+    """
+    return b"".join((_APPEND_HEAD, pybase64.b64encode(pcm), _APPEND_TAIL))
+
+
+def commit_event(event_id: str) -> bytes:
+    """``input_audio_buffer.commit``: the audio so far is a turn. ``event_id`` comes back if it is refused."""
+    return msgspec.json.encode({"type": "input_audio_buffer.commit", "event_id": event_id})
+
+
+def session_update_event(session: Mapping[str, object], event_id: str) -> bytes:
+    """``session.update`` with the session object of a dialect. Raises TypeError if it is no JSON."""
+    return msgspec.json.encode({"type": "session.update", "event_id": event_id, "session": dict(session)})
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
+def decode(message: str | bytes) -> ServerEvent:
+    """Read one message of the endpoint; never raises, whatever it is.
+
+    Optional fields that are missing or of the wrong kind are None (texts: empty). Texts are the endpoint's own and
+    may hold control characters; see :func:`~rt_cli.protocol.text.printable`.
+
+    Args:
+        message: A text message, or its UTF-8 bytes.
+    """
+    try:
+        # The first look at the type alone skips the audio of events that nobody reads.
+        kind = _ENVELOPE.decode(message).type
+        reader = _READERS.get(kind)
+        return _ignored(kind) if reader is None else reader(msgspec.json.decode(message))
+    except (ValueError, RecursionError):
+        return _decode_odd(message)
+
+
+def _decode_odd(message: str | bytes) -> ServerEvent:
+    """What the strict decoder refuses: half a surrogate pair or a number out of range must not cost a transcript."""
+    try:
+        fields = json.loads(message)
+    except (ValueError, RecursionError) as exc:
+        return Malformed(f"not JSON: {printable(str(exc))[:_LONGEST_TYPE]}")
+    if not isinstance(fields, dict):
+        return Malformed(f"no object but {type(fields).__name__}")
+    kind = _text(fields, "type")
+    if not kind:
+        return Malformed("no type")
+    reader = _READERS.get(kind)
+    return _ignored(kind) if reader is None else reader(fields)
+
+
+def _ignored(kind: str) -> ServerEvent:
+    return Ignored(printable(kind)[:_LONGEST_TYPE]) if kind else Malformed("no type")
+
+
+def _text(fields: Fields, key: str) -> str | None:
+    value = fields.get(key)
+    if not isinstance(value, str) or not value:
+        return None
+    # Two halves of a pair become one character, a lone half U+FFFD: nothing later can write a surrogate.
+    return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _number(fields: Fields, key: str) -> float | None:
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value <= _LARGEST_MS else None
+
+
+def _milliseconds(fields: Fields, key: str) -> int | None:
+    value = _number(fields, key)
+    return None if value is None else math.floor(value)
+
+
+def _object(fields: Fields, key: str) -> Fields:
+    value = fields.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _expires_at(fields: Fields) -> float | None:
+    # Some servers say 0 where they mean never.
+    return _number(_object(fields, "session"), "expires_at") or _number(fields, "expires_at") or None
+
+
+def _session_created(fields: Fields) -> ServerEvent:
+    return SessionCreated(_text(_object(fields, "session"), "id") or _text(fields, "id"), _expires_at(fields))
+
+
+def _session_updated(fields: Fields) -> ServerEvent:
+    return SessionUpdated(_expires_at(fields))
+
+
+def _speech_started(fields: Fields) -> ServerEvent:
+    return SpeechStarted(_text(fields, "item_id"), _milliseconds(fields, "audio_start_ms"))
+
+
+def _speech_stopped(fields: Fields) -> ServerEvent:
+    return SpeechStopped(_text(fields, "item_id"), _milliseconds(fields, "audio_end_ms"))
+
+
+def _committed(fields: Fields) -> ServerEvent:
+    return Committed(_text(fields, "item_id"), _text(fields, "previous_item_id"))
+
+
+def _delta(fields: Fields) -> ServerEvent:
+    return TranscriptDelta(_text(fields, "item_id"), _text(fields, "delta") or "")
+
+
+def _completed(fields: Fields) -> ServerEvent:
+    return TranscriptCompleted(_text(fields, "item_id"), _text(fields, "transcript") or "", _language(fields))
+
+
+def _language(fields: Fields) -> str | None:
+    match fields.get("languages"):
+        case [str(first), *_] if first:
+            return first
+    return _text(fields, "language")
+
+
+def _failed(fields: Fields) -> ServerEvent:
+    return TranscriptFailed(_text(fields, "item_id"), _error_info(fields))
+
+
+def _error(fields: Fields) -> ServerEvent:
+    return ErrorEvent(_error_info(fields))
+
+
+def _error_info(fields: Fields) -> ErrorInfo:
+    """The error of an event: an object, a string beside a ``code``, or nothing but siblings."""
+    error = fields.get("error")
+    if isinstance(error, dict):
+        return ErrorInfo(
+            type=_text(error, "type") or "",
+            code=_scalar(error.get("code")),
+            message=_scalar(error.get("message")),
+            param=_text(error, "param"),
+            event_id=_text(error, "event_id"),
+        )
+    return ErrorInfo(code=_scalar(fields.get("code")), message=_scalar(error) or _scalar(fields.get("message")))
+
+
+def _scalar(value: object) -> str:
+    """A code or message as text, whatever kind it came in; an object of them by its own message."""
+    match value:
+        case str():
+            return _text({"value": value}, "value") or ""
+        case bool() | None:
+            return ""
+        case int() | float():
+            return str(value)[:_LONGEST_TYPE] if abs(value) <= _LARGEST_MS else ""
+        case {"message": str(inner)}:
+            return _text({"value": inner}, "value") or ""
+        case _:
+            return printable(str(value))[:_LONGEST_SHOWN]
+
+
+_READERS: dict[str, Callable[[Fields], ServerEvent]] = {
+    "session.created": _session_created,
+    "transcription_session.created": _session_created,
+    "session.updated": _session_updated,
+    "transcription_session.updated": _session_updated,
+    "input_audio_buffer.speech_started": _speech_started,
+    "input_audio_buffer.speech_stopped": _speech_stopped,
+    "input_audio_buffer.committed": _committed,
+    "conversation.item.input_audio_transcription.delta": _delta,
+    "conversation.item.input_audio_transcription.completed": _completed,
+    "conversation.item.input_audio_transcription.failed": _failed,
+    "error": _error,
+}
+"""The beta names of compatible servers carry the same meaning."""
+
+_AUDIO_FIELD = re.compile(r'("audio"\s*:\s*")([^"\\]*+(?:\\.[^"\\]*+)*+)')
+_DELTA_FIELD = re.compile(r'("delta"\s*:\s*")([^"\\]*+(?:\\.[^"\\]*+)*+)')
+_AUDIO_DELTA = re.compile(r'"type"\s*:\s*"response\.(?:output_)?audio\.delta"')
+_LONG_BASE64 = re.compile(r"()([A-Za-z0-9+/\\]{200,}+={0,2})")
+
+
+def shown(message: str | bytes) -> str:
+    """A message of either side as a log may have it: one line, no audio, no key, no control character.
+
+    Audio appears by its decoded size, ``<4800 B>``; what is long is cut after 500 characters.
+    """
+    if isinstance(message, bytes):
+        if message.startswith(_APPEND_HEAD) and message.endswith(_APPEND_TAIL):
+            audio = message[len(_APPEND_HEAD) : -len(_APPEND_TAIL)]
+            return f"{_APPEND_HEAD.decode()}<{_decoded_size(audio)} B>{_APPEND_TAIL.decode()}"
+        try:
+            message = message.decode()
+        except UnicodeDecodeError:
+            return f"<{len(message)} B>"
+    text = _AUDIO_FIELD.sub(_size, message)
+    if _AUDIO_DELTA.search(text):
+        text = _DELTA_FIELD.sub(_size, text)
+    text = printable(masked(_LONG_BASE64.sub(_size, text)))
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}... of {len(message)} characters"
+
+
+def _size(found: re.Match[str]) -> str:
+    return f"{found[1]}<{_decoded_size(found[2].replace(chr(92), '').encode('ascii', 'replace'))} B>"
+
+
+def _decoded_size(base64: bytes) -> int:
+    return len(base64.rstrip(b"=")) * 3 // 4

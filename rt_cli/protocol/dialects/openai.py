@@ -1,0 +1,13 @@
+"""OpenAI, and every server that calls itself compatible."""
+
+from __future__ import annotations
+
+from rt_cli.protocol.dialects.dialect import Dialect
+
+OPENAI = Dialect(
+    name="openai",
+    # The regional hosts for data residency are below the main one.
+    hosts=("api.openai.com", ".api.openai.com"),
+    base_path="/v1",
+    key_variable="OPENAI_API_KEY",
+)

@@ -1,0 +1,114 @@
+"""The frozen settings: values only. Where they come from is the business of ``commands``.
+
+``None`` is *auto*: the value depends on the source or the endpoint and is decided there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+TurnDetection = Literal["server_vad", "semantic_vad", "client", "none"]
+"""Who makes the turns: the endpoint by energy or meaning, ``rt`` itself, or nobody."""
+OutputFormat = Literal["text", "json"]
+StatusMode = Literal["auto", "live", "plain", "off"]
+Encoding = Literal["s16le", "s24le", "s32le", "f32le", "mulaw", "alaw"]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """Where the sound goes."""
+
+    local: bool = False
+    """Use the embedded endpoint whatever else is configured."""
+    url: str | None = None
+    """http, https, ws or wss; with or without ``/v1`` or ``/realtime``."""
+    dialect: str | None = None
+    model: str | None = None
+    cacert: str | None = None
+    """PEM file of additional certificate authorities."""
+    api_key_file: str | None = None
+    api_key_cmd: str | None = None
+    key_env: str | None = field(default=None, metadata={"only": "profiles"})
+    """Environment variable that holds the key; a profile names it, and so says that the key belongs there."""
+    profile: str | None = field(default=None, metadata={"only": "rt"})
+    """The profile that the URL comes from, set by the loader; ``RT_API_KEY`` does not go there."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSettings:
+    """Where the sound comes from."""
+
+    device: str | None = None
+    """Name, substring, ``hostapi:name`` or index of a microphone; None is the system's default."""
+    chunk_ms: int | None = None
+    """10..1000; None: 40 for a microphone, 100 for a file at real time, up to 1000 faster than that."""
+    duration_s: float | None = None
+    sample_rate: int = 24_000
+    """Hertz, of raw PCM from stdin."""
+    channels: int = 1
+    """Of raw PCM from stdin."""
+    encoding: Encoding = "s16le"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What is asked of the endpoint."""
+
+    language: str | None = None
+    prompt: str | None = None
+    turn_detection: TurnDetection | None = None
+    vad_threshold: float = 0.5
+    """Probability, 0..1."""
+    silence_ms: int = 500
+    """Silence that ends a turn."""
+    prefix_ms: int = 300
+    """Audio kept before the detected start of speech."""
+    max_turn_s: float = 30.0
+    """Longest turn that ``rt`` makes itself."""
+    noise_reduction: Literal["near_field", "far_field"] | None = None
+    extra: tuple[tuple[str, object], ...] = ()
+    """``--set path=value``: dotted paths into the session object, applied last."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """How hard to try."""
+
+    speed: float | None = None
+    """Multiple of real time; ``inf`` is as fast as the endpoint reads; None: inf for the embedded one, else 1."""
+    connect_timeout_s: float = 10.0
+    drain_timeout_s: float | None = None
+    """Silence from the endpoint, not the total, after which a missing final is given up.
+
+    None: 10, for the embedded endpoint 60: it shares this machine, and a busy machine is no reason to lose words.
+    """
+    retry_for_s: float | None = None
+    """How long an outage is waited out; None: 600 for a live source, 120 for others."""
+    catch_up: float | None = None
+    """Times real time for what waits; ``inf`` has no limit; None: inf for the embedded endpoint, else 2."""
+    max_session_s: float | None = None
+    """A connection hands over to a new one before it is so old; None: when the endpoint says that it expires."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """What is printed."""
+
+    format: OutputFormat = "text"
+    partials: bool = False
+    status: StatusMode = "auto"
+    quiet: bool = False
+    verbose: bool = False
+    log_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a run needs to know."""
+
+    endpoint: EndpointSettings = field(default_factory=EndpointSettings)
+    input: InputSettings = field(default_factory=InputSettings)
+    session: SessionSettings = field(default_factory=SessionSettings)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    output: OutputSettings = field(default_factory=OutputSettings)

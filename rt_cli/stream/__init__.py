@@ -1,0 +1,1 @@
+"""One stream of audio to one endpoint: the asyncio part."""

@@ -1,0 +1,200 @@
+"""From a source onto the tape, at the pace that was asked for."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.format import BYTES_PER_SAMPLE, SILENCE_DBFS, levels_dbfs
+from rt_cli.audio.tape import Hole
+from rt_cli.errors import AudioError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.audio.source import Source
+    from rt_cli.audio.tape import Tape
+    from rt_cli.clock import Clock
+    from rt_cli.stream.bell import Bell
+    from rt_cli.stream.journal import Journal
+
+LEAD_S = 4.0
+"""How much of a source that can wait may be captured and unsent."""
+_TIMES_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.25
+
+
+class Capture:
+    """Fills the tape.
+
+    Args:
+        source: Open, and read by nobody else.
+        tape: Where the sound goes.
+        clock: For the pace.
+        bell: Rung for every piece captured, and waited on while there is no room.
+        speed: Multiple of real time for a source that can wait; ``inf`` for as fast as there is room.
+        piece_s: How much is captured at a time when a pace is kept.
+        limit_s: Captured at most; None for no limit.
+        on_hole: Told of every gap.
+        journal: Written to before the tape.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        tape: Tape,
+        clock: Clock,
+        bell: Bell,
+        *,
+        speed: float,
+        piece_s: float,
+        limit_s: float | None,
+        on_hole: Callable[[Hole], None],
+        journal: Journal | None = None,
+    ) -> None:
+        self.ended = False
+        """Nothing more will come."""
+        self.cut_short = False
+        """A source that can end was stopped before its end."""
+        self.error: AudioError | None = None
+        """Why the source ended, if not by its end."""
+        self.levels = (SILENCE_DBFS, SILENCE_DBFS)
+        """RMS and peak of the loudest piece since :meth:`take_levels`."""
+        self._source = source
+        self._tape = tape
+        self._clock = clock
+        self._bell = bell
+        self._speed = math.inf if source.info.live else speed
+        self._piece = max(1, round(piece_s * tape.rate_hz))
+        self._limit = math.inf if limit_s is None else round(limit_s * tape.rate_hz)
+        self._on_hole = on_hole
+        self._journal = journal
+        self._began = tape.captured
+        self._gap: Hole | None = None
+        """What has been lost since sound last came, but for the part that was told."""
+        self.stopped_at: float | None = None
+        """When :meth:`stop` was called first, seconds."""
+        self._started_at = 0.0
+        self._positions: list[int] = []
+        self._times: list[float] = []
+
+    @property
+    def live(self) -> bool:
+        """Whether sound goes on whether or not it is read."""
+        return self._source.info.live
+
+    def stop(self) -> None:
+        """End capture; what was captured stays. Idempotent."""
+        if self.stopped_at is None:
+            self.stopped_at = self._clock.now()
+        self._source.stop()
+        self._bell.ring()
+
+    def slept(self, seconds: float) -> None:
+        """The machine was suspended: a live source has missed so much, and silence takes its place."""
+        if self.live and not self.ended:
+            self._report(self._tape.lose(round(seconds * self._tape.rate_hz), "suspended"))
+
+    async def run(self) -> None:
+        """Capture until the end, the limit or :meth:`stop`. Cancelling it ends capture where it is."""
+        self._started_at = self._clock.now()
+        finished = False
+        try:
+            async for block in self._source.blocks():
+                if block.lost:
+                    self._report(self._tape.lose(block.lost, block.reason))
+                await self._take(block.pcm)
+                if self._done():
+                    break
+            else:
+                finished = self.stopped_at is None
+            if finished and self._journal is not None:
+                self._journal.ended()
+        except AudioError as exc:
+            self.error = exc
+        finally:
+            full = self._tape.captured >= self._limit
+            self.cut_short = not (finished or full or self.live or self.error)
+            self._end_gap()
+            self.ended = True
+            self._bell.ring()
+
+    def take_levels(self) -> tuple[float, float]:
+        """RMS and peak, dBFS, of the loudest piece since the last call."""
+        levels, self.levels = self.levels, (SILENCE_DBFS, SILENCE_DBFS)
+        return levels
+
+    def heard_at(self, position: int) -> float | None:
+        """When the sample at a timeline position was captured, to 0.1 s; None if that is no longer known."""
+        index = bisect_left(self._positions, position)
+        return self._times[index] if index < len(self._times) else None
+
+    def _done(self) -> bool:
+        return self._tape.captured >= self._limit or (self.stopped_at is not None and not self.live)
+
+    async def _take(self, pcm: bytes) -> None:
+        whole = self._piece * BYTES_PER_SAMPLE if self._speed != math.inf else len(pcm)
+        for at in range(0, len(pcm), whole or 1):
+            if self._done():
+                return
+            piece = pcm[at : at + whole]
+            if not self.live:
+                await self._bell.until(self._has_room)
+                due = self._tape.captured - self._began + len(piece) // BYTES_PER_SAMPLE
+                if self._speed != math.inf:
+                    await self._pace(self._started_at + due / self._tape.rate_hz / self._speed)
+            self._append(piece)
+
+    async def _pace(self, due: float) -> None:
+        """Wait until then, but not for long after :meth:`stop`, however slow the pace."""
+        while self.stopped_at is None and (now := self._clock.now()) < due:
+            await self._clock.sleep_until(min(due, now + _LOOK_EVERY_S))
+
+    def _has_room(self) -> bool:
+        return self.stopped_at is not None or self._tape.waiting < LEAD_S * self._tape.rate_hz
+
+    def _append(self, piece: bytes) -> None:
+        room = self._limit - self._tape.captured
+        if len(piece) // BYTES_PER_SAMPLE > room:
+            piece = piece[: int(room) * BYTES_PER_SAMPLE]
+        start = self._tape.captured
+        holes = self._tape.append(piece)
+        if holes:
+            self._report(holes)
+        else:
+            self._end_gap()
+            if self._journal is not None:
+                self._journal.sound(start, piece)
+        self.levels = max(self.levels, levels_dbfs(piece))
+        self._note_time()
+        self._bell.ring()
+
+    def _note_time(self) -> None:
+        now = self._clock.now()
+        if self._times and now - self._times[-1] < _TIMES_EVERY_S:
+            self._positions[-1] = self._tape.captured
+            return
+        self._positions.append(self._tape.captured)
+        self._times.append(now)
+        settled = bisect_left(self._positions, self._tape.settled)
+        if settled > len(self._positions) // 2:
+            del self._positions[:settled], self._times[:settled]
+
+    def _report(self, holes: list[Hole]) -> None:
+        """Tell of a gap when it begins, and of its growth in one piece when sound comes again."""
+        for hole in holes:
+            if self._journal is not None:
+                self._journal.hole(hole)
+            gap = self._gap
+            if gap is not None and (gap.end, gap.reason) == (hole.start, hole.reason):
+                self._gap = Hole(gap.start, hole.end, gap.reason)
+                continue
+            self._end_gap()
+            self._on_hole(hole)
+            self._gap = Hole(hole.end, hole.end, hole.reason)
+
+    def _end_gap(self) -> None:
+        if self._gap is not None and self._gap.end > self._gap.start:
+            self._on_hole(self._gap)
+        self._gap = None

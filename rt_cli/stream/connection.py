@@ -1,0 +1,337 @@
+"""The border to ``websockets``: its objects and its errors end here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websockets_connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidProxy,
+    InvalidProxyStatus,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+from websockets.protocol import State
+
+from rt_cli import __version__
+from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError, UsageError
+from rt_cli.protocol.codec import shown
+from rt_cli.protocol.recovery import close_verdict, http_refusal
+from rt_cli.protocol.text import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from rt_cli.protocol.endpoint import Endpoint
+    from rt_cli.protocol.events import ErrorInfo
+
+log = logging.getLogger("rt.wire")
+
+CLOSE_TIMEOUT_S = 1.0
+_LARGEST_MESSAGE = 32 * 1024 * 1024
+"""A conversation item with its audio can exceed the library's 1 MiB."""
+_SHORTEST_KEY = 8
+"""Less is nobody's key, and may be part of any word."""
+_NO_STATUS = 1005
+_ABNORMAL = 1006
+
+
+class _Ended(asyncio.Transport):
+    """In the place of a transport that has ended.
+
+    The library aborts the transport whenever it is in doubt, and that of asyncio breaks when it is aborted after it has
+    been closed and has flushed its buffer.
+    """
+
+    def abort(self) -> None:
+        """Nothing is left to cut."""
+
+
+class _Metered(ClientConnection):
+    """Knows when the last byte came in, and whether the write buffer takes more.
+
+    A large message half received is a sign of life, too.
+    """
+
+    inbound_at = 0.0
+    writable = True
+
+    def data_received(self, data: bytes) -> None:
+        """Note the time; the library does the rest."""
+        self.inbound_at = time.monotonic()
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """Note that the buffer is full; the library does the rest."""
+        self.writable = False
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that there is room again; the library does the rest."""
+        self.writable = True
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the transport once the library is done with it."""
+        super().connection_lost(exc)
+        self.transport = _Ended()
+
+
+class _Connect(websockets_connect):
+    """Follows no redirect: the key was meant for the host that was named."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Every redirect is an answer like any other."""
+        return exc
+
+
+class Connection:
+    """An open WebSocket; made by :func:`connect`.
+
+    Args:
+        websocket: Of the library.
+        secrets: What is not repeated even if the peer repeats it.
+    """
+
+    def __init__(self, websocket: _Metered, secrets: tuple[str, ...] = ()) -> None:
+        self._websocket = websocket
+        self._secrets = secrets
+        websocket.inbound_at = time.monotonic()
+
+    @property
+    def inbound_at(self) -> float:
+        """When the last byte came in, seconds of ``time.monotonic``."""
+        return self._websocket.inbound_at
+
+    async def send(self, message: bytes) -> None:
+        """Write one text message; waits while the write buffer is full. Not to be cancelled: it is delivered anyway.
+
+        Raises ConnectionLost when the connection is gone.
+        """
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("> %s", shown(message))
+        try:
+            await self._websocket.send(message, text=True)
+        except ConnectionClosed as exc:
+            raise _closed(exc, None) from exc
+
+    def send_at_once(self, message: bytes) -> bool:
+        """Write one text message if the buffer takes it and the connection is open; False if nothing was written.
+
+        The library's own way costs twice as much, most of it for waiting for what need not be waited for.
+        """
+        websocket = self._websocket
+        if not websocket.writable or websocket.protocol.state is not State.OPEN:
+            return False
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("> %s", shown(message))
+        websocket.protocol.send_text(message)
+        for data in websocket.protocol.data_to_send():
+            websocket.transport.write(data)
+        return True
+
+    async def ping(self) -> Awaitable[None]:
+        """Write a ping; returns what is done when its pong is there. Not to be cancelled."""
+        try:
+            waiter = await self._websocket.ping()
+        except ConnectionClosed as exc:
+            raise _closed(exc, None) from exc
+        return _pong(waiter)
+
+    async def receive(self, last_error: ErrorInfo | None = None) -> str | bytes:
+        """The next message. Safe to cancel.
+
+        Args:
+            last_error: The last ``error`` event, which says more than a close code.
+
+        Raises:
+            RtError: The connection ended; which kind says what it means.
+        """
+        try:
+            message = await self._websocket.recv()
+        except ConnectionClosed as exc:
+            raise _closed(exc, last_error, self._secrets) from exc
+        message = _without(self._secrets, message) if isinstance(message, str) else message
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("< %s", shown(message))
+        return message
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the connection politely within a second, else cut it. Cancelling it cuts it at once."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._websocket.close(code, reason)
+        except TimeoutError:
+            log.debug("no answer to the close within %g s: cut", CLOSE_TIMEOUT_S)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection now: who reads is told, who writes is let go, and told the next time. Idempotent."""
+        self._websocket.transport.abort()
+
+
+async def connect(endpoint: Endpoint, *, timeout_s: float, cacert: str | None = None) -> Connection:
+    """Open a connection. Cancelling it leaves nothing open.
+
+    Args:
+        endpoint: Where to.
+        timeout_s: For DNS, TCP, TLS and the handshake together.
+        cacert: PEM file of additional certificate authorities.
+
+    Raises:
+        RtError: With the exit code that fits.
+    """
+    log.debug("connecting to %s", endpoint.shown)
+    secrets = _secrets(endpoint)
+    try:
+        websocket = await _Connect(
+            endpoint.url,
+            additional_headers=endpoint.headers,
+            user_agent_header=f"rt/{__version__}",
+            compression=None,
+            max_size=_LARGEST_MESSAGE,
+            ping_interval=None,
+            open_timeout=timeout_s,
+            close_timeout=CLOSE_TIMEOUT_S,
+            proxy=None if endpoint.loopback else True,
+            ssl=tls_context(cacert) if endpoint.url.startswith("wss:") else None,
+            create_connection=_Metered,
+        )
+    except (WebSocketException, OSError, TimeoutError, ValueError, EOFError) as exc:
+        raise _unopened(exc, endpoint, timeout_s, secrets) from exc
+    return Connection(cast("_Metered", websocket), secrets)
+
+
+def tls_context(cacert: str | None) -> ssl.SSLContext:
+    """What a ``wss`` endpoint's certificate is checked against: the system's authorities and those of a PEM file.
+
+    Raises:
+        UsageError: The file cannot be read, or holds no certificate.
+    """
+    context = ssl.create_default_context()
+    if cacert is not None:
+        try:
+            context.load_verify_locations(cafile=cacert)
+        except (OSError, ssl.SSLError) as exc:
+            raise UsageError(f"cannot read certificates from {cacert}", "give --cacert a PEM file") from exc
+    return context
+
+
+def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
+    """The keys in the headers. They need not look like keys: those of Azure are plain letters and digits."""
+    keys = (value.rpartition(" ")[2] for _, value in endpoint.headers)
+    return tuple(key for key in keys if len(key) >= _SHORTEST_KEY)
+
+
+def _without(secrets: tuple[str, ...], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+async def _pong(waiter: Awaitable[float]) -> None:
+    try:
+        await waiter
+    except ConnectionClosed as exc:
+        raise _closed(exc, None) from exc
+
+
+def _closed(exc: ConnectionClosed, last_error: ErrorInfo | None, secrets: tuple[str, ...] = ()) -> RtError:
+    # `rcvd` is what the peer said; what only we said is no verdict of theirs.
+    code, reason = (exc.rcvd.code, _without(secrets, exc.rcvd.reason)) if exc.rcvd else (_ABNORMAL, "")
+    log.debug("closed with %d %s", code, shown(reason))
+    if code in {_NO_STATUS, _ABNORMAL} and last_error is None:
+        return ConnectionLost("the connection was cut", "check the network and the endpoint")
+    return close_verdict(code, reason, last_error)
+
+
+def _unopened(exc: Exception, endpoint: Endpoint, timeout_s: float, secrets: tuple[str, ...] = ()) -> RtError:
+    """What a failed opening means; every error that the library or the system raises there is named."""
+    where = endpoint.shown
+    match exc:
+        case InvalidStatus():
+            return _refusal(exc, secrets)
+        case InvalidProxyStatus():
+            return RefusedError(f"the proxy refused: HTTP {exc.response.status_code}", "check the proxy settings")
+        case InvalidURI() | InvalidProxy():
+            return UsageError(f"not a usable URL: {masked(shown(str(exc)))}", "see --url and the proxy variables")
+        case ssl.SSLCertVerificationError():
+            return UnreachableError(
+                f"the certificate of {where} is not valid ({exc.verify_message})",
+                "give its authority with --cacert",
+                final=True,
+                code="tls_certificate",
+            )
+        case ssl.SSLError():
+            said = getattr(exc, "reason", None) or exc.strerror  # what Python raises by itself has no reason
+            return UnreachableError(f"no TLS with {where} ({said})", "is it ws:// rather than wss://?", code="tls")
+        case TimeoutError():
+            return UnreachableError(
+                f"no answer from {where} within {timeout_s:g} s", "is it running? see --connect-timeout", code="timeout"
+            )
+        case ConnectionRefusedError():
+            return _nothing_listens(endpoint)
+        case OSError() | EOFError() | InvalidMessage(__cause__=EOFError()):
+            return _network(exc, endpoint)
+        case InvalidHandshake():
+            return EndpointError(f"{where} does not speak WebSocket ({shown(str(exc))})", "check the URL")
+        case _:
+            return UsageError(f"cannot connect to {where} ({shown(str(exc))})", "check the URL and the headers")
+
+
+def _nothing_listens(endpoint: Endpoint) -> RtError:
+    from urllib.request import getproxies
+
+    proxied = not endpoint.loopback and {"https", "socks", "all"} & getproxies().keys()
+    hint = "is the proxy running? see HTTPS_PROXY and ALL_PROXY" if proxied else "is the endpoint running?"
+    return UnreachableError(f"nothing listens at {endpoint.shown}", hint, code="connection_refused")
+
+
+def _network(exc: Exception, endpoint: Endpoint) -> RtError:
+    import socket
+
+    where = endpoint.shown
+    if isinstance(exc, socket.gaierror):
+        return UnreachableError(f"no such host: {where}", "check the name and the network", code="dns")
+    # asyncio has no words for a peer that hangs up in the middle of a handshake.
+    said = (exc.strerror or str(exc) if isinstance(exc, OSError) else "") or "it hung up"
+    if said == "it hung up" and where.startswith("wss:"):
+        return UnreachableError(f"no TLS with {where} ({said})", "is it ws:// rather than wss://?", code="tls")
+    if "Multiple exceptions" in str(exc) and "refused" in str(exc).lower():
+        return _nothing_listens(endpoint)
+    return UnreachableError(f"cannot reach {where} ({said})", "check the network and the endpoint", code="network")
+
+
+def _refusal(exc: InvalidStatus, secrets: tuple[str, ...]) -> RtError:
+    response: Any = exc.response
+    body = (response.body or b"")[:2000].decode("utf-8", "replace")
+    if (elsewhere := response.headers.get("Location")) is not None:
+        body = f"it redirects to {elsewhere}"
+    body = _without(secrets, body)
+    return http_refusal(response.status_code, body, _retry_after(response.headers.get("Retry-After")))
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds from a Retry-After header, which is a number or a date (RFC 9110 section 10.2.3)."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

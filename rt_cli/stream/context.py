@@ -1,0 +1,97 @@
+"""What outlives a connection: the parts of one run that each of its connections works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.format import to_ms
+from rt_cli.observations import Dropped, SessionChanged
+from rt_cli.protocol.steps import Drop, End, Settle, Tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rt_cli.audio.tape import Hole, Tape
+    from rt_cli.clock import Clock
+    from rt_cli.observations import Observer, SessionState
+    from rt_cli.protocol.endpoint import Endpoint
+    from rt_cli.protocol.session import Session
+    from rt_cli.protocol.steps import Step
+    from rt_cli.settings import DeliverySettings, Settings
+    from rt_cli.stream.bell import Bell
+    from rt_cli.stream.capture import Capture
+    from rt_cli.stream.chunking import ChunkSizes
+    from rt_cli.stream.journal import Journal
+    from rt_cli.stream.turnmaking import TurnMarks
+
+
+_DRAIN_S = 10.0
+_EMBEDDED_DRAIN_S = 60.0
+
+
+def drain_timeout_s(settings: DeliverySettings, *, embedded: bool) -> float:
+    """Seconds of silence after which a final is given up, as asked for or as fits the endpoint."""
+    if settings.drain_timeout_s is not None:
+        return settings.drain_timeout_s
+    return _EMBEDDED_DRAIN_S if embedded else _DRAIN_S
+
+
+def dropped(hole: Hole, rate_hz: int) -> Dropped:
+    """What is told of a hole."""
+    return Dropped(to_ms(hole.start, rate_hz), to_ms(hole.end, rate_hz), hole.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One run."""
+
+    endpoint: Endpoint
+    configuration: dict[str, object]
+    """The session object that the endpoint is to take."""
+    settings: Settings
+    tape: Tape
+    session: Session
+    capture: Capture
+    marks: TurnMarks | None
+    """Where turns close; None where the endpoint finds them."""
+    bell: Bell
+    """Rung on every change."""
+    clock: Clock
+    sizes: ChunkSizes
+    observe: Observer
+    journal: Journal | None = None
+    """Where a spool is kept."""
+
+    def apply(self, steps: Sequence[Step]) -> None:
+        """Carry out what the session decided, but for what concerns one connection. Raises an ``End``'s error."""
+        if self.journal is not None:
+            self.journal.decided(steps)
+        for step in steps:
+            match step:
+                case Settle(to):
+                    self.tape.settle(to)
+                    if self.marks is not None:
+                        self.marks.forget(to)
+                case Drop(start, end, reason):
+                    for hole in self.tape.drop(start, end, reason):
+                        self.observe(dropped(hole, self.tape.rate_hz))
+                case Tell(observation):
+                    self.observe(observation)
+                case End(error):
+                    raise error
+        self.bell.ring()
+
+    def tell_state(self, state: SessionState, *, generation: int, reason: str | None = None) -> None:
+        """Say what became of a connection."""
+        self.observe(
+            SessionChanged(
+                state=state,
+                endpoint=self.endpoint.shown,
+                dialect=self.endpoint.dialect.name,
+                model=self.endpoint.model,
+                rate_hz=self.tape.rate_hz,
+                attempt=generation,
+                reason=reason,
+            )
+        )

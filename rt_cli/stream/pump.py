@@ -1,0 +1,122 @@
+"""From the tape to the sender: what goes next, in which size, and where the commits stand."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.format import silence, to_samples
+from rt_cli.protocol.codec import append_event, commit_event
+from rt_cli.stream.chunking import Allowance, CommitTurn, Finish, Send, Wait, decide
+
+if TYPE_CHECKING:
+    from rt_cli.stream.context import Context
+    from rt_cli.stream.sender import Sender
+
+MIN_COMMIT_MS = 100
+"""Less is refused by most endpoints as an empty buffer."""
+
+
+class Pump:
+    """Sends what is on the tape over one connection, from *settled* on.
+
+    Args:
+        context: Of the run.
+        sender: Of this connection.
+        catch_up: Times real time at which it sends at most.
+    """
+
+    def __init__(self, context: Context, sender: Sender, *, catch_up: float) -> None:
+        self.padding = 0
+        """Samples of silence added, outside the ledger."""
+        self._context = context
+        self._tape = context.tape
+        self._session = context.session
+        self._marks = context.marks
+        self._sender = sender
+        self._allowance = Allowance(context.clock.now(), catch_up * context.tape.rate_hz, context.sizes.most)
+        self._held = False
+        self._committed_at = -1
+        self._committed_wire = 0
+        self._speech = False
+        self._ids = itertools.count(1)
+
+    def hold(self) -> None:
+        """Send nothing more."""
+        self._held = True
+
+    async def run(self) -> None:
+        """Send until the end of the input, and commit what is left. Cancelling it ends at a chunk's boundary."""
+        self._committed_at = self._tape.sent
+        async with self._sender.stream():
+            while True:
+                match self._next():
+                    case Send(samples):
+                        await self._send(samples)
+                    case CommitTurn():
+                        await self._commit()
+                    case Wait():
+                        await self._context.bell.until(lambda: not isinstance(self._next(), Wait))
+                    case Finish():
+                        await self._finish()
+                        return
+
+    def _next(self) -> Send | CommitTurn | Wait | Finish:
+        if self._held:
+            return Wait()
+        sent, closes = self._tape.sent, None
+        if self._marks is not None:
+            closes = self._marks.closes_after(max(sent, self._committed_at + 1))
+        return decide(
+            sent=sent,
+            known=self._tape.captured if self._marks is None else self._marks.analysed,
+            captured=self._tape.captured,
+            ended=self._context.capture.ended,
+            closes=closes,
+            sizes=self._context.sizes,
+        )
+
+    async def _send(self, samples: int) -> None:
+        await self._context.clock.sleep_until(self._allowance.take(samples, self._context.clock.now()))
+        await self._sender.room(samples)
+        if self._held:
+            return
+        start = self._tape.sent
+        message = append_event(self._tape.read(start, start + samples))
+        self._look_for_speech(start + samples)
+        self._tape.mark_sent(start + samples)
+        self._session.wire.sent(samples)
+        await self._sender.audio(message, samples)
+
+    def _look_for_speech(self, end: int) -> None:
+        """Tell of a turn that opens before ``end``, perhaps in what was sent already: speech is noticed late."""
+        if self._marks is None or self._speech:
+            return
+        opens = self._marks.opens_in(self._committed_at, end)
+        if opens is not None:
+            self._speech = True
+            self._session.speech_opens(opens, self._context.clock.now())
+
+    async def _pad(self, samples: int) -> None:
+        self.padding += samples
+        self._session.wire.padded(samples)
+        await self._sender.audio(append_event(silence(samples)), samples)
+
+    async def _commit(self, *, tail: bool = False) -> None:
+        missing = to_samples(MIN_COMMIT_MS, self._tape.rate_hz) - (self._session.wire.wire - self._committed_wire)
+        if missing > 0:
+            await self._pad(missing)
+        event_id = f"rt_commit_{next(self._ids)}"
+        self._session.committing(
+            event_id, self._context.clock.now(), speech=self._speech or self._marks is None, tail=tail
+        )
+        self._committed_at = self._tape.sent
+        self._committed_wire = self._session.wire.wire
+        self._speech = False
+        await self._sender.control(commit_event(event_id))
+
+    async def _finish(self) -> None:
+        """Always commit what is left: the answer proves that everything was read."""
+        if self._session.wire.wire > self._committed_wire or (self._marks is None and self._session.wire.wire):
+            await self._commit(tail=True)
+        self._session.drain()

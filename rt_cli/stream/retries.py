@@ -1,0 +1,94 @@
+"""Whether and when to try again after a connection failed or ended. Pure but for the dice, which are passed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rt_cli.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.errors import RtError
+
+FIRST_DELAY_S = 0.25
+LONGEST_DELAY_S = 8.0
+MOST_FRUITLESS = 3
+"""Connections in a row that the endpoint ended without any progress."""
+_OUR_VERDICTS = frozenset({"dead", "no_session"})
+"""It was we who ended the connection, for its silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one connection ended."""
+
+    error: RtError
+    now: float
+    """Seconds."""
+    opened: bool
+    """The handshake had succeeded: the endpoint, not the network, ended it."""
+    ready: bool
+    """It was configured."""
+    progressed: bool
+    """The settled mark, or the furthest acknowledged one, moved during it."""
+
+
+class Retries:
+    """The patience of one run.
+
+    Until an endpoint has been ready once, retries stay inside ``connect_timeout_s``: a wrong address should not take
+    minutes to be found. From then on each outage has ``retry_for_s``, counted anew whenever there was progress. Delays
+    double from 0.25 s to 8 s with full jitter; what the endpoint asks for is waited at least.
+
+    Args:
+        connect_timeout_s: For the first readiness, all tries together.
+        retry_for_s: For one outage.
+        began: Seconds, when the run began to connect.
+        dice: A number in [0, 1).
+    """
+
+    def __init__(
+        self, *, connect_timeout_s: float, retry_for_s: float, began: float, dice: Callable[[], float]
+    ) -> None:
+        self._connect_timeout_s = connect_timeout_s
+        self._retry_for_s = retry_for_s
+        self._dice = dice
+        self._outage_since = began
+        self._ever_ready = False
+        self._tries = 0
+        self._fruitless = 0
+
+    def after(self, attempt: Attempt) -> float | None:
+        """Seconds to wait before the next connection; None to give up with the attempt's error."""
+        error = attempt.error
+        if attempt.progressed or (attempt.ready and not self._ever_ready):
+            self._outage_since, self._tries, self._fruitless = attempt.now, 0, 0
+        self._ever_ready = self._ever_ready or attempt.ready
+        if attempt.opened and not attempt.progressed and not _asks_for_patience(error):
+            self._fruitless += 1
+        if not self._may_help(error) or self._fruitless >= MOST_FRUITLESS:
+            return None
+        delay = self._dice() * min(FIRST_DELAY_S * 2**self._tries, LONGEST_DELAY_S)
+        if isinstance(error, UnreachableError):
+            delay = max(delay, error.retry_after_s or 0.0)
+        self._tries += 1
+        return delay if attempt.now + delay - self._outage_since < self._budget_s else None
+
+    def _may_help(self, error: RtError) -> bool:
+        """Whether another connection may fare better."""
+        if isinstance(error, UnreachableError):
+            return not error.final
+        # What has been ready before is an endpoint, and its silence now an outage.
+        return self._ever_ready and error.code == "no_session"
+
+    @property
+    def _budget_s(self) -> float:
+        return self._retry_for_s if self._ever_ready else self._connect_timeout_s
+
+
+def _asks_for_patience(error: RtError) -> bool:
+    """Whether it was our verdict, or the endpoint has no room now: perhaps it still counts the session that we lost."""
+    asked = error.retry_after_s if isinstance(error, UnreachableError) else None
+    return error.code in _OUR_VERDICTS or asked is not None

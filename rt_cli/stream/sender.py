@@ -1,0 +1,274 @@
+"""The only code that writes to a connection.
+
+Rules, each of which a project somewhere learnt the hard way:
+
+1. One FIFO lane for everything: audio, commits, configuration, pings. A commit can never overtake the audio before it.
+2. Nothing awaitable runs where the lane is released; a release too many raises.
+3. A write that has begun is never cancelled (it would be delivered all the same). Its caller may go; the next one waits
+   until it is over. Only the end of the connection ends it.
+4. ``send()`` returning proves nothing, so a window bounds the audio that is not *acknowledged*: by the pong of a ping
+   that was put behind it, or by any answer that proves it was read.
+5. A stream of audio and single chunks exclude each other; the caller chooses to wait or to fail.
+6. A sender belongs to one connection and dies with it.
+
+Every change of state is logged at debug, so that a stuck sender can be diagnosed from a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from rt_cli.errors import SenderBusy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+
+    from rt_cli.clock import Clock
+
+log = logging.getLogger("rt.sender")
+
+PING_BUSY_S = 0.5
+PING_IDLE_S = 5.0
+_WINDOW_S = (2.0, 8.0)
+_RTT_MEMORY_S = 30.0
+
+
+class Transport(Protocol):
+    """What a sender needs of a connection."""
+
+    async def send(self, message: bytes) -> None:
+        """Write one text message. Raises ConnectionLost when the connection is gone."""
+        ...
+
+    def send_at_once(self, message: bytes) -> bool:
+        """Write one text message if that needs no waiting; False if it does: nothing was written then."""
+        ...
+
+    async def ping(self) -> Awaitable[None]:
+        """Write a ping; what it returns is done when the pong is there, and fails when the connection is gone."""
+        ...
+
+
+class RoundTrips:
+    """The smallest round trip of the last half minute; a mean would feed on the queues that it measures."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def add(self, now: float, seconds: float) -> None:
+        """Record one; all values that it beats are of no more use."""
+        while self._seen and self._seen[-1][1] >= seconds:
+            self._seen.pop()
+        self._seen.append((now, seconds))
+        while self._seen[0][0] < now - _RTT_MEMORY_S:
+            self._seen.popleft()
+
+    @property
+    def minimum(self) -> float | None:
+        """Seconds; None before the first."""
+        return self._seen[0][1] if self._seen else None
+
+
+def window_s(round_trip_s: float | None) -> float:
+    """Seconds of audio that may be unacknowledged at this round trip."""
+    low, high = _WINDOW_S
+    return low if round_trip_s is None else min(max(2 * round_trip_s + 1, low), high)
+
+
+class Sender:
+    """Puts messages on one connection, one at a time.
+
+    Args:
+        transport: The connection.
+        clock: For round trips.
+        rate_hz: Samples per second of the audio.
+        generation: Which connection of the run it is; for the log.
+        busy: What happens to a stream or chunk while a stream is being sent.
+        on_acknowledged: Told the count of samples that the endpoint has provably read, when it grows.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        *,
+        rate_hz: int,
+        generation: int = 1,
+        busy: Literal["wait", "fail"] = "wait",
+        on_acknowledged: Callable[[int], None] = lambda _samples: None,
+    ) -> None:
+        self.sent = 0
+        """Samples whose writing has begun, in the order of this connection, padding included."""
+        self.acknowledged = 0
+        """Samples that the endpoint has read."""
+        self.progress_at = clock.now()
+        """When ``acknowledged`` last moved, or had nothing left to move to."""
+        self.round_trips = RoundTrips()
+        self._transport = transport
+        self._clock = clock
+        self._rate_hz = rate_hz
+        self._generation = generation
+        self._busy = busy
+        self._on_acknowledged = on_acknowledged
+        self._lane = asyncio.BoundedSemaphore(1)
+        self._turnstile = asyncio.BoundedSemaphore(1)
+        self._streams = 0
+        self._writing: asyncio.Future[None] | None = None
+        self._writing_at = clock.now()
+        self._opened = asyncio.Event()
+        self._opened.set()
+        self._pings: dict[asyncio.Future[None], tuple[float, int]] = {}
+        self._pinged = 0
+        self._last_ping = clock.now()
+        log.debug("generation %d: sender made", generation)
+
+    @property
+    def in_flight(self) -> int:
+        """Samples sent and not acknowledged."""
+        return self.sent - self.acknowledged
+
+    @property
+    def window(self) -> int:
+        """Samples that may be in flight; one chunk always may."""
+        return round(window_s(self.round_trips.minimum) * self._rate_hz)
+
+    @property
+    def oldest_ping_at(self) -> float | None:
+        """When the oldest unanswered ping, or a write that is still not over, began; seconds, None if there is none."""
+        waiting = [at for at, _ in self._pings.values()]
+        return min(waiting if self._writing is None else [*waiting, self._writing_at], default=None)
+
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[Sender]:
+        """Send a stream of audio: no other stream and no single chunk gets in between; commits and the like may.
+
+        Raises SenderBusy if another stream runs or waits and this sender is to fail. Cancelling it while it waits
+        leaves no trace; leaving the block never waits.
+        """
+        self._refuse_if_busy("a second stream")
+        self._streams += 1
+        try:
+            async with self._turnstile:
+                yield self
+        finally:
+            self._streams -= 1
+
+    async def chunk(self, message: bytes, samples: int) -> None:
+        """Send a single chunk of audio outside any stream; waits for a chunk, waits or fails for a stream."""
+        self._refuse_if_busy("a single chunk")
+        async with self._turnstile:
+            await self.audio(message, samples)
+
+    async def room(self, samples: int) -> None:
+        """Wait until that much audio fits into the window. Safe to cancel."""
+        while self.in_flight and self.in_flight + samples > self.window:
+            if self._opened.is_set():
+                log.debug("generation %d: window closed, %d samples in flight", self._generation, self.in_flight)
+                self._opened.clear()
+            await self._ping_behind()
+            await self._opened.wait()
+
+    async def audio(self, message: bytes, samples: int) -> None:
+        """Send audio of a stream, waiting for room in the window.
+
+        Cancelling it before its writing begins leaves no trace; after that the message is delivered all the same.
+        """
+        await self.room(samples)
+        await self._pass(self._transport.send, message, samples)
+        if self.sent - self._pinged >= self.window // 4:
+            await self._ping()
+
+    async def control(self, message: bytes) -> None:
+        """Send anything that is not audio, behind everything that was asked for before. Cancelling it: as for audio."""
+        await self._pass(self._transport.send, message, 0)
+
+    def acknowledge(self, samples: int) -> None:
+        """An answer proves that everything before ``samples`` was read; never goes back."""
+        samples = min(samples, self.sent)
+        if samples <= self.acknowledged:
+            return
+        self.acknowledged = samples
+        self.progress_at = self._clock.now()
+        if not self._opened.is_set():
+            log.debug("generation %d: window opened, %d samples in flight", self._generation, self.in_flight)
+            self._opened.set()
+        self._on_acknowledged(samples)
+
+    async def keep_pinging(self) -> None:
+        """Ping behind audio that no ping follows yet, and now and then when idle; runs until cancelled or the end."""
+        while True:
+            await self._clock.sleep_until(self._clock.now() + PING_BUSY_S / 2)
+            quiet = self._clock.now() - self._last_ping
+            if quiet >= PING_IDLE_S or (quiet >= PING_BUSY_S and self.sent > self._pinged):
+                await self._ping()
+
+    def _refuse_if_busy(self, what: str) -> None:
+        if self._streams and self._busy == "fail":
+            raise SenderBusy(f"{what} of audio cannot be sent while a stream is being sent")
+
+    async def _ping_behind(self) -> None:
+        """Ping if audio was sent since the last ping: another one would prove nothing more."""
+        if self.sent > self._pinged:
+            await self._ping()
+
+    async def _ping(self) -> None:
+        self._last_ping = self._clock.now()
+        await self._pass(self._write_ping)
+
+    async def _write_ping(self) -> None:
+        # What has been sent so far is what the pong proves; the lane keeps more from getting in between.
+        at, proven = self._clock.now(), self.sent
+        self._last_ping, self._pinged = at, proven
+        pong = asyncio.ensure_future(await self._transport.ping())
+        self._pings[pong] = (at, proven)
+        pong.add_done_callback(self._ponged)
+
+    def _ponged(self, pong: asyncio.Future[None]) -> None:
+        at, proven = self._pings.pop(pong)
+        if pong.cancelled() or pong.exception() is not None:
+            return
+        now = self._clock.now()
+        self.round_trips.add(now, now - at)
+        self.acknowledge(proven)
+
+    async def _pass(
+        self, write: Callable[..., Coroutine[None, None, None]], message: bytes | None = None, samples: int = 0
+    ) -> None:
+        """Take the lane, write, let go.
+
+        A write that has to wait is a task of its own, so that nobody's going away cancels it.
+        """
+        if self._lane.locked():
+            self._log_lane("awaited")
+        async with self._lane:
+            await self._write_over()
+            self._log_lane("taken")
+            if not self.in_flight:
+                self.progress_at = self._clock.now()
+            self.sent += samples
+            if message is None or not self._transport.send_at_once(message):
+                self._writing_at = self._clock.now()
+                self._writing = asyncio.create_task(write() if message is None else write(message))
+                await self._write_over()
+        self._log_lane("released")
+
+    async def _write_over(self) -> None:
+        """Wait for the write under way, perhaps one whose caller has gone. Cancelling the wait leaves it running."""
+        if self._writing is not None:
+            await asyncio.wait((self._writing,))
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    async def aclose(self) -> None:
+        """Wait for the last write, whose connection must be closed by now. Never raises what the write does."""
+        if self._writing is not None:
+            await asyncio.wait((self._writing,))
+            self._writing.exception()
+
+    def _log_lane(self, what: str) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("generation %d: lane %s, %d samples sent", self._generation, what, self.sent)

@@ -1,0 +1,341 @@
+"""One source to one endpoint: from the first sample to the summary."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.format import to_ms
+from rt_cli.audio.spool import Spool
+from rt_cli.audio.tape import Tape
+from rt_cli.audio.vad import SpeechDetector
+from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, unexpected
+from rt_cli.observations import Errored, Progress, SourceOpened, Summary, Warned
+from rt_cli.protocol.session import Session
+from rt_cli.stream.account import Ending, percentiles
+from rt_cli.stream.bell import Bell
+from rt_cli.stream.capture import Capture
+from rt_cli.stream.chunking import ChunkSizes
+from rt_cli.stream.context import Context, drain_timeout_s, dropped
+from rt_cli.stream.delivery import Delivery
+from rt_cli.stream.journal import Journal, final_of, origin_of
+from rt_cli.stream.machine import Lagged, Machine, Suspended, asleep_s, watch
+from rt_cli.stream.turnmaking import TurnAnalysis
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from rt_cli.audio.source import Source, Tell
+    from rt_cli.audio.spool import Remains
+    from rt_cli.audio.tape import Hole
+    from rt_cli.clock import Clock
+    from rt_cli.observations import Observer
+    from rt_cli.protocol.endpoint import Endpoint
+    from rt_cli.settings import Settings, TurnDetection
+    from rt_cli.stream.turnmaking import Detector
+
+log = logging.getLogger("rt.streamer")
+
+_PROGRESS_EVERY_S = 0.1
+_LIVE_CHUNK_MS = 40
+_FILE_CHUNK_MS = 100
+_LARGEST_CHUNK_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to send, and where."""
+
+    name: str
+    """What the source is called in the summary, also when it cannot be opened."""
+    open_source: Callable[[int, Tell], Awaitable[Source]]
+    """Opens it at a wire rate, Hz, its warnings go to the second argument; may raise AudioError or UsageError."""
+    endpoint: Endpoint
+    turns: TurnDetection
+    """Who makes the turns."""
+    session: dict[str, object]
+    """The session object of the dialect."""
+    settings: Settings
+    make_detector: Callable[[int], Detector] = SpeechDetector
+    """Of speech, where ``rt`` makes the turns."""
+    spool: Path | None = None
+    """A new folder to keep what is captured in until it is delivered."""
+    resume: tuple[Spool, Remains] | None = None
+    """What an earlier process left; the source is made from it."""
+
+
+class Streamer:
+    """Runs one job.
+
+    Args:
+        job: What to do.
+        clock: The time.
+        observe: Told everything that happens.
+        progress: Whether anybody looks at marks and levels.
+    """
+
+    def __init__(self, job: Job, clock: Clock, observe: Observer, *, progress: bool = False) -> None:
+        self._job = job
+        self._clock = clock
+        self._observe = observe
+        self._progress = progress
+        self._rate = job.endpoint.dialect.rate_hz
+        self._bell = Bell()
+        self._tape = Tape(self._rate)
+        self._turns = job.turns
+        self._capture: Capture | None = None
+        self._session = self._make_session()
+        self._journal: Journal | None = None
+        self._delivery: Delivery | None = None
+        self._delivering: asyncio.Task[None] | None = None
+        self._signals = 0
+        self._signal_exit = EXIT_OK
+        self._hung_up = False
+        self._errors: list[RtError] = []
+        self._machine = Machine(asleep_s())
+
+    async def run(self) -> Summary:
+        """Do the job; every outcome is a summary, which the observers are told, too.
+
+        Cancelling it ends everything within two seconds, without a summary.
+        """
+        began = self._clock.now()
+        try:
+            source = await self._job.open_source(self._rate, self._warn)
+        except RtError as exc:
+            self._errors.append(exc)
+            return self._conclude(began)
+        try:
+            self._open_journal(source)
+            await self._stream(source)
+        except RtError as exc:
+            self._errors.append(exc)
+        except Exception as exc:
+            log.debug("unexpected", exc_info=True)
+            self._errors.append(unexpected(exc))
+        finally:
+            await source.aclose()
+            self._tape.close()
+        return self._conclude(began)
+
+    def printed(self, turn: int) -> None:
+        """A final was printed; any thread may say so."""
+        if self._journal is not None:
+            self._journal.printed(turn)
+
+    def interrupt(self, exit_code: int) -> None:
+        """Ctrl-C or SIGTERM: the first ends capture and waits for what is open, the second closes now.
+
+        Args:
+            exit_code: 130 or 143, if this cuts something short.
+        """
+        self._signals += 1
+        self._signal_exit = exit_code
+        if self._signals == 1 and self._capture is not None:
+            self._capture.stop()
+        elif self._delivering is not None:
+            self._delivering.cancel()
+
+    def hang_up(self) -> None:
+        """Nobody reads what we print: end quietly."""
+        self._hung_up = True
+        if self._delivering is not None:
+            self._delivering.cancel()
+
+    # -- the spool ----------------------------------------------------------------------------------------------------
+
+    def _open_journal(self, source: Source) -> None:
+        if self._job.resume is not None:
+            spool, remains = self._job.resume
+            self._journal = Journal(spool, self._observe, captured=remains.captured)
+            self._tape.restore(remains.settled, remains.dropped)
+            self._session.restore(remains.settled, remains.captured, remains.next_turn)
+            # Journalled, but the process died before they were known to be printed.
+            for final in remains.finals:
+                self._observe(final_of(final))
+        elif self._job.spool is not None:
+            self._journal = Journal(Spool.create(self._job.spool, origin_of(source.info, self._rate)), self._observe)
+
+    @property
+    def _delivered(self) -> bool:
+        cut_short = self._capture is None or self._capture.cut_short
+        return self._tape.settled == self._tape.captured and not cut_short
+
+    def close(self, *, printed: bool) -> None:
+        """Let go of the spool, when the run is over and its results are out.
+
+        Args:
+            printed: All of them; else the spool stays, whatever was delivered.
+        """
+        if self._journal is not None:
+            self._journal.close(delivered=self._delivered and printed)
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    async def _stream(self, source: Source) -> None:
+        settings, info = self._job.settings, source.info
+        duration_ms = None if info.duration_s is None else round(info.duration_s * 1000)
+        self._observe(SourceOpened(info.name, info.kind, info.rate_hz, info.channels, self._rate, duration_ms))
+        sizes = self._chunk_sizes(source)
+        self._capture = capture = Capture(
+            source,
+            self._tape,
+            self._clock,
+            self._bell,
+            speed=self._speed(),
+            piece_s=sizes.usual / self._rate,
+            limit_s=settings.input.duration_s,
+            on_hole=self._tell_hole,
+            journal=self._journal,
+        )
+        analysis = None
+        if self._turns == "client":
+            analysis = TurnAnalysis(self._tape, capture, self._bell, settings.session, self._job.make_detector)
+        context = Context(
+            endpoint=self._job.endpoint,
+            configuration=self._job.session,
+            settings=settings,
+            tape=self._tape,
+            session=self._session,
+            capture=capture,
+            marks=analysis.marks if analysis else None,
+            bell=self._bell,
+            clock=self._clock,
+            sizes=sizes,
+            observe=self._observe,
+            journal=self._journal,
+        )
+        self._delivery = Delivery(context)
+        async with asyncio.TaskGroup() as tasks:
+            others = [tasks.create_task(capture.run(), name="capture")]
+            if analysis is not None:
+                others.append(tasks.create_task(analysis.run(), name="turns"))
+            if self._progress:
+                others.append(tasks.create_task(self._report(), name="progress"))
+            others.append(tasks.create_task(watch(self._machine, self._clock, self._bear), name="machine"))
+            self._delivering = tasks.create_task(self._deliver(self._delivery), name="delivery")
+            if self._signals:
+                capture.stop()
+            if self._signals > 1 or self._hung_up:
+                self._delivering.cancel()
+            await asyncio.wait((self._delivering,))
+            capture.stop()
+            for other in others:
+                other.cancel()
+        if self._progress:
+            self._observe(self._snapshot())
+        if capture.error is not None:
+            self._errors.append(capture.error)
+
+    def _bear(self, event: Lagged | Suspended) -> None:
+        """What the machine did to us is said; after a sleep no connection is what it seems."""
+        link = self._delivery.link if self._delivery else None
+        match event:
+            case Lagged(seconds) if link is not None and link.ready:
+                self._observe(Warned("loop_lag", f"the program was held up for {seconds * 1000:.0f} ms"))
+            case Suspended(seconds):
+                self._observe(Warned("suspended", f"the machine was suspended for {seconds:.0f} s"))
+                if self._capture is not None:
+                    self._capture.slept(seconds)
+                if link is not None:
+                    link.fail(ConnectionLost("the machine was suspended", code="suspended"))
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        try:
+            await delivery.run()
+        except RtError as exc:
+            self._errors.append(exc)
+
+    async def _report(self) -> None:
+        """Tell of marks and level ten times a second, until cancelled."""
+        while True:
+            self._observe(self._snapshot())
+            await self._clock.sleep_until(self._clock.now() + _PROGRESS_EVERY_S)
+
+    def _snapshot(self) -> Progress:
+        tape, link = self._tape, self._delivery.link if self._delivery else None
+        rms, peak = self._capture.take_levels() if self._capture else (0.0, 0.0)
+        round_trip = link.round_trip_s if link else None
+        return Progress(
+            captured_ms=to_ms(tape.captured, self._rate),
+            acknowledged_ms=to_ms(tape.acknowledged, self._rate),
+            settled_ms=to_ms(tape.settled, self._rate),
+            lag_ms=to_ms(tape.captured - tape.acknowledged, self._rate),
+            rms_dbfs=rms,
+            peak_dbfs=peak,
+            round_trip_ms=None if round_trip is None else round_trip * 1000,
+            state=link.state if link else "connecting",
+        )
+
+    # -- decisions ----------------------------------------------------------------------------------------------------
+
+    def _make_session(self) -> Session:
+        settings = self._job.settings
+        return Session(
+            rate_hz=self._rate,
+            own_turns=self._turns in {"client", "none"},
+            own_detector=self._turns == "client",
+            patience_s=drain_timeout_s(settings.delivery, embedded=self._job.endpoint.embedded),
+            silence_ms=settings.session.silence_ms,
+            heard_at=lambda at: self._capture.heard_at(at) if self._capture else None,
+        )
+
+    def _speed(self) -> float:
+        asked = self._job.settings.delivery.speed
+        if asked is not None:
+            return asked
+        return math.inf if self._job.endpoint.embedded else 1.0
+
+    def _chunk_sizes(self, source: Source) -> ChunkSizes:
+        asked = self._job.settings.input.chunk_ms
+        if asked is not None:
+            fixed = asked * self._rate // 1000
+            return ChunkSizes(fixed, fixed)
+        finite = _FILE_CHUNK_MS if self._speed() <= 1 else _LARGEST_CHUNK_MS // 2
+        usual = _LIVE_CHUNK_MS if source.info.live else finite
+        return ChunkSizes(usual * self._rate // 1000, _LARGEST_CHUNK_MS * self._rate // 1000)
+
+    def _warn(self, code: str, message: str) -> None:
+        self._observe(Warned(code, message))
+
+    def _tell_hole(self, hole: Hole) -> None:
+        self._observe(dropped(hole, self._rate))
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _conclude(self, began: float) -> Summary:
+        delivery, capture = self._delivery, self._capture
+        if self._journal is not None and not self._delivered:
+            folder = self._journal.folder
+            self._observe(Warned("spooled", f"what was not delivered is in {folder}: rt send --resume {folder}"))
+        ending = Ending(
+            name=self._job.name,
+            rate_hz=self._rate,
+            ledger=self._tape.ledger(delivery.padding if delivery else 0),
+            suspended=self._tape.suspended,
+            errors=tuple(self._errors),
+            signals=self._signals,
+            signal_exit=self._signal_exit,
+            cut_short=capture is None or capture.cut_short,
+            unread=self._hung_up,
+        )
+        log.debug("%d events of the endpoint were ignored", self._session.ignored)
+        if (error := ending.error) is not None and not self._hung_up:
+            self._observe(Errored(error.code, error.message, error.hint))
+        summary = Summary(
+            source=self._job.name,
+            exit=ending.exit_code,
+            complete=ending.complete,
+            rate_hz=self._rate,
+            ledger=ending.ledger,
+            finals=self._session.finals,
+            reconnects=delivery.reconnects if delivery else 0,
+            wall_ms=round((self._clock.now() - began) * 1000),
+            latency_ms=percentiles(self._session.latencies_ms),
+        )
+        self._observe(summary)
+        return summary

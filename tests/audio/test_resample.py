@@ -1,0 +1,125 @@
+"""Rates: what comes out is what went in, no more, no less, nothing aliased."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rt_cli.audio.resample import Resampler
+from rt_cli.errors import AudioError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RATES = [8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000]
+
+
+def tone(hertz: float, rate_hz: int, seconds: float = 1.0, amplitude: float = 0.5) -> NDArray[np.float32]:
+    """A sine wave."""
+    at = np.arange(round(rate_hz * seconds)) / rate_hz
+    return (amplitude * np.sin(2 * np.pi * hertz * at)).astype(np.float32)
+
+
+def resample(block: NDArray[np.float32], source: int, wire: int, sizes: int = 1000) -> NDArray[np.int16]:
+    """All of a block, in pieces."""
+    resampler = Resampler(source, wire)
+    pieces = [resampler.push(block[start : start + sizes]) for start in range(0, len(block), sizes)]
+    return np.frombuffer(b"".join(pieces) + resampler.flush(), "<i2")
+
+
+def spectrum_dbfs(samples: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Levels of the bins of the middle of the sound; a full-scale sine is 0."""
+    middle = samples[len(samples) // 4 : -len(samples) // 4].astype(np.float64) / 32768
+    window = np.blackman(len(middle))
+    levels: NDArray[np.float64] = 20 * np.log10(np.abs(np.fft.rfft(middle * window)) * 2 / window.sum() + 1e-12)
+    return levels
+
+
+@pytest.mark.parametrize("rate_hz", RATES)
+def test_tone_keeps_its_pitch_and_level(rate_hz: int) -> None:
+    """1 kHz at -6 dBFS is that at 24 kHz, to 0.1 % and 0.1 dB."""
+    out = resample(tone(1000, rate_hz, 2.0), rate_hz, 24_000)
+    levels = spectrum_dbfs(out)
+    peak = int(np.argmax(levels))
+
+    assert abs(peak * 24_000 / (2 * (len(levels) - 1)) - 1000) <= 1.0
+    assert abs(levels[peak] - -6.02) < 0.1
+
+
+@pytest.mark.parametrize("hertz", [13_000, 15_000, 18_000, 23_000])
+def test_nothing_aliases(hertz: int) -> None:
+    """What the wire rate cannot carry is gone, not folded down: nothing above -90 dBFS is left."""
+    out = resample(tone(hertz, 48_000, 2.0), 48_000, 24_000)
+
+    assert spectrum_dbfs(out).max() < -90
+
+
+@pytest.mark.parametrize("rate_hz", RATES)
+@pytest.mark.parametrize("frames", [0, 1, 100, 12_345])
+def test_length_is_the_ratio(rate_hz: int, frames: int) -> None:
+    """So many samples in, so many times the ratio out, give or take one."""
+    out = resample(np.zeros(frames, np.float32), rate_hz, 24_000)
+
+    assert abs(len(out) - frames * 24_000 / rate_hz) <= 1
+
+
+def test_equals_one_shot() -> None:
+    """Block by block gives what the whole at once gives, to the last bit but one."""
+    noise = np.random.default_rng(3).uniform(-0.4, 0.4, 32_000).astype(np.float32)
+    whole = np.rint(soxr.resample(noise, 16_000, 24_000, quality="HQ") * 32768)
+    out = resample(noise, 16_000, 24_000, sizes=777)
+
+    assert len(out) == len(whole)
+    assert np.abs(out - whole).max() <= 1
+
+
+@given(sizes=st.lists(st.integers(0, 3000), max_size=12))
+@settings(max_examples=30, deadline=None)
+def test_split_does_not_matter(sizes: list[int]) -> None:
+    """Blocks of any length give the same samples."""
+    noise = np.random.default_rng(4).uniform(-0.9, 0.9, 8000).astype(np.float32)
+    resampler = Resampler(44_100, 24_000)
+    pieces = np.split(noise, np.minimum(np.cumsum(sizes, dtype=int), len(noise)))
+    out = b"".join(resampler.push(piece) for piece in pieces) + resampler.flush()
+
+    assert out == resample(noise, 44_100, 24_000, sizes=8000).tobytes()
+
+
+def test_equal_rates_change_nothing() -> None:
+    """Every PCM16 value passes bit for bit."""
+    values = np.arange(-32768, 32768, dtype="<i2")
+    resampler = Resampler(24_000, 24_000)
+
+    assert resampler.push(values.astype(np.float32) / np.float32(32768)) == values.tobytes()
+    assert resampler.flush() == b""
+
+
+def test_bad_values_are_silence_and_no_more() -> None:
+    """A NaN or an infinity does not deafen the filter."""
+    block = tone(1000, 48_000)
+    hurt = block.copy()
+    hurt[[100, 20_000]] = np.nan, np.inf
+    difference = resample(block, 48_000, 24_000).astype(int) - resample(hurt, 48_000, 24_000)
+
+    assert np.abs(difference[11_000:]).max() <= 1
+
+
+def test_flush_twice_gives_nothing() -> None:
+    """The tail comes once."""
+    resampler = Resampler(48_000, 24_000)
+    resampler.push(tone(1000, 48_000))
+    resampler.flush()
+
+    assert resampler.flush() == b""
+
+
+@pytest.mark.parametrize("rate_hz", [0, 1, 999, 768_001, 4_000_000_000])
+def test_absurd_rates_are_refused(rate_hz: int) -> None:
+    """A rate that nothing records at is an error of the input."""
+    with pytest.raises(AudioError, match=str(rate_hz)):
+        Resampler(rate_hz, 24_000)

@@ -1,0 +1,157 @@
+"""What the measurements share: a sink, a run of ``rt``, long files, medians and tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import wave
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+SINK_ARGUMENTS = ("--model", "whisper-1", "--status", "off", "--json")
+_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def environment() -> dict[str, str]:
+    """Of a child: no key and no setting of whoever measures, and bytecode is kept as where ``rt`` is installed."""
+    foreign = ("RT_", "PYTHON")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith("_API_KEY") and not name.startswith(foreign)
+    }
+    return kept | {"PYTHONPATH": str(ROOT), "RT_CONFIG": os.devnull}
+
+
+def rt_command(*arguments: str) -> list[str]:
+    """``rt`` from this checkout."""
+    return [sys.executable, "-m", "rt_cli", *arguments]
+
+
+class SinkProcess:
+    """A running sink."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self._lines = process.stdout
+        self.url = self._lines.readline().strip()
+
+    def report(self) -> dict[str, Any]:
+        """What the next connection that ended had brought; waits for it."""
+        report: dict[str, Any] = json.loads(self._lines.readline())
+        return report
+
+
+@contextmanager
+def sink(*arguments: str) -> Iterator[SinkProcess]:
+    """A sink in a process of its own; see ``sink.py`` for its arguments."""
+    command = [sys.executable, str(Path(__file__).with_name("sink.py")), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield SinkProcess(process)
+        finally:
+            process.terminate()
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of ``rt`` went."""
+
+    exit_code: int
+    wall_s: float
+    cpu_s: float
+    rss_mib: list[tuple[float, float]]
+    """Monotonic seconds and resident memory, MiB, fifty times a second."""
+    lines: list[dict[str, Any]]
+    """What it said on stdout."""
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last line."""
+        return self.lines[-1]
+
+    def growth_mib(self, since: float) -> float:
+        """The most resident memory after a moment (monotonic seconds), less that of then."""
+        later = [mib for at, mib in self.rss_mib if at >= since]
+        return max(later) - later[0]
+
+
+def run_rt(*arguments: str) -> Run:
+    """Run ``rt`` with ``--json`` among its arguments to its end, watching its memory."""
+    began = time.monotonic()
+    memory: list[tuple[float, float]] = []
+    ended = threading.Event()
+    with subprocess.Popen(rt_command(*arguments), stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
+        assert process.stdout is not None
+        watch = threading.Thread(target=_watch_memory, args=(process.pid, memory, ended))
+        watch.start()
+        output = process.stdout.read()
+        ended.set()
+        watch.join()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Run(
+        exit_code=process.returncode,
+        wall_s=time.monotonic() - began,
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        rss_mib=memory,
+        lines=[json.loads(line) for line in output.splitlines()],
+    )
+
+
+def _watch_memory(pid: int, memory: list[tuple[float, float]], ended: threading.Event) -> None:
+    while not ended.wait(0.02):
+        try:
+            pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+        except OSError:
+            return
+        memory.append((time.monotonic(), int(pages) * _PAGE_MIB))
+
+
+def lateness_s(stamps: Sequence[tuple[float, int]], rate_hz: int = 24_000) -> list[float]:
+    """How late each message of audio came, in seconds, against the most punctual one; never negative.
+
+    Args:
+        stamps: When (monotonic seconds) how many samples had come, message by message.
+        rate_hz: Of the samples.
+    """
+    offsets = [at - samples / rate_hz for at, samples in stamps]
+    return [offset - min(offsets) for offset in offsets]
+
+
+def write_wav(path: Path, *, seconds: float, rate_hz: int = 24_000, channels: int = 1) -> Path:
+    """A long file that costs no memory to make: two seconds of a quiet sawtooth, and then again."""
+    two_seconds = bytes((i * 37 // 8) % 251 if i % 2 == 0 else 0 for i in range(2 * rate_hz * channels * 2))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        for _ in range(round(seconds / 2)):
+            file.writeframesraw(two_seconds)
+    return path
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table in Markdown."""
+    print("| " + " | ".join(header) + " |")
+    print("|" + "---|" * len(header))
+    for row in rows:
+        print("| " + " | ".join(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row) + " |")
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle one."""
+    return statistics.median(values)

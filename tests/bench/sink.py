@@ -1,0 +1,230 @@
+"""A fast endpoint for measurements, in a process of its own: takes audio, makes turns by the clock, counts.
+
+``python tests/bench/sink.py`` prints its URL as the first line, then one JSON object for every connection that ended.
+It reads only the headers of audio frames, so that what is measured is the client.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import struct
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+RATE_HZ = 24_000
+_APPEND = b'input_audio_buffer.append"'
+_LOOK = 96
+"""Bytes of a message that tell what it is."""
+_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+
+
+@dataclass
+class Report:
+    """What one connection brought."""
+
+    messages: int = 0
+    samples: int = 0
+    turns: int = 0
+    commits: int = 0
+    first_at: float = 0.0
+    ten_s_at: float = 0.0
+    last_at: float = 0.0
+    """Monotonic seconds: the first audio, ten seconds of it, the last."""
+    cpu_s: float = 0.0
+    """Of this process, so far."""
+    stamps: list[tuple[float, int]] = field(default_factory=list)
+    """When (monotonic seconds) how many samples were there, for every message of audio; if asked for."""
+
+
+def unmasked(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
+    """Undo the client's mask (RFC 6455 section 5.3)."""
+    length = len(payload)
+    key = (mask * (length // 4 + 1))[:length]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(length, "big")
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """An unmasked frame, as servers send them."""
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BB", 0x80 | opcode, size) + payload
+    return struct.pack("!BBH", 0x80 | opcode, 126, size) + payload
+
+
+class Turns:
+    """Decides what the endpoint says, from how much audio there is. Pure."""
+
+    def __init__(self, turn_s: float) -> None:
+        self.items = 0
+        self._turn = round(turn_s * RATE_HZ)
+        self._open: str | None = None
+        self._committed = 0
+
+    def heard(self, samples: int) -> list[dict[str, Any]]:
+        """Events due when that many samples are there: each turn starts and ends a second inside its stretch."""
+        events: list[dict[str, Any]] = []
+        while True:
+            start = self.items * self._turn if self._open is None else (self.items - 1) * self._turn
+            at = start + (RATE_HZ if self._open is None else self._turn - RATE_HZ)
+            if samples < at:
+                return events
+            if self._open is None:
+                self._open = self._next_id()
+                events.append(self._started(at))
+            else:
+                events += [self._stopped(at), *self._transcribed(self._open, "twenty seconds of words")]
+                self._open = None
+
+    def commit(self, samples: int, event_id: str | None) -> list[dict[str, Any]]:
+        """The client ends the turn."""
+        if samples == self._committed:
+            error = {"type": "invalid_request_error", "code": "input_audio_buffer_commit_empty", "event_id": event_id}
+            return [{"type": "error", "error": {**error, "message": "nothing to commit"}}]
+        self._committed = samples
+        item, self._open = self._open or self._next_id(), None
+        return self._transcribed(item, "words")
+
+    def _next_id(self) -> str:
+        self.items += 1
+        return f"item_{self.items}"
+
+    def _started(self, at: int) -> dict[str, Any]:
+        ms = at * 1000 // RATE_HZ
+        return {"type": "input_audio_buffer.speech_started", "item_id": self._open, "audio_start_ms": ms}
+
+    def _stopped(self, at: int) -> dict[str, Any]:
+        ms = at * 1000 // RATE_HZ
+        return {"type": "input_audio_buffer.speech_stopped", "item_id": self._open, "audio_end_ms": ms}
+
+    def _transcribed(self, item: str, text: str) -> list[dict[str, Any]]:
+        about = "conversation.item.input_audio_transcription"
+        return [
+            {"type": "input_audio_buffer.committed", "item_id": item, "previous_item_id": None},
+            {"type": f"{about}.delta", "item_id": item, "content_index": 0, "delta": text},
+            {"type": f"{about}.completed", "item_id": item, "content_index": 0, "transcript": text},
+        ]
+
+
+class Sink(asyncio.Protocol):
+    """One connection: the handshake by ``websockets``, then frames by hand."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._handshake: ServerProtocol | None = ServerProtocol()
+        self._received = bytearray()
+        self._turns = Turns(options.turn_s)
+        self._server_vad = True
+        self._report = Report()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Handshake first, frames then."""
+        if self._handshake is not None:
+            self._shake_hands(self._handshake, data)
+            return
+        self._received += data
+        self._read_frames()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Tell what there was."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        self._report.cpu_s = usage.ru_utime + usage.ru_stime
+        print(json.dumps(vars(self._report)), flush=True)
+
+    def _shake_hands(self, handshake: ServerProtocol, data: bytes) -> None:
+        handshake.receive_data(data)
+        for event in handshake.events_received():
+            if isinstance(event, Request):
+                handshake.send_response(handshake.accept(event))
+                for part in handshake.data_to_send():
+                    self._transport.write(part)
+                self._handshake = None
+                self._say([{"type": "session.created", "session": {"id": "sess_sink"}}])
+
+    def _read_frames(self) -> None:
+        received, at = self._received, 0
+        while len(received) - at >= 6:
+            size, start = received[at + 1] & 0x7F, at + 2
+            if size == 126:
+                size, start = int.from_bytes(received[start : start + 2], "big"), start + 2
+            elif size == 127:
+                size, start = int.from_bytes(received[start : start + 8], "big"), start + 8
+            end = start + 4 + size
+            if end > len(received):
+                break
+            self._take(received[at] & 0x0F, received[start : start + 4], start + 4, end)
+            at = end
+        del received[:at]
+
+    def _take(self, opcode: int, mask: bytearray, start: int, end: int) -> None:
+        if opcode == _TEXT:
+            head = unmasked(self._received[start : min(end, start + _LOOK)], mask)
+            if _APPEND in head:
+                self._take_audio(head, mask, start, end)
+            else:
+                self._take_event(json.loads(unmasked(self._received[start:end], mask)))
+        elif opcode == _PING:
+            self._transport.write(frame(_PONG, unmasked(self._received[start:end], mask)))
+        elif opcode == _CLOSE:
+            self._transport.write(frame(_CLOSE, unmasked(self._received[start:end], mask)))
+            self._transport.close()
+
+    def _take_audio(self, head: bytes, mask: bytearray, start: int, end: int) -> None:
+        encoded = end - start - 2 - (head.index(b'"', head.index(b'"audio":') + 8) + 1)
+        shift = (end - start - 4) % 4
+        tail = unmasked(self._received[end - 4 : end], mask[shift:] + mask[:shift])
+        report = self._report
+        report.samples += (encoded // 4 * 3 - tail.count(b"=")) // 2
+        report.messages += 1
+        report.last_at = time.monotonic()
+        if report.messages == 1:
+            report.first_at = report.last_at
+        if not report.ten_s_at and report.samples >= 10 * RATE_HZ:
+            report.ten_s_at = report.last_at
+        if self._options.stamps:
+            report.stamps.append((report.last_at, report.samples))
+        if self._server_vad and (events := self._turns.heard(report.samples)):
+            self._say(events)
+
+    def _take_event(self, event: dict[str, Any]) -> None:
+        if event["type"] == "session.update":
+            audio = event["session"].get("audio", {}).get("input", {})
+            self._server_vad = audio.get("turn_detection") is not None
+            self._say([{"type": "session.updated", "session": event["session"]}])
+        elif event["type"] == "input_audio_buffer.commit":
+            self._report.commits += 1
+            self._say(self._turns.commit(self._report.samples, event.get("event_id")))
+
+    def _say(self, events: list[dict[str, Any]]) -> None:
+        self._report.turns = self._turns.items
+        self._transport.write(b"".join(frame(_TEXT, json.dumps(event).encode()) for event in events))
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Serve on a free loopback port until cancelled."""
+    server = await asyncio.get_running_loop().create_server(lambda: Sink(options), "127.0.0.1", 0)
+    async with server:
+        print(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime", flush=True)
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turn-s", type=float, default=20, help="seconds of audio in a turn")
+    parser.add_argument("--stamps", action="store_true", help="report when each message of audio came")
+    try:
+        asyncio.run(serve(parser.parse_args()))
+    except KeyboardInterrupt:
+        sys.exit(0)

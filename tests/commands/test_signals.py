@@ -1,0 +1,279 @@
+"""Ctrl-C and SIGTERM: the first stops and waits for what is open, the second closes, the third ends at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+import pytest
+
+from tests.program import DATA, ROOT, Ran, assert_accounted, ended, needs_words, start
+from tests.servers import (
+    Client,
+    Script,
+    Server,
+    never_answers,
+    never_transcribes,
+    polite,
+    scripted,
+    silent,
+    stops_reading,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SPEECH = str(DATA / "sense_0870.wav")
+SECOND = bytes(48_000)
+MODEL = ("-m", "gpt-4o-transcribe", "--json")
+MARGIN_S = 1.5
+"""For a process to be scheduled and to end, on a busy machine."""
+INTERRUPTED = {130, 143, -signal.SIGINT, -signal.SIGTERM}
+"""A signal that comes while the interpreter ends is the system's own to handle; shells call these 130 and 143, too."""
+BOTH = [pytest.param(signal.SIGINT, id="SIGINT"), pytest.param(signal.SIGTERM, id="SIGTERM")]
+
+
+@contextmanager
+def live(server: Server, *more: str, seconds: int = 1) -> Iterator[subprocess.Popen[bytes]]:
+    """``rt stream -``, with some sound and a writer that stays."""
+    command = ("stream", "--url", server.url, *MODEL, *more, "-")
+    with start(*command, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        _feed(process.stdin, seconds)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _feed(pipe: IO[bytes], seconds: int) -> None:
+    pipe.write(SECOND * seconds)
+    pipe.flush()
+
+
+def still_open(process: subprocess.Popen[bytes], seconds: float = 10) -> tuple[Ran, float]:
+    """The end of a process whose stdin stays open until then, and how long it took."""
+    began = time.monotonic()
+    process.wait(seconds)
+    took = time.monotonic() - began
+    return ended(process), took
+
+
+@pytest.mark.parametrize("number", BOTH)
+def test_first_signal_on_a_live_source(number: signal.Signals) -> None:
+    """Capture stops, what was heard is committed, its final is printed: that is success."""
+    with scripted(polite("hello")) as server, live(server) as process:
+        server.wait_for("input_audio_buffer.append")
+        process.send_signal(number)
+        ran, _ = still_open(process)
+    assert ran.exit == 0, ran.err
+    assert [final["text"] for final in ran.of("final")] == ["hello"]
+    assert server.kinds()[-1] == "input_audio_buffer.commit"
+    assert ran.summary["complete"]
+    assert_accounted(ran.summary)
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
+def test_first_signal_on_a_file(number: signal.Signals, exit_code: int) -> None:
+    """A file cut short is an interruption; what was heard of it is printed and accounted for."""
+    with scripted(polite("hello")) as server:
+        process = start("send", "--url", server.url, *MODEL, "--speed", "1", SPEECH)
+        server.wait_for("input_audio_buffer.append", 5)
+        process.send_signal(number)
+        ran = ended(process, seconds=10)
+    assert ran.exit == ran.summary["exit"] == exit_code, ran.err
+    assert [final["text"] for final in ran.of("final")] == ["hello"]
+    assert_accounted(ran.summary)
+    assert not ran.summary["complete"]
+    assert 500 <= ran.summary["captured_ms"] < 7000
+    assert ran.summary["ledger"]["settled"] == ran.summary["ledger"]["captured"] == len(server.audio) // 2
+
+
+def test_signal_skips_the_files_that_follow() -> None:
+    """Ctrl-C ends the whole run, not one file of it."""
+    with scripted(polite("hello")) as server:
+        process = start("send", "--url", server.url, *MODEL, "--speed", "1", SPEECH, SPEECH)
+        server.wait_for("input_audio_buffer.append")
+        process.send_signal(signal.SIGINT)
+        ran = ended(process, seconds=10)
+    assert ran.exit == 130
+    assert ran.summary["type"] == "total"
+    assert ran.summary["sources"] == len(ran.of("summary")) == server.clients == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "when"),
+    [
+        pytest.param(never_transcribes, "input_audio_buffer.commit", id="no final"),
+        pytest.param(never_answers, "input_audio_buffer.commit", id="no answer to the commit"),
+        pytest.param(stops_reading, None, id="stopped reading"),
+    ],
+)
+def test_second_signal(script: Script, when: str | None) -> None:
+    """It does not wait for the endpoint any longer; the summary is written all the same."""
+    seconds = 1 if when else 30
+    with scripted(script) as server, live(server, "--drain-timeout", "60", seconds=seconds) as process:
+        server.wait_for("input_audio_buffer.append")
+        process.send_signal(signal.SIGINT)
+        if when:
+            server.wait_for(when)
+        # Another number: two of the same could reach the process as one.
+        process.send_signal(signal.SIGTERM)
+        ran, took = still_open(process)
+    assert took < 1 + MARGIN_S
+    assert ran.exit == 143, ran.err
+    assert ran.summary["type"] == "summary"
+    assert_accounted(ran.summary)
+    assert "Traceback" not in ran.err
+
+
+def test_second_signal_while_connecting() -> None:
+    """Nothing is open yet, so nothing is waited for."""
+    with silent() as server, live(server, "--connect-timeout", "60") as process:
+        assert process.stderr is not None
+        while b"connecting" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        ran, took = still_open(process)
+    assert took < 1 + MARGIN_S
+    assert ran.exit == 143
+    assert_accounted(ran.summary)
+
+
+def test_third_signal() -> None:
+    """It ends the process there and then."""
+    with scripted(stops_reading) as server, live(server, "--drain-timeout", "60", seconds=30) as process:
+        server.wait_for("input_audio_buffer.append")
+        began = time.monotonic()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            process.send_signal(number)
+            time.sleep(0.05)  # two of one number must not become one
+        ran, _ = still_open(process)
+    assert time.monotonic() - began < 0.15 + MARGIN_S
+    assert ran.exit in INTERRUPTED
+    assert "Traceback" not in ran.err
+
+
+@needs_words
+def test_terminal_interrupts_only_rt() -> None:
+    """Ctrl-C reaches the whole process group; the recogniser must live to say what was heard."""
+    process = start(
+        "send", "--local", "--json", "--partials", "--speed", "2", "--drain-timeout", "60", SPEECH, session=True
+    )
+    assert process.stdout is not None
+    while b'"partial"' not in (line := process.stdout.readline()):
+        assert line, ended(process).err
+    os.killpg(process.pid, signal.SIGINT)
+    ran = ended(process)
+    assert ran.exit == 130, ran.err
+    assert ran.of("final")[0]["text"]
+    assert_accounted(ran.summary)
+
+
+def _at_a_random_moment(seed: int) -> None:
+    """One to three signals, some time after the first sign of life of a run."""
+    chance = random.Random(seed)
+    script = chance.choice([polite("hello"), never_answers, stops_reading])
+    signals = [chance.choice([signal.SIGINT, signal.SIGTERM]) for _ in range(chance.choice([1, 1, 2, 2, 3]))]
+    with scripted(script) as server:
+        process = start("send", "--url", server.url, *MODEL, "--drain-timeout", "1", "--speed", "4", SPEECH)
+        assert process.stderr is not None
+        process.stderr.readline()
+        for number in signals:
+            time.sleep(chance.uniform(0, 1))
+            process.send_signal(number)
+        began = time.monotonic()
+        ran = ended(process, seconds=15)
+    limit = {1: 12.0, 2: 1 + MARGIN_S, 3: MARGIN_S}[len(signals)]
+    assert time.monotonic() - began < limit, f"seed {seed}"
+    assert ran.exit in {0, 5, 7, *INTERRUPTED}, f"seed {seed}: {ran.err}"
+    assert "Traceback" not in ran.err, f"seed {seed}: {ran.err}"
+    assert "unexpected" not in ran.err, f"seed {seed}: {ran.err}"
+    if len(signals) < 3:
+        assert ran.summary["type"] == "summary", f"seed {seed}"
+        assert_accounted(ran.summary)
+
+
+@pytest.mark.parametrize(
+    "seeds", [pytest.param(range(20), id="20"), pytest.param(range(20, 120), id="100", marks=pytest.mark.long)]
+)
+def test_signals_at_random_moments(seeds: range) -> None:
+    """Whenever they come: an honest exit code, in time, with a balanced ledger."""
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(_at_a_random_moment, seeds))
+
+
+EARLY = """
+import signal, sys
+from rt_cli.__main__ import main
+from rt_cli.commands.run import _Run
+
+listen = _Run._listen
+
+def listen_and_hear(run, loop):
+    listen(run, loop)
+    signal.raise_signal(signal.SIGTERM)
+
+_Run._listen = listen_and_hear
+sys.argv = ["rt", *sys.argv[1:]]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("sources", [1, 3])
+def test_signal_before_the_source_is_opened(sources: int) -> None:
+    """The stream of a run that is over before it began ends in its summary, or total, all the same."""
+    command = [sys.executable, "-c", EARLY, "send", "--url", "ws://127.0.0.1:9", "--json", *([SPEECH] * sources)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        ran = ended(process)
+    assert (ran.exit, ran.causes) == (143, [])
+    assert (ran.summary["type"], ran.summary["exit"]) == ("summary" if sources == 1 else "total", 143)
+
+
+HANGING = """
+import socket, sys, threading
+from rt_cli.__main__ import main
+
+socket.getaddrinfo = lambda *_args, **_kwargs: threading.Event().wait(60)
+sys.argv = ["rt", *sys.argv[1:]]
+sys.exit(main())
+"""
+
+
+def test_end_is_not_held_up_by_a_name_that_nobody_resolves() -> None:
+    """The system looks a name up in a thread that nothing can stop; the program ends without it."""
+    url = "wss://speech.example/v1"
+    command = [sys.executable, "-c", HANGING, "send", "--url", url, "--connect-timeout", "0.5", "--json", SPEECH]
+    began = time.monotonic()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        ran = ended(process)
+    assert (ran.exit, ran.summary["exit"]) == (5, 5)
+    assert time.monotonic() - began < 0.5 + 2 * MARGIN_S
+
+
+async def overloaded(client: Client) -> None:
+    """Takes some sound, and then asks for patience."""
+    await client.greet()
+    await client.until("input_audio_buffer.append")
+    await client.close(1013, "try again later")
+
+
+def test_first_signal_while_the_next_try_is_waited_for() -> None:
+    """The endpoint asked for five seconds; after a Ctrl-C nobody waits longer than the patience for finals."""
+    with scripted(overloaded) as server, live(server, "--drain-timeout", "0.5") as process:
+        assert process.stdout is not None
+        while b'"lost"' not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        ran, took = still_open(process)
+    assert ran.exit == 5
+    assert took < 0.5 + 2 * MARGIN_S
+    assert_accounted(ran.summary)

@@ -1,0 +1,120 @@
+"""Standard streams that are closed, a terminal, or left by their reader."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shlex
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+import pytest
+
+from tests.program import ROOT, RT, ended, start, write_wav
+from tests.servers import Client, polite, scripted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECOND = bytes(48_000)
+
+
+@pytest.mark.parametrize("command", ["send", "stream"])
+def test_stdin_is_a_terminal(command: str) -> None:
+    """Nobody types sound: said at once, not waited for."""
+    ours, theirs = os.openpty()
+    try:
+        ran = ended(start(command, "--url", "ws://127.0.0.1:9", "-", stdin=theirs), seconds=10)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert ran.exit == 3
+    assert ran.causes == ["rt: stdin is a terminal, not sound: pipe sound into it"]
+
+
+def test_stdin_is_closed() -> None:
+    """``<&-``: there is no stdin at all."""
+    command = shlex.join([*RT, "send", "--url", "ws://127.0.0.1:9", "-"])
+    with subprocess.Popen(["sh", "-c", f"exec {command} <&-"], cwd=ROOT, stderr=subprocess.PIPE) as process:
+        ran = ended(process)
+    assert (ran.exit, ran.causes) == (3, ["rt: stdin is closed: pipe sound into it"])
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_stdout_closed_before_the_start(form: str, tmp_path: Path) -> None:
+    """The reader has gone: a quiet end with 0, whatever was to be printed."""
+    sound = write_wav(tmp_path / "sound.wav", SECOND)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with scripted(polite("hello")) as server:
+        try:
+            ran = ended(
+                start("send", "--url", server.url, "-m", "gpt-4o-transcribe", str(sound), "-o", form, stdout=writer)
+            )
+        finally:
+            os.close(writer)
+    assert (ran.exit, ran.causes) == (0, [])
+    assert "Traceback" not in ran.err
+
+
+def test_stdout_closed_after_the_first_line() -> None:
+    """``rt stream - | head -1``: what is live ends when nobody reads any more, with 0."""
+    told = threading.Event()
+
+    async def talks_on(client: Client) -> None:
+        await client.greet()
+        for number in itertools.count():
+            await client.complete(await client.commit(), f"text {number}")
+            await client.until("input_audio_buffer.append")
+            if number == 0:
+                await asyncio.to_thread(told.wait, 10)
+
+    with scripted(talks_on) as server:
+        command = ("stream", "--url", server.url, "-m", "gpt-4o-transcribe", "-")
+        with start(*command, stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            feeder = threading.Thread(target=_feed, args=(process.stdin,))
+            feeder.start()
+            assert process.stdout.readline() == b"text 0\n"
+            process.stdout.close()
+            told.set()
+            process.wait(10)
+            feeder.join(10)
+            assert process.stderr is not None
+            err = process.stderr.read().decode()
+    assert process.returncode == 0, err
+    assert "rt:" not in err
+    assert "Traceback" not in err
+
+
+def _feed(pipe: IO[bytes]) -> None:
+    """Sound, until nobody takes it."""
+    with suppress(BrokenPipeError), pipe:
+        while True:
+            pipe.write(SECOND[:4800])
+            pipe.flush()
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param("send --nonsense", id="usage"),
+        pytest.param("send --url ws://127.0.0.1:9 nowhere.wav", id="run"),
+        pytest.param("serve --host 0.0.0.0", id="serve"),
+    ],
+)
+def test_stderr_closed_before_the_start(options: str) -> None:
+    """``2>&-``: what nobody wants to read does not end up among the results."""
+    command = shlex.join([*RT, *options.split()])
+    with subprocess.Popen(
+        ["sh", "-c", f"exec {command} 2>&-"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        ran = ended(process)
+    assert ran.exit in {2, 3}
+    assert ran.out == ""

@@ -1,0 +1,365 @@
+"""``rt stream --mic`` as a program, with a real microphone: words, and what becomes of it when it is pulled out."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from tests.program import DATA, Ran, assert_accounted, read_wav, served, start
+from tests.virtual_microphone import OTHER_SINK
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tests.virtual_microphone import VirtualMicrophone
+
+pytestmark = pytest.mark.microphone
+
+SPEECH = DATA / "sense_0930.wav"
+SAID = ["he", "might", "even", "have", "been", "made", "amiable", "himself"]
+RATE_HZ = 24_000
+OUTAGE_S = 3.0
+Event = dict[str, Any]
+
+
+class Live:
+    """A running ``rt stream --mic --json``; what it says is read as it comes."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._lines: list[str] = []
+        self._err = b""
+        self._news = threading.Condition()
+        self._over = False
+        self._readers = [threading.Thread(target=self._read_out), threading.Thread(target=self._read_err)]
+        for reader in self._readers:
+            reader.start()
+
+    def until(self, wanted: Callable[[Event], bool], seconds: float = 30) -> Event:
+        """Wait for an event."""
+
+        def found() -> list[Event]:
+            return [event for event in map(json.loads, self._lines) if wanted(event)]
+
+        with self._news:
+            self._news.wait_for(lambda: found() or self._over, seconds)
+            assert found(), (self._lines, self._err)
+            return found()[0]
+
+    def warned(self, code: str, seconds: float = 30) -> Event:
+        """Wait for a warning."""
+        return self.until(lambda event: event.get("code") == code, seconds)
+
+    def interrupt(self) -> Ran:
+        """Ctrl-C, and what was left."""
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(60)
+        finally:
+            self._process.kill()
+        self.join()
+        return Ran(self._process.returncode, "".join(self._lines), self._err.decode())
+
+    def join(self) -> None:
+        """Wait for the readers of a process that is over."""
+        for reader in self._readers:
+            reader.join(10)
+
+    def _read_out(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._news:
+                self._lines.append(line.decode())
+                self._news.notify_all()
+        with self._news:
+            self._over = True
+            self._news.notify_all()
+
+    def _read_err(self) -> None:
+        assert self._process.stderr is not None
+        self._err = self._process.stderr.read()
+
+
+@contextmanager
+def live(env: Mapping[str, str], *args: str) -> Iterator[Live]:
+    """Stream the microphone; nothing of it outlives the block."""
+    with start("stream", "--mic", "--json", "--drain-timeout", "30", *args, env=env) as process:
+        running = Live(process)
+        try:
+            running.until(lambda event: event.get("state") == "ready")
+            yield running
+        finally:
+            process.kill()
+            running.join()
+
+
+def played(wav: Path) -> NDArray[np.float64]:
+    """A recording at the wire rate."""
+    sound, rate_hz = soundfile.read(wav)
+    resampled: NDArray[np.float64] = soxr.resample(sound, rate_hz, RATE_HZ, quality="VHQ")
+    return resampled
+
+
+def recorded(folder: Path) -> NDArray[np.float64]:
+    """What the endpoint received in its only session."""
+    (wav,) = folder.rglob("*.wav")
+    pcm, rate_hz = read_wav(wav)
+    assert rate_hz == RATE_HZ
+    return np.frombuffer(pcm, dtype="<i2") / 32768
+
+
+def find(needle: NDArray[np.float64], hay: NDArray[np.float64]) -> tuple[int, float]:
+    """Where ``needle`` lies in ``hay``, in samples, and the best correlation there, half a sample either way."""
+    size = 1 << (len(needle) + len(hay)).bit_length()
+    product = np.fft.rfft(hay, size) * np.conj(np.fft.rfft(needle, size))
+    at = int(np.fft.irfft(product, size)[: len(hay)].argmax())
+    found = hay[at : at + len(needle)]
+    if len(found) < len(needle):
+        return at, 0.0
+    shifts = np.arange(-8, 9) / 16
+    spectrum, turns = np.fft.rfft(needle, size), np.fft.rfftfreq(size)
+    moved = [np.fft.irfft(spectrum * np.exp(-2j * np.pi * turns * by), size)[: len(needle)] for by in shifts]
+    return at, max(float(np.corrcoef(found, each)[0, 1]) for each in moved)
+
+
+def tone(path: Path, seconds: float) -> Path:
+    """A loud tone."""
+    soundfile.write(path, 0.5 * np.sin(np.arange(round(48_000 * seconds)) * 2 * np.pi * 440 / 48_000), 48_000)
+    return path
+
+
+def lost(ran: Ran) -> list[Event]:
+    """The holes of the missing device."""
+    return [event for event in ran.of("dropped") if event["reason"] == "device_lost"]
+
+
+@pytest.fixture(scope="module")
+def heard(
+    virtual_microphone: VirtualMicrophone, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Ran, NDArray[np.float64]]:
+    """What was printed, and what the endpoint received."""
+    folder = tmp_path_factory.mktemp("received")
+    with (
+        served("--save-audio", str(folder)) as (url, _),
+        live(virtual_microphone.environment, "--url", url) as running,
+    ):
+        virtual_microphone.play(SPEECH).wait(30)
+        ran = running.interrupt()
+    return ran, recorded(folder)
+
+
+class TestSpeech:
+    """A recording played into the microphone, the embedded endpoint, Ctrl-C."""
+
+    def test_words(self, heard: tuple[Ran, NDArray[np.float64]]) -> None:
+        """Most words are right, the first one among them."""
+        words = " ".join(final["text"] for final in heard[0].of("final")).split()
+        right = sum(match.size for match in SequenceMatcher(None, SAID, words).get_matching_blocks())
+        print(f"{right} of {len(SAID)} words: {words}")
+        assert SAID[0] in words[:2]
+        assert right >= 0.6 * len(SAID)
+
+    def test_complete(self, heard: tuple[Ran, NDArray[np.float64]]) -> None:
+        """Nothing is dropped, everything is settled, and Ctrl-C is the ordinary end."""
+        ran = heard[0]
+        assert_accounted(ran.summary)
+        assert (ran.exit, ran.of("dropped"), ran.summary["complete"]) == (0, [], True), ran.err
+        assert ran.summary["ledger"]["settled"] == ran.summary["ledger"]["captured"]
+
+    def test_same_sound(self, heard: tuple[Ran, NDArray[np.float64]]) -> None:
+        """What the endpoint received is what was played, from the first second to the last."""
+        sound, received = played(SPEECH), heard[1]
+        correlations = [find(part, received)[1] for part in (sound, sound[:RATE_HZ], sound[-RATE_HZ // 2 :])]
+        print("correlations", correlations)
+        assert min(correlations) > 0.99
+
+
+@pytest.mark.parametrize("seconds", [10, pytest.param(60, marks=pytest.mark.long)], ids="{} s".format)
+def test_no_drift(virtual_microphone: VirtualMicrophone, tmp_path: Path, seconds: int) -> None:
+    """The first and the last second of a long sound arrive as far apart as they were played."""
+    t = np.arange(48_000) / 48_000
+    rising = 0.5 * np.sin(2 * np.pi * (100 * t + 3000 * t * t)) * np.hanning(len(t))
+    falling = rising[::-1]
+    soundfile.write(tmp_path / "long.wav", np.concatenate((rising, np.zeros((seconds - 2) * 48_000), falling)), 48_000)
+    with (
+        served("--recognizer", "none", "--save-audio", str(tmp_path)) as (url, _),
+        live(virtual_microphone.environment, "--url", url) as running,
+    ):
+        virtual_microphone.play(tmp_path / "long.wav").wait(seconds + 20)
+        ran = running.interrupt()
+    (tmp_path / "long.wav").unlink()
+    received = recorded(tmp_path)
+    first, last = (find(soxr.resample(each, 48_000, RATE_HZ), received) for each in (rising, falling))
+    drift = last[0] - first[0] - (seconds - 1) * RATE_HZ
+    print(f"drift {drift} samples over {seconds} s, correlations {first[1]:.6f} {last[1]:.6f}")
+
+    assert (ran.exit, ran.of("dropped")) == (0, []), ran.err
+    assert min(first[1], last[1]) > 0.99
+    assert abs(drift) <= 1
+
+
+@pytest.fixture(scope="module")
+def outage(
+    virtual_microphone: VirtualMicrophone, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Ran, NDArray[np.float64], float]:
+    """What was printed, what the endpoint received, and the seconds from the first recording to the second."""
+    folder = tmp_path_factory.mktemp("outage")
+    with (
+        served("--save-audio", str(folder)) as (url, _),
+        live(virtual_microphone.environment, "--url", url) as running,
+    ):
+        first = time.monotonic()
+        virtual_microphone.play(SPEECH).wait(30)
+        virtual_microphone.unload_source()
+        try:
+            running.warned("device_lost", 5)
+            time.sleep(OUTAGE_S)  # the length of the outage is what is tested
+        finally:
+            virtual_microphone.load_source()
+        running.warned("device_back", 10)
+        second = time.monotonic()
+        virtual_microphone.play(SPEECH).wait(30)
+        ran = running.interrupt()
+    return ran, recorded(folder), second - first
+
+
+class TestOutage:
+    """Pulled out for three seconds, plugged in again."""
+
+    def test_gap_is_reported(self, outage: tuple[Ran, NDArray[np.float64], float]) -> None:
+        """One stretch without sound, as long as the outage, until the device was tried again and gave sound."""
+        holes = lost(outage[0])
+        dropped_s = (holes[-1]["end_ms"] - holes[0]["start_ms"]) / 1000
+        print("dropped", dropped_s, len(holes))
+        assert all(before["end_ms"] == after["start_ms"] for before, after in pairwise(holes))
+        assert OUTAGE_S <= dropped_s <= OUTAGE_S + 5
+        assert len(holes) == len(outage[0].of("dropped"))
+
+    def test_timeline_stays_true(self, outage: tuple[Ran, NDArray[np.float64], float]) -> None:
+        """What is said before and after lies as far apart on the timeline as in life, and both are whole."""
+        _, received, apart_s = outage
+        sound = played(SPEECH)
+        half = len(received) // 2
+        before, after = find(sound, received[:half]), find(sound, received[half:])
+        error_s = (half + after[0] - before[0]) / RATE_HZ - apart_s
+        print(f"error {error_s:.3f} s, correlations {before[1]:.6f} {after[1]:.6f}")
+        assert min(before[1], after[1]) > 0.99
+        assert abs(error_s) < 0.3
+
+    def test_words_go_on(self, outage: tuple[Ran, NDArray[np.float64], float]) -> None:
+        """Both recordings are in the finals."""
+        text = " ".join(final["text"] for final in outage[0].of("final"))
+        assert text.count("might even have been") == 2
+
+    def test_end(self, outage: tuple[Ran, NDArray[np.float64], float]) -> None:
+        """The run is incomplete, and each sample is accounted for."""
+        ran = outage[0]
+        assert_accounted(ran.summary)
+        assert (ran.exit, ran.summary["complete"]) == (7, False)
+        ledger = ran.summary["ledger"]
+        assert ledger["settled"] + ledger["dropped"] == ledger["captured"]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["sink and source", "the server moves the stream"])
+def test_never_another_microphone(virtual_microphone: VirtualMicrophone, tmp_path: Path, *, alone: bool) -> None:
+    """A second one is there and hears a tone, the server would give it to us; nothing of it is ever captured."""
+    with (
+        virtual_microphone.other(),
+        served("--recognizer", "none", "--save-audio", str(tmp_path)) as (url, _),
+        live(virtual_microphone.unpinned, "--url", url) as running,
+    ):
+        playing = virtual_microphone.play(tone(tmp_path / "tone.flac", 60), OTHER_SINK)
+        virtual_microphone.play(SPEECH).wait(30)
+        if alone:
+            virtual_microphone.unload_source_alone()
+        else:
+            virtual_microphone.unload_source()
+        try:
+            running.warned("device_lost", 5)
+            time.sleep(OUTAGE_S)  # time for the other one to be tried
+        finally:
+            # The server would move the tone to the new default.
+            playing.kill()
+            playing.wait()
+            virtual_microphone.unload_source()
+            virtual_microphone.load_source()
+        running.warned("device_back", 10)
+        ran = running.interrupt()
+    received = recorded(tmp_path)
+    window = np.hanning(2400)
+    spectra = np.abs(np.fft.rfft(received[: len(received) // 2400 * 2400].reshape(-1, 2400) * window, axis=1))
+    # 440 Hz is bin 44 of 1201; a tone alone has all of its power there.
+    pure = spectra[:, 42:47].sum(axis=1) > 0.8 * np.maximum(spectra.sum(axis=1), 1e-6)
+
+    assert ran.exit == 7, ran.err
+    assert int(pure.sum()) == 0
+
+
+def test_server_hangs(virtual_microphone: VirtualMicrophone) -> None:
+    """A sound server that answers nothing for seconds holds up nobody, and is used again when it does."""
+    with live(virtual_microphone.environment, "--local") as running:
+        with virtual_microphone.frozen():
+            running.warned("device_lost", 5)
+            time.sleep(OUTAGE_S)  # for some attempts
+        running.warned("device_back", 20)
+        ran = running.interrupt()
+    assert_accounted(ran.summary)
+    assert ran.exit == 7, ran.err
+    assert sum(event["end_ms"] - event["start_ms"] for event in lost(ran)) >= OUTAGE_S * 1000
+
+
+def test_stop_while_away(virtual_microphone: VirtualMicrophone) -> None:
+    """Ctrl-C ends the wait for the device soon, with the summary."""
+    with live(virtual_microphone.environment, "--local") as running:
+        virtual_microphone.unload_source()
+        try:
+            running.warned("device_lost", 5)
+            began = time.monotonic()
+            ran = running.interrupt()
+            took_s = time.monotonic() - began
+        finally:
+            virtual_microphone.load_source()
+    assert_accounted(ran.summary)
+    assert ran.exit == 7, ran.err
+    assert took_s < 5
+
+
+def test_gives_up(virtual_microphone: VirtualMicrophone) -> None:
+    """A device that stays away longer than ``--retry-for`` is an error of the input."""
+    with live(virtual_microphone.environment, "--local", "--retry-for", "2") as running:
+        virtual_microphone.unload_source()
+        try:
+            summary = running.until(lambda event: event["type"] == "summary", 20)
+        finally:
+            virtual_microphone.load_source()
+        error = running.until(lambda event: event["type"] == "error")
+    assert (summary["exit"], error["code"]) == (3, "device_lost")
+    assert summary["dropped_ms"] == pytest.approx(2500, abs=1500)
+
+
+def test_muted(virtual_microphone: VirtualMicrophone) -> None:
+    """A muted microphone is told of, and is not a lost one."""
+    with live(virtual_microphone.environment, "--local") as running:
+        virtual_microphone.control("set-source-mute", "rt_microphone", "1")
+        try:
+            warning = running.warned("silent_input", 10)
+        finally:
+            virtual_microphone.control("set-source-mute", "rt_microphone", "0")
+        ran = running.interrupt()
+    assert "mute" in warning["message"]
+    assert (ran.exit, lost(ran)) == (0, []), ran.err

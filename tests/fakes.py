@@ -1,0 +1,87 @@
+"""The two fakes that tests may use, a clock and a transport, and the deadline that every async test has."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine
+
+T = TypeVar("T")
+
+
+def run(scenario: Coroutine[None, None, T], seconds: float = 20) -> T:
+    """Run a scenario to its end, or fail at its deadline."""
+
+    async def bounded() -> T:
+        async with asyncio.timeout(seconds):
+            return await scenario
+
+    return asyncio.run(bounded())
+
+
+class FakeClock:
+    """Time that passes only when it is told to, or when everybody sleeps."""
+
+    def __init__(self, now: float = 100.0) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        """Seconds."""
+        return self.time
+
+    async def sleep_until(self, deadline: float) -> None:
+        """Jump to the deadline."""
+        self.time = max(self.time, deadline)
+        await asyncio.sleep(0)
+
+
+class Peer:
+    """A transport that records what it is given, and answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.log: list[bytes] = []
+        self.writers = 0
+        self.most_writers = 0
+        self.pauses = 0
+        """Turns of the event loop that each write takes."""
+        self.fail_next = False
+        self.answers = True
+        """Whether pings are answered at once."""
+        self.pongs: list[asyncio.Future[None]] = []
+
+    async def send(self, message: bytes) -> None:
+        """Take a message."""
+        await self._write(message)
+
+    def send_at_once(self, message: bytes) -> bool:
+        """Take a message that needs no waiting."""
+        if self.pauses or self.fail_next or self.writers:
+            return False
+        self.most_writers = max(self.most_writers, 1)
+        self.log.append(message)
+        return True
+
+    async def ping(self) -> Awaitable[None]:
+        """Take a ping."""
+        await self._write(b"ping")
+        pong: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.answers:
+            pong.set_result(None)
+        else:
+            self.pongs.append(pong)
+        return pong
+
+    async def _write(self, message: bytes) -> None:
+        self.writers += 1
+        self.most_writers = max(self.most_writers, self.writers)
+        try:
+            for _ in range(self.pauses):
+                await asyncio.sleep(0)
+            if self.fail_next:
+                self.fail_next = False
+                raise ConnectionError("planted")
+            self.log.append(message)
+        finally:
+            self.writers -= 1

@@ -1,0 +1,113 @@
+"""Connections killed at random byte offsets, and what that cost: nothing, judged by content and by the endpoint."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from tests.exact import ExactEndpoint, Habits, Verdict, judge, record_verdict, turns
+from tests.proxy import Fault, Proxy
+from tests.stream.harness import MemorySource, Run, settings, stream, with_turns
+
+if TYPE_CHECKING:
+    from rt_cli.settings import TurnDetection
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of endpoint, and who makes the turns."""
+
+    habits: Habits
+    turns: TurnDetection = "server_vad"
+    speed: float = math.inf
+    """Times real time."""
+    kills: int = 1000
+    """At most, in one run."""
+    exact: bool = True
+    """Whether it is known which sound is in which turn; else what was heard twice may be said twice."""
+    large: int = 300_000
+    """Bytes that are enough for some progress."""
+
+    def holds(self, outcome: Outcome) -> bool:
+        """Whether a run kept the promise."""
+        return outcome.perfect if self.exact else outcome.at_least_once
+
+
+KINDS = {
+    "server VAD": Kind(Habits()),
+    "server VAD, finals 50 ms later": Kind(Habits(final_delay_s=0.05), speed=10.0),
+    "turns of our own": Kind(Habits(), "client"),
+    "turns of our own, no ids": Kind(Habits(ids="none", offsets=False), "client"),
+    # Every connection sends all of it again, so not each of them may be killed.
+    "one turn": Kind(Habits(), "none", kills=2),
+    "one turn, no ids": Kind(Habits(ids="none", offsets=False), "none", kills=2),
+    "no ids": Kind(Habits(ids="none"), exact=False, large=800_000),
+    "no offsets": Kind(Habits(offsets=False), exact=False, large=800_000),
+    "neither ids nor offsets": Kind(Habits(ids="none", offsets=False), exact=False, large=800_000),
+    "strange ids": Kind(Habits(ids="strange")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of one run."""
+
+    run: Run
+    kills: int
+    finals: Verdict
+    """By what was printed."""
+    record: Verdict
+    """By what the endpoint heard."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run ended well, with all that was said, and numbers without a gap."""
+        numbers = [final.turn for final in self.run.finals]
+        in_order = numbers == list(range(1, len(numbers) + 1))
+        return self.run.summary.exit == 0 and self.run.summary.complete and in_order and not self.finals.lost
+
+    @property
+    def at_least_once(self) -> bool:
+        """Whether nothing is lost, garbled or unheard, and what is said twice is marked as a guess."""
+        known = [final for final in self.run.finals if not final.approx]
+        doubtless = not self.finals.doubled or len(known) < len(self.run.finals)
+        return self.complete and not self.finals.garbled and self.record.perfect and doubtless
+
+    @property
+    def perfect(self) -> bool:
+        """Whether moreover nothing is said twice."""
+        return self.at_least_once and self.finals.perfect
+
+
+async def kill_run(kind: Kind, seed: int, *, count: int = 20, live_speed: float | None = None) -> Outcome:
+    """Send exact sound through connections that are killed.
+
+    Args:
+        kind: Of endpoint.
+        seed: Of the offsets.
+        count: Turns.
+        live_speed: Times real time of a source that does not wait; None for a file as fast as it goes.
+    """
+    chance = random.Random(seed)
+    pcm, spans = turns(count, speech_ms=300, silence_ms=300, vary=100)
+    plan = [_fault(chance, kind.large, number) for number in range(kind.kills)]
+    proxy = Proxy(lambda number: plan[number] if number < len(plan) else Fault())
+    source = MemorySource(pcm, live=live_speed is not None, speed=live_speed or 1.0)
+    async with ExactEndpoint(kind.habits).serving() as endpoint, proxy.serving(endpoint.port):
+        run = await stream(
+            f"ws://127.0.0.1:{proxy.port}/v1", source, with_turns(settings(speed=kind.speed), kind.turns)
+        )
+        finals = judge([final.text for final in run.finals], spans)
+        return Outcome(run, proxy.cuts, finals, record_verdict(endpoint.calls, spans))
+
+
+def _fault(chance: random.Random, large: int, number: int) -> Fault:
+    """Every third connection lives long enough: three without any progress would be the end, and rightly so."""
+    how: Literal["rst", "fin", "half"] = chance.choice(("rst", "rst", "fin", "half"))
+    if number % 3 == 2:
+        return Fault(cut_after=chance.randrange(large // 2, large), how=how)
+    if chance.random() < 0.2:
+        return Fault(cut_down_after=chance.randrange(1, 4000), how="rst" if how == "rst" else "fin")
+    return Fault(cut_after=chance.randrange(100, large // 2), how=how)

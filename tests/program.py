@@ -1,0 +1,145 @@
+"""The program as a user has it: a process of its own, its exit code, and what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import wave
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import pytest
+
+from rt_cli.local.recognizer import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "tests" / "data"
+RT = (sys.executable, "-W", "default", "-m", "rt_cli")
+"""With warnings: a coroutine that is not awaited or a file that is not closed shows on stderr."""
+DEADLINE_S = 30.0
+needs_words = pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
+"""For a test of the embedded endpoint's words, which not every Python and machine has."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run left."""
+
+    exit: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The NDJSON on stdout."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last line of the NDJSON."""
+        return self.events[-1]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The events of a type."""
+        return [event for event in self.events if event["type"] == kind]
+
+    @property
+    def causes(self) -> list[str]:
+        """The lines on stderr that name the cause of a failure."""
+        return [line for line in self.err.splitlines() if line.startswith("rt:")]
+
+
+def start(
+    *args: str,
+    stdin: int | BinaryIO | None = subprocess.DEVNULL,
+    stdout: int | BinaryIO = subprocess.PIPE,
+    env: Mapping[str, str] | None = None,
+    session: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start ``rt``; see :func:`ended`."""
+    return subprocess.Popen(
+        [*RT, *args],
+        cwd=ROOT,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **(env or {})},
+        start_new_session=session,
+    )
+
+
+def ended(process: subprocess.Popen[bytes], *, stdin: bytes | None = None, seconds: float = DEADLINE_S) -> Ran:
+    """Wait for its end; kills it at the deadline."""
+    try:
+        out, err = process.communicate(stdin, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, err = process.communicate()
+        raise AssertionError(f"still running after {seconds:g} s; stderr: {err.decode(errors='replace')}") from None
+    return Ran(process.returncode, (out or b"").decode(), err.decode())
+
+
+def rt(
+    *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, seconds: float = DEADLINE_S
+) -> Ran:
+    """Run ``rt`` to its end."""
+    process = start(*args, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, env=env)
+    return ended(process, stdin=stdin, seconds=seconds)
+
+
+def bytes_taken(*args: str, at_most: int) -> int:
+    """How many bytes a run takes from its stdin, until it takes none for two seconds or all of them; then kills it."""
+    with start(*args, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        pipe = process.stdin.fileno()
+        os.set_blocking(pipe, False)
+        taken = 0
+        while taken < at_most and select.select([], [pipe], [], 2)[1]:
+            taken += os.write(pipe, bytes(32_768))
+        process.kill()
+        ended(process)
+    return taken
+
+
+def assert_accounted(summary: dict[str, Any]) -> None:
+    """The ledger of a summary balances."""
+    ledger = summary["ledger"]
+    parts = ("settled", "acknowledged", "in_flight", "waiting", "dropped")
+    assert ledger["captured"] == sum(ledger[part] for part in parts), ledger
+
+
+@contextmanager
+def served(*args: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A real ``rt serve --port 0`` while the block runs: its URL and its process."""
+    with start("serve", "--port", "0", *args) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().decode().strip(), process
+        finally:
+            process.terminate()
+            ended(process)
+
+
+def write_wav(path: Path, pcm: bytes, rate_hz: int = 24_000) -> Path:
+    """A mono WAV file of PCM16."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(pcm)
+    return path
+
+
+def read_wav(path: Path) -> tuple[bytes, int]:
+    """The frames and the rate of a mono WAV file of PCM16."""
+    with wave.open(str(path), "rb") as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return file.readframes(file.getnframes()), file.getframerate()

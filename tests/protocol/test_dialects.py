@@ -1,0 +1,263 @@
+"""What is asked of the endpoint, model by model, checked against the official package."""
+
+from __future__ import annotations
+
+import json
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.errors import UsageError
+from rt_cli.protocol.codec import session_update_event
+from rt_cli.protocol.dialects import DIALECTS, OPENAI, Dialect
+from rt_cli.protocol.dialects.overrides import with_overrides
+from rt_cli.settings import SessionSettings, TurnDetection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIVE, WHISPER = "gpt-live-transcribe", "gpt-realtime-whisper"
+SERVER_TURNS = ["gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "whisper-1", "somebody-elses"]
+dialects = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+
+
+def audio_input(settings: SessionSettings, model: str, turns: TurnDetection = "server_vad") -> dict[str, Any]:
+    """``session.audio.input`` of OpenAI's dialect."""
+    session: Any = OPENAI.session(settings, model, turns)
+    audio: dict[str, Any] = session["audio"]["input"]
+    return audio
+
+
+@pytest.mark.parametrize("model", [LIVE, WHISPER, f"{LIVE}-2026-10-01", f"{WHISPER}-latest"])
+def test_a_model_without_turn_detection_leaves_the_turns_to_us(model: str) -> None:
+    """The two streaming models refuse it, dated variants included."""
+    assert OPENAI.turn_detection(model, None, embedded=False) == "client"
+
+
+@pytest.mark.parametrize("model", [*SERVER_TURNS, "gpt-transcribe-2026-10-01", "gpt-4o-mini-transcribe-2025-12-15"])
+def test_any_other_model_has_the_server_make_the_turns(model: str) -> None:
+    """Unknown models are taken for ordinary ones."""
+    assert OPENAI.turn_detection(model, None, embedded=False) == "server_vad"
+
+
+@pytest.mark.parametrize("asked", ["server_vad", "semantic_vad"])
+@pytest.mark.parametrize("model", [LIVE, WHISPER])
+def test_turn_detection_that_the_model_refuses_is_a_usage_error(model: str, asked: TurnDetection) -> None:
+    """Said before connecting, with what to do."""
+    with pytest.raises(UsageError, match="--turn-detection client") as caught:
+        OPENAI.turn_detection(model, asked, embedded=False)
+
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("asked", ["client", "none"])
+@pytest.mark.parametrize("model", [LIVE, *SERVER_TURNS])
+def test_no_turn_detection_is_always_possible(model: str, asked: TurnDetection) -> None:
+    """Nobody can refuse to do nothing."""
+    assert OPENAI.turn_detection(model, asked, embedded=False) == asked
+
+
+@pytest.mark.parametrize("asked", [None, "server_vad"])
+def test_the_embedded_endpoint_makes_turns_for_any_model(asked: TurnDetection | None) -> None:
+    """It has a detector of its own, whatever the model is called."""
+    assert OPENAI.turn_detection(LIVE, asked, embedded=True) == "server_vad"
+
+
+def test_the_embedded_endpoint_knows_no_meaning() -> None:
+    """It would answer with an error; the user hears it sooner."""
+    with pytest.raises(UsageError):
+        OPENAI.turn_detection("any", "semantic_vad", embedded=True)
+
+
+def test_server_turn_detection_is_asked_for_with_every_number() -> None:
+    """No default of the endpoint is relied on."""
+    settings = SessionSettings(vad_threshold=0.7, prefix_ms=250, silence_ms=640)
+
+    assert audio_input(settings, "whisper-1")["turn_detection"] == {
+        "type": "server_vad",
+        "threshold": 0.7,
+        "prefix_padding_ms": 250,
+        "silence_duration_ms": 640,
+    }
+
+
+@pytest.mark.parametrize("turns", ["client", "none"])
+def test_no_turn_detection_is_asked_for_with_null(turns: TurnDetection) -> None:
+    """Left out, the endpoint's own default would be on."""
+    turn_detection = audio_input(SessionSettings(), LIVE, turns)
+
+    assert turn_detection["turn_detection"] is None
+
+
+def test_the_session_says_nothing_that_nobody_asked_for() -> None:
+    """Type, format, model and turns; an endpoint that knows less must not stumble."""
+    assert OPENAI.session(SessionSettings(), LIVE, "client") == {
+        "type": "transcription",
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 24_000},
+                "transcription": {"model": LIVE},
+                "turn_detection": None,
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "language", "expected"),
+    [
+        (LIVE, "de", {"languages": ["de"]}),
+        ("gpt-transcribe-2026-10-01", "de, en", {"languages": ["de", "en"]}),
+        ("gpt-4o-transcribe", "de", {"language": "de"}),
+        ("somebody-elses", "de", {"language": "de"}),
+        (WHISPER, "de", {"language": "de"}),
+    ],
+)
+def test_the_language_goes_as_the_model_wants_it(model: str, language: str, expected: dict[str, Any]) -> None:
+    """One name for the user, two on the wire."""
+    assert audio_input(SessionSettings(language=language), model)["transcription"] == {"model": model} | expected
+
+
+def test_several_languages_need_a_model_that_takes_them() -> None:
+    """Choosing one of them silently would hide something."""
+    with pytest.raises(UsageError, match="one language"):
+        audio_input(SessionSettings(language="de,en"), "whisper-1")
+
+
+@pytest.mark.parametrize("model", [WHISPER, "gpt-4o-transcribe-diarize"])
+def test_a_prompt_that_the_model_refuses_is_a_usage_error(model: str) -> None:
+    """The endpoint would throw the whole configuration away."""
+    with pytest.raises(UsageError, match="--prompt"):
+        audio_input(SessionSettings(prompt="names: Dashwood"), model, "client")
+
+
+def test_a_prompt_goes_with_the_transcription() -> None:
+    """As it was written."""
+    assert audio_input(SessionSettings(prompt="p"), LIVE)["transcription"]["prompt"] == "p"
+
+
+def test_noise_reduction_is_sent_when_asked_for() -> None:
+    """Only then."""
+    assert audio_input(SessionSettings(noise_reduction="far_field"), LIVE)["noise_reduction"] == {"type": "far_field"}
+
+
+def test_overrides_come_last_and_in_order() -> None:
+    """``--set`` reaches what has no option, and the last word counts."""
+    settings = SessionSettings(
+        extra=(
+            ("audio.input.turn_detection.threshold", 0.1),
+            ("audio.input.transcription.delay", "high"),
+            ("audio.input.transcription.delay", "low"),
+            ("include", ["item.input_audio_transcription.logprobs"]),
+        )
+    )
+    session: Any = OPENAI.session(settings, "gpt-transcribe", "server_vad")
+
+    assert session["audio"]["input"]["turn_detection"]["threshold"] == 0.1
+    assert session["audio"]["input"]["transcription"]["delay"] == "low"
+    assert session["include"] == ["item.input_audio_transcription.logprobs"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        ".",
+        "a..b",
+        "audio.",
+        "type",
+        "type.deeper",
+        "audio",
+        "audio.input",
+        "audio.input.format",
+        "audio.input.format.rate",
+        "audio.input.turn_detection",
+        "audio.input.turn_detection.type",
+        "audio.input.transcription.model",
+        "audio.input.turn_detection.threshold",
+        "audio.input.transcription.prompt.x",
+    ],
+)
+def test_an_override_that_does_not_fit_is_a_usage_error(path: str) -> None:
+    """No path, a step through a value, or something that the rest of the program has to know the truth about."""
+    settings = SessionSettings(prompt="p", extra=((path, 1),))
+
+    with pytest.raises(UsageError, match="--set"):
+        OPENAI.session(settings, LIVE, "client")
+
+
+@given(
+    st.lists(st.tuples(st.text("ab.", max_size=5), st.integers() | st.just({"a": {}}))),
+)
+def test_overrides_never_touch_what_they_were_given(overrides: list[tuple[str, object]]) -> None:
+    """Session and settings stay as they are, whatever is put where; nothing but UsageError is raised."""
+    session: dict[str, Any] = {"a": {"b": 1}}
+    before = json.dumps([session, overrides])
+    try:
+        with_overrides(session, overrides)
+    except UsageError:
+        pass
+    assert before == json.dumps([session, overrides])
+
+
+SESSIONS = [
+    (SessionSettings(), LIVE, "client"),
+    (SessionSettings(language="de,en", prompt="p"), LIVE, "none"),
+    (SessionSettings(language="de", prompt="p", noise_reduction="near_field"), "gpt-4o-transcribe", "server_vad"),
+    (SessionSettings(vad_threshold=1.0, silence_ms=200, prefix_ms=0), "whisper-1", "server_vad"),
+    (SessionSettings(noise_reduction="far_field"), "gpt-transcribe", "semantic_vad"),
+]
+
+
+@dialects
+@pytest.mark.parametrize(("settings", "model", "turns"), SESSIONS)
+def test_every_session_we_ask_for_is_one_the_official_package_knows(
+    dialect: Dialect, settings: SessionSettings, model: str, turns: TurnDetection
+) -> None:
+    """It validates, and it holds no key that the package's own types do not have."""
+    from openai.types.realtime import SessionUpdateEvent
+    from openai.types.realtime.session_update_event_param import SessionUpdateEventParam
+    from pydantic import TypeAdapter
+
+    event = json.loads(session_update_event(dialect.session(settings, model, turns), "event_1"))
+
+    TypeAdapter(SessionUpdateEvent).validate_python(event, strict=True)
+    assert list(unknown_keys(event, SessionUpdateEventParam)) == []
+
+
+def test_the_check_for_unknown_keys_finds_one() -> None:
+    """A validator that accepts everything would prove nothing."""
+    from openai.types.realtime.session_update_event_param import SessionUpdateEventParam
+
+    event: Any = {"type": "session.update", "session": dict(OPENAI.session(SessionSettings(), LIVE, "client"))}
+    event["session"]["audio"]["input"]["turn_detecting"] = 1
+
+    assert list(unknown_keys(event, SessionUpdateEventParam)) == ["session.audio.input.turn_detecting"]
+
+
+def unknown_keys(value: object, hint: object, path: str = "") -> Iterator[str]:
+    """The dotted paths in ``value`` that no TypedDict in ``hint`` has; of a union the best member counts."""
+    if get_origin(hint) in {Union, UnionType}:
+        members = [member for member in get_args(hint) if accepts(value, member)]
+        yield from min((list(unknown_keys(value, member, path)) for member in members), key=len, default=[path])
+    elif isinstance(value, dict) and hasattr(hint, "__required_keys__"):
+        fields = get_type_hints(hint)
+        for key, inner in value.items():
+            where = f"{path}.{key}".lstrip(".")
+            if key in fields:
+                yield from unknown_keys(inner, fields[key], where)
+            else:
+                yield where
+
+
+def accepts(value: object, hint: object) -> bool:
+    """Whether a member of a union is meant: by its literal ``type`` where it has one."""
+    if not hasattr(hint, "__required_keys__"):
+        return hint is type(None) if value is None else not isinstance(value, dict)
+    if not isinstance(value, dict):
+        return False
+    kind = get_type_hints(hint).get("type")
+    return get_origin(kind) is not Literal or value.get("type") in get_args(kind)

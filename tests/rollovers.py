@@ -1,0 +1,23 @@
+"""Sessions that end while somebody speaks, and what becomes of the words."""
+
+from __future__ import annotations
+
+from tests.exact import ExactEndpoint, Habits, Verdict, judge, turns
+from tests.stream.harness import MemorySource, Run, settings, stream
+
+
+async def rollovers(
+    habits: Habits, *, count: int = 60, speech_ms: int = 300, speed: float = 3.0
+) -> tuple[Run, Verdict]:
+    """Stream what does not wait to an endpoint whose sessions are short.
+
+    Args:
+        habits: With a lifetime.
+        count: Turns.
+        speech_ms: Length of each; 300 ms of silence follow.
+        speed: Times real time.
+    """
+    pcm, spans = turns(count, speech_ms=speech_ms, silence_ms=300)
+    async with ExactEndpoint(habits).serving() as endpoint:
+        run = await stream(endpoint.url, MemorySource(pcm, live=True, speed=speed), settings(catch_up=20.0))
+    return run, judge([final.text for final in run.finals], spans)

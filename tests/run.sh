@@ -1,0 +1,41 @@
+#!/bin/sh
+# Everything the tests need, and the tests. Arguments go to pytest: sh tests/run.sh -m long
+# PYTHON names the interpreter (3.11 or later); VENV the virtual environment, made where it is missing.
+set -eu
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-}
+if [ -z "$python" ]; then
+    for candidate in python3 python3.13 python3.12 python3.11 python3.14; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            python=$candidate
+            break
+        fi
+    done
+fi
+[ -n "$python" ] || { echo "tests/run.sh: no Python 3.11 or later found: set PYTHON" >&2; exit 1; }
+
+# The microphone tests want PortAudio and a sound server. Where these can't be installed, those tests skip and say why.
+if command -v apt-get >/dev/null; then
+    missing=
+    for package in libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins; do
+        dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
+    done
+    if [ -n "$missing" ]; then
+        as_root=
+        [ "$(id -u)" -eq 0 ] || as_root="sudo -n"
+        if [ -z "$as_root" ] || sudo -n true 2>/dev/null; then
+            echo "installing$missing"
+            # shellcheck disable=SC2086 # words are what is wanted
+            { $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+                $as_root apt-get install -qq -y --no-install-recommends $missing; } >/dev/null ||
+                echo "could not install$missing: the microphone tests will skip" >&2
+        fi
+    fi
+fi
+
+venv=${VENV:-.venv}
+# Debian without python3-venv leaves an environment without pip behind.
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+exec "$venv/bin/python" -m pytest --cov --cov-report=term "$@"

@@ -1,0 +1,44 @@
+"""Connections killed at random offsets: nothing is lost, nothing is said twice, and every number comes once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes import run
+from tests.kills import KINDS, kill_run
+
+SEEDS = [
+    pytest.param(range(1), id="one run"),
+    pytest.param(range(1, 10), id="nine runs", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("name", KINDS)
+def test_kills_at_random_offsets_cost_nothing(name: str, seeds: range) -> None:
+    """Judged by the finals, which spell the sound, and by all that the endpoint heard."""
+    kind = KINDS[name]
+
+    async def scenario() -> int:
+        kills = 0
+        for seed in seeds:
+            outcome = await kill_run(kind, seed, count=12 if kind.exact else 24)
+            print(f"seed {seed}: {outcome.kills} kills, {outcome.run.summary.reconnects} reconnects, {outcome.finals}")
+            kills += outcome.kills
+            assert kind.holds(outcome)
+        return kills
+
+    assert run(scenario(), seconds=30 * len(seeds))
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", ["server VAD", "turns of our own"])
+def test_kills_cost_a_live_source_nothing_either(name: str, seed: int) -> None:
+    """Sound that does not wait, at four times real time."""
+
+    async def scenario() -> None:
+        outcome = await kill_run(KINDS[name], seed, live_speed=4)
+        assert outcome.kills
+        assert outcome.perfect
+
+    run(scenario(), seconds=60)

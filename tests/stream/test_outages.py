@@ -1,0 +1,57 @@
+"""A network that goes away under a stream: nothing is lost, it is noticed in time, and made up for."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import pytest
+
+from tests.fakes import run
+from tests.outages import Outage, outage
+
+SLACK_S = 0.5
+"""For a busy machine, and the quarter of a second between two looks."""
+STALLED_S = 3.0
+DEAD_S = 11.0
+FIRST_RETRY_S = 0.25
+SECONDS = [
+    pytest.param(3.5, id="3.5 s"),
+    pytest.param(15, id="15 s", marks=pytest.mark.long),
+    pytest.param(60, id="60 s", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize("seconds", SECONDS)
+@pytest.mark.parametrize("kind", ["black hole", "refused"])
+def test_an_outage_costs_nothing(kind: Literal["black hole", "refused"], seconds: float) -> None:
+    """Every sample is in one final, the ledger is whole, and what waited is made up for."""
+
+    async def scenario() -> Outage:
+        return await outage(kind, seconds, catch_up=math.inf)
+
+    what = run(scenario(), seconds=seconds * 2 + 30)
+    print(what.stalled, what.lost, what.retried, what.resumed, what.caught_up)
+    assert what.verdict.perfect
+    assert (what.run.summary.exit, what.run.summary.complete, what.run.dropped) == (0, True, [])
+    if kind == "black hole":
+        assert what.stalled is not None
+        assert what.stalled <= STALLED_S + SLACK_S
+        assert (what.lost is None) == (seconds < DEAD_S)
+        assert (what.lost or 0.0) <= DEAD_S
+    else:
+        assert what.lost is not None
+        assert what.retried is not None
+        assert what.lost <= SLACK_S
+        assert what.retried <= FIRST_RETRY_S + SLACK_S / 2
+
+
+def test_making_up_keeps_to_twice_real_time() -> None:
+    """A remote endpoint is not flooded after an outage: 3 s are made up for in half of that at best."""
+
+    async def scenario() -> Outage:
+        return await outage("refused", 3.0, catch_up=2.0)
+
+    what = run(scenario(), seconds=40)
+    assert what.verdict.perfect
+    assert 1.5 <= what.caught_up <= 9.0

