@@ -98,7 +98,7 @@ def test_cancelled_watch_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """The program that the watch listens to ends with it."""
     listener = tmp_path / "pactl"
     note = tmp_path / "pid"
-    listener.write_text(f'#!/bin/sh\necho $$ > "{note}.new"\nmv "{note}.new" "{note}.$1"\nexec sleep 60\n')
+    listener.write_text(f'#!/bin/sh\necho $$ > "{note}.$1.new"\nmv "{note}.$1.new" "{note}.$1"\nexec sleep 60\n')
     listener.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
