@@ -22,12 +22,36 @@ class RecognizerFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Hints:
+    """What the client says about an item's words; an engine that has no use for one leaves it."""
+
+    language: str | None = None
+    """ISO 639-1, as ``en``; None: not said."""
+    prompt: str | None = None
+    """Words and style to expect."""
+
+
+NO_HINTS = Hints()
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word and when it was said, in seconds of the item's own audio."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """All of an item's text as far as it is known."""
 
     text: str
     final: bool = False
     """It will not change any more, and no other follows."""
+    words: tuple[Word, ...] = ()
+    """The words with their times, in order; empty where the engine does not tell them."""
 
 
 class Transcription(Protocol):
@@ -64,7 +88,7 @@ class Transcription(Protocol):
 class Ears(Protocol):
     """The recogniser of one session."""
 
-    async def open(self, rate_hz: int) -> Transcription:
+    async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:
         """Begin an item; returns before any model is loaded."""
         ...
 
@@ -75,6 +99,11 @@ class Recognizer(Protocol):
     @property
     def notice(self) -> str:
         """One line: what is to be thought of its words, or why there are none and what to do."""
+        ...
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """The languages it knows (ISO 639-1); None: any, or nobody knows."""
         ...
 
     def ears(self) -> AbstractAsyncContextManager[Ears]:
@@ -118,6 +147,8 @@ async def open_recognizer(name: RecognizerName) -> AsyncIterator[Recognizer]:
 class _Deaf:
     """Every item's text is empty."""
 
+    languages: frozenset[str] | None = None
+
     def __init__(self, notice: str) -> None:
         self.notice = notice
 
@@ -127,7 +158,7 @@ class _Deaf:
 
 
 class _DeafEars:
-    async def open(self, rate_hz: int) -> Transcription:  # noqa: ARG002 - the seam's signature
+    async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:  # noqa: ARG002 - the seam's
         return Wordless()
 
 

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.local import worker as wire
-from rt_cli.local.recognizer import DEMO_QUALITY, Ears, Hypothesis, RecognizerFailed, Transcription, Wordless
+from rt_cli.local.recognizer import (
+    DEMO_QUALITY,
+    NO_HINTS,
+    Ears,
+    Hints,
+    Hypothesis,
+    RecognizerFailed,
+    Transcription,
+    Wordless,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,6 +41,7 @@ class Sphinx:
     """The processes of a server."""
 
     notice = DEMO_QUALITY
+    languages: frozenset[str] | None = frozenset({"en"})
 
     def __init__(self) -> None:
         self._idle: _Worker | None = None
@@ -103,7 +113,7 @@ class _SphinxEars:
         self.worker: _Worker | None = None
         self._sphinx = sphinx
 
-    async def open(self, rate_hz: int) -> Transcription:
+    async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:  # noqa: ARG002 - it knows English only
         if self.worker is None or not self.worker.alive:
             try:
                 self.worker = await self._sphinx.take()
