@@ -69,14 +69,28 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """An item was committed; for those who watch the server."""
+    """An item was committed."""
 
     item_id: str
     start_ms: int
     end_ms: int
+    pcm: bytes = b""
+    """Its audio: s16le at the session's rate."""
 
 
-Action = Send | Open | Feed | Pause | Finish | Abandon | TurnEnded
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """A turn that is to be answered has ended: after its :class:`TurnEnded`, never after a commit by the client."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Somebody began to speak: whatever is being answered in the default conversation is cancelled."""
+
+
+Action = Send | Open | Feed | Pause | Finish | Abandon | TurnEnded | Respond | Interrupt
 
 
 @dataclass(slots=True)
