@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import string
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -19,7 +20,8 @@ OUTPUT_RATE_HZ = 24_000
 PIECE_MS = 200
 """The longest piece of audio in one part."""
 NO_WORDS = "I heard you, but there are no words for it."
-"""Said as text where a turn has no transcript."""
+"""Said where a turn has no transcript, and nobody chose other words."""
+DEFAULT_TEMPLATE = "You said: {transcript}"
 _PIECE_BYTES = to_samples(PIECE_MS, OUTPUT_RATE_HZ) * BYTES_PER_SAMPLE
 
 
@@ -124,14 +126,28 @@ async def open_replier(
         UsageError: The options do not fit together, or an extra is not installed.
     """
     _check(name, reply_text, llm, llm_model)
-    async with AsyncExitStack():
+    async with AsyncExitStack() as stack:
         if name == "none":
             yield None
-            return
-        if name == "echo":
+        elif name == "echo":
             yield Echo()
-            return
-        raise UsageError(f"--reply {name} is not built yet")
+        else:
+            author = await _open_author(stack, reply_text, llm, llm_model)
+            if name == "voice":
+                from rt_cli.local.voice import open_voice
+
+                author = await stack.enter_async_context(open_voice(author))
+            yield author
+
+
+async def _open_author(
+    stack: AsyncExitStack, reply_text: str | None, llm: str | None, llm_model: str | None
+) -> Replier:
+    if llm is None:
+        return Recited(None if reply_text is None else Template(reply_text))
+    from rt_cli.local.llm import open_chat
+
+    return await stack.enter_async_context(open_chat(llm, llm_model))
 
 
 def _check(name: ReplyName, reply_text: str | None, llm: str | None, llm_model: str | None) -> None:
@@ -161,35 +177,112 @@ class Echo:
             return
         if words:
             yield Text(words)
-        for pcm in _pieces(request.heard, request.heard_rate_hz):
-            yield Audio(pcm)
+        pieces = Pieces(request.heard_rate_hz)
+        step = to_samples(PIECE_MS, request.heard_rate_hz) * BYTES_PER_SAMPLE
+        for start in range(0, len(request.heard), step):
+            for pcm in pieces.push(request.heard[start : start + step]):
+                yield Audio(pcm)
             await asyncio.sleep(0)  # a long turn is nobody else's stutter
+        for pcm in pieces.flush():
+            yield Audio(pcm)
+
+
+class Template:
+    """A sentence with gaps.
+
+    ``{transcript}`` is the user's last words, ``{turn}`` how many messages the user has in the conversation,
+    ``{instructions}`` the session's; ``{{`` is a brace.
+
+    Args:
+        text: The sentence.
+
+    Raises:
+        UsageError: It is empty, or has other gaps.
+    """
+
+    GAPS = ("transcript", "turn", "instructions")
+
+    def __init__(self, text: str) -> None:
+        hint = "gaps are {transcript}, {turn} and {instructions}; {{ is a brace"
+        try:
+            parsed = [(name, spec, conversion) for _, name, spec, conversion in string.Formatter().parse(text)]
+        except ValueError as exc:
+            raise UsageError(f"--reply-text cannot be read: {exc}", hint) from None
+        for name, spec, conversion in parsed:
+            if name is not None and (name not in self.GAPS or spec or conversion):
+                raise UsageError(f"--reply-text has the gap {{{name}}}", hint)
+        if not text.strip():
+            raise UsageError("--reply-text is empty", "--reply none says nothing")
+        self.text = text
+        self.needs_words = any(name == "transcript" for name, _, _ in parsed)
+
+    def fill(self, request: ReplyRequest) -> str:
+        """What it says to a request."""
+        return self.text.format(
+            transcript=last_words(request.items),
+            turn=sum(_by_user(item) for item in request.items),
+            instructions=request.instructions or "",
+        )
+
+
+class Recited:
+    """A fixed sentence; its words only, also where audio is wanted: an audio reply has a transcript and no sound.
+
+    Args:
+        template: None says what was heard, or that there are no words for it.
+    """
+
+    notice = None
+
+    def __init__(self, template: Template | None) -> None:
+        self._chosen = template is not None
+        self._template = template or Template(DEFAULT_TEMPLATE)
+        self.needs_words = self._template.needs_words
+
+    async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
+        """One text."""
+        wordless = not self._chosen and not last_words(request.items)
+        text = NO_WORDS if wordless else self._template.fill(request)
+        if text.strip():
+            yield Text(text)
 
 
 def last_words(items: Sequence[Mapping[str, Any]]) -> str:
     """What the user said or wrote last; empty where nobody knows."""
     for item in reversed(items):
-        if item.get("type") == "message" and item.get("role") == "user":
+        if _by_user(item):
             parts = item.get("content") or ()
             return " ".join(text for part in parts if (text := part.get("text") or part.get("transcript")))
     return ""
 
 
-def _pieces(pcm: bytes, rate_hz: int) -> Iterator[bytes]:
-    """s16le at ``rate_hz`` as pieces at the output rate, all but the last of them 200 ms."""
-    import numpy as np
+def _by_user(item: Mapping[str, Any]) -> bool:
+    return item.get("type") == "message" and item.get("role") == "user"
 
-    from rt_cli.audio.resample import Resampler
 
-    resampler = Resampler(rate_hz, OUTPUT_RATE_HZ)
-    step = to_samples(PIECE_MS, rate_hz) * BYTES_PER_SAMPLE
-    ready = bytearray()
-    for start in range(0, len(pcm), step):
-        block = np.frombuffer(pcm[start : start + step], "<i2").astype(np.float32) / np.float32(FULL_SCALE)
-        ready += resampler.push(block)
-        while len(ready) >= _PIECE_BYTES:
-            yield bytes(ready[:_PIECE_BYTES])
-            del ready[:_PIECE_BYTES]
-    ready += resampler.flush()
-    for start in range(0, len(ready), _PIECE_BYTES):
-        yield bytes(ready[start : start + _PIECE_BYTES])
+class Pieces:
+    """Sound at any rate as pieces at the output rate, none longer than 200 ms.
+
+    Args:
+        rate_hz: Of what is pushed, see :class:`rt_cli.audio.resample.Resampler`.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        from rt_cli.audio.resample import Resampler
+
+        self._resampler = Resampler(rate_hz, OUTPUT_RATE_HZ)
+
+    def push(self, pcm: bytes) -> Iterator[bytes]:
+        """Take s16le, whole samples of it, and give what is ready; some 20 ms stay inside."""
+        import numpy as np
+
+        block = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
+        return _cut(self._resampler.push(block))
+
+    def flush(self) -> Iterator[bytes]:
+        """Give the rest."""
+        return _cut(self._resampler.flush())
+
+
+def _cut(pcm: bytes) -> Iterator[bytes]:
+    return (pcm[start : start + _PIECE_BYTES] for start in range(0, len(pcm), _PIECE_BYTES))
