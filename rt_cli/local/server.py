@@ -1,47 +1,62 @@
-"""The embedded endpoint: OpenAI's GA transcription protocol over a real WebSocket on this machine.
+"""The embedded endpoint: OpenAI's GA realtime protocol over a real WebSocket. No other file here knows the library.
 
-No key is needed, none is looked at, none is logged. The only file here that knows ``websockets``.
+What is decided at the door is decided in :mod:`rt_cli.local.access`, what is answered inside in
+:mod:`rt_cli.local.session`; here are the connections and their ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
+import secrets
+import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
+from websockets.typing import Subprotocol
 
 from rt_cli.errors import UsageError
+from rt_cli.local.access import (
+    PATH,
+    UNAUTHORIZED_CLOSE,
+    Access,
+    Answer,
+    Stranger,
+    Verdict,
+    Welcome,
+    choose_subprotocol,
+    listening_address,
+)
+from rt_cli.local.client_secrets import ClientSecrets
+from rt_cli.local.config import SessionConfig, updated
+from rt_cli.local.limits import Limits
+from rt_cli.local.plain_http import BadRequest, FirstBytes, PlainRequest
 from rt_cli.local.recognizer import Recognizer, RecognizerName, open_recognizer
 from rt_cli.local.session import Observe, Session
+from rt_cli.local.vigil import Finding, Vigil
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    import ssl
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from websockets.http11 import Request, Response
-    from websockets.typing import Subprotocol
 
-PATH = "/v1/realtime"
-MAX_SESSIONS = 8
-"""Each may have a recogniser of its own, about 110 MB."""
-MAX_MESSAGE_BYTES = 24 * 1024 * 1024
-"""An append of 15 MiB in base64, and its envelope."""
+MODELS = ("rt-realtime", "rt-transcribe")
+"""What the list of models shows; any name is accepted."""
 _QUEUED_MESSAGES = 1
 """Read ahead by the library: pings wait behind what we have not read, so that their pongs tell our progress, to within
 one read of the socket (256 KiB, 4 s of audio)."""
-_PING_S = 20.0
-_CLOSE_S = 0.4
-"""For the closing handshake with a client, and again for what did not end by itself."""
 _TRY_AGAIN_LATER = 1013
+_INTERNAL_ERROR = 1011
 
 _LOG = logging.getLogger("rt.local")
 _LOG.addHandler(logging.NullHandler())  # silent in programs that configure no logging
@@ -54,7 +69,7 @@ class LocalServer:
     """A running endpoint."""
 
     url: str
-    """``ws://HOST:PORT/v1/realtime``."""
+    """``ws://HOST:PORT/v1/realtime``, or ``wss://``."""
     port: int
     notice: str
     """One line for people: how good its words are, or why there are none and what to do."""
@@ -68,6 +83,9 @@ async def serve(
     recognizer: RecognizerName = "pocketsphinx",
     save_audio: Path | None = None,
     observe: Observe | None = None,
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[LocalServer]:
     """Run the endpoint while the block runs.
 
@@ -75,101 +93,238 @@ async def serve(
     all connections with 1001 and ends all child processes, within a second.
 
     Args:
-        host: A loopback address.
+        host: Address or name to listen on.
         port: 0 is any free one.
         recognizer: Where pocketsphinx is missing, ``none`` takes its place and the notice says so.
         save_audio: Directory, created if need be, for ``SESSION.wav``: what each session received, sample for sample.
         observe: Told ``session_opened``, ``turn``, ``transcript``, ``transcription_failed``, ``warning`` and
-            ``session_closed``, each with ``session``; must return at once and must not raise.
+            ``session_closed``, each with ``session``, and ``refused`` with ``status`` (of HTTP, or the close code) and
+            ``code``; must return at once and must not raise.
+        token: What clients must present as their key. None: any key is welcome, and none is looked at; this machine
+            only.
+        tls: Makes it ``wss``.
+        limits: What clients may take.
 
     Raises:
-        UsageError: Not a loopback address, port not free, directory not writable.
+        UsageError: Off loopback without a token, address or port not to be had, directory not writable.
     """
-    address = _loopback(host)
+    address = listening_address(host, token)
     if save_audio is not None:
         _make(save_audio)
     async with open_recognizer(recognizer) as engine:
-        endpoint = _Endpoint(engine, observe or _ignore, save_audio)
-        server = await _listen(endpoint, address, port)
+        endpoint = _Endpoint(engine, observe or _ignore, save_audio, token, limits or Limits())
+        server = await _listen(endpoint, address, port, tls)
         try:
             bound = server.sockets[0].getsockname()[1]
             name = f"[{address}]" if ":" in address else address
-            yield LocalServer(f"ws://{name}:{bound}{PATH}", bound, engine.notice)
+            yield LocalServer(f"{'wss' if tls else 'ws'}://{name}:{bound}{PATH}", bound, engine.notice)
         finally:
             await endpoint.shut(server)
 
 
-class _Endpoint:
-    """The connections of a server."""
+class _Connection(ServerConnection):
+    """One client, from its first byte.
 
-    def __init__(self, recognizer: Recognizer, observe: Observe, save_audio: Path | None) -> None:
+    Args:
+        endpoint: Who is told.
+        args: The library's.
+        kwargs: The library's.
+    """
+
+    def __init__(self, endpoint: _Endpoint, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.verdict: Verdict | None = None
+        self._endpoint = endpoint
+        self._first: FirstBytes | None = FirstBytes()
+        self._sent = 0
+        self._vigil = Vigil(2 * endpoint.limits.ping_s, self.loop.time())
+        self._next_look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._endpoint.arrived(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._endpoint.left(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._vigil.heard(self.loop.time())
+        if self._first is None:
+            super().data_received(data)
+            return
+        try:
+            found = self._first.feed(data)
+        except BadRequest as bad:
+            self._first, found = None, None
+            self._answer(self._endpoint.refuse(bad))
+        if found is None:
+            return
+        self._first = None
+        if isinstance(found, PlainRequest):
+            self._answer(self._endpoint.answer(found), head=found.method == "HEAD")
+        else:
+            super().data_received(found)
+
+    def watch(self) -> None:
+        """Ping the client from now on, and end the connection when it does not answer, or does not read."""
+        self._next_look = self.loop.call_later(self._endpoint.limits.ping_s, self._look)
+
+    async def tell(self, text: bytes) -> None:
+        """Send a text frame, waiting while the client does not read; silent when it is gone."""
+        with suppress(ConnectionClosed):  # the end of the messages says it
+            await self.send(text, text=True)
+            self._sent += 1
+
+    def _answer(self, answer: Answer, *, head: bool = False) -> None:
+        self.protocol.send_response(_response(self, answer, head=head))  # whatever comes after it is discarded
+        self.send_data()
+
+    def _look(self) -> None:
+        if self.protocol.state is not State.OPEN:  # it has a deadline already
+            return
+        unsent = self.transport.get_write_buffer_size()
+        finding = self._vigil.look(
+            self.loop.time(), reading=self.transport.is_reading(), sent=self._sent, unsent=unsent
+        )
+        if finding is Finding.STUCK:
+            self.transport.abort()
+            return
+        if finding is Finding.SILENT:
+            self.protocol.fail(_INTERNAL_ERROR, "no answer to pings")
+            self._next_look = self.loop.call_later(self._endpoint.limits.close_s, self.transport.abort)
+        else:
+            if not unsent:  # a ping more would only be buffered
+                self.protocol.send_ping(b"")
+            self.watch()
+        self.send_data()
+
+
+class _Endpoint:
+    """The connections of a server.
+
+    Args:
+        recognizer: For the sessions.
+        observe: Told what happens.
+        save_audio: Existing directory for what is received.
+        token: What clients must present, if anything.
+        limits: What they may take.
+    """
+
+    def __init__(
+        self, recognizer: Recognizer, observe: Observe, save_audio: Path | None, token: str | None, limits: Limits
+    ) -> None:
+        self.limits = limits
         self._recognizer = recognizer
         self._observe = observe
         self._save_audio = save_audio
+        self._access = Access(token, ClientSecrets(_described), MODELS, time.time())
         self._sessions: set[asyncio.Task[Any]] = set()
-        self._connections: set[ServerConnection] = set()
+        self._connections: set[_Connection] = set()
+        self._waiting: dict[_Connection, None] = {}
+        """Those that have not said yet what they want, the oldest first."""
 
-    def connection_class(self) -> type[ServerConnection]:
-        """Connections that can be found again, even those that never say a word."""
-        known = self._connections
+    def arrived(self, connection: _Connection) -> None:
+        """Somebody connected."""
+        self._connections.add(connection)
+        self._waiting[connection] = None
+        if len(self._waiting) > self.limits.handshakes:
+            next(iter(self._waiting)).transport.abort()
 
-        class Connection(ServerConnection):
-            def connection_made(self, transport: asyncio.BaseTransport) -> None:
-                known.add(self)
-                super().connection_made(transport)
+    def left(self, connection: _Connection) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+        self._waiting.pop(connection, None)
 
-            def connection_lost(self, exc: Exception | None) -> None:
-                known.discard(self)
-                super().connection_lost(exc)
+    def answer(self, request: PlainRequest) -> Answer:
+        """Answer what is no WebSocket, since its method is not GET."""
+        verdict = self._access.judge(request, time.time())
+        assert isinstance(verdict, Answer)  # noqa: S101 - a session begins with GET; narrows the type
+        return self._noted(verdict)
 
-        return Connection
+    def refuse(self, bad: BadRequest) -> Answer:
+        """Answer what is no request."""
+        error = {"type": "invalid_request_error", "code": "bad_request", "message": bad.message, "param": None}
+        return self._noted(Answer(bad.status, {"error": error}))
 
-    async def handle(self, connection: ServerConnection) -> None:
+    def admit(self, connection: _Connection, request: Request) -> Response | None:
+        """Answer over HTTP what is no session; None lets the WebSocket open."""
+        asked = PlainRequest("GET", request.path, tuple(request.headers.raw_items()))
+        connection.verdict = verdict = self._access.judge(asked, time.time())
+        return _response(connection, self._noted(verdict)) if isinstance(verdict, Answer) else None
+
+    async def handle(self, connection: _Connection) -> None:
         """Serve a client until it leaves."""
-        if len(self._sessions) >= MAX_SESSIONS:
-            await connection.close(_TRY_AGAIN_LATER, f"{MAX_SESSIONS} sessions are open")
+        self._waiting.pop(connection, None)
+        connection.watch()
+        if isinstance(connection.verdict, Stranger):
+            await self._turn_away(connection, connection.verdict)
+            return
+        if len(self._sessions) >= self.limits.sessions:
+            self._observe({"type": "refused", "status": _TRY_AGAIN_LATER, "code": "session_limit_reached"})
+            await connection.close(_TRY_AGAIN_LATER, f"{self.limits.sessions} sessions are open")
             return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine always runs in one; narrows the type
         self._sessions.add(task)
         try:
-            async with self._recognizer.ears() as ears:
-                type_ = _session_type(connection)
-                session = Session(type_, ears, _sender(connection), self._observe, self._save_audio)
-                await session.run(_messages(connection))
+            await self._serve(connection)
         finally:
             self._sessions.discard(task)
+
+    async def _serve(self, connection: _Connection) -> None:
+        verdict = connection.verdict
+        assert isinstance(verdict, Welcome)  # noqa: S101 - all others have been answered; narrows the type
+        async with self._recognizer.ears() as ears:
+            session = Session(verdict.session["type"], ears, connection.tell, self._observe, self._save_audio)
+            await session.run(_messages(connection))
+
+    async def _turn_away(self, connection: _Connection, stranger: Stranger) -> None:
+        code = stranger.error["code"] or "missing_api_key"
+        self._observe({"type": "refused", "status": UNAUTHORIZED_CLOSE, "code": code})
+        event = {"type": "error", "event_id": f"event_{secrets.token_hex(10)}", "error": stranger.error}
+        await connection.tell(json.dumps(event).encode())
+        await connection.close(UNAUTHORIZED_CLOSE, stranger.reason)
+
+    def _noted(self, answer: Answer) -> Answer:
+        if answer.code is not None or answer.status >= HTTPStatus.BAD_REQUEST:
+            self._observe({"type": "refused", "status": answer.status.value, "code": answer.code})
+        return answer
 
     async def shut(self, server: Server) -> None:
         """End everything: politely at first, then by force."""
         server.close()  # 1001 to all
         closed = asyncio.ensure_future(server.wait_closed())
-        await asyncio.wait([closed], timeout=_CLOSE_S)
+        await asyncio.wait([closed], timeout=self.limits.close_s)
         for session in self._sessions:
             session.cancel()
         for connection in self._connections:
             connection.transport.abort()
-        await asyncio.wait([closed], timeout=_CLOSE_S)
+        await asyncio.wait([closed], timeout=self.limits.close_s)
         closed.cancel()
 
 
-async def _listen(endpoint: _Endpoint, address: str, port: int) -> Server:
+async def _listen(endpoint: _Endpoint, address: str, port: int, tls: ssl.SSLContext | None) -> Server:
+    limits = endpoint.limits
     try:
         return await serve_websockets(
-            endpoint.handle,
+            endpoint.handle,  # type: ignore[arg-type]  # its connections are those that create_connection makes
             address,
             port,
             compression=None,
-            create_connection=endpoint.connection_class(),
-            process_request=_admit,
+            create_connection=partial(_Connection, endpoint),  # type: ignore[arg-type]  # a class as good as its own
+            process_request=endpoint.admit,  # type: ignore[arg-type]  # as above
             select_subprotocol=_subprotocol,
-            max_size=MAX_MESSAGE_BYTES,
+            max_size=limits.message_bytes,
             max_queue=_QUEUED_MESSAGES,
-            ping_interval=_PING_S,
-            ping_timeout=_PING_S,
-            close_timeout=_CLOSE_S,
+            open_timeout=limits.handshake_s,
+            ping_interval=None,  # ours is fairer to clients whose audio waits
+            close_timeout=limits.close_s,
             server_header=None,
             logger=_WIRE_LOG,
+            ssl=tls,
         )
     except (OSError, OverflowError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
@@ -180,78 +335,29 @@ async def _listen(endpoint: _Endpoint, address: str, port: int) -> Server:
         ) from exc
 
 
-def _admit(connection: ServerConnection, request: Request) -> Response | None:
-    """Answer over HTTP what is no session of ours; None lets the WebSocket open."""
-    path = urlsplit(request.path).path.rstrip("/")
-    if path == "/healthz":
-        return _json(connection, HTTPStatus.OK, {"status": "ok"})
-    if path != PATH:
-        return _refusal(connection, HTTPStatus.NOT_FOUND, "not_found", f"The endpoint is at {PATH}.")
-    if any(not _is_local(origin) for origin in request.headers.get_all("Origin")):
-        message = "Pages of other sites must not use this endpoint."
-        return _refusal(connection, HTTPStatus.FORBIDDEN, "forbidden_origin", message)
-    return None
-
-
-def _is_local(origin: str) -> bool:
-    try:
-        host = urlsplit(origin).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _refusal(connection: ServerConnection, status: HTTPStatus, code: str, message: str) -> Response:
-    error = {"type": "invalid_request_error", "code": code, "message": message, "param": None}
-    return _json(connection, status, {"error": error})
-
-
-def _json(connection: ServerConnection, status: HTTPStatus, body: dict[str, Any]) -> Response:
-    response = connection.respond(status, json.dumps(body) + "\n")
+def _response(connection: _Connection, answer: Answer, *, head: bool = False) -> Response:
+    response = connection.respond(answer.status, json.dumps(answer.body) + "\n")
     del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "application/json"
+    for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+        response.headers[name] = value
+    if head:
+        response.body = b""
     return response
 
 
+def _described(session: Mapping[str, Any]) -> Mapping[str, Any]:
+    return updated(SessionConfig("realtime"), session).describe()
+
+
 def _subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Browsers offer ``realtime`` beside a key disguised as a subprotocol; only the first is ever repeated."""
-    return next((name for name in offered if name == "realtime"), None)
-
-
-def _session_type(connection: ServerConnection) -> Any:
-    """A session without ``intent`` is a conversation, as at OpenAI; its type can be changed by an update."""
-    request = connection.request
-    query = parse_qs(urlsplit(request.path).query) if request is not None else {}
-    return "transcription" if query.get("intent") == ["transcription"] else "realtime"
+    chosen = choose_subprotocol(offered)
+    return None if chosen is None else Subprotocol(chosen)
 
 
 async def _messages(connection: ServerConnection) -> AsyncIterator[str | bytes]:
     with suppress(ConnectionClosed):  # however the client left, there is nobody to tell
         async for message in connection:
             yield message
-
-
-def _sender(connection: ServerConnection) -> Any:
-    async def send(text: bytes) -> None:
-        with suppress(ConnectionClosed):  # the end of the messages says it
-            await connection.send(text, text=True)
-
-    return send
-
-
-def _loopback(host: str) -> str:
-    address = "127.0.0.1" if host == "localhost" else host
-    try:
-        loopback = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise UsageError(
-            f"{host} is no loopback address",
-            "the embedded endpoint asks for no key, so it serves this machine only: use 127.0.0.1, ::1 or localhost",
-            code="not_loopback",
-        )
-    return address
 
 
 def _make(directory: Path) -> None:

@@ -15,7 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rt_cli.errors import UsageError
-from rt_cli.local.server import MAX_SESSIONS, serve
+from rt_cli.local.limits import Limits
+from rt_cli.local.server import serve
 from tests.fakes import run
 from tests.local.client import (
     COMMITTED,
@@ -336,7 +337,7 @@ def test_a_conversation_is_transcribed() -> None:
 
     described = run(scenario())
     assert (described["object"], described["instructions"]) == ("realtime.session", "Be kind.")
-    assert described["audio"]["output"] == {"voice": "marin"}
+    assert described["audio"]["output"]["voice"] == "marin"
 
 
 def test_sessions_are_bounded() -> None:
@@ -352,9 +353,9 @@ def test_sessions_are_bounded() -> None:
                     ready.put_nowait(None)
                     await done.wait()
 
-            for _ in range(MAX_SESSIONS):
+            for _ in range(Limits().sessions):
                 group.create_task(occupy())
-            for _ in range(MAX_SESSIONS):
+            for _ in range(Limits().sessions):
                 await ready.get()
             async with connect(server.url) as extra:
                 with pytest.raises(ConnectionClosed) as closed:

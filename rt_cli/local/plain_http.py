@@ -1,0 +1,109 @@
+"""HTTP requests that the WebSocket library does not read: those with another method than GET. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from email.parser import BytesHeaderParser
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_HEAD_BYTES = 16 * 1024
+MAX_BODY_BYTES = 64 * 1024
+_GET = b"GET "
+_REQUEST_LINE = re.compile(rb"([A-Z]{1,20}) ([!-~]{1,8192}) HTTP/1\.[01]")
+
+
+class BadRequest(Exception):
+    """Not a request that is read here.
+
+    Args:
+        status: The answer.
+        message: For the client.
+    """
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRequest:
+    """A whole request."""
+
+    method: str
+    target: str
+    """Path and query, as sent."""
+    headers: Sequence[tuple[str, str]]
+    body: bytes = b""
+
+
+class FirstBytes:
+    """What a connection says first, until it is known who answers it."""
+
+    def __init__(self) -> None:
+        self._received = b""
+        self._enough = 0
+        """Bytes of the whole request, once its head is known."""
+
+    def feed(self, data: bytes) -> bytes | PlainRequest | None:
+        """Take what was received.
+
+        Returns:
+            All bytes so far, where they are a GET request's: the WebSocket library reads it. A request of another
+            method once it is whole. None while more is needed.
+
+        Raises:
+            BadRequest: Malformed, or larger than ``MAX_HEAD_BYTES`` and ``MAX_BODY_BYTES``.
+        """
+        self._received += data
+        received = self._received
+        if len(received) < self._enough:
+            return None
+        if received.startswith(_GET):
+            return received
+        if _GET.startswith(received):
+            return None
+        head, end, body = received.partition(b"\r\n\r\n")
+        if len(head) > MAX_HEAD_BYTES:
+            raise BadRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's headers are too large.")
+        line, _, fields = head.partition(b"\r\n")
+        if not end and b"\r\n" not in received:
+            _check_beginning(received)
+            return None
+        match = _REQUEST_LINE.fullmatch(line)
+        if match is None:
+            raise BadRequest(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request.")
+        if not end:
+            return None
+        request = PlainRequest(match[1].decode(), match[2].decode(), _headers(fields))
+        length = _content_length(request.headers)
+        self._enough = len(head) + len(end) + length
+        return replace(request, body=body[:length]) if len(body) >= length else None
+
+
+def _check_beginning(line: bytes) -> None:
+    """Whatever does not begin with a method, as TLS does not, need not be waited for."""
+    if re.match(rb"[A-Z]{1,20}( |$)", line) is None:
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request.")
+
+
+def _headers(fields: bytes) -> list[tuple[str, str]]:
+    parsed = BytesHeaderParser().parsebytes(fields)
+    return [(str(name), str(value).strip()) for name, value in parsed.items()]
+
+
+def _content_length(headers: Sequence[tuple[str, str]]) -> int:
+    given = {name.lower(): value for name, value in headers}
+    if "transfer-encoding" in given:
+        raise BadRequest(HTTPStatus.LENGTH_REQUIRED, "Send the body with a Content-Length.")
+    length = given.get("content-length", "0")
+    if not re.fullmatch(r"[0-9]{1,18}", length):
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "Content-Length must be a number.")
+    if int(length) > MAX_BODY_BYTES:
+        raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+    return int(length)
