@@ -1,4 +1,4 @@
-"""What turns speech into words: one seam, two engines."""
+"""What turns speech into words: the seam between the endpoint and its engines."""
 
 from __future__ import annotations
 
@@ -122,26 +122,31 @@ def unavailable() -> str | None:
 
 
 @asynccontextmanager
-async def open_recognizer(name: RecognizerName) -> AsyncIterator[Recognizer]:
-    """The recogniser of a server; its processes end with the block.
+async def open_recognizer(
+    spec: str, workers: int | None = None, *, model: str | None = None
+) -> AsyncIterator[Recognizer]:
+    """The recogniser of a server; its processes, threads and connections end with the block.
 
     Where pocketsphinx is missing there are no words, and the notice says so.
-    """
-    if name == "none":
-        yield _Deaf(NO_WORDS)
-        return
-    reason = unavailable()
-    if reason is not None:
-        yield _Deaf(reason)
-        return
-    from rt_cli.local.sphinx import Sphinx
 
-    sphinx = Sphinx()
-    try:
-        sphinx.warm_up()
-        yield sphinx
-    finally:
-        await sphinx.aclose()
+    Args:
+        spec: ``pocketsphinx``, ``none``, ``http:URL``, ``sherpa:DIR`` or ``whisper:MODEL``.
+        workers: How many items are worked on at once; None: what fits the engine and the machine.
+        model: The name that an ``http:`` server has for what shall be used.
+
+    Raises:
+        UsageError: The spec is wrong, or what it needs is not there; the message says how to get it.
+    """
+    from rt_cli.local.engines import open_engine, parse_spec
+
+    engine = parse_spec(spec)
+    if engine.kind == "none":
+        yield _Deaf(NO_WORDS)
+    elif engine.kind == "pocketsphinx" and (reason := unavailable()) is not None:
+        yield _Deaf(reason)
+    else:
+        async with open_engine(engine, workers, model) as recognizer:
+            yield recognizer
 
 
 class _Deaf:
