@@ -111,7 +111,7 @@ class Access:
         keys = list(_keys(headers, parameters))
         if resource == "/realtime":
             return self._open(headers, parameters, keys, now)
-        if not self._knows(keys, now):
+        if not self._is_token(keys):  # an ephemeral key is for sessions only, and no way to more of its like
             return _unauthorized(keys)
         if resource == "/realtime/client_secrets":
             return self._mint(request.body, now)
@@ -123,12 +123,12 @@ class Access:
         if not any("websocket" in value.lower() for value in headers.all("upgrade")):
             message = f"{PATH} speaks WebSocket: connect with ws:// or wss://."
             return _error(HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", message, {"Upgrade": "websocket"})
-        if not self._knows(keys, now):
+        secret = next((found for key in keys if (found := self._secrets.redeem(key, now))), None)
+        if not self._is_token(keys) and secret is None:
             error = _refusal(keys)
             return Stranger(error, ".".join(str(part) for part in (error["type"], error["code"]) if part))
         if parameters.get("intent") == ["transcription"]:
             return Welcome({"type": "transcription"})
-        secret = next((found for key in keys if (found := self._secrets.redeem(key, now))), None)
         if secret is not None:
             return Welcome(secret.session)
         # A session without intent is a conversation, as at OpenAI; its type can be changed by an update.
@@ -151,12 +151,10 @@ class Access:
         message = f"There is no such model in the list; any name is accepted at {PATH}."
         return _error(HTTPStatus.NOT_FOUND, "model_not_found", message, param="model")
 
-    def _knows(self, keys: Sequence[str], now: float) -> bool:
-        if self._digest is None:
-            return True
+    def _is_token(self, keys: Sequence[str]) -> bool:
+        """Whether one of the keys is the token, or none is asked for."""
         # All of them are compared, in the same time whatever they are.
-        right = [hmac.compare_digest(_digest(key), self._digest) for key in keys]
-        return any(right) or any(self._secrets.redeem(key, now) is not None for key in keys)
+        return self._digest is None or any([hmac.compare_digest(_digest(key), self._digest) for key in keys])
 
     def _is_ours(self, origin: str, headers: _Headers) -> bool:
         """Pages of this machine are welcome; with a token also those of the same host and port.
