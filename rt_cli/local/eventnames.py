@@ -1,0 +1,59 @@
+"""The types of events that clients send and the embedded endpoint sends, and short names for them. Pure."""
+
+from __future__ import annotations
+
+CLIENT_EVENTS = (
+    "session.update",
+    "input_audio_buffer.append",
+    "input_audio_buffer.commit",
+    "input_audio_buffer.clear",
+    "output_audio_buffer.clear",
+    "conversation.item.create",
+    "conversation.item.retrieve",
+    "conversation.item.truncate",
+    "conversation.item.delete",
+    "response.create",
+    "response.cancel",
+)
+COMMITTED = "input_audio_buffer.committed"
+COMPLETED = "conversation.item.input_audio_transcription.completed"
+FAILED = "conversation.item.input_audio_transcription.failed"
+SERVER_EVENTS = (
+    "error",
+    "session.created",
+    "session.updated",
+    "input_audio_buffer.speech_started",
+    "input_audio_buffer.speech_stopped",
+    "input_audio_buffer.timeout_triggered",
+    COMMITTED,
+    "input_audio_buffer.cleared",
+    "output_audio_buffer.cleared",
+    "conversation.item.added",
+    "conversation.item.done",
+    "conversation.item.retrieved",
+    "conversation.item.truncated",
+    "conversation.item.deleted",
+    "conversation.item.input_audio_transcription.delta",
+    COMPLETED,
+    FAILED,
+    "response.created",
+    "response.output_item.added",
+    "response.content_part.added",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.output_audio_transcript.delta",
+    "response.output_audio_transcript.done",
+    "response.output_audio.delta",
+    "response.output_audio.done",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "response.content_part.done",
+    "response.output_item.done",
+    "response.done",
+    "rate_limits.updated",
+)
+
+
+def resolve(name: str, known: tuple[str, ...]) -> list[str]:
+    """The types that a name may stand for: itself, or those that end in it, from a dot on."""
+    return [name] if name in known else [full for full in known if name and full.endswith(f".{name}")]
