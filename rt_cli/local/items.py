@@ -250,6 +250,15 @@ class Items:
             item.shape["content"][index]["transcript"] = ""
         self._weigh(item)
 
+    def give_sound(self, item_id: str, sound: Sound) -> None:
+        """Take the audio of a turn, its first part; nothing if it is gone."""
+        item = self.get(item_id)
+        if item is not None:
+            item.sounds[0] = sound
+            self._sounding.append(sound)
+            self._bytes += len(sound.pcm)
+            self._let_go()
+
     def extend(self, item_id: str, rate_hz: int, pcm: bytes) -> None:
         """Take more of a spoken reply, whose audio is its first part; nothing if the client deleted it."""
         item = self.get(item_id)

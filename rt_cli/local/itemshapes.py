@@ -118,18 +118,6 @@ def sound(pcm: bytes, rate_hz: int, words: str | None = None) -> Sound:
     return Sound(rate_hz, bytearray(pcm), len(pcm) // 2, words)
 
 
-def turn(item_id: str) -> Shape:
-    """The item of a turn that was committed."""
-    return {
-        "id": item_id,
-        "object": "realtime.item",
-        "type": "message",
-        "status": "completed",
-        "role": "user",
-        "content": [{"type": "input_audio", "transcript": None}],
-    }
-
-
 def reference(value: object, param: str) -> str | None:
     """The id that an item reference names; None if it is no reference.
 

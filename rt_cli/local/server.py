@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request, Response
 
+    from rt_cli.local.replies import Replier
+
 MODELS = ("rt-realtime", "rt-transcribe")
 """What the list of models shows; any name is accepted."""
 _QUEUED_MESSAGES = 1
@@ -86,6 +88,7 @@ async def serve(
     token: str | None = None,
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
+    replier: Replier | None = None,
 ) -> AsyncIterator[LocalServer]:
     """Run the endpoint while the block runs.
 
@@ -104,6 +107,7 @@ async def serve(
             only.
         tls: Makes it ``wss``.
         limits: What clients may take.
+        replier: What answers turns; None: responses have no output.
 
     Raises:
         UsageError: Off loopback without a token, address or port not to be had, directory not writable.
@@ -112,7 +116,7 @@ async def serve(
     if save_audio is not None:
         _make(save_audio)
     async with open_recognizer(recognizer) as engine:
-        endpoint = _Endpoint(engine, observe or _ignore, save_audio, token, limits or Limits())
+        endpoint = _Endpoint(engine, observe or _ignore, save_audio, token, limits or Limits(), replier)
         server = await _listen(endpoint, address, port, tls)
         try:
             bound = server.sockets[0].getsockname()[1]
@@ -211,15 +215,23 @@ class _Endpoint:
         save_audio: Existing directory for what is received.
         token: What clients must present, if anything.
         limits: What they may take.
+        replier: What answers turns, if anything.
     """
 
     def __init__(
-        self, recognizer: Recognizer, observe: Observe, save_audio: Path | None, token: str | None, limits: Limits
+        self,
+        recognizer: Recognizer,
+        observe: Observe,
+        save_audio: Path | None,
+        token: str | None,
+        limits: Limits,
+        replier: Replier | None,
     ) -> None:
         self.limits = limits
         self._recognizer = recognizer
         self._observe = observe
         self._save_audio = save_audio
+        self._replier = replier
         self._access = Access(token, ClientSecrets(_described), MODELS, time.time())
         self._sessions: set[asyncio.Task[Any]] = set()
         self._connections: set[_Connection] = set()
@@ -278,7 +290,18 @@ class _Endpoint:
         verdict = connection.verdict
         assert isinstance(verdict, Welcome)  # noqa: S101 - all others have been answered; narrows the type
         async with self._recognizer.ears() as ears:
-            session = Session(verdict.session["type"], ears, connection.tell, self._observe, self._save_audio)
+            session = Session(
+                verdict.session["type"],
+                ears,
+                connection.tell,
+                self._observe,
+                self._save_audio,
+                replier=self._replier,
+                close=connection.close,
+                expires_s=self.limits.session_s,
+                settings=verdict.session,
+                languages=self._recognizer.languages,
+            )
             await session.run(_messages(connection))
 
     async def _turn_away(self, connection: _Connection, stranger: Stranger) -> None:

@@ -1,70 +1,70 @@
-"""One client of the embedded endpoint: its messages in, the conversation's decisions carried out, events back."""
+"""One client of the embedded endpoint: its messages in, the decisions of both sides carried out, events back."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, to_ms
-from rt_cli.local import wire
-from rt_cli.local.config import SessionConfig, SessionType
-from rt_cli.local.conversation import Abandon, Action, Conversation, Feed, Finish, Open, Pause, Send, TurnEnded
-from rt_cli.local.deltas import Deltas
-from rt_cli.local.recognizer import Ears, RecognizerFailed, Transcription
+from rt_cli.local import speech, wire
+from rt_cli.local.config import ENGLISH, SessionConfig, SessionType
+from rt_cli.local.conversation import (
+    Abandon,
+    Action,
+    Conversation,
+    Feed,
+    Finish,
+    Interrupt,
+    Open,
+    Pause,
+    Respond,
+    Send,
+    TurnEnded,
+)
+from rt_cli.local.dialogue import Dialogue, new_id
+from rt_cli.local.hearing import Hearing
+from rt_cli.local.items import Items
+from rt_cli.local.recognizer import Ears, Hints
 from rt_cli.local.recording import Recording
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rt_cli.audio.vad import SpeechDetector
+    from rt_cli.local.replies import Replier
 
 Observe = Callable[[dict[str, Any]], None]
+Close = Callable[[int, str], Awaitable[None]]
+"""Closes the connection with a code and a reason; the messages end."""
 
-EXPIRES_S = 3600
-"""What ``expires_at`` announces, as OpenAI does; a session that goes on longer is not ended."""
+EXPIRES_S = 3600.0
+"""How long a session may last, as at OpenAI."""
+GOING_AWAY = 1001
 _SLICE_FRAMES = 8
 """Frames that the detector takes at once: about 15 ms of CPU, most of it holding the GIL."""
-_NOT_BUILT = frozenset(
-    {
-        "conversation.item.create",
-        "conversation.item.delete",
-        "conversation.item.retrieve",
-        "conversation.item.truncate",
-        "output_audio_buffer.clear",
-        "response.cancel",
-        "response.create",
-    }
-)
-
-
-class _Heard:
-    """An item whose words are on their way."""
-
-    def __init__(self, transcription: Transcription) -> None:
-        self.transcription = transcription
-        self.seconds = 0.0
-        self.complete = asyncio.Event()
-        """It was committed, and the client knows."""
-        self.report: asyncio.Task[None] | None = None
 
 
 class Session:
     """Serves one client.
 
     Messages are handled strictly in order, each to its end: while audio waits for recognition no other message is
-    read, so that whoever feeds :meth:`run` feels the back-pressure.
+    read, so that whoever feeds :meth:`run` feels the back-pressure. Replies are made beside that.
 
     Args:
         type_: What the URL asked for.
         ears: The recogniser.
-        send: Sends a text frame; must not raise when the client is gone.
+        send: Sends a text frame, waits for a client that is slow to read; must not raise when the client is gone.
         observe: Told what happens; must return at once and must not raise.
         save_audio: Existing directory for what is received.
+        replier: What answers turns; None: responses have no output.
+        close: How a session that has expired is ended; None: it is told, and goes on.
+        expires_s: How long it may last.
+        languages: Those that can be recognised; None: any.
+        settings: A ``session.update`` to begin with; if it is wrong the client is told, and begins without.
     """
 
     def __init__(
@@ -74,28 +74,53 @@ class Session:
         send: Callable[[bytes], Awaitable[None]],
         observe: Observe,
         save_audio: Path | None,
+        *,
+        replier: Replier | None = None,
+        close: Close | None = None,
+        expires_s: float = EXPIRES_S,
+        languages: frozenset[str] | None = ENGLISH,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
-        self.id = f"sess_{secrets.token_hex(10)}"
+        self.id = new_id("sess")
         self._ears = ears
         self._send = send
         self._observe = observe
-        self._expires_at = int(time.time()) + EXPIRES_S
-        self._conversation = Conversation(SessionConfig(type_), lambda: f"item_{secrets.token_hex(10)}")
+        self._replier = replier
+        self._close = close
+        self._settings = settings
+        self._expires_s = expires_s
+        self._expires_at = int(time.time() + expires_s)
+        self._items = Items()
+        self._conversation = Conversation(
+            SessionConfig(type_),
+            lambda: new_id("item"),
+            last_item=self._items.last,
+            languages=languages,
+            needs_words=replier is not None and replier.needs_words,
+        )
         self._detector: SpeechDetector | None = None
         self._recording = Recording(save_audio / f"{self.id}.wav") if save_audio is not None else None
-        self._items: dict[str, _Heard] = {}
-        self._reports: asyncio.TaskGroup
+        self._before: str | None = None
+        self._hearing: Hearing
+        self._dialogue: Dialogue
 
     async def run(self, messages: AsyncIterator[str | bytes]) -> None:
         """Serve until ``messages`` ends. Cancelled, it leaves nothing behind."""
         self._note("session_opened")
         try:
-            async with asyncio.TaskGroup() as self._reports:
-                await self._tell({"type": "session.created", "session": self._describe()})
+            async with asyncio.TaskGroup() as group:
+                said = self._conversation.words_so_far
+                self._hearing = Hearing(self._ears, group, self._items, self._tell, self._note, said)
+                self._dialogue = Dialogue(
+                    *(self._conversation, self._items, self._hearing, self._replier, group, self._tell, self._note)
+                )
+                await self._greet()
+                expiry = group.create_task(self._expire(), name=f"end of {self.id}")
                 async for message in messages:
                     await self._handle(message)
-                for item in self._items.values():
-                    self._forget(item)
+                expiry.cancel()
+                self._dialogue.close()
+                self._hearing.close()
         finally:
             self._stop_recording()
             received, rate_hz = self._conversation.received, self._conversation.config.rate_hz
@@ -106,6 +131,23 @@ class Session:
                 rate_hz=rate_hz,
                 turns=self._conversation.turns,
             )
+
+    async def _greet(self) -> None:
+        wrong = None
+        try:
+            if self._settings is not None:
+                self._conversation.update(self._settings)
+        except wire.Rejected as rejected:
+            wrong = rejected
+        await self._tell({"type": "session.created", "session": self._describe()})
+        if wrong is not None:
+            await self._tell(wire.error(wrong, None))
+
+    async def _expire(self) -> None:
+        await asyncio.sleep(self._expires_s)
+        await self._tell(wire.session_expired(self._expires_s / 60))
+        if self._close is not None:
+            await self._close(GOING_AWAY, "session expired")
 
     async def _handle(self, message: str | bytes) -> None:
         event = wire.ClientEvent()
@@ -118,7 +160,7 @@ class Session:
     async def _obey(self, event: wire.ClientEvent) -> None:
         match event.type:
             case "input_audio_buffer.append":
-                await self._append(wire.decode_audio(event.audio))
+                await self._append(speech.decode(event.audio, "audio", self._conversation.config.input_format))
             case "input_audio_buffer.commit":
                 await self._perform(self._conversation.commit())
             case "input_audio_buffer.clear":
@@ -126,15 +168,14 @@ class Session:
             case "session.update":
                 self._conversation.update(event.session)
                 await self._tell({"type": "session.updated", "session": self._describe()})
-            case str(name) if name in _NOT_BUILT:
-                message = f"{name} is not built into the embedded endpoint: it transcribes, and gives no replies."
-                raise wire.Rejected("not_implemented", message, "type")
             case other:
-                raise wire.Rejected("invalid_value", f"Unknown event type: {str(other)[:100]!r}.", "type")
+                if not await self._dialogue.obey(event):
+                    raise wire.Rejected("invalid_value", f"Unknown event type: {str(other)[:100]!r}.", "type")
 
     async def _append(self, pcm: bytes) -> None:
         if not pcm:
             return
+        self._conversation.admit(len(pcm) // BYTES_PER_SAMPLE)
         await self._record(pcm)
         detector = self._detector or await self._begin()
         step = _SLICE_FRAMES * detector.frame_samples * BYTES_PER_SAMPLE
@@ -154,46 +195,37 @@ class Session:
         for action in actions:
             match action:
                 case Send(event):
-                    await self._tell(event)
-                case TurnEnded(item_id, start_ms, end_ms):
+                    await self._tell(self._placed(event))
+                case TurnEnded(item_id, start_ms, end_ms, pcm):
+                    self._dialogue.keep(item_id, pcm)
                     self._note("turn", item=item_id, start_ms=start_ms, end_ms=end_ms)
-                case Open(item_id):
-                    item = _Heard(await self._ears.open(self._conversation.config.rate_hz))
-                    self._items[item_id] = item
-                    item.report = self._reports.create_task(self._report(item_id, item), name=f"words of {item_id}")
-                case Feed(item_id, pcm):
-                    await self._items[item_id].transcription.feed(pcm)
-                case Pause(item_id):
-                    self._items[item_id].transcription.pause()
-                case Finish(item_id, seconds):
-                    item = self._items.pop(item_id)
-                    item.seconds = seconds
-                    item.complete.set()
-                    item.transcription.finish()
-                case Abandon(item_id):
-                    self._forget(self._items.pop(item_id))
+                case Respond():
+                    self._dialogue.answer()
+                case Interrupt():
+                    self._dialogue.interrupt()
+                case Open() | Feed() | Pause() | Finish() | Abandon():
+                    await self._listen(action)
 
-    async def _report(self, item_id: str, item: _Heard) -> None:
-        """Tell the client an item's words, the last of them only after the item itself."""
-        deltas = Deltas()
-        try:
-            async for hypothesis in item.transcription.hypotheses():
-                text = hypothesis.text
-                delta = deltas.finish(text) if hypothesis.final else deltas.push(text)
-                if delta:
-                    await self._tell(wire.transcript_delta(item_id, delta))
-            await item.complete.wait()
-            await self._tell(wire.transcript_completed(item_id, text, item.seconds))
-            self._note("transcript", item=item_id, text=text)
-        except RecognizerFailed as failure:
-            await item.complete.wait()
-            await self._tell(wire.transcript_failed(item_id, str(failure)))
-            self._note("transcription_failed", item=item_id, reason=str(failure))
+    async def _listen(self, action: Open | Feed | Pause | Finish | Abandon) -> None:
+        match action:
+            case Open(item_id):
+                config = self._conversation.config
+                told = config.transcription is not None
+                await self._hearing.open(item_id, config.rate_hz, _hints(config), told=told)
+            case Feed(item_id, pcm):
+                await self._hearing.feed(item_id, pcm)
+            case Pause(item_id):
+                self._hearing.pause(item_id)
+            case Finish(item_id, seconds):
+                self._hearing.finish(item_id, seconds)
+            case Abandon(item_id):
+                self._hearing.abandon(item_id)
 
-    def _forget(self, item: _Heard) -> None:
-        item.transcription.abandon()
-        if item.report is not None:
-            item.report.cancel()
+    def _placed(self, event: wire.Event) -> wire.Event:
+        """The events of a commit, with the place that the item has now: a reply may have begun since it was decided."""
+        if event["type"] == "input_audio_buffer.committed":
+            self._before = self._dialogue.place(event["item_id"])
+        return {**event, "previous_item_id": self._before} if "previous_item_id" in event else event
 
     async def _record(self, pcm: bytes) -> None:
         if self._recording is None:
@@ -217,7 +249,15 @@ class Session:
         return {"id": self.id, **self._conversation.config.describe(), "expires_at": self._expires_at}
 
     async def _tell(self, event: wire.Event) -> None:
-        await self._send(msgspec.json.encode({"event_id": f"event_{secrets.token_hex(10)}", **event}))
+        await self._send(msgspec.json.encode({"event_id": new_id("event"), **event}))
 
     def _note(self, type_: str, **facts: Any) -> None:
         self._observe({"type": type_, "session": self.id, **facts})
+
+
+def _hints(config: SessionConfig) -> Hints:
+    """What the client says about the words; keywords are words to expect, too."""
+    given = config.transcription or {}
+    languages = given.get("languages") or [None]
+    expected = [given.get("prompt"), ", ".join(given.get("keywords") or [])]
+    return Hints(given.get("language") or languages[0], " ".join(filter(None, expected)) or None)

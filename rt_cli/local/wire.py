@@ -23,6 +23,13 @@ class ClientEvent(msgspec.Struct, frozen=True):
     event_id: Any = None
     audio: Any = None
     session: Any = None
+    item: Any = None
+    item_id: Any = None
+    previous_item_id: Any = None
+    content_index: Any = 0
+    audio_end_ms: Any = None
+    response: Any = None
+    response_id: Any = None
 
 
 class Rejected(Exception):
@@ -60,23 +67,28 @@ def decode(message: str | bytes) -> ClientEvent:
         raise Rejected("invalid_json", "The message is not valid JSON.") from None
 
 
-def decode_audio(audio: object) -> bytes:
-    """The PCM of an append: whole s16le samples.
+def decode_audio(audio: object, param: str = "audio", sample_bytes: int = 2) -> bytes:
+    """The samples of an append, or of an audio part: a whole number of them.
+
+    Args:
+        audio: As it came.
+        param: Its path in the event.
+        sample_bytes: 2 for PCM, 1 for G.711.
 
     Raises:
-        Rejected: Missing, not base64, an odd number of bytes, or more than 15 MiB.
+        Rejected: Missing, not base64, half a sample too many, or more than 15 MiB.
     """
     if not isinstance(audio, str):
-        raise Rejected("invalid_value", "audio must be a base64 string.", "audio")
+        raise Rejected("invalid_value", f"{param} must be a base64 string.", param)
     try:
-        pcm = pybase64.b64decode(audio, validate=True)
+        samples = pybase64.b64decode(audio, validate=True)
     except ValueError:
-        raise Rejected("invalid_value", "audio is not valid base64.", "audio") from None
-    if len(pcm) % 2:
-        raise Rejected("invalid_value", "audio must hold whole 16-bit samples; its length is odd.", "audio")
-    if len(pcm) > MAX_APPEND_BYTES:
-        raise Rejected("invalid_value", "audio is longer than 15 MiB; send it in several events.", "audio")
-    return pcm
+        raise Rejected("invalid_value", f"{param} is not valid base64.", param) from None
+    if len(samples) % sample_bytes:
+        raise Rejected("invalid_value", f"{param} must hold whole 16-bit samples; its length is odd.", param)
+    if len(samples) > MAX_APPEND_BYTES:
+        raise Rejected("invalid_value", f"{param} is longer than 15 MiB; send it in several events.", param)
+    return samples
 
 
 def error(reason: Rejected, event_id: object) -> Event:
@@ -103,9 +115,9 @@ def speech_stopped(item_id: str, audio_end_ms: int) -> Event:
     return {"type": "input_audio_buffer.speech_stopped", "item_id": item_id, "audio_end_ms": audio_end_ms}
 
 
-def item_committed(item_id: str, previous_item_id: str | None) -> list[Event]:
-    """``committed``, ``item.added``, ``item.done``: what a commit is answered with, in this order."""
-    item = {
+def turn(item_id: str) -> Event:
+    """The item of a turn that was committed."""
+    return {
         "id": item_id,
         "object": "realtime.item",
         "type": "message",
@@ -113,6 +125,11 @@ def item_committed(item_id: str, previous_item_id: str | None) -> list[Event]:
         "role": "user",
         "content": [{"type": "input_audio", "transcript": None}],
     }
+
+
+def item_committed(item_id: str, previous_item_id: str | None) -> list[Event]:
+    """``committed``, ``item.added``, ``item.done``: what a commit is answered with, in this order."""
+    item = turn(item_id)
     return [
         {"type": "input_audio_buffer.committed", "item_id": item_id, "previous_item_id": previous_item_id},
         {"type": "conversation.item.added", "item": item, "previous_item_id": previous_item_id},
@@ -149,3 +166,15 @@ def transcript_failed(item_id: str, message: str) -> Event:
         "content_index": 0,
         "error": {"type": "server_error", "code": "server_error", "message": message, "param": None},
     }
+
+
+def item_created(item: Event, previous_item_id: str | None) -> list[Event]:
+    """``item.added`` and ``item.done``: what a client's item is answered with."""
+    kinds = ("conversation.item.added", "conversation.item.done")
+    return [{"type": kind, "item": item, "previous_item_id": previous_item_id} for kind in kinds]
+
+
+def session_expired(minutes: float) -> Event:
+    """The ``error`` before the end of a session that has lasted as long as it may."""
+    message = f"Your session hit the maximum duration of {minutes:g} minutes."
+    return error(Rejected("session_expired", message), None)

@@ -152,7 +152,7 @@ def test_health() -> None:
         pytest.param('{"type":"input_audio_buffer.append","audio":"A"}', "invalid_value", "audio", id="bad audio"),
         pytest.param('{"type":"input_audio_buffer.commit"}', "input_audio_buffer_commit_empty", None, id="empty"),
         pytest.param('{"type":"session.update","session":{}}', "missing_required_parameter", "session.type", id="type"),
-        pytest.param('{"type":"response.create"}', "not_implemented", "type", id="no replies"),
+        pytest.param('{"type":"response.create"}', "invalid_value", "type", id="no responses"),
     ],
 )
 def test_errors_keep_the_session(message: str | bytes, code: str, param: str | None) -> None:
