@@ -22,7 +22,7 @@ def constant(name: str, values: object, kind: type = np.float32) -> onnx.TensorP
     return numpy_helper.from_array(np.array(values, dtype=kind), name)
 
 
-def save(name: str, nodes: list[onnx.NodeProto], ins: list, outs: list, constants: list, meta: dict[str, object]) -> None:
+def save(name: str, nodes: list, ins: list, outs: list, constants: list, meta: dict[str, object]) -> None:
     """Write a model with the metadata that sherpa-onnx looks for."""
     model = helper.make_model(
         helper.make_graph(nodes, name, ins, outs, constants), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
