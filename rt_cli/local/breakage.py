@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 _RST = struct.pack("ii", 1, 0)
-_OP_PONG = 10
+_OP_PING, _OP_PONG = 9, 10
 _LOOK_S = 0.5
 """How often a connection that stands still is looked at: whether there is still somebody."""
 _LONGEST_S = 600.0
@@ -25,7 +25,7 @@ class Connection(Protocol):
     transport: Any
     """Of asyncio."""
     protocol: Any
-    """With ``send_frame``, through which pongs go."""
+    """With ``send_frame``, through which pings and pongs go."""
     recv_messages: Any
     """With ``paused``: the library itself reads no further."""
 
@@ -45,7 +45,7 @@ class Breakage:
         self._moving = asyncio.Event()
         self._moving.set()
         self._stalls = self._mutes = 0
-        self._listens = True
+        self._filtered = False
 
     async def moving(self) -> None:
         """Wait while the connection stands still."""
@@ -82,6 +82,7 @@ class Breakage:
             To be awaited; it moves again at the end of it. Cancelled, it never does.
         """
         self._stalls += 1
+        self._filter_frames()
         self._moving.clear()
         self._connection.transport.pause_reading()
         return self._end_stall(seconds)
@@ -109,7 +110,7 @@ class Breakage:
             To be awaited; they are answered again at the end of it.
         """
         self._mutes += 1
-        self._filter_pongs()
+        self._filter_frames()
         return self._end_mute(seconds)
 
     async def _end_mute(self, seconds: float | None) -> None:
@@ -117,19 +118,21 @@ class Breakage:
             await asyncio.sleep(seconds)
             self._mutes -= 1
 
-    def _filter_pongs(self) -> None:
-        """The library answers pings by itself and has no switch for it; once is enough for all."""
-        if not self._listens:
+    def _filter_frames(self) -> None:
+        """The library answers pings by itself and has no switch for it; once is enough for all faults."""
+        if self._filtered:
             return
-        self._listens = False
+        self._filtered = True
         protocol = self._connection.protocol
         send_frame = protocol.send_frame
 
-        def without_pongs(frame: Any) -> None:
-            if frame.opcode != _OP_PONG or not self._mutes:
+        def filtered(frame: Any) -> None:
+            unanswered = frame.opcode == _OP_PONG and self._mutes
+            held = frame.opcode == _OP_PING and self._stalls
+            if not (unanswered or held):
                 send_frame(frame)
 
-        protocol.send_frame = without_pongs
+        protocol.send_frame = filtered
 
 
 def _gone(transport: Any) -> bool:

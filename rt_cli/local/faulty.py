@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from rt_cli.local import wire
+from rt_cli.local.access import Answer
 from rt_cli.local.breakage import Breakage, Connection
 from rt_cli.local.eventnames import COMMITTED
 from rt_cli.local.faultline import Leaving, Luck, Outgoing
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Observe = Callable[[dict[str, Any]], None]
 Send = Callable[[bytes, bool], Awaitable[None]]
-"""Sends a text frame if the second argument is true, else a binary one; silent when the client is gone."""
+"""Sends a frame, of text where the second argument is true, else binary; silent when the client is gone."""
 
 _QUEUED = 256
 """Events that wait, late or stalled, before the session waits."""
@@ -41,16 +41,6 @@ _CODES = {
     HTTPStatus.NOT_FOUND: "model_not_found",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_exceeded",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What a handshake is answered with in place of a session."""
-
-    status: HTTPStatus
-    headers: dict[str, str]
-    code: str
-    message: str
 
 
 class Faults:
@@ -67,11 +57,6 @@ class Faults:
         self._luck = Luck(plan)
         self._observe = observe
         self._connections = 0
-
-    @property
-    def silent(self) -> bool:
-        """Whether the server must send no pings of its own: who is not read cannot answer them."""
-        return self._plan.has("stall")
 
     def connection(self) -> Faulty:
         """The next one."""
@@ -111,7 +96,7 @@ class Faulty:
         self._wake, self._room, self._closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._over = False
 
-    async def refusal(self) -> Refusal | None:
+    async def refusal(self) -> Answer | None:
         """Wait, if the handshake is to be late, and say whether it is refused."""
         for index, fault in self._named("handshake"):
             if self._take(index):
@@ -121,7 +106,10 @@ class Faulty:
                 status = HTTPStatus(cast("int", fault.value))
                 # Whole seconds are all that HTTP knows.
                 wait = {} if fault.lasts_ms is None else {"Retry-After": str(-(-fault.lasts_ms // 1000))}
-                return Refusal(status, wait, _CODES.get(status, "server_error"), f"Refused on request: {fault}.")
+                kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+                code, message = _CODES.get(status, kind), f"Refused on request: {fault}."
+                error = {"type": kind, "code": code, "message": message, "param": None}
+                return Answer(status, {"error": error}, wait)
         return None
 
     def expiry(self, limit_s: float) -> float:

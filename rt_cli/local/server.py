@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request, Response
 
+    from rt_cli.local.faults import FaultPlan
+    from rt_cli.local.faulty import Faults, Faulty
     from rt_cli.local.replies import Replier
 
 MODELS = ("rt-realtime", "rt-transcribe")
@@ -89,6 +91,7 @@ async def serve(
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
     replier: Replier | None = None,
+    faults: FaultPlan | None = None,
 ) -> AsyncIterator[LocalServer]:
     """Run the endpoint while the block runs.
 
@@ -102,12 +105,13 @@ async def serve(
         save_audio: Directory, created if need be, for ``SESSION.wav``: what each session received, sample for sample.
         observe: Told ``session_opened``, ``turn``, ``transcript``, ``transcription_failed``, ``warning`` and
             ``session_closed``, each with ``session``, and ``refused`` with ``status`` (of HTTP, or the close code) and
-            ``code``; must return at once and must not raise.
+            ``code``, and ``fault`` (see :class:`rt_cli.local.faulty.Faults`); must return at once and must not raise.
         token: What clients must present as their key. None: any key is welcome, and none is looked at; this machine
             only.
         tls: Makes it ``wss``.
         limits: What clients may take.
         replier: What answers turns; None: responses have no output.
+        faults: What goes wrong on purpose.
 
     Raises:
         UsageError: Off loopback without a token, address or port not to be had, directory not writable.
@@ -117,6 +121,10 @@ async def serve(
         _make(save_audio)
     async with open_recognizer(recognizer) as engine:
         endpoint = _Endpoint(engine, observe or _ignore, save_audio, token, limits or Limits(), replier)
+        if faults:
+            from rt_cli.local.faulty import Faults
+
+            endpoint.faults = Faults(faults, observe or _ignore)
         server = await _listen(endpoint, address, port, tls)
         try:
             bound = server.sockets[0].getsockname()[1]
@@ -138,6 +146,7 @@ class _Connection(ServerConnection):
     def __init__(self, endpoint: _Endpoint, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.verdict: Verdict | None = None
+        self.faulty: Faulty | None = None
         self._endpoint = endpoint
         self._first: FirstBytes | None = FirstBytes()
         self._sent = 0
@@ -176,10 +185,10 @@ class _Connection(ServerConnection):
         """Ping the client from now on, and end the connection when it does not answer, or does not read."""
         self._next_look = self.loop.call_later(self._endpoint.limits.ping_s, self._look)
 
-    async def tell(self, text: bytes) -> None:
-        """Send a text frame, waiting while the client does not read; silent when it is gone."""
+    async def tell(self, data: bytes, text: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's own flag
+        """Send a frame, of text or binary, waiting while the client does not read; silent when it is gone."""
         with suppress(ConnectionClosed):  # the end of the messages says it
-            await self.send(text, text=True)
+            await self.send(data, text=text)
             self._sent += 1
 
     def _answer(self, answer: Answer, *, head: bool = False) -> None:
@@ -228,6 +237,7 @@ class _Endpoint:
         replier: Replier | None,
     ) -> None:
         self.limits = limits
+        self.faults: Faults | None = None
         self._recognizer = recognizer
         self._observe = observe
         self._save_audio = save_audio
@@ -261,10 +271,13 @@ class _Endpoint:
         error = {"type": "invalid_request_error", "code": "bad_request", "message": bad.message, "param": None}
         return self._noted(Answer(bad.status, {"error": error}))
 
-    def admit(self, connection: _Connection, request: Request) -> Response | None:
+    async def admit(self, connection: _Connection, request: Request) -> Response | None:
         """Answer over HTTP what is no session; None lets the WebSocket open."""
         asked = PlainRequest("GET", request.path, tuple(request.headers.raw_items()))
         connection.verdict = verdict = self._access.judge(asked, time.time())
+        if isinstance(verdict, Welcome) and self.faults is not None:
+            connection.faulty = self.faults.connection()
+            verdict = await connection.faulty.refusal() or verdict
         return _response(connection, self._noted(verdict)) if isinstance(verdict, Answer) else None
 
     async def handle(self, connection: _Connection) -> None:
@@ -289,20 +302,26 @@ class _Endpoint:
     async def _serve(self, connection: _Connection) -> None:
         verdict = connection.verdict
         assert isinstance(verdict, Welcome)  # noqa: S101 - all others have been answered; narrows the type
+        faulty = connection.faulty
         async with self._recognizer.ears() as ears:
             session = Session(
                 verdict.session["type"],
                 ears,
-                connection.tell,
+                faulty.send if faulty else connection.tell,
                 self._observe,
                 self._save_audio,
                 replier=self._replier,
-                close=connection.close,
-                expires_s=self.limits.session_s,
+                close=faulty.close if faulty else connection.close,
+                expires_s=faulty.expiry(self.limits.session_s) if faulty else self.limits.session_s,
                 settings=verdict.session,
                 languages=self._recognizer.languages,
             )
-            await session.run(_messages(connection))
+            messages = _messages(connection)
+            if faulty is None:
+                await session.run(messages)
+                return
+            async with faulty.around(connection, connection.tell):
+                await session.run(faulty.messages(messages))
 
     async def _turn_away(self, connection: _Connection, stranger: Stranger) -> None:
         code = stranger.error["code"] or "missing_api_key"
