@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rt_cli.audio.g711 import Law
     from rt_cli.settings import Encoding
 
 SampleFormat = Literal["u8", "s16le", "s24le", "s32le", "f32le", "f64le", "mulaw", "alaw"]
@@ -122,9 +123,9 @@ def _samples(data: bytes, encoding: SampleFormat) -> NDArray[np.float32]:
         case "f64le":
             return _narrow(np.frombuffer(data, "<f8"))
         case "mulaw":
-            return _mulaw_table()[np.frombuffer(data, np.uint8)]
+            return _g711_table("pcmu")[np.frombuffer(data, np.uint8)]
         case "alaw":
-            return _alaw_table()[np.frombuffer(data, np.uint8)]
+            return _g711_table("pcma")[np.frombuffer(data, np.uint8)]
 
 
 def _widen(data: bytes) -> NDArray[np.int32]:
@@ -144,24 +145,10 @@ def _narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 @cache
-def _mulaw_table() -> NDArray[np.float32]:
-    """ITU-T G.711, mu-law: 256 codes as values of 14 bits, scaled like PCM16."""
+def _g711_table(law: Law) -> NDArray[np.float32]:
+    """256 codes as values scaled like PCM16."""
     import numpy as np
 
-    code = ~np.arange(256, dtype=np.uint8)
-    exponent = (code >> 4) & 7
-    mantissa = (code & 15).astype(np.int32)
-    magnitude = (((mantissa << 3) + 0x84) << exponent) - 0x84
-    return np.where(code & 0x80, -magnitude, magnitude).astype(np.float32) / np.float32(1 << 15)
+    from rt_cli.audio.g711 import decode_table
 
-
-@cache
-def _alaw_table() -> NDArray[np.float32]:
-    """ITU-T G.711, A-law: 256 codes as values of 13 bits, scaled like PCM16."""
-    import numpy as np
-
-    code = np.arange(256, dtype=np.uint8) ^ 0x55
-    exponent = ((code >> 4) & 7).astype(np.int32)
-    base = ((code & 15).astype(np.int32) << 4) + 8
-    magnitude = np.where(exponent == 0, base, (base + 0x100) << np.maximum(exponent - 1, 0))
-    return np.where(code & 0x80, magnitude, -magnitude).astype(np.float32) / np.float32(1 << 15)
+    return decode_table(law).astype(np.float32) / np.float32(1 << 15)
