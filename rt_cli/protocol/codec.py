@@ -42,13 +42,19 @@ _LONGEST_SHOWN = 500
 _LONGEST_TYPE = 120
 
 
-def append_event(pcm: bytes) -> bytes:
+def append_event(pcm: bytes | memoryview) -> bytes:
     """``input_audio_buffer.append`` as the text of one message; without an ``event_id``, as nothing answers it.
 
     Args:
         pcm: Audio in the session's format, at most 15 MiB.
     """
     return b"".join((_APPEND_HEAD, pybase64.b64encode(pcm), _APPEND_TAIL))
+
+
+def append_events(pcm: bytes, size: int) -> list[bytes]:
+    """A message as of :func:`append_event` for every ``size`` bytes of ``pcm``; the last may be shorter."""
+    with memoryview(pcm) as view:
+        return [append_event(view[at : at + size]) for at in range(0, len(pcm), size)]
 
 
 def commit_event(event_id: str) -> bytes:

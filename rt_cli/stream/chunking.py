@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Send:
     """Send so many samples."""
 
     samples: int
+    alike: int = field(default=0, compare=False)
+    """Chunks of the same size that may follow at once, since nothing can come between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ def decide(
     stretch = limit - sent
     last = limit == closes or (ended and limit == captured)
     if stretch >= sizes.usual or (stretch > 0 and last):
-        return Send(min(stretch, sizes.most if stretch >= 2 * sizes.usual else sizes.usual))
+        samples = min(stretch, sizes.most if stretch >= 2 * sizes.usual else sizes.usual)
+        return Send(samples, alike=stretch // samples - 1)
     return Finish() if ended and sent == captured else Wait()
 
 
@@ -72,6 +76,11 @@ class Allowance:
         self._rate = rate
         self._burst_s = burst / rate
         self._spent_until = now - self._burst_s
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether anything may go at any time."""
+        return self._rate == math.inf
 
     def take(self, samples: int, now: float) -> float:
         """Take so many; returns when they may go, seconds."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import ssl
+import struct
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,14 +24,20 @@ from websockets.exceptions import (
 )
 from websockets.protocol import State
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no wheel with the extension for this machine
+    from websockets.utils import apply_mask
+
 from rt_cli import __version__
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError, UsageError
 from rt_cli.protocol.codec import shown
 from rt_cli.protocol.recovery import close_verdict, http_refusal
 from rt_cli.protocol.text import masked
+from rt_cli.stream.frames import Framer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.protocol.events import ErrorInfo
@@ -39,6 +47,7 @@ log = logging.getLogger("rt.wire")
 CLOSE_TIMEOUT_S = 1.0
 _LARGEST_MESSAGE = 32 * 1024 * 1024
 """A conversation item with its audio can exceed the library's 1 MiB."""
+_MOST_GATHERED = 256 * 1024
 _SHORTEST_KEY = 8
 """Less is nobody's key, and may be part of any word."""
 _NO_STATUS = 1005
@@ -57,17 +66,57 @@ class _Ended(asyncio.Transport):
 
 
 class _Metered(ClientConnection):
-    """Knows when the last byte came in, and whether the write buffer takes more.
+    """Knows when the last byte came in, and whether the write buffer takes more; what can go together is one write.
 
-    A large message half received is a sign of life, too.
+    A write costs more than all else that a chunk of audio needs. So frames of our own are gathered until the end of
+    the loop's turn, and go before whatever the library writes. A large message half received is a sign of life, too.
     """
 
     inbound_at = 0.0
     writable = True
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._framer = Framer(apply_mask)
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._ping_numbers = itertools.count()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a frame can be written without waiting."""
+        return self.writable and self.protocol.state is State.OPEN
+
+    def text_at_once(self, message: bytes) -> None:
+        """Write a text message. Only while ``ready``."""
+        self._gather(self._framer.text(message))
+
+    def ping_at_once(self) -> asyncio.Future[float]:
+        """Write a ping; what it returns is done when the pong is there. Only while ``ready``."""
+        payload = struct.pack("!Q", next(self._ping_numbers))
+        pong = self.loop.create_future()
+        self.pending_pings[payload] = (pong, self.loop.time())
+        self._gather(self._framer.ping(payload))
+        return pong
+
+    def write_gathered(self) -> None:
+        """Write what was gathered now; nothing once the connection closes."""
+        frames, self._gathered, self._gathered_bytes = self._gathered, [], 0
+        if frames and self.protocol.state is State.OPEN:
+            self.transport.write(b"".join(frames))
+
+    def _gather(self, frame: bytes) -> None:
+        if not self._gathered:
+            self.loop.call_soon(self.write_gathered)
+        self._gathered.append(frame)
+        self._gathered_bytes += len(frame)
+        if self._gathered_bytes > _MOST_GATHERED:  # bytes; memory stays bounded
+            self.write_gathered()
+
     def data_received(self, data: bytes) -> None:
         """Note the time; the library does the rest."""
         self.inbound_at = time.monotonic()
+        self.write_gathered()
         super().data_received(data)
 
     def pause_writing(self) -> None:
@@ -112,35 +161,39 @@ class Connection:
         """When the last byte came in, seconds of ``time.monotonic``."""
         return self._websocket.inbound_at
 
-    async def send(self, message: bytes) -> None:
-        """Write one text message; waits while the write buffer is full. Not to be cancelled: it is delivered anyway.
+    async def send(self, message: bytes | Sequence[bytes]) -> None:
+        """Write a text message, or several; waits while the write buffer is full.
 
-        Raises ConnectionLost when the connection is gone.
+        Not to be cancelled: it is delivered anyway. Raises ConnectionLost when the connection is gone.
         """
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("> %s", shown(message))
+        self._websocket.write_gathered()
         try:
-            await self._websocket.send(message, text=True)
+            for each in _messages(message):
+                _log_sent(each)
+                await self._websocket.send(each, text=True)
         except ConnectionClosed as exc:
             raise _closed(exc, None) from exc
 
-    def send_at_once(self, message: bytes) -> bool:
-        """Write one text message if the buffer takes it and the connection is open; False if nothing was written.
+    def send_at_once(self, message: bytes | Sequence[bytes]) -> bool:
+        """Write a text message, or several, if the buffer takes it and the connection is open.
 
-        The library's own way costs twice as much, most of it for waiting for what need not be waited for.
+        Returns:
+            False if nothing was written. What was goes out with the end of this turn of the loop.
         """
-        websocket = self._websocket
-        if not websocket.writable or websocket.protocol.state is not State.OPEN:
+        if not self._websocket.ready:
             return False
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("> %s", shown(message))
-        websocket.protocol.send_text(message)
-        for data in websocket.protocol.data_to_send():
-            websocket.transport.write(data)
+        for each in _messages(message):
+            _log_sent(each)
+            self._websocket.text_at_once(each)
         return True
+
+    def ping_at_once(self) -> Awaitable[object] | None:
+        """Write a ping likewise; returns what is done when its pong is there, or None if nothing was written."""
+        return self._websocket.ping_at_once() if self._websocket.ready else None
 
     async def ping(self) -> Awaitable[None]:
         """Write a ping; returns what is done when its pong is there. Not to be cancelled."""
+        self._websocket.write_gathered()
         try:
             waiter = await self._websocket.ping()
         except ConnectionClosed as exc:
@@ -167,6 +220,7 @@ class Connection:
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """End the connection politely within a second, else cut it. Cancelling it cuts it at once."""
+        self._websocket.write_gathered()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._websocket.close(code, reason)
@@ -178,6 +232,15 @@ class Connection:
     def abort(self) -> None:
         """Cut the connection now: who reads is told, who writes is let go, and told the next time. Idempotent."""
         self._websocket.transport.abort()
+
+
+def _messages(message: bytes | Sequence[bytes]) -> Sequence[bytes]:
+    return (message,) if isinstance(message, bytes) else message
+
+
+def _log_sent(message: bytes) -> None:
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("> %s", shown(message))
 
 
 async def connect(endpoint: Endpoint, *, timeout_s: float, cacert: str | None = None) -> Connection:

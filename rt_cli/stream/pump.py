@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.format import silence, to_samples
-from rt_cli.protocol.codec import append_event, commit_event
+from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
+from rt_cli.protocol.codec import append_event, append_events, commit_event
 from rt_cli.stream.chunking import Allowance, CommitTurn, Finish, Send, Wait, decide
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class Pump:
         async with self._sender.stream():
             while True:
                 match self._next():
-                    case Send(samples):
-                        await self._send(samples)
+                    case Send() as step:
+                        await self._send(step)
                     case CommitTurn():
                         await self._commit()
                     case Wait():
@@ -76,17 +76,20 @@ class Pump:
             sizes=self._context.sizes,
         )
 
-    async def _send(self, samples: int) -> None:
-        await self._context.clock.sleep_until(self._allowance.take(samples, self._context.clock.now()))
-        await self._sender.room(samples)
+    async def _send(self, step: Send) -> None:
+        await self._context.clock.sleep_until(self._allowance.take(step.samples, self._context.clock.now()))
+        await self._sender.room(step.samples)
         if self._held:
             return
-        start = self._tape.sent
-        message = append_event(self._tape.read(start, start + samples))
-        self._look_for_speech(start + samples)
-        self._tape.mark_sent(start + samples)
-        self._session.wire.sent(samples)
-        await self._sender.audio(message, samples)
+        start, count = self._tape.sent, 1
+        if self._allowance.unlimited:
+            count = max(1, min(1 + step.alike, self._sender.spare // step.samples))
+        end = start + count * step.samples
+        messages = append_events(self._tape.read(start, end), step.samples * BYTES_PER_SAMPLE)
+        self._look_for_speech(end)
+        self._tape.mark_sent(end)
+        self._session.wire.sent(end - start)
+        await self._sender.audio(messages, end - start)
 
     def _look_for_speech(self, end: int) -> None:
         """Tell of a turn that opens before ``end``, perhaps in what was sent already: speech is noticed late."""

@@ -25,9 +25,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from rt_cli.errors import SenderBusy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 
     from rt_cli.clock import Clock
+
+    Outgoing = bytes | Sequence[bytes]
+    """A text message, or several that go together."""
 
 log = logging.getLogger("rt.sender")
 
@@ -40,12 +43,12 @@ _RTT_MEMORY_S = 30.0
 class Transport(Protocol):
     """What a sender needs of a connection."""
 
-    async def send(self, message: bytes) -> None:
-        """Write one text message. Raises ConnectionLost when the connection is gone."""
+    async def send(self, message: Outgoing) -> None:
+        """Write it. Raises ConnectionLost when the connection is gone."""
         ...
 
-    def send_at_once(self, message: bytes) -> bool:
-        """Write one text message if that needs no waiting; False if it does: nothing was written then."""
+    def send_at_once(self, message: Outgoing) -> bool:
+        """Write it if that needs no waiting; False if it does: nothing was written then."""
         ...
 
     async def ping(self) -> Awaitable[None]:
@@ -109,6 +112,8 @@ class Sender:
         """When ``acknowledged`` last moved, or had nothing left to move to."""
         self.round_trips = RoundTrips()
         self._transport = transport
+        # What a transport without it does is right, but takes a task for each ping.
+        self._ping_at_once: Callable[[], Awaitable[object] | None] = getattr(transport, "ping_at_once", lambda: None)
         self._clock = clock
         self._rate_hz = rate_hz
         self._generation = generation
@@ -121,7 +126,7 @@ class Sender:
         self._writing_at = clock.now()
         self._opened = asyncio.Event()
         self._opened.set()
-        self._pings: dict[asyncio.Future[None], tuple[float, int]] = {}
+        self._pings: dict[asyncio.Future[object], tuple[float, int]] = {}
         self._pinged = 0
         self._last_ping = clock.now()
         log.debug("generation %d: sender made", generation)
@@ -135,6 +140,11 @@ class Sender:
     def window(self) -> int:
         """Samples that may be in flight; one chunk always may."""
         return round(window_s(self.round_trips.minimum) * self._rate_hz)
+
+    @property
+    def spare(self) -> int:
+        """Samples that may go at once, with no ping between; one chunk always may. May be negative."""
+        return min(self.window - self.in_flight, self._pinged + self.window // 4 - self.sent)
 
     @property
     def oldest_ping_at(self) -> float | None:
@@ -172,8 +182,10 @@ class Sender:
             await self._ping_behind()
             await self._opened.wait()
 
-    async def audio(self, message: bytes, samples: int) -> None:
+    async def audio(self, message: Outgoing, samples: int) -> None:
         """Send audio of a stream, waiting for room in the window.
+
+        Several messages go as one: nothing comes between, and ``samples`` is what they hold together.
 
         Cancelling it before its writing begins leaves no trace; after that the message is delivered all the same.
         """
@@ -223,11 +235,23 @@ class Sender:
         # What has been sent so far is what the pong proves; the lane keeps more from getting in between.
         at, proven = self._clock.now(), self.sent
         self._last_ping, self._pinged = at, proven
-        pong = asyncio.ensure_future(await self._transport.ping())
-        self._pings[pong] = (at, proven)
-        pong.add_done_callback(self._ponged)
+        self._await_pong(await self._transport.ping(), at, proven)
 
-    def _ponged(self, pong: asyncio.Future[None]) -> None:
+    def _ping_now(self) -> bool:
+        """Write a ping if that needs no waiting."""
+        pong = self._ping_at_once()
+        if pong is None:
+            return False
+        self._last_ping, self._pinged = self._clock.now(), self.sent
+        self._await_pong(pong, self._last_ping, self._pinged)
+        return True
+
+    def _await_pong(self, pong: Awaitable[object], at: float, proven: int) -> None:
+        waiter = asyncio.ensure_future(pong)
+        self._pings[waiter] = (at, proven)
+        waiter.add_done_callback(self._ponged)
+
+    def _ponged(self, pong: asyncio.Future[object]) -> None:
         at, proven = self._pings.pop(pong)
         if pong.cancelled() or pong.exception() is not None:
             return
@@ -236,7 +260,7 @@ class Sender:
         self.acknowledge(proven)
 
     async def _pass(
-        self, write: Callable[..., Coroutine[None, None, None]], message: bytes | None = None, samples: int = 0
+        self, write: Callable[..., Coroutine[None, None, None]], message: Outgoing | None = None, samples: int = 0
     ) -> None:
         """Take the lane, write, let go.
 
@@ -250,7 +274,7 @@ class Sender:
             if not self.in_flight:
                 self.progress_at = self._clock.now()
             self.sent += samples
-            if message is None or not self._transport.send_at_once(message):
+            if not (self._ping_now() if message is None else self._transport.send_at_once(message)):
                 self._writing_at = self._clock.now()
                 self._writing = asyncio.create_task(write() if message is None else write(message))
                 await self._write_over()

@@ -1,0 +1,181 @@
+"""What is written in one turn of the loop goes together and in order, beside what the library writes itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rt_cli.errors import ConnectionLost
+from rt_cli.protocol.endpoint import resolve
+from rt_cli.settings import EndpointSettings
+from rt_cli.stream.connection import Connection, connect
+from tests.fakes import run
+from tests.servers import Client, Script, Server, for_ever, scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+def with_connection(script: Script, use: Callable[[Connection], Awaitable[None]]) -> Server:
+    """Connect to a script and do something with the connection."""
+
+    async def scenario(url: str) -> None:
+        connection = await connect(resolve(EndpointSettings(url=url), url, None), timeout_s=5)
+        try:
+            await use(connection)
+        finally:
+            await connection.close()
+
+    with scripted(script) as server:
+        run(scenario(server.url))
+    return server
+
+
+def numbered(number: int, size: int = 0) -> bytes:
+    """A message that can be told from others."""
+    return json.dumps({"type": "test", "number": number, "padding": "x" * size}).encode()
+
+
+def numbers(server: Server) -> list[int]:
+    """Of what came."""
+    return [event["number"] for event in server.received]
+
+
+async def until_last(client: Client) -> None:
+    """Read up to the message that says so."""
+    while (await client.next())["number"] != -1:
+        pass
+
+
+def count_writes(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the writes to come."""
+    sizes: list[int] = []
+    transport = connection._websocket.transport
+    write = transport.write
+
+    def counting(data: bytes) -> None:
+        sizes.append(len(data))
+        write(data)
+
+    monkeypatch.setattr(transport, "write", counting)
+    return sizes
+
+
+def test_a_turn_of_the_loop_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages one by one, several at once, and the ping behind them."""
+
+    async def use(connection: Connection) -> None:
+        sizes = count_writes(connection, monkeypatch)
+        assert connection.send_at_once(numbered(0))
+        assert connection.send_at_once([numbered(1), numbered(2)])
+        pong = connection.ping_at_once()
+        assert pong is not None
+        assert sizes == []
+        await pong
+        assert len(sizes) == 1
+        assert connection.send_at_once(numbered(-1))
+
+    assert numbers(with_connection(until_last, use)) == [0, 1, 2, -1]
+
+
+def test_much_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory stays bounded, however much one turn of the loop sends."""
+
+    async def use(connection: Connection) -> None:
+        sizes = count_writes(connection, monkeypatch)
+        for number in range(6):
+            assert connection.send_at_once(numbered(number, 100_000))
+        assert sum(sizes) > 300_000
+        assert connection.send_at_once(numbered(-1))
+
+    assert numbers(with_connection(until_last, use)) == [0, 1, 2, 3, 4, 5, -1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_order_holds_whichever_way_a_message_takes(seed: int) -> None:
+    """At once, waited for, with pings of both kinds between, with turns of the loop between."""
+    chance = random.Random(seed)
+
+    async def use(connection: Connection) -> None:
+        pongs: list[Awaitable[object]] = []
+        for number in range(60):
+            way = chance.randrange(4)
+            if way == 0 or not connection.send_at_once([numbered(number, chance.randrange(3000))]):
+                await connection.send(numbered(number))
+            if way == 1:
+                pongs.append(await connection.ping())
+            elif way == 2 and (pong := connection.ping_at_once()) is not None:
+                pongs.append(pong)
+            elif way == 3:
+                await asyncio.sleep(0)
+        connection.send_at_once(numbered(-1))
+        for pong in pongs:
+            await pong
+
+    assert numbers(with_connection(until_last, use)) == [*range(60), -1]
+
+
+def test_what_is_gathered_goes_before_the_close() -> None:
+    """A close in the same turn of the loop takes nothing away."""
+
+    async def use(connection: Connection) -> None:
+        connection.send_at_once(numbered(-1))
+        await connection.close()
+
+    assert numbers(with_connection(until_last, use)) == [-1]
+
+
+def test_a_pong_proves_all_before_its_ping() -> None:
+    """The pong comes only when the messages before the ping have been read."""
+
+    async def use(connection: Connection) -> None:
+        assert connection.send_at_once([numbered(number, 50_000) for number in range(10)])
+        pong = connection.ping_at_once()
+        assert pong is not None
+        await pong
+        connection.send_at_once(numbered(-1))
+
+    assert len(numbers(with_connection(until_last, use))) == 11
+
+
+def test_cut_with_something_gathered() -> None:
+    """Cutting in the same turn of the loop: no error out of nowhere, and who waits for a pong is told."""
+
+    async def use(connection: Connection) -> None:
+        connection.send_at_once(numbered(0))
+        pong = connection.ping_at_once()
+        assert pong is not None
+        connection.abort()
+        done, _ = await asyncio.wait((asyncio.ensure_future(pong),), timeout=5)
+        assert done
+        assert not connection.send_at_once(numbered(1))
+        assert connection.ping_at_once() is None
+        with pytest.raises(ConnectionLost):
+            await connection.send(numbered(2))
+
+    with_connection(lambda _client: for_ever(), use)
+
+
+def test_nothing_at_once_while_the_buffer_is_full() -> None:
+    """A peer that reads nothing: what needs waiting for is refused, so that the window is not passed by."""
+
+    async def deaf(client: Client) -> None:
+        client.connection.transport.pause_reading()
+        await client.say("deaf_now")
+        await for_ever()
+
+    async def use(connection: Connection) -> None:
+        await connection.receive()
+        for number in range(1000):
+            if not connection.send_at_once(numbered(number, 100_000)):
+                break
+            await asyncio.sleep(0)
+        else:
+            raise AssertionError("a hundred megabytes went into buffers")
+        assert connection.ping_at_once() is None
+
+    with_connection(deaf, use)
