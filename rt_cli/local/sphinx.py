@@ -1,17 +1,18 @@
-"""Pocketsphinx in processes of its own: one per session that has something to recognise, the first kept warm."""
+"""Pocketsphinx for any number of sessions: a bounded pool of decoder processes, each session in its turn."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
+import json
+import os
 from collections import deque
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.local import worker as wire
+from rt_cli.local.decoder import Decoder
 from rt_cli.local.recognizer import (
     DEMO_QUALITY,
     NO_HINTS,
@@ -20,241 +21,237 @@ from rt_cli.local.recognizer import (
     Hypothesis,
     RecognizerFailed,
     Transcription,
-    Wordless,
+    Word,
 )
+from rt_cli.local.schedule import SLICE_S, Job, Kind, Lane, Load, Retire, Run, Schedule, Skip
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+DECODERS_PER_WORKER = 4
+"""Utterances in progress that share a worker: 0.27 of a core each, at the speed of speech, and 115 MB."""
 MAX_WAITING_S = 5.0
-"""Audio that may wait for recognition before nobody reads any more."""
-ANSWER_S = 20.0
-"""Longest silence of a process that owes an answer, loading the model included."""
-_PIECE_S = 0.2
+"""Audio of a session that may wait for recognition before nobody reads any more."""
+OVERDUE_S = 2.0
+"""Time after which an unanswered slice lets another run beside it: a process that hangs stops nobody else."""
 _KEPT_HYPOTHESES = 64
 """For a client that does not read; older ones are of no use to it."""
 _EXIT_S = 1.0
-_LOG = logging.getLogger("rt.local")
+_QUESTIONS = {Kind.SOUND: wire.AUDIO, Kind.PAUSE: wire.END, Kind.FINISH: wire.END, Kind.DROP: wire.DROP}
+
+
+def default_workers() -> int:
+    """As many as leave the machine something for the rest, 1 or 2."""
+    return min(2, os.cpu_count() or 1)
 
 
 class Sphinx:
-    """The processes of a server."""
+    """The decoders of a server.
+
+    Args:
+        workers: How many decoders may work at once, 1 or more; None: :func:`default_workers`. Up to four times as many
+            processes hold the utterances in progress; they are started when they are needed, and go when they are not.
+    """
 
     notice = DEMO_QUALITY
     languages: frozenset[str] | None = frozenset({"en"})
 
-    def __init__(self) -> None:
-        self._idle: _Worker | None = None
-        self._workers: set[_Worker] = set()
-        self._starting = asyncio.Lock()
-        self._warming: asyncio.Task[None] | None = None
+    def __init__(self, workers: int | None = None) -> None:
+        at_once = workers or default_workers()
+        self._schedule: Schedule[_Transcription] = Schedule(at_once, DECODERS_PER_WORKER * at_once)
+        self._decoders: dict[int, Decoder] = {}
+        self._lives: set[asyncio.Task[None]] = set()
+        self._starts: set[asyncio.Task[None]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._overdue: dict[int, asyncio.TimerHandle] = {}
+        self._closed = False
 
     def warm_up(self) -> None:
         """Start the first process; returns at once."""
-        self._warming = asyncio.create_task(self._keep_one(), name="recogniser warm-up")
+        self._load(self._schedule.load_one())
 
     @asynccontextmanager
     async def ears(self) -> AsyncIterator[Ears]:
-        """A session's share: a process from its first item on."""
+        """A session's share; what is open at the end is abandoned."""
         ears = _SphinxEars(self)
         try:
             yield ears
         finally:
-            if ears.worker is not None:
-                self._give_back(ears.worker)
-
-    async def take(self) -> _Worker:
-        """A process that nobody uses, the warm one if there is one. Safe to cancel."""
-        async with self._starting:
-            worker, self._idle = self._idle, None
-            if worker is None or not worker.alive:
-                worker = await self._start()
-        worker.reset()
-        return worker
+            ears.close()
 
     async def aclose(self) -> None:
         """End all processes, within a second."""
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.wait([self._warming])
-        for worker in self._workers:
-            worker.kill()
-        if self._workers:
-            await asyncio.wait([worker.life for worker in self._workers], timeout=_EXIT_S)
+        self._closed = True
+        for timer in (*self._overdue.values(), *([self._alarm] if self._alarm else [])):
+            timer.cancel()
+        for start in self._starts:
+            start.cancel()
+        if self._starts:
+            await asyncio.wait(self._starts)
+        for decoder in self._decoders.values():
+            decoder.kill()
+        if self._lives:
+            await asyncio.wait(self._lives, timeout=_EXIT_S)
 
-    async def _keep_one(self) -> None:
-        async with self._starting:
-            with suppress(OSError):  # the first item will meet it again, and tell
-                self._idle = await self._start()
+    def add(self, lane: Lane[_Transcription], job: Job[_Transcription]) -> None:
+        """Put a job behind the others of its session."""
+        self._schedule.add(lane, job)
+        self._carry_on()
 
-    async def _start(self) -> _Worker:
-        # -P: the working directory is no place for modules. A group of its own: the terminal's Ctrl-C is not for it.
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", str(Path(wire.__file__))),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        worker = _Worker(process)
-        self._workers.add(worker)
-        worker.life.add_done_callback(lambda _: self._workers.discard(worker))
-        return worker
+    def forget(self, lane: Lane[_Transcription], item: _Transcription) -> None:
+        """Do no more for an item."""
+        self._schedule.forget(lane, item)
+        self._carry_on()
 
-    def _give_back(self, worker: _Worker) -> None:
-        if self._idle is None and worker.alive and not worker.busy:
-            self._idle = worker
+    def _carry_on(self) -> None:
+        """Do all that is to be done now, and come back when time alone brings more."""
+        if self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        while (order := self._schedule.next(loop.time())) is not None:
+            match order:
+                case Run():
+                    self._run(order)
+                case Skip(job):
+                    job.item.step_done(job)
+                case Load():
+                    self._load(order)
+                case Retire(number):
+                    self._decoders.pop(number).kill()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        again_at = self._schedule.look_again_at()
+        self._alarm = None if again_at is None else loop.call_at(again_at, self._carry_on)
+
+    def _run(self, order: Run[_Transcription]) -> None:
+        decoder, job = self._decoders[order.decoder], order.job
+        if order.begins:
+            job.item.begin(decoder)
+        if job.begun:
+            decoder.ask(wire.GO)
         else:
-            worker.kill()
+            decoder.ask(_QUESTIONS[job.kind], job.pcm)
+        self._overdue[order.decoder] = asyncio.get_running_loop().call_later(OVERDUE_S, self._too_long, order.lane)
+
+    def _too_long(self, lane: Lane[_Transcription]) -> None:
+        self._schedule.overdue(lane)
+        self._carry_on()
+
+    def _load(self, order: Load) -> None:
+        task = asyncio.create_task(self._start(order.decoder), name=f"start of decoder {order.decoder}")
+        self._starts.add(task)
+        task.add_done_callback(self._starts.discard)
+
+    async def _start(self, number: int) -> None:
+        try:
+            decoder = await Decoder.start(partial(self._hear, number), partial(self._ended, number))
+        except OSError as exc:
+            self._lost(number, f"the recogniser's process cannot start: {exc.strerror}")
+            return
+        self._decoders[number] = decoder
+        self._lives.add(decoder.life)
+        decoder.life.add_done_callback(self._lives.discard)
+
+    def _hear(self, number: int, kind: bytes, payload: bytes) -> None:
+        now = asyncio.get_running_loop().time()
+        if kind == wire.READY:
+            self._schedule.loaded(number, now)
+            self._carry_on()
+            return
+        lane = self._schedule.holder(number)
+        if lane is None or lane.running is None:
+            return
+        job = lane.running
+        self._overdue.pop(number).cancel()
+        self._schedule.done(lane, now, again=kind == wire.AGAIN)
+        if kind == wire.PARTIAL:
+            job.item.partial(payload.decode())
+        elif kind == wire.FINAL:
+            job.item.utterance(**json.loads(payload))
+        if kind != wire.AGAIN:
+            job.item.step_done(job)
+        self._carry_on()
+
+    def _ended(self, number: int, reason: str) -> None:
+        if self._decoders.pop(number, None) is not None:
+            self._lost(number, reason)
+
+    def _lost(self, number: int, reason: str) -> None:
+        if number in self._overdue:
+            self._overdue.pop(number).cancel()
+        for item in self._schedule.lost(number, asyncio.get_running_loop().time()):
+            item.fail(reason)
+        self._carry_on()
 
 
 class _SphinxEars:
+    """What the pool knows of a session, and a voice that any decoder can go on with."""
+
     def __init__(self, sphinx: Sphinx) -> None:
-        self.worker: _Worker | None = None
-        self._sphinx = sphinx
+        self.sphinx = sphinx
+        self.lane: Lane[_Transcription] = Lane()
+        self.voice: dict[str, Any] | None = None
+        self._open: set[_Transcription] = set()
+        self._less_waiting = asyncio.Event()
 
     async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:  # noqa: ARG002 - it knows English only
-        if self.worker is None or not self.worker.alive:
-            try:
-                self.worker = await self._sphinx.take()
-            except OSError as exc:
-                return Wordless(failure=f"the recogniser's process cannot start: {exc.strerror}")
-        return self.worker.open(rate_hz)
-
-
-class _Worker:
-    """Our end of one process; it answers in order, so the oldest open item owns the next answer."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None  # noqa: S101 - it was asked for; narrows the type
-        assert process.stdout is not None  # noqa: S101 - same
-        self._process = process
-        self._questions = process.stdin
-        self._answers = process.stdout
-        self._open: deque[_Transcription] = deque()
-        self._owed: deque[float] = deque()
-        """Seconds of audio behind each answer that is due; 0 for a final."""
-        self._less_waiting = asyncio.Event()
-        self._patience: asyncio.TimerHandle | None = None
-        self._reason = "the recogniser's process ended"
-        self.alive = True
-        self.life = asyncio.create_task(self._live(), name=f"recogniser {process.pid}")
-
-    @property
-    def busy(self) -> bool:
-        """Whether any item has no final yet."""
-        return bool(self._open)
-
-    def reset(self) -> None:
-        """Another session begins."""
-        self._write(wire.RESET)
-
-    def open(self, rate_hz: int) -> _Transcription:
         transcription = _Transcription(self, rate_hz)
-        self._open.append(transcription)
-        self._write(wire.OPEN, str(rate_hz).encode())
-        if not self.alive:
-            transcription.fail(self._reason)
+        self._open.add(transcription)
         return transcription
 
     async def room(self) -> None:
-        """Return once less than 5 s of audio wait, or the process is gone; a process that hangs is ended."""
-        while self.alive and sum(self._owed) >= MAX_WAITING_S:
+        """Return once less than 5 s of this session's audio wait."""
+        while self.lane.waiting_s >= MAX_WAITING_S:
             self._less_waiting.clear()
             await self._less_waiting.wait()
 
-    def audio(self, pcm: bytes, seconds: float) -> None:
-        self._owe(seconds)
-        self._write(wire.AUDIO, pcm)
+    def work(self, job: Job[_Transcription]) -> None:
+        self.sphinx.add(self.lane, job)
 
-    def pause(self) -> None:
-        self._write(wire.PAUSE)
-
-    def finish(self) -> None:
-        self._owe(0.0)
-        self._write(wire.FINISH)
-
-    def kill(self) -> None:
-        """End the process; what is open fails. Nothing in it is worth a farewell."""
-        if self.alive:
-            self.alive = False
-            with suppress(ProcessLookupError):  # it has ended by itself
-                self._process.kill()
-
-    def _hung(self) -> None:
-        self._reason = f"the recogniser did not answer for {ANSWER_S:.0f} s"
-        self.kill()
-
-    def _write(self, kind: bytes, payload: bytes = b"") -> None:
-        # Never drained: room() bounds what can be in the pipe's buffer.
-        if self.alive:
-            self._questions.write(wire.frame(kind, payload))
-
-    def _owe(self, seconds: float) -> None:
-        self._owed.append(seconds)
-        if self._patience is None:
-            self._wait_for_answer()
-
-    def _wait_for_answer(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        if self._owed and self.alive:
-            self._patience = asyncio.get_running_loop().call_later(ANSWER_S, self._hung)
-
-    async def _live(self) -> None:
-        try:
-            with suppress(asyncio.IncompleteReadError):  # it ended
-                while True:
-                    kind, length = wire.HEADER.unpack(await self._answers.readexactly(wire.HEADER.size))
-                    self._hear(kind, (await self._answers.readexactly(length)).decode())
-        finally:
-            self.alive = False
-            self._owed.clear()
-            self._wait_for_answer()
-            self._less_waiting.set()
-            for transcription in self._open:
-                transcription.fail(self._reason)
-            self._open.clear()
-            self._questions.close()
-            await self._process.wait()
-
-    def _hear(self, kind: bytes, text: str) -> None:
-        if kind == wire.BROKEN:
-            self._reason = text
-            _LOG.warning("recogniser failed: %s", text)
-            return
-        self._owed.popleft()
-        self._wait_for_answer()
+    def progress(self) -> None:
         self._less_waiting.set()
-        if kind == wire.PARTIAL:
-            self._open[0].tell(Hypothesis(text))
-        elif kind == wire.FINAL:
-            self._open.popleft().tell(Hypothesis(text, final=True))
+
+    def done(self, item: _Transcription) -> None:
+        self._open.discard(item)
+
+    def close(self) -> None:
+        for item in list(self._open):
+            item.abandon()
 
 
 class _Transcription:
-    def __init__(self, worker: _Worker, rate_hz: int) -> None:
-        self._worker = worker
+    """An item: utterances, one after the other."""
+
+    def __init__(self, ears: _SphinxEars, rate_hz: int) -> None:
+        self._ears = ears
         self._rate_hz = rate_hz
+        self._texts: list[str] = []
+        self._words: list[Word] = []
+        self._read_s = 0.0
+        self._began_s = 0.0
+        """Where in the audio of the item the present utterance began."""
         self._told: deque[Hypothesis] = deque(maxlen=_KEPT_HYPOTHESES)
         self._news = asyncio.Event()
         self._failure: str | None = None
+        self._over = False
 
     async def feed(self, pcm: bytes) -> None:
-        piece = int(_PIECE_S * self._rate_hz) * BYTES_PER_SAMPLE
+        piece = int(SLICE_S * self._rate_hz) * BYTES_PER_SAMPLE
         for start in range(0, len(pcm), piece):
-            await self._worker.room()
+            await self._ears.room()
             part = pcm[start : start + piece]
-            self._worker.audio(part, len(part) / BYTES_PER_SAMPLE / self._rate_hz)
+            self._work(Kind.SOUND, part, len(part) / BYTES_PER_SAMPLE / self._rate_hz)
 
     def pause(self) -> None:
-        self._worker.pause()
+        self._work(Kind.PAUSE)
 
     def finish(self) -> None:
-        self._worker.finish()
+        self._work(Kind.FINISH)
 
-    abandon = finish
+    def abandon(self) -> None:
+        if not self._over:
+            self._end()
+            self._ears.sphinx.forget(self._ears.lane, self)
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         while True:
@@ -268,10 +265,49 @@ class _Transcription:
             self._news.clear()
             await self._news.wait()
 
-    def tell(self, hypothesis: Hypothesis) -> None:
-        self._told.append(hypothesis)
-        self._news.set()
+    def begin(self, decoder: Decoder) -> None:
+        """The pool begins an utterance."""
+        self._began_s = self._read_s
+        decoder.begin(self._rate_hz, self._ears.voice)
+
+    def partial(self, text: str) -> None:
+        """The pool knows the present utterance's text so far."""
+        if not self._over:
+            self._tell(Hypothesis(self._text(text)))
+
+    def utterance(self, text: str, words: list[tuple[str, float, float]], voice: dict[str, Any]) -> None:
+        """The pool knows all of an utterance."""
+        self._ears.voice = voice
+        self._texts.append(text)
+        self._words += [Word(word, self._began_s + start, self._began_s + end) for word, start, end in words]
+
+    def step_done(self, job: Job[_Transcription]) -> None:
+        """The pool has done a job of this item."""
+        self._read_s += job.seconds
+        self._ears.progress()
+        if job.kind is Kind.FINISH and not self._over:
+            self._end()
+            self._tell(Hypothesis(self._text(""), final=True, words=tuple(self._words)))
 
     def fail(self, reason: str) -> None:
-        self._failure = reason
+        """The pool lost what it knew of this item."""
+        if not self._over:
+            self._end()
+            self._failure = reason
+            self._news.set()
+
+    def _work(self, kind: Kind, pcm: bytes = b"", seconds: float = 0.0) -> None:
+        if not self._over:
+            self._ears.work(Job(self, kind, pcm, seconds))
+
+    def _end(self) -> None:
+        self._over = True
+        self._ears.done(self)
+        self._ears.progress()
+
+    def _text(self, last: str) -> str:
+        return " ".join(text for text in (*self._texts, last) if text)
+
+    def _tell(self, hypothesis: Hypothesis) -> None:
+        self._told.append(hypothesis)
         self._news.set()

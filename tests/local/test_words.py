@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI
 
-from rt_cli.local import sphinx
+from rt_cli.local import decoder
 from rt_cli.local.recognizer import DEMO_QUALITY, unavailable
 from rt_cli.local.server import serve
 from tests.fakes import run
@@ -193,7 +193,7 @@ def test_a_dead_recogniser_fails_one_item() -> None:
 @PROC
 def test_a_recogniser_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that does not answer is ended in time; its item fails, and the next one is heard."""
-    monkeypatch.setattr(sphinx, "ANSWER_S", 5.0)
+    monkeypatch.setattr(decoder, "ANSWER_S", 5.0)
 
     async def scenario() -> tuple[dict[str, Any], str]:
         async with endpoint(**POCKETSPHINX) as client:
