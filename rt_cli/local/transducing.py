@@ -97,7 +97,7 @@ def words_of(tokens: Sequence[str], starts_s: Sequence[float], end_s: float) -> 
             words.append((text, start_s))
         else:
             words[-1] = (words[-1][0] + text, words[-1][1])
-    ends = [start_s for _, start_s in words[1:]] + [end_s]
+    ends = [*(start_s for _, start_s in words), end_s][1:]
     return [
         Word(text, min(start_s, end_s), min(max(start_s, stop_s), end_s))
         for (text, start_s), stop_s in zip(words, ends, strict=True)

@@ -44,7 +44,8 @@ async def open_whisper(model: str, workers: int | None = None) -> AsyncIterator[
     loaded: Loaded[WhisperModel] = Loaded(lambda: _load(model, workers), workers)
     async with loaded.warm():
         notice = f"words by faster-whisper ({printable(Path(model).name)}), at the end of each turn"
-        yield Batch(_Whisper(loaded), notice=notice, slots=workers)
+        languages = frozenset({"en"}) if model.endswith(".en") else None
+        yield Batch(_Whisper(loaded), notice=notice, languages=languages, slots=workers)
 
 
 def check_model(model: str) -> None:
