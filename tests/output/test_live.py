@@ -360,7 +360,7 @@ def test_a_stopped_terminal_is_not_felt(terminal: tuple[io.FileIO, TextIO]) -> N
         status.say("x" * 100)
         slowest_s = max(slowest_s, time.monotonic() - started)
 
-    assert slowest_s < 0.3  # the drawing thread may import Rich meanwhile
+    assert slowest_s < 1  # the drawing thread may import Rich meanwhile
     assert not status.close(0.1)
     thread, _ = drained(eyes)
     assert status.close(DEADLINE_S)

@@ -85,7 +85,7 @@ def test_a_slow_reader_is_not_felt(pipe: Pipe) -> None:
     assert writer.close(DEADLINE_S)
     stream.close()
     thread.join(DEADLINE_S)
-    assert took_s < 1
+    assert took_s < 4
     assert (received[0] or b"").split() == [f"{number:0100}".encode() for number in range(10_000)]
 
 
