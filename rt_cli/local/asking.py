@@ -59,7 +59,7 @@ def asked(response: object, replies: Mapping[str, Any], conversation_id: str, *,
     Raises:
         Rejected: Something in it is unknown or wrong; nothing is created.
     """
-    present = {name: value for name, value in mapping(response or {}, "response").items() if value is not None}
+    present = {name: value for name, value in mapping({} if response is None else response, "response").items() if value is not None}
     given = _RESPONSE(present, "response")
     output = {**replies["output"], **given.get("audio", {}).get("output", {})}
     conversation = given.get("conversation", "auto")

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soxr
 from openai.types.realtime import RealtimeServerEvent
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
 
 from rt_cli.local.server import serve
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 DATA = Path(__file__).parents[1] / "data"
 TRANSCRIBE = {"model": "any"}
@@ -30,9 +30,35 @@ STARTED, STOPPED = "input_audio_buffer.speech_started", "input_audio_buffer.spee
 COMMITTED = "input_audio_buffer.committed"
 
 
+BEYOND = frozenset({"session.id", "session.object", "session.expires_at"})
+"""What OpenAI sends although its types do not have it."""
+validated: dict[str, str] = {}
+"""Every type of event that was received, and the model that it was checked by."""
+
+
 @cache
 def _oracle() -> TypeAdapter[Any]:
     return TypeAdapter(RealtimeServerEvent)
+
+
+def check(event: dict[str, Any]) -> None:
+    """Check an event strictly: types as they are in JSON, all that is required, nothing that OpenAI does not know."""
+    model = _oracle().validate_python(_at_24_khz(event), strict=True)
+    assert model.type == event["type"]
+    assert set(_unknown(model)) <= BEYOND
+    assert event["event_id"]
+    validated[event["type"]] = type(model).__name__
+
+
+def _unknown(value: Any, path: str = "") -> Iterator[str]:
+    """Paths of the fields that a model does not have."""
+    if isinstance(value, BaseModel):
+        yield from (f"{path}.{name}".lstrip(".") for name in value.model_extra or {})
+        for name in type(value).model_fields:
+            yield from _unknown(getattr(value, name), f"{path}.{name}")
+    elif isinstance(value, list):
+        for item in value:
+            yield from _unknown(item, path)
 
 
 def _at_24_khz(event: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +66,10 @@ def _at_24_khz(event: dict[str, Any]) -> dict[str, Any]:
     if event["type"] not in {"session.created", "session.updated"}:
         return event
     session = event["session"]
-    assert 8_000 <= session["audio"]["input"]["format"]["rate"] <= 48_000
+    format_ = session["audio"]["input"]["format"]
+    if format_["type"] != "audio/pcm":
+        return event
+    assert 8_000 <= format_["rate"] <= 48_000
     plain = {**session["audio"]["input"], "format": {"type": "audio/pcm", "rate": 24_000}}
     return {**event, "session": {**session, "audio": {**session["audio"], "input": plain}}}
 
@@ -78,8 +107,7 @@ class Client:
     async def receive(self) -> dict[str, Any]:
         """The next event, checked: a member of OpenAI's union, with all that the union requires."""
         event: dict[str, Any] = json.loads(await self.socket.recv())
-        _oracle().validate_python(_at_24_khz(event))
-        assert event["event_id"]
+        check(event)
         self.seen.append(event)
         return event
 
@@ -99,6 +127,19 @@ class Client:
         """Update ``session.audio.input``."""
         session = {"type": "transcription", "audio": {"input": audio_input}}
         return await self.answer("session.update", session=session)
+
+    async def converse(self, *, input: Any = None, output: Any = None, **settings: Any) -> dict[str, Any]:  # noqa: A002 - the field's name
+        """Make it a conversation whose turns the client ends, unless ``input`` says otherwise."""
+        audio = {"input": {"turn_detection": None, **(input or {})}, "output": output or {}}
+        return await self.answer("session.update", session={"type": "realtime", "audio": audio, **settings})
+
+    async def say(self, text: str, **fields: Any) -> dict[str, Any]:
+        """Write a turn; its item."""
+        content = [{"type": "input_text", "text": text}]
+        await self.send(
+            "conversation.item.create", item={"type": "message", "role": "user", "content": content, **fields}
+        )
+        return (await self.until("conversation.item.done", "error")).get("item", {})  # type: ignore[no-any-return]  # JSON
 
     async def append(self, pcm: bytes, piece: int = 48_000) -> None:
         """Send audio as fast as it is read."""
