@@ -147,6 +147,10 @@ class Outgoing:
         """Take what no fault touches, and what leaves in its turn."""
         self._queue_up(max(now, self._floor), [leaving])
 
+    def interrupt(self, leaving: Leaving) -> None:
+        """Take what leaves before all that waits, but after earlier interruptions."""
+        self._queue_up(0.0, [leaving])
+
     def pop(self, now: float) -> Leaving | None:
         """The next, if it is time for it."""
         for type_, (deadline, several) in list(self._held.items()):

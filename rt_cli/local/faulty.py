@@ -246,14 +246,14 @@ class Faulty:
             case "drop", str(how):
                 self._breakage.cut(how)
             case "close", Closing(code, reason):
-                self._say(Leaving("close", reason.encode(), code=code))
+                self._interrupt(Leaving("close", reason.encode(), code=code))
             case "quota", _:
                 self._complain("insufficient_quota", "You exceeded your current quota, on request.")
-                self._say(Leaving("close", b"insufficient_quota", code=1008))
+                self._interrupt(Leaving("close", b"insufficient_quota", code=1008))
             case "error", str(code):
                 self._complain(code, "An error on request.")
             case "garbage", str(kind):
-                self._say(Leaving(*payload(kind)))
+                self._interrupt(Leaving(*payload(kind)))
             case "stall", _:
                 self._spawn(self._breakage.stall(lasts_s))
             case "mute", _:
@@ -292,10 +292,14 @@ class Faulty:
     def _complain(self, code: str, message: str) -> None:
         kind = code if code == "insufficient_quota" else "server_error"
         error = {"type": kind, "code": code, "message": message, "param": None, "event_id": None}
-        self._say(Leaving("text", _encoded({"type": "error", "error": error}), "error"))
+        self._interrupt(Leaving("text", _encoded({"type": "error", "error": error}), "error"))
 
     def _say(self, leaving: Leaving) -> None:
         self._outgoing.say(self._now(), leaving)
+        self._wake.set()
+
+    def _interrupt(self, leaving: Leaving) -> None:
+        self._outgoing.interrupt(leaving)
         self._wake.set()
 
     def _take(self, index: int, event: str | None = None) -> bool:

@@ -103,9 +103,20 @@ def test_what_a_fault_says_leaves_in_its_turn() -> None:
     assert line.outgoing.due is None
 
 
-EVENTS = st.lists(
-    st.tuples(st.floats(0, 0.5), st.sampled_from([A, B, COMPLETED])).map(lambda pair: pair), min_size=1, max_size=30
-)
+def test_what_happens_to_a_connection_does_not_wait() -> None:
+    """It leaves before all that does, in its own order."""
+    line = Line("delay=5s")
+    line.outgoing.push(1.0, A, b"a1")
+    line.outgoing.interrupt(Leaving("text", b"error"))
+    line.outgoing.interrupt(Leaving("close", b"", code=1011))
+    assert [line.outgoing.pop(1.0), line.outgoing.pop(1.0)] == [
+        Leaving("text", b"error"),
+        Leaving("close", b"", code=1011),
+    ]
+    assert line.outgoing.due == 6.0
+
+
+EVENTS = st.lists(st.tuples(st.floats(0, 0.5), st.sampled_from([A, B, COMPLETED])), min_size=1, max_size=30)
 HARMLESS = st.lists(
     st.sampled_from(["delay=50ms..900ms", f"delay={A}:1s", f"reorder={B}", f"reorder={COMPLETED}%2", "seed=3"]),
     unique=True,
