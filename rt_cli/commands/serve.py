@@ -3,55 +3,96 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import signal
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from rt_cli.commands import serve_options as options
+from rt_cli.commands.values import convert, settings_keys
+from rt_cli.errors import UsageError
 from rt_cli.protocol.text import printable
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from rt_cli.local.server import LocalServer
 
 _LAST_LINES_S = 0.3
 
-Host = Annotated[str, typer.Option(help="Loopback address to listen on.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")]
-Engine = Annotated[
-    Literal["pocketsphinx", "none"],
-    typer.Option("--recognizer", help="pocketsphinx: English, demo quality; none: turns without words."),
-]
-SaveAudio = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Write what each session sends, sample for sample, to DIR/SESSION.wav."),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line: the URL, sessions, turns, words.")]
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be run."""
+
+    server: Mapping[str, Any]
+    """For the server, as it names it."""
+    reply: Mapping[str, Any]
+    """For what answers turns."""
+    json: bool
 
 
 def serve(
-    host: Host = "127.0.0.1",
-    port: Port = 8765,
-    recognizer: Engine = "pocketsphinx",
-    save_audio: SaveAudio = None,
-    json: Json = False,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8765,
+    token_file: options.TokenFile = None,
+    certfile: options.CertFile = None,
+    keyfile: options.KeyFile = None,
+    recognizer: options.Engine = "pocketsphinx",
+    recognizer_model: options.EngineModel = None,
+    workers: options.Workers = None,
+    reply: options.Reply = "echo",
+    reply_text: options.ReplyText = None,
+    llm: options.Llm = None,
+    llm_model: options.LlmModel = None,
+    max_sessions: options.MaxSessions = 8,
+    max_session: options.MaxSession = "60m",
+    fault: options.Faults = None,
+    save_audio: options.SaveAudio = None,
+    json: options.Json = False,
 ) -> None:
-    """Run the embedded endpoint until Ctrl-C: OpenAI's realtime transcription, on this machine, without a key.
-
-    The first line on stdout is its URL.
-    """
+    """Run the embedded endpoint until a signal ends it; all of its help is in ``serve_options``."""
     import asyncio
 
-    asyncio.run(_serve(host, port, recognizer, save_audio, as_json=json))
+    from rt_cli.local.faults import parse
+    from rt_cli.local.limits import Limits
+    from rt_cli.local.tls import server_context
+
+    if keyfile is not None and certfile is None:
+        raise UsageError("--keyfile is the key of a certificate", "give --certfile with it")
+    server = {
+        "host": host,
+        "port": port,
+        "recognizer": recognizer,
+        "recognizer_model": recognizer_model,
+        "workers": workers,
+        "save_audio": save_audio,
+        "token": options.serving_token(token_file, os.environ),
+        "tls": None if certfile is None else server_context(certfile, keyfile),
+        "limits": Limits(sessions=max_sessions, session_s=_seconds(max_session)),
+        "faults": parse(fault or ()),
+    }
+    answers = {"name": reply, "reply_text": reply_text, "llm": llm, "llm_model": llm_model}
+    asyncio.run(_serve(_Wanted(server, answers, json)))
 
 
-async def _serve(
-    host: str, port: int, recognizer: Literal["pocketsphinx", "none"], save_audio: Path | None, *, as_json: bool
-) -> None:
+serve.__doc__ = options.HELP
+
+
+def _seconds(max_session: str) -> float:
+    try:
+        return float(str(convert(settings_keys()["max_session"], max_session)))
+    except ValueError as exc:
+        raise UsageError(f"--max-session must {exc}, not {printable(max_session)!r}") from None
+
+
+async def _serve(wanted: _Wanted) -> None:
     import asyncio
 
+    from rt_cli.local.replies import open_replier
     from rt_cli.local.server import serve as serve_locally
     from rt_cli.output.writer import LineWriter
 
@@ -63,22 +104,31 @@ async def _serve(
     lines = LineWriter(sys.stdout, on_broken=end)
 
     def observe(event: dict[str, Any]) -> None:
-        if as_json:
+        if wanted.json:
             lines.write(jsonlib.dumps(event))
         elif event["type"] == "warning":
             _warn(event["message"])
 
     try:
-        async with serve_locally(
-            host=host, port=port, recognizer=recognizer, save_audio=save_audio, observe=observe
-        ) as server:
-            lines.write(jsonlib.dumps({"type": "listening", "url": server.url}) if as_json else server.url)
-            _warn(server.notice)
+        async with AsyncExitStack() as stack:
+            replier = await stack.enter_async_context(open_replier(**wanted.reply))
+            server = await stack.enter_async_context(serve_locally(**wanted.server, replier=replier, observe=observe))
+            lines.write(jsonlib.dumps({"type": "listening", "url": server.url}) if wanted.json else server.url)
+            for notice in _notices(server, replier.notice if replier else None, wanted.server):
+                _warn(notice)
             await ended.wait()
     finally:
         lines.close(_LAST_LINES_S)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _notices(server: LocalServer, reply: str | None, wanted: Mapping[str, Any]) -> list[str]:
+    from rt_cli.local.access import is_loopback
+
+    clear = wanted["tls"] is None and not is_loopback(wanted["host"])
+    exposed = "audio and token cross the network in the clear: give --certfile, or put a proxy with TLS in front"
+    return [line for line in (server.notice, reply, exposed if clear else None) if line]
 
 
 def _from_anywhere(event: asyncio.Event) -> Callable[[], None]:

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rt_cli.local.client_secrets import ClientSecrets
-    from rt_cli.local.plain_http import PlainRequest
+    from rt_cli.local.plain_http import BadRequest, PlainRequest
 
 PATH = "/v1/realtime"
+MODELS = ("rt-realtime", "rt-transcribe")
+"""What the list of models shows; any name is accepted."""
 SUBPROTOCOL = "realtime"
 UNAUTHORIZED_CLOSE = 3000
 """What OpenAI closes with where the key is wrong."""
@@ -153,8 +155,7 @@ class Access:
 
     def _is_token(self, keys: Sequence[str]) -> bool:
         """Whether one of the keys is the token, or none is asked for."""
-        # All of them are compared, in the same time whatever they are.
-        return self._digest is None or any([hmac.compare_digest(_digest(key), self._digest) for key in keys])
+        return self._digest is None or any(hmac.compare_digest(_digest(key), self._digest) for key in keys)
 
     def _is_ours(self, origin: str, headers: _Headers) -> bool:
         """Pages of this machine are welcome; with a token also those of the same host and port.
@@ -212,6 +213,11 @@ def listening_address(host: str, token: str | None) -> str:
             code="not_loopback",
         )
     return address
+
+
+def bad_request(bad: BadRequest) -> Answer:
+    """The answer to what is no request."""
+    return _error(bad.status, "bad_request", bad.message)
 
 
 def choose_subprotocol(offered: Sequence[str]) -> str | None:

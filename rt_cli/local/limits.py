@@ -20,6 +20,6 @@ class Limits:
     handshake_s: float = 10.0
     """From the first byte of TLS, and again of HTTP, to the open WebSocket. Later: cut."""
     ping_s: float = 20.0
-    """Between pings. Nothing heard for two of them: close 1011. Nothing read for one of them: cut."""
+    """Between pings. Two in a row unanswered, and nothing else heard: close 1011. Nothing read in between two: cut."""
     close_s: float = 0.4
     """For the closing handshake, and again for what did not end by itself. Later: cut."""

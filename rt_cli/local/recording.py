@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
+from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -68,3 +69,14 @@ def _header(data_bytes: int, rate_hz: int) -> bytes:
         *(b"fmt ", 16, _PCM, 1, rate_hz, rate_hz * BYTES_PER_SAMPLE, BYTES_PER_SAMPLE, 8 * BYTES_PER_SAMPLE),
         *(b"data", min(data_bytes, _LARGEST)),
     )
+
+
+def prepare(directory: Path) -> None:
+    """Create a directory for recordings; raise UsageError where nothing can be written there."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe = directory / ".rt-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
+        raise UsageError(f"cannot write to {directory}: {exc.strerror}", "choose another directory") from exc

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from rt_cli.errors import UsageError
 from rt_cli.local.access import (
+    MODELS,
     PATH,
     UNAUTHORIZED_CLOSE,
     Access,
@@ -32,6 +34,7 @@ from rt_cli.local.access import (
     Stranger,
     Verdict,
     Welcome,
+    bad_request,
     choose_subprotocol,
     listening_address,
 )
@@ -39,7 +42,8 @@ from rt_cli.local.client_secrets import ClientSecrets
 from rt_cli.local.config import SessionConfig, updated
 from rt_cli.local.limits import Limits
 from rt_cli.local.plain_http import BadRequest, FirstBytes, PlainRequest
-from rt_cli.local.recognizer import Recognizer, RecognizerName, open_recognizer
+from rt_cli.local.recognizer import Recognizer, open_recognizer
+from rt_cli.local.recording import prepare
 from rt_cli.local.session import Observe, Session
 from rt_cli.local.vigil import Finding, Vigil
 
@@ -54,17 +58,15 @@ if TYPE_CHECKING:
     from rt_cli.local.faulty import Faults, Faulty
     from rt_cli.local.replies import Replier
 
-MODELS = ("rt-realtime", "rt-transcribe")
-"""What the list of models shows; any name is accepted."""
 _QUEUED_MESSAGES = 1
 """Read ahead by the library: pings wait behind what we have not read, so that their pongs tell our progress, to within
 one read of the socket (256 KiB, 4 s of audio)."""
-_TRY_AGAIN_LATER = 1013
-_INTERNAL_ERROR = 1011
 
+_TRY_AGAIN_LATER = 1013
 _LOG = logging.getLogger("rt.local")
 _LOG.addHandler(logging.NullHandler())  # silent in programs that configure no logging
-_WIRE_LOG = logging.getLogger("rt.local.websocket")
+_WIRE_TRY_AGAIN_LATER = 1013
+_LOG = logging.getLogger("rt.local.websocket")
 _WIRE_LOG.setLevel(logging.INFO)  # at DEBUG the library logs headers, and with them keys
 
 
@@ -84,7 +86,9 @@ async def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    recognizer: RecognizerName = "pocketsphinx",
+    recognizer: str = "pocketsphinx",
+    recognizer_model: str | None = None,
+    workers: int | None = None,
     save_audio: Path | None = None,
     observe: Observe | None = None,
     token: str | None = None,
@@ -101,7 +105,10 @@ async def serve(
     Args:
         host: Address or name to listen on.
         port: 0 is any free one.
-        recognizer: Where pocketsphinx is missing, ``none`` takes its place and the notice says so.
+        recognizer: ``pocketsphinx``, ``none``, ``http:URL``, ``sherpa:DIR`` or ``whisper:MODEL``. Where pocketsphinx is
+            missing, ``none`` takes its place and the notice says so.
+        recognizer_model: What an ``http:`` recogniser is asked for.
+        workers: Recognitions at once; None: what fits the engine and the machine.
         save_audio: Directory, created if need be, for ``SESSION.wav``: what each session received, sample for sample.
         observe: Told ``session_opened``, ``turn``, ``transcript``, ``transcription_failed``, ``warning`` and
             ``session_closed``, each with ``session``, and ``refused`` with ``status`` (of HTTP, or the close code) and
@@ -114,17 +121,19 @@ async def serve(
         faults: What goes wrong on purpose.
 
     Raises:
-        UsageError: Off loopback without a token, address or port not to be had, directory not writable.
+        UsageError: Off loopback without a token, no such recogniser, address or port not to be had, directory not
+            writable.
     """
     address = listening_address(host, token)
+    observe = observe or (lambda _event: None)
     if save_audio is not None:
-        _make(save_audio)
-    async with open_recognizer(recognizer) as engine:
-        endpoint = _Endpoint(engine, observe or _ignore, save_audio, token, limits or Limits(), replier)
+        prepare(save_audio)
+    async with open_recognizer(recognizer, workers, model=recognizer_model) as engine:
+        endpoint = _Endpoint(engine, observe, save_audio, token, limits or Limits(), replier)
         if faults:
             from rt_cli.local.faulty import Faults
 
-            endpoint.faults = Faults(faults, observe or _ignore)
+            endpoint.faults = Faults(faults, observe)
         server = await _listen(endpoint, address, port, tls)
         try:
             bound = server.sockets[0].getsockname()[1]
@@ -150,7 +159,7 @@ class _Connection(ServerConnection):
         self._endpoint = endpoint
         self._first: FirstBytes | None = FirstBytes()
         self._sent = 0
-        self._vigil = Vigil(2 * endpoint.limits.ping_s, self.loop.time())
+        self._vigil = Vigil()
         self._next_look: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -164,7 +173,7 @@ class _Connection(ServerConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._vigil.heard(self.loop.time())
+        self._vigil.heard()
         if self._first is None:
             super().data_received(data)
             return
@@ -172,7 +181,7 @@ class _Connection(ServerConnection):
             found = self._first.feed(data)
         except BadRequest as bad:
             self._first, found = None, None
-            self._answer(self._endpoint.refuse(bad))
+            self._answer(self._endpoint.answer(bad))
         if found is None:
             return
         self._first = None
@@ -199,14 +208,12 @@ class _Connection(ServerConnection):
         if self.protocol.state is not State.OPEN:  # it has a deadline already
             return
         unsent = self.transport.get_write_buffer_size()
-        finding = self._vigil.look(
-            self.loop.time(), reading=self.transport.is_reading(), sent=self._sent, unsent=unsent
-        )
+        finding = self._vigil.look(reading=self.transport.is_reading(), sent=self._sent, unsent=unsent)
         if finding is Finding.STUCK:
             self.transport.abort()
             return
         if finding is Finding.SILENT:
-            self.protocol.fail(_INTERNAL_ERROR, "no answer to pings")
+            self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to pings")
             self._next_look = self.loop.call_later(self._endpoint.limits.close_s, self.transport.abort)
         else:
             if not unsent:  # a ping more would only be buffered
@@ -242,7 +249,7 @@ class _Endpoint:
         self._observe = observe
         self._save_audio = save_audio
         self._replier = replier
-        self._access = Access(token, ClientSecrets(_described), MODELS, time.time())
+        self._access = Access(token, ClientSecrets(self._described), MODELS, time.time())
         self._sessions: set[asyncio.Task[Any]] = set()
         self._connections: set[_Connection] = set()
         self._waiting: dict[_Connection, None] = {}
@@ -260,16 +267,11 @@ class _Endpoint:
         self._connections.discard(connection)
         self._waiting.pop(connection, None)
 
-    def answer(self, request: PlainRequest) -> Answer:
+    def answer(self, asked: PlainRequest | BadRequest) -> Answer:
         """Answer what is no WebSocket, since its method is not GET."""
-        verdict = self._access.judge(request, time.time())
+        verdict = bad_request(asked) if isinstance(asked, BadRequest) else self._access.judge(asked, time.time())
         assert isinstance(verdict, Answer)  # noqa: S101 - a session begins with GET; narrows the type
         return self._noted(verdict)
-
-    def refuse(self, bad: BadRequest) -> Answer:
-        """Answer what is no request."""
-        error = {"type": "invalid_request_error", "code": "bad_request", "message": bad.message, "param": None}
-        return self._noted(Answer(bad.status, {"error": error}))
 
     async def admit(self, connection: _Connection, request: Request) -> Response | None:
         """Answer over HTTP what is no session; None lets the WebSocket open."""
@@ -288,8 +290,10 @@ class _Endpoint:
             await self._turn_away(connection, connection.verdict)
             return
         if len(self._sessions) >= self.limits.sessions:
-            self._observe({"type": "refused", "status": _TRY_AGAIN_LATER, "code": "session_limit_reached"})
-            await connection.close(_TRY_AGAIN_LATER, f"{self.limits.sessions} sessions are open")
+            self._observe(
+                {"type": "refused", "status": int(CloseCode.TRY_AGAIN_LATER), "code": "session_limit_reached"}
+            )
+            await connection.close(CloseCode.TRY_AGAIN_LATER, f"{self.limits.sessions} sessions are open")
             return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine always runs in one; narrows the type
@@ -330,8 +334,11 @@ class _Endpoint:
         await connection.tell(json.dumps(event).encode())
         await connection.close(UNAUTHORIZED_CLOSE, stranger.reason)
 
+    def _described(self, session: Mapping[str, Any]) -> Mapping[str, Any]:
+        return updated(SessionConfig("realtime"), session, languages=self._recognizer.languages).describe()
+
     def _noted(self, answer: Answer) -> Answer:
-        if answer.code is not None or answer.status >= HTTPStatus.BAD_REQUEST:
+        if answer.status >= HTTPStatus.BAD_REQUEST:
             self._observe({"type": "refused", "status": answer.status.value, "code": answer.code})
         return answer
 
@@ -387,10 +394,6 @@ def _response(connection: _Connection, answer: Answer, *, head: bool = False) ->
     return response
 
 
-def _described(session: Mapping[str, Any]) -> Mapping[str, Any]:
-    return updated(SessionConfig("realtime"), session).describe()
-
-
 def _subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     chosen = choose_subprotocol(offered)
     return None if chosen is None else Subprotocol(chosen)
@@ -400,17 +403,3 @@ async def _messages(connection: ServerConnection) -> AsyncIterator[str | bytes]:
     with suppress(ConnectionClosed):  # however the client left, there is nobody to tell
         async for message in connection:
             yield message
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / ".rt-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as exc:
-        raise UsageError(f"cannot write to {directory}: {exc.strerror}", "choose another directory") from exc
-
-
-def _ignore(_event: dict[str, Any]) -> None:
-    pass

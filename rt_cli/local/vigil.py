@@ -1,8 +1,14 @@
-"""Whether a client is still there, and still reads. Pure: the times and counts are passed in."""
+"""Whether a client is still there, and still reads. Pure, and without a clock: somebody looks once in a while.
+
+Looks are counted, not seconds, so that nobody is judged by a time in which we did not run ourselves.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
+
+UNANSWERED = 2
+"""Pings in a row without a sign of life that are one too many."""
 
 
 class Finding(Enum):
@@ -17,30 +23,24 @@ class Finding(Enum):
 
 
 class Vigil:
-    """Looks at a client once in a while.
+    """Looks at a client.
 
     Any byte from it is a sign of life. While we do not read ourselves, because its audio waits to be recognised, its
     pongs wait too, and silence is not its fault.
-
-    Args:
-        patience_s: Longest silence.
-        now_s: The time, of a monotonic clock.
     """
 
-    def __init__(self, patience_s: float, now_s: float) -> None:
-        self._patience_s = patience_s
-        self._heard_s = now_s
+    def __init__(self) -> None:
+        self._unanswered = 0
         self._outgoing = (0, 0)
 
-    def heard(self, now_s: float) -> None:
+    def heard(self) -> None:
         """It sent something."""
-        self._heard_s = now_s
+        self._unanswered = 0
 
-    def look(self, now_s: float, *, reading: bool, sent: int, unsent: int) -> Finding:
-        """Judge the time since the last look.
+    def look(self, *, reading: bool, sent: int, unsent: int) -> Finding:
+        """Judge the time since the last look; where nothing is wrong, a ping is expected to be sent.
 
         Args:
-            now_s: The time.
             reading: We read what it sends.
             sent: Messages handed to the system so far.
             unsent: Bytes that the system did not take yet.
@@ -49,5 +49,8 @@ class Vigil:
         if unsent and before == self._outgoing:
             return Finding.STUCK
         if not reading:
-            self._heard_s = now_s
-        return Finding.SILENT if now_s - self._heard_s >= self._patience_s else Finding.PING
+            self._unanswered = 0
+        if self._unanswered == UNANSWERED:
+            return Finding.SILENT
+        self._unanswered += 1
+        return Finding.PING

@@ -50,7 +50,7 @@ CARRIERS = [
 
 @pytest.mark.parametrize(("target", "header"), CARRIERS)
 def test_every_carrier_of_a_key(target: str, header: tuple[str, str]) -> None:
-    """The right token opens the door however it is brought; a wrong one gets OpenAI's error, which does not repeat it."""
+    """The right token opens the door however it is brought; a wrong one is not repeated in the error."""
     name, value = header
     assert isinstance(judged(target.format(TOKEN), (name, value.format(TOKEN))), Welcome)
 
