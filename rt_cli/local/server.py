@@ -65,8 +65,7 @@ one read of the socket (256 KiB, 4 s of audio)."""
 _TRY_AGAIN_LATER = 1013
 _LOG = logging.getLogger("rt.local")
 _LOG.addHandler(logging.NullHandler())  # silent in programs that configure no logging
-_WIRE_TRY_AGAIN_LATER = 1013
-_LOG = logging.getLogger("rt.local.websocket")
+_WIRE_LOG = logging.getLogger("rt.local.websocket")
 _WIRE_LOG.setLevel(logging.INFO)  # at DEBUG the library logs headers, and with them keys
 
 
