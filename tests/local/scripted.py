@@ -1,14 +1,15 @@
-"""A replier that says what a test tells it to."""
+"""A replier that says, and a recogniser that hears, what a test tells them to."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from rt_cli.local.recognizer import NO_HINTS, Hints, Hypothesis, RecognizerFailed
 from rt_cli.local.replies import Audio, Call, Part, ReplyFailed, Text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from rt_cli.local.replies import ReplyRequest
 
@@ -48,3 +49,50 @@ class Scripted:
                     yield part
         finally:
             self.ended.set()
+
+
+class ScriptedEars:
+    """Hears the same in every item.
+
+    Args:
+        text: Once as a partial, once more, and as the final text.
+        failure: Comes instead of the final text.
+    """
+
+    def __init__(self, text: str, failure: str | None = None) -> None:
+        self.hints: list[Hints] = []
+        self._text = text
+        self._failure = failure
+
+    async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> _Heard:  # noqa: ARG002 - the seam's
+        """Begin an item."""
+        self.hints.append(hints)
+        return _Heard(self._text, self._failure)
+
+
+class _Heard:
+    def __init__(self, text: str, failure: str | None) -> None:
+        self._text = text
+        self._failure = failure
+        self._finished = asyncio.Event()
+
+    async def feed(self, pcm: bytes) -> None:
+        """Takes everything at once."""
+
+    def pause(self) -> None:
+        """Nothing to pause."""
+
+    def finish(self) -> None:
+        """The end is due."""
+        self._finished.set()
+
+    abandon = finish
+
+    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
+        """As the script says."""
+        yield Hypothesis(self._text)
+        yield Hypothesis(self._text)
+        await self._finished.wait()
+        if self._failure is not None:
+            raise RecognizerFailed(self._failure)
+        yield Hypothesis(self._text, final=True)

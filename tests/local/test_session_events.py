@@ -1,0 +1,147 @@
+"""Any client events in any order: the session answers, and its responses keep their promises."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rt_cli.local.recognizer import open_recognizer
+from rt_cli.local.replies import ReplyFailed, Text
+from rt_cli.local.session import Session
+from tests.fakes import run
+from tests.local.client import noise
+from tests.local.scripted import CALL, SPOKEN, Scripted
+from tests.local.wire import Wire
+
+NAMES = st.sampled_from(["a", "b", "root", "newest", "nobody", "", 7, None])
+"""``newest`` becomes the id of the newest item or response."""
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+PART = st.sampled_from(
+    [
+        {"type": "input_text", "text": "hello"},
+        {"type": "output_text", "text": "hello"},
+        {"type": "input_audio", "audio": base64.b64encode(bytes(480)).decode()},
+        {"type": "input_image", "image_url": "data:image/png;base64,AAAA"},
+    ]
+)
+ITEM = st.one_of(
+    JUNK,
+    st.fixed_dictionaries(
+        {
+            "type": st.just("message"),
+            "role": st.sampled_from(["user", "assistant", "system"]),
+            "content": st.lists(PART, max_size=2),
+        },
+        optional={"id": NAMES},
+    ),
+    st.just({"type": "function_call_output", "call_id": "call_1", "output": "rain"}),
+    st.just({"type": "item_reference", "id": "a"}),
+)
+RESPONSE = st.one_of(
+    JUNK,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "conversation": st.sampled_from(["auto", "none", "other"]),
+            "output_modalities": st.sampled_from([["audio"], ["text"], []]),
+            "max_output_tokens": st.sampled_from([1, 7, "inf", 0]),
+            "input": st.lists(ITEM, max_size=2),
+            "metadata": st.just({"a": "b"}),
+            "audio": st.just({"output": {"voice": "marin"}}),
+        },
+    ),
+)
+VAD = {"type": "server_vad", "silence_duration_ms": 0}
+SESSION = st.one_of(
+    JUNK,
+    st.builds(
+        lambda kind, detection: {"type": kind, "audio": {"input": {"turn_detection": detection}}},
+        st.sampled_from(["realtime", "transcription"]),
+        st.sampled_from([None, VAD, {"type": "semantic_vad"}]),
+    ),
+)
+SOUND = base64.b64encode(noise(0.2)).decode()
+
+
+def client_event(type_: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """One with some of its fields."""
+    return st.fixed_dictionaries({"type": st.just(type_)}, optional=fields)
+
+
+EVENTS = st.lists(
+    st.one_of(
+        client_event("session.update", session=SESSION),
+        client_event("input_audio_buffer.append", audio=st.one_of(st.just(SOUND), JUNK)),
+        client_event("input_audio_buffer.commit"),
+        client_event("input_audio_buffer.clear"),
+        client_event("output_audio_buffer.clear"),
+        client_event("conversation.item.create", item=ITEM, previous_item_id=NAMES),
+        client_event("conversation.item.retrieve", item_id=NAMES),
+        client_event(
+            "conversation.item.truncate",
+            item_id=NAMES,
+            content_index=st.one_of(st.just(0), JUNK),
+            audio_end_ms=st.one_of(st.integers(0, 500), JUNK),
+        ),
+        client_event("conversation.item.delete", item_id=NAMES),
+        client_event("response.create", response=RESPONSE),
+        client_event("response.create"),
+        client_event("response.cancel"),
+        client_event("response.cancel", response_id=NAMES),
+        st.just({"type": "wait for the reply"}),
+        st.just({"type": "wait a moment"}),
+        JUNK,
+    ),
+    max_size=15,
+)
+
+
+async def played(script: list[Any], replier: Scripted) -> list[dict[str, Any]]:
+    """What a session answers."""
+    wire = Wire(script)
+    async with open_recognizer("none") as recognizer, recognizer.ears() as ears:
+        session = Session("realtime", ears, wire.send, lambda _: None, None, replier=replier)
+        await session.run(wire.messages())
+    return wire.told
+
+
+@settings(max_examples=60)
+@given(EVENTS, st.sampled_from(["words", "sound", "call", "failure"]), st.booleans())
+def test_any_events_at_any_time(script: list[Any], kind: str, needs_words: bool) -> None:  # noqa: FBT001 - hypothesis
+    """Nothing is raised; each response ends once and says nothing afterwards; the conversation has one at a time."""
+    scripts: dict[str, list[Any]] = {
+        "words": [Text("Good "), Text("day.")],
+        "sound": list(SPOKEN),
+        "call": [Text("Wait."), CALL],
+        "failure": [Text("I "), ReplyFailed("gone")],
+    }
+    told = run(played(script, Scripted(*scripts[kind], needs_words=needs_words)))
+
+    active: set[str] = set()
+    over: set[str] = set()
+    beside: set[str] = set()
+    for event in told:
+        if event["type"] == "response.created":
+            response = event["response"]
+            assert response["id"] not in active | over
+            active.add(response["id"])
+            if response["conversation_id"] is None:
+                beside.add(response["id"])
+            assert len(active - beside) <= 1
+        elif event["type"] == "response.done":
+            active.remove(event["response"]["id"])
+            over.add(event["response"]["id"])
+        elif event["type"].startswith("response."):
+            assert event["response_id"] in active
+    assert not active
+    added = [event["item"]["id"] for event in told if event["type"] == "conversation.item.added"]
+    deleted = sum(event["type"] == "conversation.item.deleted" for event in told)
+    assert len(added) - len(set(added)) <= deleted
+    assert len({event["event_id"] for event in told}) == len(told)
