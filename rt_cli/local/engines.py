@@ -86,7 +86,7 @@ async def open_engine(spec: Spec, workers: int | None, model: str | None) -> Asy
     else:
         from rt_cli.local.sphinx import Sphinx
 
-        sphinx = Sphinx()
+        sphinx = Sphinx(workers)
         try:
             sphinx.warm_up()
             yield sphinx

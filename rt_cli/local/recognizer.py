@@ -6,12 +6,10 @@ import asyncio
 import importlib.util
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-RecognizerName = Literal["pocketsphinx", "none"]
 
 DEMO_QUALITY = "words by pocketsphinx en-us: demo quality, English only"
 NO_WORDS = "no recogniser: turns are found, but their text is empty"

@@ -78,8 +78,13 @@ class Transducing:
         self._engine.reset(self._stream)
 
     def _text(self) -> str:
-        text = printable(self._engine.get_result(self._stream)).strip()
+        text = whole_words(printable(self._engine.get_result(self._stream)).strip())
         return " ".join([*self._settled, text] if text else self._settled)
+
+
+def whole_words(text: str) -> str:
+    """The text without its last word, which may still get longer: ``hel`` before ``hello``. Pure."""
+    return text if text[-1:] >= _CJK else text.rpartition(" ")[0]
 
 
 def words_of(tokens: Sequence[str], starts_s: Sequence[float], end_s: float) -> list[Word]:
