@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,9 +268,7 @@ class Schedule(Generic[ItemT]):
 
     def _wanted(self) -> int:
         """Decoders that are missing and not on their way."""
-        ending = sum(
-            lane.running is not None and lane.running.kind is not Kind.SOUND for lane in self._holders.values()
-        )
+        ending = sum(_ends_soon(lane) for lane in self._holders.values())
         return max(0, len(self._stranded()) - len(self._free) - len(self._loading) - ending)
 
     def _short(self) -> int:
@@ -327,6 +325,10 @@ class Schedule(Generic[ItemT]):
             del self._holders[lane.decoder]
             self._free[lane.decoder] = now
         lane.decoder, lane.spoken_s, lane.item = None, 0.0, None
+
+
+def _ends_soon(lane: Lane[Any]) -> bool:
+    return any(job is not None and job.kind is not Kind.SOUND for job in (lane.running, *list(lane.jobs)[:1]))
 
 
 def _may_join(last: Job[ItemT], job: Job[ItemT]) -> bool:

@@ -147,6 +147,20 @@ def test_decoders_are_loaded_when_needed() -> None:
     assert pool.loading == [0, 1]
 
 
+def test_a_decoder_that_is_about_to_be_free_will_do() -> None:
+    """None is loaded for who can have one after the next job."""
+    pool = Pool(decoders=2, loaded=1)
+    leaving = pool.lane(sound("a"), sound("a"))
+    pool.go()
+    pool.schedule.forget(leaving, "a")
+    pool.lane(sound("b"))
+    pool.go()
+    assert pool.loading == []
+    pool.lane(sound("c"))
+    pool.go()
+    assert pool.loading == [1]
+
+
 def test_who_waits_for_a_decoder_is_not_passed() -> None:
     """The decoder that becomes free goes to the longest waiting."""
     pool = Pool(decoders=1, loaded=1)
