@@ -141,7 +141,7 @@ class Conversation:
         self._new_item_id = new_item_id
         self._last_item = last_item or (lambda: self._committed)
         self._languages = languages
-        self._needs_words = needs_words
+        self.needs_words = needs_words
         self._frame = 0
         self._heard = 0
         self._endpointer: Endpointer | SemanticEndpointer | None = None
@@ -273,7 +273,7 @@ class Conversation:
             actions.append(Send(wire.speech_started(item.id, self._ms(item.start))))
             if self.config.interrupts:
                 actions.append(Interrupt())
-        if (self._needs_words or self.config.transcription is not None) and not item.opened:
+        if (self.needs_words or self.config.transcription is not None) and not item.opened:
             item.opened = True
             actions.append(Open(item.id))
         return actions
@@ -304,7 +304,7 @@ class Conversation:
 
     def _time_out(self, start: int, end: int) -> list[Action]:
         item = self._present_item()
-        item.start = max(start, item.start)
+        item.start = start
         told = timeout_triggered(item.id, self._ms(item.start), self._ms(end))
         return [Send(told), *self._close(item, end), Respond(item.id)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rt_cli.local import conversation as module
@@ -430,7 +430,7 @@ class Observer:
         names = itertools.count()
         config = SessionConfig("realtime", 8_000, {"model": "any"}, turn_detection=VAD)
         self.talk = Conversation(config, lambda: f"item {next(names)}", needs_words=needs_words)
-        self.talk.listen(FRAME)
+        self.talk.listen(SHORT)
         self.stories: dict[str, str] = {}
         self.fed: dict[str, tuple[int, int]] = {}
         self.fed_to = self.ended_at = 0
@@ -439,7 +439,7 @@ class Observer:
     def hear(self, length: int, probability: float) -> None:
         """Hear so many samples, all of them as likely to be speech."""
         start = self.talk.received
-        whole = (start + length) // FRAME - start // FRAME
+        whole = (start + length) // SHORT - start // SHORT
         self.follow(self.talk.hear(positions(start, start + length), [probability] * whole))
 
     def follow(self, actions: list[Action]) -> None:
@@ -491,6 +491,7 @@ class Observer:
         """An item is a stretch of audio after that of the item before, and what was recognised lies in it."""
         start, end = stretch(pcm)
         assert self.ended_at <= start < end <= self.talk.received
+        assert end - start >= 3 * SHORT, "a turn is two frames of speech and one of silence, a commit 100 ms"
         assert ms == (start // 8, end // 8)
         self.ended_at = end
         first, last = self.fed.get(item_id, (start, end))
@@ -539,15 +540,19 @@ DETECTIONS = {
     "silent": {"create_response": False},
 }
 COMMANDS = ["commit", "clear", "words on", "words off", "reply began", "reply ended", "words", *DETECTIONS]
-STEPS = st.lists(
-    st.tuples(st.integers(1, 6 * FRAME), st.sampled_from([QUIET, SPEECH]))
-    | st.tuples(st.just(6_000), st.just(QUIET))
-    | st.sampled_from(COMMANDS),
-    max_size=60,
+SHORT = 256
+"""A frame at 8 kHz."""
+SOUNDS = st.tuples(
+    st.integers(1, 8 * SHORT) | st.sampled_from([SHORT, 3 * SHORT, 14_000, 42_000]), st.sampled_from([QUIET, SPEECH])
 )
+STEPS = st.lists(SOUNDS | st.sampled_from(COMMANDS), max_size=40)
 
 
+@settings(max_examples=400)
 @given(STEPS, st.booleans())
+@example(["off", (868, SPEECH), "vad", (768, SPEECH), "commit"], False)
+@example(["idle", (768, SPEECH), "reply ended", (42_000, SPEECH)], False)
+@example([(3_000, QUIET), "late", (600, SPEECH), "commit"], False)
 @example([(2_000, SPEECH), "commit", (2_000, SPEECH), "semantic", (20_000, QUIET), (4_000, SPEECH), "off", "vad"], True)
 @example(["idle", "reply ended", *[(6_000, QUIET)] * 8, (3_000, SPEECH), (6_000, QUIET)], False)
 def test_any_schedule(steps: list[tuple[int, float] | str], needs_words: bool) -> None:  # noqa: FBT001 - hypothesis
