@@ -22,16 +22,17 @@ def server_context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:
         UsageError: A file that cannot be read, is no PEM, needs a passphrase, or does not match the other.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    for path in filter(None, (certfile, keyfile)):
+    files = [path for path in (certfile, keyfile) if path is not None]
+    for path in files:
         _check_readable(path)
     try:
         # An empty passphrase, so that an encrypted key fails instead of asking on the terminal.
         context.load_cert_chain(certfile, keyfile, password="")
-    except (ssl.SSLError, ValueError, OSError) as exc:
-        reason = getattr(exc, "reason", None) or str(exc)
-        files = f"{certfile}" if keyfile is None else f"{certfile} with {keyfile}"
+    except (ssl.SSLError, ValueError) as exc:
+        known = getattr(exc, "reason", None)
+        reason = known.lower().replace("_", " ") if known else "they are no PEM, or the key is encrypted"
         raise UsageError(
-            f"cannot use the certificate {files}: {str(reason).lower().replace('_', ' ')}",
+            f"cannot use the certificate {' and '.join(str(path) for path in files)}: {reason}",
             "--certfile must be PEM, and --keyfile its key, not encrypted",
             code="bad_certificate",
         ) from exc

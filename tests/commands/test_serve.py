@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rt_cli.commands.serve import serve
+from rt_cli.commands.serve_options import HELP
 from rt_cli.errors import UsageError
+from rt_cli.local.faults import KINDS
 from tests.fakes import run
 from tests.local.client import session, silence
+from tests.servers import CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PROGRAM = """
 import typer
@@ -35,10 +41,11 @@ app()
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[subprocess.Popen[str]]:
+def serving(*options: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
     """A running ``rt serve`` on a free port."""
     command = [sys.executable, "-c", PROGRAM, "--port", "0", "--recognizer", "none", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env={**os.environ, **environ}) as process:
         try:
             yield process
         finally:
@@ -117,10 +124,142 @@ def test_closed_stdout() -> None:
     assert errors.count("\n") == 1
 
 
-def test_off_loopback() -> None:
-    """Nobody else is served."""
-    with pytest.raises(UsageError, match="loopback"):
+def test_off_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else is served without a token, and an empty one is none."""
+    monkeypatch.setenv("RT_SERVE_TOKEN", " ")
+    with pytest.raises(UsageError, match="loopback") as refused:
         serve(host="0.0.0.0", port=0, recognizer="none")
+    assert refused.value.exit_code == 2
+    assert "RT_SERVE_TOKEN" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("how", ["variable", "file"])
+def test_a_token(how: str, tmp_path: Path) -> None:
+    """With a token others may be served; it opens, another does not, and what is open on the way is said."""
+    (tmp_path / "token").write_text("\ufefftoken-of-the-file\n")
+    options = ["--token-file", str(tmp_path / "token")] if how == "file" else []
+
+    async def knock(url: str) -> dict[str, Any]:
+        async with session(url, additional_headers={"api-key": f"token-of-the-{how}"}) as client:
+            await client.barrier()
+        async with connect(url, additional_headers={"api-key": "token-of-nobody"}) as socket:
+            event: dict[str, Any] = json.loads(await socket.recv())
+            return event
+
+    with serving("--host", "0.0.0.0", "--json", *options, RT_SERVE_TOKEN="token-of-the-variable") as process:
+        url = json.loads(first_line(process))["url"]
+        refused = run(knock(url.replace("0.0.0.0", "127.0.0.1")))
+        process.send_signal(signal.SIGTERM)
+        lines, errors = process.communicate(timeout=10)
+
+    assert refused["error"]["code"] == "invalid_api_key"
+    seen = [json.loads(line) for line in lines.splitlines()]
+    assert {"type": "refused", "status": 3000, "code": "invalid_api_key"} in seen
+    assert "in the clear" in errors
+    assert "token-of" not in lines + errors
+
+
+def test_wss() -> None:
+    """With a certificate the first line is a wss URL that works, and nothing is said about the clear."""
+
+    async def knock(url: str) -> None:
+        trusting = ssl.create_default_context(cafile=CERTIFICATE)
+        async with session(url, ssl=trusting, additional_headers={"api-key": "token-of-the-tests"}) as client:
+            await client.barrier()
+
+    options = ("--certfile", str(CERTIFICATE), "--host", "0.0.0.0")
+    with serving(*options, RT_SERVE_TOKEN="token-of-the-tests") as process:
+        url = first_line(process)
+        run(knock(url.replace("0.0.0.0", "localhost")))
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+
+    assert url.startswith("wss://0.0.0.0:")
+    assert "in the clear" not in errors
+
+
+def test_replies() -> None:
+    """What --reply-text says is what a conversation hears."""
+
+    async def answer(url: str) -> Any:
+        async with session(url, "?model=any") as client:
+            await client.send("session.update", session={"type": "realtime", "output_modalities": ["text"]})
+            await client.until("session.updated")
+            await client.send("response.create")
+            return (await client.until("response.output_text.done"))["text"]
+
+    with serving("--reply", "text", "--reply-text", "Good day.") as process:
+        assert run(answer(first_line(process))) == "Good day."
+
+
+def test_one_session_too_many() -> None:
+    """Beyond --max-sessions it is 1013."""
+
+    async def scenario(url: str) -> int | None:
+        async with session(url), connect(url) as extra:
+            with pytest.raises(ConnectionClosed) as closed:
+                await extra.recv()
+            return closed.value.rcvd.code if closed.value.rcvd else None
+
+    with serving("--max-sessions", "1") as process:
+        assert run(scenario(first_line(process))) == 1013
+
+
+def test_a_session_that_lasts_too_long() -> None:
+    """After --max-session it is told, and closed with 1001."""
+
+    async def scenario(url: str) -> tuple[list[Any], int | None]:
+        async with session(url) as client:
+            with pytest.raises(ConnectionClosed):
+                await client.until("never")
+            return [event.get("error", {}).get("code") for event in client.seen], client.socket.close_code
+
+    with serving("--max-session", "1s") as process:
+        assert run(scenario(first_line(process))) == ([None, "session_expired"], 1001)
+
+
+def test_faults() -> None:
+    """What --fault asks for happens, and --json tells of it."""
+
+    async def refused(url: str) -> int:
+        with pytest.raises(InvalidStatus) as status:
+            await connect(url)
+        await one_session(url)
+        return status.value.response.status_code
+
+    with serving("--json", "--fault", "status=503x1", "--fault", "seed=7") as process:
+        assert run(refused(json.loads(first_line(process))["url"])) == 503
+        process.send_signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in process.communicate(timeout=10)[0].splitlines()]
+    assert [line["fault"] for line in lines if line["type"] == "fault"] == ["status=503x1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param({"keyfile": CERTIFICATE}, "--certfile", id="a key alone"),
+        pytest.param({"certfile": Path("/nowhere.pem")}, "cannot read", id="no certificate"),
+        pytest.param({"token_file": Path("/nowhere")}, "cannot read the token file", id="no token file"),
+        pytest.param({"token_file": CERTIFICATE}, "token file", id="more than a token"),
+        pytest.param({"token_file": Path("\0")}, "no path", id="no path"),
+        pytest.param({"max_session": "soon"}, "--max-session must be a number", id="no time"),
+        pytest.param({"max_session": "0"}, "--max-session must be a number", id="no time at all"),
+        pytest.param({"recognizer": "parrot"}, "unknown recogniser", id="recogniser"),
+        pytest.param({"fault": ["explode@3s"]}, "explode", id="fault"),
+        pytest.param({"reply": "echo", "llm": "http://localhost"}, "echo", id="who says what"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], said: str) -> None:
+    """Each is one line and exit 2, before anything is served."""
+    with pytest.raises(UsageError) as refused:
+        serve(**{"port": 0, "recognizer": "none", **options})
+    assert said in f"{refused.value.message} {refused.value.hint}"
+    assert refused.value.exit_code == 2
+
+
+def test_help_knows_every_fault() -> None:
+    """No fault without its line in the help."""
+    assert [name for name in KINDS if not re.search(rf"^  {name}\b", HELP, re.MULTILINE)] == []
 
 
 def test_port_in_use() -> None:
