@@ -48,6 +48,7 @@ class Dialogue:
     ) -> None:
         self._conversation = conversation
         self._items = items
+        self._replier = replier
         self._tell = tell
         self._id = new_id("conv")
         self._last_response = ""
@@ -96,6 +97,13 @@ class Dialogue:
             case _:
                 return False
         return True
+
+    def needs_words(self) -> bool:
+        """Whether turns are to be recognised for what answers them: where it answers in writing, always."""
+        config = self._conversation.config
+        if self._replier is None or config.type == "transcription":
+            return False
+        return self._replier.needs_words or config.replies["output_modalities"] == ["text"]
 
     def place(self, item_id: str) -> str | None:
         """Give a turn that is being committed its place; the item before it."""

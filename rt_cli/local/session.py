@@ -96,7 +96,6 @@ class Session:
             lambda: new_id("item"),
             last_item=self._items.last,
             languages=languages,
-            needs_words=replier is not None and replier.needs_words,
         )
         self._detector: SpeechDetector | None = None
         self._recording = Recording(save_audio / f"{self.id}.wav") if save_audio is not None else None
@@ -135,13 +134,17 @@ class Session:
     async def _greet(self) -> None:
         wrong = None
         try:
-            if self._settings is not None:
-                self._conversation.update(self._settings)
+            self._update(self._settings or {"type": self._conversation.config.type})
         except wire.Rejected as rejected:
             wrong = rejected
+            self._update({"type": self._conversation.config.type})
         await self._tell({"type": "session.created", "session": self._describe()})
         if wrong is not None:
             await self._tell(wire.error(wrong, None))
+
+    def _update(self, session: object) -> None:
+        self._conversation.update(session)
+        self._conversation.needs_words = self._dialogue.needs_words()
 
     async def _expire(self) -> None:
         await asyncio.sleep(self._expires_s)
@@ -166,7 +169,7 @@ class Session:
             case "input_audio_buffer.clear":
                 await self._perform(self._conversation.clear())
             case "session.update":
-                self._conversation.update(event.session)
+                self._update(event.session)
                 await self._tell({"type": "session.updated", "session": self._describe()})
             case other:
                 if not await self._dialogue.obey(event):

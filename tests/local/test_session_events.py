@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rt_cli.local.recognizer import open_recognizer
 from rt_cli.local.replies import ReplyFailed, Text
 from rt_cli.local.session import Session
 from tests.fakes import run
-from tests.local.client import noise
-from tests.local.scripted import CALL, SPOKEN, Scripted
+from tests.local.client import noise, recording, silence
+from tests.local.scripted import CALL, SPOKEN, Scripted, ScriptedEars
 from tests.local.wire import Wire
 
 NAMES = st.sampled_from(["a", "b", "root", "newest", "nobody", "", 7, None])
@@ -103,12 +103,11 @@ EVENTS = st.lists(
 )
 
 
-async def played(script: list[Any], replier: Scripted) -> list[dict[str, Any]]:
+async def played(script: list[Any], replier: Scripted, ears: ScriptedEars | None = None) -> list[dict[str, Any]]:
     """What a session answers."""
     wire = Wire(script)
-    async with open_recognizer("none") as recognizer, recognizer.ears() as ears:
-        session = Session("realtime", ears, wire.send, lambda _: None, None, replier=replier)
-        await session.run(wire.messages())
+    session = Session("realtime", ears or ScriptedEars("yes"), wire.send, lambda _: None, None, replier=replier)
+    await session.run(wire.messages())
     return wire.told
 
 
@@ -145,3 +144,53 @@ def test_any_events_at_any_time(script: list[Any], kind: str, needs_words: bool)
     deleted = sum(event["type"] == "conversation.item.deleted" for event in told)
     assert len(added) - len(set(added)) <= deleted
     assert len({event["event_id"] for event in told}) == len(told)
+
+
+VAD_TURN = {"type": "server_vad", "silence_duration_ms": 300}
+SPEECH = base64.b64encode(silence(0.5) + recording("sense_0930") + silence(0.7)).decode()
+
+
+async def words_of_a_turn(
+    ears: ScriptedEars, transcription: dict[str, Any] | None, modality: str, *, needs_words: bool
+) -> tuple[list[dict[str, Any]], Any]:
+    """What is told of a turn, and the words that its reply is given."""
+    audio = {"input": {"turn_detection": VAD_TURN, "transcription": transcription}}
+    update = {"type": "realtime", "output_modalities": [modality], "audio": audio}
+    replier = Scripted(Text("I see."), needs_words=needs_words)
+    script = [
+        {"type": "session.update", "session": update},
+        {"type": "input_audio_buffer.append", "audio": SPEECH},
+        {"type": "wait for the reply"},
+        {"type": "conversation.item.retrieve", "item_id": "newest"},
+    ]
+    told = await played(script, replier, ears)
+    assert all(event["type"] != "error" for event in told)
+    return told, replier.requests[0].items[0]["content"][0]["transcript"]
+
+
+@pytest.mark.parametrize(
+    ("modality", "needs_words", "known"),
+    [("audio", True, "good day"), ("text", False, "good day"), ("audio", False, None)],
+)
+def test_words_for_the_reply_alone(modality: str, needs_words: bool, known: str | None) -> None:  # noqa: FBT001
+    """A reply that needs words waits for them, and a client that did not ask for them is not told."""
+    told, words = run(words_of_a_turn(ScriptedEars("good day"), None, modality, needs_words=needs_words))
+    assert words == known
+    assert not [event for event in told if "transcription" in event["type"]]
+
+
+def test_words_for_both() -> None:
+    """Where the client asked, it is told, with what it said about them passed on."""
+    ears = ScriptedEars("good day")
+    transcription = {"model": "any", "language": "en", "prompt": "A greeting.", "keywords": ["day"]}
+    told, words = run(words_of_a_turn(ears, transcription, "audio", needs_words=True))
+    assert words == "good day"
+    assert [event["transcript"] for event in told if event["type"].endswith("transcription.completed")] == ["good day"]
+    assert (ears.hints[0].language, ears.hints[0].prompt) == ("en", "A greeting. day")
+
+
+def test_words_that_fail() -> None:
+    """A turn that cannot be recognised is answered without words."""
+    told, words = run(words_of_a_turn(ScriptedEars("", "broken"), None, "audio", needs_words=True))
+    assert words is None
+    assert [event["response"]["status"] for event in told if event["type"] == "response.done"] == ["completed"]
