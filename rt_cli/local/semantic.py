@@ -42,12 +42,12 @@ _LEADS_ON = frozenset(
     # Conjunctions, prepositions, articles; possessives, subjects, forms of "to be"; fillers.
     """
     and or but because if when while although though unless until since whether than which who whose so as
-    to of in on at for from with without into onto by about between during against under
+    to of at for from with without into onto between during against
     the a an some any every each
     my your his its our their
     i we they she i'm i'll i'd i've we're we'll they're it's he's she's
     is are was were am been
-    uh uhm um umm er erm hm hmm mm mhm well like
+    uh uhm um umm er erm hm hmm mm mhm like
     """.split()  # noqa: SIM905 - nobody could read ninety quotes
 )
 
