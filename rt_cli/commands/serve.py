@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
-import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.commands import serve_options as options
+from rt_cli.commands.ending import on_signals
 from rt_cli.commands.values import convert, settings_keys
 from rt_cli.errors import UsageError
 from rt_cli.protocol.text import printable
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from rt_cli.local.server import LocalServer
 
@@ -96,11 +95,11 @@ async def _serve(wanted: _Wanted) -> None:
     from rt_cli.local.server import serve as serve_locally
     from rt_cli.output.writer import LineWriter
 
-    ended = asyncio.Event()
-    end = _from_anywhere(ended)
-    before = {
-        number: signal.signal(number, lambda _number, _frame: end()) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def end() -> None:  # from the writer's thread
+        loop.call_soon_threadsafe(ended.set)
+
     lines = LineWriter(sys.stdout, on_broken=end)
 
     def observe(event: dict[str, Any]) -> None:
@@ -111,6 +110,7 @@ async def _serve(wanted: _Wanted) -> None:
 
     try:
         async with AsyncExitStack() as stack:
+            stack.enter_context(on_signals(ended.set))
             replier = await stack.enter_async_context(open_replier(**wanted.reply))
             server = await stack.enter_async_context(serve_locally(**wanted.server, replier=replier, observe=observe))
             lines.write(jsonlib.dumps({"type": "listening", "url": server.url}) if wanted.json else server.url)
@@ -119,8 +119,6 @@ async def _serve(wanted: _Wanted) -> None:
             await ended.wait()
     finally:
         lines.close(_LAST_LINES_S)
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _notices(server: LocalServer, reply: str | None, wanted: Mapping[str, Any]) -> list[str]:
@@ -129,18 +127,6 @@ def _notices(server: LocalServer, reply: str | None, wanted: Mapping[str, Any]) 
     clear = wanted["tls"] is None and not is_loopback(wanted["host"])
     exposed = "audio and token cross the network in the clear: give --certfile, or put a proxy with TLS in front"
     return [line for line in (server.notice, reply, exposed if clear else None) if line]
-
-
-def _from_anywhere(event: asyncio.Event) -> Callable[[], None]:
-    """Sets the event from a signal handler or another thread; asyncio's own signal handling is not on every system."""
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-
-    def set_event() -> None:
-        loop.call_soon_threadsafe(event.set)
-
-    return set_event
 
 
 def _warn(text: str) -> None:
