@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ from rt_cli.local.items import KEPT_BYTES, KEPT_BYTES_OF_A_TRANSCRIPTION, Item, 
 from rt_cli.local.replying import Host, Replies
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     from rt_cli.local.conversation import Conversation
@@ -80,7 +80,8 @@ class Dialogue:
                 await self._create_item(event)
             case "conversation.item.retrieve":
                 item = self._items.find(event.item_id, "retrieve", "retrieving")
-                await self._tell({"type": "conversation.item.retrieved", "item": item.with_audio(self._encoding(item))})
+                whole = await asyncio.to_thread(item.with_audio, self._encoding(item))  # minutes of it take a while
+                await self._tell({"type": "conversation.item.retrieved", "item": whole})
             case "conversation.item.truncate":
                 self._items.truncate(event.item_id, event.content_index, event.audio_end_ms)
                 fields = {"content_index": event.content_index, "audio_end_ms": event.audio_end_ms}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pybase64
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, to_ms, to_samples
+from rt_cli.local.checks import number
 from rt_cli.local.wire import Rejected
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ CONTEXT_TOKENS = 28_224
 _CHARACTERS_PER_TOKEN = 4
 _MS_PER_HEARD_TOKEN = 100
 _TOKENS_PER_IMAGE = 765
+_MAX_SHOWN = 64
+_count = number("integer", 0, 2**31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class Item:
             encode: From s16le to the format of the client.
         """
         shape = _copy(self.shape)
-        for index, sound in self.sounds.items():
+        for index, sound in list(self.sounds.items()):  # it may grow meanwhile: this runs in a thread
             if not sound.gone and index < len(shape["content"]):
                 shape["content"][index]["audio"] = pybase64.b64encode(encode(sound)).decode()
         return shape
@@ -207,6 +210,8 @@ class Items:
         Raises:
             Rejected: There is none.
         """
+        if item_id is None:
+            raise Rejected("missing_required_parameter", "Missing required parameter: 'item_id'.", "item_id")
         item = self.get(item_id)
         if item is None:
             message = f"Error {doing} item: the item with id '{_name(item_id)}' does not exist."
@@ -232,7 +237,7 @@ class Items:
             Rejected: It is no spoken reply, or it is shorter.
         """
         item = self.find(item_id, "truncate", "truncating")
-        index, end_ms = _index(content_index), _ms(audio_end_ms)
+        index, end_ms = _count(content_index, "content_index"), _count(audio_end_ms, "audio_end_ms")
         if not item.is_spoken_reply or index not in item.sounds:
             message = "Only model output audio messages can be truncated."
             raise Rejected("unsupported_content_type", message, "item_id" if index == 0 else "content_index")
@@ -366,18 +371,4 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _name(item_id: object) -> str:
-    return str(item_id)[:64]
-
-
-def _index(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Rejected("invalid_type", "content_index must be an integer.", "content_index")
-    return value
-
-
-def _ms(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Rejected("invalid_type", "audio_end_ms must be an integer.", "audio_end_ms")
-    if value < 0:
-        raise Rejected("integer_below_min_value", f"audio_end_ms must be at least 0, got {value}.", "audio_end_ms")
-    return value
+    return item_id[:_MAX_SHOWN] if isinstance(item_id, str) else type(item_id).__name__

@@ -106,14 +106,14 @@ class Replies:
         """End a response because the client says so.
 
         Args:
-            response_id: None is the conversation's.
+            response_id: Where it is no string, the conversation's is meant.
 
         Raises:
             Rejected: It is not under way.
         """
         active = {self._active.response.id: self._active} if self._active is not None else {}
         known = {**self._beside, **active}
-        reply = self._active if response_id is None else known.get(str(response_id))
+        reply = known.get(response_id) if isinstance(response_id, str) else self._active
         if reply is None:
             raise Rejected("response_cancel_not_active", "Cancellation failed: no active response found")
         reply.stop("client_cancelled")

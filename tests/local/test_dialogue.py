@@ -459,6 +459,9 @@ def test_truncate() -> None:
                 await client.answer(name, item_id=user["id"], content_index=0, audio_end_ms=0),
                 await client.answer(name, item_id="no", content_index=0, audio_end_ms=0),
                 await client.answer(name, item_id=item, content_index=0),
+                await client.answer(name, content_index=0, audio_end_ms=0),
+                await client.answer(name, item_id=item, content_index=1, audio_end_ms=0),
+                await client.answer(name, item_id=item, audio_end_ms=-1),
             ]
             truncated = await client.answer(name, item_id=item, content_index=0, audio_end_ms=200)
             kept = await client.answer("conversation.item.retrieve", item_id=item)
@@ -467,7 +470,15 @@ def test_truncate() -> None:
             return truncated, kept["item"], [event["error"]["code"] for event in refused], remembered
 
     truncated, kept, codes, remembered = run(scenario())
-    assert codes == ["invalid_value", "unsupported_content_type", "item_truncate_invalid_item_id", "invalid_type"]
+    assert codes == [
+        "invalid_value",
+        "unsupported_content_type",
+        "item_truncate_invalid_item_id",
+        "invalid_type",
+        "missing_required_parameter",
+        "unsupported_content_type",
+        "integer_below_min_value",
+    ]
     assert (truncated["type"], truncated["audio_end_ms"]) == ("conversation.item.truncated", 200)
     assert kept["content"][0]["transcript"] == ""
     assert base64.b64decode(kept["content"][0]["audio"]) == PIECE.pcm
