@@ -102,6 +102,7 @@ def test_failure_is_one_items() -> None:
                 await told(bad)
             await bad.feed(bytes(100_000))
             bad.finish()
+            assert len(bad.waiting) <= 1  # type: ignore[attr-defined]
             engine.allowed.release()
             assert (await told(await given(ears, bytes(1_000))))[-1] == Hypothesis("0.5", final=True)
         assert len(engine.began) == 2

@@ -142,6 +142,7 @@ def test_words_while_somebody_speaks() -> None:
     assert spoken >= 3
     assert all(word.start_s < 2.0 or 4.8 < word.start_s < 6.9 for word in final.words)
     assert sum(word.start_s > 4.8 for word in final.words) >= 3
+    assert len(final.words) <= 10, "said once"
     assert " ".join(word.text for word in final.words) == final.text
 
 
@@ -170,7 +171,9 @@ def test_items_beside_each_other() -> None:
             short = group.create_task(heard(one, loud(0.64)))
         texts = [task.result()[-1].text for task in (*long, short)]
         assert texts[0] == texts[1] == texts[2]
-        assert 0 < len(texts[3]) < len(texts[0])
+        # Half of the second token's sound comes with the silence that is added at the end.
+        assert texts[3] == "tone"
+        assert len(texts[0]) > len(texts[3])
 
     run(scenario(), 60)
 
