@@ -1,6 +1,7 @@
 """Sessions that share the recogniser: how long after the last sound of a turn its words are there.
 
-``python tests/bench/recognition.py [--workers 1 2] [--sessions 1 2 4 6 8] [--turns 4]``. Every session speaks at the
+``python tests/bench/recognition.py [--workers 1 2] [--sessions 1 2 4 6 8] [--turns 4]
+[--no-flood]``. Every session speaks at the
 speed of speech, turn after turn, through a pool of its own process tree; the first turn, in which decoders are loaded,
 does not count. Then one session beside another that sends ten minutes of sound as fast as it is taken.
 """
@@ -99,13 +100,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 2, 4, 6, 8])
     parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--no-flood", action="store_true")
     options = parser.parse_args()
     rows = []
     for workers in options.workers:
-        for sessions in options.sessions:
-            rows.append(row(workers, f"{sessions}", asyncio.run(together(workers, sessions, options.turns))))
-        flooded = asyncio.run(together(workers, 1, options.turns, flood=True))
-        rows.append(row(workers, "1 beside a flood", flooded))
+        rows += [
+            row(workers, f"{sessions}", asyncio.run(together(workers, sessions, options.turns)))
+            for sessions in options.sessions
+        ]
+        if not options.no_flood:
+            flooded = asyncio.run(together(workers, 1, options.turns, flood=True))
+            rows.append(row(workers, "1 beside a flood", flooded))
     table(("workers", "sessions", "turns", "p50 ms", "p95 ms", "max ms"), rows)
 
 
