@@ -61,7 +61,6 @@ if TYPE_CHECKING:
 _QUEUED_MESSAGES = 1
 """Read ahead by the library: pings wait behind what we have not read, so that their pongs tell our progress, to within
 one read of the socket (256 KiB, 4 s of audio)."""
-
 _TRY_AGAIN_LATER = 1013
 _LOG = logging.getLogger("rt.local")
 _LOG.addHandler(logging.NullHandler())  # silent in programs that configure no logging
@@ -299,6 +298,9 @@ class _Endpoint:
         self._sessions.add(task)
         try:
             await self._serve(connection)
+        except Exception as exc:
+            self._observe({"type": "warning", "message": f"a session failed, which is a bug: {exc!r}"})
+            raise  # the library logs it and closes with 1011
         finally:
             self._sessions.discard(task)
 

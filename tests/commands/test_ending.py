@@ -32,7 +32,7 @@ def test_a_signal_calls(number: signal.Signals) -> None:
 
 
 def test_a_signal_wakes_the_loop() -> None:
-    """A signal in the very last moment before the loop falls asleep reaches it: the system writes to what it waits for."""
+    """Even just before the loop falls asleep: the system itself writes to what the loop waits for."""
 
     async def scenario() -> int:
         with on_signals(asyncio.Event().set):

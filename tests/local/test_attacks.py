@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rt_cli.local.limits import Limits
 from rt_cli.local.server import LocalServer, serve
+from rt_cli.local.session import Session
 from rt_cli.local.tls import server_context
 from tests.fakes import run
 from tests.local.client import session, silence
@@ -335,3 +336,23 @@ def test_audio_without_end() -> None:
             return str(refused["error"]["code"])
 
     assert run(scenario(), 60) == "input_audio_buffer_full"
+
+
+def test_a_session_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a client finds a bug, its session alone ends, with 1011, and the bug is not hidden."""
+    seen: list[dict[str, Any]] = []
+
+    async def broken(_session: Session, _messages: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    async def scenario() -> int | None:
+        async with attacked(observe=seen.append) as server:
+            with monkeypatch.context() as patch:
+                patch.setattr(Session, "run", broken)
+                client = await connect(server.url)
+                return (await close_of(client))[0]
+
+    assert run(scenario()) == 1011
+    assert [event["message"] for event in seen if event["type"] == "warning"] == [
+        "a session failed, which is a bug: ZeroDivisionError('planted')"
+    ]
