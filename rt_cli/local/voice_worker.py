@@ -131,7 +131,7 @@ class Jobs:
         return not self._ended and job not in self._cancelled
 
     def done(self, job: int) -> None:
-        """Forget a job; a cancellation that comes too late stays, four bytes of it."""
+        """Forget a job; of a cancellation that comes too late the number stays, and no other job will have it."""
         self._cancelled.discard(job)
 
     def __iter__(self) -> Iterator[bytes]:

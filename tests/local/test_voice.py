@@ -25,6 +25,7 @@ from tests.local.test_voice_worker import ENDLESS, SENTENCE, loudness, needs_esp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
 
 REQUEST = ReplyRequest([spoken("hello")])
 
@@ -318,6 +319,24 @@ def test_a_process_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) ->
     with monkeypatch.context() as broken:
         broken.setattr(voice.wire, "__file__", "/no/such/worker.py")
         assert "the voice's process ended" in run(failure())
+
+
+@needs_espeak
+def test_an_engine_that_cannot_load_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each time anew: it may be repaired meanwhile."""
+    planted = tmp_path / "espeakng_loader.py"
+    planted.write_text("raise ImportError('planted')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def scenario() -> None:
+        async with mouth() as speaker:
+            for _ in range(2):
+                with pytest.raises(ReplyFailed, match="the voice cannot speak: ImportError: planted"):
+                    await say(speaker)
+            planted.unlink()
+            assert len(await say(speaker)) > 44_100
+
+    run(scenario())
 
 
 @needs_espeak
