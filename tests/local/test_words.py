@@ -96,7 +96,7 @@ def test_words(name: str, turns: str) -> None:
             await client.until(COMPLETED)
             return client
 
-    client = run(scenario())
+    client = run(scenario(), 60)
     assert right(name, client.seen[-1]["transcript"]) >= 0.75
     assert len(client.of(DELTA)) >= 2
 
@@ -148,7 +148,7 @@ def test_sessions_do_not_know_each_other() -> None:
                     texts.append(await transcribe(client, recording(name)))
         return texts
 
-    first, _, again = run(scenario())
+    first, _, again = run(scenario(), 60)
     assert first == again
 
 
@@ -165,7 +165,7 @@ def test_several_sessions_at_once() -> None:
 
             return list(await asyncio.gather(one("sense_0930"), one("sense_0870")))
 
-    short, long = run(scenario())
+    short, long = run(scenario(), 60)
     assert right("sense_0930", short) >= 0.75
     assert right("sense_0870", long) >= 0.75
 
