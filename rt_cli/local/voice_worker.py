@@ -172,10 +172,13 @@ def main() -> None:
     try:
         serve(Espeak(), jobs, answers)
     except BrokenPipeError:
-        os._exit(0)  # nobody listens; the unwritten rest must not raise once more
+        pass  # nobody listens any more
     except Exception as exc:  # noqa: BLE001 - whatever it is, the other side must be told, and this process ends
         answers.write(frame(BROKEN, f"{type(exc).__name__}: {exc}".encode()))
         answers.flush()
+    finally:
+        # At once: an orderly end would abort where the other thread still reads, and write to whom nobody listens.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pytest
 from rt_cli.local import voice_worker as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 needs_espeak = pytest.mark.skipif(
     importlib.util.find_spec("espeakng_loader") is None, reason="the extra voice is not installed"
@@ -47,9 +47,9 @@ def ask(*questions: bytes, cwd: Path | None = None) -> list[tuple[bytes, bytes]]
 
 
 @contextmanager
-def worker(cwd: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def worker(cwd: Path | None = None, command: Sequence[str] = COMMAND) -> Iterator[subprocess.Popen[bytes]]:
     """A process; killed in the end, or when it takes too long: then its answers end."""
-    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd) as process:
         deadline = threading.Timer(60, process.kill)
         deadline.start()
         try:
@@ -153,10 +153,12 @@ def test_the_end_of_stdin_is_the_end() -> None:
 
 
 def test_a_missing_engine_is_told() -> None:
-    """With the reason, and the process ends."""
-    run = f"runpy.run_path({wire.__file__!r}, run_name='__main__')"
-    code = f"import runpy, sys; sys.modules['espeakng_loader'] = None; {run}"
-    done = subprocess.run([sys.executable, "-c", code], input=b"", capture_output=True, timeout=60, check=True)
-    ((kind, reason),) = wire.read_frames(io.BytesIO(done.stdout))
+    """With the reason; and the process ends in peace, though its stdin is open."""
+    planted = f"runpy.run_path({wire.__file__!r}, run_name='__main__')"
+    code = f"import runpy, sys; sys.modules['espeakng_loader'] = None; {planted}"
+    with worker(command=[sys.executable, "-c", code]) as process:
+        assert process.stdout is not None
+        ((kind, reason),) = wire.read_frames(process.stdout)
+        assert process.wait() == 0
     assert kind == wire.BROKEN
     assert b"espeakng_loader" in reason
