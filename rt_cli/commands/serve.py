@@ -18,6 +18,7 @@ from rt_cli.protocol.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rt_cli.local.limits import Limits
     from rt_cli.local.server import LocalServer
 
 _LAST_LINES_S = 0.3
@@ -57,7 +58,6 @@ def serve(
     import asyncio
 
     from rt_cli.local.faults import parse
-    from rt_cli.local.limits import Limits
     from rt_cli.local.tls import server_context
 
     if keyfile is not None and certfile is None:
@@ -71,7 +71,7 @@ def serve(
         "save_audio": save_audio,
         "token": options.serving_token(token_file, os.environ),
         "tls": None if certfile is None else server_context(certfile, keyfile),
-        "limits": Limits(sessions=max_sessions, session_s=_seconds(max_session)),
+        "limits": _limits(max_sessions, max_session),
         "faults": parse(fault or ()),
     }
     answers = {"name": reply, "reply_text": reply_text, "llm": llm, "llm_model": llm_model}
@@ -81,11 +81,15 @@ def serve(
 serve.__doc__ = options.HELP
 
 
-def _seconds(max_session: str) -> float:
+def _limits(max_sessions: int, max_session: str) -> Limits:
+    from rt_cli.local.limits import Limits
+
     try:
-        return float(str(convert(settings_keys()["max_session"], max_session)))
+        longest = float(str(convert(settings_keys()["max_session"], max_session)))
     except ValueError as exc:
         raise UsageError(f"--max-session must {exc}, not {printable(max_session)!r}") from None
+    # All of them may come in the same instant.
+    return Limits(sessions=max_sessions, session_s=longest, handshakes=max(Limits().handshakes, max_sessions))
 
 
 async def _serve(wanted: _Wanted) -> None:

@@ -15,8 +15,9 @@ class Limits:
     """Longest session, announced as ``expires_at``. Then: error ``session_expired`` and close 1001."""
     message_bytes: int = 24 * 1024 * 1024
     """An append of 15 MiB in base64, and its envelope. Larger: close 1009."""
-    handshakes: int = 64
-    """Connections at once that have not said yet what they want. One more: the oldest of them is cut."""
+    handshakes: int = 256
+    """Connections at once that have not said yet what they want; more than good clients ever are, even when all come in
+    the same instant. One more: the oldest of them is cut."""
     handshake_s: float = 10.0
     """From the first byte of TLS, and again of HTTP, to the open WebSocket. Later: cut."""
     ping_s: float = 20.0

@@ -133,6 +133,23 @@ def test_a_thousand_connections() -> None:
     assert run(scenario()) == 20
 
 
+def test_a_rush_is_no_attack() -> None:
+    """A hundred good clients in the same instant are all served."""
+
+    async def scenario() -> None:
+        async with serve(recognizer="none", limits=Limits(sessions=100)) as server:
+            together = asyncio.Barrier(100)
+
+            async def client() -> None:
+                async with session(server.url) as client:
+                    await together.wait()
+                    await client.barrier()
+
+            await asyncio.gather(*(client() for _ in range(100)))
+
+    run(scenario(), 60)
+
+
 def test_a_thousand_sessions() -> None:
     """Those beyond the limit get 1013 and the reason; when the others leave, there is room again."""
 
