@@ -118,11 +118,6 @@ class Response:
         self._counted: Usage | None = None
         self._details: dict[str, Any] | None = None
 
-    @property
-    def heard_at_all(self) -> bool:
-        """Whether any audio of it was sent."""
-        return self.audio_samples > 0
-
     def begin(self) -> list[Event]:
         """The first event; comes before all else."""
         return [{"type": "response.created", "response": self._describe()}]

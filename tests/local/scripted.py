@@ -93,6 +93,8 @@ class _Heard:
         yield Hypothesis(self._text)
         yield Hypothesis(self._text)
         await self._finished.wait()
+        for _ in range(50):  # whoever does not wait for the words goes on without them
+            await asyncio.sleep(0)
         if self._failure is not None:
             raise RecognizerFailed(self._failure)
         yield Hypothesis(self._text, final=True)

@@ -564,6 +564,11 @@ def test_create_response_false() -> None:
     assert not run(scenario()).of("response.created")
 
 
+def is_of_a_turn(event: dict[str, Any]) -> bool:
+    """Whether an event tells of a turn of the user."""
+    return "item" not in event or event["item"]["role"] == "user"
+
+
 @pytest.mark.parametrize("interrupts", [True, False])
 def test_barge_in(interrupts: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Speech ends the reply at once, and its own turn is answered; unless it is not to interrupt."""
@@ -593,6 +598,9 @@ def test_barge_in(interrupts: bool) -> None:  # noqa: FBT001 - a parameter of th
     done = client.of("response.done")[0]["response"]
     reason = "turn_detected" if interrupts else "client_cancelled"
     assert (done["status"], done["status_details"]["reason"]) == ("cancelled", reason)
+    for type_ in ("input_audio_buffer.committed", *ITEM_EVENTS):
+        user, *_, second = (event for event in client.of(type_) if is_of_a_turn(event))
+        assert (user["previous_item_id"], second["previous_item_id"]) == (None, done["output"][0]["id"])
     first = client.of("response.created")[0]["response"]["id"]
     after = client.seen[client.seen.index(client.of("response.done")[0]) + 1 :]
     assert not [event for event in after if event.get("response_id") == first]
