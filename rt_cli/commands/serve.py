@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.commands import serve_options as options
 from rt_cli.commands.ending import on_signals
+from rt_cli.commands.serving import allow_many_files, tell_once, warn
 from rt_cli.commands.values import convert, settings_keys
 from rt_cli.errors import UsageError
 from rt_cli.protocol.text import printable
@@ -100,6 +101,8 @@ async def _serve(wanted: _Wanted) -> None:
     from rt_cli.output.writer import LineWriter
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.set_exception_handler(tell_once())
+    allow_many_files()
 
     def end() -> None:  # from the writer's thread
         loop.call_soon_threadsafe(ended.set)
@@ -110,7 +113,7 @@ async def _serve(wanted: _Wanted) -> None:
         if wanted.json:
             lines.write(jsonlib.dumps(event))
         elif event["type"] == "warning":
-            _warn(event["message"])
+            warn(event["message"])
 
     try:
         async with AsyncExitStack() as stack:
@@ -119,7 +122,7 @@ async def _serve(wanted: _Wanted) -> None:
             server = await stack.enter_async_context(serve_locally(**wanted.server, replier=replier, observe=observe))
             lines.write(jsonlib.dumps({"type": "listening", "url": server.url}) if wanted.json else server.url)
             for notice in _notices(server, replier.notice if replier else None, wanted.server):
-                _warn(notice)
+                warn(notice)
             await ended.wait()
     finally:
         lines.close(_LAST_LINES_S)
@@ -131,9 +134,3 @@ def _notices(server: LocalServer, reply: str | None, wanted: Mapping[str, Any]) 
     clear = wanted["tls"] is None and not is_loopback(wanted["host"])
     exposed = "audio and token cross the network in the clear: give --certfile, or put a proxy with TLS in front"
     return [line for line in (server.notice, reply, exposed if clear else None) if line]
-
-
-def _warn(text: str) -> None:
-    if sys.stderr is None:  # closed before the start; print would take stdout in its place
-        return
-    print(f"warning: {printable(text)}", file=sys.stderr)  # noqa: T201 - stderr is for people

@@ -41,11 +41,14 @@ app()
 
 
 @contextmanager
-def serving(*options: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+def serving(*options: str, files: int | None = None, **environ: str) -> Iterator[subprocess.Popen[str]]:
     """A running ``rt serve`` on a free port."""
     command = [sys.executable, "-c", PROGRAM, "--port", "0", "--recognizer", "none", *options]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env={**os.environ, **environ}) as process:
+    if files is not None:
+        command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
+    env = {**os.environ, **environ}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env) as process:
         try:
             yield process
         finally:
@@ -273,3 +276,23 @@ def test_directory_not_writable(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot write to"):
         serve(port=0, recognizer="none", save_audio=tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_out_of_files() -> None:
+    """When the system has no more for it, that is one line, and those who come later are served."""
+
+    async def crowd(url: str) -> None:
+        port = int(url.rsplit(":", 1)[1].split("/", maxsplit=1)[0])
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+        for _, writer in crowd:
+            writer.close()
+        await one_session(url)
+
+    with serving(files=60) as process:
+        run(crowd(first_line(process)))
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    assert errors.count("\n") <= 3
+    assert "Traceback" not in errors
+    assert "out of system resource" in errors
