@@ -1,13 +1,15 @@
 """A fast endpoint for measurements, in a process of its own: takes audio, makes turns by the clock, counts.
 
 ``python tests/bench/sink.py`` prints its URL as the first line, then one JSON object for every connection that ended.
-It reads only the headers of audio frames, so that what is measured is the client.
+It reads only the headers of audio frames, so that what is measured is the client. With ``?deltas=N`` in the URL it says
+so many times 100 ms of audio once the session is configured.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
 import resource
 import struct
@@ -15,6 +17,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
@@ -24,6 +27,15 @@ _APPEND = b'input_audio_buffer.append"'
 _LOOK = 96
 """Bytes of a message that tell what it is."""
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+_DELTA = {
+    "type": "response.output_audio.delta",
+    "event_id": "event_1",
+    "response_id": "resp_1",
+    "item_id": "item_1",
+    "output_index": 0,
+    "content_index": 0,
+    "delta": base64.b64encode(bytes(i * 37 // 8 % 251 for i in range(4800))).decode(),
+}
 
 
 @dataclass
@@ -123,6 +135,7 @@ class Sink(asyncio.Protocol):
         self._turns = Turns(options.turn_s)
         self._server_vad = True
         self._report = Report()
+        self._deltas = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
@@ -151,6 +164,7 @@ class Sink(asyncio.Protocol):
                 for part in handshake.data_to_send():
                     self._transport.write(part)
                 self._handshake = None
+                self._deltas = int(parse_qs(urlsplit(event.path).query).get("deltas", ["0"])[0])
                 self._say([{"type": "session.created", "session": {"id": "sess_sink"}}])
 
     def _read_frames(self) -> None:
@@ -203,6 +217,7 @@ class Sink(asyncio.Protocol):
             audio = event["session"].get("audio", {}).get("input", {})
             self._server_vad = audio.get("turn_detection") is not None
             self._say([{"type": "session.updated", "session": event["session"]}])
+            self._transport.writelines([frame(_TEXT, json.dumps(_DELTA).encode())] * self._deltas)
         elif event["type"] == "input_audio_buffer.commit":
             self._report.commits += 1
             self._say(self._turns.commit(self._report.samples, event.get("event_id")))
