@@ -7,6 +7,7 @@ import base64
 import json
 import ssl
 from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 TOKEN = "a-token-of-the-tests"
 KEY = {"api-key": TOKEN}
+OLD_LIBRARY = int(version("websockets").partition(".")[0]) < 17
 UPGRADE = (
     b"GET /v1/realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
@@ -212,7 +214,10 @@ def test_malformed_requests(request_: bytes, status: int) -> None:
         async with attacked() as server:
             return await raw(server, request_)
 
-    assert run(scenario()).startswith(b"HTTP/1.1 %d " % status)
+    answer = run(scenario())
+    if status in {414, 431} and OLD_LIBRARY and not answer:  # it only closes
+        return
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
 
 
 def test_huge_append() -> None:
