@@ -47,7 +47,6 @@ log = logging.getLogger("rt.wire")
 CLOSE_TIMEOUT_S = 1.0
 _LARGEST_MESSAGE = 32 * 1024 * 1024
 """A conversation item with its audio can exceed the library's 1 MiB."""
-_MOST_GATHERED = 256 * 1024
 _SHORTEST_KEY = 8
 """Less is nobody's key, and may be part of any word."""
 _NO_STATUS = 1005
@@ -66,10 +65,10 @@ class _Ended(asyncio.Transport):
 
 
 class _Metered(ClientConnection):
-    """Knows when the last byte came in, and whether the write buffer takes more; what can go together is one write.
+    """Knows when the last byte came in, and whether the write buffer takes more; writes frames of its own.
 
-    A write costs more than all else that a chunk of audio needs. So frames of our own are gathered until the end of
-    the loop's turn, and go before whatever the library writes. A large message half received is a sign of life, too.
+    Those of a call are one write, which costs more than all else that a chunk of audio needs. A large message half
+    received is a sign of life, too.
     """
 
     inbound_at = 0.0
@@ -78,8 +77,6 @@ class _Metered(ClientConnection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._framer = Framer(apply_mask)
-        self._gathered: list[bytes] = []
-        self._gathered_bytes = 0
         self._ping_numbers = itertools.count()
 
     @property
@@ -87,36 +84,21 @@ class _Metered(ClientConnection):
         """Whether a frame can be written without waiting."""
         return self.writable and self.protocol.state is State.OPEN
 
-    def text_at_once(self, message: bytes) -> None:
-        """Write a text message. Only while ``ready``."""
-        self._gather(self._framer.text(message))
+    def text_at_once(self, messages: Sequence[bytes]) -> None:
+        """Write text messages. Only while ``ready``."""
+        self.transport.write(b"".join([self._framer.text(message) for message in messages]))
 
     def ping_at_once(self) -> asyncio.Future[float]:
         """Write a ping; what it returns is done when the pong is there. Only while ``ready``."""
         payload = struct.pack("!Q", next(self._ping_numbers))
         pong = self.loop.create_future()
         self.pending_pings[payload] = (pong, self.loop.time())
-        self._gather(self._framer.ping(payload))
+        self.transport.write(self._framer.ping(payload))
         return pong
-
-    def write_gathered(self) -> None:
-        """Write what was gathered now; nothing once the connection closes."""
-        frames, self._gathered, self._gathered_bytes = self._gathered, [], 0
-        if frames and self.protocol.state is State.OPEN:
-            self.transport.write(b"".join(frames))
-
-    def _gather(self, frame: bytes) -> None:
-        if not self._gathered:
-            self.loop.call_soon(self.write_gathered)
-        self._gathered.append(frame)
-        self._gathered_bytes += len(frame)
-        if self._gathered_bytes > _MOST_GATHERED:  # bytes; memory stays bounded
-            self.write_gathered()
 
     def data_received(self, data: bytes) -> None:
         """Note the time; the library does the rest."""
         self.inbound_at = time.monotonic()
-        self.write_gathered()
         super().data_received(data)
 
     def pause_writing(self) -> None:
@@ -166,7 +148,6 @@ class Connection:
 
         Not to be cancelled: it is delivered anyway. Raises ConnectionLost when the connection is gone.
         """
-        self._websocket.write_gathered()
         try:
             for each in _messages(message):
                 _log_sent(each)
@@ -178,13 +159,14 @@ class Connection:
         """Write a text message, or several, if the buffer takes it and the connection is open.
 
         Returns:
-            False if nothing was written. What was goes out with the end of this turn of the loop.
+            False if nothing was written.
         """
         if not self._websocket.ready:
             return False
-        for each in _messages(message):
+        messages = _messages(message)
+        for each in messages:
             _log_sent(each)
-            self._websocket.text_at_once(each)
+        self._websocket.text_at_once(messages)
         return True
 
     def ping_at_once(self) -> Awaitable[object] | None:
@@ -193,7 +175,6 @@ class Connection:
 
     async def ping(self) -> Awaitable[None]:
         """Write a ping; returns what is done when its pong is there. Not to be cancelled."""
-        self._websocket.write_gathered()
         try:
             waiter = await self._websocket.ping()
         except ConnectionClosed as exc:
@@ -220,7 +201,6 @@ class Connection:
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """End the connection politely within a second, else cut it. Cancelling it cuts it at once."""
-        self._websocket.write_gathered()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._websocket.close(code, reason)

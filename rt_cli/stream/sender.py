@@ -213,7 +213,8 @@ class Sender:
     async def keep_pinging(self) -> None:
         """Ping behind audio that no ping follows yet, and now and then when idle; runs until cancelled or the end."""
         while True:
-            await self._clock.sleep_until(self._clock.now() + PING_BUSY_S / 2)
+            now = self._clock.now()
+            await self._clock.sleep_until(max(now + PING_BUSY_S / 2, self._last_ping + PING_BUSY_S))
             quiet = self._clock.now() - self._last_ping
             if quiet >= PING_IDLE_S or (quiet >= PING_BUSY_S and self.sent > self._pinged):
                 await self._ping()
