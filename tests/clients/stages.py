@@ -1,0 +1,71 @@
+"""Endpoints that clients nobody here wrote are tried on: each a real server on port 0, by the name that scenarios use."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from rt_cli.local.faults import parse
+from rt_cli.local.replies import open_replier
+from rt_cli.local.server import LocalServer, serve
+from rt_cli.local.tls import server_context
+from tests.local.chat_server import Exchange, chat_server
+from tests.local.scripted import SPOKEN, Scripted
+from tests.servers import CERTIFICATE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from rt_cli.local.replies import Replier
+
+TOKEN = "a-token-of-the-tests"
+"""The key of every client; only the stage ``guarded`` asks for it."""
+STAGES = ("echo", "words", "endless", "agent", "guarded", "expiring")
+"""Replies are your own turn; the same, with words recognised; half a sentence, and then nothing until somebody
+interrupts; written by a chat server that calls a tool; any, for those who have the key; any, and the first session lasts
+a second."""
+
+
+@asynccontextmanager
+async def stage(name: str, *faults: str, tls: bool = False) -> AsyncIterator[LocalServer]:
+    """The endpoint of that name, with what goes wrong besides.
+
+    Args:
+        name: One of ``STAGES``.
+        faults: As ``--fault`` has them.
+        tls: Serve wss, with the tests' certificate.
+    """
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(
+            serve(
+                recognizer="pocketsphinx" if name == "words" else "none",
+                token=TOKEN if name == "guarded" else None,
+                tls=server_context(CERTIFICATE, None) if tls else None,
+                replier=await _replier(stack, name),
+                faults=parse([*faults, *(["expire=1s#1"] if name == "expiring" else [])]),
+            )
+        )
+
+
+async def _replier(stack: AsyncExitStack, name: str) -> Replier | None:
+    if name == "endless":
+        return Scripted(*SPOKEN, asyncio.Event())
+    if name == "agent":
+        chat = await stack.enter_async_context(chat_server(_think))
+        return await stack.enter_async_context(open_replier("text", llm=chat.url))
+    return await stack.enter_async_context(open_replier("echo"))
+
+
+async def _think(exchange: Exchange) -> None:
+    """Call the tool, and then say what it said."""
+    await exchange.head()
+    last = exchange.body["messages"][-1]
+    if last["role"] == "tool":
+        await exchange.delta(content="It is ")
+        await exchange.delta(content=f"{last['content']}.")
+        await exchange.end()
+        return
+    function = {"name": exchange.body["tools"][0]["function"]["name"], "arguments": '{"zone": "UTC"}'}
+    await exchange.delta(tool_calls=[{"index": 0, "id": "call_1", "function": function}])
+    await exchange.end("tool_calls")
