@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rt_cli.audio.channels import check, choose, width
+from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.audio.source import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rt_cli.audio.channels import Pick
     from rt_cli.audio.resample import Resampler
 
 
@@ -17,12 +20,18 @@ class WireConverter:
 
     Args:
         rate_hz: Of the device.
-        channels: Of the device; they are averaged.
+        channels: Of the device.
         wire_rate_hz: Of the timeline.
+        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
+
+    Raises:
+        AudioError: The device has not enough channels.
     """
 
-    def __init__(self, rate_hz: int, channels: int, wire_rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, channels: int, wire_rate_hz: int, pick: Pick = "mix") -> None:
+        check(channels, pick)
         self._channels = channels
+        self._pick = pick
         self._rate_hz = rate_hz
         self._wire_rate_hz = wire_rate_hz
         self._resampler = self._new_resampler()
@@ -46,8 +55,8 @@ class WireConverter:
         hole = max(0, round(self._frames * self._wire_rate_hz / self._rate_hz) - self._samples) if lost else 0
         frames = np.frombuffer(data, dtype=np.float32).reshape(-1, self._channels)
         self._frames += len(frames)
-        mono = frames[:, 0] if self._channels == 1 else frames.mean(axis=1, dtype=np.float32)
-        yield from self._block(self._resampler.push(mono) if len(mono) else b"", hole)
+        heard = choose(frames, self._pick)
+        yield from self._block(self._resampler.push(heard) if len(heard) else b"", hole)
 
     def flush(self) -> Iterator[Block]:
         """What the resampler still holds."""
@@ -56,10 +65,10 @@ class WireConverter:
     def _new_resampler(self) -> Resampler:
         from rt_cli.audio.resample import Resampler
 
-        return Resampler(self._rate_hz, self._wire_rate_hz)
+        return Resampler(self._rate_hz, self._wire_rate_hz, width(self._pick))
 
     def _block(self, pcm: bytes, lost: int) -> Iterator[Block]:
         if pcm or lost:
             block = Block(pcm, lost)
-            self._samples += lost + len(pcm) // 2
+            self._samples += lost + len(pcm) // (BYTES_PER_SAMPLE * width(self._pick))
             yield block

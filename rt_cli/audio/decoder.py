@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.channels import check, width
 from rt_cli.audio.pcm import PcmLayout, decode
 from rt_cli.audio.resample import Resampler
 from rt_cli.audio.wav import MAGICS, WavParser
 from rt_cli.errors import AudioError
+
+if TYPE_CHECKING:
+    from rt_cli.audio.channels import Pick
 
 _MAGIC_BYTES = 4
 _COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3\x03": "MP3", b"ID3\x04": "MP3", b"caff": "CAF", b"FORM": "AIFF"}
@@ -17,12 +23,13 @@ class StreamDecoder:
     Args:
         raw: How raw PCM is to be read; a WAV header overrides it.
         wire_rate_hz: Of the output.
+        pick: Which channels are heard.
 
     Raises:
         AudioError: From every method: the bytes are no sound that can be read.
     """
 
-    def __init__(self, raw: PcmLayout, wire_rate_hz: int) -> None:
+    def __init__(self, raw: PcmLayout, wire_rate_hz: int, pick: Pick = "mix") -> None:
         self.layout = raw
         """How the bytes are read: ``raw`` until a header says otherwise."""
         self.tail_bytes = 0
@@ -30,6 +37,7 @@ class StreamDecoder:
         self.bytes_in = 0
         """Pushed so far, header included."""
         self._wire_rate_hz = wire_rate_hz
+        self._pick = pick
         self._head: bytes | None = b""
         self._wav: WavParser | None = None
         self._rest = b""
@@ -41,7 +49,7 @@ class StreamDecoder:
         return self._wav is not None and self._wav.ended
 
     def push(self, data: bytes) -> bytes:
-        """Take the next bytes, give mono s16le at the wire rate."""
+        """Take the next bytes, give s16le at the wire rate: mono, or two channels interleaved for ``split``."""
         self.bytes_in += len(data)
         if self._head is None:
             return self._push_body(data)
@@ -80,8 +88,10 @@ class StreamDecoder:
         self._rest = data[whole:]
         if not whole:
             return b""
+        if self._resampler is None:
+            check(self.layout.channels, self._pick, "the input ")
         if self.layout == PcmLayout("s16le", self._wire_rate_hz, 1):
             return data[:whole]
         if self._resampler is None:
-            self._resampler = Resampler(self.layout.rate_hz, self._wire_rate_hz)
-        return self._resampler.push(decode(data[:whole], self.layout))
+            self._resampler = Resampler(self.layout.rate_hz, self._wire_rate_hz, width(self._pick))
+        return self._resampler.push(decode(data[:whole], self.layout, self._pick))

@@ -12,9 +12,10 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rt_cli.audio.channels import check, choose, width
 from rt_cli.audio.decoder import StreamDecoder
 from rt_cli.audio.native_noise import off_stderr
-from rt_cli.audio.pcm import PcmLayout, mix
+from rt_cli.audio.pcm import PcmLayout
 from rt_cli.audio.resample import Resampler
 from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError
@@ -22,6 +23,7 @@ from rt_cli.errors import AudioError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from rt_cli.audio.channels import Pick
     from rt_cli.audio.source import Tell
 
 _BLOCKS_PER_SECOND = 2
@@ -58,28 +60,30 @@ class _Decoder(Protocol):
     duration_s: float | None
 
     def read(self) -> bytes:
-        """Mono s16le at the wire rate, about half a second; empty at the end. Raises AudioError after all there is."""
+        """s16le at the wire rate, about half a second; empty at the end. Raises AudioError after all there is."""
         ...
 
     def close(self) -> None: ...
 
 
-def open_file(path: str | Path, *, wire_rate_hz: int, tell: Tell | None = None) -> FileSource:
+def open_file(path: str | Path, *, wire_rate_hz: int, tell: Tell | None = None, pick: Pick = "mix") -> FileSource:
     """Open a file of sound.
 
     Args:
         path: Of a regular file.
         wire_rate_hz: Of the blocks.
         tell: Told of a file that can be read, but is shorter than its header says.
+        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
 
     Raises:
-        AudioError: Missing, unreadable, a directory, empty, damaged, without sound, or in no format that can be read.
+        AudioError: Missing, unreadable, a directory, empty, damaged, without sound or the channel, or in no format
+            that can be read.
     """
     head = _sniff(str(path))
     try:
-        decoder = _open_decoder(str(path), head, wire_rate_hz)
+        decoder = _open_decoder(str(path), head, wire_rate_hz, pick)
     except AudioError as error:
-        raise AudioError(f"{path}: {error.message}", error.hint) from error.__cause__
+        raise AudioError(f"{path}: {error.message}", error.hint, code=error.code) from error.__cause__
     if tell is not None and (missing := _missing_bytes(head, Path(path).stat().st_size)):
         tell("truncated", f"{path}: cut short: {missing} bytes that its header promises are not there")
     return FileSource(decoder, str(path))
@@ -167,7 +171,7 @@ def _missing_bytes(head: bytes, size: int) -> int:
     return missing if promised < _STREAMED_RIFF and missing > _SLOPPY_BYTES else 0
 
 
-def _open_decoder(path: str, head: bytes, wire_rate_hz: int) -> _Decoder:
+def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick) -> _Decoder:
     if Path(path).suffix.lower() == ".raw":
         raise AudioError(
             "raw PCM does not say how to be read",
@@ -183,14 +187,14 @@ def _open_decoder(path: str, head: bytes, wire_rate_hz: int) -> _Decoder:
         raise _unreadable(path, head, error.error_string) from error
     try:
         if sound.frames:
-            return _Soundfile(sound, wire_rate_hz)
+            return _Soundfile(sound, wire_rate_hz, pick)
         if sound.format not in {"WAV", "WAVEX", "RF64"}:
             raise _silent()
     except AudioError:
         sound.close()
         raise
     sound.close()
-    return _StreamedWav(path, wire_rate_hz)
+    return _StreamedWav(path, wire_rate_hz, pick)
 
 
 def _silent() -> AudioError:
@@ -221,8 +225,10 @@ def _is_text(head: bytes) -> bool:
 class _Soundfile:
     """What libsndfile reads."""
 
-    def __init__(self, sound: Any, wire_rate_hz: int) -> None:
+    def __init__(self, sound: Any, wire_rate_hz: int, pick: Pick) -> None:
         import numpy as np
+
+        check(sound.channels, pick)
 
         # Forward only: soundfile seeks after every read, which fails on a FLAC that does not say how long it is.
         sound.seekable = lambda: False
@@ -230,7 +236,8 @@ class _Soundfile:
         self.channels: int = sound.channels
         self.duration_s = sound.frames / sound.samplerate if sound.frames < _NO_LENGTH else None
         self._sound = sound
-        self._resampler = Resampler(self.rate_hz, wire_rate_hz)
+        self._pick = pick
+        self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
         self._verbatim = sound.subtype == "PCM_16" and self.channels == 1 and self.rate_hz == wire_rate_hz
         frames = max(1, self.rate_hz // _BLOCKS_PER_SECOND)
         self._buffer = np.empty((frames, self.channels), dtype=np.int16 if self._verbatim else np.float32)
@@ -291,7 +298,7 @@ class _Soundfile:
         block = self._buffer[:frames]
         if self._verbatim:
             return block.astype("<i2").tobytes()
-        pcm = self._resampler.push(mix(block)) if frames else b""
+        pcm = self._resampler.push(choose(block, self._pick)) if frames else b""
         return pcm + self._resampler.flush() if self._ended else pcm
 
 
@@ -300,8 +307,8 @@ class _StreamedWav:
 
     duration_s: float | None = None
 
-    def __init__(self, path: str, wire_rate_hz: int) -> None:
-        self._decoder = StreamDecoder(PcmLayout("s16le", wire_rate_hz, 1), wire_rate_hz)
+    def __init__(self, path: str, wire_rate_hz: int, pick: Pick) -> None:
+        self._decoder = StreamDecoder(PcmLayout("s16le", wire_rate_hz, 1), wire_rate_hz, pick)
         self._file = Path(path).open("rb")  # noqa: SIM115 - lives as long as the source
         self._ended = False
         self._first = b""

@@ -18,6 +18,7 @@ from rt_cli.errors import AudioError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from rt_cli.audio.channels import Pick
     from rt_cli.settings import Encoding
 
 _READ_BYTES = 32 * 1024
@@ -35,6 +36,7 @@ def open_pipe(
     channels: int = 1,
     live: bool,
     name: str = "-",
+    pick: Pick = "mix",
 ) -> PipeSource:
     """Open standard input, or another stream of bytes, as a source. Reads nothing yet.
 
@@ -43,17 +45,18 @@ def open_pipe(
         wire_rate_hz: Of the blocks.
         encoding: Of raw PCM; a WAV header overrides this and the next two.
         sample_rate: Hertz.
-        channels: Interleaved; they are averaged.
+        channels: Interleaved.
         live: What the source says of itself. A consumer that always reads never blocks the producer, one that does not
             makes it wait.
         name: What errors and output call it.
+        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
 
     Raises:
         AudioError: There is no stream.
     """
     if stream is None:
         raise AudioError("stdin is closed", "pipe sound into it")
-    return PipeSource(stream, PcmLayout(encoding, sample_rate, channels), wire_rate_hz, live=live, name=name)
+    return PipeSource(stream, PcmLayout(encoding, sample_rate, channels), wire_rate_hz, live=live, name=name, pick=pick)
 
 
 class PipeSource:
@@ -62,9 +65,11 @@ class PipeSource:
     The blocking read lives in a daemon thread: neither :meth:`stop` nor the end of the program waits for it.
     """
 
-    def __init__(self, stream: BinaryIO, raw: PcmLayout, wire_rate_hz: int, *, live: bool, name: str) -> None:
+    def __init__(
+        self, stream: BinaryIO, raw: PcmLayout, wire_rate_hz: int, *, live: bool, name: str, pick: Pick
+    ) -> None:
         self._read = _reader(stream)
-        self._decoder = StreamDecoder(raw, wire_rate_hz)
+        self._decoder = StreamDecoder(raw, wire_rate_hz, pick)
         self._info = SourceInfo(name, "pipe", live, raw.rate_hz, raw.channels)
         self._inbox: asyncio.Queue[bytes | OSError] = asyncio.Queue()
         self._permits = threading.Semaphore(_AHEAD)

@@ -18,7 +18,7 @@ _LOUDEST = 16.0
 
 
 class Resampler:
-    """Mono float audio at one rate in, PCM16 at another out.
+    """Float audio at one rate in, PCM16 at another out.
 
     Positions are aligned: the n-th sample out is the sound at ``n * source / wire`` in. After :meth:`flush` there are
     ``samples * wire / source`` of them, rounded either way. Where the rates are equal nothing is changed.
@@ -26,32 +26,35 @@ class Resampler:
     Args:
         source_rate_hz: 1000 to 768000.
         wire_rate_hz: The same.
+        channels: 1, or 2 that are kept apart.
 
     Raises:
         AudioError: A rate is out of range.
     """
 
-    def __init__(self, source_rate_hz: int, wire_rate_hz: int) -> None:
+    def __init__(self, source_rate_hz: int, wire_rate_hz: int, channels: int = 1) -> None:
         for rate_hz in (source_rate_hz, wire_rate_hz):
             if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
                 raise AudioError(
                     f"a sample rate of {rate_hz} Hz cannot be used",
                     f"rates from {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz can",
                 )
+        self._empty = (0,) if channels == 1 else (0, channels)
         self._stream = None
         if source_rate_hz != wire_rate_hz:
             import soxr
 
-            self._stream = soxr.ResampleStream(source_rate_hz, wire_rate_hz, 1, dtype="float32", quality="HQ")
+            self._stream = soxr.ResampleStream(source_rate_hz, wire_rate_hz, channels, dtype="float32", quality="HQ")
 
     def push(self, block: NDArray[np.float32]) -> bytes:
         """Take the next block and give what is ready; some 20 ms stay inside.
 
         Args:
-            block: Shape ``(frames,)``, nominal range [-1, 1]; NaN and infinities are silence.
+            block: Shape ``(frames,)``, of two channels ``(frames, 2)``; nominal range [-1, 1]; NaN and
+                infinities are silence.
 
         Returns:
-            Mono s16le at the wire rate; beyond full scale clipped.
+            s16le at the wire rate, interleaved; beyond full scale clipped.
         """
         import numpy as np
 
@@ -67,4 +70,4 @@ class Resampler:
         import numpy as np
 
         stream, self._stream = self._stream, None
-        return float_to_pcm16(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+        return float_to_pcm16(stream.resample_chunk(np.zeros(self._empty, dtype=np.float32), last=True))
