@@ -63,3 +63,13 @@ def test_a_printed_final_is_told_by_its_turn() -> None:
     assert written is not None
     written()
     assert printed == [7]
+
+
+def test_timestamps() -> None:
+    """Where the turn begins, or, where nobody knows, where the one before it ended."""
+    printed: list[str] = []
+    output = TextOutput(lambda line, **_: printed.append(line), timestamps=True)
+    for final in (Final(1, "one", 1_230, 3_004), Final(2, "two"), Final(3, ""), Final(4, "four", 3_600_000, 3_601_000)):
+        output.observe(final)
+
+    assert printed == ["[00:00:01.230] one", "[00:00:03.004] two", "[01:00:00.000] four"]
