@@ -154,6 +154,11 @@ class Conversation:
         self._fed = 0
         self._buffer = AudioBuffer()
 
+    @property
+    def promised(self) -> str | None:
+        """The id of the item that the audio at hand belongs to, which the client may know already."""
+        return None if self._item is None else self._item.id
+
     def listen(self, frame_samples: int) -> None:
         """The first audio is about to come: the rate is settled.
 

@@ -129,7 +129,8 @@ class Dialogue:
         self._replies.close()
 
     async def _create_item(self, event: wire.ClientEvent) -> None:
-        item = self._items.create(self._checked(event.item, "item"), event.previous_item_id)
+        item = self._checked(event.item, "item")
+        self._items.create(item, event.previous_item_id, self._conversation.promised)
         for told in wire.item_created(item.shape, item.previous):
             await self._tell(told)
 

@@ -75,6 +75,8 @@ class Hearing:
         self._open[item_id] = turn
         turn.report = self._group.create_task(self._report(item_id, turn), name=f"words of {item_id}")
         self._reports[item_id] = turn.report
+        # Not at the end of the task itself: one that is abandoned at once never begins.
+        turn.report.add_done_callback(lambda _: self._reports.pop(item_id))
 
     async def feed(self, item_id: str, pcm: bytes) -> None:
         """Take more of it; waits while the recogniser is behind."""
@@ -124,8 +126,6 @@ class Hearing:
             if turn.told:
                 await self._tell(wire.transcript_completed(item_id, text, turn.seconds))
             self._note("transcript", item=item_id, text=text)
-        finally:
-            del self._reports[item_id]
 
     async def _recognise(self, item_id: str, turn: _Turn) -> str:
         deltas = Deltas()

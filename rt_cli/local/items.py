@@ -172,17 +172,18 @@ class Items:
         """Put an item of a new name at the end."""
         return self._insert(item, len(self._order))
 
-    def create(self, item: Item, previous_item_id: object) -> Item:
+    def create(self, item: Item, previous_item_id: object, promised: str | None = None) -> Item:
         """Put a client's item where it is wanted.
 
         Args:
             item: Checked, with its id.
             previous_item_id: None for the end, ``root`` for the beginning, or an item to follow.
+            promised: An id that is taken before its item is here: the client was told of the turn that begins.
 
         Raises:
             Rejected: The id is taken, there is no such item to follow, or no such call whose output it is.
         """
-        if item.id in self._items:
+        if item.id in self._items or item.id == promised:
             message = f"Error adding item: an item with id '{item.id}' already exists."
             raise Rejected("item_create_duplicate_item_id", message, "item.id")
         if item.shape["type"] == "function_call_output" and not self._called(item.shape["call_id"]):
@@ -264,10 +265,13 @@ class Items:
             self._bytes += len(sound.pcm)
             self._let_go()
 
-    def extend(self, item_id: str, rate_hz: int, pcm: bytes) -> None:
+    def holds(self, item: Item) -> bool:
+        """Whether it is here: a client may delete an item, and give its name to another."""
+        return self._items.get(item.id) is item
+
+    def extend(self, item: Item, rate_hz: int, pcm: bytes) -> None:
         """Take more of a spoken reply, whose audio is its first part; nothing if the client deleted it."""
-        item = self.get(item_id)
-        if item is None or item.truncated:
+        if not self.holds(item) or item.truncated:
             return
         if 0 not in item.sounds:
             item.sounds[0] = Sound(rate_hz)
@@ -279,16 +283,15 @@ class Items:
             self._bytes += len(pcm)
         self._let_go()
 
-    def settle(self, item_id: str, shape: Shape, words: str | None) -> None:
+    def settle(self, item: Item, shape: Shape, words: str | None) -> None:
         """Give a reply's item its final shape; nothing if the client deleted it.
 
         Args:
-            item_id: Of the item.
+            item: The reply's.
             shape: What it has become.
             words: Of its sound, if it has any.
         """
-        item = self.get(item_id)
-        if item is None:
+        if not self.holds(item):
             return
         if item.truncated:
             shape = {**shape, "content": [{**part, "transcript": ""} for part in shape["content"]]}

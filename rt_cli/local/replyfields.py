@@ -35,6 +35,7 @@ _MAX_INSTRUCTIONS = 131_072
 _MAX_NAME = 256
 _MAX_TOOLS = 128
 _MAX_OBJECT_BYTES = 65_536
+_MAX_DEPTH = 64
 _MAX_TOKENS = 1_000_000
 
 _PCM = {"type": "audio/pcm", "rate": OUTPUT_RATE_HZ}
@@ -76,10 +77,20 @@ def _name(value: Any, param: str) -> str:
 
 
 def _object(value: Any, param: str) -> Any:
-    """An object that is kept as it came, so its size is bounded."""
-    if len(msgspec.json.encode(mapping(value, param))) > _MAX_OBJECT_BYTES:
+    """An object that is kept as it came, so its size and its depth are bounded."""
+    if not _shallower(mapping(value, param), _MAX_DEPTH):
+        raise Rejected("invalid_value", f"{param} is nested deeper than {_MAX_DEPTH} levels.", param)
+    if len(msgspec.json.encode(value)) > _MAX_OBJECT_BYTES:
         raise Rejected("invalid_value", f"{param} is larger than {_MAX_OBJECT_BYTES} bytes.", param)
     return value
+
+
+def _shallower(value: Any, levels: int) -> bool:
+    """Whether objects and lists lie in each other less than so many times."""
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_shallower(item, levels - 1) for item in inner)
 
 
 def _or_object(check: Check, inner: Check) -> Check:

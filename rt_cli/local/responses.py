@@ -114,6 +114,8 @@ class Response:
         self._encoder = encoder or PlainPcm()
         self._output: list[Shape] = []
         self._message: _Message | None = None
+        self._item: Item | None = None
+        """The conversation's, that is being written."""
         self._characters = 0
         self._counted: Usage | None = None
         self._details: dict[str, Any] | None = None
@@ -181,8 +183,8 @@ class Response:
             events = self._open()
             message = self._present()
             self.audio_samples += len(heard) // BYTES_PER_SAMPLE
-            if self._items is not None:
-                self._items.extend(message.id, OUTPUT_RATE_HZ, heard)
+            if self._items is not None and self._item is not None:
+                self._items.extend(self._item, OUTPUT_RATE_HZ, heard)
             events += self._audio_delta(message, self._encoder.push(heard))
         return [*events, *self._full()] if cut else events
 
@@ -259,16 +261,16 @@ class Response:
         added: Event = {"type": "response.output_item.added", "response_id": self.id, "output_index": index}
         events = [{**added, "item": shape}]
         if self._items is not None:
-            item = self._items.add(Item(shape))
+            item = self._item = self._items.add(Item(shape))
             events.append({"type": "conversation.item.added", "item": shape, "previous_item_id": item.previous})
         return events
 
     def _item_done(self, shape: Shape, index: int, words: str | None) -> list[Event]:
         self._output.append(shape)
         events: list[Event] = []
-        item = self._items.get(shape["id"]) if self._items is not None else None
-        if self._items is not None and item is not None:
-            self._items.settle(item.id, shape, words)
+        item, self._item = self._item, None
+        if self._items is not None and item is not None and self._items.holds(item):
+            self._items.settle(item, shape, words)
             events.append({"type": "conversation.item.done", "item": shape, "previous_item_id": item.previous})
         done: Event = {"type": "response.output_item.done", "response_id": self.id, "output_index": index}
         return [*events, {**done, "item": shape}]

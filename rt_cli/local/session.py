@@ -173,7 +173,10 @@ class Session:
                 await self._tell({"type": "session.updated", "session": self._describe()})
             case other:
                 if not await self._dialogue.obey(event):
-                    raise wire.Rejected("invalid_value", f"Unknown event type: {str(other)[:100]!r}.", "type")
+                    wrong = (
+                        f"Unknown event type: {other[:100]!r}." if isinstance(other, str) else "type must be a string."
+                    )
+                    raise wire.Rejected("invalid_value", wrong, "type")
 
     async def _append(self, pcm: bytes) -> None:
         if not pcm:

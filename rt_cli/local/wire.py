@@ -13,6 +13,8 @@ Event = dict[str, Any]
 MAX_APPEND_BYTES = 15 * 1024 * 1024
 """Decoded, per append: what OpenAI documents."""
 _MAX_EVENT_ID = 512
+_MAX_VALUES = 100_000
+"""In an event: each is an object of ours, so that 24 MiB of empty lists would be 600 MB and seconds of CPU time."""
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
@@ -55,10 +57,12 @@ def decode(message: str | bytes) -> ClientEvent:
         message: Text frames come as str, binary ones as bytes.
 
     Raises:
-        Rejected: Not JSON, not an object, or a binary frame; nothing else is ever raised.
+        Rejected: Not JSON, not an object, a binary frame, or too many values; nothing else is ever raised.
     """
     if isinstance(message, bytes):
         raise Rejected("invalid_event", "Binary frames are not supported; send JSON text.")
+    if message.count(",") > _MAX_VALUES:
+        raise Rejected("invalid_event", f"The event has more than {_MAX_VALUES} values, or commas.")
     try:
         return msgspec.json.decode(message, type=ClientEvent)
     except msgspec.ValidationError:

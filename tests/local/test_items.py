@@ -27,9 +27,9 @@ def spoken(item_id: str, samples: int = 2_400) -> Item:
 def reply(items: Items, item_id: str, words: str, samples: int) -> None:
     """An assistant's message, said at 24 kHz."""
     shape = {"id": item_id, "type": "message", "role": "assistant", "content": []}
-    items.add(Item(shape))
-    items.extend(item_id, 24_000, bytes(2 * samples))
-    items.settle(item_id, {**shape, "content": [{"type": "output_audio", "transcript": words}]}, words)
+    item = items.add(Item(shape))
+    items.extend(item, 24_000, bytes(2 * samples))
+    items.settle(item, {**shape, "content": [{"type": "output_audio", "transcript": words}]}, words)
 
 
 def ids(items: Items) -> list[str]:
@@ -107,13 +107,12 @@ def test_truncated_while_it_is_said() -> None:
     """What comes after a truncation is not kept, and the transcript does not come back."""
     items = Items()
     shape = {"id": "a", "type": "message", "role": "assistant", "content": []}
-    items.add(Item(dict(shape)))
-    items.extend("a", 24_000, bytes(4_800))
+    item = items.add(Item(dict(shape)))
+    items.extend(item, 24_000, bytes(4_800))
     items.truncate("a", 0, 50)
-    items.extend("a", 24_000, bytes(4_800))
-    items.settle("a", {**shape, "content": [{"type": "output_audio", "transcript": "a b"}]}, "a b")
-    item = items.get("a")
-    assert item is not None
+    items.extend(item, 24_000, bytes(4_800))
+    items.settle(item, {**shape, "content": [{"type": "output_audio", "transcript": "a b"}]}, "a b")
+    assert items.get("a") is item
     assert (item.sounds[0].ms, item.shape["content"][0]["transcript"]) == (50, "")
 
 
@@ -177,3 +176,26 @@ def test_whatever_is_done(steps: list[tuple[str, str, Any]], bound: int) -> None
         for item in items:
             for sound in item.sounds.values():
                 assert sound.gone or len(sound.pcm) == 2 * sound.samples
+
+
+def test_a_name_that_was_given_away() -> None:
+    """A client that deletes a reply's item, and gives its name to another, keeps what it made."""
+    items = Items()
+    said = items.add(Item({"id": "a", "type": "message", "role": "assistant", "content": []}))
+    items.delete("a")
+    items.create(message("a", "mine"), None)
+    items.extend(said, 24_000, bytes(4_800))
+    items.settle(said, {**said.shape, "content": [{"type": "output_audio", "transcript": "not mine"}]}, "not mine")
+    item = items.get("a")
+    assert item is not None
+    assert item.context() == message("a", "mine").shape
+    assert not item.sounds
+
+
+def test_a_name_that_is_promised() -> None:
+    """The client was told the name of a turn before the turn has ended: it cannot have it."""
+    items = Items()
+    with pytest.raises(Rejected) as refused:
+        items.create(message("a"), None, promised="a")
+    assert refused.value.code == "item_create_duplicate_item_id"
+    assert not len(items)
