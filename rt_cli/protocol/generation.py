@@ -137,7 +137,7 @@ class Generation:
         if not name or event.audio_end_ms is None:
             turn.guess(self.wire.position, self._sure, now)
             return []
-        end = self._position(event.audio_end_ms)
+        end = self.wire.end(to_samples(event.audio_end_ms, self._rate_hz))
         turn.close(end, now, speech_end=end - self._silence)
         return self._heard(event.audio_end_ms)
 

@@ -7,29 +7,33 @@ from hypothesis import strategies as st
 
 from rt_cli.protocol.wiremap import WireMap
 
-STEPS = st.lists(st.tuples(st.sampled_from(["sent", "padded"]), st.integers(0, 8)), max_size=30)
+STEPS = st.lists(st.tuples(st.sampled_from(["sent", "padded", "skipped"]), st.integers(0, 8)), max_size=30)
 
 
 def built(start: int, steps: list[tuple[str, int]]) -> tuple[WireMap, list[int]]:
     """A map, and beside it the timeline position of every wire sample, one by one."""
     wiremap = WireMap(start)
     model: list[int] = []
-    position = start
+    position = end = start
     for what, samples in steps:
         if what == "sent":
             wiremap.sent(samples)
             model += range(position, position + samples)
             position += samples
-        else:
+            end = position if samples else end
+        elif what == "padded":
             wiremap.padded(samples)
-            model += [position] * samples
+            model += [end] * samples
+        else:
+            wiremap.skipped(samples)
+            position += samples
     return wiremap, [*model, position]
 
 
 @settings(deadline=None)
 @given(start=st.integers(0, 1000), steps=STEPS)
 def test_every_sample_is_where_it_was_put(start: int, steps: list[tuple[str, int]]) -> None:
-    """Each wire sample maps to its place on the timeline; padding to the place at which it was put in."""
+    """Each wire sample maps to its place on the timeline; padding to the end of the sound before it."""
     wiremap, model = built(start, steps)
 
     assert [wiremap.timeline(wire) for wire in range(wiremap.wire + 1)] == model
@@ -54,6 +58,42 @@ def test_what_is_not_settled_is_not_forgotten(start: int, steps: list[tuple[str,
 
     for wire, position in enumerate(model):
         assert wiremap.timeline(wire) == position or max(wiremap.timeline(wire), position) <= settled
+
+
+@settings(deadline=None)
+@given(start=st.integers(0, 1000), steps=STEPS)
+def test_an_end_stands_behind_the_sample_before_it(start: int, steps: list[tuple[str, int]]) -> None:
+    """What was left out between two samples belongs to neither: an end lies before it, a beginning behind it."""
+    wiremap, _ = built(start, steps)
+    position, ends = start, [start]
+    for what, samples in steps:
+        if what == "sent":
+            ends += range(position + 1, position + samples + 1)
+        elif what == "padded":
+            ends += [ends[-1]] * samples
+        position += 0 if what == "padded" else samples
+
+    assert [wiremap.end(wire) for wire in range(wiremap.wire + 1)] == ends
+
+
+def test_the_end_of_a_turn_before_a_gap() -> None:
+    """Ten samples, a hundred left out, ten more."""
+    wiremap = WireMap(0)
+    wiremap.sent(10)
+    wiremap.skipped(100)
+    wiremap.sent(10)
+
+    assert (wiremap.end(10), wiremap.timeline(10), wiremap.end(11), wiremap.timeline(19)) == (10, 110, 111, 119)
+    assert (wiremap.end(20), wiremap.timeline(20), wiremap.timeline(21)) == (120, 120, 120)
+
+
+def test_what_is_left_out_at_the_end_is_behind_what_was_sent() -> None:
+    """Who has read everything has nothing left to read of it."""
+    wiremap = WireMap(5)
+    wiremap.sent(10)
+    wiremap.skipped(100)
+
+    assert (wiremap.timeline(9), wiremap.timeline(10), wiremap.end(10)) == (14, 115, 15)
 
 
 def test_hours_of_padding_take_no_memory() -> None:
