@@ -1,9 +1,9 @@
 """``rt`` beside its peers: ``python tests/bench/all.py [--rounds 5] [--only ROW]``. Needs the extra ``bench``.
 
 Every row is measured alternately, round by round, against the same sink. Figures are CPU (of the whole process, by
-``wait4``), the difference of a long and a short run, so that no start counts. Printed are medians, their ratios, and the
-least and the most of the rounds. What the sink itself spent stands beside them: it is not the
-bottleneck where its share is well below that of the client.
+``wait4``), the difference of a long and a short run, so that no start counts. Printed are medians, their ratios, and
+the least and the most of the rounds. What the sink itself spent stands beside them: it is not the bottleneck where its
+share is well below that of the client.
 """
 
 from __future__ import annotations
