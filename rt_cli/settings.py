@@ -10,7 +10,7 @@ from typing import Literal
 
 TurnDetection = Literal["server_vad", "semantic_vad", "client", "none"]
 """Who makes the turns: the endpoint by energy or meaning, ``rt`` itself, or nobody."""
-OutputFormat = Literal["text", "json"]
+OutputFormat = Literal["text", "json", "srt", "vtt"]
 StatusMode = Literal["auto", "live", "plain", "off"]
 Encoding = Literal["s16le", "s24le", "s32le", "f32le", "mulaw", "alaw"]
 
@@ -96,6 +96,8 @@ class OutputSettings:
     """What is printed."""
 
     format: OutputFormat = "text"
+    timestamps: bool = False
+    """Lines of text begin with the start of their turn."""
     partials: bool = False
     status: StatusMode = "auto"
     quiet: bool = False

@@ -50,7 +50,8 @@ COMMON: dict[str, Any] = {
     "extra": Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Any field of the session object.")
     ],
-    "format": _value("--output", "-o", "FORMAT", "text or json [text]."),
+    "format": _value("--output", "-o", "FORMAT", "text, json, srt or vtt [text]."),
+    "timestamps": _flag("--timestamps", "When each line of text begins."),
     "json": _flag("--json", "NDJSON on stdout; the same as -o json."),
     "partials": _flag("--partials", "Also what is not final yet (stderr for text)."),
     "status": _value("--status", "HOW", "auto, live, plain or off."),

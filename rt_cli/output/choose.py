@@ -63,7 +63,7 @@ def make_status(
         LineWriter(stderr, on_broken=_ignore),
         level="all" if look == "live" else look,
         # With --json they are on stdout.
-        partials=settings.partials and settings.format == "text",
+        partials=settings.partials and settings.format != "json",
     )
 
 

@@ -10,7 +10,7 @@ from rt_cli.output.choose import make_status
 from rt_cli.output.jsonl import JsonOutput
 from rt_cli.output.logs import Logs
 from rt_cli.output.plain import PlainStatus
-from rt_cli.output.text import TextOutput
+from rt_cli.output.results import make_results
 from rt_cli.output.writer import LineWriter
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rt_cli.observations import Observation
     from rt_cli.output.jsonl import WriteLine
     from rt_cli.output.plain import Status
+    from rt_cli.output.results import Results
     from rt_cli.output.writer import Written
     from rt_cli.settings import OutputSettings
 
@@ -41,7 +42,7 @@ class Output:
     """
 
     def __init__(
-        self, results: TextOutput | JsonOutput, status: Status, stdout: LineWriter, logs: Logs, *, prints_results: bool
+        self, results: Results, status: Status, stdout: LineWriter, logs: Logs, *, prints_results: bool
     ) -> None:
         self._results = results
         self._status = status
@@ -126,11 +127,14 @@ def make_output(
         writer.close()
         status.close()
         raise
-    results: TextOutput | JsonOutput
-    if settings.format == "json":
-        results = JsonOutput(write_line, partials=settings.partials, many=many_sources, on_printed=on_printed)
-    else:
-        results = TextOutput(write_line, on_printed)
+    results = make_results(
+        settings.format,
+        write_line,
+        partials=settings.partials,
+        timestamps=settings.timestamps,
+        many=many_sources,
+        on_printed=on_printed,
+    )
     return Output(results, status, writer, logs, prints_results=prints_results)
 
 
