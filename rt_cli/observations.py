@@ -14,6 +14,20 @@ SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "cl
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """Whose observations these are, where there may be several."""
+
+    source: str
+    """As it was named by the user."""
+    channel: str | None = None
+    """Where the channels of the source are told apart."""
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.source} {self.channel}" if self.channel else self.source
+
+
+@dataclass(frozen=True, slots=True)
 class SessionChanged:
     """The connection to the endpoint changed its state. NDJSON ``session``."""
 
@@ -148,6 +162,8 @@ class Summary:
     reconnects: int
     wall_ms: int
     latency_ms: Latency | None = None
+    skipped: bool = False
+    """Nothing was sent: an earlier run had finished it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +178,7 @@ class Total:
     settled_ms: int
     dropped_ms: int
     wall_ms: int
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

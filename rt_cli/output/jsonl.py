@@ -47,6 +47,8 @@ _TYPES: dict[type, str] = {
     Total: "total",
 }
 _OPTIONAL = frozenset({"reason", "start_ms", "end_ms", "approx", "language", "latency_ms", "resumed", "hint"})
+_COUNTED = frozenset({"skipped"})
+"""Said where it is more than none."""
 
 
 class WriteLine(Protocol):
@@ -77,6 +79,8 @@ class JsonOutput:
     ) -> None:
         self.source: str | None = None
         """The source that lines are about: set by its opening, or by hand where it cannot be opened."""
+        self.channel: str | None = None
+        """Which channel of it, where they are told apart."""
         self._write_line = write_line
         self._partials = partials
         self._many = many
@@ -92,15 +96,17 @@ class JsonOutput:
         told = None
         if isinstance(observation, Final) and self._on_printed is not None:
             told = partial(self._on_printed, observation.turn)
-        self._write_line(to_json(observation, source), passing=isinstance(observation, Partial), written=told)
+        line = to_json(observation, source, self.channel)
+        self._write_line(line, passing=isinstance(observation, Partial), written=told)
 
 
-def to_json(observation: Observation, source: str | None = None) -> str:
+def to_json(observation: Observation, source: str | None = None, channel: str | None = None) -> str:
     """The line of NDJSON for an observation of the contract, without a line end.
 
     Args:
         observation: Any but SourceOpened and Progress.
         source: What the line is about, where there are several; a summary names its own.
+        channel: And which channel of it, where they are told apart.
 
     Returns:
         One line that every JSON reader takes and no terminal obeys: control characters and bidirectional overrides
@@ -109,6 +115,8 @@ def to_json(observation: Observation, source: str | None = None) -> str:
     fields: dict[str, object] = {"type": _TYPES[type(observation)]}
     if source is not None:
         fields["source"] = source
+    if channel is not None:
+        fields["channel"] = channel
     fields.update(_summary(observation) if isinstance(observation, Summary) else _present(asdict(observation)))
     try:
         line = msgspec.json.encode(fields)
@@ -121,7 +129,9 @@ def _present(fields: dict[str, object]) -> dict[str, object]:
     """Without the optional fields that say nothing: None, and the flags that are not set."""
     # By identity: 0 is a time.
     return {
-        name: value for name, value in fields.items() if name not in _OPTIONAL or not (value is None or value is False)
+        name: value
+        for name, value in fields.items()
+        if not (name in _OPTIONAL and (value is None or value is False)) and (name not in _COUNTED or value)
     }
 
 
@@ -130,6 +140,7 @@ def _summary(summary: Summary) -> dict[str, object]:
     ledger = summary.ledger
     return {
         "source": summary.source,
+        **({"skipped": True} if summary.skipped else {}),
         "exit": summary.exit,
         "complete": summary.complete,
         "rate_hz": summary.rate_hz,
