@@ -24,6 +24,7 @@ from websockets.frames import CloseCode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from rt_cli.audio.recording import prepare
 from rt_cli.errors import UsageError
 from rt_cli.local.access import (
     MODELS,
@@ -43,7 +44,6 @@ from rt_cli.local.config import SessionConfig, updated
 from rt_cli.local.limits import Limits
 from rt_cli.local.plain_http import BadRequest, FirstBytes, PlainRequest
 from rt_cli.local.recognizer import Recognizer, open_recognizer
-from rt_cli.local.recording import prepare
 from rt_cli.local.session import Observe, Session
 from rt_cli.local.vigil import Finding, Vigil
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, to_ms
+from rt_cli.audio.recording import Recording
 from rt_cli.local import speech, wire
 from rt_cli.local.config import ENGLISH, SessionConfig, SessionType
 from rt_cli.local.conversation import (
@@ -29,7 +30,6 @@ from rt_cli.local.dialogue import Dialogue, new_id
 from rt_cli.local.hearing import Hearing
 from rt_cli.local.items import Items
 from rt_cli.local.recognizer import Ears, Hints
-from rt_cli.local.recording import Recording
 
 if TYPE_CHECKING:
     from pathlib import Path
