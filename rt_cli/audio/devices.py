@@ -25,6 +25,11 @@ _INSTALL = {
     "suse": "sudo zypper install libportaudio2",
     "opensuse": "sudo zypper install libportaudio2",
 }
+_LOOPBACKS = re.compile(
+    r"monitor of|\bmonitor(?: \d+)?$|loopback|stereo mix|what u hear|wave out mix|blackhole|soundflower|cable output",
+    re.IGNORECASE,
+)
+"""Names of inputs that hear what this machine plays, by system: PulseAudio, ALSA, Windows, macOS."""
 _ALSA_NUMBERS = re.compile(r" \(hw:\d+,\d+\)$")
 _PIPE_HINT = "connect one, or pipe sound into `rt stream -`"
 
@@ -43,6 +48,11 @@ class InputDevice:
     rate_hz: int
     """What the driver calls its default rate."""
     is_default: bool
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it hears what this machine plays, as far as its name tells."""
+        return _LOOPBACKS.search(self.name) is not None
 
     @property
     def full_name(self) -> str:

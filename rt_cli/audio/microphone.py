@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.audio.adc import AdcClock
 from rt_cli.audio.background import call_in_thread
+from rt_cli.audio.channels import check, needed
 from rt_cli.audio.converter import WireConverter
 from rt_cli.audio.devices import Identity, identify, input_devices, load_sounddevice, look_again, recognise, select
 from rt_cli.audio.native_noise import log_noise, off_stderr
@@ -25,6 +26,7 @@ from rt_cli.errors import AudioError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from rt_cli.audio.channels import Pick
     from rt_cli.audio.devices import InputDevice
     from rt_cli.audio.source import Block
 
@@ -86,7 +88,11 @@ class Capture:
             self.overflows += 1
         elif lost:
             self.ring.lose(lost * self.frame_bytes)
-        self.ring.write(memoryview(data))
+        self.take(memoryview(data), frames)
+
+    def take(self, data: memoryview, frames: int) -> None:
+        """Keep a block, and wake the reader now and then; called in the thread that captures."""
+        self.ring.write(data)
         self.blocks += 1
         self.last_at = now = time.monotonic()
         if self.began_at is None:
@@ -117,7 +123,7 @@ class Microphone:
 
     Args:
         info: What was opened.
-        stream: The running ``sounddevice.RawInputStream``.
+        stream: The running ``sounddevice.RawInputStream``, or what is closed like one.
         capture: Where its callback writes.
         converter: From the device's format to the wire's.
         block_s: Seconds between two callbacks.
@@ -200,9 +206,13 @@ class Microphone:
             self._stopped_at = time.monotonic()
             self._capture.heard.set()
 
-    def watch_server(self) -> None:
-        """Count the device as lost when a sound server puts another one in its place; until :meth:`aclose`."""
-        self._watching = asyncio.create_task(watch_moves(self._capture.cut))
+    def watch_server(self, process_id: int | None = None) -> None:
+        """Count the device as lost when a sound server puts another one in its place; until :meth:`aclose`.
+
+        Args:
+            process_id: Who records; None: this process.
+        """
+        self._watching = asyncio.create_task(watch_moves(self._capture.cut, process_id))
 
     async def aclose(self) -> None:
         """Close the device, within 2 s: a driver that hangs longer is left behind. Idempotent."""
@@ -251,7 +261,12 @@ class Microphone:
 
 
 async def open_microphone(
-    device: str | Identity | None, *, wire_rate_hz: int, chunk_ms: int = 40, first_block_s: float = FIRST_BLOCK_S
+    device: str | Identity | None,
+    *,
+    wire_rate_hz: int,
+    chunk_ms: int = 40,
+    first_block_s: float = FIRST_BLOCK_S,
+    pick: Pick = "mix",
 ) -> Microphone:
     """Open a microphone and start capturing.
 
@@ -261,13 +276,14 @@ async def open_microphone(
         wire_rate_hz: Of the blocks it will yield.
         chunk_ms: How much the caller likes to send at once; the device delivers in blocks of this, within 10..100 ms.
         first_block_s: How long to wait for sound.
+        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
 
     Returns:
         A microphone from which sound has arrived; where none does in time, one that may still begin.
 
     Raises:
         UsageError: Several devices are meant.
-        AudioError: No PortAudio, no such device, or it cannot be opened.
+        AudioError: No PortAudio, no such device, not enough channels, or it cannot be opened.
 
     Safe to cancel: the device is closed again.
     """
@@ -276,7 +292,7 @@ async def open_microphone(
     with off_stderr():
         try:
             microphone = await call_in_thread(
-                lambda: _open(loop, device, wire_rate_hz, block_s),
+                lambda: _open(loop, device, wire_rate_hz, block_s, pick),
                 deadline_s=OPEN_DEADLINE_S,
                 discard=lambda late: late._close(),  # noqa: SLF001  # nobody else can close it any more
             )
@@ -295,12 +311,12 @@ async def open_microphone(
 
 
 def _open(
-    loop: asyncio.AbstractEventLoop, device: str | Identity | None, wire_rate_hz: int, block_s: float
+    loop: asyncio.AbstractEventLoop, device: str | Identity | None, wire_rate_hz: int, block_s: float, pick: Pick
 ) -> Microphone:
     if not _inside_portaudio.acquire(timeout=TURN_S):
         raise AudioError("the sound system does not answer", "is the sound server alive?", code="device_timeout")
     try:
-        return _open_alone(loop, *_choose(device), wire_rate_hz, block_s)
+        return _open_alone(loop, *_choose(device), wire_rate_hz, block_s, pick)
     finally:
         _inside_portaudio.release()
 
@@ -319,11 +335,17 @@ def _choose(device: str | Identity | None) -> tuple[InputDevice, Identity]:
 
 
 def _open_alone(
-    loop: asyncio.AbstractEventLoop, chosen: InputDevice, identity: Identity, wire_rate_hz: int, block_s: float
+    loop: asyncio.AbstractEventLoop,
+    chosen: InputDevice,
+    identity: Identity,
+    wire_rate_hz: int,
+    block_s: float,
+    pick: Pick,
 ) -> Microphone:
+    check(chosen.channels, pick, f'the microphone "{chosen.full_name}" ')
     sounddevice = load_sounddevice()
     refusals: list[Exception] = []
-    for rate_hz, channels in attempts(chosen):
+    for rate_hz, channels in attempts(chosen, needed(pick)):
         capture = Capture(loop, rate_hz, channels)
         try:
             stream = _start(sounddevice, chosen, capture, rate_hz, channels, block_s)
@@ -333,7 +355,8 @@ def _open_alone(
         _open_streams.add(stream)
         info = SourceInfo(chosen.name, "microphone", live=True, rate_hz=rate_hz, channels=channels)
         # Last, because it imports numpy: by now sound is being captured.
-        return Microphone(info, stream, capture, WireConverter(rate_hz, channels, wire_rate_hz), block_s, identity)
+        converter = WireConverter(rate_hz, channels, wire_rate_hz, pick)
+        return Microphone(info, stream, capture, converter, block_s, identity)
     message = f'the microphone "{chosen.full_name}" cannot be opened ({refusals[0]})'
     raise AudioError(message, "is it in use, or not permitted?", code="device_unavailable") from refusals[0]
 
@@ -359,10 +382,10 @@ def _start(sounddevice: Any, device: InputDevice, capture: Capture, rate_hz: int
     return stream
 
 
-def attempts(device: InputDevice) -> list[tuple[int, int]]:
-    """Rates and channel counts to try, in order: the device's own first, two channels at most."""
+def attempts(device: InputDevice, needed: int = 1) -> list[tuple[int, int]]:
+    """Rates and channel counts to try, in order: the device's own first, no more channels than two, or as needed."""
     rates = dict.fromkeys((device.rate_hz, 48_000, 44_100, 16_000))
-    counts = dict.fromkeys((min(device.channels, 2), 1))
+    counts = dict.fromkeys(max(count, needed) for count in (min(device.channels, 2), 1))
     return [(rate_hz, channels) for rate_hz in rates for channels in counts]
 
 

@@ -6,8 +6,10 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from rt_cli.audio.channels import width
 from rt_cli.audio.input_health import InputHealth
 from rt_cli.audio.microphone import open_microphone
+from rt_cli.audio.recorded import open_recorder
 from rt_cli.audio.source import Block, Source
 from rt_cli.clock import SystemClock
 from rt_cli.errors import AudioError, RtError
@@ -15,6 +17,7 @@ from rt_cli.errors import AudioError, RtError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from rt_cli.audio.channels import Pick
     from rt_cli.audio.source import SourceInfo, Tell
     from rt_cli.clock import Clock
 
@@ -22,6 +25,8 @@ RETRY_FOR_S = 600.0
 RETRY_EVERY_S = 1.0
 FIRST_BLOCK_S = 5.0
 """How long a device that opens may take to its first sound before it counts as not back."""
+WITHOUT_PORTAUDIO = {"no_portaudio", "portaudio_failed"}
+"""Errors after which a program of the system may still record."""
 TICK_S = 0.25
 MARGIN_S = 0.25
 """The gap is told up to so long ago: the sound of a device that is just coming back began before we know of it."""
@@ -228,7 +233,13 @@ class Reopening:
 
 
 async def open_reopening(
-    device: str | None, *, wire_rate_hz: int, chunk_ms: int = 40, tell: Tell, retry_for_s: float = RETRY_FOR_S
+    device: str | None,
+    *,
+    wire_rate_hz: int,
+    chunk_ms: int = 40,
+    tell: Tell,
+    retry_for_s: float = RETRY_FOR_S,
+    pick: Pick = "mix",
 ) -> Reopening:
     """Open a microphone that is waited for when it goes away.
 
@@ -236,29 +247,46 @@ async def open_reopening(
         device: As :func:`rt_cli.audio.devices.select` takes it; None for the default of this moment.
         wire_rate_hz: Of the blocks it will yield.
         chunk_ms: How much the caller likes to send at once.
-        tell: Told what happens to the microphone.
+        tell: Told what happens to the microphone, and ``recorder`` where a program records for want of PortAudio.
         retry_for_s: How long one outage is waited out.
+        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
 
     Raises:
         UsageError: Several devices are meant.
-        AudioError: No PortAudio, no such device, or it cannot be opened.
+        AudioError: Neither PortAudio nor a recording program, no such device, or it cannot be opened.
 
     Safe to cancel: the device is closed again.
     """
-    first = await open_microphone(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms)
-    again = partial(
-        open_microphone,
-        first.identity,
-        wire_rate_hz=wire_rate_hz,
-        chunk_ms=chunk_ms,
-        first_block_s=FIRST_BLOCK_S,
-    )
+    first, again = await _open_first(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, tell=tell, pick=pick)
     return Reopening(
         first,
         again,
         rate_hz=wire_rate_hz,
         tell=tell,
-        health=InputHealth(wire_rate_hz),
+        health=InputHealth(wire_rate_hz * width(pick)),
         clock=SystemClock(),
         retry_for_s=retry_for_s,
     )
+
+
+async def _open_first(
+    device: str | None, *, wire_rate_hz: int, chunk_ms: int, tell: Tell, pick: Pick
+) -> tuple[TimedSource, Callable[[], Awaitable[TimedSource]]]:
+    """The microphone, and what opens the same one again: by PortAudio, or by a program where that is not to be had."""
+    opened = partial(open_microphone, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, pick=pick)
+    try:
+        first = await opened(device)
+        return first, partial(opened, first.identity, first_block_s=FIRST_BLOCK_S)
+    except AudioError as error:
+        if error.code not in WITHOUT_PORTAUDIO:
+            raise
+        missing = error
+    try:
+        recorded, recorder, again = await open_recorder(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, pick=pick)
+    except AudioError as error:
+        if error.code == "no_such_device":
+            raise
+        message = f"{missing.message}; {error.message}"
+        raise AudioError(message, missing.hint, code=missing.code) from missing
+    tell("recorder", f"{missing.message}: recording with {recorder.program} ({missing.hint})")
+    return recorded, partial(again, FIRST_BLOCK_S)

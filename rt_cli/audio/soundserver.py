@@ -78,20 +78,44 @@ def default_source(info: str) -> str | None:
     return names[0] if names and names[0] else None
 
 
-async def watch_moves(on_moved: Callable[[], None]) -> None:
-    """Call ``on_moved`` when the server has this process record from another source than at first; then end.
+async def ask(*arguments: str) -> str | None:
+    """What ``pactl`` answers, in English; None where there is no such program, no server, or no answer within 1 s.
+
+    Safe to cancel.
+    """
+    try:
+        asking = await _pactl(*arguments)
+    except OSError:  # no such program
+        return None
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            answer, _ = await asking.communicate()
+    except TimeoutError:
+        return None
+    finally:
+        await _end(asking)
+    return answer.decode(errors="replace") if asking.returncode == 0 else None
+
+
+async def watch_moves(on_moved: Callable[[], None], process_id: int | None = None) -> None:
+    """Call ``on_moved`` when the server has a process record from another source than at first; then end.
 
     Ends sooner where there is no server, or when it goes. Cancelling it ends the program that it listens to.
+
+    Args:
+        on_moved: Called once.
+        process_id: Whose recording it is; None: this process's.
     """
+    owner = os.getpid() if process_id is None else process_id
     try:
         news = await _pactl("subscribe")
     except OSError:  # no such program
         return
     try:
-        first = await _sources()
+        first = await _sources(owner)
         while line := await _line(news):
             if _NEWS.search(line):
-                now = await _sources()
+                now = await _sources(owner)
                 first = first or now
                 if not now <= first:
                     on_moved()
@@ -110,17 +134,9 @@ def sources_of(process_id: int, listed: str) -> frozenset[int]:
     return frozenset(found)
 
 
-async def _sources() -> frozenset[int]:
-    """Ours, now; none where the server does not say."""
-    asking = await _pactl("list", "source-outputs")
-    try:
-        async with asyncio.timeout(_DEADLINE_S):
-            answer, _ = await asking.communicate()
-    except TimeoutError:
-        return frozenset()
-    finally:
-        await _end(asking)
-    return sources_of(os.getpid(), answer.decode(errors="replace"))
+async def _sources(process_id: int) -> frozenset[int]:
+    """Those of a process, now; none where the server does not say."""
+    return sources_of(process_id, await ask("list", "source-outputs") or "")
 
 
 async def _line(process: asyncio.subprocess.Process) -> bytes:

@@ -1,0 +1,135 @@
+"""``rt stream --mic`` on a machine without PortAudio: the recording programs of the system take its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.listening import RATE_HZ, find, live, played, recorded
+from tests.program import DATA, assert_accounted, rt, served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.virtual_microphone import VirtualMicrophone
+
+SPEECH = DATA / "sense_0930.wav"
+NO_PORTAUDIO = 'raise OSError("PortAudio library not found")\n'
+OUTAGE_S = 2.0
+
+
+def without_portaudio(folder: Path, *programs: str) -> dict[str, str]:
+    """An environment in which PortAudio is missing, and of the system's programs only these are there."""
+    (folder / "sounddevice.py").write_text(NO_PORTAUDIO)
+    path = folder / "bin"
+    path.mkdir()
+    for program in programs:
+        found = shutil.which(program)
+        if found is None:
+            pytest.skip(f"{program} is not installed")
+        (path / program).symlink_to(found)
+    return {"PYTHONPATH": str(folder), "PATH": str(path)}
+
+
+@pytest.mark.microphone
+@pytest.mark.parametrize(
+    "programs",
+    [
+        pytest.param(("parec", "pactl"), id="parec"),
+        pytest.param(("parec",), id="parec alone"),
+        pytest.param(("arecord",), id="arecord"),
+    ],
+)
+def test_same_sound(virtual_microphone: VirtualMicrophone, tmp_path: Path, programs: tuple[str, ...]) -> None:
+    """What the endpoint receives is what was played; a warning names the program and how to get PortAudio."""
+    env = {**virtual_microphone.environment, **without_portaudio(tmp_path, *programs)}
+    received = tmp_path / "received"
+    with served("--recognizer", "none", "--save-audio", str(received)) as (url, _), live(env, "--url", url) as running:
+        warning = running.warned("recorder")
+        virtual_microphone.play(SPEECH).wait(30)
+        ran = running.interrupt()
+    sound, heard = played(SPEECH), recorded(received)
+    correlations = [find(part, heard)[1] for part in (sound, sound[:RATE_HZ], sound[-RATE_HZ // 2 :])]
+    print("correlations", correlations)
+
+    assert f"recording with {programs[0]}" in warning["message"]
+    assert_accounted(ran.summary)
+    assert (ran.exit, ran.of("dropped"), ran.summary["complete"]) == (0, [], True), ran.err
+    assert min(correlations) > 0.99
+
+
+@pytest.mark.microphone
+def test_outage(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
+    """A source that goes away is waited for, by its name; another one that takes its place is not recorded."""
+    env = {**virtual_microphone.unpinned, **without_portaudio(tmp_path, "parec", "pactl")}
+    with virtual_microphone.other(), live(env, "--local") as running:
+        virtual_microphone.unload_source()
+        try:
+            running.warned("device_lost")
+            time.sleep(OUTAGE_S)  # time for the other one to be tried
+        finally:
+            virtual_microphone.load_source()
+        running.warned("device_back")
+        ran = running.interrupt()
+    holes = [event for event in ran.of("dropped") if event["reason"] == "device_lost"]
+
+    assert_accounted(ran.summary)
+    assert ran.exit == 7, ran.err
+    assert sum(event["end_ms"] - event["start_ms"] for event in holes) >= OUTAGE_S * 1000
+
+
+@pytest.mark.microphone
+@pytest.mark.parametrize(
+    ("device", "code"),
+    [
+        pytest.param("other_microphone", None, id="name"),
+        pytest.param("nowhere", 3, id="unknown"),
+        pytest.param("_microphone", 2, id="ambiguous"),
+    ],
+)
+def test_device(virtual_microphone: VirtualMicrophone, tmp_path: Path, device: str, code: int | None) -> None:
+    """A source is chosen by the server's name for it; what is not there or may be several ends the run."""
+    env = {**virtual_microphone.unpinned, **without_portaudio(tmp_path, "parec", "pactl")}
+    with virtual_microphone.other():
+        if code is None:
+            with live(env, "--local", "--device", device) as running:
+                listed = virtual_microphone.control("list", "source-outputs")
+                sources = virtual_microphone.control("list", "short", "sources")
+                ran = running.interrupt()
+            (wanted,) = [line.split()[0] for line in sources.splitlines() if line.split()[1] == device]
+            assert f"Source: {wanted}\n" in listed
+            assert ran.exit == 0, ran.err
+        else:
+            ran = rt("stream", "--mic", "--local", "--device", device, env=env)
+            assert ran.exit == code, ran.err
+            assert len(ran.causes) == 1
+
+
+def test_nothing_to_record_with(tmp_path: Path) -> None:
+    """Without PortAudio and without any of the programs it is one line, with what to install."""
+    ran = rt("stream", "--mic", "--local", env=without_portaudio(tmp_path))
+
+    assert ran.exit == 3
+    (cause,) = ran.causes
+    assert "PortAudio" in cause
+    assert "pw-record" in cause
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the programs are of Unix")
+def test_programs_that_fail(tmp_path: Path) -> None:
+    """Programs that record nothing are named with what they said, and the exit code stays that of the microphone."""
+    env = without_portaudio(tmp_path, "sh")
+    for program in ("pw-record", "parec"):
+        script = tmp_path / "bin" / program
+        script.write_text(f"#!/bin/sh\necho '{program} is broken' >&2\nexit 1\n")
+        script.chmod(0o755)
+    ran = rt("stream", "--mic", "--local", env=env)
+
+    assert ran.exit == 3
+    (cause,) = ran.causes
+    assert "pw-record is broken" in cause
+    assert "parec is broken" in cause
