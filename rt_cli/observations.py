@@ -150,6 +150,14 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What the sound that was sent costs, at the price that the configuration gives."""
+
+    amount: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The account of one source. NDJSON ``summary``; the last line of a run with one source."""
 
@@ -164,6 +172,12 @@ class Summary:
     latency_ms: Latency | None = None
     skipped: bool = False
     """Nothing was sent: an earlier run had finished it."""
+    sent: int = 0
+    """Samples that went over the wire, on all connections: silence that was added, and what was sent again."""
+    gated: int = 0
+    """Samples that were captured and not sent, as nobody spoke or wanted to be heard."""
+    cost: Cost | None = None
+    """Where there is a price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +221,28 @@ class Progress:
     round_trip_ms: float | None
     state: str
     """connecting, ready, stalled, draining, ..."""
+    sent_ms: int = 0
+    """Sent on all connections."""
+    cost: Cost | None = None
+    """Of what was sent, where there is a price."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlChanged:
+    """A person has taken the word, given it up, or was muted. NDJSON ``control``."""
+
+    at_ms: int
+    muted: bool
+    """Silence takes the place of the sound."""
+    talking: bool | None
+    """Whether what is said is sent; None without push to talk."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeysOffered:
+    """Keys of the terminal control the run. For the live view."""
+
+    push_to_talk: bool
 
 
 Observation = (
@@ -223,6 +259,8 @@ Observation = (
     | Total
     | SourceOpened
     | Progress
+    | ControlChanged
+    | KeysOffered
 )
 """Everything an observer may be told."""
 

@@ -11,6 +11,7 @@ import msgspec
 
 from rt_cli.audio.format import to_ms
 from rt_cli.observations import (
+    ControlChanged,
     Dropped,
     Errored,
     Failed,
@@ -45,6 +46,7 @@ _TYPES: dict[type, str] = {
     Errored: "error",
     Summary: "summary",
     Total: "total",
+    ControlChanged: "control",
 }
 _OPTIONAL = frozenset({"reason", "start_ms", "end_ms", "approx", "language", "latency_ms", "resumed", "hint"})
 _COUNTED = frozenset({"skipped"})
@@ -148,6 +150,9 @@ def _summary(summary: Summary) -> dict[str, object]:
         "settled_ms": _ms(ledger.settled, summary),
         "dropped_ms": _ms(ledger.dropped, summary),
         "ledger": asdict(ledger),
+        "sent_ms": _ms(summary.sent, summary),
+        "gated_ms": _ms(summary.gated, summary),
+        **({"cost": asdict(summary.cost)} if summary.cost else {}),
         "finals": summary.finals,
         "reconnects": summary.reconnects,
         "latency_ms": asdict(summary.latency_ms) if summary.latency_ms else None,

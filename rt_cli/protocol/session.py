@@ -144,9 +144,10 @@ class Session:
         """The endpoint has read everything before ``to`` (timeline)."""
         self._now.read = max(self._now.read, to)
 
-    def drain(self) -> None:
+    def drain(self) -> list[Step]:
         """Everything is sent and committed; what is missing now are answers."""
         self._draining = True
+        return self._settle_silence()
 
     # -- what the endpoint says ---------------------------------------------------------------------------------------
 

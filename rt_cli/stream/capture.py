@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.tape import Tape
     from rt_cli.clock import Clock
     from rt_cli.stream.bell import Bell
+    from rt_cli.stream.control import Control
     from rt_cli.stream.journal import Journal
 
 LEAD_S = 4.0
@@ -38,6 +39,8 @@ class Capture:
         limit_s: Captured at most; None for no limit.
         on_hole: Told of every gap.
         journal: Written to before the tape.
+        control: Says who may be heard, and is told how far the sound has come.
+        allowance: How many samples may still be sent, of what is to be paid for; None for any number.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class Capture:
         limit_s: float | None,
         on_hole: Callable[[Hole], None],
         journal: Journal | None = None,
+        control: Control | None = None,
+        allowance: Callable[[], float] | None = None,
     ) -> None:
         self.ended = False
         """Nothing more will come."""
@@ -59,6 +64,8 @@ class Capture:
         """A source that can end was stopped before its end."""
         self.error: AudioError | None = None
         """Why the source ended, if not by its end."""
+        self.spent = False
+        """Ended because no more may be sent."""
         self.levels = (SILENCE_DBFS, SILENCE_DBFS)
         """RMS and peak of the loudest piece since :meth:`take_levels`."""
         self._source = source
@@ -70,6 +77,8 @@ class Capture:
         self._limit = math.inf if limit_s is None else round(limit_s * tape.rate_hz)
         self._on_hole = on_hole
         self._journal = journal
+        self._control = control
+        self._allowance = allowance
         self._began = tape.captured
         self._gap: Hole | None = None
         """What has been lost since sound last came, but for the part that was told."""
@@ -88,6 +97,11 @@ class Capture:
         """End capture; what was captured stays. Idempotent."""
         if self.stopped_at is None:
             self.stopped_at = self._clock.now()
+        self._source.stop()
+        self._bell.ring()
+
+    def finish(self) -> None:
+        """Let what was captured be all there is: as if the source, a live one, came to its end here. Idempotent."""
         self._source.stop()
         self._bell.ring()
 
@@ -114,10 +128,11 @@ class Capture:
         except AudioError as exc:
             self.error = exc
         finally:
-            full = self._tape.captured >= self._limit
+            full = self.spent or self._tape.captured >= self._limit
             self.cut_short = not (finished or full or self.live or self.error)
             self._end_gap()
             self.ended = True
+            self._tell_control()
             self._bell.ring()
 
     def take_levels(self) -> tuple[float, float]:
@@ -131,7 +146,13 @@ class Capture:
         return self._times[index] if index < len(self._times) else None
 
     def _done(self) -> bool:
-        return self._tape.captured >= self._limit or (self.stopped_at is not None and not self.live)
+        self.spent = self.spent or (self._allowance is not None and self._room() <= 0)
+        return self.spent or self._tape.captured >= self._limit or (self.stopped_at is not None and not self.live)
+
+    def _room(self) -> float:
+        """How many more samples may be captured; what waits will be sent, too."""
+        room = self._limit - self._tape.captured
+        return room if self._allowance is None else min(room, self._allowance() - self._tape.waiting)
 
     async def _take(self, pcm: bytes) -> None:
         whole = self._piece * BYTES_PER_SAMPLE if self._speed != math.inf else len(pcm)
@@ -155,9 +176,11 @@ class Capture:
         return self.stopped_at is not None or self._tape.waiting < LEAD_S * self._tape.rate_hz
 
     def _append(self, piece: bytes) -> None:
-        room = self._limit - self._tape.captured
+        room = self._room()
         if len(piece) // BYTES_PER_SAMPLE > room:
             piece = piece[: int(room) * BYTES_PER_SAMPLE]
+        if self._control is not None and self._control.muted:
+            piece = bytes(len(piece))
         start = self._tape.captured
         holes = self._tape.append(piece)
         if holes:
@@ -168,7 +191,12 @@ class Capture:
                 self._journal.sound(start, piece)
         self.levels = max(self.levels, levels_dbfs(piece))
         self._note_time()
+        self._tell_control()
         self._bell.ring()
+
+    def _tell_control(self) -> None:
+        if self._control is not None:
+            self._control.captured(self._tape.captured, ended=self.ended)
 
     def _note_time(self) -> None:
         now = self._clock.now()

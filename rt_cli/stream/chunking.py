@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rt_cli.audio.gate import Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,13 @@ class CommitTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Skip:
+    """Leave so many samples out."""
+
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """There is nothing to do yet."""
 
@@ -40,8 +51,15 @@ class Finish:
 
 
 def decide(
-    *, sent: int, known: int, captured: int, ended: bool, closes: int | None, sizes: ChunkSizes
-) -> Send | CommitTurn | Wait | Finish:
+    *,
+    sent: int,
+    known: int,
+    captured: int,
+    ended: bool,
+    closes: int | None,
+    sizes: ChunkSizes,
+    stretch: Stretch | None = None,
+) -> Send | Skip | CommitTurn | Wait | Finish:
     """What to do next.
 
     Args:
@@ -51,16 +69,22 @@ def decide(
         ended: No more will come.
         closes: Where the next turn closes, if that is known; at or behind ``sent``.
         sizes: Of chunks.
+        stretch: What is to be done from ``sent`` on; None where everything is sent.
     """
     if closes == sent:
         return CommitTurn()
-    limit = known if closes is None else min(known, closes)
-    stretch = limit - sent
-    last = limit == closes or (ended and limit == captured)
-    if stretch >= sizes.usual or (stretch > 0 and last):
-        samples = min(stretch, sizes.most if stretch >= 2 * sizes.usual else sizes.usual)
-        return Send(samples, alike=stretch // samples - 1)
-    return Finish() if ended and sent == captured else Wait()
+    limit = min(known, captured if stretch is None else stretch.until, known if closes is None else closes)
+    length = limit - sent
+    if length <= 0:
+        return Finish() if ended and sent == captured else Wait()
+    if stretch is not None and not stretch.sent:
+        return Skip(length)
+    edge = stretch is not None and stretch.ends and limit == stretch.until
+    last = edge or limit == closes or (ended and limit == captured)
+    if length < sizes.usual and not last:
+        return Wait()
+    samples = min(length, sizes.most if length >= 2 * sizes.usual else sizes.usual)
+    return Send(samples, alike=length // samples - 1)
 
 
 class Allowance:

@@ -12,6 +12,7 @@ from rt_cli.protocol.steps import Drop, End, Settle, Tell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rt_cli.audio.gate import Passages
     from rt_cli.audio.tape import Hole, Tape
     from rt_cli.clock import Clock
     from rt_cli.observations import Observer, SessionState
@@ -62,6 +63,8 @@ class Context:
     observe: Observer
     journal: Journal | None = None
     """Where a spool is kept."""
+    passages: Passages | None = None
+    """What is sent, where not all of it is."""
 
     def apply(self, steps: Sequence[Step]) -> None:
         """Carry out what the session decided, but for what concerns one connection. Raises an ``End``'s error."""
@@ -73,6 +76,8 @@ class Context:
                     self.tape.settle(to)
                     if self.marks is not None:
                         self.marks.forget(to)
+                    if self.passages is not None:
+                        self.passages.forget(to)
                 case Drop(start, end, reason):
                     for hole in self.tape.drop(start, end, reason):
                         self.observe(dropped(hole, self.tape.rate_hz))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
 from rt_cli.protocol.codec import append_event, append_events, commit_event
-from rt_cli.stream.chunking import Allowance, CommitTurn, Finish, Send, Wait, decide
+from rt_cli.stream.chunking import Allowance, CommitTurn, Finish, Send, Skip, Wait, decide
 
 if TYPE_CHECKING:
     from rt_cli.stream.context import Context
@@ -33,6 +33,7 @@ class Pump:
         self._tape = context.tape
         self._session = context.session
         self._marks = context.marks
+        self._passages = context.passages
         self._sender = sender
         self._allowance = Allowance(context.clock.now(), catch_up * context.tape.rate_hz, context.sizes.most)
         self._held = False
@@ -53,6 +54,8 @@ class Pump:
                 match self._next():
                     case Send() as step:
                         await self._send(step)
+                    case Skip(samples):
+                        self._skip(samples)
                     case CommitTurn():
                         await self._commit()
                     case Wait():
@@ -61,7 +64,7 @@ class Pump:
                         await self._finish()
                         return
 
-    def _next(self) -> Send | CommitTurn | Wait | Finish:
+    def _next(self) -> Send | Skip | CommitTurn | Wait | Finish:
         if self._held:
             return Wait()
         sent, closes = self._tape.sent, None
@@ -74,7 +77,18 @@ class Pump:
             ended=self._context.capture.ended,
             closes=closes,
             sizes=self._context.sizes,
+            stretch=None if self._passages is None else self._passages.at(sent),
         )
+
+    def _skip(self, samples: int) -> None:
+        """Leave sound out: it stands on the timeline, and nobody will ask for it."""
+        start, wire = self._tape.sent, self._session.wire
+        self._tape.mark_sent(start + samples)
+        wire.skipped(samples)
+        if self._passages is not None:
+            self._passages.leave_out(start, start + samples)
+        self._tape.mark_acknowledged(wire.timeline(self._sender.acknowledged))
+        self._session.reads(self._tape.acknowledged)
 
     async def _send(self, step: Send) -> None:
         await self._context.clock.sleep_until(self._allowance.take(step.samples, self._context.clock.now()))
@@ -122,4 +136,4 @@ class Pump:
         """Always commit what is left: the answer proves that everything was read."""
         if self._session.wire.wire > self._committed_wire or (self._marks is None and self._session.wire.wire):
             await self._commit(tail=True)
-        self._session.drain()
+        self._context.apply(self._session.drain())

@@ -55,6 +55,8 @@ SUMMARY_LINE = {
         "dropped": 7_200,
         "padding": 480,
     },
+    "sent_ms": 0,
+    "gated_ms": 0,
     "finals": 3,
     "reconnects": 1,
     "latency_ms": None,

@@ -209,7 +209,7 @@ class Committing(Endpoint):
             self._finished = True
             if not any(span.end == self.end for span in self.spans):
                 self.commit(self.run.commit(speech=False, tail=True))
-            self.run.session.drain()
+            self.run.drain()
 
 
 class ServerVad(Endpoint):

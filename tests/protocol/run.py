@@ -84,8 +84,12 @@ class Run:
     def finish(self) -> str:
         """Send the last commit."""
         event_id = self.commit(tail=True)
-        self.session.drain()
+        self.drain()
         return event_id
+
+    def drain(self) -> None:
+        """Nothing more is sent."""
+        self.apply(self.session.drain())
 
     def reconnect(self) -> None:
         """Lose the connection and open another."""

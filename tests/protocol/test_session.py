@@ -434,7 +434,7 @@ def test_an_endpoint_without_committed_and_ids(count: int) -> None:
     for _ in range(count):
         run.speak(1000)
         run.commit()
-    run.session.drain()
+    run.drain()
     for number in range(count):
         run.hear(TranscriptDelta(None, "w"), words(None, f"words {number}"))
 
@@ -514,7 +514,7 @@ def test_a_silent_tail_is_no_turn() -> None:
         run.send(1000)
         run.acknowledge()
         run.commit(speech=False)
-        run.session.drain()
+        run.drain()
         run.hear(Committed("a"), *([outcome] if outcome else []))
         run.wait(PATIENCE_S + 1)
 
@@ -665,7 +665,7 @@ def test_an_end_without_pongs_has_a_deadline() -> None:
 def test_nothing_sent_is_drained_at_once() -> None:
     """Without sound there is nothing to wait for."""
     run = Run()
-    run.session.drain()
+    run.drain()
 
     assert run.session.drained
 
