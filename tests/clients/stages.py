@@ -1,4 +1,4 @@
-"""Endpoints that clients nobody here wrote are tried on: each a real server on port 0, by the name that scenarios use."""
+"""Endpoints for clients that nobody here wrote: each a real server on port 0, by the name that scenarios use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOKEN = "a-token-of-the-tests"
 """The key of every client; only the stage ``guarded`` asks for it."""
 STAGES = ("echo", "words", "endless", "agent", "guarded", "expiring")
 """Replies are your own turn; the same, with words recognised; half a sentence, and then nothing until somebody
-interrupts; written by a chat server that calls a tool; any, for those who have the key; any, and the first session lasts
+interrupts; written by a chat server that calls a tool; any, for those who have the key; any, in a first session of
 a second."""
 
 

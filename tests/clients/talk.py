@@ -1,4 +1,4 @@
-"""The official Python client in a session, strict where it is lenient: every event is validated, and so is the order."""
+"""The official Python client in a session, but strict: every event is validated, and so is the order."""
 
 from __future__ import annotations
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+import asyncio
+import base64
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, OpenAI
+from pydantic import ValidationError
 
+from rt_cli.local.session import Session
 from tests.clients.python_scenarios import SCENARIOS
 from tests.clients.stages import TOKEN, stage
+from tests.clients.talk import CONVERSATION
 from tests.fakes import run
+from tests.local.client import check, noise
 from tests.program import needs_words
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Awaitable, Callable
+
+    Event = dict[str, Any]
+    Tell = Callable[[Session, Event], Awaitable[None]]
 
 NAMES = [pytest.param(name, marks=needs_words if SCENARIOS[name][0] == "words" else ()) for name in SCENARIOS]
+
+SAID = noise(0.7)
 
 
 async def play(name: str, *faults: str) -> None:
@@ -33,3 +43,73 @@ async def play(name: str, *faults: str) -> None:
 def test_scenario(name: str) -> None:
     """See :mod:`tests.clients.python_scenarios`."""
     run(play(name), 60)
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "noticed"),
+    [
+        ("dup=session.created", "errors", "session.created.* in place of session.updated"),
+        ("omit=conversation.item.added", "spoken_conversation", "item.done.* in place of conversation.item.added"),
+        ("omit=response.content_part.added", "out_of_band", "delta.* in place of response.content_part.added"),
+        ("dup=committed", "spoken_conversation", "committed.* in place of conversation.item.added"),
+        ("reorder=response.output_audio.done", "spoken_conversation", "in place of response.output_audio.done"),
+    ],
+)
+def test_a_broken_answer_is_noticed(fault: str, name: str, noticed: str) -> None:
+    """Each of these makes its scenario fail, and says why."""
+    with pytest.raises(AssertionError, match=noticed):
+        run(play(name, fault), 60)
+
+
+def _without(field: str, tell: Tell) -> Tell:
+    async def told(session: Session, event: Event) -> None:
+        await tell(session, {name: value for name, value in event.items() if name != field})
+
+    return told
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("spoken_conversation", "content_index"), ("items", "item_id"), ("out_of_band", "output_index")]
+)
+def test_a_missing_field_is_noticed(name: str, field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event that lacks what OpenAI always sends makes a scenario fail."""
+    monkeypatch.setattr(Session, "_tell", _without(field, Session._tell))
+    with pytest.raises((ValidationError, AssertionError), match=field):
+        run(play(name), 60)
+
+
+def _talk_in_turns(client: OpenAI) -> bytes:
+    """A turn and its answer, with the client that blocks, told by its handlers; what it heard."""
+    sound: list[str] = []
+    with client.realtime.connect(**CONVERSATION) as connection:
+
+        def begin(event: Any) -> None:
+            assert event.session.type == "realtime"
+            audio: Any = {"input": {"turn_detection": None}}
+            connection.session.update(session={"type": "realtime", "audio": audio})
+
+        def speak(_event: Any) -> None:
+            connection.input_audio_buffer.append(audio=base64.b64encode(SAID).decode())
+            connection.input_audio_buffer.commit()
+            connection.response.create()
+
+        connection.on("session.created", begin)
+        connection.on("session.updated", speak)
+        connection.on("event", lambda event: check(event.to_dict()))
+        connection.on("response.output_audio.delta", lambda event: sound.append(event.delta))
+        connection.on("response.done", lambda _event: connection.close())
+        connection.dispatch_events()
+    return b"".join(map(base64.b64decode, sound))
+
+
+# The package uses the library in a way that its newest version advises against.
+@pytest.mark.filterwarnings(r"ignore:connect\(\) must be used as a context manager:DeprecationWarning")
+def test_the_client_that_blocks() -> None:
+    """Handlers are called for each event, and the reply is the turn."""
+
+    async def scenario() -> bytes:
+        async with stage("echo") as server:
+            with OpenAI(api_key=TOKEN, base_url=f"http://127.0.0.1:{server.port}/v1", max_retries=0) as client:
+                return await asyncio.to_thread(_talk_in_turns, client)
+
+    assert run(scenario(), 60) == SAID
