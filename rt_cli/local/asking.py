@@ -59,7 +59,11 @@ def asked(response: object, replies: Mapping[str, Any], conversation_id: str, *,
     Raises:
         Rejected: Something in it is unknown or wrong; nothing is created.
     """
-    present = {name: value for name, value in mapping({} if response is None else response, "response").items() if value is not None}
+    present = {
+        name: value
+        for name, value in mapping({} if response is None else response, "response").items()
+        if value is not None
+    }
     given = _RESPONSE(present, "response")
     output = {**replies["output"], **given.get("audio", {}).get("output", {})}
     conversation = given.get("conversation", "auto")
@@ -83,13 +87,13 @@ def _settings(
     metadata: Mapping[str, str] | None,
     in_conversation: bool,  # noqa: FBT001 - private, and named where it is called
 ) -> Settings:
-    limit = fields_["max_output_tokens"]
+    limit, voice = fields_["max_output_tokens"], output["voice"]
     return Settings(
         spoken=fields_["output_modalities"] == ["audio"],
         instructions=fields_["instructions"] or None,
         tools=tuple(fields_["tools"]),
         tool_choice=fields_["tool_choice"],
-        voice=output["voice"],
+        voice=voice["id"] if isinstance(voice, dict) else voice,
         speed=float(output["speed"]),
         output_format=output["format"],
         max_output_tokens=None if limit == "inf" else limit,

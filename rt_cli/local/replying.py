@@ -251,7 +251,6 @@ class _Reply:
         items, settings = self._context(), self._settings
         last = next((item for item in reversed(items) if item.shape.get("role") == "user"), None)
         sound = next(iter(last.sounds.values()), None) if last is not None else None
-        voice = settings.voice
         return ReplyRequest(
             items=[item.context() for item in items],
             instructions=settings.instructions,
@@ -260,7 +259,7 @@ class _Reply:
             spoken=settings.spoken,
             heard=bytes(sound.pcm) if sound is not None else b"",
             heard_rate_hz=sound.rate_hz if sound is not None else OUTPUT_RATE_HZ,
-            voice=voice.get("id") if isinstance(voice, dict) else voice,
+            voice=settings.voice,
             speed=settings.speed,
             max_output_tokens=settings.max_output_tokens,
         )

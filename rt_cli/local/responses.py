@@ -36,8 +36,8 @@ class Settings:
     instructions: str | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = "auto"
-    voice: Any = None
-    """A name, or an object with an ``id``."""
+    voice: str | None = None
+    """A name: unlike sessions, responses tell even a custom voice so."""
     speed: float = 1.0
     output_format: Mapping[str, Any] | None = None
     """Of the audio, as the client is told."""
