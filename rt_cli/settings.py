@@ -31,6 +31,10 @@ class EndpointSettings:
     api_key_cmd: str | None = None
     key_env: str | None = field(default=None, metadata={"only": "profiles"})
     """Environment variable that holds the key; a profile names it, and so says that the key belongs there."""
+    price_per_minute: float | None = None
+    """Of the sound that is sent."""
+    currency: str = "USD"
+    """Of the price: any text."""
     profile: str | None = field(default=None, metadata={"only": "rt"})
     """The profile that the URL comes from, set by the loader; ``RT_API_KEY`` does not go there."""
 
@@ -49,6 +53,14 @@ class InputSettings:
     channels: int = 1
     """Of raw PCM from stdin."""
     encoding: Encoding = "s16le"
+    gate: bool = False
+    """Send only what is near speech."""
+    stop_after_silence_s: float | None = None
+    """A live source ends after so long without speech."""
+    ptt: bool = field(default=False, metadata={"only": "rt"})
+    """Push to talk: send only what is said while talking."""
+    ptt_fifo: str | None = field(default=None, metadata={"only": "rt"})
+    """A FIFO whose lines say when that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,8 @@ class DeliverySettings:
     """How long an outage is waited out; None: 600 for a live source, 120 for others."""
     catch_up: float | None = None
     """Times real time for what waits; ``inf`` has no limit; None: inf for the embedded endpoint, else 2."""
+    max_cost: float | None = None
+    """No more is captured when what is sent costs so much."""
     max_session_s: float | None = None
     """A connection hands over to a new one before it is so old; None: when the endpoint says that it expires."""
 
@@ -98,6 +112,14 @@ class OutputSettings:
     format: OutputFormat = "text"
     timestamps: bool = False
     """Lines of text begin with the start of their turn."""
+    save_transcript: str | None = None
+    """The results again, in a file; its name says the format."""
+    save_audio: str | None = None
+    """A WAV file of what was captured."""
+    output_dir: str | None = None
+    """A folder that gets a file of results for each source, instead of stdout."""
+    force: bool = False
+    """``save_transcript`` and ``save_audio`` may replace files."""
     partials: bool = False
     status: StatusMode = "auto"
     quiet: bool = False

@@ -39,6 +39,7 @@ COMMON: dict[str, Any] = {
     "sample_rate": _value("--sample-rate", "HZ", "Of raw PCM on stdin [24000]."),
     "channels": _value("--channels", "N", "Of raw PCM on stdin [1]."),
     "encoding": _value("--encoding", "NAME", "Of raw PCM: s16le s24le s32le f32le mulaw alaw."),
+    "gate": _flag("--gate", "Send only what is near speech."),
     "language": _value("--language", "-l", "CODE", "Spoken language, as en."),
     "prompt": _value("--prompt", "TEXT", "Words and names to expect."),
     "turn_detection": _value("--turn-detection", "WHO", "server_vad, semantic_vad, client or none."),
@@ -52,6 +53,10 @@ COMMON: dict[str, Any] = {
     ],
     "format": _value("--output", "-o", "FORMAT", "text, json, srt or vtt [text]."),
     "timestamps": _flag("--timestamps", "When each line of text begins."),
+    "save_transcript": _value("--save-transcript", "FILE", "Results also here: .txt .srt .vtt .jsonl"),
+    "save_audio": _value("--save-audio", "FILE", "What was captured, as WAV."),
+    "output_dir": _value("--output-dir", "DIR", "A file of results for each source."),
+    "force": _flag("--force", "Files to save may be replaced."),
     "json": _flag("--json", "NDJSON on stdout; the same as -o json."),
     "partials": _flag("--partials", "Also what is not final yet (stderr for text)."),
     "status": _value("--status", "HOW", "auto, live, plain or off."),
@@ -63,11 +68,21 @@ COMMON: dict[str, Any] = {
     "retry_for": _value("--retry-for", "TIME", "Longest outage [2m, live 10m]."),
     "catch_up": _value("--catch-up", "X", "Times real time after one, or max [2]."),
     "max_session": _value("--max-session", "TIME", "Longest life of a connection."),
+    "max_cost": _value("--max-cost", "AMOUNT", "End when it has cost so much (price_per_minute)."),
 }
 """By the names of the settings' keys; None is not given."""
 
 Device = Annotated[
     str | None, typer.Option("--device", "-d", metavar="NAME", help="Name, part of it, hostapi:name, or index.")
+]
+PushToTalk = Annotated[
+    bool, typer.Option("--ptt", help="Send only while talking: space, or SIGUSR1 and SIGUSR2.")
+]
+TalkFifo = Annotated[
+    str | None, typer.Option("--ptt-fifo", metavar="PATH", help="The same by lines: start, stop, toggle, quit.")
+]
+StopAfterSilence = Annotated[
+    str | None, typer.Option("--stop-after-silence", metavar="TIME", help="End after so long without speech.")
 ]
 Speed = Annotated[str | None, typer.Option("--speed", metavar="X", help="Times real time, or max.")]
 SpoolDir = Annotated[

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.bell import Bell
     from rt_cli.stream.control import Control
     from rt_cli.stream.journal import Journal
+    from rt_cli.stream.recorder import Recorder
 
 LEAD_S = 4.0
 """How much of a source that can wait may be captured and unsent."""
@@ -39,6 +40,7 @@ class Capture:
         limit_s: Captured at most; None for no limit.
         on_hole: Told of every gap.
         journal: Written to before the tape.
+        recorder: Given all sound, also what the tape has no room for.
         control: Says who may be heard, and is told how far the sound has come.
         allowance: How many samples may still be sent, of what is to be paid for; None for any number.
     """
@@ -55,6 +57,7 @@ class Capture:
         limit_s: float | None,
         on_hole: Callable[[Hole], None],
         journal: Journal | None = None,
+        recorder: Recorder | None = None,
         control: Control | None = None,
         allowance: Callable[[], float] | None = None,
     ) -> None:
@@ -77,6 +80,7 @@ class Capture:
         self._limit = math.inf if limit_s is None else round(limit_s * tape.rate_hz)
         self._on_hole = on_hole
         self._journal = journal
+        self._recorder = recorder
         self._control = control
         self._allowance = allowance
         self._began = tape.captured
@@ -182,6 +186,8 @@ class Capture:
         if self._control is not None and self._control.muted:
             piece = bytes(len(piece))
         start = self._tape.captured
+        if self._recorder is not None:
+            self._recorder.sound(start, piece)
         holes = self._tape.append(piece)
         if holes:
             self._report(holes)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_ms
@@ -23,11 +24,11 @@ from rt_cli.stream.context import Context, drain_timeout_s, dropped
 from rt_cli.stream.delivery import Delivery
 from rt_cli.stream.journal import Journal, final_of, origin_of
 from rt_cli.stream.machine import Lagged, Machine, Suspended, asleep_s, watch
+from rt_cli.stream.recorder import Recorder
 from rt_cli.stream.turnmaking import TurnAnalysis
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from rt_cli.audio.source import Source, Tell
     from rt_cli.audio.spool import Remains
@@ -90,6 +91,7 @@ class Streamer:
         self._capture: Capture | None = None
         self._session = self._make_session()
         self._journal: Journal | None = None
+        self._recorder: Recorder | None = None
         self._delivery: Delivery | None = None
         self._delivering: asyncio.Task[None] | None = None
         self._signals = 0
@@ -111,6 +113,7 @@ class Streamer:
             return self._conclude(began)
         try:
             self._open_journal(source)
+            self._open_recorder()
             await self._stream(source)
         except RtError as exc:
             self._errors.append(exc)
@@ -119,6 +122,7 @@ class Streamer:
             self._errors.append(unexpected(exc))
         finally:
             await source.aclose()
+            await self._close_recorder()
             self._tape.close()
         return self._conclude(began)
 
@@ -160,6 +164,19 @@ class Streamer:
         elif self._job.spool is not None:
             self._journal = Journal(Spool.create(self._job.spool, origin_of(source.info, self._rate)), self._observe)
 
+    # -- what was captured, for the user ------------------------------------------------------------------------------
+
+    def _open_recorder(self) -> None:
+        output = self._job.settings.output
+        if output.save_audio is not None:
+            self._recorder = Recorder(Path(output.save_audio), self._rate, self._observe, replace=output.force)
+
+    async def _close_recorder(self) -> None:
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close, self._tape.captured)
+            if (error := self._recorder.error) is not None:
+                self._errors.append(error)
+
     @property
     def _delivered(self) -> bool:
         cut_short = self._capture is None or self._capture.cut_short
@@ -191,6 +208,7 @@ class Streamer:
             limit_s=settings.input.duration_s,
             on_hole=self._tell_hole,
             journal=self._journal,
+            recorder=self._recorder,
         )
         analysis = None
         if self._turns == "client":
