@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Never
 
 _BESIDE_TABLES = ("default_profile", "profiles")
-_BELONGS_TO_URL = ("local", "dialect", "api_key_file", "api_key_cmd", "key_env", "profile")
+_BELONGS_TO_URL = ("local", "dialect", "api_key_file", "api_key_cmd", "key_env", "profile", "price_per_minute")
 """Where a layer brings another URL, these stay behind: a key goes to the URL that it was written beside."""
 _LONGEST_VALUE = 40
 _OPTIONS = {"format": "--output", "extra": "--set"}
@@ -153,6 +153,8 @@ def _merged(layers: Iterable[Layer]) -> Layer:
     for layer in layers:
         if layer.get("url") is not None:
             values = {name: value for name, value in values.items() if name not in _BELONGS_TO_URL}
+        elif layer.get("local"):
+            values.pop("price_per_minute", None)
         extra = (*values.get("extra", ()), *layer.get("extra", ()))
         values |= layer
         values["extra"] = extra

@@ -75,9 +75,7 @@ COMMON: dict[str, Any] = {
 Device = Annotated[
     str | None, typer.Option("--device", "-d", metavar="NAME", help="Name, part of it, hostapi:name, or index.")
 ]
-PushToTalk = Annotated[
-    bool, typer.Option("--ptt", help="Send only while talking: space, or SIGUSR1 and SIGUSR2.")
-]
+PushToTalk = Annotated[bool, typer.Option("--ptt", help="Send only while talking: space, or SIGUSR1 and SIGUSR2.")]
 TalkFifo = Annotated[
     str | None, typer.Option("--ptt-fifo", metavar="PATH", help="The same by lines: start, stop, toggle, quit.")
 ]

@@ -22,6 +22,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "duration": (0.01, math.inf),
     "sample_rate": (1000, 384_000),
     "channels": (1, 64),
+    "price_per_minute": (0, math.inf),
+    "stop_after_silence": (0.5, math.inf),
     "vad_threshold": (0, 1),
     "silence_ms": (50, 60_000),
     "prefix_ms": (0, 10_000),
@@ -32,6 +34,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "retry_for": (0, math.inf),
     "catch_up": (1, math.inf),
     "max_session": (1, math.inf),
+    "max_cost": (0.0001, math.inf),
 }
 """Smallest and largest value of every number, in the unit of its field."""
 
