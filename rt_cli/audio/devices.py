@@ -5,15 +5,20 @@ from __future__ import annotations
 import platform
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from rt_cli.audio.background import call_in_thread
+from rt_cli.audio.native_noise import off_stderr
 from rt_cli.errors import AudioError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+Change = Literal["appeared", "vanished", "default"]
+DEADLINE_S = 10.0
 _INSTALL = {
     "debian": "sudo apt-get install libportaudio2",
     "ubuntu": "sudo apt-get install libportaudio2",
@@ -133,6 +138,60 @@ def look_again() -> None:
         sounddevice._initialized = 1  # noqa: SLF001  # the same
     except sounddevice.PortAudioError as error:
         raise AudioError(f"PortAudio does not start ({error})", code="portaudio_failed") from error
+
+
+def do_not_wait_at_exit() -> None:
+    """PortAudio hangs in one of its calls, so it would hang in its shutdown at exit too."""
+    sounddevice = sys.modules.get("sounddevice")
+    if sounddevice is not None:
+        import atexit
+
+        atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001  # there is no public name for it
+
+
+async def devices_now(*, again: bool = False) -> list[InputDevice]:
+    """All input devices, within 10 s. Cancelling it leaves a thread behind that ends by itself.
+
+    Args:
+        again: This process has looked before, and must search anew; no microphone may be open.
+
+    Raises:
+        AudioError: As :func:`load_sounddevice`; or the sound system does not answer (``device_timeout``).
+    """
+
+    def look() -> list[InputDevice]:
+        if again:
+            look_again()
+        return input_devices()
+
+    with off_stderr():
+        try:
+            return await call_in_thread(look, deadline_s=DEADLINE_S)
+        except TimeoutError as error:
+            do_not_wait_at_exit()
+            message = f"the sound system does not answer within {DEADLINE_S:.0f} s"
+            raise AudioError(message, "is the sound server alive?", code="device_timeout") from error
+
+
+def changes(before: Sequence[InputDevice], after: Sequence[InputDevice]) -> Iterator[tuple[Change, InputDevice]]:
+    """What happened between two looks: first what vanished, then what appeared, then which is the default now.
+
+    A device that only has another index, or another number of ALSA, has not changed.
+    """
+    yield from (("vanished", device) for device in _beyond(before, after))
+    yield from (("appeared", device) for device in _beyond(after, before))
+    defaults = {device.lasting_name for device in before if device.is_default}
+    yield from (("default", device) for device in after if device.is_default and device.lasting_name not in defaults)
+
+
+def _beyond(some: Sequence[InputDevice], others: Sequence[InputDevice]) -> Iterator[InputDevice]:
+    """Those of ``some`` that are not among ``others``; of twins as many as there are more."""
+    left = [device.lasting_name for device in others]
+    for device in some:
+        if device.lasting_name in left:
+            left.remove(device.lasting_name)
+        else:
+            yield device
 
 
 def input_devices() -> list[InputDevice]:

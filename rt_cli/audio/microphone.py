@@ -16,7 +16,16 @@ from rt_cli.audio.adc import AdcClock
 from rt_cli.audio.background import call_in_thread
 from rt_cli.audio.channels import check, needed
 from rt_cli.audio.converter import WireConverter
-from rt_cli.audio.devices import Identity, identify, input_devices, load_sounddevice, look_again, recognise, select
+from rt_cli.audio.devices import (
+    Identity,
+    do_not_wait_at_exit,
+    identify,
+    input_devices,
+    load_sounddevice,
+    look_again,
+    recognise,
+    select,
+)
 from rt_cli.audio.native_noise import log_noise, off_stderr
 from rt_cli.audio.ring import Ring
 from rt_cli.audio.soundserver import DefaultSource, watch_moves
@@ -227,7 +236,7 @@ class Microphone:
             try:
                 await call_in_thread(self._close, deadline_s=CLOSE_DEADLINE_S)
             except TimeoutError:
-                _do_not_wait_at_exit()
+                do_not_wait_at_exit()
 
     def _close(self) -> None:
         with _inside_portaudio:
@@ -297,7 +306,7 @@ async def open_microphone(
                 discard=lambda late: late._close(),  # noqa: SLF001  # nobody else can close it any more
             )
         except TimeoutError as error:
-            _do_not_wait_at_exit()
+            do_not_wait_at_exit()
             message = f"the microphone did not open within {OPEN_DEADLINE_S:.0f} s"
             raise AudioError(message, "is the sound server alive?", code="device_timeout") from error
     try:
@@ -394,15 +403,6 @@ def _extra_settings(sounddevice: Any, device: InputDevice) -> Any:
         # Shared mode knows one rate; without this any other is refused as "invalid device".
         return sounddevice.WasapiSettings(auto_convert=True)
     return None
-
-
-def _do_not_wait_at_exit() -> None:
-    """PortAudio hangs in one of its calls, so it would hang in its shutdown at exit too."""
-    sounddevice = sys.modules.get("sounddevice")
-    if sounddevice is not None:
-        import atexit
-
-        atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001  # there is no public name for it
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rt_cli import __version__
+from rt_cli.commands.devices import devices
 from rt_cli.commands.send import send
 from rt_cli.commands.serve import serve
 from rt_cli.commands.stream import stream
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(stream)
 app.command()(send)
 app.command()(serve)
+app.command()(devices)
 
 
 def _show_version(wanted: bool) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from rt_cli.commands.devices import complete_device
+
 Command = Callable[..., int]
 
 
@@ -73,7 +75,14 @@ COMMON: dict[str, Any] = {
 """By the names of the settings' keys; None is not given."""
 
 Device = Annotated[
-    str | None, typer.Option("--device", "-d", metavar="NAME", help="Name, part of it, hostapi:name, or index.")
+    str | None,
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="NAME",
+        help="Name, part of it, hostapi:name, or index.",
+        autocompletion=complete_device,
+    ),
 ]
 PushToTalk = Annotated[bool, typer.Option("--ptt", help="Send only while talking: space, or SIGUSR1 and SIGUSR2.")]
 TalkFifo = Annotated[
