@@ -331,7 +331,8 @@ class _Endpoint:
     async def _turn_away(self, connection: _Connection, stranger: Stranger) -> None:
         code = stranger.error["code"] or "missing_api_key"
         self._observe({"type": "refused", "status": UNAUTHORIZED_CLOSE, "code": code})
-        event = {"type": "error", "event_id": f"event_{secrets.token_hex(10)}", "error": stranger.error}
+        error = {**stranger.error, "event_id": None}
+        event = {"type": "error", "event_id": f"event_{secrets.token_hex(10)}", "error": error}
         await connection.tell(json.dumps(event).encode())
         await connection.close(UNAUTHORIZED_CLOSE, stranger.reason)
 

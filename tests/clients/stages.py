@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rt_cli.local.faults import parse
 from rt_cli.local.replies import open_replier
 from rt_cli.local.server import LocalServer, serve
+from rt_cli.local.session import Session
 from rt_cli.local.tls import server_context
 from tests.local.chat_server import Exchange, chat_server
 from tests.local.scripted import SPOKEN, Scripted
@@ -16,6 +17,8 @@ from tests.servers import CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import pytest
 
     from rt_cli.local.replies import Replier
 
@@ -46,6 +49,16 @@ async def stage(name: str, *faults: str, tls: bool = False) -> AsyncIterator[Loc
                 faults=parse([*faults, *(["expire=1s#1"] if name == "expiring" else [])]),
             )
         )
+
+
+def leave_out(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Break all endpoints: none of their events has this field."""
+    tell = Session._tell
+
+    async def told(session: Session, event: dict[str, Any]) -> None:
+        await tell(session, {name: value for name, value in event.items() if name != field})
+
+    monkeypatch.setattr(Session, "_tell", told)
 
 
 async def _replier(stack: AsyncExitStack, name: str) -> Replier | None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.clients.python_scenarios import SCENARIOS
-from tests.clients.stages import TOKEN, stage
+from tests.clients.stages import TOKEN, leave_out, stage
 from tests.fakes import run
 from tests.local.client import recording
 from tests.program import needs_words
@@ -113,3 +113,12 @@ def test_broken_answers_are_noticed(program: Path, speech: Path) -> None:
     reasons = run(play(program, speech, "echo", names, *faults), 120)
     assert "in place of response.content_part.added" in (reasons["out_of_band"] or "")
     assert "in place of conversation.item.added" in (reasons["items"] or "")
+
+
+def test_a_missing_field_is_noticed(program: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the scenarios, and by the package that drops such events."""
+    leave_out("content_index", monkeypatch)
+    reasons = run(play(program, speech, "echo", ["out_of_band"]), 120)
+    assert reasons["out_of_band"] == "response.content_part.added without content_index"
+    leave_out("item_id", monkeypatch)
+    assert "function_call_arguments" in (run(play(program, speech, "agent", ["agents"]), 120)["agents"] or "")

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from pydantic import ValidationError
 
-from rt_cli.local.session import Session
 from tests.clients.python_scenarios import SCENARIOS
-from tests.clients.stages import TOKEN, stage
+from tests.clients.stages import TOKEN, leave_out, stage
 from tests.clients.talk import CONVERSATION
 from tests.fakes import run
 from tests.local.client import check, noise
 from tests.program import needs_words
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Event = dict[str, Any]
-    Tell = Callable[[Session, Event], Awaitable[None]]
-
 NAMES = [pytest.param(name, marks=needs_words if SCENARIOS[name][0] == "words" else ()) for name in SCENARIOS]
-
 SAID = noise(0.7)
 
 
@@ -61,19 +53,12 @@ def test_a_broken_answer_is_noticed(fault: str, name: str, noticed: str) -> None
         run(play(name, fault), 60)
 
 
-def _without(field: str, tell: Tell) -> Tell:
-    async def told(session: Session, event: Event) -> None:
-        await tell(session, {name: value for name, value in event.items() if name != field})
-
-    return told
-
-
 @pytest.mark.parametrize(
     ("name", "field"), [("spoken_conversation", "content_index"), ("items", "item_id"), ("out_of_band", "output_index")]
 )
 def test_a_missing_field_is_noticed(name: str, field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event that lacks what OpenAI always sends makes a scenario fail."""
-    monkeypatch.setattr(Session, "_tell", _without(field, Session._tell))
+    leave_out(field, monkeypatch)
     with pytest.raises((ValidationError, AssertionError), match=field):
         run(play(name), 60)
 
