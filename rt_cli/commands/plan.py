@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rt_cli.commands.keys import find_key
-from rt_cli.errors import EndpointError
+from rt_cli.errors import EndpointError, UsageError
 from rt_cli.protocol.endpoint import choose, resolve
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
         RefusedError: The endpoint wants a key, and there is none.
         EndpointError: The embedded endpoint cannot recognise speech here.
     """
+    if settings.delivery.max_cost is not None and not settings.endpoint.price_per_minute:
+        raise UsageError("--max-cost without a price", "set price_per_minute, in the config file or RT_PRICE_PER_MINUTE")
     choice = choose(settings.endpoint, environ)
     key = None if choice.url is None else find_key(settings.endpoint, choice.url, environ)
     if settings.endpoint.cacert is not None:
@@ -50,6 +52,8 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
         tls_context(settings.endpoint.cacert)
     endpoint = endpoint_of(settings, choice, key, choice.url or _NOT_YET)
     wanted = settings.session.turn_detection
+    if settings.input.ptt:
+        wanted = _by_hand(wanted, gate=settings.input.gate)
     turns = endpoint.dialect.turn_detection(endpoint.model, wanted, embedded=endpoint.embedded)
     session = endpoint.dialect.session(settings.session, endpoint.model, turns)
     if endpoint.embedded:
@@ -58,6 +62,15 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
         if (reason := unavailable()) is not None:
             raise EndpointError(reason, code="no_recognizer")
     return Plan(choice, key, turns, session)
+
+
+def _by_hand(wanted: TurnDetection | None, *, gate: bool) -> TurnDetection:
+    """With push to talk a turn is what is said between two keys, and so ``rt`` makes it."""
+    if wanted not in {None, "client"}:
+        raise UsageError(f"--ptt makes the turns, not {wanted}", "leave out --turn-detection")
+    if gate:
+        raise UsageError("both --ptt and --gate say what is sent", "give one of them")
+    return "client"
 
 
 def endpoint_of(settings: Settings, choice: Choice, key: str | None, url: str) -> Endpoint:

@@ -32,6 +32,8 @@ class Ending:
     """130 or 143."""
     cut_short: bool = False
     """A source that has an end did not come to it."""
+    unpaid: bool = False
+    """A source that has an end did not come to it, as that would have cost too much."""
     unread: bool = False
     """Nobody reads what is printed: the quiet end that was wanted."""
 
@@ -40,7 +42,7 @@ class Ending:
         """What went wrong; an account that does not balance, or has nothing in it, is such a thing, too."""
         if not self.ledger.balanced:
             return (*self.errors, RtError(f"the ledger does not balance: {self.ledger}", "please report this"))
-        if not (self.errors or self.ledger.captured or self.signals or self.unread):
+        if not (self.errors or self.ledger.captured or self.signals or self.unread or self.unpaid):
             return (AudioError(f"no audio in {self.name}", "check the source", code="empty"),)
         return self.errors
 
@@ -57,7 +59,7 @@ class Ending:
         codes = [error.exit_code for error in self.causes]
         if self.signals and (self.cut_short or self.signals > 1):
             codes.append(self.signal_exit)
-        if not self.delivered:
+        if self.unpaid or not self.delivered:
             codes.append(EXIT_INCOMPLETE)
         return worst_exit(codes)
 
@@ -70,6 +72,9 @@ class Ending:
     def error(self) -> RtError | None:
         """The one error to tell: the one that gives the exit code."""
         told = min(self.causes, key=lambda each: each.exit_code != self.exit_code, default=None)
+        if told is None and self.unpaid:
+            said = f"the cost limit is reached: the rest of {self.name} was not sent"
+            return RtError(said, "raise --max-cost", code="max_cost")
         if told is None and self.exit_code == EXIT_INCOMPLETE:
             missing_ms = to_ms(self.ledger.captured - self.ledger.settled - self.suspended, self.rate_hz)
             return RtError(f"{missing_ms / 1000:.1f} s of audio are in no final", "see the summary", code="incomplete")

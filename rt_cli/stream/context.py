@@ -10,7 +10,7 @@ from rt_cli.observations import Dropped, SessionChanged
 from rt_cli.protocol.steps import Drop, End, Settle, Tell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rt_cli.audio.gate import Passages
     from rt_cli.audio.tape import Hole, Tape
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.bell import Bell
     from rt_cli.stream.capture import Capture
     from rt_cli.stream.chunking import ChunkSizes
+    from rt_cli.stream.cost import Meter
     from rt_cli.stream.journal import Journal
     from rt_cli.stream.turnmaking import TurnMarks
 
@@ -61,8 +62,12 @@ class Context:
     clock: Clock
     sizes: ChunkSizes
     observe: Observer
+    meter: Meter
+    """Counts what is sent."""
     journal: Journal | None = None
     """Where a spool is kept."""
+    wait_for_room: Callable[[], bool] = lambda: False
+    """Whether an endpoint without room is worth more than the usual wait."""
     passages: Passages | None = None
     """What is sent, where not all of it is."""
 

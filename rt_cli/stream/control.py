@@ -76,8 +76,6 @@ class Control:
         self._post_roll = to_samples(POST_ROLL_MS, rate_hz)
         self._opened = self._closes = start
         self._on_change = on_change
-        if push_to_talk:
-            self._tell()
 
     @property
     def muted(self) -> bool:
@@ -95,7 +93,7 @@ class Control:
             self._closes = self.passages.close(max(self._captured, self._opened) + self._post_roll)
             self.marks.add([TurnCloses(self._closes)])
         if (before.talking, before.muted) != (self.controls.talking, self.controls.muted):
-            self._tell()
+            self.tell()
 
     def captured(self, to: int, *, ended: bool = False) -> None:
         """Everything before ``to`` is captured now.
@@ -110,6 +108,7 @@ class Control:
         self.passages.decided(decided)
         self.marks.analysed = max(self.marks.analysed, decided)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Say how things are."""
         talking = self.controls.talking if self.controls.push_to_talk else None
         self._on_change(ControlChanged(to_ms(self._captured, self._rate_hz), self.controls.muted, talking))

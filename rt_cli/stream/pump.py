@@ -103,6 +103,7 @@ class Pump:
         self._look_for_speech(end)
         self._tape.mark_sent(end)
         self._session.wire.sent(end - start)
+        self._context.meter.add(end - start)
         await self._sender.audio(messages, end - start)
 
     def _look_for_speech(self, end: int) -> None:
@@ -117,6 +118,7 @@ class Pump:
     async def _pad(self, samples: int) -> None:
         self.padding += samples
         self._session.wire.padded(samples)
+        self._context.meter.add(samples)
         await self._sender.audio(append_event(silence(samples)), samples)
 
     async def _commit(self, *, tail: bool = False) -> None:

@@ -14,18 +14,20 @@ from rt_cli.audio.spool import Spool
 from rt_cli.audio.tape import Tape
 from rt_cli.audio.vad import SpeechDetector
 from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, unexpected
-from rt_cli.observations import Errored, Progress, SourceOpened, Summary, Warned
+from rt_cli.observations import Errored, Noted, Progress, SourceOpened, Summary, Warned
 from rt_cli.protocol.session import Session
 from rt_cli.stream.account import Ending, percentiles
 from rt_cli.stream.bell import Bell
 from rt_cli.stream.capture import Capture
 from rt_cli.stream.chunking import ChunkSizes
 from rt_cli.stream.context import Context, drain_timeout_s, dropped
+from rt_cli.stream.control import POST_ROLL_MS, Control
+from rt_cli.stream.cost import Bill, Meter
 from rt_cli.stream.delivery import Delivery
 from rt_cli.stream.journal import Journal, final_of, origin_of
 from rt_cli.stream.machine import Lagged, Machine, Suspended, asleep_s, watch
 from rt_cli.stream.recorder import Recorder
-from rt_cli.stream.turnmaking import TurnAnalysis
+from rt_cli.stream.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from rt_cli.observations import Observer
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.settings import Settings, TurnDetection
+    from rt_cli.stream.control import Command
+    from rt_cli.stream.selection import Selection
     from rt_cli.stream.turnmaking import Detector
 
 log = logging.getLogger("rt.streamer")
@@ -67,6 +71,15 @@ class Job:
     """A new folder to keep what is captured in until it is delivered."""
     resume: tuple[Spool, Remains] | None = None
     """What an earlier process left; the source is made from it."""
+    bill: Bill | None = None
+    """What other sources add to, too; None for one of its own."""
+    wait_for_room: Callable[[], bool] = lambda: False
+    """Asked when the endpoint has no room before it was ever ready: whether that is worth more than the usual wait."""
+
+
+def bill_of(settings: Settings) -> Bill:
+    """An empty bill at the price that is configured."""
+    return Bill(settings.endpoint.price_per_minute, settings.endpoint.currency, settings.delivery.max_cost)
 
 
 class Streamer:
@@ -88,7 +101,10 @@ class Streamer:
         self._bell = Bell()
         self._tape = Tape(self._rate)
         self._turns = job.turns
+        self._control = Control(self._rate, push_to_talk=job.settings.input.ptt, on_change=observe)
+        self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
         self._capture: Capture | None = None
+        self._selection: Selection | None = None
         self._session = self._make_session()
         self._journal: Journal | None = None
         self._recorder: Recorder | None = None
@@ -126,6 +142,12 @@ class Streamer:
             self._tape.close()
         return self._conclude(began)
 
+    @property
+    def connected(self) -> bool:
+        """Whether it has a session at the endpoint."""
+        link = self._delivery.link if self._delivery else None
+        return link is not None and link.ready and not link.ended
+
     def printed(self, turn: int) -> None:
         """A final was printed; any thread may say so."""
         if self._journal is not None:
@@ -143,6 +165,11 @@ class Streamer:
             self._capture.stop()
         elif self._delivering is not None:
             self._delivering.cancel()
+
+    def obey(self, command: Command) -> None:
+        """A key, a signal or a line says who may be heard; its ``quit`` is :meth:`interrupt`'s business."""
+        self._control.obey(command)
+        self._bell.ring()
 
     def hang_up(self) -> None:
         """Nobody reads what we print: end quietly."""
@@ -197,6 +224,8 @@ class Streamer:
         settings, info = self._job.settings, source.info
         duration_ms = None if info.duration_s is None else round(info.duration_s * 1000)
         self._observe(SourceOpened(info.name, info.kind, info.rate_hz, info.channels, self._rate, duration_ms))
+        if settings.input.ptt:
+            self._control.tell()
         sizes = self._chunk_sizes(source)
         self._capture = capture = Capture(
             source,
@@ -209,10 +238,19 @@ class Streamer:
             on_hole=self._tell_hole,
             journal=self._journal,
             recorder=self._recorder,
+            control=self._control,
+            allowance=None if settings.delivery.max_cost is None else lambda: self._meter.room,
         )
-        analysis = None
-        if self._turns == "client":
-            analysis = TurnAnalysis(self._tape, capture, self._bell, settings.session, self._job.make_detector)
+        self._selection = selection = select(
+            settings,
+            self._turns,
+            tape=self._tape,
+            capture=capture,
+            bell=self._bell,
+            control=self._control,
+            make_detector=self._job.make_detector,
+            on_quiet=self._fall_silent,
+        )
         context = Context(
             endpoint=self._job.endpoint,
             configuration=self._job.session,
@@ -220,18 +258,21 @@ class Streamer:
             tape=self._tape,
             session=self._session,
             capture=capture,
-            marks=analysis.marks if analysis else None,
+            marks=selection.marks,
+            passages=selection.passages,
+            meter=self._meter,
             bell=self._bell,
             clock=self._clock,
             sizes=sizes,
             observe=self._observe,
             journal=self._journal,
+            wait_for_room=self._job.wait_for_room,
         )
         self._delivery = Delivery(context)
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(capture.run(), name="capture")]
-            if analysis is not None:
-                others.append(tasks.create_task(analysis.run(), name="turns"))
+            if selection.analysis is not None:
+                others.append(tasks.create_task(selection.analysis.run(), name="analysis"))
             if self._progress:
                 others.append(tasks.create_task(self._report(), name="progress"))
             others.append(tasks.create_task(watch(self._machine, self._clock, self._bear), name="machine"))
@@ -248,6 +289,14 @@ class Streamer:
             self._observe(self._snapshot())
         if capture.error is not None:
             self._errors.append(capture.error)
+        if capture.spent and capture.live:
+            self._warn("max_cost", "the cost limit is reached: nothing more was captured")
+
+    def _fall_silent(self) -> None:
+        """Nobody speaks any more: the source has come to its end."""
+        if self._capture is not None:
+            self._observe(Noted(f"no speech for {self._job.settings.input.stop_after_silence_s:g} s: ending"))
+            self._capture.finish()
 
     def _bear(self, event: Lagged | Suspended) -> None:
         """What the machine did to us is said; after a sleep no connection is what it seems."""
@@ -287,6 +336,8 @@ class Streamer:
             peak_dbfs=peak,
             round_trip_ms=None if round_trip is None else round_trip * 1000,
             state=link.state if link else "connecting",
+            sent_ms=to_ms(self._meter.sent, self._rate),
+            cost=self._meter.cost,
         )
 
     # -- decisions ----------------------------------------------------------------------------------------------------
@@ -298,7 +349,8 @@ class Streamer:
             own_turns=self._turns in {"client", "none"},
             own_detector=self._turns == "client",
             patience_s=drain_timeout_s(settings.delivery, embedded=self._job.endpoint.embedded),
-            silence_ms=settings.session.silence_ms,
+            # By hand the end of a turn is the end of the speech, but for the post-roll.
+            silence_ms=POST_ROLL_MS if settings.input.ptt else settings.session.silence_ms,
             heard_at=lambda at: self._capture.heard_at(at) if self._capture else None,
         )
 
@@ -327,6 +379,7 @@ class Streamer:
 
     def _conclude(self, began: float) -> Summary:
         delivery, capture = self._delivery, self._capture
+        passages = self._selection.passages if self._selection else None
         if self._journal is not None and not self._delivered:
             folder = self._journal.folder
             self._observe(Warned("spooled", f"what was not delivered is in {folder}: rt send --resume {folder}"))
@@ -340,6 +393,7 @@ class Streamer:
             signal_exit=self._signal_exit,
             cut_short=capture is None or capture.cut_short,
             unread=self._hung_up,
+            unpaid=capture is not None and capture.spent and not capture.live,
         )
         log.debug("%d events of the endpoint were ignored", self._session.ignored)
         if (error := ending.error) is not None and not self._hung_up:
@@ -354,6 +408,9 @@ class Streamer:
             reconnects=delivery.reconnects if delivery else 0,
             wall_ms=round((self._clock.now() - began) * 1000),
             latency_ms=percentiles(self._session.latencies_ms),
+            sent=self._meter.sent,
+            gated=passages.left_out if passages else 0,
+            cost=self._meter.cost,
         )
         self._observe(summary)
         return summary
