@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.channels import Pick
     from rt_cli.audio.source import Tell
 
-_BLOCKS_PER_SECOND = 2
+_BLOCK_S = 2
 _MP3_FRAMES = 1152
 _READ_BYTES = 64 * 1024
 _SNIFF_BYTES = 512
@@ -239,7 +239,7 @@ class _Soundfile:
         self._pick = pick
         self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
         self._verbatim = sound.subtype == "PCM_16" and self.channels == 1 and self.rate_hz == wire_rate_hz
-        frames = max(1, self.rate_hz // _BLOCKS_PER_SECOND)
+        frames = self.rate_hz * _BLOCK_S
         self._buffer = np.empty((frames, self.channels), dtype=np.int16 if self._verbatim else np.float32)
         # A read that fails on a damaged MP3 takes all its frames with it: a frame of the format at a time.
         self._step = _MP3_FRAMES if sound.format == "MP3" else frames

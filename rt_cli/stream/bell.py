@@ -13,18 +13,20 @@ class Bell:
     """Rung on every change; waiters look for themselves whether it was theirs."""
 
     def __init__(self) -> None:
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: dict[asyncio.Future[None], Callable[[], bool]] = {}
 
     def ring(self) -> None:
-        """Wake all who wait now. Call it on the event loop's thread."""
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        """Wake those whose condition holds now. Call it on the event loop's thread."""
+        # To look is much cheaper than to wake a task that looks.
+        for waiter in [waiter for waiter, holds in self._waiters.items() if not waiter.done() and holds()]:
+            waiter.set_result(None)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return when ``condition`` holds, looking again at every ring. Safe to cancel."""
         while not condition():
             waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
+            self._waiters[waiter] = condition
+            try:
+                await waiter
+            finally:
+                del self._waiters[waiter]
