@@ -53,6 +53,9 @@ class InputSettings:
     channels: int = 1
     """Of raw PCM from stdin."""
     encoding: Encoding = "s16le"
+    channel: str = "mix"
+    """Which channels are heard: ``mix`` (their average), ``left``, ``right``, a number from 1, or ``split``: the first
+    two, a session for each."""
     gate: bool = False
     """Send only what is near speech."""
     stop_after_silence_s: float | None = None

@@ -42,6 +42,7 @@ COMMON: dict[str, Any] = {
     "channels": _value("--channels", "N", "Of raw PCM on stdin [1]."),
     "encoding": _value("--encoding", "NAME", "Of raw PCM: s16le s24le s32le f32le mulaw alaw."),
     "gate": _flag("--gate", "Send only what is near speech."),
+    "channel": _value("--channel", "WHICH", "mix, left, right, a number, or split [mix]."),
     "language": _value("--language", "-l", "CODE", "Spoken language, as en."),
     "prompt": _value("--prompt", "TEXT", "Words and names to expect."),
     "turn_detection": _value("--turn-detection", "WHO", "server_vad, semantic_vad, client or none."),

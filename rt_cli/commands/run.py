@@ -1,4 +1,4 @@
-"""From settings and sources to an exit code: endpoint, output, signals, one stream after the other."""
+"""From settings and sources to an exit code: endpoint, output, signals, sources in turn or at once."""
 
 from __future__ import annotations
 
@@ -11,27 +11,41 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rt_cli.audio.channels import SIDES
 from rt_cli.clock import SystemClock
+from rt_cli.commands.accounts import total, untouched
 from rt_cli.commands.plan import Plan, endpoint_of, make_plan
-from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError, worst_exit
-from rt_cli.observations import Errored, Ledger, Noted, Summary, Total, Warned
+from rt_cli.commands.pool import Pool
+from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError
+from rt_cli.observations import Errored, Noted, Warned
 from rt_cli.output.output import make_output
 from rt_cli.stream.streamer import Job, Streamer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from rt_cli.audio.source import Source, Tell
+    from rt_cli.commands.done import Done
     from rt_cli.commands.sources import NamedSource
-    from rt_cli.output.output import Output
+    from rt_cli.observations import Observer, Summary
+    from rt_cli.output.place import Place
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.settings import Settings
 
 _SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 _LAST_WORDS_S = 0.3
+_MOST_HELD_BYTES = 64 * 1024 * 1024
+"""Of results that wait for those of an earlier source, before no more sources are begun: a thousand hours of speech."""
 
 
-def run(settings: Settings, sources: Sequence[NamedSource]) -> int:
+def run(settings: Settings, sources: Sequence[NamedSource], *, jobs: int = 1, done: Done | None = None) -> int:
     """Send each source to the endpoint that the settings mean, and return the worst exit code.
+
+    Args:
+        settings: Of all sources.
+        sources: In the order of their results.
+        jobs: How many sessions may run at once.
+        done: Sources that it knows are skipped, those that end well it is told of; None for nothing of the kind.
 
     Raises:
         UsageError: Before anything was sent.
@@ -44,7 +58,7 @@ def run(settings: Settings, sources: Sequence[NamedSource]) -> int:
     except RtError as exc:
         plan = exc
     with asyncio.Runner() as runner:
-        exit_code = runner.run(_Run(settings, sources, plan).run())
+        exit_code = runner.run(_Run(settings, sources, plan, jobs, done).run())
         # Everything is said. The loop would wait for its threads: for a look-up of a name that nobody answers, say.
         hurry = threading.Timer(_LAST_WORDS_S, os._exit, (exit_code,))
         hurry.daemon = True
@@ -60,23 +74,40 @@ class _Run:
         settings: Of all sources.
         sources: In order.
         plan: What was decided, or why nothing can be sent anywhere.
+        jobs: How many sessions at once.
+        done: What earlier runs have finished, if that counts.
     """
 
-    def __init__(self, settings: Settings, sources: Sequence[NamedSource], plan: Plan | RtError) -> None:
+    def __init__(
+        self, settings: Settings, sources: Sequence[NamedSource], plan: Plan | RtError, jobs: int, done: Done | None
+    ) -> None:
         self._settings = settings
         self._sources = sources
         self._plan = plan
-        self._streamer: Streamer | None = None
+        self._done = done
+        self._split = settings.input.channel == "split"
+        self._at_once = min(max(1, jobs // self._sessions_each), len(sources))
+        self._pool: Pool[NamedSource] = Pool(self._at_once, self._may_begin)
+        self._streamers: list[Streamer] = []
+        """Those that run, and one with a spool until its results are out."""
+        self._summaries: list[Summary] = []
+        self._source_ended = asyncio.Event()
         self._signals: list[int] = []
         self._unread = False
         self._began = 0.0
 
+    @property
+    def _sessions_each(self) -> int:
+        return len(SIDES) if self._split else 1
+
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         self._began = loop.time()
-        output = make_output(
+        together = self._at_once > 1 or self._split
+        self._output = output = make_output(
             self._settings.output,
             many_sources=len(self._sources) > 1,
+            crowd=len(self._sources) * self._sessions_each if together else 0,
             on_stdout_closed=partial(_soon, loop, self._hang_up),
             stdout=sys.stdout,
             stderr=sys.stderr,
@@ -85,104 +116,166 @@ class _Run:
         )
         self._listen(loop)
         try:
-            exit_code = await self._deliver(output)
+            exit_code = await self._deliver()
         finally:
-            printed = await self._close(output) and output.failure is None
-            if self._streamer is not None:
-                self._streamer.close(printed=printed)
-        if output.failure is not None:
-            raise UsageError(f"cannot write the results: {output.failure.strerror}", "make room, or write elsewhere")
+            printed = await self._close() and output.failure is None
+            for streamer in self._streamers:
+                streamer.close(printed=printed)
+        failure = output.failure or (self._done and self._done.failure)
+        if failure:
+            raise UsageError(f"cannot write the results: {failure.strerror}", "make room, or write elsewhere")
         return exit_code
 
-    async def _close(self, output: Output) -> bool:
+    async def _close(self) -> bool:
         """Let a slow reader take its time, until a second signal says that it has had enough; False then."""
-        while not await asyncio.to_thread(output.close, _LAST_WORDS_S):
+        while not await asyncio.to_thread(self._output.close, _LAST_WORDS_S):
             if len(self._signals) > 1:
                 return False
         return True
 
-    async def _deliver(self, output: Output) -> int:
+    async def _deliver(self) -> int:
         if isinstance(self._plan, RtError):
-            return self._refused(self._plan, output)
+            return self._refused(self._plan)
         async with AsyncExitStack() as stack:
-            endpoint = await self._endpoint(self._plan, stack, output)
-            summaries = []
-            for source in self._sources:
-                if self._signals or self._unread:
-                    break
-                output.set_source(source.name)
-                self._streamer = self._streamer_for(source, endpoint, self._plan, output)
-                summaries.append(await self._streamer.run())
-            if not summaries and self._signals:
-                summaries.append(self._untouched(self._sources[0], self._signals[0], output))
-            return self._total(summaries, output)
+            endpoint = await self._endpoint(self._plan, stack)
+            await self._pool.each(self._sources, partial(self._send, endpoint, self._plan))
+            if not self._summaries and self._signals:
+                self._leave(self._sources[0], self._signals[0])
+            return self._conclude()
 
-    def _streamer_for(self, source: NamedSource, endpoint: Endpoint, plan: Plan, output: Output) -> Streamer:
-        job = Job(
+    async def _endpoint(self, plan: Plan, stack: AsyncExitStack) -> Endpoint:
+        url = plan.choice.url
+        if url is None:
+            from rt_cli.local.limits import Limits
+            from rt_cli.local.server import serve
+
+            limits = Limits()
+            self._pool.shrink(limits.sessions // self._sessions_each)
+            server = await stack.enter_async_context(serve(limits=limits))
+            self._output.observe(Warned("demo_quality", server.notice))
+            url = server.url
+        endpoint = endpoint_of(self._settings, plan.choice, plan.key, url)
+        self._output.observe(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
+        return endpoint
+
+    # -- one source ---------------------------------------------------------------------------------------------------
+
+    async def _may_begin(self) -> bool:
+        """Wait while too many results are held back. False when nothing more is wanted."""
+        while self._output.held_bytes > _MOST_HELD_BYTES and not self._over:
+            self._source_ended.clear()
+            await self._source_ended.wait()
+        return not self._over
+
+    async def _send(self, endpoint: Endpoint, plan: Plan, source: NamedSource) -> None:
+        place = self._output.place(source.name, SIDES if self._split else ())
+        told: Callable[[], None] | None = None
+        try:
+            mark = None
+            if self._done is not None:
+                mark = await asyncio.to_thread(self._done.mark_of, source.name, _determinants(self._settings, plan))
+                if mark is not None and mark in self._done:
+                    self._skip(source, place)
+                    return
+                if self._over:
+                    return
+            summaries = await self._stream(source, endpoint, plan, place)
+            self._summaries += summaries
+            if self._done is not None and mark is not None and all(summary.complete for summary in summaries):
+                told = partial(self._done.add, mark)
+        finally:
+            place.end(told)
+            self._source_ended.set()
+
+    async def _stream(self, source: NamedSource, endpoint: Endpoint, plan: Plan, place: Place) -> list[Summary]:
+        if not self._split:
+            job = self._job(source, source.open, endpoint, plan)
+            return [await self._run_streamer(job, place.observer())]
+        from rt_cli.audio.split import Split
+
+        split = Split(source.open)
+
+        def tell(code: str, message: str) -> None:
+            place.observer()(Warned(code, message))
+
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(split.run(endpoint.dialect.rate_hz, tell), name="split")
+            sides = [
+                tasks.create_task(
+                    self._run_streamer(self._job(source, side.open, endpoint, plan), place.observer(channel)),
+                    name=channel,
+                )
+                for channel, side in zip(SIDES, split.sides, strict=True)
+            ]
+            await asyncio.wait(sides)
+            reading.cancel()
+        return [side.result() for side in sides]
+
+    def _job(
+        self, source: NamedSource, opened: Callable[[int, Tell], Awaitable[Source]], endpoint: Endpoint, plan: Plan
+    ) -> Job:
+        return Job(
             source.name,
-            source.open,
+            opened,
             endpoint,
             plan.turns,
             plan.session,
             self._settings,
             spool=source.spool,
             resume=source.resume,
+            wait_for_room=self._wait_for_room,
         )
-        return Streamer(job, SystemClock(), output.observe, progress=self._watched())
 
-    async def _endpoint(self, plan: Plan, stack: AsyncExitStack, output: Output) -> Endpoint:
-        url = plan.choice.url
-        if url is None:
-            from rt_cli.local.server import serve
-
-            server = await stack.enter_async_context(serve())
-            output.observe(Warned("demo_quality", server.notice))
-            url = server.url
-        endpoint = endpoint_of(self._settings, plan.choice, plan.key, url)
-        output.observe(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
-        return endpoint
-
-    def _refused(self, error: RtError, output: Output) -> int:
-        """Nothing can be sent anywhere: every source has its summary all the same."""
-        output.observe(Errored(error.code, error.message, error.hint))
-        return self._total([self._untouched(source, error.exit_code, output) for source in self._sources], output)
-
-    def _untouched(self, source: NamedSource, exit_code: int, output: Output) -> Summary:
-        """The summary of a source that was never opened."""
-        output.set_source(source.name)
-        summary = Summary(
-            source=source.name,
-            exit=exit_code,
-            complete=False,
-            rate_hz=24_000,
-            ledger=Ledger(captured=0, settled=0, acknowledged=0, in_flight=0, waiting=0, dropped=0, padding=0),
-            finals=0,
-            reconnects=0,
-            wall_ms=self._wall_ms(),
-        )
-        output.observe(summary)
+    async def _run_streamer(self, job: Job, observe: Observer) -> Summary:
+        # The order of two channels is known by their marks.
+        streamer = Streamer(job, SystemClock(), observe, progress=self._watched or self._split)
+        self._streamers.append(streamer)
+        summary = await streamer.run()
+        if job.spool is None and job.resume is None:
+            self._streamers.remove(streamer)
         return summary
 
-    def _total(self, summaries: list[Summary], output: Output) -> int:
-        codes = [summary.exit for summary in summaries]
-        if len(summaries) < len(self._sources) and self._signals:
-            codes.append(self._signals[0])
-        exit_code = EXIT_OK if self._unread else worst_exit(codes)
-        if len(self._sources) > 1:
-            output.observe(
-                Total(
-                    exit=exit_code,
-                    sources=len(summaries),
-                    finals=sum(summary.finals for summary in summaries),
-                    failed_sources=sum(summary.exit != EXIT_OK for summary in summaries),
-                    captured_ms=sum(_ms(summary, summary.ledger.captured) for summary in summaries),
-                    settled_ms=sum(_ms(summary, summary.ledger.settled) for summary in summaries),
-                    dropped_ms=sum(_ms(summary, summary.ledger.dropped) for summary in summaries),
-                    wall_ms=self._wall_ms(),
-                )
-            )
-        return exit_code
+    def _wait_for_room(self) -> bool:
+        """The endpoint has no room for one of ours: worth waiting for where others of ours will make room."""
+        connected = sum(streamer.connected for streamer in self._streamers)
+        if connected and self._pool.shrink(connected // self._sessions_each):
+            self._output.observe(Warned("no_room", f"the endpoint has no room: {connected} at once from here on"))
+        return connected > 0
 
+    # -- the account --------------------------------------------------------------------------------------------------
+
+    def _skip(self, source: NamedSource, place: Place) -> None:
+        summary = untouched(source.name, EXIT_OK, self._wall_ms(), skipped=True)
+        self._summaries.append(summary)
+        place.observer()(summary)
+
+    def _leave(self, source: NamedSource, exit_code: int) -> None:
+        """The summary of a source that was never opened."""
+        summary = untouched(source.name, exit_code, self._wall_ms())
+        self._summaries.append(summary)
+        place = self._output.place(source.name)
+        place.observer()(summary)
+        place.end()
+
+    def _refused(self, error: RtError) -> int:
+        """Nothing can be sent anywhere: every source has its summary all the same."""
+        self._output.observe(Errored(error.code, error.message, error.hint))
+        for source in self._sources:
+            self._leave(source, error.exit_code)
+        return self._conclude()
+
+    def _conclude(self) -> int:
+        short = len(self._summaries) < len(self._sources) * self._sessions_each
+        summed = total(self._summaries, self._signals[:1] if short else [], self._wall_ms(), unread=self._unread)
+        if len(self._sources) * self._sessions_each > 1:
+            self._output.observe(summed)
+        return summed.exit
+
+    @property
+    def _over(self) -> bool:
+        return bool(self._signals) or self._unread
+
+    @property
     def _watched(self) -> bool:
         return self._settings.output.status != "off" and not self._settings.output.quiet
 
@@ -203,17 +296,20 @@ class _Run:
         _soon(loop, partial(self._interrupt, exit_code))
 
     def _interrupt(self, exit_code: int) -> None:
-        if self._streamer is not None:
-            self._streamer.interrupt(exit_code)
+        self._source_ended.set()
+        for streamer in self._streamers:
+            streamer.interrupt(exit_code)
 
     def _printed(self, turn: int) -> None:
-        if self._streamer is not None:
-            self._streamer.printed(turn)
+        # Of one with a spool there is only one.
+        for streamer in self._streamers:
+            streamer.printed(turn)
 
     def _hang_up(self) -> None:
         self._unread = True
-        if self._streamer is not None:
-            self._streamer.hang_up()
+        self._source_ended.set()
+        for streamer in self._streamers:
+            streamer.hang_up()
 
 
 def _soon(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
@@ -222,5 +318,15 @@ def _soon(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(act)
 
 
-def _ms(summary: Summary, samples: int) -> int:
-    return samples * 1000 // summary.rate_hz
+def _determinants(settings: Settings, plan: Plan) -> dict[str, object]:
+    """What a result depends on, besides the sound."""
+    return {
+        "url": plan.choice.url,
+        "model": settings.endpoint.model,
+        "dialect": settings.endpoint.dialect,
+        "turns": plan.turns,
+        "session": plan.session,
+        "channel": settings.input.channel,
+        "duration_s": settings.input.duration_s,
+        "format": settings.output.format,
+    }

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rt_cli.audio.channels import parse_pick
 from rt_cli.errors import AudioError
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def file_source(name: str, settings: InputSettings, spool: Path | None = None) -
         def tell_soon(code: str, message: str) -> None:
             loop.call_soon_threadsafe(tell, code, message)
 
-        return await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, tell=tell_soon)
+        pick = parse_pick(settings.channel)
+        return await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, tell=tell_soon, pick=pick)
 
     return NamedSource(name, opened, spool)
 
@@ -69,6 +71,7 @@ def microphone_source(
             chunk_ms=40 if settings.chunk_ms is None else settings.chunk_ms,
             tell=tell,
             retry_for_s=RETRY_FOR_S if retry_for_s is None else retry_for_s,
+            pick=parse_pick(settings.channel),
         )
 
     return NamedSource("microphone", opened, spool)
@@ -103,6 +106,7 @@ def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSo
             sample_rate=settings.sample_rate,
             channels=settings.channels,
             live=live,
+            pick=parse_pick(settings.channel),
         )
 
     return NamedSource("-", opened, spool)

@@ -15,6 +15,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from rt_cli.audio.channels import parse_pick
+from rt_cli.errors import UsageError
 from rt_cli.settings import Settings
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -103,9 +105,20 @@ def convert(key: Key, raw: object) -> object:
         return _number(key, raw)
     if get_origin(key.kind) is Literal:
         return _choice(get_args(key.kind), raw)
+    if key.name == "channel":
+        return _channel(raw)
     if isinstance(raw, str) and raw.strip():
         return raw
     raise ValueError("be text, not empty" + _or_auto(key))
+
+
+def _channel(raw: object) -> str:
+    text = str(raw) if isinstance(raw, str | int) else ""
+    try:
+        parse_pick(text)
+    except UsageError as exc:
+        raise ValueError((exc.hint or "").removeprefix("it must ")) from None
+    return text
 
 
 def _or_auto(key: Key) -> str:

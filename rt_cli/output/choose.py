@@ -44,6 +44,7 @@ def make_status(
     stderr: TextIO | None,
     environ: Mapping[str, str],
     unprinted: Unprinted,
+    crowd: int = 0,
 ) -> PlainStatus | LiveStatus:
     """The status for ``stderr``; Rich is imported only by a live one.
 
@@ -52,18 +53,20 @@ def make_status(
         stderr: None where it was closed before the start: then nothing is said.
         environ: The environment.
         unprinted: Takes results that a live view could not print; see :class:`LiveStatus`.
+        crowd: How many sources or channels there are, if several run at once; else 0.
     """
     is_terminal = stderr is not None and not stderr.closed and stderr.isatty()
     look = choose_look(settings.status, quiet=settings.quiet, is_terminal=is_terminal, environ=environ)
     if look == "live" and stderr is not None:
         from rt_cli.output.live import LiveStatus
 
-        return LiveStatus(stderr, environ=environ, unprinted=unprinted)
+        return LiveStatus(stderr, environ=environ, unprinted=unprinted, crowd=crowd)
     return PlainStatus(
         LineWriter(stderr, on_broken=_ignore),
         level="all" if look == "live" else look,
         # With --json they are on stdout.
         partials=settings.partials and settings.format != "json",
+        crowd=crowd,
     )
 
 

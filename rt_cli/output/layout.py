@@ -20,7 +20,7 @@ METER_FLOOR_DBFS = -60.0
 LOUD_DBFS = -18.0
 HOT_DBFS = -6.0
 
-_STATE_STYLES = {"ready": "green", "stalled": "yellow", "lost": "red", "closed": "dim"}
+STATE_STYLES = {"ready": "green", "stalled": "yellow", "lost": "red", "closed": "dim"}
 _MARGIN = "  "
 _FULL, _EMPTY, _HELD = "█", "·", "┃"
 
@@ -80,7 +80,7 @@ def _heading(view: View, page: Page) -> Row:
     if page.cells(source) + len(finals) > room:
         source = page.tail(view.source, max(0, room - len(finals)))
     shown = finals if page.cells(source) + len(finals) <= room else ""
-    style = _STATE_STYLES.get(view.state, "cyan")
+    style = STATE_STYLES.get(view.state, "cyan")
     return [("* ", style), (state, f"bold {style}"), (_MARGIN + source, ""), (shown, "dim")]
 
 

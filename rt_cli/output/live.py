@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 from rt_cli.observations import Noted, Summary, Total
+from rt_cli.output.crowd import Crowd, CrowdView, crowd_rows
 from rt_cli.output.layout import Page, rows
 from rt_cli.output.notes import note
 from rt_cli.output.view import Viewer
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from rt_cli.observations import Observation
+    from rt_cli.observations import Label, Observation
     from rt_cli.output.notes import Level
     from rt_cli.output.view import View
 
@@ -88,7 +89,7 @@ class _Line:
 class Picture:
     """A view as Rich draws it, straight into segments: laying it out as Rich's texts would cost twice the time."""
 
-    view: View
+    view: View | CrowdView
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Fit the view to the terminal as it is now."""
@@ -96,7 +97,8 @@ class Picture:
         from rich.segment import Segment
 
         page = Page(min(MAX_WIDTH, options.max_width), cell_len)
-        for number, row in enumerate(rows(self.view, page)):
+        drawn = crowd_rows(self.view, page) if isinstance(self.view, CrowdView) else rows(self.view, page)
+        for number, row in enumerate(drawn):
             if number:
                 yield Segment.line()
             for text, style in row:
@@ -127,7 +129,7 @@ class Screen:
         self._live.start()
         self._console.show_cursor(True)  # whatever ends the process, no terminal is left without a cursor
 
-    def draw(self, view: View, lines: list[str]) -> None:
+    def draw(self, view: View | CrowdView, lines: list[str]) -> None:
         """Show ``view``, with ``lines`` above it for good; one write to the terminal, whatever comes."""
         with self._console:
             if lines:
@@ -146,6 +148,7 @@ class LiveStatus:
         stream: Standard error, a terminal.
         environ: ``NO_COLOR`` is respected.
         unprinted: Takes results that could not be printed here: the terminal broke, or the view is closed.
+        crowd: How many sources or channels there are, if several run at once; else 0.
         now: A monotonic clock, seconds.
     """
 
@@ -155,13 +158,15 @@ class LiveStatus:
         *,
         environ: Mapping[str, str],
         unprinted: Unprinted,
+        crowd: int = 0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._terminal = Terminal(stream)
         self._color = not environ.get("NO_COLOR")
         self._unprinted = unprinted
         self._now = now
-        self._viewer = Viewer()
+        self._crowd = crowd > 0
+        self._viewer: Viewer | Crowd = Crowd(crowd) if crowd else Viewer()
         self._lines: deque[_Line] = deque()
         self._printing: list[_Line] = []
         self._changed = threading.Condition()
@@ -171,12 +176,12 @@ class LiveStatus:
         self._thread = threading.Thread(target=self._run, name="rt-live", daemon=True)
         self._thread.start()
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, label: Label | None = None) -> None:
         """Take an observation. Returns at once and never raises."""
         level: Level = "all" if isinstance(observation, Noted | Summary | Total) else "warnings"
-        line = note(observation, level)
+        line = note(observation, level, label if self._crowd else None)
         with self._changed:
-            if self._viewer.take(observation, self._now()):
+            if self._viewer.take(observation, self._now(), label):
                 self._stale = True
                 self._changed.notify()
             if line is not None:
@@ -252,7 +257,7 @@ class LiveStatus:
                 line.written()
         self._printing = []
 
-    def _next(self) -> View | None:
+    def _next(self) -> View | CrowdView | None:
         """Wait for something new; None at the end. What is to be printed is moved to ``_printing``."""
         with self._changed:
             self._changed.wait_for(lambda: self._stale or self._lines or self._closing.is_set())

@@ -5,10 +5,13 @@ Only an error starts with ``rt:``; so a script, or a person who greps, finds the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from rt_cli.audio.format import to_ms
 from rt_cli.observations import (
+    ControlChanged,
+    Cost,
     Dropped,
     Errored,
     Failed,
@@ -22,20 +25,38 @@ from rt_cli.observations import (
 from rt_cli.protocol.text import printable
 
 if TYPE_CHECKING:
-    from rt_cli.observations import Observation
+    from rt_cli.observations import Label, Observation
 
 Level = Literal["all", "warnings", "errors"]
 """How much is said: all that changes, what is wrong, or only what ended the run."""
 
 
-def note(observation: Observation, level: Level = "all") -> str | None:
-    """The line for an observation, without a line end and fit for a terminal; None where there is nothing to say."""
+def note(observation: Observation, level: Level = "all", label: Label | None = None) -> str | None:
+    """The line for an observation, without a line end and fit for a terminal; None where there is nothing to say.
+
+    Args:
+        observation: What happened.
+        level: What is worth saying.
+        label: Of whom, where several are heard at once.
+    """
+    if isinstance(observation, Summary) and label is not None:
+        observation = replace(observation, source=str(label))
     said = _error(observation)
     if said is None and level != "errors":
         said = _warning(observation)
     if said is None and level == "all":
         said = _news(observation)
-    return None if said is None else printable(said)
+    return None if said is None else printable(said if label is None else _labelled(said, label))
+
+
+def _labelled(said: str, label: Label) -> str:
+    """Said of whom; the heads that scripts look for stay in front."""
+    if str(label) in said:
+        return said
+    for head in ("rt: ", "warning: "):
+        if said.startswith(head):
+            return f"{head}{label}: {said.removeprefix(head)}"
+    return f"{label}: {said}"
 
 
 def seconds(ms: int) -> str:
@@ -50,6 +71,17 @@ def seconds(ms: int) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 final``, ``2 finals``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def money(cost: Cost) -> str:
+    """An amount as a person reads it: to the cent, or to a hundredth of one where it is less than one unit."""
+    return f"{cost.amount:.2f} {cost.currency}" if cost.amount >= 1 else f"{cost.amount:.4f} {cost.currency}"
+
+
+def controls(change: ControlChanged) -> str:
+    """Who is heard."""
+    said = {None: "" if change.muted else "unmuted", True: "talking", False: "not talking"}[change.talking]
+    return ", ".join(part for part in (said, "MUTED" if change.muted else "") if part)
 
 
 def _error(observation: Observation) -> str | None:
@@ -80,11 +112,19 @@ def _news(observation: Observation) -> str | None:
             return _session(observation)
         case Summary():
             return _summary(observation)
+        case ControlChanged():
+            return controls(observation)
         case Total(sources=sources, finals=finals, captured_ms=captured, wall_ms=wall):
+            apart = [f"{count} {kind}" for count, kind in _apart(observation) if count]
+            of = f" ({', '.join(apart)})" if apart else ""
             heard = f"{seconds(captured)} captured, {counted(finals, 'final')} in {seconds(wall)}"
-            return f"total: {counted(sources, 'source')}, {heard}"
+            return f"total: {counted(sources, 'source')}{of}, {heard}"
         case _:
             return None
+
+
+def _apart(total: Total) -> list[tuple[int, str]]:
+    return [(total.failed_sources, "failed"), (total.skipped, "skipped")]
 
 
 def _source(source: SourceOpened) -> str:
@@ -103,6 +143,8 @@ def _session(session: SessionChanged) -> str:
 
 
 def _summary(summary: Summary) -> str:
+    if summary.skipped:
+        return f"skipped: {summary.source}: an earlier run has finished it"
     ledger = summary.ledger
     parts = [f"{_length(ledger.captured, summary)} captured"]
     if ledger.dropped:
@@ -110,6 +152,10 @@ def _summary(summary: Summary) -> str:
     if rest := ledger.acknowledged + ledger.in_flight + ledger.waiting:
         parts.append(f"{_length(rest, summary)} unsettled")
     parts.append(f"{counted(summary.finals, 'final')} in {seconds(summary.wall_ms)}")
+    if summary.gated:
+        parts.append(f"{_length(summary.gated, summary)} not sent")
+    if summary.cost:
+        parts.append(money(summary.cost))
     if summary.reconnects:
         parts.append(counted(summary.reconnects, "reconnect"))
     verdict = "done" if summary.complete else f"incomplete (exit {summary.exit})"

@@ -31,6 +31,7 @@ class Lane:
         self._show = show
         self._held: list[tuple[Observation, Label]] = []
         self._first = False
+        self._on_shown: Callable[[], None] | None = None
         self.ended = False
 
     def take(self, observation: Observation, label: Label) -> None:
@@ -46,13 +47,23 @@ class Lane:
         self.ended = True
         self._order.advance()
 
+    def when_shown(self, act: Callable[[], None]) -> None:
+        """After :meth:`end`: do something once all of it is printed, which may be now."""
+        if self._first:
+            act()
+        else:
+            self._on_shown = act
+
     def lead(self) -> None:
-        """Be the first: print what was held back."""
+        """Be the first: print what was held back. Idempotent."""
         self._first = True
         for observation, label in self._held:
             self._order.held_bytes -= weight(observation)
             self._show(observation, label)
         self._held.clear()
+        if self._on_shown is not None:
+            self._on_shown()
+            self._on_shown = None
 
 
 class InOrder:

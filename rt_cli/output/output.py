@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
+from rt_cli.observations import Final
 from rt_cli.output.choose import make_status
 from rt_cli.output.jsonl import JsonOutput
 from rt_cli.output.logs import Logs
+from rt_cli.output.order import InOrder
+from rt_cli.output.place import Place
 from rt_cli.output.plain import PlainStatus
+from rt_cli.output.receipts import CountedLines
 from rt_cli.output.results import make_results
 from rt_cli.output.writer import LineWriter
+from rt_cli.protocol.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TextIO
 
-    from rt_cli.observations import Observation
+    from rt_cli.observations import Label, Observation
     from rt_cli.output.jsonl import WriteLine
     from rt_cli.output.plain import Status
+    from rt_cli.output.receipts import Receipts
     from rt_cli.output.results import Results
     from rt_cli.output.writer import Written
     from rt_cli.settings import OutputSettings
@@ -37,16 +44,26 @@ class Output:
         results: Formats results for ``stdout``.
         status: What a person sees.
         stdout: Owns standard output.
+        lines: What the results are written through.
         logs: Open until :meth:`close`.
         prints_results: Whether results go through ``status``, because both streams are one terminal.
     """
 
     def __init__(
-        self, results: Results, status: Status, stdout: LineWriter, logs: Logs, *, prints_results: bool
+        self,
+        results: Results,
+        status: Status,
+        stdout: LineWriter,
+        lines: CountedLines,
+        logs: Logs,
+        *,
+        prints_results: bool,
     ) -> None:
+        self._order = InOrder()
         self._results = results
         self._status = status
         self._stdout = stdout
+        self._lines = lines
         self._logs = logs
         self._prints_results = prints_results
 
@@ -55,15 +72,35 @@ class Output:
         """Why results could not be written, other than that nobody reads them: a full disk, for one."""
         return self._stdout.failure
 
-    def set_source(self, name: str) -> None:
-        """Say which source the next lines are about, for one that may not open; an opened one says so itself."""
-        if isinstance(self._results, JsonOutput):
-            self._results.source = name
+    @property
+    def held_bytes(self) -> int:
+        """About what results take that wait for those of earlier sources."""
+        return self._order.held_bytes
+
+    def place(self, name: str, channels: Sequence[str] = ()) -> Place:
+        """The place of a source among the results: behind all that were made before it.
+
+        Args:
+            name: Of the source.
+            channels: Which are told apart.
+        """
+        return Place(name, channels, self._order, self._show, self._status.observe)
 
     def observe(self, observation: Observation) -> None:
-        """Take an observation. Returns at once and never raises."""
+        """Take an observation that is of no source, or of the only one. Returns at once and never raises."""
         self._results.observe(observation)
         self._status.observe(observation)
+
+    def _show(self, observation: Observation, label: Label, receipts: Receipts) -> None:
+        if isinstance(self._results, JsonOutput):
+            self._results.source, self._results.channel = label.source, label.channel
+        elif label.channel and isinstance(observation, Final) and printable(observation.text).strip():
+            observation = replace(observation, text=f"{label.channel}: {observation.text}")
+        self._lines.receipts = receipts
+        self._results.observe(observation)
+        self._lines.receipts = None
+        if isinstance(self._results, JsonOutput):
+            self._results.channel = None
 
     def close(self, deadline_s: float | None = None) -> bool:
         """Deliver what waits. Blocks, so call it when the event loop is done, or from a thread; idempotent.
@@ -90,6 +127,7 @@ def make_output(
     settings: OutputSettings,
     *,
     many_sources: bool,
+    crowd: int = 0,
     on_stdout_closed: Callable[[], None],
     stdout: TextIO | None,
     stderr: TextIO | None,
@@ -101,6 +139,7 @@ def make_output(
     Args:
         settings: Format, partials, status, quiet, verbose, log file.
         many_sources: Whether NDJSON lines name their source.
+        crowd: How many sources or channels there are, if several run at once; else 0.
         on_stdout_closed: Called once, on another thread, when stdout is of no more use: pass something that uses
             ``call_soon_threadsafe``. ``Output.failure`` is None then if the reader simply left.
         stdout: ``sys.stdout``; None if it was closed before the start.
@@ -116,7 +155,7 @@ def make_output(
     def unprinted(line: str, written: Written) -> None:
         writer.write(line, written=written)
 
-    status = make_status(settings, stderr=stderr, environ=environ, unprinted=unprinted)
+    status = make_status(settings, stderr=stderr, environ=environ, unprinted=unprinted, crowd=crowd)
     write_line: WriteLine = writer.write
     prints_results = False
     if not isinstance(status, PlainStatus) and _same_terminal(stdout, stderr):
@@ -127,15 +166,16 @@ def make_output(
         writer.close()
         status.close()
         raise
+    lines = CountedLines(write_line)
     results = make_results(
         settings.format,
-        write_line,
+        lines,
         partials=settings.partials,
         timestamps=settings.timestamps,
         many=many_sources,
         on_printed=on_printed,
     )
-    return Output(results, status, writer, logs, prints_results=prints_results)
+    return Output(results, status, writer, lines, logs, prints_results=prints_results)
 
 
 def _same_terminal(stdout: TextIO | None, stderr: TextIO | None) -> bool:

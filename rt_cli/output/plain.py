@@ -6,13 +6,14 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.observations import Final, Partial, Progress, SessionChanged, SourceOpened, Withdrawn
+from rt_cli.output.crowd import Crowd, progress
 from rt_cli.output.notes import counted, note, seconds
 from rt_cli.protocol.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.observations import Observation
+    from rt_cli.observations import Label, Observation
     from rt_cli.output.notes import Level
     from rt_cli.output.writer import LineWriter
 
@@ -22,8 +23,8 @@ PROGRESS_EVERY_S = 10.0
 class Status(Protocol):
     """What a person sees of a run, on stderr. Slow, absent or broken, it never touches the run."""
 
-    def observe(self, observation: Observation) -> None:
-        """Take an observation. Returns at once and never raises."""
+    def observe(self, observation: Observation, label: Label | None = None) -> None:
+        """Take an observation, of whom where there are several. Returns at once and never raises."""
         ...
 
     def say(self, line: str) -> None:
@@ -42,6 +43,8 @@ class PlainStatus:
         writer: Owns stderr.
         level: How much is said.
         partials: Whether the text of a turn in progress is told too.
+        crowd: How many sources or channels there are, if several run at once; else 0. Of a crowd the end of each is
+            told, and how far all are.
         now: A monotonic clock, seconds.
     """
 
@@ -51,6 +54,7 @@ class PlainStatus:
         *,
         level: Level = "all",
         partials: bool = False,
+        crowd: int = 0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
@@ -62,9 +66,13 @@ class PlainStatus:
         self._progress = ""
         self._progress_at = now()
         self._finals = 0
+        self._crowd = Crowd(crowd) if crowd else None
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, label: Label | None = None) -> None:
         """Print what changed."""
+        if self._crowd is not None:
+            self._observe_crowd(self._crowd, observation, label)
+            return
         if line := note(observation, self._level):
             self._writer.write(line)
         match observation:
@@ -87,9 +95,23 @@ class PlainStatus:
         """Print what waits and end."""
         return self._writer.close(deadline_s)
 
-    def _observe_partial(self, news: Partial | Withdrawn) -> None:
+    def _observe_crowd(self, crowd: Crowd, observation: Observation, label: Label | None) -> None:
+        level = self._level
+        if level == "all" and isinstance(observation, SourceOpened | SessionChanged):
+            level = "warnings"
+        if line := note(observation, level, label):
+            self._writer.write(line)
+        now = self._now()
+        changed = crowd.take(observation, now, label)
+        if self._partials and isinstance(observation, Partial | Withdrawn):
+            self._observe_partial(observation, label)
+        elif changed and self._level == "all" and now - self._progress_at >= PROGRESS_EVERY_S:
+            self._progress_at = now
+            self._writer.write(progress(crowd.view), passing=True)
+
+    def _observe_partial(self, news: Partial | Withdrawn, label: Label | None = None) -> None:
         said = printable(news.text) if isinstance(news, Partial) else "withdrawn, will be heard again"
-        line = f"turn {news.turn}: {said}"
+        line = f"turn {news.turn}: {said}" if label is None else printable(f"{label}: turn {news.turn}: {said}")
         if line != self._partial:
             self._partial = line
             self._writer.write(line, passing=isinstance(news, Partial))

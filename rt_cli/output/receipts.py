@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rt_cli.output.jsonl import WriteLine
     from rt_cli.output.writer import Written
 
 
@@ -50,3 +51,22 @@ class Receipts:
             over = self._waiting == 0
         if over:
             on_all()
+
+
+class CountedLines:
+    """Hands lines on, and counts those of the source at hand.
+
+    Args:
+        write_line: Where they go.
+    """
+
+    def __init__(self, write_line: WriteLine) -> None:
+        self.receipts: Receipts | None = None
+        """Of the source at hand."""
+        self._write_line = write_line
+
+    def __call__(self, line: str, *, passing: bool = False, written: Written = None) -> None:
+        """Hand a line on; a passing one may never be written, so it does not count."""
+        if self.receipts is not None and not passing:
+            written = self.receipts.expect(written)
+        self._write_line(line, passing=passing, written=written)

@@ -14,7 +14,7 @@ from rt_cli.observations import Failed, Final, Partial, Progress, SessionChanged
 from rt_cli.protocol.text import printable
 
 if TYPE_CHECKING:
-    from rt_cli.observations import Observation
+    from rt_cli.observations import Label, Observation
 
 HOLD_S = 1.5
 """How long the highest peak stays where it is."""
@@ -82,7 +82,7 @@ class Viewer:
         self._first: tuple[float, int] | None = None
         """When the first sound was acknowledged, seconds, and how much it was, milliseconds."""
 
-    def take(self, observation: Observation, now: float) -> bool:
+    def take(self, observation: Observation, now: float, _label: Label | None = None) -> bool:
         """Take an observation at ``now`` (seconds, monotonic); True if there is something new to see."""
         before = self.view
         match observation:

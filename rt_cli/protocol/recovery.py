@@ -99,7 +99,7 @@ def close_verdict(code: int, reason: str = "", last_error: ErrorInfo | None = No
         told = f"{reason} {said} {last_error.code} {last_error.type}" if last_error else reason
         told = told.lower()
         if any(word in told for word in _CAPACITY_WORDS):
-            return ConnectionLost(f"the endpoint has no room: {shown}", "try again later")
+            return ConnectionLost(f"the endpoint has no room: {shown}", "try again later", code="no_room")
         return RefusedError(f"the endpoint refused us: {shown}", "check the key and its permissions")
     if code >= 3000:  # noqa: PLR2004 - same
         return EndpointError(

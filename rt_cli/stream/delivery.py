@@ -210,6 +210,7 @@ class Delivery:
             retry_for_s=usual if delivery.retry_for_s is None else delivery.retry_for_s,
             began=self._context.clock.now(),
             dice=random.random,
+            wait_for_room=self._context.wait_for_room,
         )
 
     def _first_catch_up(self) -> float:

@@ -18,6 +18,8 @@ MOST_FRUITLESS = 3
 """Connections in a row that the endpoint ended without any progress."""
 _OUR_VERDICTS = frozenset({"dead", "no_session"})
 """It was we who ended the connection, for its silence."""
+_FULL = frozenset({"rate_limited", "rate_limit_exceeded", "session_limit_reached", "overloaded", "no_room"})
+"""What a refusal for want of room is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,22 @@ class Retries:
         retry_for_s: For one outage.
         began: Seconds, when the run began to connect.
         dice: A number in [0, 1).
+        wait_for_room: Whether to be refused for want of room, before the first readiness, costs no patience.
     """
 
     def __init__(
-        self, *, connect_timeout_s: float, retry_for_s: float, began: float, dice: Callable[[], float]
+        self,
+        *,
+        connect_timeout_s: float,
+        retry_for_s: float,
+        began: float,
+        dice: Callable[[], float],
+        wait_for_room: Callable[[], bool] = lambda: False,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._retry_for_s = retry_for_s
         self._dice = dice
+        self._wait_for_room = wait_for_room
         self._outage_since = began
         self._ever_ready = False
         self._tries = 0
@@ -65,6 +75,8 @@ class Retries:
         error = attempt.error
         if attempt.progressed or (attempt.ready and not self._ever_ready):
             self._outage_since, self._tries, self._fruitless = attempt.now, 0, 0
+        elif not self._ever_ready and is_full(error) and self._wait_for_room():
+            self._outage_since, self._fruitless = attempt.now, 0
         self._ever_ready = self._ever_ready or attempt.ready
         if attempt.opened and not attempt.progressed and not _asks_for_patience(error):
             self._fruitless += 1
@@ -86,6 +98,12 @@ class Retries:
     @property
     def _budget_s(self) -> float:
         return self._retry_for_s if self._ever_ready else self._connect_timeout_s
+
+
+def is_full(error: RtError) -> bool:
+    """Whether the endpoint has too much to do at the moment."""
+    asked = isinstance(error, UnreachableError) and error.retry_after_s is not None
+    return asked or error.code in _FULL
 
 
 def _asks_for_patience(error: RtError) -> bool:

@@ -82,9 +82,9 @@ def test_results_and_status_do_not_mix(streams: Streams) -> None:
 def test_json_takes_the_partials(streams: Streams) -> None:
     """They are on stdout then, and not on stderr too."""
     output = streams.output(OutputSettings(format="json", partials=True, status="off"), many_sources=True)
-    output.set_source("a.wav")
+    observe = output.place("a.wav").observer()
     for observation in (Partial(1, "hel"), Final(1, "hello"), SUMMARY):
-        output.observe(observation)
+        observe(observation)
     assert output.close(DEADLINE_S)
     out, err = streams.read()
 

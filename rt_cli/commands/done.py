@@ -1,0 +1,82 @@
+"""What earlier runs have finished, by content: for ``--skip-done``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rt_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DIGITS = 64
+_FILE = "done"
+
+
+class Done:
+    """A file with a line for each finished source: the mark of its content and of what its result depends on.
+
+    Marks that are added count from the next run on. Nothing is read back but marks, so a line that was torn by a crash
+    is only a source that is sent again.
+
+    Args:
+        folder: Where the file is, or is to be.
+
+    Raises:
+        UsageError: It cannot be written there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.failure: OSError | None = None
+        """Why a mark could not be kept."""
+        self._path = folder / _FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # One write for each line, at the end whoever else writes: two runs do not disturb each other.
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            lines = self._path.read_text("ascii", "replace").splitlines()
+        except OSError as exc:
+            raise UsageError(f"cannot keep {self._path}: {exc.strerror}", "choose another folder") from exc
+        self._marks = frozenset(line[-_DIGITS:] for line in lines)
+
+    def __contains__(self, mark: str) -> bool:
+        """Whether an earlier run has finished it."""
+        return mark in self._marks
+
+    def mark_of(self, name: str, determinants: Mapping[str, object]) -> str | None:
+        """The mark of a file; blocks while it is read.
+
+        Args:
+            name: Its path.
+            determinants: What its result depends on besides; anything that JSON has.
+
+        Returns:
+            None where it cannot be read, or is no regular file: to say so is not the business of this class.
+        """
+        try:
+            if not Path(name).is_file():
+                return None
+            with Path(name).open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            return None
+        how = json.dumps(determinants, sort_keys=True)
+        return hashlib.sha256(f"{content} {how}".encode()).hexdigest()
+
+    def add(self, mark: str) -> None:
+        """Keep a mark; on any thread. Never raises, see :attr:`failure`."""
+        try:
+            os.write(self._descriptor, f"{mark}\n".encode())
+        except OSError as exc:
+            self.failure = exc
+
+
+def user_folder() -> Path:
+    """Where the user's programs keep their state."""
+    from platformdirs import user_state_path
+
+    return user_state_path("rt", appauthor=False)
