@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from rt_cli.observations import Final
 from rt_cli.output.captions import CaptionOutput
 from rt_cli.output.jsonl import JsonOutput
 from rt_cli.output.text import TextOutput
+from rt_cli.protocol.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.observations import Observation
+    from rt_cli.observations import Label, Observation
     from rt_cli.output.jsonl import WriteLine
     from rt_cli.settings import OutputFormat
 
@@ -48,3 +51,19 @@ def make_results(
     if kind == "text":
         return TextOutput(write_line, on_printed, timestamps=timestamps)
     return CaptionOutput(write_line, kind, on_printed)
+
+
+def tell(results: Results, observation: Observation, label: Label | None) -> None:
+    """Let results know of an observation, and whose it is.
+
+    Args:
+        results: Of one or many sources.
+        observation: What happened.
+        label: To which source, and which channel of it; None: to none, or to the only one.
+    """
+    channel = None if label is None else label.channel
+    if isinstance(results, JsonOutput):
+        results.source, results.channel = (None if label is None else label.source), channel
+    elif channel and isinstance(observation, Final) and printable(observation.text).strip():
+        observation = replace(observation, text=f"{channel}: {observation.text}")
+    results.observe(observation)
