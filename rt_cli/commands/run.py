@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.channels import SIDES
 from rt_cli.clock import SystemClock
 from rt_cli.commands.accounts import total, untouched
+from rt_cli.commands.handset import Handset, wants_keys
 from rt_cli.commands.plan import Plan, endpoint_of, make_plan
 from rt_cli.commands.pool import Pool
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError
 from rt_cli.observations import Errored, Noted, Warned
 from rt_cli.output.output import make_output
+from rt_cli.stream.cost import bill_of
 from rt_cli.stream.streamer import Job, Streamer
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from rt_cli.output.place import Place
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.settings import Settings
+    from rt_cli.stream.control import Command
 
 _SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 _LAST_WORDS_S = 0.3
@@ -38,7 +41,14 @@ _MOST_HELD_BYTES = 64 * 1024 * 1024
 """Of results that wait for those of an earlier source, before no more sources are begun: a thousand hours of speech."""
 
 
-def run(settings: Settings, sources: Sequence[NamedSource], *, jobs: int = 1, done: Done | None = None) -> int:
+def run(
+    settings: Settings,
+    sources: Sequence[NamedSource],
+    *,
+    jobs: int = 1,
+    done: Done | None = None,
+    keys: bool = False,
+) -> int:
     """Send each source to the endpoint that the settings mean, and return the worst exit code.
 
     Args:
@@ -46,10 +56,13 @@ def run(settings: Settings, sources: Sequence[NamedSource], *, jobs: int = 1, do
         sources: In the order of their results.
         jobs: How many sessions may run at once.
         done: Sources that it knows are skipped, those that end well it is told of; None for nothing of the kind.
+        keys: The terminal's keys may control the run.
 
     Raises:
         UsageError: Before anything was sent.
     """
+    if settings.input.channel == "split" and any(source.spool or source.resume for source in sources):
+        raise UsageError("a spool is for one session, and --channel split makes two", "leave out one of them")
     plan: Plan | RtError
     try:
         plan = make_plan(settings, os.environ)
@@ -58,7 +71,7 @@ def run(settings: Settings, sources: Sequence[NamedSource], *, jobs: int = 1, do
     except RtError as exc:
         plan = exc
     with asyncio.Runner() as runner:
-        exit_code = runner.run(_Run(settings, sources, plan, jobs, done).run())
+        exit_code = runner.run(_Run(settings, sources, plan, jobs, done, keys=keys).run())
         # Everything is said. The loop would wait for its threads: for a look-up of a name that nobody answers, say.
         hurry = threading.Timer(_LAST_WORDS_S, os._exit, (exit_code,))
         hurry.daemon = True
@@ -76,15 +89,26 @@ class _Run:
         plan: What was decided, or why nothing can be sent anywhere.
         jobs: How many sessions at once.
         done: What earlier runs have finished, if that counts.
+        keys: Whether keys may control it.
     """
 
     def __init__(
-        self, settings: Settings, sources: Sequence[NamedSource], plan: Plan | RtError, jobs: int, done: Done | None
+        self,
+        settings: Settings,
+        sources: Sequence[NamedSource],
+        plan: Plan | RtError,
+        jobs: int,
+        done: Done | None,
+        *,
+        keys: bool,
     ) -> None:
         self._settings = settings
         self._sources = sources
         self._plan = plan
         self._done = done
+        self._keys = keys
+        self._bill = bill_of(settings)
+        self._handset: Handset | None = None
         self._split = settings.input.channel == "split"
         self._at_once = min(max(1, jobs // self._sessions_each), len(sources))
         self._pool: Pool[NamedSource] = Pool(self._at_once, self._may_begin)
@@ -116,8 +140,11 @@ class _Run:
         )
         self._listen(loop)
         try:
+            self._take_control(loop)
             exit_code = await self._deliver()
         finally:
+            if self._handset is not None:
+                self._handset.close()
             printed = await self._close() and output.failure is None
             for streamer in self._streamers:
                 streamer.close(printed=printed)
@@ -223,6 +250,7 @@ class _Run:
             self._settings,
             spool=source.spool,
             resume=source.resume,
+            bill=self._bill,
             wait_for_room=self._wait_for_room,
         )
 
@@ -230,6 +258,8 @@ class _Run:
         # The order of two channels is known by their marks.
         streamer = Streamer(job, SystemClock(), observe, progress=self._watched or self._split)
         self._streamers.append(streamer)
+        if self._handset is not None:
+            self._handset.attach(self._obey)
         summary = await streamer.run()
         if job.spool is None and job.resume is None:
             self._streamers.remove(streamer)
@@ -292,8 +322,20 @@ class _Run:
     def _on_signal(self, loop: asyncio.AbstractEventLoop, exit_code: int, *_frame: object) -> None:
         self._signals.append(exit_code)
         if len(self._signals) > 2:  # noqa: PLR2004 - the third means it
+            if self._handset is not None:
+                self._handset.restore()
             os._exit(exit_code)
         _soon(loop, partial(self._interrupt, exit_code))
+
+    def _take_control(self, loop: asyncio.AbstractEventLoop) -> None:
+        keys = self._keys and wants_keys(self._settings, os.environ)
+        if keys or self._settings.input.ptt:
+            self._handset = Handset(loop, self._output.observe, partial(self._on_signal, loop, EXIT_INTERRUPTED))
+            self._handset.start(self._settings, keys=keys)
+
+    def _obey(self, command: Command) -> None:
+        for streamer in self._streamers:
+            streamer.obey(command)
 
     def _interrupt(self, exit_code: int) -> None:
         self._source_ended.set()

@@ -20,6 +20,9 @@ def stream(
     mic: Mic = False,
     device: options.Device = None,
     spool: options.SpoolDir = None,
+    ptt: options.PushToTalk = False,
+    ptt_fifo: options.TalkFifo = None,
+    stop_after_silence: options.StopAfterSilence = None,
     **given: Any,
 ) -> int:
     """Stream the microphone, or sound from a pipe, and print what is said.
@@ -31,10 +34,14 @@ def stream(
     if mic == (source is not None):
         problem = "both --mic and -" if mic else "nothing to stream"
         raise UsageError(problem, "give either --mic or - (stdin)")
-    settings = settings_of({"device": device, **given})
+    if spool is not None and (ptt or ptt_fifo):
+        raise UsageError("--spool keeps on disk what --ptt is not to send", "give one of them")
+    talk = {"ptt": ptt or ptt_fifo is not None, "ptt_fifo": ptt_fifo, "stop_after_silence": stop_after_silence}
+    settings = settings_of({"device": device, **talk, **given})
     from rt_cli.commands.run import run
     from rt_cli.commands.sources import live_source, microphone_source
 
     if not mic:
         return run(settings, [live_source(settings.input, spool)])
-    return run(settings, [microphone_source(settings.input, spool, retry_for_s=settings.delivery.retry_for_s)])
+    microphone = microphone_source(settings.input, spool, retry_for_s=settings.delivery.retry_for_s)
+    return run(settings, [microphone], keys=True)

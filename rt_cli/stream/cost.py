@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from rt_cli.observations import Cost
+
+if TYPE_CHECKING:
+    from rt_cli.settings import Settings
 
 
 class Bill:
@@ -35,6 +39,11 @@ class Bill:
     def cost(self, seconds: float) -> Cost | None:
         """Of so much sound; None without a price."""
         return None if self._price is None else Cost(round(self._price * seconds / 60, 6), self._currency)
+
+
+def bill_of(settings: Settings) -> Bill:
+    """An empty bill at the price that is configured."""
+    return Bill(settings.endpoint.price_per_minute, settings.endpoint.currency, settings.delivery.max_cost)
 
 
 class Meter:

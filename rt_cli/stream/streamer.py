@@ -22,7 +22,7 @@ from rt_cli.stream.capture import Capture
 from rt_cli.stream.chunking import ChunkSizes
 from rt_cli.stream.context import Context, drain_timeout_s, dropped
 from rt_cli.stream.control import POST_ROLL_MS, Control
-from rt_cli.stream.cost import Bill, Meter
+from rt_cli.stream.cost import Meter, bill_of
 from rt_cli.stream.delivery import Delivery
 from rt_cli.stream.journal import Journal, final_of, origin_of
 from rt_cli.stream.machine import Lagged, Machine, Suspended, asleep_s, watch
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.settings import Settings, TurnDetection
     from rt_cli.stream.control import Command
+    from rt_cli.stream.cost import Bill
     from rt_cli.stream.selection import Selection
     from rt_cli.stream.turnmaking import Detector
 
@@ -75,11 +76,6 @@ class Job:
     """What other sources add to, too; None for one of its own."""
     wait_for_room: Callable[[], bool] = lambda: False
     """Asked when the endpoint has no room before it was ever ready: whether that is worth more than the usual wait."""
-
-
-def bill_of(settings: Settings) -> Bill:
-    """An empty bill at the price that is configured."""
-    return Bill(settings.endpoint.price_per_minute, settings.endpoint.currency, settings.delivery.max_cost)
 
 
 class Streamer:
