@@ -1,8 +1,8 @@
-"""``rt send``: files, one after the other."""
+"""``rt send``: files, one after the other or several at once."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,15 @@ from rt_cli.commands import options
 from rt_cli.commands.given import settings_of
 from rt_cli.errors import UsageError
 
+if TYPE_CHECKING:
+    from rt_cli.commands.done import Done
+
+MOST_JOBS = 256
+"""Each has a connection, a decoder and a few megabytes."""
+
 Files = Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="WAV, FLAC, OGG, MP3; - is stdin.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, max=MOST_JOBS, help="Sessions at once [1].")]
+SkipDone = Annotated[bool, typer.Option("--skip-done", help="Not what an earlier such run finished.")]
 
 
 @options.with_common_options
@@ -19,6 +27,8 @@ def send(
     speed: options.Speed = None,
     spool: options.SpoolDir = None,
     resume: options.ResumeDir = None,
+    jobs: Jobs = 1,
+    skip_done: SkipDone = False,
     **given: Any,
 ) -> int:
     """Send sound files and print what is said in them.
@@ -29,10 +39,19 @@ def send(
         raise UsageError("nothing to send" if not files else "both files and --resume", "give files, or --resume DIR")
     if spool is not None and len(files or ()) != 1:
         raise UsageError("a spool is for one file", "give one file with --spool")
+    if skip_done and (resume is not None or "-" in (files or ())):
+        raise UsageError("--skip-done knows files by their content", "give files, neither - nor --resume")
     settings = settings_of({"speed": speed, **given})
     from rt_cli.commands.run import run
     from rt_cli.commands.sources import file_source, resumed_source
 
     if resume is not None:
         return run(settings, [resumed_source(resume)])
-    return run(settings, [file_source(name, settings.input, spool) for name in files or ()])
+    sources = [file_source(name, settings.input, spool) for name in files or ()]
+    return run(settings, sources, jobs=jobs, done=_done() if skip_done else None)
+
+
+def _done() -> Done:
+    from rt_cli.commands.done import Done, user_folder
+
+    return Done(user_folder())
