@@ -12,17 +12,19 @@ from websockets.exceptions import ConnectionClosedError
 from tests.clients.talk import (
     CALLED,
     COMMIT,
+    COMPLETED,
     CONVERSATION,
+    DELTA,
     ITEM,
     SPEECH,
     SPOKEN,
-    TRANSCRIPT,
     TRANSCRIPTION,
     WRITTEN,
     Talk,
     heard,
     joined,
     talking,
+    transcribed,
 )
 from tests.local.client import noise, recording, silence
 
@@ -88,7 +90,7 @@ async def manual_transcription(client: AsyncOpenAI) -> None:
         await talk.transcribe()
         await talk.append(recording("sense_0930"))
         await talk.to.input_audio_buffer.commit()
-        got = await talk.follow(*COMMIT, *TRANSCRIPT)
+        got = await talk.follow(f"{DELTA}*", *transcribed(*COMMIT))
         _is_transcribed(got)
 
 
@@ -98,7 +100,7 @@ async def vad_transcription(client: AsyncOpenAI) -> None:
     async with talking(client, **TRANSCRIPTION) as talk:
         await talk.transcribe({"type": "server_vad", "silence_duration_ms": 500})
         await talk.append(silence(1) + recording("sense_0930") + silence(1.5))
-        got = await talk.follow(*SPEECH, *COMMIT, *TRANSCRIPT)
+        got = await talk.follow(*transcribed(*SPEECH, *COMMIT))
         (started,), (stopped,) = got[SPEECH[0]], got[SPEECH[1]]
         assert started.item_id == stopped.item_id == got[COMMIT[0]][0].item_id
         assert 0 < started.audio_start_ms < stopped.audio_end_ms
@@ -106,11 +108,10 @@ async def vad_transcription(client: AsyncOpenAI) -> None:
 
 
 def _is_transcribed(got: dict[str, list[Any]]) -> None:
-    (completed,) = got[TRANSCRIPT[1]]
-    deltas = got[TRANSCRIPT[0].removesuffix("*")]
+    (completed,) = got[COMPLETED]
     assert len(WORDS & set(completed.transcript.split())) > len(WORDS) / 2
     assert completed.usage.seconds > 1
-    assert {event.item_id for event in (*deltas, completed)} == {got[COMMIT[0]][0].item_id}
+    assert {event.item_id for event in (*got[DELTA], completed)} == {got[COMMIT[0]][0].item_id}
 
 
 @on("echo")
@@ -206,13 +207,13 @@ async def barge_in(client: AsyncOpenAI) -> None:
         await talk.to.response.create()
         delta = await talk.until("response.output_audio.delta")
         await talk.append(silence(0.5) + recording("sense_0930") + silence(1))
-        await talk.until(SPEECH[0])
-        done = (await talk.until("response.done")).response
+        got = await talk.all_of(SPEECH[0], "response.done", COMMIT[0])
+        done = got["response.done"].response
+        assert list(got).index(SPEECH[0]) < list(got).index("response.done")
         assert (done.id, done.status) == (delta.response_id, "cancelled")
         assert done.status_details.reason == "turn_detected"
-        await talk.until(COMMIT[-1])
         await talk.to.output_audio_buffer.clear()
-        await talk.next("output_audio_buffer.cleared")
+        await talk.until("output_audio_buffer.cleared")
         await talk.to.conversation.item.truncate(item_id=delta.item_id, content_index=0, audio_end_ms=120)
         assert (await talk.next("conversation.item.truncated")).audio_end_ms == 120
 

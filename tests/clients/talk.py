@@ -22,7 +22,7 @@ ITEM = ("conversation.item.added", "conversation.item.done")
 _WORDS = "conversation.item.input_audio_transcription"
 COMMIT = ("input_audio_buffer.committed", *ITEM)
 SPEECH = ("input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped")
-TRANSCRIPT = (f"{_WORDS}.delta*", f"{_WORDS}.completed")
+DELTA, COMPLETED = f"{_WORDS}.delta", f"{_WORDS}.completed"
 _BEGUN = ("response.created", "response.output_item.added", "conversation.item.added")
 _ENDED = ("conversation.item.done", "response.output_item.done", "response.done", "rate_limits.updated")
 _AUDIO, _WORDS_OF_IT = "response.output_audio", "response.output_audio_transcript"
@@ -34,6 +34,11 @@ WRITTEN = (*_BEGUN, _PART, *_TEXT, "response.content_part.done", *_ENDED)
 _ARGUMENTS = "response.function_call_arguments"
 CALLED = (*_BEGUN, f"{_ARGUMENTS}.delta*", f"{_ARGUMENTS}.done", *_ENDED)
 """The order of OpenAI's events."""
+
+
+def transcribed(*steps: str) -> tuple[str, ...]:
+    """These steps and the end of the transcription, with words whenever they are recognised."""
+    return (steps[0], *(step for later in (*steps[1:], COMPLETED) for step in (f"{DELTA}*", later)))
 
 
 class Talk:
@@ -82,6 +87,14 @@ class Talk:
         while (event := await self.receive()).type != kind:
             pass
         return event
+
+    async def all_of(self, *kinds: str) -> dict[str, Any]:
+        """The next event of each of these types, in any order."""
+        got: dict[str, Any] = {}
+        while not got.keys() >= set(kinds):
+            event = await self.receive()
+            got.setdefault(event.type, event)
+        return got
 
     async def refused(self, event_id: str | None = None) -> tuple[str, str | None]:
         """The next event is an error, about the client event of this id: its code and the parameter."""

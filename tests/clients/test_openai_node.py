@@ -39,23 +39,32 @@ def _without_node() -> str | None:
     return None
 
 
+def _fetch(folder: Path) -> str | None:
+    """Install what the lock file names; the reason why not."""
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    try:
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired:
+        return "not within five minutes"
+    return (ended.stderr.strip() or "it does not say why").splitlines()[0] if ended.returncode else None
+
+
 @pytest.fixture(scope="module")
-def program(pytestconfig: pytest.Config) -> Path:
+def program(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scenarios beside the packages that the lock file names, which are fetched once."""
     if (reason := _without_node()) is not None:
         pytest.skip(reason)
     names = ("package.json", "package-lock.json")
     digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in names)).hexdigest()[:12]
-    folder = Path(pytestconfig.cache.mkdir("clients")) / digest  # type: ignore[union-attr]  # it is on
+    cache = pytestconfig.cache
+    folder = (Path(cache.mkdir("clients")) if cache else tmp_path_factory.mktemp("clients")) / digest
     folder.mkdir(exist_ok=True)
     done = folder / "done"
     if not done.exists():
         for name in names:
             shutil.copy(HERE / name, folder)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-        fetched = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-        if fetched.returncode:
-            pytest.skip(f"npm could not fetch the packages: {fetched.stderr.strip().splitlines()[:1]}")
+        if (reason := _fetch(folder)) is not None:
+            pytest.skip(f"npm cannot fetch the packages: {reason}")
         done.touch()
     for source in HERE.glob("*.mjs"):
         shutil.copy(source, folder)

@@ -8,8 +8,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
 import { conversation } from './agents.mjs';
-import { CALLED, COMMIT, ITEM, SPEECH, SPOKEN, TRANSCRIPT, WRITTEN } from './talk.mjs';
-import { connect, hangUp, heard, joined, talking } from './talk.mjs';
+import { CALLED, COMMIT, COMPLETED, DELTA, ITEM, SPEECH, SPOKEN, WRITTEN } from './talk.mjs';
+import { connect, hangUp, heard, joined, talking, transcribed } from './talk.mjs';
 
 const DEADLINE_MS = 40_000;
 const TRANSCRIPTION = { intent: 'transcription' };
@@ -20,7 +20,7 @@ const utterance = Buffer.concat([silence(1), said, silence(1.5)]);
 const words = ['he', 'might', 'even', 'have', 'been', 'made', 'amiable', 'himself'];
 
 function isTranscribed(got) {
-  const [completed] = got[TRANSCRIPT[1]];
+  const [completed] = got[COMPLETED];
   const found = new Set(completed.transcript.split(' '));
   assert.ok(words.filter((word) => found.has(word)).length > words.length / 2, completed.transcript);
   assert.equal(completed.item_id, got[COMMIT[0]][0].item_id);
@@ -66,14 +66,14 @@ const scenarios = {
     await talk.transcribe();
     talk.append(said);
     talk.send('input_audio_buffer.commit');
-    isTranscribed(await talk.follow(...COMMIT, ...TRANSCRIPT));
+    isTranscribed(await talk.follow(`${DELTA}*`, ...transcribed(...COMMIT)));
   },
 
   async vad_transcription() {
     const talk = await talking(endpoint, TRANSCRIPTION);
     await talk.transcribe({ type: 'server_vad', silence_duration_ms: 500 });
     talk.append(utterance);
-    const got = await talk.follow(...SPEECH, ...COMMIT, ...TRANSCRIPT);
+    const got = await talk.follow(...transcribed(...SPEECH, ...COMMIT));
     assert.ok(got[SPEECH[0]][0].audio_start_ms < got[SPEECH[1]][0].audio_end_ms);
     isTranscribed(got);
   },
@@ -147,13 +147,13 @@ const scenarios = {
     talk.send('response.create');
     const delta = await talk.until('response.output_audio.delta');
     talk.append(utterance);
-    await talk.until(SPEECH[0]);
-    const { response } = await talk.until('response.done');
+    const got = await talk.allOf(SPEECH[0], 'response.done', COMMIT[0]);
+    const { response } = got.get('response.done');
+    assert.ok([...got.keys()].indexOf(SPEECH[0]) < [...got.keys()].indexOf('response.done'));
     assert.deepEqual([response.id, response.status], [delta.response_id, 'cancelled']);
     assert.equal(response.status_details.reason, 'turn_detected');
-    await talk.until(COMMIT.at(-1));
     talk.send('output_audio_buffer.clear');
-    await talk.next('output_audio_buffer.cleared');
+    await talk.until('output_audio_buffer.cleared');
     const cut = { item_id: delta.item_id, content_index: 0, audio_end_ms: 120 };
     talk.send('conversation.item.truncate', cut);
     assert.equal((await talk.next('conversation.item.truncated')).audio_end_ms, 120);

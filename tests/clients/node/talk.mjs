@@ -7,7 +7,7 @@ const WORDS = 'conversation.item.input_audio_transcription';
 export const ITEM = ['conversation.item.added', 'conversation.item.done'];
 export const COMMIT = ['input_audio_buffer.committed', ...ITEM];
 export const SPEECH = ['input_audio_buffer.speech_started', 'input_audio_buffer.speech_stopped'];
-export const TRANSCRIPT = [`${WORDS}.delta*`, `${WORDS}.completed`];
+export const [DELTA, COMPLETED] = [`${WORDS}.delta`, `${WORDS}.completed`];
 const BEGUN = ['response.created', 'response.output_item.added', ITEM[0]];
 const ENDED = [ITEM[1], 'response.output_item.done', 'response.done', 'rate_limits.updated'];
 const AUDIO = 'response.output_audio';
@@ -18,6 +18,9 @@ export const SPOKEN = message(SOUND);
 export const WRITTEN = message(TEXT);
 const ARGUMENTS = 'response.function_call_arguments';
 export const CALLED = [...BEGUN, `${ARGUMENTS}.delta*`, `${ARGUMENTS}.done`, ...ENDED];
+
+/** These steps and the end of the transcription, with words whenever they are recognised. */
+export const transcribed = (first, ...later) => [first, ...[...later, COMPLETED].flatMap((step) => [`${DELTA}*`, step])];
 
 /** The fields that each event must have, where the client has a type for them and no check. */
 const IDS = ['response_id', 'item_id', 'output_index'];
@@ -34,8 +37,8 @@ const REQUIRED = {
   'response.output_text.done': [...IDS, 'content_index', 'text'],
   'response.function_call_arguments.delta': [...IDS, 'call_id', 'delta'],
   'response.function_call_arguments.done': [...IDS, 'call_id', 'name', 'arguments'],
-  [`${WORDS}.delta`]: ['item_id', 'content_index', 'delta'],
-  [`${WORDS}.completed`]: ['item_id', 'content_index', 'transcript', 'usage'],
+  [DELTA]: ['item_id', 'content_index', 'delta'],
+  [COMPLETED]: ['item_id', 'content_index', 'transcript', 'usage'],
   'input_audio_buffer.committed': ['item_id', 'previous_item_id'],
 };
 
@@ -103,6 +106,16 @@ export class Talk {
       const event = await this.receive();
       if (event.type === type) return event;
     }
+  }
+
+  /** The next event of each of these types, in any order. */
+  async allOf(...types) {
+    const got = new Map();
+    while (!types.every((type) => got.has(type))) {
+      const event = await this.receive();
+      if (!got.has(event.type)) got.set(event.type, event);
+    }
+    return got;
   }
 
   async refused(eventId = null) {
