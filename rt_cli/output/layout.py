@@ -69,6 +69,8 @@ def rows(view: View, page: Page) -> list[Row]:
     if view.share is not None:
         lines.append(_progress(view, view.share, page))
     lines.append(_turn(view, page))
+    if view.keys:
+        lines.append(_controls(view, page))
     return lines
 
 
@@ -84,10 +86,21 @@ def _heading(view: View, page: Page) -> Row:
     return [("* ", style), (state, f"bold {style}"), (_MARGIN + source, ""), (shown, "dim")]
 
 
+def _controls(view: View, page: Page) -> Row:
+    """Who is heard, and what keys do; the first in a style that nobody overlooks."""
+    heard = page.head(view.heard, page.width - len(_MARGIN))
+    room = page.width - len(_MARGIN) - page.cells(heard) - 2
+    keys = page.head(view.keys, max(0, room))
+    style = "bold red" if "MUTED" in heard else "bold"
+    return [(_MARGIN, ""), (heard, style), ("  " if heard and keys else "", ""), (keys, "dim")]
+
+
 def _endpoint(view: View, page: Page) -> Row:
     if not view.endpoint:
         return [(_MARGIN, "")]
-    return [(page.fit(f"{_MARGIN}{view.endpoint}  {view.model}", f"{_MARGIN}{view.endpoint}"), "dim")]
+    bill = f"  {view.bill}" if view.bill else ""
+    texts = (f"{view.endpoint}  {view.model}{bill}", f"{view.model}{bill}" if bill else view.endpoint, view.endpoint)
+    return [(page.fit(*(f"{_MARGIN}{text}" for text in texts)), "dim")]
 
 
 def _meter(view: View, page: Page) -> Row:

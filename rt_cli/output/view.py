@@ -10,7 +10,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import SILENCE_DBFS
-from rt_cli.observations import Failed, Final, Partial, Progress, SessionChanged, SourceOpened, Withdrawn
+from rt_cli.observations import (
+    ControlChanged,
+    Failed,
+    Final,
+    KeysOffered,
+    Partial,
+    Progress,
+    SessionChanged,
+    SourceOpened,
+    Withdrawn,
+)
+from rt_cli.output.notes import controls, money, seconds
 from rt_cli.protocol.text import printable
 
 if TYPE_CHECKING:
@@ -64,6 +75,12 @@ class View:
     finals: int = 0
     eta_s: int | None = None
     """Until the file is acknowledged, at the speed so far."""
+    bill: str = ""
+    """How much was sent and what it costs, where that is worth knowing."""
+    heard: str = ""
+    """Who is heard, where that was controlled."""
+    keys: str = ""
+    """What keys do, where there are any."""
 
     @property
     def share(self) -> float | None:
@@ -94,6 +111,10 @@ class Viewer:
                 )
             case Progress():
                 self._progress(observation, now)
+            case ControlChanged():
+                self.view = replace(before, heard=controls(observation))
+            case KeysOffered(push_to_talk=push_to_talk):
+                self.view = replace(before, keys=f"{'space talk  ' if push_to_talk else ''}m mute  q end")
             case Partial(turn=turn, text=text):
                 self.view = replace(before, turn=turn, text=printable(text).strip())
             case Final():
@@ -111,6 +132,7 @@ class Viewer:
             endpoint=before.endpoint,
             model=before.model,
             state=before.state,
+            keys=before.keys,
         )
         self._hold, self._first = PeakHold(), None
 
@@ -129,6 +151,7 @@ class Viewer:
             rms_dbfs=progress.rms_dbfs,
             held_dbfs=self._hold.shown(now),
             eta_s=self._eta_s(progress.acknowledged_ms, now),
+            bill=_bill(progress),
         )
 
     def _eta_s(self, acknowledged_ms: int, now: float) -> int | None:
@@ -143,3 +166,10 @@ class Viewer:
     def _without(self, turn: int) -> View:
         """The view after the text of ``turn`` went elsewhere."""
         return replace(self.view, turn=None, text="") if self.view.turn == turn else self.view
+
+
+def _bill(progress: Progress) -> str:
+    if progress.cost is not None:
+        return f"sent {seconds(progress.sent_ms)}, {printable(money(progress.cost))}"
+    # Less than was read of the timeline: some of it was left out.
+    return f"sent {seconds(progress.sent_ms)}" if progress.sent_ms < progress.acknowledged_ms else ""
