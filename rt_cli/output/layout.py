@@ -69,7 +69,7 @@ def rows(view: View, page: Page) -> list[Row]:
     if view.share is not None:
         lines.append(_progress(view, view.share, page))
     lines.append(_turn(view, page))
-    if view.keys:
+    if view.keys or view.heard:
         lines.append(_controls(view, page))
     return lines
 
