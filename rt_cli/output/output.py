@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from rt_cli.errors import UsageError
-from rt_cli.observations import Final
 from rt_cli.output.choose import make_status
-from rt_cli.output.jsonl import JsonOutput
 from rt_cli.output.logs import Logs
 from rt_cli.output.order import InOrder
 from rt_cli.output.place import Place
 from rt_cli.output.plain import PlainStatus
 from rt_cli.output.receipts import CountedLines
-from rt_cli.output.results import make_results
+from rt_cli.output.results import make_results, tell
+from rt_cli.output.saving import Saving
 from rt_cli.output.writer import LineWriter
-from rt_cli.protocol.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +43,7 @@ class Output:
         stdout: Owns standard output.
         lines: What the results are written through.
         logs: Open until :meth:`close`.
+        saving: Results in files; where those take the place of stdout, nothing is printed.
         prints_results: Whether results go through ``status``, because both streams are one terminal.
     """
 
@@ -56,6 +54,7 @@ class Output:
         stdout: LineWriter,
         lines: CountedLines,
         logs: Logs,
+        saving: Saving,
         *,
         prints_results: bool,
     ) -> None:
@@ -65,12 +64,13 @@ class Output:
         self._stdout = stdout
         self._lines = lines
         self._logs = logs
+        self._saving = saving
         self._prints_results = prints_results
 
     @property
     def failure(self) -> OSError | None:
         """Why results could not be written, other than that nobody reads them: a full disk, for one."""
-        return self._stdout.failure
+        return self._stdout.failure or self._saving.failure
 
     @property
     def held_bytes(self) -> int:
@@ -84,23 +84,22 @@ class Output:
             name: Of the source.
             channels: Which are told apart.
         """
-        return Place(name, channels, self._order, self._show, self._status.observe)
+        self._saving.begin(name, max(1, len(channels)))
+        order = InOrder() if self._saving.apart else self._order
+        return Place(name, channels, order, self._show, self._status.observe)
 
     def observe(self, observation: Observation) -> None:
         """Take an observation that is of no source, or of the only one. Returns at once and never raises."""
-        self._results.observe(observation)
+        self._show(observation)
         self._status.observe(observation)
 
-    def _show(self, observation: Observation, label: Label, receipts: Receipts) -> None:
-        if isinstance(self._results, JsonOutput):
-            self._results.source, self._results.channel = label.source, label.channel
-        elif label.channel and isinstance(observation, Final) and printable(observation.text).strip():
-            observation = replace(observation, text=f"{label.channel}: {observation.text}")
-        self._lines.receipts = receipts
-        self._results.observe(observation)
-        self._lines.receipts = None
-        if isinstance(self._results, JsonOutput):
-            self._results.channel = None
+    def _show(self, observation: Observation, label: Label | None = None, receipts: Receipts | None = None) -> None:
+        if self._saving.prints:
+            self._lines.receipts = receipts
+            tell(self._results, observation, label)
+            self._lines.receipts = None
+        for warning in self._saving.observe(observation, label, receipts):
+            self.observe(warning)
 
     def close(self, deadline_s: float | None = None) -> bool:
         """Deliver what waits. Blocks, so call it when the event loop is done, or from a thread; idempotent.
@@ -119,6 +118,7 @@ class Output:
             # The status first: it hands over the results that it could not print.
             taken = self._status.close(None if deadline_s is None else max(deadline_s, LAST_WORDS_S))
             taken = self._stdout.close(deadline_s) and taken
+        taken = self._saving.close(deadline_s) and taken
         self._logs.close(STATUS_PATIENCE_S)
         return taken
 
@@ -127,6 +127,7 @@ def make_output(
     settings: OutputSettings,
     *,
     many_sources: bool,
+    sources: Sequence[str] = (),
     crowd: int = 0,
     on_stdout_closed: Callable[[], None],
     stdout: TextIO | None,
@@ -139,6 +140,7 @@ def make_output(
     Args:
         settings: Format, partials, status, quiet, verbose, log file.
         many_sources: Whether NDJSON lines name their source.
+        sources: The names of all, for the files of their results.
         crowd: How many sources or channels there are, if several run at once; else 0.
         on_stdout_closed: Called once, on another thread, when stdout is of no more use: pass something that uses
             ``call_soon_threadsafe``. ``Output.failure`` is None then if the reader simply left.
@@ -148,7 +150,7 @@ def make_output(
         on_printed: Told the turn of each final that was printed, on any thread; must not raise.
 
     Raises:
-        UsageError: The log file cannot be written.
+        UsageError: A file that is to be written cannot be.
     """
     writer = LineWriter(stdout, on_broken=on_stdout_closed)
 
@@ -160,12 +162,13 @@ def make_output(
     prints_results = False
     if not isinstance(status, PlainStatus) and _same_terminal(stdout, stderr):
         write_line, prints_results = status.result, True
-    try:
+    with ExitStack() as stack:
+        stack.callback(status.close)
+        stack.callback(writer.close)
         logs = Logs(settings, status.say)
-    except UsageError:
-        writer.close()
-        status.close()
-        raise
+        stack.callback(logs.close)
+        saving = Saving(settings, sources, on_printed=on_printed)
+        stack.pop_all()
     lines = CountedLines(write_line)
     results = make_results(
         settings.format,
@@ -175,7 +178,7 @@ def make_output(
         many=many_sources,
         on_printed=on_printed,
     )
-    return Output(results, status, writer, lines, logs, prints_results=prints_results)
+    return Output(results, status, writer, lines, logs, saving, prints_results=prints_results)
 
 
 def _same_terminal(stdout: TextIO | None, stderr: TextIO | None) -> bool:

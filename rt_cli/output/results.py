@@ -59,11 +59,11 @@ def tell(results: Results, observation: Observation, label: Label | None) -> Non
     Args:
         results: Of one or many sources.
         observation: What happened.
-        label: To which source, and which channel of it; None: to none, or to the only one.
+        label: To which source, and which channel of it; None: to none, or to the one that was last told of.
     """
     channel = None if label is None else label.channel
     if isinstance(results, JsonOutput):
-        results.source, results.channel = (None if label is None else label.source), channel
+        results.source, results.channel = (results.source if label is None else label.source), channel
     elif channel and isinstance(observation, Final) and printable(observation.text).strip():
         observation = replace(observation, text=f"{channel}: {observation.text}")
     results.observe(observation)

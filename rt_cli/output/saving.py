@@ -45,7 +45,6 @@ class Saving:
     Args:
         settings: ``save_transcript``, ``output_dir``, the format, and whether files may be replaced.
         sources: The names of all sources.
-        warn: Told of each file that takes no more, on the thread that observes; the run goes on.
         on_printed: Told the turn of each final that is saved instead of printed, on any thread.
 
     Raises:
@@ -57,12 +56,10 @@ class Saving:
         settings: OutputSettings,
         sources: Sequence[str],
         *,
-        warn: Callable[[Warned], None],
         on_printed: Callable[[int], None] | None = None,
     ) -> None:
         check(settings, len(sources))
         self._settings = settings
-        self._warn = warn
         self._on_printed = on_printed
         self._failures: list[OSError] = []
         self._told = 0
@@ -92,22 +89,28 @@ class Saving:
             file = self._file(self._paths[source], self._settings.format, whole=True)
             self._sources[source] = _Source(file, channels)
 
-    def observe(self, observation: Observation, label: Label | None = None, receipts: Receipts | None = None) -> None:
+    def observe(
+        self, observation: Observation, label: Label | None = None, receipts: Receipts | None = None
+    ) -> list[Warned]:
         """Save what belongs into the results. Returns at once and never raises.
 
         Args:
             observation: What happened.
             label: To which source; None: to none of them.
             receipts: Count what is to be written of the source.
+
+        Returns:
+            Which files take no more, each told once; the run goes on without them.
         """
         if self._transcript is not None:
             self._transcript.observe(observation, label, receipts)
         if label is not None and label.source in self._sources:
             self._save(self._sources[label.source], observation, label, receipts)
-        while self._told < len(self._failures):
-            failure = self._failures[self._told]
-            self._told += 1
-            self._warn(Warned("save_failed", f"{failure.filename} takes no more results: {failure.strerror}"))
+        told, self._told = self._told, len(self._failures)
+        return [
+            Warned("save_failed", f"{failure.filename} takes no more results: {failure.strerror}")
+            for failure in self._failures[told : self._told]
+        ]
 
     def close(self, deadline_s: float | None = None) -> bool:
         """Write what waits. Blocks; idempotent; False if it takes longer than ``deadline_s``."""

@@ -36,9 +36,8 @@ class Run:
     """
 
     def __init__(self, settings: OutputSettings, *sources: str) -> None:
-        self.warnings: list[Warned] = []
         self.printed: list[int] = []
-        self.saving = Saving(settings, sources, warn=self.warnings.append, on_printed=self.printed.append)
+        self.saving = Saving(settings, sources, on_printed=self.printed.append)
 
     def ended(self) -> Run:
         """Write what waits."""
@@ -189,12 +188,11 @@ def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
     assert run.saving._disk is not None
     while run.saving.failure is None:
         os.sched_yield()
-    for turn in (2, 3):
-        run.saving.observe(Final(turn, "more"), Label("a.wav"), receipts)
+    warnings = [run.saving.observe(Final(turn, "more"), Label("a.wav"), receipts) for turn in (2, 3)]
     receipts.close(pytest.fail)  # they are not written
     run.ended()
 
-    assert run.warnings == [Warned("save_failed", f"{path} takes no more results: No space left on device")]
+    assert warnings == [[Warned("save_failed", f"{path} takes no more results: No space left on device")], []]
     assert run.saving.failure is not None
     assert run.saving.failure.filename == str(path)
 
