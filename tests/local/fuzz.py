@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 EVERY = 100
 """Frames between two that must be answered."""
+NO_UTF8 = "\ud800"
+"""Half of a surrogate pair: the one frame whose answer is the end of the connection."""
 _QUERIES = ("?model=any", "?intent=transcription", "", "?model=any&intent=transcription")
 _FRAMES_OF_A_SESSION = 500
 _IDS = ("item_id", "previous_item_id", "response_id")
@@ -117,7 +119,7 @@ class Frames:
         }
 
     def __iter__(self) -> Iterator[str | bytes]:
-        """Text frames are str, binary ones bytes; half of a surrogate pair makes text that is no UTF-8."""
+        """Text frames are str, binary ones bytes."""
         while True:
             (kind,) = self._random.choices(list(self._kinds), list(self._kinds.values()))
             yield kind()
@@ -165,7 +167,7 @@ class Frames:
                 '{"type":' + "9" * self.choose(25, 5_000) + "}",
                 '{"type":"\\ud800"}',
                 '{"type":"session.update","type":"input_audio_buffer.clear"}',
-                "\ud800" if self._random.random() < 0.1 else "",
+                NO_UTF8 if self._random.random() < 0.1 else "",
                 '\ufeff{"type":"input_audio_buffer.clear"}',
                 "{" + ",".join(f'"{number}":[]' for number in range(self.choose(1_000, 120_000))) + "}",
             )
@@ -243,6 +245,8 @@ class Tally:
     """By code."""
     closes: Counter[int | None] = field(default_factory=Counter)
     """Ends of connections that were not ours, by code."""
+    unprovoked: int = 0
+    """Those without a frame that may end a connection."""
     slowest_s: float = 0.0
     """Until something that must be answered was."""
 
@@ -274,11 +278,12 @@ class Fuzzer:
 
     async def _session(self, socket: ClientConnection, until: int) -> AsyncIterator[int]:
         answers: asyncio.Queue[str] = asyncio.Queue(1)
-        reading = asyncio.create_task(self._read(socket, answers))
+        reading, provoked = asyncio.create_task(self._read(socket, answers)), False
         try:
             for frame in self._frames:
                 self.tally.frames += 1
                 text = isinstance(frame, str)
+                provoked = provoked or frame == NO_UTF8
                 await socket.send(frame.encode(errors="surrogatepass") if text else frame, text=text)
                 if self.tally.frames % EVERY == 0:
                     await self._answered(socket, answers, reading)
@@ -288,6 +293,7 @@ class Fuzzer:
         except ConnectionClosed:
             await asyncio.wait([reading], timeout=self._deadline_s)
             self.tally.closes[socket.close_code] += 1
+            self.tally.unprovoked += not provoked
         finally:
             reading.cancel()
             await asyncio.wait([reading])

@@ -24,11 +24,13 @@ from tests.program import ended, start
 if TYPE_CHECKING:
     import subprocess
 
-CLOSES = {1007}
-"""With what a session may be closed because of a frame: text that is not UTF-8."""
+CLOSES = {1007, 1006}
+"""How a session ends because of a frame that is no UTF-8; its close frame is lost where we were still sending."""
 
 
 LONG = 100_000
+ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
+"""glibc gives every thread a pool of its own to fragment, which would hide what is kept."""
 
 
 async def words(upload: Upload) -> None:
@@ -64,6 +66,7 @@ def test_three_thousand_frames(caplog: pytest.LogCaptureFixture) -> None:
     assert not [event for event in told if event["type"] == "warning"]
     assert not caplog.records
     assert set(tally.closes) <= CLOSES
+    assert not tally.unprovoked
     # It was no walk beside everything: turns, replies and refusals of many kinds.
     assert {"input_audio_buffer.committed", "response.done", "session.updated"} <= set(tally.events)
     assert len(tally.errors) > 10
@@ -140,7 +143,8 @@ def test_a_hundred_thousand_frames() -> None:
 
     async def all_of_it() -> tuple[Tally, list[float], subprocess.Popen[bytes]]:
         async with transcription_server(words) as recognizer:
-            process = await asyncio.to_thread(start, "serve", "--port", "0", "--recognizer", f"http:{recognizer.url}")
+            options = ("--port", "0", "--recognizer", f"http:{recognizer.url}")
+            process = await asyncio.to_thread(start, "serve", *options, env=ONE_ARENA)
             assert process.stdout is not None
             url = (await asyncio.to_thread(process.stdout.readline)).decode().strip()
             try:
@@ -158,6 +162,7 @@ def test_a_hundred_thousand_frames() -> None:
     assert "bug" not in ran.err
     assert "Traceback" not in ran.err
     assert set(tally.closes) <= CLOSES
+    assert not tally.unprovoked
     assert max(later) < max(warm) + 10
 
 
