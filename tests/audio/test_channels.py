@@ -1,0 +1,163 @@
+"""Which channels are heard: of files, of pipes and of a microphone's frames."""
+
+from __future__ import annotations
+
+import wave
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.audio.channels import Pick, check, choose, needed, parse_pick, width
+from rt_cli.audio.converter import WireConverter
+from rt_cli.audio.decoder import StreamDecoder
+from rt_cli.audio.devices import InputDevice
+from rt_cli.audio.files import open_file
+from rt_cli.audio.microphone import attempts
+from rt_cli.audio.pcm import PcmLayout
+from rt_cli.errors import AudioError, UsageError
+from tests.fakes import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from rt_cli.audio.source import Source
+
+WIRE = 24_000
+RANDOM = np.random.default_rng(5)
+
+
+def noise(rate_hz: int, channels: int, seconds: float = 1.3) -> NDArray[np.int16]:
+    """Different in every channel; shape ``(frames, channels)``."""
+    return RANDOM.integers(-8000, 8000, (round(rate_hz * seconds), channels), dtype=np.int16)
+
+
+def write(path: Path, frames: NDArray[np.int16], rate_hz: int) -> Path:
+    """As a WAV."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(frames.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(frames.tobytes())
+    return path
+
+
+async def heard(source: Source) -> bytes:
+    """All of it."""
+    try:
+        return b"".join([block.pcm async for block in source.blocks()])
+    finally:
+        await source.aclose()
+
+
+def of_file(path: Path, pick: Pick) -> NDArray[np.int16]:
+    """What is heard of a file."""
+    return np.frombuffer(run(heard(open_file(path, wire_rate_hz=WIRE, pick=pick))), "<i2")
+
+
+@pytest.mark.parametrize(
+    ("text", "pick", "channels", "wide"),
+    [
+        ("mix", "mix", 1, 1),
+        ("split", "split", 2, 2),
+        ("left", 0, 1, 1),
+        ("right", 1, 2, 1),
+        ("1", 0, 1, 1),
+        ("64", 63, 64, 1),
+    ],
+)
+def test_names(text: str, pick: Pick, channels: int, wide: int) -> None:
+    """What is meant, how many channels that needs, and how many come out."""
+    assert parse_pick(text) == pick
+    assert (needed(pick), width(pick)) == (channels, wide)
+
+
+@pytest.mark.parametrize("text", ["", "0", "65", "-1", "1.0", "LEFT", "²", "both"])
+def test_other_names(text: str) -> None:
+    """One line says what there is."""
+    with pytest.raises(UsageError, match=r"mix, left, right, split or 1 to 64"):
+        parse_pick(text)
+
+
+@given(st.integers(1, 6), st.sampled_from(["mix", "split", 0, 1, 2, 5]))
+def test_enough_channels(channels: int, pick: Pick) -> None:
+    """Either there are enough, and then they come out, or it is said before."""
+    frames = np.arange(4 * channels, dtype=np.float32).reshape(4, channels)
+    if channels < needed(pick):
+        with pytest.raises(AudioError, match=r"has .* not "):
+            check(channels, pick)
+        return
+    check(channels, pick)
+    expected = {"mix": frames.mean(axis=1), "split": frames[:, :2]}.get(str(pick))
+    assert np.allclose(choose(frames, pick), frames[:, int(pick)] if expected is None else expected)
+
+
+def test_a_file_at_the_wire_rate(tmp_path: Path) -> None:
+    """Each channel is there to the bit, alone or beside the other."""
+    frames = noise(WIRE, 3)
+    path = write(tmp_path / "a.wav", frames, WIRE)
+    for channel in range(3):
+        assert np.array_equal(of_file(path, channel), frames[:, channel])
+    assert np.array_equal(of_file(path, "split").reshape(-1, 2), frames[:, :2])
+
+
+def test_a_resampled_file(tmp_path: Path) -> None:
+    """Two channels resampled together are what each is alone."""
+    path = write(tmp_path / "a.wav", noise(44_100, 2), 44_100)
+    both = of_file(path, "split").reshape(-1, 2)
+    for channel in range(2):
+        assert np.array_equal(both[:, channel], of_file(path, channel))
+
+
+@pytest.mark.parametrize("pick", ["split", 1])
+def test_a_file_without_the_channel(pick: Pick, tmp_path: Path) -> None:
+    """It is said which file, and what it has."""
+    path = write(tmp_path / "a.wav", noise(WIRE, 1), WIRE)
+    with pytest.raises(AudioError, match=r"a\.wav: has 1 channel, not ") as caught:
+        open_file(path, wire_rate_hz=WIRE, pick=pick)
+    assert caught.value.code == "no_channel"
+
+
+@pytest.mark.parametrize("pick", ["mix", "split", 0, 1])
+def test_a_pipe(pick: Pick) -> None:
+    """Raw PCM in pieces that part its frames."""
+    frames = noise(WIRE, 2)
+    decoder = StreamDecoder(PcmLayout("s16le", WIRE, 2), WIRE, pick)
+    data = frames.tobytes()
+    pcm = b"".join(decoder.push(data[at : at + 1003]) for at in range(0, len(data), 1003)) + decoder.finish()
+    got = np.frombuffer(pcm, "<i2").reshape(-1, width(pick))
+    expected = choose(frames.astype(np.float32), pick).reshape(-1, width(pick))
+    assert np.abs(got - expected).max() <= (0.5 if pick == "mix" else 0)
+
+
+def test_a_mono_pipe_has_no_right_channel() -> None:
+    """Also where its bytes would be passed on as they are."""
+    decoder = StreamDecoder(PcmLayout("s16le", WIRE, 1), WIRE, 1)
+    with pytest.raises(AudioError, match="the input has 1 channel, not channel 2"):
+        decoder.push(bytes(100))
+
+
+def test_holes_of_a_microphone_keep_their_place() -> None:
+    """Both channels of a split have as many samples before and in a hole as one alone."""
+    frames = noise(48_000, 2).astype(np.float32) / 32768
+    halves = [(0, frames[:20_000].tobytes()), (4_801, frames[20_000:].tobytes())]
+    told = {}
+    for pick in ("split", 0):
+        converter = WireConverter(48_000, 2, WIRE, pick)
+        blocks = [block for lost, data in halves for block in converter.convert(lost, data)]
+        blocks += list(converter.flush())
+        told[pick] = [(len(block.pcm) // 2 // width(pick), block.lost) for block in blocks]
+    assert told["split"] == told[0]
+    assert sum(samples + lost for samples, lost in told[0]) == pytest.approx((len(frames) + 4_801) / 2, abs=1)
+
+
+def test_a_microphone_is_opened_with_the_channel_that_is_heard() -> None:
+    """Mono is no way out where two channels are needed."""
+    device = InputDevice(0, "mic", "ALSA", channels=4, rate_hz=48_000, is_default=True)
+    assert {channels for _, channels in attempts(device, needed("mix"))} == {2, 1}
+    assert {channels for _, channels in attempts(device, needed("split"))} == {2}
+    assert {channels for _, channels in attempts(device, needed(3))} == {4}
