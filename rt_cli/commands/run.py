@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.channels import SIDES
@@ -20,6 +21,7 @@ from rt_cli.commands.pool import Pool
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError
 from rt_cli.observations import Errored, Noted, Warned
 from rt_cli.output.output import make_output
+from rt_cli.protocol.text import printable
 from rt_cli.stream.cost import bill_of
 from rt_cli.stream.streamer import Job, Streamer
 
@@ -131,6 +133,7 @@ class _Run:
         self._output = output = make_output(
             self._settings.output,
             many_sources=len(self._sources) > 1,
+            sources=[source.name for source in self._sources],
             crowd=len(self._sources) * self._sessions_each if together else 0,
             on_stdout_closed=partial(_soon, loop, self._hang_up),
             stdout=sys.stdout,
@@ -150,7 +153,8 @@ class _Run:
                 streamer.close(printed=printed)
         failure = output.failure or (self._done and self._done.failure)
         if failure:
-            raise UsageError(f"cannot write the results: {failure.strerror}", "make room, or write elsewhere")
+            place = printable(failure.filename or "the results")
+            raise UsageError(f"cannot write {place}: {failure.strerror}", "make room, or write elsewhere")
         return exit_code
 
     async def _close(self) -> bool:
@@ -229,7 +233,7 @@ class _Run:
             reading = tasks.create_task(split.run(endpoint.dialect.rate_hz, tell), name="split")
             sides = [
                 tasks.create_task(
-                    self._run_streamer(self._job(source, side.open, endpoint, plan), place.observer(channel)),
+                    self._run_streamer(self._job(source, side.open, endpoint, plan, channel), place.observer(channel)),
                     name=channel,
                 )
                 for channel, side in zip(SIDES, split.sides, strict=True)
@@ -239,8 +243,14 @@ class _Run:
         return [side.result() for side in sides]
 
     def _job(
-        self, source: NamedSource, opened: Callable[[int, Tell], Awaitable[Source]], endpoint: Endpoint, plan: Plan
+        self,
+        source: NamedSource,
+        opened: Callable[[int, Tell], Awaitable[Source]],
+        endpoint: Endpoint,
+        plan: Plan,
+        channel: str | None = None,
     ) -> Job:
+        save_audio = self._settings.output.save_audio
         return Job(
             source.name,
             opened,
@@ -250,6 +260,7 @@ class _Run:
             self._settings,
             spool=source.spool,
             resume=source.resume,
+            save_audio=None if save_audio is None else _of_channel(Path(save_audio), channel),
             bill=self._bill,
             wait_for_room=self._wait_for_room,
         )
@@ -360,6 +371,11 @@ def _soon(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(act)
 
 
+def _of_channel(path: Path, channel: str | None) -> Path:
+    """``talk.left.wav`` for ``talk.wav``, where channels are told apart."""
+    return path if channel is None else path.with_name(f"{path.stem}.{channel}{path.suffix}")
+
+
 def _determinants(settings: Settings, plan: Plan) -> dict[str, object]:
     """What a result depends on, besides the sound."""
     return {
@@ -371,4 +387,5 @@ def _determinants(settings: Settings, plan: Plan) -> dict[str, object]:
         "channel": settings.input.channel,
         "duration_s": settings.input.duration_s,
         "format": settings.output.format,
+        "folder": settings.output.output_dir and str(Path(settings.output.output_dir).absolute()),
     }

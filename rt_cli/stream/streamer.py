@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_ms
@@ -31,6 +30,7 @@ from rt_cli.stream.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from rt_cli.audio.source import Source, Tell
     from rt_cli.audio.spool import Remains
@@ -72,6 +72,8 @@ class Job:
     """A new folder to keep what is captured in until it is delivered."""
     resume: tuple[Spool, Remains] | None = None
     """What an earlier process left; the source is made from it."""
+    save_audio: Path | None = None
+    """A WAV file for what is captured."""
     bill: Bill | None = None
     """What other sources add to, too; None for one of its own."""
     wait_for_room: Callable[[], bool] = lambda: False
@@ -190,9 +192,10 @@ class Streamer:
     # -- what was captured, for the user ------------------------------------------------------------------------------
 
     def _open_recorder(self) -> None:
-        output = self._job.settings.output
-        if output.save_audio is not None:
-            self._recorder = Recorder(Path(output.save_audio), self._rate, self._observe, replace=output.force)
+        path = self._job.save_audio
+        if path is not None:
+            force = self._job.settings.output.force
+            self._recorder = Recorder(path, self._rate, self._observe, replace=force)
 
     async def _close_recorder(self) -> None:
         if self._recorder is not None:
