@@ -23,7 +23,8 @@ ROOMS = {
     "stream": {"", "stream", "protocol", "audio"},
     "local": {"", "local", "protocol", "audio"},
     "output": {"", "output", "protocol", "audio.format"},
-    "commands": {"", "commands", "output", "local", "stream", "protocol", "audio"},
+    "doctor": {"", "doctor", "local", "stream", "protocol", "audio"},
+    "commands": {"", "commands", "output", "doctor", "local", "stream", "protocol", "audio"},
 }
 """What each room may import: rooms, or single modules of them. ``""`` are the modules at the root."""
 

@@ -8,6 +8,7 @@ import typer
 
 from rt_cli import __version__
 from rt_cli.commands.devices import devices
+from rt_cli.commands.doctor import doctor
 from rt_cli.commands.send import send
 from rt_cli.commands.serve import serve
 from rt_cli.commands.stream import stream
@@ -25,6 +26,7 @@ app.command()(stream)
 app.command()(send)
 app.command()(serve)
 app.command()(devices)
+app.command()(doctor)
 
 
 def _show_version(wanted: bool) -> None:

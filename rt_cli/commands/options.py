@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,11 +103,22 @@ ResumeDir = Annotated[
 
 def with_common_options(command: Command) -> Command:
     """Let a command take the common options as its ``**given``."""
+    return _with(command, COMMON)
+
+
+def with_endpoint_options(command: Command) -> Command:
+    """The same for those that say which endpoint, how it is reached and what is asked of it."""
+    names = list(COMMON)
+    wanted = [*names[: names.index("chunk_ms")], "language", "turn_detection", "extra", "connect_timeout"]
+    return _with(command, {name: COMMON[name] for name in wanted})
+
+
+def _with(command: Command, options: Mapping[str, Any]) -> Command:
     own = inspect.signature(command, eval_str=True).parameters.values()
     named = [parameter for parameter in own if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
     common = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
-        for name, option in COMMON.items()
+        for name, option in options.items()
     ]
     command.__signature__ = inspect.Signature([*named, *common])  # type: ignore[attr-defined] # what Typer reads
     return command
