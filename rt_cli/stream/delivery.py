@@ -8,12 +8,12 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from rt_cli.errors import RtError
+from rt_cli.errors import RtError, UnreachableError
 from rt_cli.observations import Warned
 from rt_cli.stream.context import drain_timeout_s
 from rt_cli.stream.link import Link
 from rt_cli.stream.liveness import patience
-from rt_cli.stream.retries import Attempt, Retries
+from rt_cli.stream.retries import MOST_FRUITLESS, Attempt, Retries
 
 if TYPE_CHECKING:
     from rt_cli.observations import SessionState
@@ -49,6 +49,7 @@ class Delivery:
         self._padding = 0
         self._reach = 0
         self._deaths = 0
+        self._fruitless = 0
         self._ever_ready = False
         self._catch_up = self._first_catch_up()
         self._tasks: asyncio.TaskGroup | None = None
@@ -97,6 +98,8 @@ class Delivery:
             delay = 0.0
             if link.error is not None:
                 delay = self._after_loss(link, link.error, retries, began_at)
+            else:
+                self._after_hand_over(began_at)
             self._context.tape.rewind()
             self._context.apply(self._context.session.connect())
             if successor is None or successor.ended:
@@ -143,11 +146,33 @@ class Delivery:
         life = min(ends) - link.ready_at
         return self._context.clock.now() >= min(ends) - min(ahead_s, share * life)
 
-    def _after_loss(self, link: Link, error: RtError, retries: Retries, began_at: int) -> float:
-        """Seconds to wait before the next try. Raises the error if there is to be none."""
-        tape, now = self._context.tape, self._context.clock.now()
+    def _after_hand_over(self, began_at: int) -> None:
+        """Count the sessions that were too short for anything to settle. Raises if another would be, too."""
+        tape = self._context.tape
+        if self._progressed(began_at) or tape.sent == began_at:
+            self._fruitless = 0
+            return
+        self._fruitless += 1
+        if self._fruitless >= MOST_FRUITLESS or self._given_up(self._context.clock.now()):
+            raise UnreachableError(
+                "sessions end before a turn of the sound does: nothing was settled in the last of them",
+                "make turns shorter (--turn-detection client, --max-turn), or sessions longer (--max-session)",
+                code="sessions_too_short",
+            )
+
+    def _progressed(self, began_at: int) -> bool:
+        """Whether a connection moved the settled mark from where it began, or the acknowledged one further than ever.
+
+        Notes how far that is now.
+        """
+        tape = self._context.tape
         progressed = tape.settled > began_at or tape.acknowledged > self._reach
         self._reach = max(self._reach, tape.acknowledged)
+        return progressed
+
+    def _after_loss(self, link: Link, error: RtError, retries: Retries, began_at: int) -> float:
+        """Seconds to wait before the next try. Raises the error if there is to be none."""
+        now, progressed = self._context.clock.now(), self._progressed(began_at)
         self._ever_ready = self._ever_ready or link.ready
         if progressed:
             self._deaths = 0

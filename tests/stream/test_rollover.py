@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from rt_cli.observations import Errored
 from tests.exact import ExactEndpoint, Habits, judge, turns
 from tests.fakes import run
 from tests.rollovers import rollovers
@@ -91,3 +92,19 @@ def test_max_session_rolls_over_too() -> None:
         assert result.states.count("rolled_over") >= 2
 
     run(scenario(), seconds=60)
+
+
+def test_sessions_too_short_for_any_turn_end_the_run() -> None:
+    """What can never settle is not sent for ever; the ledger says what it was, and the error what to do."""
+
+    async def scenario() -> Run:
+        pcm, _ = turns(1, speech_ms=60_000, silence_ms=300)
+        async with ExactEndpoint(Habits(lifetime_s=0.5)).serving() as endpoint:
+            return await stream(
+                endpoint.url, MemorySource(pcm, live=True, speed=20.0), settings(speed=2.0, catch_up=2.0)
+            )
+
+    result = run(scenario(), seconds=60)
+    assert result.summary.exit == 5
+    assert not result.summary.complete
+    assert [each.code for each in result.observations if isinstance(each, Errored)] == ["sessions_too_short"]
