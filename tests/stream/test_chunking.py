@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.stream.chunking import Allowance, ChunkSizes, CommitTurn, Finish, Send, Wait, decide
+from rt_cli.audio.gate import Stretch
+from rt_cli.stream.chunking import Allowance, ChunkSizes, CommitTurn, Finish, Send, Skip, Wait, decide
 
 SIZES = ChunkSizes(usual=100, most=1000)
 
@@ -33,12 +35,33 @@ SIZES = ChunkSizes(usual=100, most=1000)
         pytest.param({"captured": 500, "closes": 250}, Send(250), id="behind, up to the close"),
         pytest.param({"sent": 30, "captured": 500, "closes": 30}, CommitTurn(), id="at the close"),
         pytest.param({"sent": 500, "captured": 500, "closes": 500, "ended": True}, CommitTurn(), id="at the end"),
+        pytest.param(
+            {"captured": 500, "stretch": Stretch(sent=False, until=300, ends=False)}, Skip(300), id="nothing to send"
+        ),
+        pytest.param({"captured": 500, "stretch": Stretch(sent=False, until=0, ends=False)}, Wait(), id="not decided"),
+        pytest.param(
+            {"captured": 500, "stretch": Stretch(sent=True, until=250, ends=False)}, Send(250), id="as far as decided"
+        ),
+        pytest.param(
+            {"captured": 500, "stretch": Stretch(sent=True, until=50, ends=False)}, Wait(), id="decided for too little"
+        ),
+        pytest.param(
+            {"captured": 500, "stretch": Stretch(sent=True, until=50, ends=True)}, Send(50), id="up to the edge"
+        ),
+        pytest.param(
+            {"captured": 500, "closes": 40, "stretch": Stretch(sent=False, until=90, ends=True)}, Skip(40), id="a close"
+        ),
+        pytest.param(
+            {"sent": 500, "captured": 500, "ended": True, "stretch": Stretch(sent=False, until=500, ends=False)},
+            Finish(),
+            id="the end of silence",
+        ),
     ],
 )
-def test_decide(state: dict[str, int], expected: object) -> None:
+def test_decide(state: dict[str, Any], expected: object) -> None:
     """One decision at a time."""
     full = {"sent": 0, "ended": False, "closes": None, "sizes": SIZES, "known": state["captured"], **state}
-    assert decide(**full) == expected  # type: ignore[arg-type]
+    assert decide(**full) == expected
 
 
 @given(
