@@ -27,6 +27,16 @@ class EndpointSettings:
     model: str | None = None
     cacert: str | None = None
     """PEM file of additional certificate authorities."""
+    client_cert: str | None = None
+    """PEM file of the certificate that is shown to the endpoint."""
+    client_key: str | None = None
+    """PEM file of its key, where that is another one."""
+    insecure: bool = False
+    """Do not check the endpoint's certificate."""
+    proxy: str | None = None
+    """URL; None goes by the environment."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """More headers of the handshake."""
     api_key_file: str | None = None
     api_key_cmd: str | None = None
     key_env: str | None = field(default=None, metadata={"only": "profiles"})

@@ -1,4 +1,4 @@
-"""What every test stands on: nobody's keys, nobody's config, nobody's proxy."""
+"""What every test stands on: nobody's keys and keyring, nobody's config, nobody's proxy."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     for name in list(os.environ):
         if name.endswith(_FOREIGN) or name.startswith("RT_") or name in {"FORCE_COLOR", "NO_COLOR", "CI"}:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     return home

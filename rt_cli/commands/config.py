@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from typing import Never
 
 _BESIDE_TABLES = ("default_profile", "profiles")
-_BELONGS_TO_URL = ("local", "dialect", "api_key_file", "api_key_cmd", "key_env", "profile", "price_per_minute")
+_BELONGS_TO_URL = (
+    *("local", "dialect", "api_key_file", "api_key_cmd", "key_env", "profile", "price_per_minute"),
+    *("client_cert", "client_key", "insecure", "headers"),
+)
 """Where a layer brings another URL, these stay behind: a key goes to the URL that it was written beside."""
+_ADD_UP = ("extra", "headers")
+"""Each layer adds to those below; the last word is the last layer's."""
 _LONGEST_VALUE = 40
-_OPTIONS = {"format": "--output", "extra": "--set"}
+_OPTIONS = {"format": "--output", "extra": "--set", "headers": "--header"}
 """Options that are not called like their key."""
 
 Layer = dict[str, Any]
@@ -155,9 +160,8 @@ def _merged(layers: Iterable[Layer]) -> Layer:
             values = {name: value for name, value in values.items() if name not in _BELONGS_TO_URL}
         elif layer.get("local"):
             values.pop("price_per_minute", None)
-        extra = (*values.get("extra", ()), *layer.get("extra", ()))
-        values |= layer
-        values["extra"] = extra
+        added = {name: (*values.get(name, ()), *layer.get(name, ())) for name in _ADD_UP}
+        values |= layer | added
     return values
 
 

@@ -34,6 +34,13 @@ COMMON: dict[str, Any] = {
     "profile": _value("--profile", "-p", "NAME", "Profile of the config file."),
     "config": Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Config file.")],
     "cacert": _value("--cacert", "FILE", "PEM with more certificate authorities."),
+    "client_cert": _value("--client-cert", "FILE", "PEM certificate to show the endpoint."),
+    "client_key": _value("--client-key", "FILE", "Its key, if in another file."),
+    "insecure": _flag("--insecure", "-k", "Do not check the certificate."),
+    "proxy": _value("--proxy", "URL", "http, https or socks5h [HTTPS_PROXY]."),
+    "headers": Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="'K: V'", help="Header of the handshake; repeatable.")
+    ],
     "api_key_file": _value("--api-key-file", "FILE", "The key is in this file."),
     "api_key_cmd": _value("--api-key-cmd", "CMD", "This command prints the key."),
     "chunk_ms": _value("--chunk-ms", "MS", "Audio per message, 10..1000."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.commands.keys import find_key
 from rt_cli.errors import EndpointError, UsageError
-from rt_cli.protocol.endpoint import choose, resolve
+from rt_cli.protocol.endpoint import Trust, choose, resolve, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,13 +43,15 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
         EndpointError: The embedded endpoint cannot recognise speech here.
     """
     if settings.delivery.max_cost is not None and not settings.endpoint.price_per_minute:
-        raise UsageError("--max-cost without a price", "set price_per_minute, in the config file or RT_PRICE_PER_MINUTE")
+        raise UsageError(
+            "--max-cost without a price", "set price_per_minute, in the config file or RT_PRICE_PER_MINUTE"
+        )
     choice = choose(settings.endpoint, environ)
     key = None if choice.url is None else find_key(settings.endpoint, choice.url, environ)
-    if settings.endpoint.cacert is not None:
-        from rt_cli.stream.connection import tls_context
+    if (trust := trust_of(settings.endpoint)) != Trust():
+        from rt_cli.stream.tls import tls_context
 
-        tls_context(settings.endpoint.cacert)
+        tls_context(trust)
     endpoint = endpoint_of(settings, choice, key, choice.url or _NOT_YET)
     wanted = settings.session.turn_detection
     if settings.input.ptt:

@@ -187,6 +187,9 @@ class _Run:
             url = server.url
         endpoint = endpoint_of(self._settings, plan.choice, plan.key, url)
         self._output.observe(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
+        if endpoint.trust.insecure and endpoint.url.startswith("wss:"):
+            unchecked = "the certificate is not checked (--insecure): whoever is on the way can listen"
+            self._output.observe(Warned("insecure", unchecked))
         return endpoint
 
     # -- one source ---------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rt_cli.audio.channels import parse_pick
 from rt_cli.errors import UsageError
+from rt_cli.protocol.headers import Headers, checked, parse_header
+from rt_cli.protocol.proxies import check_proxy
 from rt_cli.settings import Settings
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -99,6 +101,8 @@ def convert(key: Key, raw: object) -> object:
         return None
     if key.kind is bool:
         return _truth(raw)
+    if key.name == "headers":
+        return _headers(raw)
     if key.kind is tuple:
         return _overrides(raw)
     if key.kind in (int, float):
@@ -107,6 +111,8 @@ def convert(key: Key, raw: object) -> object:
         return _choice(get_args(key.kind), raw)
     if key.name == "channel":
         return _channel(raw)
+    if key.name == "proxy":
+        return check_proxy(raw)
     if isinstance(raw, str) and raw.strip():
         return raw
     raise ValueError("be text, not empty" + _or_auto(key))
@@ -166,6 +172,14 @@ def _measured(raw: object, unit: str) -> float | None:
         return float(found[1])
     # Rounded: 1.1 s must be 1100 ms, not a hair more.
     return round(float(found[1]) * _SECONDS[found[2]] / _SECONDS[unit], 6)
+
+
+def _headers(raw: object) -> Headers:
+    if isinstance(raw, Mapping):
+        return tuple(checked(name, value) for name, value in raw.items())
+    if isinstance(raw, Sequence) and not isinstance(raw, str):
+        return tuple(map(parse_header, raw))
+    raise ValueError("be a table of name = value")
 
 
 def _overrides(raw: object) -> tuple[tuple[str, object], ...]:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Literal
 from rt_cli.errors import UsageError
 from rt_cli.protocol.address import Address, parse_address, websocket_url
 from rt_cli.protocol.dialects import OPENAI, dialect_for
+from rt_cli.protocol.headers import last_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rt_cli.protocol.dialects import Dialect
+    from rt_cli.protocol.headers import Headers
     from rt_cli.settings import EndpointSettings
 
-__all__ = ["EMBEDDED_MODEL", "Choice", "Endpoint", "choose", "resolve", "websocket_url"]
+__all__ = ["EMBEDDED_MODEL", "Choice", "Endpoint", "Trust", "choose", "resolve", "trust_of", "websocket_url"]
 
 EMBEDDED_MODEL = "pocketsphinx"
 """The model that the embedded endpoint is asked for, unless the user names another."""
@@ -36,6 +38,20 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """What a ``wss`` endpoint is checked against, and what it is shown; files are PEM."""
+
+    cacert: str | None = None
+    """More certificate authorities."""
+    client_cert: str | None = None
+    """What is shown to an endpoint that asks, with its chain."""
+    client_key: str | None = None
+    """Its key, where it is not in the same file."""
+    insecure: bool = False
+    """Check nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """All that is needed to connect. Its ``repr`` holds no secret."""
 
@@ -48,6 +64,11 @@ class Endpoint:
     model: str
     embedded: bool
     loopback: bool
+    more_headers: Headers = field(default=(), repr=False)
+    """Of the user; no keys."""
+    proxy: str | None = field(default=None, repr=False)
+    """None: as the environment says, and none on this machine."""
+    trust: Trust = Trust()
 
 
 def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
@@ -95,7 +116,15 @@ def resolve(settings: EndpointSettings, url: str, key: str | None, *, embedded: 
         model=settings.model or default,
         embedded=embedded,
         loopback=address.loopback,
+        more_headers=() if embedded else last_of_each(settings.headers),
+        proxy=None if embedded else settings.proxy,
+        trust=trust_of(settings),
     )
+
+
+def trust_of(settings: EndpointSettings) -> Trust:
+    """What the settings say about certificates."""
+    return Trust(settings.cacert, settings.client_cert, settings.client_key, settings.insecure)
 
 
 def _check_secrecy(address: Address, key: str | None) -> None:

@@ -20,6 +20,7 @@ from websockets.exceptions import (
     InvalidProxyStatus,
     InvalidStatus,
     InvalidURI,
+    ProxyError,
     WebSocketException,
 )
 from websockets.protocol import State
@@ -35,6 +36,7 @@ from rt_cli.protocol.codec import shown
 from rt_cli.protocol.recovery import close_verdict, http_refusal
 from rt_cli.protocol.text import masked
 from rt_cli.stream.frames import Framer
+from rt_cli.stream.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -49,6 +51,8 @@ _LARGEST_MESSAGE = 32 * 1024 * 1024
 """A conversation item with its audio can exceed the library's 1 MiB."""
 _SHORTEST_KEY = 8
 """Less is nobody's key, and may be part of any word."""
+_OUR_COMPLAINTS = {1002, 1007, 1009}
+"""Close codes with which the library ends a connection whose frames, texts or lengths are wrong."""
 _NO_STATUS = 1005
 _ABNORMAL = 1006
 
@@ -223,13 +227,12 @@ def _log_sent(message: bytes) -> None:
         log.debug("> %s", shown(message))
 
 
-async def connect(endpoint: Endpoint, *, timeout_s: float, cacert: str | None = None) -> Connection:
+async def connect(endpoint: Endpoint, *, timeout_s: float) -> Connection:
     """Open a connection. Cancelling it leaves nothing open.
 
     Args:
         endpoint: Where to.
         timeout_s: For DNS, TCP, TLS and the handshake together.
-        cacert: PEM file of additional certificate authorities.
 
     Raises:
         RtError: With the exit code that fits.
@@ -239,35 +242,22 @@ async def connect(endpoint: Endpoint, *, timeout_s: float, cacert: str | None = 
     try:
         websocket = await _Connect(
             endpoint.url,
-            additional_headers=endpoint.headers,
+            additional_headers=(*endpoint.headers, *endpoint.more_headers),
             user_agent_header=f"rt/{__version__}",
             compression=None,
             max_size=_LARGEST_MESSAGE,
             ping_interval=None,
             open_timeout=timeout_s,
             close_timeout=CLOSE_TIMEOUT_S,
-            proxy=None if endpoint.loopback else True,
-            ssl=tls_context(cacert) if endpoint.url.startswith("wss:") else None,
+            proxy=endpoint.proxy or (None if endpoint.loopback else True),
+            ssl=tls_context(endpoint.trust) if endpoint.url.startswith("wss:") else None,
             create_connection=_Metered,
         )
-    except (WebSocketException, OSError, TimeoutError, ValueError, EOFError) as exc:
-        raise _unopened(exc, endpoint, timeout_s, secrets) from exc
+    except (WebSocketException, OSError, TimeoutError, ValueError, EOFError, ImportError) as exc:
+        # Headers of the user are no keys, and may be words of the protocol; but nor are they for a log.
+        private = (*secrets, *(value for _, value in endpoint.more_headers if value))
+        raise _unopened(exc, endpoint, timeout_s, private) from exc
     return Connection(cast("_Metered", websocket), secrets)
-
-
-def tls_context(cacert: str | None) -> ssl.SSLContext:
-    """What a ``wss`` endpoint's certificate is checked against: the system's authorities and those of a PEM file.
-
-    Raises:
-        UsageError: The file cannot be read, or holds no certificate.
-    """
-    context = ssl.create_default_context()
-    if cacert is not None:
-        try:
-            context.load_verify_locations(cafile=cacert)
-        except (OSError, ssl.SSLError) as exc:
-            raise UsageError(f"cannot read certificates from {cacert}", "give --cacert a PEM file") from exc
-    return context
 
 
 def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
@@ -290,6 +280,9 @@ async def _pong(waiter: Awaitable[float]) -> None:
 
 
 def _closed(exc: ConnectionClosed, last_error: ErrorInfo | None, secrets: tuple[str, ...] = ()) -> RtError:
+    if exc.rcvd is None and exc.sent is not None and exc.sent.code in _OUR_COMPLAINTS:
+        said = shown(exc.sent.reason) or f"close code {exc.sent.code}"
+        return EndpointError(f"the endpoint sent what is no WebSocket ({said})", "check the URL, and what is between")
     # `rcvd` is what the peer said; what only we said is no verdict of theirs.
     code, reason = (exc.rcvd.code, _without(secrets, exc.rcvd.reason)) if exc.rcvd else (_ABNORMAL, "")
     log.debug("closed with %d %s", code, shown(reason))
@@ -304,14 +297,14 @@ def _unopened(exc: Exception, endpoint: Endpoint, timeout_s: float, secrets: tup
     match exc:
         case InvalidStatus():
             return _refusal(exc, secrets)
-        case InvalidProxyStatus():
-            return RefusedError(f"the proxy refused: HTTP {exc.response.status_code}", "check the proxy settings")
+        case ProxyError() | ImportError():
+            return _no_way(exc, where)
         case InvalidURI() | InvalidProxy():
             return UsageError(f"not a usable URL: {masked(shown(str(exc)))}", "see --url and the proxy variables")
         case ssl.SSLCertVerificationError():
             return UnreachableError(
                 f"the certificate of {where} is not valid ({exc.verify_message})",
-                "give its authority with --cacert",
+                "give its authority with --cacert or SSL_CERT_FILE",
                 final=True,
                 code="tls_certificate",
             )
@@ -332,9 +325,21 @@ def _unopened(exc: Exception, endpoint: Endpoint, timeout_s: float, secrets: tup
             return UsageError(f"cannot connect to {where} ({shown(str(exc))})", "check the URL and the headers")
 
 
+def _no_way(exc: ProxyError | ImportError, where: str) -> RtError:
+    """What the proxy has against it."""
+    if isinstance(exc, ImportError):
+        return UsageError("a SOCKS proxy needs python-socks", "pip install 'rt-cli[socks]'")
+    if isinstance(exc, InvalidProxyStatus):
+        return RefusedError(f"the proxy refused: HTTP {exc.response.status_code}", "check the proxy settings")
+    reason = masked(shown(str(exc.__cause__ or exc)))
+    return UnreachableError(f"the proxy gives no way to {where} ({reason})", "check the proxy settings", code="proxy")
+
+
 def _nothing_listens(endpoint: Endpoint) -> RtError:
     from urllib.request import getproxies
 
+    if endpoint.proxy is not None:
+        return UnreachableError("nothing listens at the proxy", "is it running? see --proxy", code="connection_refused")
     proxied = not endpoint.loopback and {"https", "socks", "all"} & getproxies().keys()
     hint = "is the proxy running? see HTTPS_PROXY and ALL_PROXY" if proxied else "is the endpoint running?"
     return UnreachableError(f"nothing listens at {endpoint.shown}", hint, code="connection_refused")

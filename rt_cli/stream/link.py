@@ -109,11 +109,7 @@ class Link:
             RtError: The connection failed or ended; its class says whether another one may help.
         """
         settings = self._context.settings
-        connection = await connect(
-            self._context.endpoint,
-            timeout_s=settings.delivery.connect_timeout_s,
-            cacert=settings.endpoint.cacert,
-        )
+        connection = await connect(self._context.endpoint, timeout_s=settings.delivery.connect_timeout_s)
         self.opened = True
         try:
             await self._converse(connection)

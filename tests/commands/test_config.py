@@ -67,7 +67,16 @@ def test_the_example_has_every_key_and_no_other() -> None:
 def test_the_commented_lines_of_the_example_are_true() -> None:
     """The profiles and the other suggestions load as they are, once the comment signs are gone."""
     text = EXAMPLE.read_text(encoding="utf-8")
-    for start in ("default_profile", "[profiles", "url = ", "model = ", "key_env = ", "silence_ms = ", '"audio.'):
+    for start in (
+        "default_profile",
+        "[profiles",
+        "url = ",
+        "model = ",
+        "key_env = ",
+        "silence_ms = ",
+        '"audio.',
+        '"X-',
+    ):
         text = text.replace(f"\n# {start}", f"\n{start}")
     uncommented = tomllib.loads(text)
 

@@ -312,7 +312,7 @@ def test_authority_of_our_own() -> None:
     """With ``--cacert`` a private endpoint is trusted."""
 
     async def scenario(url: str) -> None:
-        connection = await connect(endpoint(url), timeout_s=5, cacert=str(CERTIFICATE))
+        connection = await connect(resolve(EndpointSettings(url=url, cacert=str(CERTIFICATE)), url, None), timeout_s=5)
         await connection.close()
 
     with scripted(never_creates, secure=True) as server:

@@ -1,0 +1,30 @@
+"""The URL of a proxy. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
+
+
+def check_proxy(text: object) -> str:
+    """The URL of a proxy as the WebSocket library takes it. Raises ValueError with what it must be."""
+    if isinstance(text, str) and text.isprintable() and " " not in text:
+        try:
+            parts = urlsplit(text)
+            whole = parts.hostname and parts.path in {"", "/"} and not parts.query and parts.port != 0
+        except ValueError:
+            whole = False
+        if whole and parts.scheme in _SCHEMES:
+            return text if parts.port else _with_default_port(text.rstrip("/"), parts.scheme)
+    raise ValueError(f"be written like http://HOST:PORT or socks5h://HOST:PORT ({', '.join(_SCHEMES)})")
+
+
+def has_credentials(text: str) -> bool:
+    """Whether the URL holds a user name or a password."""
+    return "@" in urlsplit(text).netloc
+
+
+def _with_default_port(text: str, scheme: str) -> str:
+    port = {"http": 80, "https": 443}.get(scheme, 1080)
+    return f"{text}:{port}"
