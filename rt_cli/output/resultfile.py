@@ -121,6 +121,8 @@ class ResultFile:
             self._file.close()
 
     def _close(self, *, complete: bool) -> None:
+        if self._file is None and not complete:
+            return  # of a source that could not be opened there is nothing to keep
         with self._opened() as file:
             _sync(file)
         if self._whole and complete:
