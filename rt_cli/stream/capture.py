@@ -116,10 +116,12 @@ class Capture:
 
     async def run(self) -> None:
         """Capture until the end, the limit or :meth:`stop`. Cancelling it ends capture where it is."""
-        self._started_at = self._clock.now()
         finished = False
         try:
             async for block in self._source.blocks():
+                # The pace counts from the first sound: a source may be slow to begin, and need not hurry then.
+                if self._tape.captured == self._began:
+                    self._started_at = self._clock.now()
                 if block.lost:
                     self._report(self._tape.lose(block.lost, block.reason))
                 await self._take(block.pcm)
@@ -150,13 +152,12 @@ class Capture:
         return self._times[index] if index < len(self._times) else None
 
     def _done(self) -> bool:
-        self.spent = self.spent or (self._allowance is not None and self._room() <= 0)
+        self.spent = self.spent or self._affordable() < 1
         return self.spent or self._tape.captured >= self._limit or (self.stopped_at is not None and not self.live)
 
-    def _room(self) -> float:
-        """How many more samples may be captured; what waits will be sent, too."""
-        room = self._limit - self._tape.captured
-        return room if self._allowance is None else min(room, self._allowance() - self._tape.waiting)
+    def _affordable(self) -> float:
+        """How many more samples may be captured, as what waits will be sent, too."""
+        return math.inf if self._allowance is None else self._allowance() - self._tape.waiting
 
     async def _take(self, pcm: bytes) -> None:
         whole = self._piece * BYTES_PER_SAMPLE if self._speed != math.inf else len(pcm)
@@ -180,7 +181,7 @@ class Capture:
         return self.stopped_at is not None or self._tape.waiting < LEAD_S * self._tape.rate_hz
 
     def _append(self, piece: bytes) -> None:
-        room = self._room()
+        room = min(self._limit - self._tape.captured, self._affordable())
         if len(piece) // BYTES_PER_SAMPLE > room:
             piece = piece[: int(room) * BYTES_PER_SAMPLE]
         if self._control is not None and self._control.muted:
