@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.chunking import ChunkSizes
     from rt_cli.stream.cost import Meter
     from rt_cli.stream.journal import Journal
+    from rt_cli.stream.probe import Probe
     from rt_cli.stream.turnmaking import TurnMarks
 
 
@@ -70,6 +71,8 @@ class Context:
     """Whether an endpoint without room is worth more than the usual wait."""
     passages: Passages | None = None
     """What is sent, where not all of it is."""
+    probe: Probe | None = None
+    """Of who measures the run."""
 
     def apply(self, steps: Sequence[Step]) -> None:
         """Carry out what the session decided, but for what concerns one connection. Raises an ``End``'s error."""

@@ -111,6 +111,8 @@ class Link:
         settings = self._context.settings
         connection = await connect(self._context.endpoint, timeout_s=settings.delivery.connect_timeout_s)
         self.opened = True
+        if self._context.probe is not None:
+            self._context.probe.opened()
         try:
             await self._converse(connection)
         except BaseException:
@@ -129,6 +131,7 @@ class Link:
             rate_hz=context.tape.rate_hz,
             generation=self.generation,
             on_acknowledged=self._acknowledged,
+            on_round_trip=_nobody if context.probe is None else context.probe.round_trip,
         )
         self._pump = Pump(context, sender, catch_up=self._catch_up)
         error: RtError | None = None
@@ -252,6 +255,10 @@ class Link:
     def _change(self, state: SessionState, reason: str | None = None) -> None:
         self.state = state
         self._context.tell_state(state, generation=self.generation, reason=reason)
+
+
+def _nobody(_seconds: float) -> None:
+    """Nobody measures."""
 
 
 def _first(group: BaseExceptionGroup[RtError]) -> RtError:

@@ -105,6 +105,8 @@ class Pump:
         self._session.wire.sent(end - start)
         self._context.meter.add(end - start)
         await self._sender.audio(messages, end - start)
+        if self._context.probe is not None:
+            self._context.probe.sent(end)
 
     def _look_for_speech(self, end: int) -> None:
         """Tell of a turn that opens before ``end``, perhaps in what was sent already: speech is noticed late."""

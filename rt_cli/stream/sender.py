@@ -92,6 +92,7 @@ class Sender:
         generation: Which connection of the run it is; for the log.
         busy: What happens to a stream or chunk while a stream is being sent.
         on_acknowledged: Told the count of samples that the endpoint has provably read, when it grows.
+        on_round_trip: Told how long each pong took, seconds.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Sender:
         generation: int = 1,
         busy: Literal["wait", "fail"] = "wait",
         on_acknowledged: Callable[[int], None] = lambda _samples: None,
+        on_round_trip: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self.sent = 0
         """Samples whose writing has begun, in the order of this connection, padding included."""
@@ -119,6 +121,7 @@ class Sender:
         self._generation = generation
         self._busy = busy
         self._on_acknowledged = on_acknowledged
+        self._on_round_trip = on_round_trip
         self._lane = asyncio.BoundedSemaphore(1)
         self._turnstile = asyncio.BoundedSemaphore(1)
         self._streams = 0
@@ -258,6 +261,7 @@ class Sender:
             return
         now = self._clock.now()
         self.round_trips.add(now, now - at)
+        self._on_round_trip(now - at)
         self.acknowledge(proven)
 
     async def _pass(

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import Settings, TurnDetection
     from rt_cli.stream.control import Command
     from rt_cli.stream.cost import Bill
+    from rt_cli.stream.probe import Probe
     from rt_cli.stream.selection import Selection
     from rt_cli.stream.turnmaking import Detector
 
@@ -78,6 +79,8 @@ class Job:
     """What other sources add to, too; None for one of its own."""
     wait_for_room: Callable[[], bool] = lambda: False
     """Asked when the endpoint has no room before it was ever ready: whether that is worth more than the usual wait."""
+    probe: Probe | None = None
+    """Of who measures the run."""
 
 
 class Streamer:
@@ -266,6 +269,7 @@ class Streamer:
             observe=self._observe,
             journal=self._journal,
             wait_for_room=self._job.wait_for_room,
+            probe=self._job.probe,
         )
         self._delivery = Delivery(context)
         async with asyncio.TaskGroup() as tasks:
@@ -350,8 +354,11 @@ class Streamer:
             patience_s=drain_timeout_s(settings.delivery, embedded=self._job.endpoint.embedded),
             # By hand the end of a turn is the end of the speech, but for the post-roll.
             silence_ms=POST_ROLL_MS if settings.input.ptt else settings.session.silence_ms,
-            heard_at=lambda at: self._capture.heard_at(at) if self._capture else None,
+            heard_at=self._heard_at if self._job.probe is None else self._job.probe.heard_at,
         )
+
+    def _heard_at(self, position: int) -> float | None:
+        return self._capture.heard_at(position) if self._capture else None
 
     def _speed(self) -> float:
         asked = self._job.settings.delivery.speed
