@@ -116,12 +116,10 @@ class Capture:
 
     async def run(self) -> None:
         """Capture until the end, the limit or :meth:`stop`. Cancelling it ends capture where it is."""
+        self._started_at = self._clock.now()
         finished = False
         try:
             async for block in self._source.blocks():
-                # The pace counts from the first sound: a source may be slow to begin, and need not hurry then.
-                if self._tape.captured == self._began:
-                    self._started_at = self._clock.now()
                 if block.lost:
                     self._report(self._tape.lose(block.lost, block.reason))
                 await self._take(block.pcm)
