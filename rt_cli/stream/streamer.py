@@ -12,7 +12,7 @@ from rt_cli.audio.format import to_ms
 from rt_cli.audio.spool import Spool
 from rt_cli.audio.tape import Tape
 from rt_cli.audio.vad import SpeechDetector
-from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, unexpected
+from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, UsageError, unexpected
 from rt_cli.observations import Errored, Noted, Progress, SourceOpened, Summary, Warned
 from rt_cli.protocol.session import Session
 from rt_cli.stream.account import Ending, percentiles
@@ -130,7 +130,7 @@ class Streamer:
             return self._conclude(began)
         try:
             self._open_journal(source)
-            self._open_recorder()
+            self._open_recorder(source)
             await self._stream(source)
         except RtError as exc:
             self._errors.append(exc)
@@ -194,9 +194,11 @@ class Streamer:
 
     # -- what was captured, for the user ------------------------------------------------------------------------------
 
-    def _open_recorder(self) -> None:
+    def _open_recorder(self, source: Source) -> None:
         path = self._job.save_audio
         if path is not None:
+            if source.info.kind == "file" and path.exists() and path.samefile(source.info.name):
+                raise UsageError(f"{path} is the source itself", "save the sound elsewhere")
             force = self._job.settings.output.force
             self._recorder = Recorder(path, self._rate, self._observe, replace=force)
 

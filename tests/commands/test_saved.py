@@ -203,7 +203,8 @@ def test_channels_have_a_file_each_and_a_transcript_together(url: str, tmp_path:
     ("args", "cause"),
     [
         pytest.param(["--save-audio", "{}/none/a.wav"], "cannot write", id="sound, no folder"),
-        pytest.param(["--save-audio", "{}/s.wav"], "exists: choose another name, or --force", id="sound over itself"),
+        pytest.param(["--save-audio", "{}/old.wav"], "exists: choose another name, or --force", id="older sound"),
+        pytest.param(["--save-audio", "{}/s.wav", "--force"], "is the source itself", id="sound over itself"),
         pytest.param(["--save-transcript", "{}/none/t.txt"], "cannot write", id="transcript, no folder"),
         pytest.param(["--save-transcript", "{}/s.wav"], "no format is called .wav", id="transcript, no format"),
         pytest.param(["--output-dir", "{}/s.wav"], "cannot write to", id="folder is a file"),
@@ -216,6 +217,7 @@ def test_what_cannot_be_saved_costs_nothing(tmp_path: Path, args: list[str], cau
     """One line, exit 2, and not a sample was sent."""
     source = str(write_wav(tmp_path / "s.wav", SECOND))
     before = Path(source).read_bytes()
+    (tmp_path / "old.wav").write_bytes(before)
     with scripted(polite("hello")) as server:
         ran = rt("send", "--url", server.url, *MODEL, source, *(arg.format(tmp_path) for arg in args))
         heard = server.audio
@@ -225,7 +227,7 @@ def test_what_cannot_be_saved_costs_nothing(tmp_path: Path, args: list[str], cau
     assert cause in line
     assert ran.out == ""
     assert heard == b""
-    assert Path(source).read_bytes() == before
+    assert Path(source).read_bytes() == before == (tmp_path / "old.wav").read_bytes()
 
 
 @full_disk
