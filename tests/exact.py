@@ -193,6 +193,8 @@ class ExactEndpoint:
         self.port = 0
         self.open = 0
         """Sessions at this moment."""
+        self.most_open = 0
+        """At once, so far."""
         self._habits = habits or Habits()
 
     @asynccontextmanager
@@ -223,6 +225,7 @@ class ExactEndpoint:
             await connection.close(self._habits.refusal, "one session at a time")
             return
         self.open += 1
+        self.most_open = max(self.most_open, self.open)
         try:
             await self._converse(connection)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -121,6 +122,7 @@ class _Run:
         self._signals: list[int] = []
         self._unread = False
         self._began = 0.0
+        self._room_made_at = -math.inf
 
     @property
     def _sessions_each(self) -> int:
@@ -275,16 +277,19 @@ class _Run:
         if self._handset is not None:
             self._handset.attach(self._obey)
         summary = await streamer.run()
+        if summary.ledger.settled:
+            self._room_made_at = asyncio.get_running_loop().time()
         if job.spool is None and job.resume is None:
             self._streamers.remove(streamer)
         return summary
 
     def _wait_for_room(self) -> bool:
-        """The endpoint has no room for one of ours: worth waiting for where others of ours will make room."""
+        """The endpoint has no room for one of ours: worth waiting for where others of ours make it."""
         connected = sum(streamer.connected for streamer in self._streamers)
+        since = asyncio.get_running_loop().time() - self._room_made_at
         if connected and self._pool.shrink(connected // self._sessions_each):
             self._output.observe(Warned("no_room", f"the endpoint has no room: {connected} at once from here on"))
-        return connected > 0
+        return connected > 0 or since < self._settings.delivery.connect_timeout_s
 
     # -- the account --------------------------------------------------------------------------------------------------
 

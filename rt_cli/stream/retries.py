@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 8.0
+WAITING_DELAY_S = 2.0
+"""While a session of ours is about to make room."""
 MOST_FRUITLESS = 3
 """Connections in a row that the endpoint ended without any progress."""
 _OUR_VERDICTS = frozenset({"dead", "no_session"})
@@ -75,18 +77,22 @@ class Retries:
         error = attempt.error
         if attempt.progressed or (attempt.ready and not self._ever_ready):
             self._outage_since, self._tries, self._fruitless = attempt.now, 0, 0
-        elif not self._ever_ready and is_full(error) and self._wait_for_room():
-            self._outage_since, self._fruitless = attempt.now, 0
         self._ever_ready = self._ever_ready or attempt.ready
+        if not self._ever_ready and _is_full(error) and self._may_help(error) and self._wait_for_room():
+            self._outage_since = attempt.now
+            return self._delay(error, WAITING_DELAY_S)
         if attempt.opened and not attempt.progressed and not _asks_for_patience(error):
             self._fruitless += 1
         if not self._may_help(error) or self._fruitless >= MOST_FRUITLESS:
             return None
-        delay = self._dice() * min(FIRST_DELAY_S * 2**self._tries, LONGEST_DELAY_S)
-        if isinstance(error, UnreachableError):
-            delay = max(delay, error.retry_after_s or 0.0)
-        self._tries += 1
+        delay = self._delay(error, LONGEST_DELAY_S)
         return delay if attempt.now + delay - self._outage_since < self._budget_s else None
+
+    def _delay(self, error: RtError, longest_s: float) -> float:
+        delay: float = self._dice() * min(FIRST_DELAY_S * 2**self._tries, longest_s)
+        self._tries += 1
+        asked = error.retry_after_s if isinstance(error, UnreachableError) else None
+        return max(delay, asked or 0.0)
 
     def _may_help(self, error: RtError) -> bool:
         """Whether another connection may fare better."""
@@ -100,7 +106,7 @@ class Retries:
         return self._retry_for_s if self._ever_ready else self._connect_timeout_s
 
 
-def is_full(error: RtError) -> bool:
+def _is_full(error: RtError) -> bool:
     """Whether the endpoint has too much to do at the moment."""
     asked = isinstance(error, UnreachableError) and error.retry_after_s is not None
     return asked or error.code in _FULL
