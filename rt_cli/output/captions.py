@@ -26,6 +26,7 @@ CaptionFormat = Literal["srt", "vtt"]
 
 COLUMNS = 42
 """Of a line; wide characters take two."""
+LINES = 2
 SHORTEST_MS = 1_000
 LONGEST_MS = 7_000
 READING_MS = 60
@@ -133,7 +134,7 @@ def clock(ms: int, mark: str = ".") -> str:
 
 def _room(width: int, length_ms: int) -> int:
     """Columns that a cue may take, so that slow words are not shown long before they are said."""
-    return max(1, min(2 * COLUMNS, width * LONGEST_MS // max(1, length_ms)))
+    return max(1, min(LINES * COLUMNS, width * LONGEST_MS // max(1, length_ms)))
 
 
 def _timed(blocks: list[list[str]], start_ms: int, end_ms: int) -> list[Cue]:
@@ -154,7 +155,7 @@ def _blocks(pieces: list[str], room: int) -> list[list[str]]:
     blocks, at = [], 0
     while at < len(pieces):
         # No cue holds more: each piece takes a column but for marks that join.
-        ahead = pieces[at : at + 2 * COLUMNS]
+        ahead = pieces[at : at + LINES * COLUMNS]
         count = _most(ahead, room)
         if at + count < len(pieces):
             count = _good_end(ahead[:count])
@@ -164,14 +165,16 @@ def _blocks(pieces: list[str], room: int) -> list[list[str]]:
 
 
 def _most(pieces: Sequence[str], room: int) -> int:
-    """How many pieces fit into one cue; at least one."""
-    count, width = 0, 0
-    for piece in pieces:
-        width += _width([piece])
-        if count and (width > room or not _fits(pieces[: count + 1])):
-            break
-        count += 1
-    return count
+    """How many pieces fit into one cue, its first line filled before the second; at least one."""
+    line, whole, lines = 0, 0, 1
+    for count, columns in enumerate(map(len_of, pieces)):
+        whole += columns
+        line += columns
+        if line > COLUMNS:
+            line, lines = columns, lines + 1
+        if count and (whole > room or lines > LINES):
+            return count
+    return len(pieces)
 
 
 def _good_end(pieces: list[str]) -> int:
@@ -184,10 +187,6 @@ def _good_end(pieces: list[str]) -> int:
             if pattern.search(pieces[count - 1]):
                 return count
     return len(pieces)
-
-
-def _fits(pieces: Sequence[str]) -> bool:
-    return max(_width(line) for line in _broken(pieces)) <= COLUMNS
 
 
 def _lines(pieces: list[str]) -> tuple[str, ...]:
