@@ -1,0 +1,93 @@
+"""Clients of others, unchanged and pinned, each in a virtual environment of its own, against the embedded endpoint.
+
+They want libraries that ours does not agree with, and are large: ``-m long`` fetches them once, and runs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.python_scenarios import WORDS
+from tests.clients.stages import stage
+from tests.fakes import run
+from tests.local.client import recording, silence
+from tests.program import needs_words
+
+OTHERS = Path(__file__).parent / "others"
+PROGRAMS = {
+    "openai-agents==0.24.0": [["openai_agents.py"]],
+    "livekit-plugins-openai==1.8.9": [["livekit_realtime.py"], ["livekit_stt.py"]],
+    "pipecat-ai[openai]==1.14.0": [["pipecat_services.py", "stt"], ["pipecat_services.py", "llm"]],
+}
+"""What is installed, and what is run with it."""
+
+
+def interpreter(folder: Path, requirement: str) -> Path:
+    """The Python of an environment with this package; skips where it can't be had."""
+    place = folder / "".join(letter if letter.isalnum() else "-" for letter in requirement)
+    python, done = place / "bin" / "python", place / "done"
+    if not done.exists():
+        for command in (
+            [sys.executable, "-m", "venv", str(place)],
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement],
+        ):
+            try:
+                subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+            except (subprocess.SubprocessError, OSError) as exc:
+                pytest.skip(f"{requirement} cannot be installed: {exc}")
+        done.touch()
+    return python
+
+
+async def said(python: Path, program: str, speech: Path, *args: str) -> dict[str, Any]:
+    """What a program makes of an endpoint that knows words and says turns back."""
+    async with stage("words") as server:
+        process = await asyncio.create_subprocess_exec(
+            *(str(python), "-W", "ignore", str(OTHERS / program), server.url, str(speech), *args),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+    lines = [line for line in out.decode().splitlines() if line.startswith('{"words"')]
+    assert lines, err.decode()[-2_000:]
+    return json.loads(lines[-1])  # type: ignore[no-any-return]  # JSON
+
+
+@pytest.mark.long
+@needs_words
+@pytest.mark.parametrize(
+    ("requirement", "program"),
+    [
+        pytest.param(requirement, program, id=" ".join(program))
+        for requirement, programs in PROGRAMS.items()
+        for program in programs
+    ],
+)
+def test_client(
+    requirement: str, program: list[str], pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It understands a human's turn, hears the answer, and meets no error."""
+    cache = pytestconfig.cache
+    folder = Path(cache.mkdir("clients")) if cache else tmp_path_factory.mktemp("clients")
+    python = interpreter(folder, requirement)
+    speech = tmp_path_factory.mktemp("speech") / "24_khz.pcm"
+    speech.write_bytes(silence(1) + recording("sense_0930") + silence(1.5))
+    name, *args = program
+    heard = run(said(python, name, speech, *args), 120)
+    assert heard["errors"] == []
+    if heard["words"] is not None:
+        assert len(WORDS & set(heard["words"].split())) > len(WORDS) / 2
+    if heard["audio_bytes"] is not None:
+        assert heard["audio_bytes"] > 48_000
