@@ -88,7 +88,6 @@ else:
                 if signal.getsignal(number) is signal.SIG_DFL:
                     signal.signal(number, self._leave)
             signal.signal(signal.SIGCONT, lambda *_: self._take())
-            self._loop.add_reader(self._descriptor, self._read)
             self._take()
 
         def restore(self) -> None:
@@ -99,7 +98,7 @@ else:
                 self._loop.remove_reader(self._descriptor)
 
         def _take(self) -> None:
-            if self._over or self._before is not None or not self._in_foreground():
+            if self._over or not self._in_foreground():
                 return
             try:
                 before = termios.tcgetattr(self._descriptor)
@@ -109,7 +108,13 @@ else:
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, mode)
             except (OSError, termios.error):
                 return  # the terminal is gone
-            self._before = before
+            # Whoever was stopped without a word, by SIGSTOP, has its keys still, and a terminal set by a shell.
+            self._before = self._before or before
+            self._loop.call_soon_threadsafe(self._listen)
+
+        def _listen(self) -> None:
+            if not self._over:
+                self._loop.add_reader(self._descriptor, self._read)
 
         def _give_back(self) -> None:
             before, self._before = self._before, None
@@ -137,7 +142,10 @@ else:
 
         def _read(self) -> None:
             if not self._in_foreground():
-                return  # reading would stop us
+                # Reading would stop us, and not reading would keep us busy.
+                self._before = None
+                self._loop.remove_reader(self._descriptor)
+                return
             try:
                 pressed = os.read(self._descriptor, _AT_ONCE)
             except OSError:
