@@ -51,8 +51,6 @@ _LARGEST_MESSAGE = 32 * 1024 * 1024
 """A conversation item with its audio can exceed the library's 1 MiB."""
 _SHORTEST_KEY = 8
 """Less is nobody's key, and may be part of any word."""
-_OUR_COMPLAINTS = {1002, 1007, 1009}
-"""Close codes with which the library ends a connection whose frames, texts or lengths are wrong."""
 _NO_STATUS = 1005
 _ABNORMAL = 1006
 
@@ -280,9 +278,6 @@ async def _pong(waiter: Awaitable[float]) -> None:
 
 
 def _closed(exc: ConnectionClosed, last_error: ErrorInfo | None, secrets: tuple[str, ...] = ()) -> RtError:
-    if exc.rcvd is None and exc.sent is not None and exc.sent.code in _OUR_COMPLAINTS:
-        said = shown(exc.sent.reason) or f"close code {exc.sent.code}"
-        return EndpointError(f"the endpoint sent what is no WebSocket ({said})", "check the URL, and what is between")
     # `rcvd` is what the peer said; what only we said is no verdict of theirs.
     code, reason = (exc.rcvd.code, _without(secrets, exc.rcvd.reason)) if exc.rcvd else (_ABNORMAL, "")
     log.debug("closed with %d %s", code, shown(reason))
@@ -349,6 +344,10 @@ def _network(exc: Exception, endpoint: Endpoint) -> RtError:
     import socket
 
     where = endpoint.shown
+    if isinstance(exc, InvalidMessage) and where.startswith("wss:"):
+        # Since TLS 1.3 a client learns after the handshake that its certificate is missing or unwanted.
+        hint = "does it want a client certificate? see --client-cert"
+        return UnreachableError(f"{where} hung up after the TLS handshake", hint, code="tls")
     if isinstance(exc, socket.gaierror):
         return UnreachableError(f"no such host: {where}", "check the name and the network", code="dns")
     # asyncio has no words for a peer that hangs up in the middle of a handshake.
