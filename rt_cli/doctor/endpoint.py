@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from rt_cli.doctor.finding import Finding, failed
 from rt_cli.doctor.machine import proxy_finding
 from rt_cli.doctor.reach import place_of, proxy_for, reach
-from rt_cli.errors import EndpointError, RtError
+from rt_cli.errors import EndpointError, RtError, UsageError
 from rt_cli.local.recognizer import unavailable
 from rt_cli.local.server import serve
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.endpoint import resolve
 from rt_cli.protocol.setup import Setup
-from rt_cli.stream.connection import connect, tls_context
+from rt_cli.stream.connection import connect
+from rt_cli.stream.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,7 +50,7 @@ async def look_at_endpoint(tell: Tell, target: Target) -> None:
         if endpoint is None:
             return
         tell(Finding("endpoint", "ok", f"{endpoint.shown} ({target.choice.reason}), model {endpoint.model}"))
-        if not endpoint.embedded and not await _way(endpoint, target, tell):
+        if not endpoint.embedded and not await _way(endpoint, tell):
             return
         if not target.keyless:
             await _converse(endpoint, target, tell)
@@ -70,16 +71,17 @@ async def _opened(target: Target, tell: Tell) -> AsyncIterator[Endpoint | None]:
         yield resolve(settings, server.url, None, embedded=True)
 
 
-async def _way(endpoint: Endpoint, target: Target, tell: Tell) -> bool:
+async def _way(endpoint: Endpoint, tell: Tell) -> bool:
     """Whether the endpoint, or the proxy before it, can be reached."""
-    context = tls_context(target.settings.endpoint.cacert)
-    proxy = None if endpoint.loopback else proxy_for(endpoint.url)
-    tell(proxy_finding(os.environ, used=proxy))
+    context = tls_context(endpoint.trust)
+    proxy = endpoint.proxy or (None if endpoint.loopback else proxy_for(endpoint.url))
     try:
         place = place_of(proxy or endpoint.url)
     except ValueError:
-        tell(Finding("proxy", "fail", "the proxy variable holds no URL", "write it like http://HOST:PORT", 2))
+        fix = "write it like http://HOST:PORT"
+        tell(Finding("proxy", "fail", "what is set as the proxy is no URL", fix, UsageError.exit_code))
         return False
+    tell(proxy_finding(os.environ, used=proxy))
     # A proxy's clock is of no interest, and this machine's is its own.
     return await reach(place, context, tell, clock=proxy is None and not endpoint.loopback)
 
@@ -88,7 +90,7 @@ async def _converse(endpoint: Endpoint, target: Target, tell: Tell) -> None:
     timeout_s = target.settings.delivery.connect_timeout_s
     began = time.perf_counter()
     try:
-        connection = await connect(endpoint, timeout_s=timeout_s, cacert=target.settings.endpoint.cacert)
+        connection = await connect(endpoint, timeout_s=timeout_s)
     except RtError as error:
         tell(failed("websocket", error))
         return

@@ -27,6 +27,7 @@ class Check:
 
 async def examine(checks: Sequence[Check], tell: Tell) -> None:
     """Make the checks in order; each tells at least one finding. Cancelling it ends the check that runs."""
+    crippled = False
     for check in checks:
         told: list[Finding] = []
 
@@ -34,12 +35,14 @@ async def examine(checks: Sequence[Check], tell: Tell) -> None:
             told.append(finding)
             tell(finding)
 
-        await _look(check, note)
+        await _look(check, note, crippled=crippled)
+        crippled = crippled or any(each.check == "libraries" and each.status == "fail" for each in told)
         if not told:
             tell(Finding(check.name, "skip", "nothing to look at"))
 
 
-async def _look(check: Check, tell: Tell) -> None:
+async def _look(check: Check, tell: Tell, *, crippled: bool) -> None:
+    """Make a check; ``crippled`` says that libraries are missing, which explains whatever else breaks."""
     try:
         async with asyncio.timeout(check.deadline_s):
             await check.look(tell)
@@ -55,4 +58,7 @@ async def _look(check: Check, tell: Tell) -> None:
             )
         )
     except Exception as error:  # noqa: BLE001  # a check that breaks is a finding, too
-        tell(failed(check.name, unexpected(error)))
+        if crippled:
+            tell(Finding(check.name, "fail", f"cannot be looked at ({error})", "mend the libraries first", 1))
+        else:
+            tell(failed(check.name, unexpected(error)))

