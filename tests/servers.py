@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CERTIFICATE = Path(__file__).parent / "data" / "localhost.pem"
 """Self-signed, with its key, for localhost and 127.0.0.1; valid until 2120."""
+CLIENT = Path(__file__).parent / "data" / "client.pem"
+"""Self-signed, with its key, for a client."""
 _RST = struct.pack("ii", 1, 0)
 _DEADLINE_S = 10
 
@@ -108,6 +110,7 @@ class Server:
 
     port: int = 0
     secure: bool = False
+    asks: bool = False
     clients: int = 0
     received: list[Event] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -151,6 +154,7 @@ def scripted(
     script: Script,
     *,
     secure: bool = False,
+    asks: bool = False,
     answer: Callable[[ServerConnection, Request], Response | None] | None = None,
 ) -> Iterator[Server]:
     """A WebSocket endpoint in a thread of its own, while the block runs.
@@ -158,12 +162,13 @@ def scripted(
     Args:
         script: For each client.
         secure: TLS with :data:`CERTIFICATE`.
+        asks: And only for clients that show :data:`CLIENT`.
         answer: Answers a handshake over HTTP; None lets the WebSocket open.
 
     Raises:
         Exception: What the script raised, unless the client had gone.
     """
-    server = Server(secure=secure)
+    server = Server(secure=secure or asks, asks=asks)
     running = _Running(server, script, answer)
     thread = threading.Thread(target=running.main, name="scripted endpoint")
     thread.start()
@@ -213,7 +218,7 @@ class _Running:
         async with serve(
             self._handle,
             sock=listening,
-            ssl=_tls() if self._server.secure else None,
+            ssl=_tls(asks=self._server.asks) if self._server.secure else None,
             process_request=self._admit,
             compression=None,
             max_queue=1,
@@ -246,9 +251,12 @@ class _Running:
                 connection.transport.abort()
 
 
-def _tls() -> ssl.SSLContext:
+def _tls(*, asks: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
+    if asks:
+        context.load_verify_locations(CLIENT)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 

@@ -96,7 +96,7 @@ def _read_content(document: Document, table: tuple[str, ...], content: Mapping[s
         try:
             layer[name] = convert(settings_keys()[name], raw)
         except ValueError as exc:
-            document.complain((*table, name), f"is {_shown(raw)}", f"it must {exc}")
+            document.complain((*table, name), f"is {_shown(raw, name)}", f"it must {exc}")
     return layer
 
 
@@ -150,7 +150,7 @@ def _converted(key: Key, raw: object, origin: str) -> object:
     try:
         return convert(key, raw)
     except ValueError as exc:
-        raise UsageError(f"{origin} is {_shown(raw)}", f"it must {exc}") from None
+        raise UsageError(f"{origin} is {_shown(raw, key.name)}", f"it must {exc}") from None
 
 
 def _merged(layers: Iterable[Layer]) -> Layer:
@@ -174,6 +174,8 @@ def _build(values: Layer) -> Settings:
     return Settings(**{table: classes[table](**content) for table, content in tables.items()})
 
 
-def _shown(raw: object) -> str:
+def _shown(raw: object, name: str = "") -> str:
+    if name == "headers":
+        return "***"
     text = masked(repr(raw))
     return printable(text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}...")
