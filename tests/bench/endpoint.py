@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,8 @@ COARSE_S = 0.1
 """Of a message where only the sessions count: the clients share the machine with the server."""
 WITHIN_S = 1.0
 STAGES = ("stopped", "completed", "reply")
-_WAIT_S = 60
+_WAIT_S = 15
+"""After the last sound. What did not come is not counted: a reply that the next turn interrupted before it began."""
 _QUIET = 0.03
 """Part of the loudest 10 ms of a recording below which nobody speaks any more."""
 _TRANSCRIBED = "conversation.item.input_audio_transcription."
@@ -107,9 +108,9 @@ class Talk:
     def _note(self, stage: str, turn: int, now: float) -> None:
         self.after[stage][turn] = now - self.began - self.ends[turn]
 
-    def all_there(self, stages: Sequence[str]) -> bool:
+    def all_there(self) -> bool:
         """Whether every turn had every answer."""
-        return all(len(self.after[stage]) == self.turns for stage in stages)
+        return all(len(after) == self.turns for after in self.after.values())
 
 
 @contextmanager
@@ -157,22 +158,21 @@ async def speak(socket: ClientConnection, appends: Sequence[str], chunk_s: float
         await socket.send(append)
 
 
-async def talk(url: str, talk: Talk, silence_ms: int, delay_s: float, *, words: bool) -> None:
+async def talk(url: str, talk: Talk, silence_ms: int, delay_s: float) -> None:
     """One session, from its beginning to the last answer."""
     detection = {"type": "server_vad", "silence_duration_ms": silence_ms}
-    transcription = {"model": "any"} if words else None
     appends = messages(talk.pcm(), talk.chunk_s)
-    stages = STAGES if words else ("stopped", "reply")
     loop = asyncio.get_running_loop()
     async with connect(url + "?model=any", compression=None, max_size=None) as socket:
-        audio = {"input": {"turn_detection": detection, "transcription": transcription}}
+        audio = {"input": {"turn_detection": detection, "transcription": {"model": "any"}}}
         await tell(socket, "session.update", session={"type": "realtime", "audio": audio})
         await asyncio.sleep(delay_s)
         talk.began = loop.time()
         speaking = asyncio.create_task(speak(socket, appends, talk.chunk_s, talk.began))
-        async with asyncio.timeout(len(appends) * talk.chunk_s + _WAIT_S):
-            while not talk.all_there(stages):
-                talk.hear(json.loads(await socket.recv()), loop.time())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(len(appends) * talk.chunk_s + _WAIT_S):
+                while not talk.all_there():
+                    talk.hear(json.loads(await socket.recv()), loop.time())
         await speaking
 
 
@@ -182,9 +182,7 @@ async def talks(url: str, sessions: int, turns: int, silence_ms: int, chunk_s: f
     each = [Talk(clips, turns + 1, chunk_s) for _ in range(sessions)]
     longest = max(map(len, clips)) / 2 / RATE_HZ + GAP_S
     spread = [number * longest / sessions for number in range(sessions)]
-    await asyncio.gather(
-        *(talk(url, one, silence_ms, late, words=True) for one, late in zip(each, spread, strict=True))
-    )
+    await asyncio.gather(*(talk(url, one, silence_ms, late) for one, late in zip(each, spread, strict=True)))
     return each
 
 
@@ -220,7 +218,7 @@ def latency(options: argparse.Namespace) -> None:
         for stage in STAGES:
             found, rest = latencies(each, stage), works(each, stage)
             figures = [f"{figure(values):.0f}" for values in (found, rest) for figure in (statistics.median, p95)]
-            rows.append((reply, stage, len(found), *figures, cores))
+            rows.append((reply, stage, f"{len(found)} of {options.turns}", *figures, cores))
     less = ("less silence: p50 ms", "p95 ms")
     table(("reply", "end of speech to", "turns", "p50 ms", "p95 ms", *less, "cores: server + us"), rows)
 
@@ -234,7 +232,7 @@ def sessions(options: argparse.Namespace) -> None:
                 each, cores = measured(url, pid, count, options, COARSE_S)
             found = {stage: works(each, stage) for stage in STAGES}
             figures = (f"{statistics.median(found[stage]):.0f} / {p95(found[stage]):.0f}" for stage in STAGES)
-            rows.append((workers, count, len(found["stopped"]), *figures, cores))
+            rows.append((workers, count, f"{len(found['completed'])} of {count * options.turns}", *figures, cores))
             print(*rows[-1], file=sys.stderr)
     stages = (f"{stage} less silence, p50 / p95 ms" for stage in STAGES)
     table(("workers", "sessions", "turns", *stages, "cores: server + us"), rows)
