@@ -57,8 +57,8 @@ class Sound:
     """The audio of one content part."""
 
     rate_hz: int
-    pcm: bytearray = field(default_factory=bytearray)
-    """s16le; empty where it was let go."""
+    pcm: bytes | bytearray = field(default_factory=bytearray)
+    """s16le; empty where it was let go. What never grows is bytes, so that repliers need no copy of it."""
     samples: int = 0
     """Even where the sound was let go."""
     words: str | None = None
@@ -250,7 +250,7 @@ class Items:
         sound.words = " ".join(words[: round(len(words) * end_ms / max(1, sound.ms))])
         sound.samples = to_samples(end_ms, sound.rate_hz)
         self._bytes += min(0, sound.samples * BYTES_PER_SAMPLE - len(sound.pcm))
-        del sound.pcm[sound.samples * BYTES_PER_SAMPLE :]
+        sound.pcm = sound.pcm[: sound.samples * BYTES_PER_SAMPLE]
         item.truncated = True
         if index < len(item.shape["content"]):
             item.shape["content"][index]["transcript"] = ""

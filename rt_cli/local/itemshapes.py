@@ -115,7 +115,7 @@ def checked(
 
 def sound(pcm: bytes, rate_hz: int, words: str | None = None) -> Sound:
     """Audio of a content part."""
-    return Sound(rate_hz, bytearray(pcm), len(pcm) // 2, words)
+    return Sound(rate_hz, pcm, len(pcm) // 2, words)
 
 
 def reference(value: object, param: str) -> str | None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.local import items as items_module
+from rt_cli.local import itemshapes
 from rt_cli.local.items import Item, Items, Sound, Tokens, context
 from rt_cli.local.wire import Rejected, turn
 
@@ -199,3 +200,9 @@ def test_a_name_that_is_promised() -> None:
         items.create(message("a"), None, promised="a")
     assert refused.value.code == "item_create_duplicate_item_id"
     assert not len(items)
+
+
+def test_a_turn_is_not_copied_for_those_who_answer_it() -> None:
+    """However many responses are made of it at once: quarter of an hour is 43 MB."""
+    pcm = bytes(4_800)
+    assert bytes(itemshapes.sound(pcm, 24_000).pcm) is pcm
