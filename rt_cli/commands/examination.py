@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rt_cli.doctor.endpoint import Target
-    from rt_cli.settings import Settings
+    from rt_cli.protocol.address import Address
+    from rt_cli.settings import EndpointSettings, Settings
 
 _LAST_LINES_S = 1.0
 _SHORT_S = 10.0
@@ -107,7 +108,6 @@ class _Patient:
         from rt_cli.doctor.keyshape import key_finding
         from rt_cli.protocol.address import parse_address
         from rt_cli.protocol.endpoint import choose
-        from rt_cli.protocol.keys import key_source
 
         endpoint = self._settings.endpoint
         choice = choose(endpoint, os.environ)
@@ -117,13 +117,12 @@ class _Patient:
             return
         self._target = Target(self._settings, choice, None, keyless=True)
         address = parse_address(choice.url, endpoint.dialect)
-        source = key_source(endpoint, address, os.environ)
         key = await asyncio.to_thread(find_key, endpoint, choice.url, os.environ)
         self._target = Target(self._settings, choice, key)
         if key is None:
             tell(Finding("key", "ok", f"none, and {address.host} may need none"))
         else:
-            tell(key_finding(_origin(source), key, address.host))
+            tell(key_finding(_origin(endpoint, address), key, address.host))
 
     async def _endpoint(self, tell: Tell) -> None:
         if self._target is None:
@@ -133,10 +132,14 @@ class _Patient:
         await look_at_endpoint(tell, self._target)
 
 
-def _origin(source: object) -> str:
-    """Where a key is, for people."""
-    from rt_cli.protocol.keys import KeyCommand, KeyFile, KeyVariable
+def _origin(settings: EndpointSettings, address: Address) -> str:
+    """Where a key that was found is, for people."""
+    from rt_cli.protocol.keys import KeyCommand, KeyFile, KeyVariable, key_source
 
+    try:
+        source = key_source(settings, address, os.environ)
+    except RefusedError:
+        source = None
     match source:
         case KeyVariable():
             return source.name
