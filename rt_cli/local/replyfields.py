@@ -203,6 +203,8 @@ def merged(
 ) -> dict[str, Any]:
     """The fields of a session after an update.
 
+    The model is whatever was named first: agent packages name their own in every update, whatever the URL says.
+
     Args:
         old: Its fields so far, ``output`` among them; :data:`DEFAULTS` at first.
         new: The update's, checked.
@@ -210,13 +212,13 @@ def merged(
         voice_fixed: The client has heard the voice.
 
     Raises:
-        Rejected: The update changes what is settled: the model, the voice that was heard, tracing that is on.
+        Rejected: The update changes what is settled: the voice that was heard, tracing that is on.
     """
     after = {**old, **new, "output": {**old["output"], **output}}
     if voice_fixed and after["output"]["voice"] != old["output"]["voice"]:
         message = "The voice cannot change once the assistant has been heard."
         raise Rejected("cannot_update_voice", message, "session.audio.output.voice")
-    for name in ("model", "tracing"):
-        if old.get(name) is not None and after[name] != old[name]:
-            raise Rejected("invalid_value", f"session.{name} cannot change once it is set.", f"session.{name}")
+    after["model"] = old.get("model") or after.get("model")
+    if old.get("tracing") is not None and after["tracing"] != old["tracing"]:
+        raise Rejected("invalid_value", "session.tracing cannot change once it is set.", "session.tracing")
     return {name: value for name, value in after.items() if value is not None or name in DEFAULTS}

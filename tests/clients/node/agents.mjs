@@ -22,7 +22,7 @@ export async function conversation({ url, key }) {
       return 'five past six';
     },
   });
-  const transport = new OpenAIRealtimeWebSocket({ url: `${url.replace('http', 'ws')}/realtime` });
+  const transport = new OpenAIRealtimeWebSocket({ url: `${url.replace('http', 'ws')}/realtime?model=rt-realtime` });
   const session = new RealtimeSession(new RealtimeAgent({ name: 'Clock', tools: [clock] }), { transport });
   const dropped = [];
   transport.on('*', (event) => {
