@@ -24,7 +24,8 @@ ROOMS = {
     "local": {"", "local", "protocol", "audio"},
     "output": {"", "output", "protocol", "audio.format"},
     "doctor": {"", "doctor", "local", "stream", "protocol", "audio"},
-    "commands": {"", "commands", "output", "doctor", "local", "stream", "protocol", "audio"},
+    "bench": {"", "bench", "stream", "protocol", "audio"},
+    "commands": {"", "commands", "output", "doctor", "bench", "local", "stream", "protocol", "audio"},
 }
 """What each room may import: rooms, or single modules of them. ``""`` are the modules at the root."""
 
@@ -35,6 +36,8 @@ WALLS = {
     "typer": {"commands/", "__main__.py"},
     "httpx": {"local/http_recognizer.py", "local/llm.py"},
     "openai": set(),
+    "matplotlib": {"bench/plots.py"},
+    "jiwer": {"bench/words.py"},
 }
 """Where a library may be imported: files, or whole rooms."""
 
@@ -45,6 +48,8 @@ HEAVY = {
     "asyncio",
     "faster_whisper",
     "httpx",
+    "jiwer",
+    "matplotlib",
     "msgspec",
     "numpy",
     "platformdirs",

@@ -1,0 +1,105 @@
+"""Results as NDJSON. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rt_cli.bench.level import MEASURES
+from rt_cli.bench.limits import highest, holds, passed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rt_cli.bench.histogram import Histogram
+    from rt_cli.bench.level import Level, SessionResult, Tally
+    from rt_cli.bench.limits import Limit
+    from rt_cli.bench.words import Words
+
+_DIGITS = 3
+
+
+def session_line(result: SessionResult, level: Level) -> dict[str, Any]:
+    """One session."""
+    return {
+        "type": "bench_session",
+        "sessions": level.sessions,
+        "number": result.number,
+        "round": result.round,
+        "source": result.recording,
+        "began_ms": result.began_ms,
+        "wall_ms": result.wall_ms,
+        "exit": result.exit,
+        "complete": result.complete,
+        **({"error": result.error} if result.error else {}),
+        "failed": dict(result.failed),
+        "dropped_ms": result.dropped_ms,
+        "finals": result.finals,
+        "reconnects": result.reconnects,
+        **_measures(result.measures),
+        **_words(result.words),
+    }
+
+
+def level_line(level: Level, limits: Sequence[Limit]) -> dict[str, Any]:
+    """One level."""
+    return {
+        "type": "bench_level",
+        "sessions": level.sessions,
+        "runs": len(level.results),
+        "held": holds(limits, level),
+        "limits": [_limit(limit, level) for limit in limits],
+        "errors": round(level.errors, _DIGITS),
+        "error_codes": dict(level.troubles),
+        "finals": sum(result.finals for result in level.results),
+        "unmeasured": sum(result.unmeasured for result in level.results),
+        "reconnects": sum(result.reconnects for result in level.results),
+        **_measures(level.measures),
+        **_words(level.words),
+        "client_cpu": _rounded(level.client_cpu),
+        "wall_ms": round(level.wall_s * 1000),
+    }
+
+
+def summary_line(
+    levels: Sequence[Level], limits: Sequence[Limit], *, endpoint: str, model: str, exit_code: int, interrupted: bool
+) -> dict[str, Any]:
+    """The verdict."""
+    last = levels[-1] if levels else None
+    return {
+        "type": "bench_summary",
+        "exit": exit_code,
+        "endpoint": endpoint,
+        "model": model,
+        "highest": highest(limits, levels),
+        "levels": [level.sessions for level in levels],
+        "stopped_by": [limit.name for limit in passed(limits, last)] if last else [],
+        "interrupted": interrupted,
+    }
+
+
+def _measures(measures: Tally) -> dict[str, Any]:
+    return {name if name == "rtf" else f"{name}_ms": _percentiles(measures[name]) for name in MEASURES}
+
+
+def _percentiles(histogram: Histogram) -> dict[str, float] | None:
+    found = histogram.percentiles()
+    return None if found is None else {name: round(value, _DIGITS) for name, value in asdict(found).items()}
+
+
+def _words(words: Words | None) -> dict[str, Any]:
+    return {} if words is None else {"wer": round(words.error_rate, 4), "words": asdict(words)}
+
+
+def _limit(limit: Limit, level: Level) -> dict[str, Any]:
+    measured = level.value(limit.name)
+    return {
+        "name": limit.name,
+        "allowed": limit.allowed,
+        "measured": _rounded(measured),
+        "held": limit.held(level),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)

@@ -1,0 +1,53 @@
+"""``rt bench``: an endpoint under load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rt_cli.commands import options
+from rt_cli.commands.given import settings_of
+from rt_cli.errors import UsageError
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Recordings, taken in turns.")]
+Sessions = Annotated[str, typer.Option(metavar="N,N,...", help="At once, level after level.")]
+Rounds = Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Recordings for each of them.")]
+Spread = Annotated[str, typer.Option(metavar="TIME", help="In which the sessions of a level start.")]
+Limits = Annotated[
+    list[str] | None, typer.Option("--limit", metavar="NAME=VALUE", help="No level more: final_p95=2s, errors=1%.")
+]
+References = Annotated[
+    list[Path] | None, typer.Option("--reference", metavar="FILE", help="Words of each recording, in order.")
+]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Report with plots.")]
+RetryFor = Annotated[str, typer.Option(metavar="TIME", help="Outages that are no errors.")]
+
+
+@options.with_bench_options
+def bench(
+    files: Files,
+    sessions: Sessions = "1",
+    rounds: Rounds = 1,
+    spread: Spread = "2s",
+    limit: Limits = None,
+    reference: References = None,
+    html: Html = None,
+    retry_for: RetryFor = "0",
+    **given: Any,
+) -> int:
+    """Speak recordings to an endpoint in real time, in many sessions at once, and measure what they feel.
+
+    Examples:
+        rt bench --url URL --sessions 1,2,4,8 --limit final_p95=2s talk.wav
+        rt bench --url URL --sessions 8 --reference talk.txt --html report.html talk.wav
+    """
+    force = bool(given.pop("force"))
+    settings = settings_of({"retry_for": retry_for, **given})
+    from rt_cli.commands.benching import Wanted, run_bench
+
+    if html is not None and html.exists() and not force:
+        raise UsageError(f"{html} exists", "another name, or --force")
+    wanted = Wanted(files, sessions, rounds, spread, limit or [], reference or [], html)
+    return run_bench(settings, wanted)
