@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DIGITS = 64
-_FILE = "done"
 
 
 class Done:
@@ -24,23 +23,22 @@ class Done:
     is only a source that is sent again.
 
     Args:
-        folder: Where the file is, or is to be.
+        path: Of the file; it is made where it is missing.
 
     Raises:
         UsageError: It cannot be written there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self.failure: OSError | None = None
         """Why a mark could not be kept."""
-        self._path = folder / _FILE
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             # One write for each line, at the end whoever else writes: two runs do not disturb each other.
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            lines = self._path.read_text("ascii", "replace").splitlines()
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            lines = path.read_text("ascii", "replace").splitlines()
         except OSError as exc:
-            raise UsageError(f"cannot keep {self._path}: {exc.strerror}", "choose another folder") from exc
+            raise UsageError(f"cannot keep {path}: {exc.strerror}", "it must be a file that can be written") from exc
         self._marks = frozenset(line[-_DIGITS:] for line in lines)
 
     def __contains__(self, mark: str) -> bool:
@@ -75,8 +73,10 @@ class Done:
             self.failure = exc
 
 
-def user_folder() -> Path:
-    """Where the user's programs keep their state."""
+def done_path(output_dir: str | None) -> Path:
+    """Beside the results, where they have a folder of their own; else where the user's programs keep their state."""
+    if output_dir is not None:
+        return Path(output_dir) / ".rt-done"
     from platformdirs import user_state_path
 
-    return user_state_path("rt", appauthor=False)
+    return user_state_path("rt", appauthor=False) / "done"

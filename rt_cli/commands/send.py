@@ -33,7 +33,9 @@ def send(
 ) -> int:
     """Send sound files and print what is said in them.
 
-    Examples: rt send --local talk.wav / rt send --json *.flac | jq -r 'select(.type=="final").text'
+    Examples:
+        rt send --local talk.wav
+        rt send --json *.flac | jq -r 'select(.type=="final").text'
     """
     if bool(files) == (resume is not None):
         raise UsageError("nothing to send" if not files else "both files and --resume", "give files, or --resume DIR")
@@ -48,10 +50,10 @@ def send(
     if resume is not None:
         return run(settings, [resumed_source(resume)])
     sources = [file_source(name, settings.input, spool) for name in files or ()]
-    return run(settings, sources, jobs=jobs, done=_done() if skip_done else None)
+    return run(settings, sources, jobs=jobs, done=_done(settings.output.output_dir) if skip_done else None)
 
 
-def _done() -> Done:
-    from rt_cli.commands.done import Done, user_folder
+def _done(output_dir: str | None) -> Done:
+    from rt_cli.commands.done import Done, done_path
 
-    return Done(user_folder())
+    return Done(done_path(output_dir))

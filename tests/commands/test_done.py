@@ -29,10 +29,10 @@ def test_content_counts_and_not_the_name(tmp_path: Path) -> None:
     one, two = tmp_path / "1.wav", tmp_path / "2.wav"
     one.write_bytes(b"sound")
     two.write_bytes(b"sound")
-    first = Done(tmp_path / "state")
+    first = Done(tmp_path / "state" / "done")
     first.add(mark(first, one))
     assert mark(first, one) not in first
-    later = Done(tmp_path / "state")
+    later = Done(tmp_path / "state" / "done")
     assert mark(later, one) in later
     assert mark(later, two) in later
     assert mark(later, one, HOW | {"language": "en"}) not in later
@@ -44,30 +44,30 @@ def test_a_torn_line_costs_nothing_but_itself(tmp_path: Path) -> None:
     """A crash in the middle of a line hides no line after it."""
     (tmp_path / "a").write_bytes(b"a")
     (tmp_path / "b").write_bytes(b"b")
-    first = Done(tmp_path)
+    first = Done(tmp_path / "done")
     first.add(mark(first, tmp_path / "a"))
     os.truncate(tmp_path / "done", 30)
-    again = Done(tmp_path)
+    again = Done(tmp_path / "done")
     assert mark(again, tmp_path / "a") not in again
     again.add(mark(again, tmp_path / "b"))
-    assert mark(again, tmp_path / "b") in Done(tmp_path)
+    assert mark(again, tmp_path / "b") in Done(tmp_path / "done")
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "nul\0"])
 def test_what_cannot_be_read_has_no_mark(name: str, tmp_path: Path) -> None:
     """To say so is left to who opens it."""
-    assert Done(tmp_path).mark_of(f"{tmp_path}/{name}", HOW) is None
+    assert Done(tmp_path / "done").mark_of(f"{tmp_path}/{name}", HOW) is None
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     """That would wait for a writer."""
     os.mkfifo(tmp_path / "pipe")
-    assert Done(tmp_path).mark_of(str(tmp_path / "pipe"), HOW) is None
+    assert Done(tmp_path / "done").mark_of(str(tmp_path / "pipe"), HOW) is None
 
 
 def test_it_is_nobody_elses_business(tmp_path: Path) -> None:
     """What somebody has heard is private."""
-    Done(tmp_path / "state")
+    Done(tmp_path / "state" / "done")
     assert (tmp_path / "state" / "done").stat().st_mode & 0o077 == 0
 
 
@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_mark_that_cannot_be_kept_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller tells it at the end."""
-    done = Done(tmp_path)
+    done = Done(tmp_path / "done")
 
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

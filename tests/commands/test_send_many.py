@@ -244,6 +244,22 @@ def test_what_went_wrong_or_changed_is_not_skipped(tmp_path: Path) -> None:
     assert again.out
 
 
+def test_results_in_a_folder_have_their_marks_beside_them(tmp_path: Path) -> None:
+    """Another folder has everything anew; where nothing is to be done the results stay as they are."""
+    names, spans = sounds(tmp_path, 3)
+    env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
+    with exact() as endpoint:
+        for folder, calls in (("one", 3), ("two", 6), ("one", 6)):
+            ran = send(endpoint, "-j", "3", "--skip-done", "--output-dir", str(tmp_path / folder), *names, env=env)
+            assert ran.exit == 0, ran.err
+            assert len(endpoint.calls) == calls
+    for number, spelled in enumerate(spans):
+        for folder in ("one", "two"):
+            text = (tmp_path / folder / f"{number:02}.txt").read_text()
+            assert judge(text.splitlines(), spelled).perfect
+    assert not (tmp_path / "state").exists()
+
+
 def test_nothing_is_remembered_without_being_asked(tmp_path: Path) -> None:
     """No file appears."""
     (name,), _ = sounds(tmp_path, 1)
