@@ -7,26 +7,32 @@ from typing import Annotated
 import typer
 
 from rt_cli import __version__
+from rt_cli.commands.bench import bench
 from rt_cli.commands.devices import devices
 from rt_cli.commands.doctor import doctor
+from rt_cli.commands.help import Command
 from rt_cli.commands.send import send
 from rt_cli.commands.serve import serve
 from rt_cli.commands.stream import stream
 
+_HELP = """Realtime audio streaming: sound in from a microphone, a file or a pipe; words out.
+
+\b
+Examples:
+    rt send --local talk.wav             a file, here, without a key
+    rt stream --mic                      the microphone, until Ctrl-C
+    ffmpeg -i URL -f wav - | rt stream - anything that can be played
+"""
+
 app = typer.Typer(
     name="rt",
-    help="Realtime audio streaming: sound in from a microphone, a file or a pipe; words out.",
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command()(stream)
-app.command()(send)
-app.command()(serve)
-app.command()(devices)
-app.command()(doctor)
+for command in (stream, send, serve, devices, doctor, bench):
+    app.command(cls=Command)(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -35,10 +41,10 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_HELP)
 def root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Realtime audio streaming: sound in from a microphone, a file or a pipe; words out."""
+    """All commands; their help is above."""

@@ -37,11 +37,13 @@ def bench(
     retry_for: RetryFor = "0",
     **given: Any,
 ) -> int:
-    """Speak recordings to an endpoint in real time, in many sessions at once, and measure what they feel.
+    """Speak to an endpoint in many sessions, and measure them.
+
+    Recordings are sent in real time.
 
     Examples:
         rt bench --url URL --sessions 1,2,4,8 --limit final_p95=2s talk.wav
-        rt bench --url URL --sessions 8 --reference talk.txt --html report.html talk.wav
+        rt bench --url URL --sessions 8 --html report.html talk.wav
     """
     force = bool(given.pop("force"))
     settings = settings_of({"retry_for": retry_for, **given})

@@ -13,7 +13,10 @@ Watch = Annotated[bool, typer.Option("--watch", help="Go on, and tell what appea
 def devices(json: Json = False, watch: Watch = False) -> int:
     """List the microphones, freshly searched for.
 
-    Examples: rt devices / rt devices --json | jq -r 'select(.default).name' / rt devices --watch
+    Examples:
+        rt devices
+        rt devices --json | jq -r 'select(.default).name'
+        rt devices --watch
     """
     import asyncio
 

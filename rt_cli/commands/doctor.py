@@ -9,14 +9,19 @@ import typer
 from rt_cli.commands import options
 
 Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per finding, then a summary.")]
-NoMic = Annotated[bool, typer.Option("--no-mic", help="Leave the microphone alone: for rt send and rt stream -.")]
+NoMic = Annotated[bool, typer.Option("--no-mic", help="Leave the microphone alone.")]
 
 
 @options.with_endpoint_options
 def doctor(device: options.Device = None, no_mic: NoMic = False, json: Json = False, **given: Any) -> int:
-    """Look at everything that rt stream --mic needs; exits as it would, with 0 if it would work.
+    """Say what works here, and what to do about what does not.
 
-    Examples: rt doctor / rt doctor --url wss://HOST --no-mic / rt doctor --json | jq 'select(.status=="fail")'
+    Exits as rt stream --mic would, with 0 if it would work.
+
+    Examples:
+        rt doctor
+        rt doctor --url wss://HOST --no-mic
+        rt doctor --json | jq 'select(.status=="fail")'
     """
     from rt_cli.commands.examination import diagnose
 

@@ -10,14 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.commands.devices import complete_device
+from rt_cli.commands.offers import choices_of, one_of, profiles
 
 Command = Callable[..., int]
 
 
-def _value(*described: str) -> Any:
-    """An option with a value: its names, what stands for the value, and the help."""
+def _value(*described: str, offers: Callable[..., Any] | None = None) -> Any:
+    """An option with a value: its names, what stands for the value, the help, and what the shell offers."""
     *names, metavar, text = described
-    return Annotated[str | None, typer.Option(*names, metavar=metavar, help=text)]
+    return Annotated[str | None, typer.Option(*names, metavar=metavar, help=text, autocompletion=offers)]
 
 
 def _flag(*described: str) -> Any:
@@ -29,9 +30,9 @@ def _flag(*described: str) -> Any:
 COMMON: dict[str, Any] = {
     "local": _flag("--local", "The embedded endpoint: no key, no network."),
     "url": _value("--url", "URL", "http, https, ws or wss; /v1/realtime optional."),
-    "dialect": _value("--dialect", "NAME", "auto, openai or azure."),
+    "dialect": _value("--dialect", "NAME", "auto, openai or azure.", offers=one_of("auto", "openai", "azure")),
     "model": _value("--model", "-m", "NAME", "Transcription model."),
-    "profile": _value("--profile", "-p", "NAME", "Profile of the config file."),
+    "profile": _value("--profile", "-p", "NAME", "Profile of the config file.", offers=profiles),
     "config": Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Config file.")],
     "cacert": _value("--cacert", "FILE", "PEM with more certificate authorities."),
     "client_cert": _value("--client-cert", "FILE", "PEM certificate to show the endpoint."),
@@ -47,21 +48,32 @@ COMMON: dict[str, Any] = {
     "duration": _value("--duration", "-t", "TIME", "Stop after so much audio."),
     "sample_rate": _value("--sample-rate", "HZ", "Of raw PCM on stdin [24000]."),
     "channels": _value("--channels", "N", "Of raw PCM on stdin [1]."),
-    "encoding": _value("--encoding", "NAME", "Of raw PCM: s16le s24le s32le f32le mulaw alaw."),
+    "encoding": _value(
+        "--encoding", "NAME", "Of raw PCM: s16le s24le s32le f32le mulaw alaw.", offers=choices_of("encoding")
+    ),
     "gate": _flag("--gate", "Send only what is near speech."),
-    "channel": _value("--channel", "WHICH", "mix, left, right, a number, or split [mix]."),
+    "channel": _value(
+        "--channel",
+        "WHICH",
+        "mix, left, right, a number, or split [mix].",
+        offers=one_of("mix", "left", "right", "split"),
+    ),
     "language": _value("--language", "-l", "CODE", "Spoken language, as en."),
     "prompt": _value("--prompt", "TEXT", "Words and names to expect."),
-    "turn_detection": _value("--turn-detection", "WHO", "server_vad, semantic_vad, client or none."),
+    "turn_detection": _value(
+        "--turn-detection", "WHO", "server_vad, semantic_vad, client or none.", offers=choices_of("turn_detection")
+    ),
     "vad_threshold": _value("--vad-threshold", "P", "Speech from here, 0..1 [0.5]."),
     "silence_ms": _value("--silence-ms", "MS", "Silence that ends a turn [500]."),
     "prefix_ms": _value("--prefix-ms", "MS", "Audio kept before speech [300]."),
     "max_turn": _value("--max-turn", "TIME", "Longest turn rt makes itself [30]."),
-    "noise_reduction": _value("--noise-reduction", "KIND", "near_field, far_field."),
+    "noise_reduction": _value(
+        "--noise-reduction", "KIND", "near_field, far_field.", offers=choices_of("noise_reduction")
+    ),
     "extra": Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Any field of the session object.")
     ],
-    "format": _value("--output", "-o", "FORMAT", "text, json, srt or vtt [text]."),
+    "format": _value("--output", "-o", "FORMAT", "text, json, srt or vtt [text].", offers=choices_of("format")),
     "timestamps": _flag("--timestamps", "When each line of text begins."),
     "save_transcript": _value("--save-transcript", "FILE", "Results also here: .txt .srt .vtt .jsonl"),
     "save_audio": _value("--save-audio", "FILE", "What was captured, as WAV."),
@@ -69,7 +81,7 @@ COMMON: dict[str, Any] = {
     "force": _flag("--force", "Files to save may be replaced."),
     "json": _flag("--json", "NDJSON on stdout; the same as -o json."),
     "partials": _flag("--partials", "Also what is not final yet (stderr for text)."),
-    "status": _value("--status", "HOW", "auto, live, plain or off."),
+    "status": _value("--status", "HOW", "auto, live, plain or off.", offers=choices_of("status")),
     "quiet": _flag("--quiet", "-q", "Nothing on stderr but errors."),
     "verbose": _flag("--verbose", "-v", "Wire events and sender state on stderr."),
     "log_file": _value("--log-file", "FILE", "The same, into a file."),
@@ -92,7 +104,7 @@ Device = Annotated[
         autocompletion=complete_device,
     ),
 ]
-PushToTalk = Annotated[bool, typer.Option("--ptt", help="Send only while talking: space, or SIGUSR1 and SIGUSR2.")]
+PushToTalk = Annotated[bool, typer.Option("--ptt", help="Send only while talking: space, or SIGUSR1/SIGUSR2.")]
 TalkFifo = Annotated[
     str | None, typer.Option("--ptt-fifo", metavar="PATH", help="The same by lines: start, stop, toggle, quit.")
 ]
@@ -117,6 +129,14 @@ def with_endpoint_options(command: Command) -> Command:
     """The same for those that say which endpoint, how it is reached and what is asked of it."""
     names = list(COMMON)
     wanted = [*names[: names.index("chunk_ms")], "language", "turn_detection", "extra", "connect_timeout"]
+    return _with(command, {name: COMMON[name] for name in wanted})
+
+
+def with_bench_options(command: Command) -> Command:
+    """The same, and what changes how sound is sent and what becomes of it."""
+    names = list(COMMON)
+    wanted = [*names[: names.index("sample_rate")], *names[names.index("language") : names.index("format")]]
+    wanted += ["force", "json", "status", "quiet", "connect_timeout", "drain_timeout"]
     return _with(command, {name: COMMON[name] for name in wanted})
 
 

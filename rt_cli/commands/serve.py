@@ -56,6 +56,9 @@ def serve(
     json: options.Json = False,
 ) -> None:
     """Run the embedded endpoint until a signal ends it; all of its help is in ``serve_options``."""
+    if "help" in (fault or ()):
+        print(options.FAULTS, end="")  # noqa: T201 - a question, answered like --help
+        return
     import asyncio
 
     from rt_cli.local.faults import parse

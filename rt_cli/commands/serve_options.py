@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rt_cli.commands.offers import one_of
 from rt_cli.errors import UsageError
 from rt_cli.protocol.keys import clean_key
 from rt_cli.protocol.text import printable
@@ -18,59 +19,45 @@ TOKEN_VARIABLE = "RT_SERVE_TOKEN"  # noqa: S105 - the name of the variable, no t
 _LARGEST_TOKEN = 4_096
 """Bytes; more would not fit into a request."""
 
-Host = Annotated[str, typer.Option(help="Address to listen on; all but loopback needs a token.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option("--token-file", metavar="FILE", help=f"Clients must present this as key [{TOKEN_VARIABLE}]."),
-]
-CertFile = Annotated[
-    Path | None, typer.Option("--certfile", metavar="PEM", help="Serve wss:// with this certificate (and chain).")
-]
-KeyFile = Annotated[
-    Path | None, typer.Option("--keyfile", metavar="PEM", help="Its key, where it is not in the same file.")
-]
-Engine = Annotated[
+
+def _value(kind: Any, name: str, metavar: str, text: str, **more: Any) -> Any:
+    """An option with a value, whose help says the default."""
+    return Annotated[kind, typer.Option(name, metavar=metavar, help=text, show_default=False, **more)]
+
+
+Host = _value(str, "--host", "ADDRESS", "Listen there; off loopback: a token [127.0.0.1].")
+Port = _value(int, "--port", "N", "0 is any free port [8765].", min=0, max=65535)
+TokenFile = _value(Path | None, "--token-file", "FILE", f"Clients present this as key [{TOKEN_VARIABLE}].")
+CertFile = _value(Path | None, "--certfile", "PEM", "Serve wss:// with this certificate and chain.")
+KeyFile = _value(Path | None, "--keyfile", "PEM", "Its key, where it is not in the same file.")
+Engine = _value(
     str,
-    typer.Option(
-        "--recognizer",
-        metavar="SPEC",
-        help="pocketsphinx: English, demo quality; none: turns without words; http:URL, sherpa:DIR, whisper:MODEL.",
-    ),
-]
-EngineModel = Annotated[
-    str | None, typer.Option("--recognizer-model", metavar="NAME", help="Model to ask an http: recognizer for.")
-]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, max=64, help="Recognitions at once [what fits the machine].")
-]
-Reply = Annotated[
+    "--recognizer",
+    "SPEC",
+    "none, http:URL, sherpa:DIR or whisper:MODEL.",
+    autocompletion=one_of("pocketsphinx", "none", "http:", "sherpa:", "whisper:"),
+)
+EngineModel = _value(str | None, "--recognizer-model", "NAME", "Model to ask an http: recognizer for.")
+Workers = _value(int | None, "--workers", "N", "Recognitions at once.", min=1, max=64)
+Reply = _value(
     Literal["none", "text", "echo", "voice"],
-    typer.Option("--reply", help="Answer turns: not, in text, with their own sound, or with a synthetic voice."),
-]
-ReplyText = Annotated[
-    str | None, typer.Option("--reply-text", metavar="TEXT", help="What text and voice say; {transcript} is the turn.")
-]
-Llm = Annotated[
-    str | None, typer.Option("--llm", metavar="URL", help="OpenAI-compatible chat server that says it instead.")
-]
-LlmModel = Annotated[str | None, typer.Option("--llm-model", metavar="NAME", help="Model to ask it for.")]
-MaxSessions = Annotated[int, typer.Option("--max-sessions", min=1, max=10_000, help="Sessions at once; else 1013.")]
-MaxSession = Annotated[
-    str, typer.Option("--max-session", metavar="TIME", help="Longest session; then session_expired and 1001.")
-]
-Faults = Annotated[
-    list[str] | None, typer.Option("--fault", metavar="SPEC", help="Break on request, see above; repeatable.")
-]
-SaveAudio = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Write what each session sends, sample for sample, to DIR/SESSION.wav."),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line, see above.")]
+    "--reply",
+    "HOW",
+    "Answer turns: none, text, echo or voice [echo].",
+)
+ReplyText = _value(str | None, "--reply-text", "TEXT", "What text and voice say; {transcript} is the turn.")
+Llm = _value(str | None, "--llm", "URL", "OpenAI-compatible chat server that says it instead.")
+LlmModel = _value(str | None, "--llm-model", "NAME", "Model to ask it for.")
+MaxSessions = _value(int, "--max-sessions", "N", "Sessions at once, then 1013 [8].", min=1, max=10_000)
+MaxSession = _value(str, "--max-session", "TIME", "Longest; then session_expired and 1001 [60m].")
+Faults = _value(list[str] | None, "--fault", "SPEC", "Break on request; repeatable; help shows all.")
+SaveAudio = _value(Path | None, "--save-audio", "DIR", "What each session sends, as DIR/SESSION.wav.")
+Json = Annotated[bool, typer.Option("--json", help="NDJSON, as above.")]
 
-HELP = """Run the embedded endpoint until Ctrl-C: OpenAI's realtime protocol, on this machine, without a key.
+HELP = """Run the embedded endpoint until Ctrl-C.
 
-The first line on stdout is its URL. With --json every line is an object with "type":
+OpenAI's realtime protocol, on this machine, without a key.
+The first line on stdout is its URL. With --json every line has a "type":
 
 \b
   listening             url
@@ -80,11 +67,15 @@ The first line on stdout is its URL. With --json every line is an object with "t
   transcription_failed  session, item, reason
   session_closed        session, received_samples, received_ms, rate_hz, turns
   refused               status (of HTTP, or the close code), code
-  fault                 fault, connection, session or null, event where one was touched
+  fault                 fault, connection, session or null, event if touched
   warning               message
 
-\b
---fault is FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%EVERY][~CHANCE]:
+Examples:
+  rt serve --json --recognizer none
+  rt serve --fault drop@3s --fault status=503x2
+"""
+
+FAULTS = """--fault takes FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%EVERY][~CHANCE]:
   status=503x2          the first two handshakes are refused; 429/3s says Retry-After
   handshake=2s          the answer to the handshake comes late
   drop@3s               the connection is cut, drop=fin without a reset

@@ -25,9 +25,11 @@ def stream(
     stop_after_silence: options.StopAfterSilence = None,
     **given: Any,
 ) -> int:
-    """Stream the microphone, or sound from a pipe, and print what is said.
+    """Stream the microphone or a pipe, and print what is said.
 
-    Examples: rt stream --mic / ffmpeg -i URL -f wav - | rt stream -
+    Examples:
+        rt stream --mic
+        ffmpeg -i URL -f wav - | rt stream -
     """
     if source not in (None, "-"):
         raise UsageError(f"rt stream takes --mic or -, not {source}", f"for a file: rt send {source}")

@@ -21,11 +21,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rt_cli.commands.serve import serve
-from rt_cli.commands.serve_options import HELP
+from rt_cli.commands.serve_options import FAULTS
 from rt_cli.errors import UsageError
 from rt_cli.local.faults import KINDS
 from tests.fakes import run
 from tests.local.client import session, silence
+from tests.program import rt
 from tests.servers import CERTIFICATE
 
 if TYPE_CHECKING:
@@ -262,7 +263,14 @@ def test_bad_options(options: dict[str, Any], said: str) -> None:
 
 def test_help_knows_every_fault() -> None:
     """No fault without its line in the help."""
-    assert [name for name in KINDS if not re.search(rf"^  {name}\b", HELP, re.MULTILINE)] == []
+    assert [name for name in KINDS if not re.search(rf"^  {name}\b", FAULTS, re.MULTILINE)] == []
+
+
+def test_faults_are_explained_on_request() -> None:
+    """On stdout, with success, as any help."""
+    ran = rt("serve", "--fault", "help")
+
+    assert (ran.exit, ran.out, ran.err) == (0, FAULTS, "")
 
 
 def test_port_in_use() -> None:
