@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WORDS_S = 30.0
 """How long a reply waits for the words that it answers."""
+FAREWELL_S = 5.0
+"""How long words of complete turns are awaited when the client has left, and its place may be wanted by another."""
 
 
 @dataclass(slots=True)
@@ -106,10 +108,15 @@ class Hearing:
         if reports:
             await asyncio.wait(reports, timeout=WORDS_S)
 
-    def close(self) -> None:
-        """Forget what is not complete; the rest is still told."""
+    async def close(self) -> None:
+        """Forget what is not complete; of the rest, those who watch are told what comes within :data:`FAREWELL_S`."""
         for item_id in list(self._open):
             self.abandon(item_id)
+        reports = list(self._reports.values())
+        if reports:
+            await asyncio.wait(reports, timeout=FAREWELL_S)
+        for report in reports:
+            report.cancel()
 
     async def _report(self, item_id: str, turn: _Turn) -> None:
         """Tell an item's words, the last of them only after the item itself."""

@@ -119,7 +119,7 @@ class Session:
                     await self._handle(message)
                 expiry.cancel()
                 self._dialogue.close()
-                self._hearing.close()
+                await self._hearing.close()
         finally:
             self._stop_recording()
             received, rate_hz = self._conversation.received, self._conversation.config.rate_hz

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
 
+from rt_cli.local import hearing
+from rt_cli.local.limits import Limits
 from rt_cli.local.replies import ReplyFailed, Text
+from rt_cli.local.server import serve
 from rt_cli.local.session import Session
 from tests.fakes import run
-from tests.local.client import noise, recording, silence
+from tests.local.client import COMMITTED, TRANSCRIBE, noise, recording, session, silence
 from tests.local.scripted import CALL, SPOKEN, Scripted, ScriptedEars
+from tests.local.transcription_server import Upload, transcription_server
 from tests.local.wire import Wire
 
 NAMES = st.sampled_from(["a", "b", "root", "newest", "nobody", "", 7, None])
@@ -194,3 +201,32 @@ def test_words_that_fail() -> None:
     told, words = run(words_of_a_turn(ScriptedEars("", "broken"), None, "audio", needs_words=True))
     assert words is None
     assert [event["response"]["status"] for event in told if event["type"] == "response.done"] == ["completed"]
+
+
+def test_a_client_that_left_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words that do not come are not awaited for long: the place is free again."""
+    monkeypatch.setattr(hearing, "FAREWELL_S", 0.1)
+
+    async def gets_in(url: str) -> bool:
+        with suppress(ConnectionClosed):
+            async with session(url):
+                return True
+        return False
+
+    async def never(_upload: Upload) -> None:
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        async with (
+            transcription_server(never) as recognizer,
+            serve(recognizer=f"http:{recognizer.url}", limits=Limits(sessions=1)) as server,
+        ):
+            async with session(server.url) as client:
+                await client.configure(transcription=TRANSCRIBE, turn_detection=None)
+                await client.append(recording("sense_0930"))
+                await client.send("input_audio_buffer.commit")
+                await client.until(COMMITTED)
+            while not await gets_in(server.url):
+                pass
+
+    run(scenario())
