@@ -24,11 +24,11 @@ _STYLE = """
   :root { --page: #14171a; --ink: #e4e7ea; --line: #3a4046; --yes: #5fcf93; --no: #ff8a80; }
 }
 body { background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
-  max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 80rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 0 0 .5rem; }
 .verdict { font-size: 1.2rem; font-weight: 600; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 .yes { color: var(--yes); } .no { color: var(--no); }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 2rem; }

@@ -18,8 +18,8 @@ BUSY = 0.8
 """From this share of a core on it may be this process, not the endpoint, that is measured."""
 _NOTHING = "-"
 HEAD = (
-    ("sessions", "of"),
-    ("sessions", "ended"),
+    ("at", "once"),
+    ("", "ended"),
     ("", "errors"),
     ("connect", "p50"),
     ("ready", "p50"),

@@ -46,7 +46,7 @@ def bench(
         rt bench --url URL --sessions 8 --html report.html talk.wav
     """
     force = bool(given.pop("force"))
-    settings = settings_of({"retry_for": retry_for, **given})
+    settings = settings_of({"retry_for": retry_for, "format": None, **given})
     from rt_cli.commands.benching import Wanted, run_bench
 
     if html is not None and html.exists() and not force:
