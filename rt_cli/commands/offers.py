@@ -33,13 +33,15 @@ def choices_of(key: str) -> Callable[[str], list[str]]:
 def profiles(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """The profiles of the config file with their URLs; none where the file cannot be read."""
     import os
+    from pathlib import Path
 
     from rt_cli.commands.document import read_document
     from rt_cli.errors import UsageError
     from rt_cli.protocol.text import masked, printable
 
+    named = ctx.params.get("config")
     try:
-        found = read_document(ctx.params.get("config"), os.environ).data.get("profiles", {})
+        found = read_document(Path(named) if named else None, os.environ).data.get("profiles", {})
     except UsageError:  # whoever presses a key wants no message in the middle of the line
         return []
     if not isinstance(found, dict):
