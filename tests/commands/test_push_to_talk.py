@@ -1,0 +1,219 @@
+"""``rt stream --ptt`` as a program: by signals, by a FIFO, and what does not go together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.exact import speech
+from tests.listening import Live
+from tests.program import DEADLINE_S, Ran, assert_accounted, rt, start
+from tests.servers import Server, polite, scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+RATE = 24_000
+MODEL = ("-m", "gpt-4o-transcribe", "--json")
+SOUND = speech(0, 8 * RATE // 2)
+
+
+def second(number: int) -> bytes:
+    """Of the sound."""
+    return SOUND[number * RATE * 2 : (number + 1) * RATE * 2]
+
+
+class Talk:
+    """A run that is fed a second at a time, and the changes that it tells of."""
+
+    def __init__(self, server: Server, process: subprocess.Popen[bytes]) -> None:
+        self.server = server
+        self.process = process
+        self.live = Live(process)
+        self._fed = 0
+        self.changes = 0
+
+    def feed(self) -> None:
+        """A second more."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(second(self._fed))
+        self.process.stdin.flush()
+        self._fed += 1
+
+    def changed(self) -> dict[str, Any]:
+        """The next change."""
+        self.changes += 1
+
+        def told() -> list[dict[str, Any]]:
+            events = [json.loads(line) for line in self.live._lines]
+            return [event for event in events if event["type"] == "control"]
+
+        self.live.until(lambda _event: len(told()) >= self.changes)
+        return told()[self.changes - 1]
+
+    def heard(self, more: int) -> None:
+        """The endpoint has so much more sound, bytes."""
+        wanted = len(self.server.audio) + more
+        with self.server._news:
+            assert self.server._news.wait_for(lambda: len(self.server.audio) >= wanted, DEADLINE_S)
+
+    def ended(self) -> Ran:
+        """Its end, which it comes to by itself."""
+        self.process.wait(DEADLINE_S)
+        self.live.join()
+        return Ran(self.process.returncode, "".join(self.live._lines), self.live._err.decode())
+
+
+@contextmanager
+def talking(server: Server, *options: str) -> Iterator[Talk]:
+    """A run; nothing of it outlives the block."""
+    with start("stream", "--url", server.url, *MODEL, *options, "-", stdin=subprocess.PIPE) as process:
+        talk = Talk(server, process)
+        try:
+            yield talk
+        finally:
+            process.kill()
+            talk.live.join()
+
+
+def talk_twice(talk: Talk, begin: Callable[[], None], stop: Callable[[], None]) -> bytes:
+    """Two turns with a second in between; what should have been sent by then, but for parts of a millisecond."""
+    assert talk.changed() == {"type": "control", "at_ms": 0, "muted": False, "talking": False}
+    wanted, closed = b"", 0
+    for _ in range(2):
+        talk.feed()
+        begin()
+        began = talk.changed()
+        talk.feed()
+        talk.heard(RATE)
+        stop()
+        stopped = talk.changed()
+        assert (began["talking"], stopped["talking"]) == (True, False)
+        opened = max(closed, began["at_ms"] - 300)
+        closed = max(opened, stopped["at_ms"]) + 200
+        wanted += SOUND[opened * 48 : closed * 48]
+    talk.feed()
+    talk.server.wait_for("input_audio_buffer.commit", 2)
+    return wanted
+
+
+def assert_sent(server: Server, wanted: bytes) -> None:
+    """Positions are told in milliseconds, rounded down: each of the four edges may be off by one."""
+    assert abs(len(server.audio) - len(wanted)) <= 4 * 48
+    pairs = {server.audio[at : at + 4] for at in range(0, len(server.audio) - 3, 4)}
+    expected = {wanted[at : at + 4] for at in range(0, len(wanted) - 3, 4)}
+    assert len(pairs ^ expected) <= 4 * 24
+    kinds = [kind for kind in server.kinds() if kind.startswith("input")]
+    assert kinds == ["input_audio_buffer.append", "input_audio_buffer.commit"] * 2
+
+
+def test_by_signals() -> None:
+    """SIGUSR1 and SIGUSR2; each turn is committed by hand, and of the rest nothing is sent."""
+    with scripted(polite("one", "two")) as server, talking(server, "--ptt") as talk:
+        wanted = talk_twice(
+            talk,
+            lambda: talk.process.send_signal(signal.SIGUSR1),
+            lambda: talk.process.send_signal(signal.SIGUSR2),
+        )
+        ran = talk.live.interrupt()
+    assert (ran.exit, ran.summary["complete"]) == (0, True), ran.err
+    assert [final["text"] for final in ran.of("final")] == ["one", "two"]
+    assert_sent(server, wanted)
+    assert ran.summary["sent_ms"] + ran.summary["gated_ms"] == pytest.approx(ran.summary["captured_ms"], abs=2)
+    assert_accounted(ran.summary)
+    session = next(event for event in server.received if event["type"] == "session.update")["session"]
+    assert session["audio"]["input"]["turn_detection"] is None
+
+
+def test_by_a_fifo(tmp_path: Path) -> None:
+    """Made for us alone, taken from whoever writes, removed in the end; ``quit`` is like Ctrl-C."""
+    fifo = tmp_path / "talk"
+    with scripted(polite("one", "two")) as server, talking(server, "--ptt-fifo", str(fifo)) as talk:
+
+        def say(line: str) -> Callable[[], None]:
+            return lambda: fifo.write_text(f"{line}\n") and None
+
+        wanted = talk_twice(talk, say("start"), say(" TOGGLE "))
+        assert stat.S_ISFIFO(fifo.stat().st_mode)
+        assert stat.S_IMODE(fifo.stat().st_mode) == 0o600
+        fifo.write_text("\nspeak up\nquit\n")
+        ran = talk.ended()
+    assert (ran.exit, ran.summary["complete"]) == (0, True), ran.err
+    assert_sent(server, wanted)
+    (warning,) = [event for event in ran.of("warning") if event["code"] == "unknown_command"]
+    assert warning["message"] == "'speak up' is no command: there are start, stop, toggle, mute, quit"
+    assert not fifo.exists()
+
+
+def test_a_fifo_that_was_there_stays(tmp_path: Path) -> None:
+    """What is written into it before the run counts, too."""
+    fifo = tmp_path / "talk"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_text, args=("quit\n",))
+    writer.start()
+    with scripted(polite("one")) as server, talking(server, "--ptt-fifo", str(fifo)) as talk:
+        ran = talk.ended()
+    writer.join(10)
+    assert ran.exit == 0, ran.err
+    assert (ran.summary["sent_ms"], ran.summary["finals"]) == (0, 0)
+    assert fifo.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param(("--ptt", "--gate"), "both --ptt and --gate say what is sent: give one of them", id="gate"),
+        pytest.param(
+            ("--ptt", "--turn-detection", "server_vad"),
+            "--ptt makes the turns, not server_vad: leave out --turn-detection",
+            id="turns",
+        ),
+        pytest.param(
+            ("--ptt", "--spool", "DIR"),
+            "--spool keeps on disk what --ptt is not to send: give one of them",
+            id="spool",
+        ),
+        pytest.param(
+            ("--max-cost", "1"),
+            "--max-cost without a price: set price_per_minute, in the config file or RT_PRICE_PER_MINUTE",
+            id="no price",
+        ),
+        pytest.param(
+            ("--ptt-fifo", "README.md"), "README.md is there, and no FIFO: give another --ptt-fifo", id="no FIFO"
+        ),
+        pytest.param(
+            ("--ptt-fifo", "nowhere/talk"),
+            "cannot make the FIFO nowhere/talk: No such file or directory: give another --ptt-fifo",
+            id="no folder",
+        ),
+    ],
+)
+def test_what_cannot_be(options: tuple[str, ...], said: str) -> None:
+    """One line that says what to do, before anything is opened."""
+    ran = rt("stream", "--url", "ws://127.0.0.1:9", *options, "-", stdin=b"")
+    assert ran.exit == 2
+    assert ran.causes == [f"rt: {said}"]
+
+
+def test_the_cost_of_a_live_source() -> None:
+    """A price in the environment; the limit ends the run with its finals and success, and says so."""
+    with scripted(polite("one")) as server:
+        ran = rt(
+            *("stream", "--url", server.url, *MODEL, "--max-cost", "0.02", "-"),
+            stdin=SOUND,
+            env={"RT_PRICE_PER_MINUTE": "0.6", "RT_CURRENCY": "EUR"},
+        )
+    assert (ran.exit, ran.summary["complete"]) == (0, True), ran.err
+    assert ran.summary["cost"] == {"amount": 0.02, "currency": "EUR"}
+    assert ran.summary["sent_ms"] == pytest.approx(2000, abs=1)
+    assert len(server.audio) == pytest.approx(2 * RATE * 2, abs=2)
+    assert [event["code"] for event in ran.of("warning")] == ["max_cost"]
