@@ -215,13 +215,14 @@ class Microphone:
             self._stopped_at = time.monotonic()
             self._capture.heard.set()
 
-    def watch_server(self, process_id: int | None = None) -> None:
+    def watch_server(self, process_id: int | None = None, source: int | None = None) -> None:
         """Count the device as lost when a sound server puts another one in its place; until :meth:`aclose`.
 
         Args:
             process_id: Who records; None: this process.
+            source: The server's number of what it records from; None: where it is found first.
         """
-        self._watching = asyncio.create_task(watch_moves(self._capture.cut, process_id))
+        self._watching = asyncio.create_task(watch_moves(self._capture.cut, process_id, source))
 
     async def aclose(self) -> None:
         """Close the device, within 2 s: a driver that hangs longer is left behind. Idempotent."""

@@ -201,7 +201,8 @@ async def _open(
     Raises:
         AudioError: Its source is not there, or it gives no sound in time.
     """
-    if recorder.source is not None and not await _is_there(recorder.source):
+    number = None if recorder.source is None else await _number_of(recorder.source)
+    if recorder.source is not None and number is None:
         raise AudioError(f'the microphone "{recorder.name}" is not there', "plug it in again", code="no_such_device")
     capture = Capture(asyncio.get_running_loop(), recorder.rate_hz, recorder.channels)
 
@@ -225,12 +226,14 @@ async def _open(
     converter = WireConverter(recorder.rate_hz, recorder.channels, wire_rate_hz, pick)
     microphone = Microphone(info, process, capture, converter, block_s, Identity(recorder.name, 1, 0))
     if recorder.source is not None:
-        microphone.watch_server(process.process_id)
+        microphone.watch_server(process.process_id, number)
     return microphone
 
 
-async def _is_there(source: str) -> bool:
-    return source in (name for name, _ in parse_sources(await ask("list", "sources") or ""))
+async def _number_of(source: str) -> int | None:
+    """The server's number for a source; None where it is not there."""
+    there = {name: device.index for name, device in parse_sources(await ask("list", "sources") or "")}
+    return there.get(source)
 
 
 async def _sound(capture: Capture, seconds: float) -> None:

@@ -97,7 +97,7 @@ async def ask(*arguments: str) -> str | None:
     return answer.decode(errors="replace") if asking.returncode == 0 else None
 
 
-async def watch_moves(on_moved: Callable[[], None], process_id: int | None = None) -> None:
+async def watch_moves(on_moved: Callable[[], None], process_id: int | None = None, source: int | None = None) -> None:
     """Call ``on_moved`` when the server has a process record from another source than at first; then end.
 
     Ends sooner where there is no server, or when it goes. Cancelling it ends the program that it listens to.
@@ -105,6 +105,7 @@ async def watch_moves(on_moved: Callable[[], None], process_id: int | None = Non
     Args:
         on_moved: Called once.
         process_id: Whose recording it is; None: this process's.
+        source: What it records from, by number; None: where it is found first.
     """
     owner = os.getpid() if process_id is None else process_id
     try:
@@ -112,14 +113,16 @@ async def watch_moves(on_moved: Callable[[], None], process_id: int | None = Non
     except OSError:  # no such program
         return
     try:
-        first = await _sources(owner)
-        while line := await _line(news):
+        first = frozenset[int]() if source is None else frozenset({source})
+        line: bytes = b"'new' on source-output "  # it may have happened before anybody listened
+        while line:
             if _NEWS.search(line):
                 now = await _sources(owner)
                 first = first or now
                 if not now <= first:
                     on_moved()
                     return
+            line = await _line(news)
     finally:
         await _end(news)
 
