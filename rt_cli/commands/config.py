@@ -5,7 +5,7 @@ Layers, each over the one before: the defaults, the tables of the file, a profil
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from rt_cli.commands.document import Document, read_document
 from rt_cli.commands.values import Key, convert, settings_keys
@@ -24,20 +24,34 @@ _BELONGS_TO_URL = (
     *("client_cert", "client_key", "insecure", "headers"),
 )
 """Where a layer brings another URL, these stay behind: a key goes to the URL that it was written beside."""
-_ADD_UP = ("extra", "headers")
-"""Each layer adds to those below; the last word is the last layer's."""
 _LONGEST_VALUE = 40
 _OPTIONS = {"format": "--output", "extra": "--set", "headers": "--header"}
 """Options that are not called like their key."""
 
-Layer = dict[str, Any]
-"""Converted values by the names of their keys."""
+
+class Given(NamedTuple):
+    """A converted value, and who gave it."""
+
+    value: Any
+    origin: str
+    """``file``, ``profile NAME``, the name of a variable, or an option."""
+
+
+Layer = dict[str, Given]
+"""By the names of the keys."""
 
 
 def load_settings(
     flags: Mapping[str, object], *, config: Path | None = None, profile: str | None = None, environ: Mapping[str, str]
 ) -> Settings:
-    """The settings of a run.
+    """The settings of a run: :func:`given_values`, and defaults for the others."""
+    return _build(given_values(flags, config=config, profile=profile, environ=environ))
+
+
+def given_values(
+    flags: Mapping[str, object], *, config: Path | None = None, profile: str | None = None, environ: Mapping[str, str]
+) -> Layer:
+    """What counts of all that is given.
 
     Args:
         flags: Options by the names of their keys; None is not given. ``extra`` is a list of ``path=value``.
@@ -53,10 +67,14 @@ def load_settings(
     document = read_document(config, environ)
     tables, profiles = _read_tables(document), _read_profiles(document)
     invocation = _read_environment(environ) | _read_flags(flags)
-    if profile is None and not invocation.get("local") and invocation.get("url") is None:
+    if profile is None and not _value(invocation, "local") and _value(invocation, "url") is None:
         profile = _default_profile(document)
     chosen = {} if profile is None else _pick_profile(document, profiles, profile)
-    return _build(_merged([tables, chosen, invocation]))
+    return _merged([tables, chosen, invocation])
+
+
+def _value(layer: Layer, name: str) -> Any:
+    return layer[name].value if name in layer else None
 
 
 def _read_tables(document: Document) -> Layer:
@@ -71,7 +89,7 @@ def _read_tables(document: Document) -> Layer:
         if not isinstance(content, dict):
             document.complain((table,), "must be a table", f"write [{table}]")
         known = {name for name, key in keys.items() if key.table == table and key.only is None}
-        layer |= _read_content(document, (table,), content, known)
+        layer |= _read_content(document, (table,), content, known, origin="file")
     return layer
 
 
@@ -84,17 +102,19 @@ def _read_profiles(document: Document) -> dict[str, Layer]:
     for name, content in profiles.items():
         if not isinstance(content, dict):
             document.complain(("profiles", name), "must be a table", f"write [profiles.{name}]")
-        layers[name] = _read_content(document, ("profiles", name), content, known)
+        layers[name] = _read_content(document, ("profiles", name), content, known, origin=f"profile {name}")
     return layers
 
 
-def _read_content(document: Document, table: tuple[str, ...], content: Mapping[str, Any], known: set[str]) -> Layer:
+def _read_content(
+    document: Document, table: tuple[str, ...], content: Mapping[str, Any], known: set[str], *, origin: str
+) -> Layer:
     layer: Layer = {}
     for name, raw in content.items():
         if name not in known:
             _complain_unknown(document, (*table, name), known)
         try:
-            layer[name] = convert(settings_keys()[name], raw)
+            layer[name] = Given(convert(settings_keys()[name], raw), origin)
         except ValueError as exc:
             document.complain((*table, name), f"is {_shown(raw, name)}", f"it must {exc}")
     return layer
@@ -124,7 +144,7 @@ def _pick_profile(document: Document, profiles: Mapping[str, Layer], name: str) 
         hint = did_you_mean(name, profiles) or printable(there)
         raise UsageError(f"unknown profile {name!r}", hint, code="config")
     layer = profiles[name]
-    return layer | {"profile": name} if layer.get("url") is not None else layer
+    return layer | {"profile": Given(name, f"profile {name}")} if _value(layer, "url") is not None else layer
 
 
 def _read_environment(environ: Mapping[str, str]) -> Layer:
@@ -146,9 +166,9 @@ def _read_flags(flags: Mapping[str, object]) -> Layer:
     }
 
 
-def _converted(key: Key, raw: object, origin: str) -> object:
+def _converted(key: Key, raw: object, origin: str) -> Given:
     try:
-        return convert(key, raw)
+        return Given(convert(key, raw), origin)
     except ValueError as exc:
         raise UsageError(f"{origin} is {_shown(raw, key.name)}", f"it must {exc}") from None
 
@@ -156,20 +176,26 @@ def _converted(key: Key, raw: object, origin: str) -> object:
 def _merged(layers: Iterable[Layer]) -> Layer:
     values: Layer = {}
     for layer in layers:
-        if layer.get("url") is not None:
-            values = {name: value for name, value in values.items() if name not in _BELONGS_TO_URL}
-        elif layer.get("local"):
+        if _value(layer, "url") is not None:
+            values = {name: given for name, given in values.items() if name not in _BELONGS_TO_URL}
+        elif _value(layer, "local"):
             values.pop("price_per_minute", None)
-        added = {name: (*values.get(name, ()), *layer.get(name, ())) for name in _ADD_UP}
-        values |= layer | added
+        values |= {name: _added(values.get(name), given) for name, given in layer.items()}
     return values
+
+
+def _added(below: Given | None, given: Given) -> Given:
+    """A value over the one below it; tables add up, and the last word in them is the last layer's."""
+    if below is None or not isinstance(given.value, tuple):
+        return given
+    return Given((*below.value, *given.value), f"{below.origin}, {given.origin}")
 
 
 def _build(values: Layer) -> Settings:
     keys = settings_keys()
     tables: dict[str, dict[str, Any]] = {}
-    for name, value in values.items():
-        tables.setdefault(keys[name].table, {})[keys[name].field] = value
+    for name, given in values.items():
+        tables.setdefault(keys[name].table, {})[keys[name].field] = given.value
     classes = get_type_hints(Settings)
     return Settings(**{table: classes[table](**content) for table, content in tables.items()})
 

@@ -22,9 +22,14 @@ def settings_of(given: dict[str, Any]) -> Settings:
         if given["format"] not in (None, "json"):
             raise UsageError(f"both --json and --output {given['format']}", "give one of them")
         given["format"] = "json"
+    return load_settings(**layers_of(given))
+
+
+def layers_of(given: dict[str, Any]) -> dict[str, Any]:
+    """The same options as :mod:`rt_cli.commands.config` takes them. Raises UsageError."""
     if given.get("encoding") is not None:
         from rt_cli.audio.pcm import parse_encoding
 
         given["encoding"] = parse_encoding(given["encoding"])
     config, profile = given.pop("config"), given.pop("profile")
-    return load_settings(given, config=config, profile=profile, environ=os.environ)
+    return {"flags": given, "config": config, "profile": profile, "environ": os.environ}
