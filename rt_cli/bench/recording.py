@@ -12,7 +12,7 @@ from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from rt_cli.audio.source import Tell
     from rt_cli.clock import Clock
@@ -108,6 +108,14 @@ class Spoken:
     def due(self, position: int) -> float | None:
         """When the sample at a position was or is spoken, seconds; None before it has begun."""
         return None if self.began_at is None else self.began_at + position / self._recording.rate_hz
+
+    def dues(self, start: int, end: int) -> Iterator[float]:
+        """When each of the pieces that end in (start, end] was due, seconds."""
+        whole = range(start - start % self._piece + self._piece, end + 1, self._piece)
+        last = (end,) if start < end == self._recording.samples and end % self._piece else ()
+        for position in (*whole, *last):
+            if (due := self.due(position)) is not None:
+                yield due
 
     async def blocks(self) -> AsyncIterator[Block]:
         """The recording, once. Safe to cancel."""

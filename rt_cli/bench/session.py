@@ -55,11 +55,11 @@ class Stopwatch:
             self._measure("connect", self._clock.now() - self._started_at)
 
     def sent(self, end: int) -> None:
-        """A chunk is written: how late it is, the first time that it is."""
-        due = self._spoken.due(end)
-        if due is not None and end > self._reach:
-            self._reach = end
-            self._measure("lateness", self._clock.now() - due)
+        """Sound is written, for the first time: how late is each piece of it, however many go at once?"""
+        now = self._clock.now()
+        for due in self._spoken.dues(self._reach, end):
+            self._measure("lateness", now - due)
+        self._reach = max(self._reach, end)
 
     def round_trip(self, seconds: float) -> None:
         """A pong has come."""
