@@ -51,6 +51,13 @@ def append_event(pcm: bytes | memoryview) -> bytes:
     return b"".join((_APPEND_HEAD, pybase64.b64encode(pcm), _APPEND_TAIL))
 
 
+def appended_bytes(message: bytes) -> int | None:
+    """How much sound a message of :func:`append_event` carries, bytes; None of any other message."""
+    if message.startswith(_APPEND_HEAD) and message.endswith(_APPEND_TAIL):
+        return _decoded_size(message[len(_APPEND_HEAD) : -len(_APPEND_TAIL)])
+    return None
+
+
 def append_events(pcm: bytes, size: int) -> list[bytes]:
     """A message as of :func:`append_event` for every ``size`` bytes of ``pcm``; the last may be shorter."""
     with memoryview(pcm) as view:
@@ -240,9 +247,8 @@ def shown(message: str | bytes) -> str:
     Audio appears by its decoded size, ``<4800 B>``; what is long is cut after 500 characters.
     """
     if isinstance(message, bytes):
-        if message.startswith(_APPEND_HEAD) and message.endswith(_APPEND_TAIL):
-            audio = message[len(_APPEND_HEAD) : -len(_APPEND_TAIL)]
-            return f"{_APPEND_HEAD.decode()}<{_decoded_size(audio)} B>{_APPEND_TAIL.decode()}"
+        if (size := appended_bytes(message)) is not None:
+            return f"{_APPEND_HEAD.decode()}<{size} B>{_APPEND_TAIL.decode()}"
         try:
             message = message.decode()
         except UnicodeDecodeError:

@@ -8,6 +8,7 @@ import logging
 import ssl
 import struct
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from websockets.asyncio.client import ClientConnection
@@ -23,6 +24,7 @@ from websockets.exceptions import (
     ProxyError,
     WebSocketException,
 )
+from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 
 try:
@@ -41,8 +43,11 @@ from rt_cli.stream.tls import tls_context
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from websockets.http11 import Request, Response
+
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.protocol.events import ErrorInfo
+    from rt_cli.stream.wirelog import ConnectionLog
 
 log = logging.getLogger("rt.wire")
 
@@ -98,6 +103,10 @@ class _Metered(ClientConnection):
         self.transport.write(self._framer.ping(payload))
         return pong
 
+    def cut(self) -> None:
+        """End it now. Idempotent."""
+        self.transport.abort()
+
     def data_received(self, data: bytes) -> None:
         """Note the time; the library does the rest."""
         self.inbound_at = time.monotonic()
@@ -117,6 +126,78 @@ class _Metered(ClientConnection):
         """Let go of the transport once the library is done with it."""
         super().connection_lost(exc)
         self.transport = _Ended()
+
+
+class _Witnessed(_Metered):
+    """Everything that crosses it is kept, when it does.
+
+    Args:
+        witness: Who keeps it.
+        args: The library's.
+        options: The library's.
+    """
+
+    def __init__(self, witness: ConnectionLog, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._witness = witness
+        self._pieces: list[Frame] = []
+
+    async def send(self, message: Any, text: bool | None = None) -> None:  # noqa: FBT001 - the library's own flag
+        if self.protocol.state is State.OPEN:  # before it waits for room: the answer may be faster
+            self._witness.sent(message)
+        await super().send(message, text=text)
+
+    def text_at_once(self, messages: Sequence[bytes]) -> None:
+        super().text_at_once(messages)
+        for message in messages:
+            self._witness.sent(message)
+
+    async def ping(self, data: Any = None) -> Awaitable[float]:
+        if self.protocol.state is State.OPEN:
+            self._witness.ping("out")
+        return await super().ping(data)
+
+    def ping_at_once(self) -> asyncio.Future[float]:
+        self._witness.ping("out")
+        return super().ping_at_once()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        if self.protocol.state is State.OPEN:
+            self._witness.closed("out", code, reason)
+        await super().close(code, reason)
+
+    def cut(self) -> None:
+        self._witness.cut("out")
+        super().cut()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._witness.cut("in")
+        super().connection_lost(exc)
+
+    def process_event(self, event: Request | Response | Frame) -> None:
+        """Keep it; the library does the rest."""
+        super().process_event(event)
+        if isinstance(event, Frame):
+            self._keep(event)
+        elif self.protocol.handshake_exc is None and self.request is not None:  # before what comes in with it
+            self._witness.opened(self.request.headers.raw_items(), event.headers.raw_items())
+
+    def _keep(self, frame: Frame) -> None:
+        match frame.opcode:
+            case Opcode.CLOSE:
+                close = Close.parse(bytes(frame.data))
+                self._witness.closed("in", close.code, close.reason)
+            case Opcode.PING:
+                self._witness.ping("in")
+                self._witness.pong("out")  # the library answers by itself
+            case Opcode.PONG:
+                self._witness.pong("in")
+            case _:
+                self._pieces.append(frame)
+                if frame.fin:
+                    whole = b"".join(bytes(piece.data) for piece in self._pieces)
+                    self._witness.received(whole, text=self._pieces[0].opcode is Opcode.TEXT)
+                    self._pieces.clear()
 
 
 class _Connect(websockets_connect):
@@ -213,7 +294,7 @@ class Connection:
 
     def abort(self) -> None:
         """Cut the connection now: who reads is told, who writes is let go, and told the next time. Idempotent."""
-        self._websocket.transport.abort()
+        self._websocket.cut()
 
 
 def _messages(message: bytes | Sequence[bytes]) -> Sequence[bytes]:
@@ -225,12 +306,13 @@ def _log_sent(message: bytes) -> None:
         log.debug("> %s", shown(message))
 
 
-async def connect(endpoint: Endpoint, *, timeout_s: float) -> Connection:
+async def connect(endpoint: Endpoint, *, timeout_s: float, witness: ConnectionLog | None = None) -> Connection:
     """Open a connection. Cancelling it leaves nothing open.
 
     Args:
         endpoint: Where to.
         timeout_s: For DNS, TCP, TLS and the handshake together.
+        witness: Keeps everything that crosses the wire.
 
     Raises:
         RtError: With the exit code that fits.
@@ -249,12 +331,15 @@ async def connect(endpoint: Endpoint, *, timeout_s: float) -> Connection:
             close_timeout=CLOSE_TIMEOUT_S,
             proxy=endpoint.proxy or (None if endpoint.loopback else True),
             ssl=tls_context(endpoint.trust) if endpoint.url.startswith("wss:") else None,
-            create_connection=_Metered,
+            create_connection=_Metered if witness is None else partial(_Witnessed, witness),  # type: ignore[arg-type]  # a class as good as its own
         )
     except (WebSocketException, OSError, TimeoutError, ValueError, EOFError, ImportError) as exc:
         # Headers of the user are no keys, and may be words of the protocol; but nor are they for a log.
         private = (*secrets, *(value for _, value in endpoint.more_headers if value))
-        raise _unopened(exc, endpoint, timeout_s, private) from exc
+        error = _unopened(exc, endpoint, timeout_s, private)
+        if witness is not None:
+            witness.failed(error.message, exc.response.status_code if isinstance(exc, InvalidStatus) else None)
+        raise error from exc
     return Connection(cast("_Metered", websocket), secrets)
 
 

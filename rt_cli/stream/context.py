@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.journal import Journal
     from rt_cli.stream.probe import Probe
     from rt_cli.stream.turnmaking import TurnMarks
+    from rt_cli.stream.wirelog import ConnectionLog
 
 
 _DRAIN_S = 10.0
@@ -73,6 +74,8 @@ class Context:
     """What is sent, where not all of it is."""
     probe: Probe | None = None
     """Of who measures the run."""
+    witness: Callable[[], ConnectionLog] | None = None
+    """Makes who keeps the next connection."""
 
     def apply(self, steps: Sequence[Step]) -> None:
         """Carry out what the session decided, but for what concerns one connection. Raises an ``End``'s error."""

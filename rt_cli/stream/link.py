@@ -109,7 +109,9 @@ class Link:
             RtError: The connection failed or ended; its class says whether another one may help.
         """
         settings = self._context.settings
-        connection = await connect(self._context.endpoint, timeout_s=settings.delivery.connect_timeout_s)
+        witness = self._context.witness() if self._context.witness else None
+        timeout_s = settings.delivery.connect_timeout_s
+        connection = await connect(self._context.endpoint, timeout_s=timeout_s, witness=witness)
         self.opened = True
         if self._context.probe is not None:
             self._context.probe.opened()

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.probe import Probe
     from rt_cli.stream.selection import Selection
     from rt_cli.stream.turnmaking import Detector
+    from rt_cli.stream.wirelog import ConnectionLog
 
 log = logging.getLogger("rt.streamer")
 
@@ -81,6 +82,8 @@ class Job:
     """Asked when the endpoint has no room before it was ever ready: whether that is worth more than the usual wait."""
     probe: Probe | None = None
     """Of who measures the run."""
+    witness: Callable[[], ConnectionLog] | None = None
+    """Makes who keeps what crosses the wire on the next connection."""
 
 
 class Streamer:
@@ -272,6 +275,7 @@ class Streamer:
             journal=self._journal,
             wait_for_room=self._job.wait_for_room,
             probe=self._job.probe,
+            witness=self._job.witness,
         )
         self._delivery = Delivery(context)
         async with asyncio.TaskGroup() as tasks:
