@@ -160,6 +160,13 @@ class Items:
     def __iter__(self) -> Iterator[Item]:
         return (self._items[item_id] for item_id in self._order)
 
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._order.clear()
+        self._items.clear()
+        self._sounding.clear()
+        self._bytes = 0
+
     def last(self) -> str | None:
         """The newest place's item; None in an empty conversation."""
         return self._order[-1] if self._order else None

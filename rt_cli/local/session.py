@@ -122,6 +122,7 @@ class Session:
                 await self._hearing.close()
         finally:
             self._stop_recording()
+            self._let_go()
             received, rate_hz = self._conversation.received, self._conversation.config.rate_hz
             self._note(
                 "session_closed",
@@ -250,6 +251,12 @@ class Session:
             recording.close()
         except OSError as exc:
             self._note("warning", message=f"{recording.path}: incomplete: {exc.strerror}")
+
+    def _let_go(self) -> None:
+        """Free what is large now: session and dialogue know each other, and so wait for the collector of garbage."""
+        self._items.clear()
+        self._conversation.clear()
+        self._detector = None
 
     def _describe(self) -> dict[str, Any]:
         return {"id": self.id, **self._conversation.config.describe(), "expires_at": self._expires_at}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,10 @@ from tests.local.scripted import CALL, SPOKEN, Scripted, ScriptedEars
 from tests.local.transcription_server import Upload, transcription_server
 from tests.local.wire import Wire
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MANUAL = {"input": {"turn_detection": None}}
 NAMES = st.sampled_from(["a", "b", "root", "newest", "nobody", "", 7, None])
 """``newest`` becomes the id of the newest item or response."""
 JUNK = st.recursive(
@@ -230,3 +235,23 @@ def test_a_client_that_left_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
                 pass
 
     run(scenario())
+
+
+def test_the_end_of_a_session_frees_its_sound() -> None:
+    """At once: what it holds may be 100 MB, and the collector of garbage comes when it likes."""
+    wire = Wire([])
+
+    async def messages() -> AsyncIterator[str]:
+        yield json.dumps({"type": "session.update", "session": {"type": "realtime", "audio": MANUAL}})
+        for type_ in ("input_audio_buffer.append", "input_audio_buffer.commit", "input_audio_buffer.append"):
+            yield json.dumps({"type": type_, "audio": base64.b64encode(noise(1)).decode()})
+
+    async def scenario() -> Session:
+        session = Session("realtime", ScriptedEars("words"), wire.send, lambda _: None, None)
+        await session.run(messages())
+        return session
+
+    session = run(scenario())
+    assert "input_audio_buffer.committed" in [event["type"] for event in wire.told]
+    assert not len(session._items)
+    assert not session._conversation._buffer._pcm
