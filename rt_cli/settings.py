@@ -66,6 +66,8 @@ class InputSettings:
     channel: str = "mix"
     """Which channels are heard: ``mix`` (their average), ``left``, ``right``, a number from 1, or ``split``: the first
     two, a session for each."""
+    gain: float = 0.0
+    """Decibels that the sound is made louder by before it is sent."""
     gate: bool = False
     """Send only what is near speech."""
     stop_after_silence_s: float | None = None
@@ -131,8 +133,12 @@ class OutputSettings:
     """A WAV file of what was captured."""
     output_dir: str | None = None
     """A folder that gets a file of results for each source, instead of stdout."""
+    record: str | None = field(default=None, metadata={"only": "rt"})
+    """A file that keeps what crosses the wire."""
+    record_audio: bool = field(default=False, metadata={"only": "rt"})
+    """With the sound, not only its size."""
     force: bool = False
-    """``save_transcript`` and ``save_audio`` may replace files."""
+    """``save_transcript``, ``save_audio`` and ``record`` may replace files."""
     partials: bool = False
     status: StatusMode = "auto"
     quiet: bool = False

@@ -6,7 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rt_cli.audio.channels import parse_pick
 from rt_cli.audio.format import BYTES_PER_SAMPLE
+from rt_cli.audio.gain import amplified
 from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from rt_cli.audio.source import LossReason, Source
-    from rt_cli.audio.spool import Remains, Spool
+    from rt_cli.audio.spool import Origin, Remains, Spool
 
 _PIECE_S = 1
 
@@ -124,13 +126,14 @@ async def open_resumed(spool: Spool, remains: Remains, wire_rate_hz: int) -> Res
         )
     rest = None
     if origin.path is not None and not remains.ended:
-        rest = await asyncio.to_thread(_open_again, Path(origin.path), origin.size, wire_rate_hz)
+        rest = await asyncio.to_thread(_open_again, Path(origin.path), origin)
     return ResumedSource(spool, remains, rest)
 
 
-def _open_again(path: Path, size: int | None, wire_rate_hz: int) -> Source:
+def _open_again(path: Path, origin: Origin) -> Source:
     from rt_cli.audio.files import open_file
 
-    if not path.is_file() or path.stat().st_size != size:
+    if not path.is_file() or path.stat().st_size != origin.size:
         raise AudioError(f"{path} is gone or another file", "put it back, so that the rest can be read")
-    return open_file(path, wire_rate_hz=wire_rate_hz)
+    file = open_file(path, wire_rate_hz=origin.rate_hz, pick=parse_pick(origin.channel))
+    return amplified(file, origin.gain)

@@ -41,6 +41,10 @@ class Origin:
     """Absolute, of a file: the rest of it can still be read."""
     size: int | None = None
     """Of the file, bytes: another size is another file."""
+    channel: str = "mix"
+    """Which channels of the file are heard."""
+    gain: float = 0.0
+    """And how much louder, decibels."""
 
 
 @dataclass(slots=True)
@@ -235,7 +239,8 @@ def _read(folder: Path) -> Remains:
     head = records[0] if records else {}
     if head.get("type") != "spool" or head.get("version") != _VERSION:
         raise ValueError("its journal is empty, or of another version")
-    remains = Remains(Origin(head["rate_hz"], head["source"], head["kind"], head.get("path"), head.get("size")))
+    optional = {name: head[name] for name in ("path", "size", "channel", "gain") if name in head}
+    remains = Remains(Origin(head["rate_hz"], head["source"], head["kind"], **optional))
     holes: list[tuple[int, int, str]] = []
     for record in records[1:]:
         match record["type"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +59,7 @@ COMMON: dict[str, Any] = {
         "mix, left, right, a number, or split [mix].",
         offers=one_of("mix", "left", "right", "split"),
     ),
+    "gain": _value("--gain", "DB", "Make the sound louder, or softer [0]."),
     "language": _value("--language", "-l", "CODE", "Spoken language, as en."),
     "prompt": _value("--prompt", "TEXT", "Words and names to expect."),
     "turn_detection": _value(
@@ -77,6 +79,8 @@ COMMON: dict[str, Any] = {
     "timestamps": _flag("--timestamps", "When each line of text begins."),
     "save_transcript": _value("--save-transcript", "FILE", "Results also here: .txt .srt .vtt .jsonl"),
     "save_audio": _value("--save-audio", "FILE", "What was captured, as WAV."),
+    "record": _value("--record", "FILE", "What crosses the wire, for rt replay."),
+    "record_audio": _flag("--record-audio", "With the sound, not only its size."),
     "output_dir": _value("--output-dir", "DIR", "A file of results for each source."),
     "force": _flag("--force", "Files to save may be replaced."),
     "json": _flag("--json", "NDJSON on stdout; the same as -o json."),
@@ -93,6 +97,8 @@ COMMON: dict[str, Any] = {
     "max_cost": _value("--max-cost", "AMOUNT", "End when it has cost so much (price_per_minute)."),
 }
 """By the names of the settings' keys; None is not given."""
+_CHOOSE = ("local", "url", "profile", "config")
+"""Those that say which values count."""
 
 Device = Annotated[
     str | None,
@@ -138,6 +144,19 @@ def with_bench_options(command: Command) -> Command:
     wanted = [*names[: names.index("sample_rate")], *names[names.index("language") : names.index("format")]]
     wanted += ["force", "json", "status", "quiet", "connect_timeout", "drain_timeout"]
     return _with(command, {name: COMMON[name] for name in wanted})
+
+
+def with_options_of_a_run(command: Command) -> Command:
+    """All that say what a run does, but for its own; its help shows only those that choose what counts."""
+    own = {"device": Device, "speed": Speed, "stop_after_silence": StopAfterSilence}
+    wanted = {name: option for name, option in (COMMON | own).items() if name != "json"}
+    return _with(command, {name: wanted[name] if name in _CHOOSE else _hidden(wanted[name]) for name in wanted})
+
+
+def _hidden(option: Any) -> Any:
+    described = copy(option.__metadata__[0])
+    described.hidden = True
+    return Annotated[option.__origin__, described]
 
 
 def _with(command: Command, options: Mapping[str, Any]) -> Command:

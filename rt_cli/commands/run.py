@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Source, Tell
     from rt_cli.commands.done import Done
     from rt_cli.commands.sources import NamedSource
-    from rt_cli.observations import Observer, Summary
+    from rt_cli.observations import Observation, Observer, Summary
     from rt_cli.output.place import Place
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.settings import Settings
     from rt_cli.stream.control import Command
+    from rt_cli.stream.wirelog import WireLog
 
 _SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 _LAST_WORDS_S = 0.3
@@ -111,6 +112,7 @@ class _Run:
         self._done = done
         self._keys = keys
         self._bill = bill_of(settings)
+        self._wirelog = self._open_wirelog()
         self._handset: Handset | None = None
         self._split = settings.input.channel == "split"
         self._at_once = min(max(1, jobs // self._sessions_each), len(sources))
@@ -150,6 +152,8 @@ class _Run:
         finally:
             if self._handset is not None:
                 self._handset.close()
+            if self._wirelog is not None:
+                await asyncio.to_thread(self._wirelog.close)
             printed = await self._close() and output.failure is None
             for streamer in self._streamers:
                 streamer.close(printed=printed)
@@ -157,6 +161,8 @@ class _Run:
         if failure:
             place = printable(failure.filename or "the results")
             raise UsageError(f"cannot write {place}: {failure.strerror}", "make room, or write elsewhere")
+        if self._wirelog is not None and self._wirelog.error is not None:
+            raise self._wirelog.error
         return exit_code
 
     async def _close(self) -> bool:
@@ -268,6 +274,7 @@ class _Run:
             save_audio=None if save_audio is None else _of_channel(Path(save_audio), channel),
             bill=self._bill,
             wait_for_room=self._wait_for_room,
+            witness=None if self._wirelog is None else partial(self._wirelog.connection, endpoint, source.name),
         )
 
     async def _run_streamer(self, job: Job, observe: Observer) -> Summary:
@@ -282,6 +289,19 @@ class _Run:
         if job.spool is None and job.resume is None:
             self._streamers.remove(streamer)
         return summary
+
+    def _open_wirelog(self) -> WireLog | None:
+        settings = self._settings.output
+        if settings.record is None:
+            if settings.record_audio:
+                raise UsageError("--record-audio without --record", "give --record FILE")
+            return None
+        from rt_cli.stream.wirelog import WireLog
+
+        def tell(observation: Observation) -> None:
+            self._output.observe(observation)
+
+        return WireLog(Path(settings.record), tell, audio=settings.record_audio, replace=settings.force)
 
     def _wait_for_room(self) -> bool:
         """The endpoint has no room for one of ours: worth waiting for where others of ours make it."""
@@ -393,6 +413,7 @@ def _determinants(settings: Settings, plan: Plan) -> dict[str, object]:
         "turns": plan.turns,
         "session": plan.session,
         "channel": settings.input.channel,
+        "gain": settings.input.gain,
         "duration_s": settings.input.duration_s,
         "format": settings.output.format,
         "folder": settings.output.output_dir and str(Path(settings.output.output_dir).absolute()),

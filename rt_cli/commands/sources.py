@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.channels import parse_pick
+from rt_cli.audio.gain import amplified
 from rt_cli.errors import AudioError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def file_source(name: str, settings: InputSettings, spool: Path | None = None) -
             loop.call_soon_threadsafe(tell, code, message)
 
         pick = parse_pick(settings.channel)
-        return await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, tell=tell_soon, pick=pick)
+        file = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, tell=tell_soon, pick=pick)
+        return amplified(file, settings.gain, tell)
 
     return NamedSource(name, opened, spool)
 
@@ -65,7 +67,7 @@ def microphone_source(
     async def opened(rate_hz: int, tell: Tell) -> Source:
         from rt_cli.audio.reopening import RETRY_FOR_S, open_reopening
 
-        return await open_reopening(
+        microphone = await open_reopening(
             settings.device,
             wire_rate_hz=rate_hz,
             chunk_ms=40 if settings.chunk_ms is None else settings.chunk_ms,
@@ -73,6 +75,7 @@ def microphone_source(
             retry_for_s=RETRY_FOR_S if retry_for_s is None else retry_for_s,
             pick=parse_pick(settings.channel),
         )
+        return amplified(microphone, settings.gain, tell)
 
     return NamedSource("microphone", opened, spool)
 
@@ -96,10 +99,10 @@ def resumed_source(folder: Path) -> NamedSource:
 
 
 def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSource:
-    async def opened(rate_hz: int, _tell: Tell) -> Source:
+    async def opened(rate_hz: int, tell: Tell) -> Source:
         from rt_cli.audio.pipe import open_pipe
 
-        return open_pipe(
+        pipe = open_pipe(
             _stdin(),
             wire_rate_hz=rate_hz,
             encoding=settings.encoding,
@@ -108,6 +111,7 @@ def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSo
             live=live,
             pick=parse_pick(settings.channel),
         )
+        return amplified(pipe, settings.gain, tell)
 
     return NamedSource("-", opened, spool)
 

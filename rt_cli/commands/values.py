@@ -26,6 +26,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "duration": (0.01, math.inf),
     "sample_rate": (1000, 384_000),
     "channels": (1, 64),
+    "gain": (-60, 60),
     "price_per_minute": (0, math.inf),
     "stop_after_silence": (0.5, math.inf),
     "vad_threshold": (0, 1),

@@ -80,7 +80,9 @@ def progress(view: CrowdView) -> str:
     settled_ms = view.settled_ms + sum(each.settled_ms for each in view.running)
     parts = [f"{view.done} of {view.sources} done"]
     parts += [f"{view.failed} failed"] * (view.failed > 0) + [f"{view.skipped} skipped"] * (view.skipped > 0)
-    return ", ".join([*parts, f"{len(view.running)} running", counted(view.finals, "final"), seconds(settled_ms)])
+    return ", ".join(
+        [*parts, f"{len(view.running)} running", counted(view.finals, "final"), f"{seconds(settled_ms)} settled"]
+    )
 
 
 def crowd_rows(view: CrowdView, page: Page) -> list[Row]:

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from rt_cli.audio.tape import Hole
     from rt_cli.observations import Observer
     from rt_cli.protocol.steps import Step
+    from rt_cli.settings import InputSettings
 
 
-def origin_of(info: SourceInfo, rate_hz: int) -> Origin:
+def origin_of(info: SourceInfo, rate_hz: int, heard: InputSettings) -> Origin:
     """What a spool says of its source."""
     path = Path(info.name).absolute() if info.kind == "file" else None
-    return Origin(rate_hz, info.name, info.kind, str(path) if path else None, path.stat().st_size if path else None)
+    size = path.stat().st_size if path else None
+    return Origin(
+        rate_hz, info.name, info.kind, str(path) if path else None, size, channel=heard.channel, gain=heard.gain
+    )
 
 
 def final_of(record: dict[str, Any]) -> Final:

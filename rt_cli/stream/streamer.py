@@ -193,7 +193,10 @@ class Streamer:
             for final in remains.finals:
                 self._observe(final_of(final))
         elif self._job.spool is not None:
-            self._journal = Journal(Spool.create(self._job.spool, origin_of(source.info, self._rate)), self._observe)
+            self._journal = Journal(
+                Spool.create(self._job.spool, origin_of(source.info, self._rate, self._job.settings.input)),
+                self._observe,
+            )
 
     # -- what was captured, for the user ------------------------------------------------------------------------------
 

@@ -393,3 +393,19 @@ def test_what_cannot_be(args: tuple[str, ...], exit_code: int, said: str, tmp_pa
     assert ran.exit == exit_code, ran.err
     assert ran.out == ""
     assert said in ran.err
+
+
+def test_a_spool_knows_the_channel(tmp_path: Path) -> None:
+    """What is read of the file when the run is taken up again is the same channel, as loud."""
+    path, spans = stereo(tmp_path)
+    folder = str(tmp_path / "spool")
+    with exact() as endpoint:
+        args = ("--url", endpoint.url, "--speed", "2", "--channel", "right", "--spool", folder, *MODEL)
+        with start("send", *args, str(path)) as process:
+            wait_until(lambda: bool(endpoint.calls) and len(endpoint.calls[0].items) >= 1)
+            process.kill()
+            first = ended(process)
+        second = send(endpoint, "--resume", folder)
+    assert second.exit == 0, second.err
+    printed = dict.fromkeys([*first.out.splitlines(), *second.out.splitlines()])
+    assert judge(printed, spans[1]).perfect

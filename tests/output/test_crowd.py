@@ -52,7 +52,7 @@ def test_a_line_for_each_and_one_for_all() -> None:
     lines = drawn(crowd)
     assert lines[0].split() == ["*", "a.wav", "50%", "hello", "wor"]
     assert lines[1].split() == ["*", "b.wav", "0%", "connecting"]
-    assert lines[2].strip() == "0 of 3 done, 2 running, 0 finals, 4.0 s"
+    assert lines[2].strip() == "0 of 3 done, 2 running, 0 finals, 4.0 s settled"
 
 
 def test_what_is_done_is_counted() -> None:
@@ -63,7 +63,7 @@ def test_what_is_done_is_counted() -> None:
     crowd.take(summary(), 0.0, A)
     crowd.take(summary("b.wav", 3), 0.0, B)
     crowd.take(summary("c.wav", skipped=True), 0.0, Label("c.wav"))
-    assert progress(crowd.view) == "3 of 3 done, 1 failed, 1 skipped, 0 running, 1 final, 6.0 s"
+    assert progress(crowd.view) == "3 of 3 done, 1 failed, 1 skipped, 0 running, 1 final, 6.0 s settled"
     assert len(drawn(crowd)) == 1
 
 
