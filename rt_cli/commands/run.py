@@ -19,6 +19,7 @@ from rt_cli.commands.accounts import total, untouched
 from rt_cli.commands.handset import Handset, wants_keys
 from rt_cli.commands.plan import Plan, endpoint_of, make_plan
 from rt_cli.commands.pool import Pool
+from rt_cli.commands.recording import open_wirelog
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError
 from rt_cli.observations import Errored, Noted, Warned
 from rt_cli.output.output import make_output
@@ -112,6 +113,7 @@ class _Run:
         self._done = done
         self._keys = keys
         self._bill = bill_of(settings)
+        self._wirelog = open_wirelog(settings.output, [source.name for source in sources], self._tell)
         self._wirelog = self._open_wirelog()
         self._handset: Handset | None = None
         self._split = settings.input.channel == "split"
@@ -350,6 +352,9 @@ class _Run:
 
     def _wall_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self._began) * 1000)
+
+    def _tell(self, observation: Observation) -> None:
+        self._output.observe(observation)
 
     # -- what comes from outside --------------------------------------------------------------------------------------
 
