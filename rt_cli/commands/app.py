@@ -8,6 +8,7 @@ import typer
 
 from rt_cli import __version__
 from rt_cli.commands.bench import bench
+from rt_cli.commands.configuration import app as configuration
 from rt_cli.commands.devices import devices
 from rt_cli.commands.doctor import doctor
 from rt_cli.commands.help import Command
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for command in (stream, send, serve, devices, doctor, bench):
     app.command(cls=Command)(command)
+app.add_typer(configuration, name="config")
 
 
 def _show_version(wanted: bool) -> None:

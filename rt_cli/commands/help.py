@@ -47,7 +47,8 @@ class Command(TyperCommand):
     def __init__(self, name: str | None, *, help: str | None = None, **described: Any) -> None:  # noqa: A002 - Typer's
         # A line of \b keeps the paragraph after it from being filled.
         super().__init__(name, help=(help or "").replace("Examples:\n", "\b\nExamples:\n"), **described)
-        if len(self.params) > SHORT:
+        self._is_long = sum(not getattr(param, "hidden", False) for param in self.params) > SHORT
+        if self._is_long:
             self.params.append(
                 TyperOption(
                     param_decls=["--help-all"],
@@ -78,7 +79,7 @@ class Command(TyperCommand):
         if in_groups:
             key = settings_keys().get(param.name or "")
             return _GROUPS.get(key.table if key else _NO_KEYS.get(param.name or "", ""), "Options")
-        return "Options" if len(self.params) <= SHORT or param.name in EVERY_DAY else None
+        return "Options" if not self._is_long or param.name in EVERY_DAY else None
 
 
 def _show_all(ctx: Context, _param: Parameter, wanted: bool) -> None:

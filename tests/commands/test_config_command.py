@@ -1,0 +1,171 @@
+"""``rt config``: where the file is, what counts and why, and a first file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rt_cli.commands.config import load_settings
+from rt_cli.commands.values import settings_keys
+from rt_cli.settings import Settings
+from tests.program import ROOT, rt
+
+EXAMPLE = (ROOT / "rt_cli" / "config.example.toml").read_text()
+FILE = """
+default_profile = "lab"
+[endpoint]
+url = "https://user:geheim@base.test/v1?api-key=geheim"
+headers = {X-Team = "geheim"}
+[session]
+language = "de"
+[profiles.lab]
+url = "https://lab.test"
+key_env = "LAB_KEY"
+silence_ms = 800
+[profiles.work]
+price_per_minute = 0.006
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A config file."""
+    path = tmp_path / "config.toml"
+    path.write_text(FILE)
+    return path
+
+
+def settings_shown(*arguments: str, env: dict[str, str] | None = None) -> dict[str, tuple[Any, str]]:
+    """Value and origin of each key."""
+    ran = rt("config", "show", "--json", *arguments, env=env)
+    assert (ran.exit, ran.err) == (0, "")
+    return {event["key"]: (event["value"], event["origin"]) for event in ran.of("setting")}
+
+
+def test_every_value_says_where_it_comes_from(config: Path) -> None:
+    """Default, file, profile, variable and option."""
+    found = settings_shown("--config", str(config), "--speed", "max", "-t", "2m", env={"RT_MODEL": "m", "RT_GATE": ""})
+
+    assert list(found) == list(settings_keys())
+    given = {name: shown for name, shown in found.items() if shown[1] != "default"}
+    assert given == {
+        "url": ("https://lab.test", "profile lab"),
+        "profile": ("lab", "profile lab"),
+        "key_env": ("LAB_KEY", "profile lab"),
+        "silence_ms": (800, "profile lab"),
+        "language": ("de", "file"),
+        "model": ("m", "RT_MODEL"),
+        "speed": ("max", "--speed"),
+        "duration": (120.0, "--duration"),
+    }
+
+
+def test_a_profile_is_named(config: Path) -> None:
+    """And what a URL leaves behind is not shown as if it counted."""
+    found = settings_shown("--config", str(config), "-p", "work")
+
+    assert found["price_per_minute"] == (0.006, "profile work")
+    assert found["url"][1] == "file"
+    assert found["headers"] == ({"X-Team": "***"}, "file")
+    assert settings_shown("--config", str(config), "--url", "wss://other.test")["headers"] == ({}, "default")
+
+
+def test_tables_add_up_and_name_all_who_gave() -> None:
+    """Each of the givers is told."""
+    assert settings_shown("--set", "a.b=1", "--set", "c=x")["extra"] == ({"a.b": 1, "c": "x"}, "--set")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+def test_secrets_are_masked(config: Path, form: tuple[str, ...]) -> None:
+    """User and password in URLs, queries that hold keys, the values of headers, keys in what is set by hand."""
+    more = ("--proxy", "http://me:geheim@proxy.test:1", "--set", "note=token: geheim", "-H", "X-More: geheim")
+    ran = rt("config", "show", *form, "--config", str(config), "-p", "work", *more)
+
+    assert (ran.exit, ran.err) == (0, "")
+    assert "***" in ran.out
+    assert "geheim" not in ran.out
+
+
+def test_what_is_shown_can_be_read_as_a_config_file(tmp_path: Path) -> None:
+    """It is TOML, and means the same."""
+    given = ("--silence-ms", "0.7s", "--prompt", 'a "b" \\ c', "--speed", "max", "--set", 'x={"y": [1, "z"]}', "--gate")
+    path = tmp_path / "shown.toml"
+    ran = rt("config", "show", *given)
+    path.write_text(ran.out, encoding="utf-8")
+
+    wanted = load_settings(
+        {"silence_ms": 700, "prompt": 'a "b" \\ c', "speed": "max", "gate": True, "extra": ['x.y=[1, "z"]']}, environ={}
+    )
+    assert load_settings({}, config=path, environ={}) == wanted
+    assert wanted != Settings()
+
+
+def test_show_complains_as_a_run_would(config: Path) -> None:
+    """About the file, and about options."""
+    config.write_text("[session]\nsilence = 5\n")
+    bad_file = rt("config", "show", "--config", str(config))
+    bad_option = rt("config", "show", "--chunk-ms", "5")
+
+    assert (bad_file.exit, bad_file.out, len(bad_file.err.splitlines())) == (2, "", 1)
+    assert "silence_ms" in bad_file.err
+    assert (bad_option.exit, bad_option.out, len(bad_option.err.splitlines())) == (2, "", 1)
+
+
+def test_path_is_the_file_that_counts(config: Path, tmp_path: Path) -> None:
+    """The user's own, the variable's, the option's; alone on stdout, for scripts."""
+    own = rt("config", "path", env={"XDG_CONFIG_HOME": str(tmp_path / "home")})
+    variable = rt("config", "path", env={"RT_CONFIG": str(config)})
+    option = rt("config", "path", "--config", "other.toml", env={"RT_CONFIG": str(config)})
+
+    assert own.out.endswith("config.toml\n")
+    assert "rt config init" in own.err
+    assert (variable.exit, variable.out, variable.err) == (0, f"{config}\n", "")
+    assert option.out == "other.toml\n"
+
+
+def test_path_as_json(config: Path) -> None:
+    """Says whether it is there."""
+    there = rt("config", "path", "--json", "--config", str(config))
+    missing = rt("config", "path", "--json", "--config", str(config.parent / "no.toml"))
+
+    assert there.events == [{"type": "config", "path": str(config), "exists": True}]
+    assert (missing.events[0]["exists"], missing.err) == (False, "")
+
+
+def test_init_writes_the_example_where_it_is_found(clean_environment: Path) -> None:
+    """Folders are made; what is written means the defaults; a second time is refused, unless it is meant."""
+    ran = rt("config", "init")
+    path = Path(ran.out.strip())
+
+    assert (ran.exit, ran.err) == (0, "")
+    assert path.is_relative_to(clean_environment)
+    assert path.read_text(encoding="utf-8") == EXAMPLE
+    assert {origin for _, origin in settings_shown().values()} == {"file", "default"}
+
+    path.write_text("# mine\n")
+    again = rt("config", "init")
+    assert (again.exit, again.out, len(again.err.splitlines())) == (2, "", 1)
+    assert "--force" in again.err
+    assert path.read_text() == "# mine\n"
+
+    assert rt("config", "init", "--force").exit == 0
+    assert path.read_text(encoding="utf-8") == EXAMPLE
+
+
+def test_init_where_nothing_can_be_written(tmp_path: Path) -> None:
+    """One line."""
+    (tmp_path / "file").touch()
+    ran = rt("config", "init", "--config", str(tmp_path / "file" / "config.toml"))
+
+    assert (ran.exit, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+
+
+def test_the_example_ships() -> None:
+    """As data of the package; there is one source of it."""
+    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["rt_cli"]
+
+    assert "config.example.toml" in packaged
+    assert (ROOT / "config.example.toml").resolve() == ROOT / "rt_cli" / "config.example.toml"
