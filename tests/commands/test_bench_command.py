@@ -1,0 +1,231 @@
+"""``rt bench`` as a process: against the embedded endpoint, and against endpoints that do as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.program import DATA, ended, rt, served, start, write_wav
+from tests.servers import Client, nobody, polite, scripted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.program import Ran
+
+RATE_HZ = 24_000
+BUSY_S = 90.0
+"""For a whole ramp, on a machine that does other things."""
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> str:
+    """Half a second of silence: the scripts need no more."""
+    return str(write_wav(tmp_path / "talk.wav", bytes(RATE_HZ)))
+
+
+def bench(server_url: str, *args: str) -> Ran:
+    """A bench without turn detection, told as NDJSON."""
+    options = ("--turn-detection", "none", "--json", "--spread", "0")
+    return rt("bench", "--url", server_url, *options, *args, seconds=BUSY_S)
+
+
+def levels(ran: Ran) -> list[dict[str, Any]]:
+    """The lines of levels."""
+    return ran.of("bench_level")
+
+
+def test_lines_of_a_ramp(talk: str) -> None:
+    """A line for each session, one for each level, and the verdict."""
+    with scripted(polite("so it is")) as server:
+        ran = bench(server.url, "--sessions", "1,3", "--rounds", "2", talk)
+    assert ran.exit == 0, ran.err
+    assert [event["type"] for event in ran.events] == (
+        ["bench_session"] * 2 + ["bench_level"] + ["bench_session"] * 6 + ["bench_level", "bench_summary"]
+    )
+    assert ran.summary["highest"] == 3
+    assert ran.summary["levels"] == [1, 3]
+    last = levels(ran)[-1]
+    assert (last["runs"], last["finals"], last["errors"], last["held"]) == (6, 6, 0, True)
+    assert server.clients == 8
+    for measure in ("connect_ms", "ready_ms", "final_ms", "rtf"):
+        assert last[measure]["n"] == 6
+        assert 0 < last[measure]["p50"] <= last[measure]["p95"] <= last[measure]["max"]
+    # Thirteen pieces of 40 ms in half a second.
+    assert last["lateness_ms"]["n"] == 6 * 13
+    assert all(session["complete"] and session["source"] == talk for session in ran.of("bench_session"))
+
+
+def test_ramp_ends_where_a_limit_is_passed(talk: str) -> None:
+    """The endpoint is slow for two at once; three are not tried, and one is what it bears."""
+    here = [0]
+
+    async def script(client: Client) -> None:
+        here[0] += 1
+        try:
+            await client.greet()
+            await client.until("input_audio_buffer.commit")
+            item = await client.commit()
+            await asyncio.sleep(8 if here[0] > 1 else 0)
+            await client.complete(item, "slowly")
+            await client.until("nothing")
+        finally:
+            here[0] -= 1
+
+    with scripted(script) as server:
+        ran = bench(server.url, "--sessions", "1,2,3", "--limit", "final_p95=7s", talk)
+    assert ran.exit == 0, ran.err
+    assert [level["held"] for level in levels(ran)] == [True, False]
+    (limit,) = levels(ran)[-1]["limits"]
+    assert (limit["name"], limit["allowed"], limit["held"]) == ("final_p95", 7000, False)
+    assert limit["measured"] >= 8000 * 0.99
+    assert ran.summary["highest"] == 1
+    assert ran.summary["stopped_by"] == ["final_p95"]
+
+
+def test_nothing_held(talk: str) -> None:
+    """All sessions are well, and the limit is passed by the first level: exit 7."""
+    with scripted(polite("so it is")) as server:
+        ran = bench(server.url, "--limit", "ready_p50=0", talk)
+    assert (ran.exit, ran.summary["exit"], ran.summary["highest"]) == (7, 7, None)
+
+
+def test_nobody_there(talk: str) -> None:
+    """Every session fails for the same reason, which is the exit code."""
+    with nobody() as server:
+        ran = bench(server.url, "--sessions", "2,4", "--connect-timeout", "0.5", talk)
+    assert ran.exit == 5
+    (level,) = levels(ran)
+    assert (level["errors"], level["held"], level["connect_ms"]) == (1, False, None)
+    assert sum(level["error_codes"].values()) == 2
+
+
+def test_lost_connections_are_errors(talk: str) -> None:
+    """Unless outages are allowed for, a connection that breaks ends its session."""
+
+    async def script(client: Client) -> None:
+        await client.greet()
+        await client.until("input_audio_buffer.append")
+        client.cut()
+
+    with scripted(script) as server:
+        ran = bench(server.url, talk)
+        assert server.clients == 1
+    assert ran.exit == 5
+    assert levels(ran)[0]["error_codes"] == {"connection_lost": 1}
+
+
+def test_words_against_a_reference(talk: str, tmp_path: Path) -> None:
+    """One of four words is wrong, in every session."""
+    reference = tmp_path / "talk.txt"
+    reference.write_text("So it was, then.", encoding="utf-8")
+    with scripted(polite("so it is then")) as server:
+        ran = bench(server.url, "--reference", str(reference), "--limit", "wer=20%", "--sessions", "2", talk)
+    assert ran.exit == 7
+    assert levels(ran)[0]["wer"] == 0.25
+    assert levels(ran)[0]["words"] == {"reference": 8, "substitutions": 2, "deletions": 0, "insertions": 0}
+
+
+def test_table_for_people(talk: str) -> None:
+    """The result is on stdout, what happens on the way on stderr."""
+    with scripted(polite("so it is")) as server:
+        ran = rt("bench", "--url", server.url, "--turn-detection", "none", "--spread", "0", "--sessions", "1,2", talk)
+    assert ran.exit == 0, ran.err
+    head, _, one, two, *remarks, verdict = ran.out.splitlines()
+    assert "to final" in head
+    assert (one.split()[0], two.split()[0]) == ("1", "2")
+    assert "* of so few values this is simply the largest" in remarks
+    assert verdict == "held: 2 at once, the most that was tried"
+    assert "2 at once: 2 ended" in ran.err
+    assert "\x1b" not in ran.out + ran.err
+
+
+def test_embedded_endpoint_bears_some() -> None:
+    """A real endpoint that finds the turns itself, and real speech."""
+    with served("--recognizer", "none") as (url, _process):
+        ran = rt(
+            *("bench", "--url", url, "--model", "gpt-4o-transcribe", "--json", "--sessions", "1,4"),
+            str(DATA / "sense_0930.wav"),
+            seconds=BUSY_S,
+        )
+    assert ran.exit == 0, ran.err
+    assert ran.summary["highest"] == 4
+    last = levels(ran)[-1]
+    assert (last["runs"], last["errors"]) == (4, 0)
+    assert last["final_ms"]["n"] + last["unmeasured"] == last["finals"] >= 4
+
+
+def test_local_runs_in_this_process() -> None:
+    """It has room for as many as are asked for, and it is said that it shares the CPU."""
+    ran = rt("bench", "--local", "--json", "--sessions", "9", "-t", "1", str(DATA / "sense_0930.wav"), seconds=BUSY_S)
+    assert ran.exit == 0, ran.err
+    assert levels(ran)[0]["errors"] == 0
+    assert "runs in this process" in ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_it_with_what_is_known(talk: str, number: int, code: int) -> None:
+    """What runs comes to its end, nothing more is begun, and the level that was cut short holds nothing."""
+    with scripted(polite("so it is")) as server:
+        process = start(
+            *("bench", "--url", server.url, "--turn-detection", "none", "--json"),
+            *("--sessions", "2,3", "--rounds", "1000", "--spread", "0", talk),
+        )
+        server.wait_for("input_audio_buffer.commit", 3)
+        process.send_signal(number)
+        ran = ended(process)
+    assert ran.exit == code, ran.err
+    assert (ran.summary["type"], ran.summary["interrupted"], ran.summary["highest"]) == ("bench_summary", True, None)
+    assert [level["sessions"] for level in levels(ran)] == [2]
+    assert levels(ran)[0]["errors"] == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--sessions", "0"), "no such levels"),
+        (("--sessions", "4,2"), "no such levels"),
+        (("--sessions", "many"), "no such levels"),
+        (("--sessions", "5000"), "no such levels"),
+        (("--limit", "speed=1"), "nothing is called"),
+        (("--limit", "wer=5%"), "--reference"),
+        (("--reference", "missing.txt"), "cannot read the reference"),
+        (("--reference", "a.txt", "--reference", "b.txt"), "one for each"),
+        (("--spread", "soon"), "--spread soon"),
+        (("--html", "."), "exists"),
+        (("--html", "no/such/folder/report.html"), "cannot write"),
+    ],
+)
+def test_usage_errors(args: tuple[str, ...], said: str, talk: str) -> None:
+    """One line, before anything is sent."""
+    with scripted(polite("never said")) as server:
+        ran = rt("bench", "--url", server.url, *args, talk)
+        assert server.clients == 0
+    assert (ran.exit, ran.out) == (2, "")
+    assert len(ran.causes) == 1
+    assert said in ran.causes[0]
+
+
+def test_recording_that_is_not_there() -> None:
+    """Said before anything is sent."""
+    with scripted(polite("never said")) as server:
+        ran = rt("bench", "--url", server.url, "missing.wav")
+        assert server.clients == 0
+    assert ran.exit == 3
+    assert len(ran.causes) == 1
+
+
+def test_report_is_not_written_over(talk: str, tmp_path: Path) -> None:
+    """Unless that is said."""
+    report = tmp_path / "report.html"
+    report.write_text("mine", encoding="utf-8")
+    with scripted(polite("so it is")) as server:
+        assert bench(server.url, "--html", str(report), talk).exit == 2
+        assert report.read_text(encoding="utf-8") == "mine"
+        assert bench(server.url, "--html", str(report), "--force", talk).exit == 0
+    assert report.read_text(encoding="utf-8").startswith("<!doctype html>")
