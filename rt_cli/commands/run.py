@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.settings import Settings
     from rt_cli.stream.control import Command
-    from rt_cli.stream.wirelog import WireLog
 
 _SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 _LAST_WORDS_S = 0.3
@@ -114,7 +113,6 @@ class _Run:
         self._keys = keys
         self._bill = bill_of(settings)
         self._wirelog = open_wirelog(settings.output, [source.name for source in sources], self._tell)
-        self._wirelog = self._open_wirelog()
         self._handset: Handset | None = None
         self._split = settings.input.channel == "split"
         self._at_once = min(max(1, jobs // self._sessions_each), len(sources))
@@ -291,19 +289,6 @@ class _Run:
         if job.spool is None and job.resume is None:
             self._streamers.remove(streamer)
         return summary
-
-    def _open_wirelog(self) -> WireLog | None:
-        settings = self._settings.output
-        if settings.record is None:
-            if settings.record_audio:
-                raise UsageError("--record-audio without --record", "give --record FILE")
-            return None
-        from rt_cli.stream.wirelog import WireLog
-
-        def tell(observation: Observation) -> None:
-            self._output.observe(observation)
-
-        return WireLog(Path(settings.record), tell, audio=settings.record_audio, replace=settings.force)
 
     def _wait_for_room(self) -> bool:
         """The endpoint has no room for one of ours: worth waiting for where others of ours make it."""
