@@ -71,13 +71,14 @@ def run_bench(settings: Settings, wanted: Wanted) -> int:
     """
     levels = parse_levels(wanted.sessions)
     limits = [parse_limit(text) for text in wanted.limits]
+    spread_s = _seconds("--spread", wanted.spread)
     references = _references(wanted)
     if any(limit.name == "wer" for limit in limits) and not references:
         raise UsageError("a limit on wrong words needs the right ones", "give --reference FILE for each recording")
     if wanted.html is not None:
         _check_report(wanted.html)
     plan = make_plan(settings, os.environ)
-    return asyncio.run(_Bench(settings, wanted, plan, levels, limits, references).run())
+    return asyncio.run(_Bench(settings, wanted, plan, levels, limits, references, spread_s).run())
 
 
 def parse_levels(text: str) -> list[int]:
@@ -134,6 +135,7 @@ class _Bench:
         levels: Sessions at once.
         limits: To keep to.
         references: The words of each recording, or nothing.
+        spread_s: In which the sessions of a level start.
     """
 
     def __init__(
@@ -144,6 +146,7 @@ class _Bench:
         levels: Sequence[int],
         limits: Sequence[Limit],
         references: Sequence[str],
+        spread_s: float,
     ) -> None:
         self._settings = settings
         self._wanted = wanted
@@ -151,6 +154,7 @@ class _Bench:
         self._levels = levels
         self._limits = limits
         self._references = references
+        self._spread_s = spread_s
         self._json = settings.output.format == "json"
         self._bill = bill_of(settings)
         self._signals: list[int] = []
@@ -203,7 +207,7 @@ class _Bench:
         course = Course(
             levels=self._levels,
             rounds=self._wanted.rounds,
-            spread_s=_seconds("--spread", self._wanted.spread),
+            spread_s=self._spread_s,
             recordings=recordings,
             limits=self._limits,
             piece_s=chunk_ms / 1000,

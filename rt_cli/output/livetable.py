@@ -29,6 +29,11 @@ class LiveTable:
         self._thread = threading.Thread(target=self._run, name="rt-live-table", daemon=True)
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still draws."""
+        return self._thread.is_alive()
+
     def show(self, lines: Sequence[str]) -> None:
         """Show these from now on. Returns at once; any thread may call it."""
         self._lines = tuple(lines)

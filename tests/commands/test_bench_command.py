@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.program import DATA, ended, rt, served, start, write_wav
+from tests.program import DATA, ROOT, RT, ended, rt, served, start, write_wav
 from tests.servers import Client, nobody, polite, scripted
 
 if TYPE_CHECKING:
@@ -142,6 +145,32 @@ def test_table_for_people(talk: str) -> None:
     assert verdict == "held: 2 at once, the most that was tried"
     assert "2 at once: 2 ended" in ran.err
     assert "\x1b" not in ran.out + ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
+def test_live_table_on_a_terminal(talk: str) -> None:
+    """While it runs the figures are on the terminal; what is on stdout has no part in that."""
+    person, program = os.openpty()
+    with scripted(polite("so it is")) as server:
+        process = subprocess.Popen(
+            [*RT, "bench", "--url", server.url, "--turn-detection", "none", "--rounds", "1000", talk],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=program,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},
+        )
+        os.close(program)
+        seen = b""
+        while b"1 running" not in seen:
+            assert select.select([person], [], [], BUSY_S)[0], seen
+            seen += os.read(person, 65536)
+        process.send_signal(signal.SIGINT)
+        out = process.communicate(timeout=BUSY_S)[0]
+    os.close(person)
+    assert process.returncode == 130
+    assert b"to final" in seen
+    assert b"\x1b" not in out
+    assert out.splitlines()[-1] == b"held: no level; not 1: interrupted"
 
 
 def test_embedded_endpoint_bears_some() -> None:
