@@ -108,8 +108,9 @@ def talk_twice(talk: Talk, begin: Callable[[], None], stop: Callable[[], None]) 
 
 def assert_sent(server: Server, wanted: bytes) -> None:
     """Positions are told in milliseconds, rounded down: each of the four edges may be off by one."""
-    assert abs(len(server.audio) - len(wanted)) <= 4 * 48
-    pairs = {server.audio[at : at + 4] for at in range(0, len(server.audio) - 3, 4)}
+    audio = server.audio
+    assert abs(len(audio) - len(wanted)) <= 4 * 48
+    pairs = {audio[at : at + 4] for at in range(0, len(audio) - 3, 4)}
     expected = {wanted[at : at + 4] for at in range(0, len(wanted) - 3, 4)}
     assert len(pairs ^ expected) <= 4 * 24
     kinds = [kind for kind in server.kinds() if kind.startswith("input")]
