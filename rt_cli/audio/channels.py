@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from rt_cli.errors import AudioError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -30,6 +32,11 @@ def parse_pick(text: str) -> Pick:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_CHANNELS:
         return int(text) - 1
     raise UsageError(f"no channel is called {text!r}", f"it must be mix, left, right, split or 1 to {MOST_CHANNELS}")
+
+
+def of_channel(path: Path, channel: str | None) -> Path:
+    """``talk.left.wav`` for ``talk.wav``, where channels are told apart."""
+    return path if channel is None else path.with_name(f"{path.stem}.{channel}{path.suffix}")
 
 
 def needed(pick: Pick) -> int:

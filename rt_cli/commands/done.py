@@ -13,6 +13,9 @@ from rt_cli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rt_cli.commands.plan import Plan
+    from rt_cli.settings import Settings
+
 _DIGITS = 64
 
 
@@ -80,3 +83,18 @@ def done_path(output_dir: str | None) -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("rt", appauthor=False) / "done"
+
+
+def determinants(settings: Settings, plan: Plan) -> dict[str, object]:
+    """What a result depends on, besides the sound."""
+    return {
+        "url": plan.choice.url,
+        "model": settings.endpoint.model,
+        "dialect": settings.endpoint.dialect,
+        "turns": plan.turns,
+        "session": plan.session,
+        "channel": settings.input.channel,
+        "gain": settings.input.gain,
+        "duration_s": settings.input.duration_s,
+        "format": settings.output.format,
+    }

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.channels import SIDES
+from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
 from rt_cli.commands.accounts import total, untouched
+from rt_cli.commands.done import determinants
 from rt_cli.commands.handset import Handset, wants_keys
 from rt_cli.commands.plan import Plan, endpoint_of, make_plan
 from rt_cli.commands.pool import Pool
@@ -25,6 +26,7 @@ from rt_cli.observations import Errored, Noted, Warned
 from rt_cli.output.output import make_output
 from rt_cli.protocol.text import printable
 from rt_cli.stream.cost import bill_of
+from rt_cli.stream.delivery import RETRY_FINITE_S
 from rt_cli.stream.streamer import Job, Streamer
 
 if TYPE_CHECKING:
@@ -215,7 +217,7 @@ class _Run:
         try:
             mark = None
             if self._done is not None:
-                mark = await asyncio.to_thread(self._done.mark_of, source.name, _determinants(self._settings, plan))
+                mark = await asyncio.to_thread(self._done.mark_of, source.name, determinants(self._settings, plan))
                 if mark is not None and mark in self._done:
                     self._skip(source, place)
                     return
@@ -271,7 +273,7 @@ class _Run:
             self._settings,
             spool=source.spool,
             resume=source.resume,
-            save_audio=None if save_audio is None else _of_channel(Path(save_audio), channel),
+            save_audio=None if save_audio is None else of_channel(Path(save_audio), channel),
             bill=self._bill,
             wait_for_room=self._wait_for_room,
             witness=None if self._wirelog is None else partial(self._wirelog.connection, endpoint, source.name),
@@ -296,7 +298,9 @@ class _Run:
         since = asyncio.get_running_loop().time() - self._room_made_at
         if connected and self._pool.shrink(connected // self._sessions_each):
             self._output.observe(Warned("no_room", f"the endpoint has no room: {connected} at once from here on"))
-        return connected > 0 or since < self._settings.delivery.connect_timeout_s
+        # It has been an endpoint for us, so this is an outage like any other.
+        patience_s = self._settings.delivery.retry_for_s
+        return connected > 0 or since < (RETRY_FINITE_S if patience_s is None else patience_s)
 
     # -- the account --------------------------------------------------------------------------------------------------
 
@@ -387,24 +391,3 @@ def _soon(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
     # A loop that has closed has nothing left to stop.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(act)
-
-
-def _of_channel(path: Path, channel: str | None) -> Path:
-    """``talk.left.wav`` for ``talk.wav``, where channels are told apart."""
-    return path if channel is None else path.with_name(f"{path.stem}.{channel}{path.suffix}")
-
-
-def _determinants(settings: Settings, plan: Plan) -> dict[str, object]:
-    """What a result depends on, besides the sound."""
-    return {
-        "url": plan.choice.url,
-        "model": settings.endpoint.model,
-        "dialect": settings.endpoint.dialect,
-        "turns": plan.turns,
-        "session": plan.session,
-        "channel": settings.input.channel,
-        "gain": settings.input.gain,
-        "duration_s": settings.input.duration_s,
-        "format": settings.output.format,
-        "folder": settings.output.output_dir and str(Path(settings.output.output_dir).absolute()),
-    }

@@ -17,7 +17,10 @@ MOST_JOBS = 256
 """Each has a connection, a decoder and a few megabytes."""
 
 Files = Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="WAV, FLAC, OGG, MP3; - is stdin.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, max=MOST_JOBS, help="Sessions at once [1].")]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", "-j", metavar="N", min=1, max=MOST_JOBS, show_default=False, help="Sessions at once [1]."),
+]
 SkipDone = Annotated[bool, typer.Option("--skip-done", help="Not what an earlier such run finished.")]
 
 
