@@ -17,7 +17,7 @@ Without the sound, base64 is replaced by ``{"bytes": N}``, N being the size of w
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ VERSION = 1
 APPEND = "input_audio_buffer.append"
 TYPES = {"open", "failed", "event", "ping", "pong", "close", "dropped"}
 _AUDIO_DELTAS = {"response.output_audio.delta", "response.audio.delta"}
+_CODES = {*range(1000, 1004), *range(1005, 1015)}
 _LARGEST_CODE = 4999
 
 
@@ -146,9 +147,10 @@ def _check_content(kind: str, fields: dict[str, Any]) -> None:
                 isinstance(fields.get(name), of) for name, of in (("event", dict), ("text", str), ("base64", str))
             )
             _check(content, "has no event")
+            b64decode(fields.get("base64", ""), validate=True)
         case "close":
             code = fields.get("code")
-            _check(isinstance(code, int) and 1000 <= code <= _LARGEST_CODE, "has no close code")  # noqa: PLR2004
+            _check(isinstance(code, int) and (code in _CODES or 3000 <= code <= _LARGEST_CODE), "has no close code")  # noqa: PLR2004
             _check(isinstance(fields.get("reason", ""), str), "has no reason that is a text")
         case "open" | "failed":
             _check(isinstance(fields.get("began_ms", 0), int | float), "has no beginning")

@@ -1,0 +1,147 @@
+"""``rt replay``: what ``--record`` kept, for people, or for a client to go through once more."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rt_cli.commands.ending import on_signals
+from rt_cli.commands.serving import warn
+from rt_cli.commands.values import convert, settings_keys
+from rt_cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from rt_cli.protocol.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rt_cli.local.reenactment import Script
+    from rt_cli.protocol.wirefile import Entry
+
+_LONGEST_LINE = 1 << 26
+"""Bytes; what is longer was not written by us."""
+_PORT = 8765
+_PATIENCE_S = 60
+_LAST_LINES_S = 0.3
+
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Written by rt stream or rt send with --record.")]
+Serve = Annotated[bool, typer.Option("--serve", help="Be the endpoint that was recorded.")]
+Whole = Annotated[bool, typer.Option("--all", help="Print every append and ping, and more of each event.")]
+
+
+Host = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="Listen there [127.0.0.1].")]
+Port = Annotated[int | None, typer.Option("--port", metavar="N", help="0 is any free port [8765].", min=0, max=65535)]
+Speed = Annotated[str | None, typer.Option("--speed", metavar="X", help="Times the recorded pace, or max [1].")]
+Patience = Annotated[
+    str | None, typer.Option("--patience", metavar="TIME", help="Silence of a client that is waited out [60].")
+]
+
+
+def replay(
+    file: File,
+    whole: Whole = False,
+    serve: Serve = False,
+    host: Host = None,
+    port: Port = None,
+    speed: Speed = None,
+    patience: Patience = None,
+) -> int:
+    """Print a recorded session, or play the endpoint's side of it.
+
+    With --serve the first line on stdout is the URL. When all is played it exits with 0, or with 7 if clients did
+    anything else than the recorded one, which is said on stderr.
+
+    Examples:
+        rt replay session.ndjson
+        rt replay --serve --speed max session.ndjson
+    """
+    given = {"--host": host, "--port": port, "--speed": speed, "--patience": patience}
+    alone = [name for name, value in given.items() if value is not None]
+    if alone and not serve:
+        raise UsageError(f"{alone[0]} without --serve", "add --serve, or leave it out")
+    if not serve:
+        return _print(file, whole=whole)
+    if whole:
+        raise UsageError("--all is for printing", "leave out --all or --serve")
+    import asyncio
+
+    from rt_cli.local.reenactment import scripts_of
+
+    pace = _number("speed", "--speed", speed or "1")
+    patience_s = _number("drain_timeout", "--patience", patience or str(_PATIENCE_S))
+    scripts, missing = scripts_of(_entries(file))
+    if not scripts:
+        raise UsageError(f"{file} holds no connection", "record a run that reaches its endpoint", code="recording")
+    if missing:
+        warn(f"{missing} lines are missing in {file}: it may not play to its end")
+    address = host or "127.0.0.1", _PORT if port is None else port
+    return asyncio.run(_serve(scripts, address, pace, patience_s))
+
+
+async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, patience_s: float) -> int:
+    import asyncio
+
+    from rt_cli.local.access import is_loopback
+    from rt_cli.local.replaying import replaying
+    from rt_cli.output.writer import LineWriter
+
+    loop = asyncio.get_running_loop()
+    interrupted = asyncio.Event()
+    lines = LineWriter(sys.stdout, on_broken=lambda: None)
+
+    def observe(number: int, message: str) -> None:
+        warn(f"connection {number}: {message}")
+
+    host, port = address
+    playing = replaying(scripts, observe=observe, host=host, port=port, speed=speed, patience_s=patience_s)
+    try:
+        with on_signals(interrupted.set):
+            async with playing as stage:
+                lines.write(stage.url)
+                if not is_loopback(host):
+                    warn("whoever reaches this port can read what was recorded")
+                ends = [loop.create_task(event.wait()) for event in (stage.over, interrupted)]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                for end in ends:
+                    end.cancel()
+    finally:
+        lines.close(_LAST_LINES_S)
+    if not stage.over.is_set():
+        return EXIT_INTERRUPTED
+    return EXIT_INCOMPLETE if stage.differences else EXIT_OK
+
+
+def _print(file: Path, *, whole: bool) -> int:
+    from rt_cli.output.timeline import timeline
+    from rt_cli.output.writer import Sink
+
+    sink = Sink(sys.stdout)
+    for line in timeline(_entries(file), whole=whole):
+        try:
+            sink.write(f"{line}\n")
+        except (OSError, ValueError) as exc:
+            if not sink.lost_its_reader(exc):
+                raise UsageError(f"cannot write the timeline: {exc}", "make room, or write elsewhere") from exc
+            sink.discard()
+            break
+    return EXIT_OK
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    from rt_cli.protocol.wirefile import entries
+
+    try:
+        with path.open("rb") as file:
+            yield from entries(iter(lambda: file.readline(_LONGEST_LINE), b""), str(path))
+    except OSError as exc:
+        raise UsageError(f"cannot read {path}: {exc.strerror}", "give a file that --record wrote") from exc
+
+
+def _number(key: str, option: str, text: str) -> float:
+    try:
+        return float(str(convert(settings_keys()[key], text)))
+    except ValueError as exc:
+        raise UsageError(f"{option} must {exc}, not {printable(text)!r}") from None
