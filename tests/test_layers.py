@@ -36,6 +36,7 @@ WALLS = {
     "typer": {"commands/", "__main__.py"},
     "httpx": {"local/http_recognizer.py", "local/llm.py"},
     "openai": set(),
+    "keyring": {"commands/keyrings.py"},
     "matplotlib": {"bench/plots.py"},
     "jiwer": {"bench/words.py"},
 }
@@ -49,6 +50,7 @@ HEAVY = {
     "faster_whisper",
     "httpx",
     "jiwer",
+    "keyring",
     "matplotlib",
     "msgspec",
     "numpy",

@@ -12,6 +12,7 @@ from rt_cli.commands.configuration import app as configuration
 from rt_cli.commands.devices import devices
 from rt_cli.commands.doctor import doctor
 from rt_cli.commands.help import Command
+from rt_cli.commands.login import login, logout
 from rt_cli.commands.replay import replay
 from rt_cli.commands.send import send
 from rt_cli.commands.serve import serve
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (stream, send, serve, devices, doctor, replay, bench):
+for command in (stream, send, serve, devices, doctor, login, logout, replay, bench):
     app.command(cls=Command)(command)
 app.add_typer(configuration, name="config")
 

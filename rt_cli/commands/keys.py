@@ -1,4 +1,4 @@
-"""Fetch the key that :mod:`rt_cli.protocol.keys` decided on: from a variable, a file or a command."""
+"""Fetch the key that :mod:`rt_cli.protocol.keys` decided on: from a variable, a file or a command, else the keyring."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from rt_cli.commands.document import expanded
-from rt_cli.errors import UsageError
+from rt_cli.errors import RefusedError, UsageError
 from rt_cli.protocol.address import parse_address
 from rt_cli.protocol.keys import KeyFile, KeySource, KeyVariable, clean_key, key_source
 from rt_cli.protocol.text import printable
@@ -15,6 +15,7 @@ from rt_cli.protocol.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rt_cli.protocol.address import Address
     from rt_cli.settings import EndpointSettings
 
 COMMAND_DEADLINE_S = 60.0
@@ -23,14 +24,31 @@ _LARGEST_KEY = 1 << 16
 
 
 def find_key(settings: EndpointSettings, url: str, environ: Mapping[str, str]) -> str | None:
-    """The key for a URL, or None if it needs none. Blocks while a key command runs: not for the event loop.
+    """The key for a URL, or None if it needs none. Blocks while others are asked: not for the event loop.
+
+    What is in the keyring of the system counts last, and is not looked for where a connection is not encrypted.
 
     Raises:
         UsageError: A bad URL; a file or command that gives no key.
         RefusedError: The host needs a key and there is none.
     """
-    source = key_source(settings, parse_address(url, settings.dialect), environ)
-    return None if source is None else read_key(source, environ)
+    address = parse_address(url, settings.dialect)
+    try:
+        source = key_source(settings, address, environ)
+    except RefusedError:
+        if (key := _stored(settings, address)) is None:
+            raise
+        return key
+    return _stored(settings, address) if source is None else read_key(source, environ)
+
+
+def _stored(settings: EndpointSettings, address: Address) -> str | None:
+    if address.scheme != "wss" or address.credentials is not None:
+        return None
+    from rt_cli.commands.keyrings import accounts_of, stored_key
+
+    key = stored_key(accounts_of(address, settings.profile))
+    return None if key is None else clean_key(key, "the keyring")
 
 
 def read_key(source: KeySource, environ: Mapping[str, str]) -> str:

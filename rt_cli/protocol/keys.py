@@ -77,7 +77,7 @@ def _variables(settings: EndpointSettings, address: Address) -> tuple[str, ...]:
 
 def missing_key(host: str, variable: str) -> RefusedError:
     """The error for a host that wants a key, and has none."""
-    return RefusedError(f"no key for {host}", f"set {variable}", code="missing_key")
+    return RefusedError(f"no key for {host}", f"set {variable}, or rt login", code="missing_key")
 
 
 def clean_key(text: str, origin: str) -> str:

@@ -83,7 +83,7 @@ def test_a_missing_key_names_the_host_and_the_variable(
     url: str, environ: dict[str, str], settings: dict[str, str], variable: str
 ) -> None:
     """Refused, as the endpoint would: exit 4, before any connection."""
-    with pytest.raises(RefusedError, match=f"^no key for .*: set {variable}$") as caught:
+    with pytest.raises(RefusedError, match=f"^no key for .*: set {variable}, or rt login$") as caught:
         source(url, environ, **settings)
 
     assert caught.value.exit_code == 4

@@ -1,0 +1,119 @@
+"""``rt login`` and ``rt logout``: a key into the keyring of the system, and out of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rt_cli.commands.offers import profiles
+from rt_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rt_cli.protocol.address import Address
+
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The endpoint that the key is for.")]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", "-p", metavar="NAME", help="The profile that it is for.", autocompletion=profiles),
+]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Config file.")]
+
+_OPENAI = "https://api.openai.com"
+_LARGEST_KEY = 1 << 14
+_SHORTEST_KEY = 8
+
+
+def login(url: Url = None, profile: Profile = None, config: Config = None) -> int:
+    """Store a key in the keyring of the system.
+
+    The key is asked for, or read from stdin, never from the command line. It is for the URL, else for the profile,
+    else for the URL of the config file, else for OpenAI; and it goes nowhere else.
+
+    Examples:
+        rt login
+        pass show azure | rt login --profile work
+    """
+    from rt_cli.commands import keyrings
+    from rt_cli.doctor.keyshape import key_finding
+
+    address, account = _whose(url, profile, config)
+    key = _checked(_asked(account) if sys.stdin is not None and sys.stdin.isatty() else _read())
+    found = key_finding("this", key, address.host)
+    keyring = keyrings.store(account, key)
+    if found.status != "ok":
+        _say(f"warning: {found.detail}")
+    used = f"-p {profile}" if profile else f"--url https://{account.rpartition('@')[2]}"
+    _say(f"the key for {account} is stored ({keyring}); it is used with {used}")
+    return 0
+
+
+def logout(url: Url = None, profile: Profile = None, config: Config = None) -> int:
+    """Remove a key from the keyring of the system.
+
+    Examples:
+        rt logout
+        rt logout --profile work
+    """
+    from rt_cli.commands import keyrings
+
+    _, account = _whose(url, profile, config)
+    if not keyrings.remove(account):
+        raise UsageError(f"no key for {account} is stored", "name its --url or --profile", code="missing_key")
+    _say(f"the key for {account} is removed")
+    return 0
+
+
+def _whose(url: str | None, profile: str | None, config: Path | None) -> tuple[Address, str]:
+    """The address that a key is for, and the name that it is stored under."""
+    from rt_cli.commands.config import load_settings
+    from rt_cli.commands.keyrings import accounts_of
+    from rt_cli.protocol.address import parse_address
+
+    if url is not None and profile is not None:
+        raise UsageError("both --url and --profile", "give one of them")
+    endpoint = load_settings({"url": url}, config=config, profile=profile, environ=os.environ).endpoint
+    if profile is not None and endpoint.profile is None:
+        raise UsageError(f"the profile {profile} has no URL", "write one into it, or give --url", code="config")
+    address = parse_address(endpoint.url or _OPENAI, endpoint.dialect)
+    if address.scheme != "wss":
+        raise UsageError(f"no stored key goes to {address.host} unencrypted", "use https:// or wss://, or RT_API_KEY")
+    return address, accounts_of(address, endpoint.profile)[0]
+
+
+def _asked(account: str) -> str:
+    from getpass import GetPassWarning, getpass
+
+    with warnings.catch_warnings():
+        # It would go on and show what is typed.
+        warnings.simplefilter("error", GetPassWarning)
+        try:
+            return getpass(f"Key for {account} (it is not shown): ", sys.stderr)
+        except (GetPassWarning, EOFError):
+            raise UsageError("the key cannot be asked for here", "give it on stdin: rt login < FILE") from None
+
+
+def _read() -> str:
+    if sys.stdin is None:
+        return ""
+    try:
+        return sys.stdin.buffer.read(_LARGEST_KEY).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError("the key from stdin is not text", "it must be the key and nothing else") from None
+
+
+def _checked(text: str) -> str:
+    from rt_cli.protocol.keys import clean_key
+
+    key = clean_key(text, "stdin")
+    if " " in key or len(key) < _SHORTEST_KEY:
+        raise UsageError("what was given is no key", "it must be the key and nothing else, on one line")
+    return key
+
+
+def _say(text: str) -> None:
+    print(f"rt: {text}", file=sys.stderr)  # noqa: T201 - stdout is for results

@@ -1,0 +1,279 @@
+"""``rt login`` and ``rt logout``, and where a stored key goes: through the real keyring library."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import keyring
+import pytest
+from keyring.backends import fail
+
+from rt_cli.commands import keyrings
+from rt_cli.commands.keys import find_key
+from rt_cli.errors import RefusedError, UsageError
+from rt_cli.settings import EndpointSettings
+from tests.keyring_backend import FILE, FileKeyring, LockedKeyring
+from tests.program import ROOT, Ran, rt, write_wav
+from tests.servers import CERTIFICATE, polite, scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from keyring.backend import KeyringBackend
+
+KEY = "sk-proj-0123456789abcdefghijklmnop"
+CONFIG = '[profiles.work]\nurl = "https://work.test:8443"\n[profiles.rest]\nmodel = "m"\n'
+
+
+@pytest.fixture
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty keyring, for this process and for those that it starts."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tests.keyring_backend.FileKeyring")
+    monkeypatch.setenv(FILE, str(tmp_path / "ring.json"))
+    (tmp_path / "config.toml").write_text(CONFIG)
+    monkeypatch.setenv("RT_CONFIG", str(tmp_path / "config.toml"))
+    with keyring_is(FileKeyring()):
+        yield tmp_path / "ring.json"
+
+
+@contextmanager
+def keyring_is(backend: KeyringBackend) -> Iterator[None]:
+    """A keyring in this process, whatever the library has found before."""
+    before = keyring.get_keyring()
+    keyring.set_keyring(backend)
+    try:
+        yield
+    finally:
+        keyring.set_keyring(before)
+
+
+def keys_in(ring: Path) -> dict[str, str]:
+    """What is stored."""
+    found: dict[str, str] = json.loads(ring.read_text()) if ring.exists() else {}
+    return found
+
+
+def login(*arguments: str, key: str = KEY, env: dict[str, str] | None = None) -> Ran:
+    """Log in with a key from stdin; it is never repeated."""
+    ran = rt("login", *arguments, stdin=f"  {key}\r\n".encode(), env=env)
+    assert key.strip() == "" or key not in ran.out + ran.err
+    assert ran.out == ""
+    return ran
+
+
+@pytest.mark.parametrize(
+    ("arguments", "account"),
+    [
+        ((), "api.openai.com"),
+        (("--profile", "work"), "work@work.test:8443"),
+        (("--url", "https://other.test/v1"), "other.test"),
+        (("--url", "wss://OTHER.test:444"), "other.test:444"),
+    ],
+    ids=["openai", "profile", "url", "port"],
+)
+def test_a_key_goes_in_and_out(ring: Path, arguments: tuple[str, ...], account: str) -> None:
+    """Under the name of its host, or of its profile there; without the white space around it."""
+    stored = login(*arguments)
+    assert (stored.exit, len(stored.err.splitlines())) == (0, 1)
+    assert account in stored.err
+    assert keys_in(ring) == {f"rt/{account}": KEY}
+
+    removed = rt("logout", *arguments)
+    assert (removed.exit, removed.out) == (0, "")
+    assert keys_in(ring) == {}
+
+    again = rt("logout", *arguments)
+    assert (again.exit, len(again.err.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "short", "two words of it", "line\nline", "k\x00eeeeeeeeey", "schlüssel-schlüssel"]
+)
+def test_what_is_no_key_is_not_stored(ring: Path, key: str) -> None:
+    """One line, exit 2."""
+    ran = login(key=key)
+
+    assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
+    assert keys_in(ring) == {}
+
+
+def test_a_key_of_another_shape_is_stored_with_a_warning(ring: Path) -> None:
+    """Providers change their shapes; but most likely it is the wrong one."""
+    ran = login(key="0123456789abcdef0123456789abcdef")
+
+    assert ran.exit == 0
+    assert "warning" in ran.err
+    assert len(keys_in(ring)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--url", "http://other.test"), "unencrypted"),
+        (("--url", "https://a.test", "--profile", "work"), "both"),
+        (("--profile", "none"), "unknown profile"),
+        (("--profile", "rest"), "has no URL"),
+    ],
+    ids=["unencrypted", "both", "unknown", "no URL"],
+)
+def test_a_key_for_nowhere_is_not_stored(ring: Path, arguments: tuple[str, ...], said: str) -> None:
+    """It must be clear where it may go."""
+    ran = login(*arguments)
+
+    assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
+    assert said in ran.err
+    assert keys_in(ring) == {}
+
+
+def test_a_stored_key_arrives_and_is_told_to_nobody(ring: Path, tmp_path: Path) -> None:
+    """The whole way, with everything said that can be said."""
+    sound = write_wav(tmp_path / "sound.wav", bytes(9600))
+    with scripted(polite("fine"), secure=True) as server:
+        login("--url", server.url)
+        common = ("send", "--url", server.url, "--cacert", str(CERTIFICATE), "-m", "whisper-1", "--speed", "max", "-v")
+        ran = rt(*common, str(sound))
+        variable = rt(*common, str(sound), env={"RT_API_KEY": "of-the-variable"})
+
+    assert (ran.exit, ran.out) == (0, "fine\n"), ran.err
+    assert [head["authorization"] for head in server.headers] == [f"Bearer {KEY}", "Bearer of-the-variable"]
+    assert KEY not in ran.err
+    assert variable.exit == 0
+    assert ring.exists()
+
+
+def test_the_order_of_the_places(ring: Path, tmp_path: Path) -> None:
+    """A file, a command and the variables come before; of stored keys that of the profile."""
+    ring.write_text(
+        json.dumps({"rt/work@work.test:8443": "of-profile", "rt/work.test:8443": "of-host", "rt/o.test": "o"})
+    )
+    (tmp_path / "key").write_text("of-file")
+    url = "https://work.test:8443"
+    named = EndpointSettings(url=url, profile="work")
+    given = EndpointSettings(url=url)
+
+    assert find_key(named, url, {}) == "of-profile"
+    assert find_key(given, url, {}) == "of-host"
+    assert find_key(EndpointSettings(url=url, profile="play"), url, {}) == "of-host"
+    assert find_key(given, url, {"RT_API_KEY": "of-variable"}) == "of-variable"
+    assert find_key(EndpointSettings(url=url, api_key_file=str(tmp_path / "key")), url, {}) == "of-file"
+    assert find_key(EndpointSettings(url=url, key_env="K", profile="work"), url, {}) == "of-profile"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://work.test", "https://sub.work.test:8443", "ws://work.test:8443", "https://u:p@work.test:8443"],
+    ids=["port", "host", "unencrypted", "credentials"],
+)
+def test_a_stored_key_goes_nowhere_else(ring: Path, url: str) -> None:
+    """Neither to another port or host, nor unencrypted, nor beside a password."""
+    ring.write_text(json.dumps({"rt/work.test:8443": "secret"}))
+
+    assert find_key(EndpointSettings(url=url), url, {}) is None
+
+
+def test_a_provider_gets_its_stored_key(ring: Path) -> None:
+    """In the place of its variable; without either, the error names both ways."""
+    openai = EndpointSettings(url="https://api.openai.com")
+    with pytest.raises(RefusedError, match="OPENAI_API_KEY, or rt login"):
+        find_key(openai, "https://api.openai.com", {})
+
+    login()
+    assert find_key(openai, "https://api.openai.com", {}) == KEY
+    assert ring.exists()
+
+
+def test_a_keyring_that_refuses(ring: Path) -> None:
+    """Login says so in one line without the key, even if the keyring repeats it; a run goes on without a key."""
+    env = {"PYTHON_KEYRING_BACKEND": "tests.keyring_backend.LockedKeyring"}
+    ran = login("--url", "https://other.test", env=env)
+
+    assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
+    assert "does not work" in ran.err
+    assert not ring.exists()
+
+
+@pytest.mark.parametrize("backend", [LockedKeyring(), fail.Keyring()], ids=["locked", "none"])
+def test_a_run_goes_on_without_a_keyring(backend: KeyringBackend) -> None:
+    """An endpoint may need no key."""
+    with keyring_is(backend):
+        assert find_key(EndpointSettings(url="https://a.test"), "https://a.test", {}) is None
+
+
+def test_no_keyring_on_this_machine(ring: Path) -> None:
+    """One line, with the other ways."""
+    ran = login(env={"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"})
+
+    assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
+    assert "--api-key-file" in ran.err
+    assert not ring.exists()
+
+
+def test_without_the_extra() -> None:
+    """One line that names it; and a run that finds no key does without."""
+    hide = "import sys; sys.modules['keyring'] = None; from rt_cli.__main__ import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", hide, "login"],
+        input=KEY,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "rt-cli[keyring]" in done.stderr
+
+
+def test_a_keyring_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A passphrase that nobody types: it is given up."""
+    monkeypatch.setattr(keyrings, "DEADLINE_S", 0.05)
+    ended = threading.Event()
+
+    try:
+        with pytest.raises(UsageError, match="no answer"):
+            keyrings._patiently(ended.wait)
+    finally:
+        ended.set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_the_key_is_asked_for_and_not_shown(ring: Path) -> None:
+    """On a terminal: what is typed does not come back."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rt_cli", "login"], cwd=ROOT, stdin=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    seen = read_until(ours, b"not shown): ")
+    os.write(ours, f"{KEY}\n".encode())
+    seen += read_until(ours, None)
+    os.close(ours)
+
+    assert process.wait(30) == 0, seen
+    assert KEY not in seen.decode()
+    assert keys_in(ring) == {"rt/api.openai.com": KEY}
+
+
+def read_until(terminal: int, wanted: bytes | None) -> bytes:
+    """What a terminal shows, up to some text or to its end; fails after half a minute of silence."""
+    seen = b""
+    while wanted is None or wanted not in seen:
+        assert select.select([terminal], [], [], 30)[0], seen
+        try:
+            piece = os.read(terminal, 1024)
+        except OSError:  # Linux: the other end is closed
+            piece = b""
+        if not piece:
+            assert wanted is None, seen
+            break
+        seen += piece
+    return seen
