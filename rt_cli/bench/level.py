@@ -42,6 +42,8 @@ class SessionResult:
     reconnects: int
     failed: Counter[str]
     """Turns without words, by the code of the reason."""
+    warned: Counter[str]
+    """Warnings, by their code."""
     dropped_ms: int
     exit: int
     complete: bool
@@ -84,6 +86,11 @@ class Level:
     def troubles(self) -> Counter[str]:
         """What went wrong, by code."""
         return sum((result.troubles for result in self.results), Counter())
+
+    @property
+    def warnings(self) -> Counter[str]:
+        """What was warned of, by code."""
+        return sum((result.warned for result in self.results), Counter())
 
     @property
     def words(self) -> Words | None:

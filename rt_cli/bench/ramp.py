@@ -93,14 +93,15 @@ class Ramp:
 
     async def _run_level(self, level: Level) -> None:
         began, cpu_began = self._clock.now(), time.process_time()
-        measuring = asyncio.create_task(self._watch(level, began, cpu_began), name="cpu")
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for number in range(1, level.sessions + 1):
-                    tasks.create_task(self._run_place(level, number, began), name=f"session {number}")
-        finally:
-            measuring.cancel()
-            self._take_cpu(level, began, cpu_began)
+        async with asyncio.TaskGroup() as tasks:
+            places = [
+                tasks.create_task(self._run_place(level, number, began), name=f"session {number}")
+                for number in range(1, level.sessions + 1)
+            ]
+            watching = tasks.create_task(self._watch(level, began, cpu_began), name="cpu")
+            await asyncio.wait(places)
+            watching.cancel()
+        self._take_cpu(level, began, cpu_began)
 
     async def _watch(self, level: Level, began: float, cpu_began: float) -> None:
         while True:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.bench.level import SessionResult, tally
 from rt_cli.bench.words import compare
-from rt_cli.observations import Dropped, Errored, Failed, Final, Partial, SessionChanged
+from rt_cli.observations import Dropped, Errored, Failed, Final, Partial, SessionChanged, Warned
 
 if TYPE_CHECKING:
     from rt_cli.bench.level import Tally
@@ -32,6 +32,7 @@ class Stopwatch:
     def __init__(self, spoken: Spoken, clock: Clock, together: Tally) -> None:
         self.measures = tally()
         self.failed: Counter[str] = Counter()
+        self.warned: Counter[str] = Counter()
         self.dropped_ms = 0
         self.unmeasured = 0
         self.error: str | None = None
@@ -92,6 +93,8 @@ class Stopwatch:
                 self.failed[code] += 1
             case Dropped(start_ms, end_ms):
                 self.dropped_ms += end_ms - start_ms
+            case Warned(code=code):
+                self.warned[code] += 1
             case Errored(code=code):
                 self.error = code
 
@@ -135,6 +138,7 @@ class Stopwatch:
             unmeasured=self.unmeasured,
             reconnects=summary.reconnects,
             failed=self.failed,
+            warned=self.warned,
             dropped_ms=self.dropped_ms,
             exit=summary.exit,
             complete=summary.complete,

@@ -101,9 +101,10 @@ def remarks(levels: Sequence[Level]) -> list[str]:
     if any(_few(level.measures[name], "p99") for level in levels for name in ("final", "lateness")):
         said.append("* of so few values this is simply the largest")
     for level in levels:
-        if level.troubles:
-            counts = ", ".join(f"{code} {count}" for code, count in level.troubles.most_common())
-            said.append(f"{level.sessions} at once: {counts}")
+        for what, counter in (("errors", level.troubles), ("warnings", level.warnings)):
+            if counter:
+                counts = ", ".join(f"{code} {count}" for code, count in counter.most_common())
+                said.append(f"{level.sessions} at once, {what}: {counts}")
         if (level.client_cpu or 0) > BUSY:
             said.append(
                 f"{level.sessions} at once: this process took {_share(level.client_cpu)} of a core, so that some of"

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
@@ -77,6 +77,12 @@ def run_bench(settings: Settings, wanted: Wanted) -> int:
         raise UsageError("a limit on wrong words needs the right ones", "give --reference FILE for each recording")
     if wanted.html is not None:
         _check_report(wanted.html)
+    # A config file may say these; they are for one source at a time, and for one that has no end.
+    settings = replace(
+        settings,
+        input=replace(settings.input, stop_after_silence_s=None),
+        output=replace(settings.output, save_audio=None),
+    )
     plan = make_plan(settings, os.environ)
     return asyncio.run(_Bench(settings, wanted, plan, levels, limits, references, spread_s).run())
 
@@ -191,7 +197,7 @@ class _Bench:
     async def _endpoint(self, stack: AsyncExitStack) -> Endpoint:
         url = self._plan.choice.url
         if url is None:
-            from rt_cli.local.limits import Limits
+            from rt_cli.local.admission.limits import Limits
             from rt_cli.local.server import serve
 
             server = await stack.enter_async_context(serve(limits=Limits(sessions=max(self._levels))))
@@ -215,10 +221,9 @@ class _Bench:
         self._ramp = ramp = Ramp(course, partial(self._job, endpoint), SystemClock(), self._tell)
         if self._signals:
             return self._signals[0]
-        showing = asyncio.create_task(self._show(ramp), name="live table")
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            showing = tasks.create_task(self._show(ramp), name="live table")
             levels = await ramp.run()
-        finally:
             showing.cancel()
         return await self._conclude(endpoint, levels, recordings, chunk_ms)
 

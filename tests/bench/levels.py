@@ -24,6 +24,7 @@ def ended(*, error: str | None = None, exit_: int = 0, failed: int = 0, words: W
         unmeasured=0,
         reconnects=0,
         failed=Counter({"unclear": failed} if failed else {}),
+        warned=Counter(),
         dropped_ms=0,
         exit=exit_,
         complete=exit_ == 0,

@@ -77,37 +77,32 @@ def most(level: Level, measure: str) -> float:
 def test_planted_delays_are_found() -> None:
     """Each delay of the endpoint is in the figure that it belongs to, and in no other before it."""
     greets_after, words_after, final_after = 0.5, 0.3, 0.7
-    at: dict[str, float] = {}
 
     async def script(client: Client) -> None:
         await asyncio.sleep(greets_after)
         await client.greet()
-        at["greeted"] = time.monotonic()
         await client.until("input_audio_buffer.commit")
-        at["committed"] = time.monotonic()
         item = await client.commit()
         await asyncio.sleep(words_after)
         delta = "conversation.item.input_audio_transcription.delta"
         await client.say(delta, item_id=item, content_index=0, delta="so")
         await asyncio.sleep(final_after - words_after)
         await client.complete(item, "so it is")
-        at["completed"] = time.monotonic()
         await client.until("nothing")
 
-    began = time.monotonic()
     with scripted(script) as server:
         (level,) = run(ramp(server, 1).run())
     (result,) = level.results
     assert result.flawless, result
-    ready, final, first = (most(level, name) for name in ("ready", "final", "first_partial"))
-    assert most(level, "connect") <= ready - greets_after * 1000 * 0.99
-    assert ready <= (at["greeted"] - began) * 1000 + result.wall_ms
-    # The speech ends with the sound, a second after the session was ready.
-    assert final_after * 1000 * 0.99 <= final
-    assert final == pytest.approx((at["completed"] - at["greeted"] - SECOND.seconds) * 1000, abs=0.2 * final + 100)
-    assert first >= (SECOND.seconds + words_after) * 1000 * 0.99
-    assert first - SECOND.seconds * 1000 <= final
-    assert most(level, "rtf") == pytest.approx(1 + final / 1000, rel=0.05)
+    connect, ready, final, first = (most(level, name) for name in ("connect", "ready", "final", "first_partial"))
+    sound, spent = SECOND.seconds * 1000, 1 + result.wall_ms
+    assert greets_after * 1000 * 0.99 <= ready <= spent
+    assert connect <= ready
+    # The speech ends with the sound, a second after the session was ready. What is not waited for elsewhere is in the
+    # run as a whole, and so it bounds each figure from above.
+    assert final_after * 1000 * 0.99 <= final <= spent - ready * 0.99 - sound
+    assert words_after * 1000 * 0.99 <= first - sound <= final
+    assert most(level, "rtf") == pytest.approx(1 + final / sound, rel=0.02)
 
 
 def test_a_client_that_is_held_up_sees_all_of_its_lateness() -> None:
@@ -146,7 +141,7 @@ def _values(curve: list[tuple[float, float]], count: int) -> list[float]:
 def test_sessions_at_once() -> None:
     """A level has its sessions at once, in rounds, with all recordings in turns; the next one has more."""
     most_at_once = {"now": 0, "most": 0}
-    short = Recording("short.wav", SECOND.pcm[: RATE_HZ // 2], RATE_HZ)
+    short = Recording("short.wav", SECOND.pcm[:RATE_HZ], RATE_HZ)
 
     async def script(client: Client) -> None:
         most_at_once["now"] += 1

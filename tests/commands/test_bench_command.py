@@ -122,6 +122,28 @@ def test_lost_connections_are_errors(talk: str) -> None:
     assert levels(ran)[0]["error_codes"] == {"connection_lost": 1}
 
 
+def test_a_limit_on_cost_holds_for_all(talk: str) -> None:
+    """The sound of all sessions costs something: when it is spent no more is sent, which is said."""
+    price = {"RT_PRICE_PER_MINUTE": "60"}
+    with scripted(polite("so it is")) as server:
+        args = ("--turn-detection", "none", "--json", "--sessions", "4", "--spread", "0", talk)
+        ran = rt("bench", "--url", server.url, *args, env={**price, "RT_MAX_COST": "1"}, seconds=BUSY_S)
+    assert levels(ran)[0]["warnings"]["max_cost"] >= 1
+    assert len(server.audio) < 4 * RATE_HZ
+
+
+def test_nobody_reads_the_results(talk: str) -> None:
+    """A reader who has seen enough ends it quietly."""
+    with scripted(polite("so it is")) as server:
+        process = start("bench", "--url", server.url, "--turn-detection", "none", "--json", "--rounds", "1000", talk)
+        assert process.stdout is not None
+        assert b"bench_session" in process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        ran = ended(process, seconds=BUSY_S)
+    assert (ran.exit, ran.causes) == (0, [])
+
+
 def test_words_against_a_reference(talk: str, tmp_path: Path) -> None:
     """One of four words is wrong, in every session."""
     reference = tmp_path / "talk.txt"
