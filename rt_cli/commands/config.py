@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 from rt_cli.commands.document import Document, read_document
 from rt_cli.commands.values import Key, convert, settings_keys
 from rt_cli.errors import UsageError, did_you_mean
+from rt_cli.protocol.proxies import has_credentials
 from rt_cli.protocol.text import masked, printable
 from rt_cli.settings import Settings
 
@@ -160,6 +161,9 @@ def _read_environment(environ: Mapping[str, str]) -> Layer:
 def _read_flags(flags: Mapping[str, object]) -> Layer:
     keys = settings_keys()
     given = {name: value for name, value in flags.items() if value is not None}
+    if has_credentials(given.get("proxy")):
+        problem = "--proxy with a password can be read by everyone on this machine"
+        raise UsageError(problem, "put it into HTTPS_PROXY, RT_PROXY or the config file")
     return {
         name: _converted(keys[name], value, _OPTIONS.get(name, f"--{name.replace('_', '-')}"))
         for name, value in given.items()

@@ -20,9 +20,9 @@ def check_proxy(text: object) -> str:
     raise ValueError(f"be written like http://HOST:PORT or socks5h://HOST:PORT ({', '.join(_SCHEMES)})")
 
 
-def has_credentials(text: str) -> bool:
-    """Whether the URL holds a user name or a password."""
-    return "@" in urlsplit(text).netloc
+def has_credentials(text: object) -> bool:
+    """Whether a URL holds a user name or a password."""
+    return isinstance(text, str) and "@" in text
 
 
 def _with_default_port(text: str, scheme: str) -> str:

@@ -81,8 +81,9 @@ def test_tables_add_up_and_name_all_who_gave() -> None:
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
 def test_secrets_are_masked(config: Path, form: tuple[str, ...]) -> None:
     """User and password in URLs, queries that hold keys, the values of headers, keys in what is set by hand."""
-    more = ("--proxy", "http://me:geheim@proxy.test:1", "--set", "note=token: geheim", "-H", "X-More: geheim")
-    ran = rt("config", "show", *form, "--config", str(config), "-p", "work", *more)
+    more = ("--set", "note=token: geheim", "-H", "X-More: geheim")
+    proxy = {"RT_PROXY": "http://me:geheim@proxy.test:1"}
+    ran = rt("config", "show", *form, "--config", str(config), "-p", "work", *more, env=proxy)
 
     assert (ran.exit, ran.err) == (0, "")
     assert "***" in ran.out

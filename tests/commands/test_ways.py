@@ -184,7 +184,7 @@ def test_an_http_proxy_leads_to_the_endpoint(*, secure: bool, sound: Path) -> No
     """It is asked for the endpoint's own name, which only it knows."""
     with scripted(polite("fine"), secure=secure) as server, connect_proxy(server.port) as way:
         url = f"{'wss' if secure else 'ws'}://endpoint.test:8443"
-        ran = send(sound, url, "--proxy", f"http://user:{'open-sesame'}@127.0.0.1:{way.port}", "-k")
+        ran = send(sound, url, "-k", env={"RT_PROXY": f"http://user:open-sesame@127.0.0.1:{way.port}"})
 
     assert went_well(ran), ran.err
     assert way.asked == ["endpoint.test:8443"]
@@ -253,6 +253,15 @@ def test_socks_without_its_library_is_told(sound: Path) -> None:
     assert done.returncode == 2
     assert "rt-cli[socks]" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_password_for_a_proxy_is_not_taken_as_an_option() -> None:
+    """Arguments can be read by everybody on the machine."""
+    ran = rt("send", "--url", "ws://127.0.0.1:9", "--proxy", "http://user:open-sesame@h:1", "x.wav")
+
+    assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
+    assert "HTTPS_PROXY" in ran.err
+    assert "open-sesame" not in ran.err
 
 
 @pytest.mark.parametrize("proxy", ["127.0.0.1:8080", "ftp://h:1", "http://", "http://h:x", "http://h/p", "http://a b"])
