@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.channels import Pick
     from rt_cli.audio.source import Tell
 
-_BLOCK_S = 2
+_BLOCK_S = 8
 _MP3_FRAMES = 1152
 _READ_BYTES = 64 * 1024
 _SNIFF_BYTES = 512
@@ -60,7 +60,7 @@ class _Decoder(Protocol):
     duration_s: float | None
 
     def read(self) -> bytes:
-        """s16le at the wire rate, about half a second; empty at the end. Raises AudioError after all there is."""
+        """s16le at the wire rate, some seconds; empty at the end. Raises AudioError after all there is."""
         ...
 
     def close(self) -> None: ...
@@ -105,7 +105,7 @@ class FileSource:
         return self._info
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """The sound, half a second at a time, decoded in a thread. Read it once; safe to cancel.
+        """The sound, some seconds at a time, decoded in a thread. Read it once; safe to cancel.
 
         Raises:
             AudioError: Decoding broke; what came before it has been yielded.
@@ -240,7 +240,7 @@ class _Soundfile:
         self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
         self._verbatim = sound.subtype == "PCM_16" and self.channels == 1 and self.rate_hz == wire_rate_hz
         frames = self.rate_hz * _BLOCK_S
-        self._buffer = np.empty((frames, self.channels), dtype=np.int16 if self._verbatim else np.float32)
+        self._buffer = np.empty((frames, self.channels), dtype="<i2" if self._verbatim else np.float32)
         # A read that fails on a damaged MP3 takes all its frames with it: a frame of the format at a time.
         self._step = _MP3_FRAMES if sound.format == "MP3" else frames
         self._frames_read = 0
@@ -297,7 +297,7 @@ class _Soundfile:
     def _convert(self, frames: int) -> bytes:
         block = self._buffer[:frames]
         if self._verbatim:
-            return block.astype("<i2").tobytes()
+            return bytes(block.tobytes())
         pcm = self._resampler.push(choose(block, self._pick)) if frames else b""
         return pcm + self._resampler.flush() if self._ended else pcm
 

@@ -43,6 +43,7 @@ class Capture:
         recorder: Given all sound, also what the tape has no room for.
         control: Says who may be heard, and is told how far the sound has come.
         allowance: How many samples may still be sent, of what is to be paid for; None for any number.
+        metered: Whether anybody will ask for levels.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Capture:
         recorder: Recorder | None = None,
         control: Control | None = None,
         allowance: Callable[[], float] | None = None,
+        metered: bool = True,
     ) -> None:
         self.ended = False
         """Nothing more will come."""
@@ -83,12 +85,14 @@ class Capture:
         self._recorder = recorder
         self._control = control
         self._allowance = allowance
+        self._metered = metered
         self._began = tape.captured
         self._gap: Hole | None = None
         """What has been lost since sound last came, but for the part that was told."""
         self.stopped_at: float | None = None
         """When :meth:`stop` was called first, seconds."""
-        self._started_at = 0.0
+        self.started_at = clock.now()
+        """When the first sample that keeps a pace was due, seconds."""
         self._positions: list[int] = []
         self._times: list[float] = []
 
@@ -116,7 +120,7 @@ class Capture:
 
     async def run(self) -> None:
         """Capture until the end, the limit or :meth:`stop`. Cancelling it ends capture where it is."""
-        self._started_at = self._clock.now()
+        self.started_at = self._clock.now()
         finished = False
         try:
             async for block in self._source.blocks():
@@ -167,7 +171,7 @@ class Capture:
                 await self._bell.until(self._has_room)
                 due = self._tape.captured - self._began + len(piece) // BYTES_PER_SAMPLE
                 if self._speed != math.inf:
-                    await self._pace(self._started_at + due / self._tape.rate_hz / self._speed)
+                    await self._pace(self.started_at + due / self._tape.rate_hz / self._speed)
             self._append(piece)
 
     async def _pace(self, due: float) -> None:
@@ -194,7 +198,8 @@ class Capture:
             self._end_gap()
             if self._journal is not None:
                 self._journal.sound(start, piece)
-        self.levels = max(self.levels, levels_dbfs(piece))
+        if self._metered:
+            self.levels = max(self.levels, levels_dbfs(piece))
         self._note_time()
         self._tell_control()
         self._bell.ring()

@@ -11,6 +11,7 @@ from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.setup import Setup
 from rt_cli.protocol.steps import Heard
 from rt_cli.protocol.text import masked, printable
+from rt_cli.stream.beat import beat_after
 from rt_cli.stream.connection import connect
 from rt_cli.stream.liveness import DEAD_S, Vitals, health
 from rt_cli.stream.pump import Pump
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.connection import Connection
     from rt_cli.stream.context import Context
 
-_WATCH_EVERY_S = 0.25
+_WATCH_EVERY_S = 0.2
 
 
 class Link:
@@ -141,7 +142,7 @@ class Link:
             async with asyncio.TaskGroup() as tasks:
                 others = [
                     tasks.create_task(self._receive(connection), name="receive"),
-                    tasks.create_task(sender.keep_pinging(), name="pings"),
+                    tasks.create_task(sender.keep_pinging(context.capture.started_at), name="pings"),
                     tasks.create_task(self._watch(connection, sender), name="watch"),
                 ]
                 await self._configure(sender)
@@ -212,10 +213,10 @@ class Link:
             context.bell.ring()
 
     async def _watch(self, connection: Connection, sender: Sender) -> None:
-        """Look at the endpoint's health and at what is overdue, four times a second."""
+        """Look at the endpoint's health and at what is overdue, five times a second."""
         context = self._context
         while True:
-            due = context.clock.now() + _WATCH_EVERY_S
+            due = beat_after(context.clock.now(), context.capture.started_at, _WATCH_EVERY_S)
             await context.clock.sleep_until(due)
             if self._failure is not None:
                 raise self._failure

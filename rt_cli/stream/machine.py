@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rt_cli.stream.beat import beat_after
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rt_cli.clock import Clock
 
-EVERY_S = 0.1
 LAG_S = 0.05
 """Nothing of ours may hold the event loop for longer."""
 SUSPENDED_S = 5.0
@@ -72,11 +73,16 @@ class Machine:
 
 
 async def watch(
-    machine: Machine, clock: Clock, act: Callable[[Lagged | Suspended], None], asleep: Callable[[], float] = asleep_s
+    machine: Machine,
+    clock: Clock,
+    act: Callable[[Lagged | Suspended], None],
+    asleep: Callable[[], float] = asleep_s,
+    *,
+    since: float = 0.0,
 ) -> None:
-    """Look ten times a second, until cancelled."""
+    """Look ten times a second, at the beat that began at ``since`` (seconds), until cancelled."""
     while True:
-        due = clock.now() + EVERY_S
+        due = beat_after(clock.now(), since)
         await clock.sleep_until(due)
         for event in machine.look(due=due, now=clock.now(), asleep=asleep()):
             act(event)

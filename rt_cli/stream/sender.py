@@ -7,7 +7,8 @@ Rules, each of which a project somewhere learnt the hard way:
 3. A write that has begun is never cancelled (it would be delivered all the same). Its caller may go; the next one waits
    until it is over. Only the end of the connection ends it.
 4. ``send()`` returning proves nothing, so a window bounds the audio that is not *acknowledged*: by the pong of a ping
-   that was put behind it, or by any answer that proves it was read.
+   that was put behind it, or by any answer that proves it was read. The window is 2 to 8 s: more the longer the round
+   trip is, and the faster the endpoint reads.
 5. A stream of audio and single chunks exclude each other; the caller chooses to wait or to fail.
 6. A sender belongs to one connection and dies with it.
 
@@ -23,6 +24,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rt_cli.errors import SenderBusy
+from rt_cli.stream.beat import BEAT_S, beat_after
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -38,6 +40,7 @@ PING_BUSY_S = 0.5
 PING_IDLE_S = 5.0
 _WINDOW_S = (2.0, 8.0)
 _RTT_MEMORY_S = 30.0
+_PACE_OVER_S = 0.25
 
 
 class Transport(Protocol):
@@ -76,10 +79,34 @@ class RoundTrips:
         return self._seen[0][1] if self._seen else None
 
 
-def window_s(round_trip_s: float | None) -> float:
-    """Seconds of audio that may be unacknowledged at this round trip."""
+class Pace:
+    """How fast the endpoint reads, over the last quarter of a second, or more where it reads in larger steps. Pure.
+
+    Args:
+        now: Seconds.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.times = 1.0
+        """Seconds of audio in a second; 1 before anything is known."""
+        self._at = now
+        self._read_s = 0.0
+
+    def add(self, now: float, read_s: float) -> None:
+        """So much audio has been read in all by now; both in seconds."""
+        if now - self._at >= _PACE_OVER_S:
+            self.times = (read_s - self._read_s) / (now - self._at)
+            self._at, self._read_s = now, read_s
+
+
+def window_s(round_trip_s: float | None, times: float = 1.0) -> float:
+    """Seconds of audio that may be unacknowledged.
+
+    It is what an endpoint reads in two round trips and a second, where it reads audio ``times`` as fast as it is
+    spoken: a file that is sent in a flood waits no more often than speech does.
+    """
     low, high = _WINDOW_S
-    return low if round_trip_s is None else min(max(2 * round_trip_s + 1, low), high)
+    return low if round_trip_s is None else min(max((2 * round_trip_s + 1) * max(times, 1), low), high)
 
 
 class Sender:
@@ -113,6 +140,9 @@ class Sender:
         self.progress_at = clock.now()
         """When ``acknowledged`` last moved, or had nothing left to move to."""
         self.round_trips = RoundTrips()
+        self.window = round(window_s(None) * rate_hz)
+        """Samples that may be in flight; one chunk always may."""
+        self._pace = Pace(clock.now())
         self._transport = transport
         # What a transport without it does is right, but takes a task for each ping.
         self._ping_at_once: Callable[[], Awaitable[object] | None] = getattr(transport, "ping_at_once", lambda: None)
@@ -138,11 +168,6 @@ class Sender:
     def in_flight(self) -> int:
         """Samples sent and not acknowledged."""
         return self.sent - self.acknowledged
-
-    @property
-    def window(self) -> int:
-        """Samples that may be in flight; one chunk always may."""
-        return round(window_s(self.round_trips.minimum) * self._rate_hz)
 
     @property
     def spare(self) -> int:
@@ -213,11 +238,16 @@ class Sender:
             self._opened.set()
         self._on_acknowledged(samples)
 
-    async def keep_pinging(self) -> None:
-        """Ping behind audio that no ping follows yet, and now and then when idle; runs until cancelled or the end."""
+    async def keep_pinging(self, since: float = 0.0) -> None:
+        """Ping behind audio that no ping follows yet, and now and then when idle; runs until cancelled or the end.
+
+        Args:
+            since: When the beat began at which it looks, seconds.
+        """
         while True:
             now = self._clock.now()
-            await self._clock.sleep_until(max(now + PING_BUSY_S / 2, self._last_ping + PING_BUSY_S))
+            due = max(now + PING_BUSY_S / 2, self._last_ping + PING_BUSY_S)
+            await self._clock.sleep_until(beat_after(due - BEAT_S, since))
             quiet = self._clock.now() - self._last_ping
             if quiet >= PING_IDLE_S or (quiet >= PING_BUSY_S and self.sent > self._pinged):
                 await self._ping()
@@ -262,6 +292,8 @@ class Sender:
         now = self._clock.now()
         self.round_trips.add(now, now - at)
         self._on_round_trip(now - at)
+        self._pace.add(now, proven / self._rate_hz)
+        self.window = round(window_s(self.round_trips.minimum, self._pace.times) * self._rate_hz)
         self.acknowledge(proven)
 
     async def _pass(

@@ -250,6 +250,7 @@ class Streamer:
             recorder=self._recorder,
             control=self._control,
             allowance=None if settings.delivery.max_cost is None else lambda: self._meter.room,
+            metered=self._progress,
         )
         self._selection = selection = select(
             settings,
@@ -287,7 +288,8 @@ class Streamer:
                 others.append(tasks.create_task(selection.analysis.run(), name="analysis"))
             if self._progress:
                 others.append(tasks.create_task(self._report(), name="progress"))
-            others.append(tasks.create_task(watch(self._machine, self._clock, self._bear), name="machine"))
+            watching = watch(self._machine, self._clock, self._bear, since=capture.started_at)
+            others.append(tasks.create_task(watching, name="machine"))
             self._delivering = tasks.create_task(self._deliver(self._delivery), name="delivery")
             if self._signals:
                 capture.stop()

@@ -57,7 +57,7 @@ def test_a_blocked_loop_is_measured() -> None:
         machine = Machine(asleep_s())
         task = asyncio.create_task(watch(machine, SystemClock(), seen.append))
         await asyncio.sleep(0.05)
-        time.sleep(0.25)  # noqa: ASYNC251 - the fault
+        time.sleep(0.4)  # noqa: ASYNC251 - the fault
         await asyncio.sleep(0.15)
         task.cancel()
         return seen

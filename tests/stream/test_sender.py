@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_cli.errors import SenderBusy
-from rt_cli.stream.sender import RoundTrips, Sender, window_s
+from rt_cli.stream.sender import Pace, RoundTrips, Sender, window_s
 from tests.fakes import FakeClock, Peer, run
 
 if TYPE_CHECKING:
@@ -433,11 +433,56 @@ def test_an_answer_acknowledges_too_and_the_mark_never_goes_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("round_trip", "seconds"), [(None, 2), (0.0, 2), (0.5, 2), (1.0, 3), (3.0, 7), (10.0, 8)], ids=str
+    ("round_trip", "times", "seconds"),
+    [
+        (None, 1, 2),
+        (None, 1000, 2),
+        (0.0, 1, 2),
+        (0.5, 1, 2),
+        (1.0, 1, 3),
+        (3.0, 1, 7),
+        (10.0, 1, 8),
+        (0.0, 4, 4),
+        (0.5, 2, 4),
+        (0.0, 1000, 8),
+        (3.0, 0, 7),
+    ],
+    ids=str,
 )
-def test_window(round_trip: float | None, seconds: float) -> None:
-    """clamp(2 x round trip + 1 s, 2 s, 8 s)."""
-    assert window_s(round_trip) == seconds
+def test_window(round_trip: float | None, times: float, seconds: float) -> None:
+    """clamp(2 x round trip + 1 s, 2 s, 8 s), of audio that is read so many times as fast as it is spoken."""
+    assert window_s(round_trip, times) == seconds
+
+
+def test_the_pace_is_that_of_the_last_quarter_second() -> None:
+    """A burst is none, and who stands still has none any more."""
+    pace = Pace(10.0)
+    seen = [pace.times]
+    for now, read_s in [(10.01, 5), (10.25, 50), (10.5, 50.25), (20.5, 50.25)]:
+        pace.add(now, read_s)
+        seen.append(pace.times)
+
+    assert seen == [1, 1, 200, 1, 0]
+
+
+def test_the_window_widens_in_a_flood_and_narrows_with_it() -> None:
+    """What is in flight is at most 8 s, and at the speed of speech 2 s."""
+
+    async def scenario() -> None:
+        clock, peer = FakeClock(), Peer()
+        sender = Sender(peer, clock, rate_hz=RATE)
+        widths = []
+        async with sender.stream():
+            for step_s in [0.01] * 200 + [0.5] * 20:
+                clock.time += step_s
+                await sender.audio(b"x", RATE // 2)
+                await settle(3)
+                widths.append(sender.window / RATE)
+        assert widths[0] == 2
+        assert max(widths) == widths[199] == 8
+        assert widths[-1] == 2
+
+    run(scenario())
 
 
 def test_round_trips_keep_the_minimum_of_half_a_minute() -> None:
