@@ -34,7 +34,7 @@ WALLS = {
     "sounddevice": {"audio/microphone.py", "audio/devices.py"},
     "rich": {"output/"},
     "typer": {"commands/", "__main__.py"},
-    "httpx": {"local/http_recognizer.py", "local/llm.py"},
+    "httpx": {"local/recognition/http_recognizer.py", "local/repliers/llm.py"},
     "openai": set(),
     "keyring": {"commands/keyrings.py"},
     "matplotlib": {"bench/plots.py"},

@@ -84,7 +84,7 @@ def replay(
 async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, patience_s: float) -> int:
     import asyncio
 
-    from rt_cli.local.access import is_loopback
+    from rt_cli.local.admission.access import is_loopback
     from rt_cli.local.replaying import replaying
     from rt_cli.output.writer import LineWriter
 

@@ -187,7 +187,7 @@ class _Run:
     async def _endpoint(self, plan: Plan, stack: AsyncExitStack) -> Endpoint:
         url = plan.choice.url
         if url is None:
-            from rt_cli.local.limits import Limits
+            from rt_cli.local.admission.limits import Limits
             from rt_cli.local.server import serve
 
             limits = Limits()

@@ -19,7 +19,7 @@ from rt_cli.protocol.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rt_cli.local.limits import Limits
+    from rt_cli.local.admission.limits import Limits
     from rt_cli.local.server import LocalServer
 
 _LAST_LINES_S = 0.3
@@ -61,8 +61,8 @@ def serve(
         return
     import asyncio
 
-    from rt_cli.local.faults import parse
-    from rt_cli.local.tls import server_context
+    from rt_cli.local.admission.tls import server_context
+    from rt_cli.local.faults.grammar import parse
 
     if keyfile is not None and certfile is None:
         raise UsageError("--keyfile is the key of a certificate", "give --certfile with it")
@@ -86,7 +86,7 @@ serve.__doc__ = options.HELP
 
 
 def _limits(max_sessions: int, max_session: str) -> Limits:
-    from rt_cli.local.limits import Limits
+    from rt_cli.local.admission.limits import Limits
 
     try:
         longest = float(str(convert(settings_keys()["max_session"], max_session)))
@@ -99,7 +99,7 @@ def _limits(max_sessions: int, max_session: str) -> Limits:
 async def _serve(wanted: _Wanted) -> None:
     import asyncio
 
-    from rt_cli.local.replies import open_replier
+    from rt_cli.local.repliers.replies import open_replier
     from rt_cli.local.server import serve as serve_locally
     from rt_cli.output.writer import LineWriter
 
@@ -132,7 +132,7 @@ async def _serve(wanted: _Wanted) -> None:
 
 
 def _notices(server: LocalServer, reply: str | None, wanted: Mapping[str, Any]) -> list[str]:
-    from rt_cli.local.access import is_loopback
+    from rt_cli.local.admission.access import is_loopback
 
     clear = wanted["tls"] is None and not is_loopback(wanted["host"])
     exposed = "audio and token cross the network in the clear: give --certfile, or put a proxy with TLS in front"

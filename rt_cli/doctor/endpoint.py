@@ -13,7 +13,7 @@ from rt_cli.doctor.finding import Finding, failed
 from rt_cli.doctor.machine import proxy_finding
 from rt_cli.doctor.reach import place_of, proxy_for, reach
 from rt_cli.errors import EndpointError, RtError, UsageError
-from rt_cli.local.recognizer import unavailable
+from rt_cli.local.recognition.recognizer import unavailable
 from rt_cli.local.server import serve
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.endpoint import resolve

@@ -21,7 +21,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from rt_cli.errors import UsageError
-from rt_cli.local.access import PATH, choose_subprotocol
+from rt_cli.local.admission.access import PATH, choose_subprotocol
 from rt_cli.local.reenactment import Reenactment
 
 if TYPE_CHECKING:

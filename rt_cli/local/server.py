@@ -1,7 +1,7 @@
 """The embedded endpoint: OpenAI's GA realtime protocol over a real WebSocket. No other file here knows the library.
 
-What is decided at the door is decided in :mod:`rt_cli.local.access`, what is answered inside in
-:mod:`rt_cli.local.session`; here are the connections and their ends.
+What is decided at the door is decided in :mod:`rt_cli.local.admission.access`, what is answered inside in
+:mod:`rt_cli.local.session.session`; here are the connections and their ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from websockets.typing import Subprotocol
 
 from rt_cli.audio.recording import prepare
 from rt_cli.errors import UsageError
-from rt_cli.local.access import (
+from rt_cli.local.admission.access import (
     MODELS,
     PATH,
     UNAUTHORIZED_CLOSE,
@@ -39,13 +39,13 @@ from rt_cli.local.access import (
     choose_subprotocol,
     listening_address,
 )
-from rt_cli.local.client_secrets import ClientSecrets
-from rt_cli.local.config import SessionConfig, updated
-from rt_cli.local.limits import Limits
-from rt_cli.local.plain_http import BadRequest, FirstBytes, PlainRequest
-from rt_cli.local.recognizer import Recognizer, open_recognizer
-from rt_cli.local.session import Observe, Session
-from rt_cli.local.vigil import Finding, Vigil
+from rt_cli.local.admission.client_secrets import ClientSecrets
+from rt_cli.local.admission.limits import Limits
+from rt_cli.local.admission.plain_http import BadRequest, FirstBytes, PlainRequest
+from rt_cli.local.admission.vigil import Finding, Vigil
+from rt_cli.local.recognition.recognizer import Recognizer, open_recognizer
+from rt_cli.local.session.config import SessionConfig, updated
+from rt_cli.local.session.session import Observe, Session
 
 if TYPE_CHECKING:
     import ssl
@@ -54,9 +54,9 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request, Response
 
-    from rt_cli.local.faults import FaultPlan
-    from rt_cli.local.faulty import Faults, Faulty
-    from rt_cli.local.replies import Replier
+    from rt_cli.local.faults.faulty import Faults, Faulty
+    from rt_cli.local.faults.grammar import FaultPlan
+    from rt_cli.local.repliers.replies import Replier
 
 _QUEUED_MESSAGES = 1
 """Read ahead by the library: pings wait behind what we have not read, so that their pongs tell our progress, to within
@@ -110,7 +110,8 @@ async def serve(
         save_audio: Directory, created if need be, for ``SESSION.wav``: what each session received, sample for sample.
         observe: Told ``session_opened``, ``turn``, ``transcript``, ``transcription_failed``, ``warning`` and
             ``session_closed``, each with ``session``, and ``refused`` with ``status`` (of HTTP, or the close code) and
-            ``code``, and ``fault`` (see :class:`rt_cli.local.faulty.Faults`); must return at once and must not raise.
+            ``code``, and ``fault`` (see :class:`rt_cli.local.faults.faulty.Faults`); must return at once and must not
+            raise.
         token: What clients must present as their key. None: any key is welcome, and none is looked at; this machine
             only.
         tls: Makes it ``wss``.
@@ -129,7 +130,7 @@ async def serve(
     async with open_recognizer(recognizer, workers, model=recognizer_model) as engine:
         endpoint = _Endpoint(engine, observe, save_audio, token, limits or Limits(), replier)
         if faults:
-            from rt_cli.local.faulty import Faults
+            from rt_cli.local.faults.faulty import Faults
 
             endpoint.faults = Faults(faults, observe)
         server = await _listen(endpoint, address, port, tls)

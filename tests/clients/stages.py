@@ -6,11 +6,11 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from rt_cli.local.faults import parse
-from rt_cli.local.replies import open_replier
+from rt_cli.local.admission.tls import server_context
+from rt_cli.local.faults.grammar import parse
+from rt_cli.local.repliers.replies import open_replier
 from rt_cli.local.server import LocalServer, serve
-from rt_cli.local.session import Session
-from rt_cli.local.tls import server_context
+from rt_cli.local.session.session import Session
 from tests.local.chat_server import Exchange, chat_server
 from tests.local.scripted import SPOKEN, Scripted
 from tests.servers import CERTIFICATE
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from rt_cli.local.replies import Replier
+    from rt_cli.local.repliers.replies import Replier
 
 TOKEN = "a-token-of-the-tests"
 """The key of every client; only the stage ``guarded`` asks for it."""

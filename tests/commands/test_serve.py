@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from rt_cli.commands.serve import serve
 from rt_cli.commands.serve_options import FAULTS
 from rt_cli.errors import UsageError
-from rt_cli.local.faults import KINDS
+from rt_cli.local.faults.grammar import KINDS
 from tests.fakes import run
 from tests.local.client import session, silence
 from tests.program import rt

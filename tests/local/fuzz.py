@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from rt_cli.local.eventnames import CLIENT_EVENTS
+from rt_cli.local.faults.eventnames import CLIENT_EVENTS
 from tests.local.client import check, recording, silence
 
 if TYPE_CHECKING:

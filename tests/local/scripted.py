@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rt_cli.local.recognizer import NO_HINTS, Hints, Hypothesis, RecognizerFailed
-from rt_cli.local.replies import Audio, Call, Part, ReplyFailed, Text
+from rt_cli.local.recognition.recognizer import NO_HINTS, Hints, Hypothesis, RecognizerFailed
+from rt_cli.local.repliers.replies import Audio, Call, Part, ReplyFailed, Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from rt_cli.local.replies import ReplyRequest
+    from rt_cli.local.repliers.replies import ReplyRequest
 
 PIECE = Audio(b"\1\2" * 4_800)
 """200 ms."""

@@ -11,9 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.local.access import Access, Answer, Stranger, Verdict, Welcome, choose_subprotocol, listening_address
-from rt_cli.local.client_secrets import MOST, ClientSecrets
-from rt_cli.local.plain_http import PlainRequest
+from rt_cli.local.admission.access import (
+    Access,
+    Answer,
+    Stranger,
+    Verdict,
+    Welcome,
+    choose_subprotocol,
+    listening_address,
+)
+from rt_cli.local.admission.client_secrets import MOST, ClientSecrets
+from rt_cli.local.admission.plain_http import PlainRequest
 
 TOKEN = "correct-horse"
 NOW = 1_000_000.0

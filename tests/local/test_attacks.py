@@ -14,10 +14,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from rt_cli.local.limits import Limits
+from rt_cli.local.admission.limits import Limits
+from rt_cli.local.admission.tls import server_context
 from rt_cli.local.server import LocalServer, serve
-from rt_cli.local.session import Session
-from rt_cli.local.tls import server_context
+from rt_cli.local.session.session import Session
 from tests.fakes import run
 from tests.local.client import session, silence
 from tests.servers import CERTIFICATE

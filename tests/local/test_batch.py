@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.local.batch import Batch, Speech
-from rt_cli.local.recognizer import Hints, Hypothesis, RecognizerFailed
+from rt_cli.local.recognition.batch import Batch, Speech
+from rt_cli.local.recognition.recognizer import Hints, Hypothesis, RecognizerFailed
 from tests.fakes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.local.recognizer import Ears, Transcription
+    from rt_cli.local.recognition.recognizer import Ears, Transcription
 
 
 class Engine:

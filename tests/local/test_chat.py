@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.local.chat import (
+from rt_cli.local.repliers.chat import (
     MAX_REPLY,
     NO_RESULT,
     UNINTELLIGIBLE,
@@ -21,7 +21,7 @@ from rt_cli.local.chat import (
     completion_request,
     messages,
 )
-from rt_cli.local.replies import Call, Part, ReplyFailed, ReplyRequest, Text, Usage
+from rt_cli.local.repliers.replies import Call, Part, ReplyFailed, ReplyRequest, Text, Usage
 from tests.local.test_replies import spoken, written
 
 

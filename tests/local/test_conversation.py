@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rt_cli.local import conversation as module
-from rt_cli.local.config import SEMANTIC_VAD, SessionConfig, SessionType
-from rt_cli.local.conversation import (
+from rt_cli.local.session import conversation as module
+from rt_cli.local.session.config import SEMANTIC_VAD, SessionConfig, SessionType
+from rt_cli.local.session.conversation import (
     Abandon,
     Action,
     Conversation,
@@ -26,7 +26,7 @@ from rt_cli.local.conversation import (
     Send,
     TurnEnded,
 )
-from rt_cli.local.wire import Rejected
+from rt_cli.local.session.wire import Rejected
 
 RATE = 16_000
 FRAME = 512

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.local.deltas import Deltas
+from rt_cli.local.session.deltas import Deltas
 
 TEXTS = st.lists(st.sampled_from(["he", "might", "even", "have"]), max_size=6).map(" ".join)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rt_cli.audio import g711
-from rt_cli.local.limits import Limits
-from rt_cli.local.replies import Echo, Part, ReplyFailed, ReplyRequest, Text, Usage
+from rt_cli.local.admission.limits import Limits
+from rt_cli.local.repliers.replies import Echo, Part, ReplyFailed, ReplyRequest, Text, Usage
 from tests.fakes import run
 from tests.local.client import COMPLETED, Client, endpoint, recording, silence
 from tests.local.scripted import CALL, PIECE, SPOKEN, Scripted

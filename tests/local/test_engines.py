@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rt_cli.errors import UsageError
-from rt_cli.local.engines import Spec, parse_spec
-from rt_cli.local.recognizer import open_recognizer
+from rt_cli.local.recognition.engines import Spec, parse_spec
+from rt_cli.local.recognition.recognizer import open_recognizer
 from tests.fakes import run
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any, get_args
 from openai.types.realtime import RealtimeClientEvent
 from pydantic import TypeAdapter
 
-from rt_cli.local.eventnames import CLIENT_EVENTS, SERVER_EVENTS
-from rt_cli.local.session import Session
+from rt_cli.local.faults.eventnames import CLIENT_EVENTS, SERVER_EVENTS
+from rt_cli.local.session.session import Session
 from tests.fakes import run
 from tests.local.client import recording, silence, validated
 from tests.local.scripted import CALL, SPOKEN, Scripted, ScriptedEars

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.local.eventnames import COMPLETED, FAILED
-from rt_cli.local.faultline import REORDER_S, Leaving, Luck, Outgoing, failed
-from rt_cli.local.faults import Span, parse
+from rt_cli.local.faults.eventnames import COMPLETED, FAILED
+from rt_cli.local.faults.grammar import Span, parse
+from rt_cli.local.faults.line import REORDER_S, Leaving, Luck, Outgoing, failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,9 @@ from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from rt_cli.errors import UsageError
-from rt_cli.local.eventnames import CLIENT_EVENTS, COMPLETED, SERVER_EVENTS
-from rt_cli.local.faults import (
+from rt_cli.local.faults.eventnames import CLIENT_EVENTS, COMPLETED, SERVER_EVENTS
+from rt_cli.local.faults.garbage import GARBAGE, payload
+from rt_cli.local.faults.grammar import (
     KINDS,
     Closing,
     Fault,
@@ -26,7 +27,6 @@ from rt_cli.local.faults import (
     Span,
     parse,
 )
-from rt_cli.local.garbage import GARBAGE, payload
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy

@@ -16,7 +16,7 @@ from openai import AsyncOpenAI
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from rt_cli.local.faults import parse
+from rt_cli.local.faults.grammar import parse
 from rt_cli.local.server import serve
 from tests.fakes import run
 from tests.local.client import COMMITTED, COMPLETED, FAILED, TRANSCRIBE, Client, noise, session

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rt_cli.local.replies import open_replier
+from rt_cli.local.repliers.replies import open_replier
 from rt_cli.local.server import serve
 from tests.fakes import run
 from tests.local.client import COMMITTED, STARTED, endpoint, recording, session, silence

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.local.http_answers import StreamedText, reason_of, text_of, transcriptions_url
-from rt_cli.local.recognizer import RecognizerFailed
+from rt_cli.local.recognition.http_answers import StreamedText, reason_of, text_of, transcriptions_url
+from rt_cli.local.recognition.recognizer import RecognizerFailed
 from rt_cli.local.sse import MAX_EVENT, EventStream, EventTooLong
 
 

@@ -11,15 +11,15 @@ import pytest
 pytest.importorskip("httpx", reason="the extra http is not installed")
 
 from rt_cli.errors import UsageError
-from rt_cli.local.http_recognizer import open_http
-from rt_cli.local.recognizer import Hints, Hypothesis, RecognizerFailed, open_recognizer
+from rt_cli.local.recognition.http_recognizer import open_http
+from rt_cli.local.recognition.recognizer import Hints, Hypothesis, RecognizerFailed, open_recognizer
 from tests.fakes import run
 from tests.local.transcription_server import Server, Upload, transcription_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rt_cli.local.recognizer import Ears, Transcription
+    from rt_cli.local.recognition.recognizer import Ears, Transcription
 
 SECOND = bytes(range(256)) * 125
 """A second at 16 kHz."""

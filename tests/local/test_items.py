@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.local import items as items_module
-from rt_cli.local import itemshapes
-from rt_cli.local.items import Item, Items, Sound, Tokens, context
-from rt_cli.local.wire import Rejected, turn
+from rt_cli.local.session import items as items_module
+from rt_cli.local.session import itemshapes
+from rt_cli.local.session.items import Item, Items, Sound, Tokens, context
+from rt_cli.local.session.wire import Rejected, turn
 
 
 def message(item_id: str, text: str = "") -> Item:

@@ -12,8 +12,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from rt_cli.errors import UsageError
+from rt_cli.local.admission.tls import server_context
 from rt_cli.local.server import LocalServer, serve
-from rt_cli.local.tls import server_context
 from tests.fakes import run
 from tests.local.client import session
 from tests.servers import CERTIFICATE

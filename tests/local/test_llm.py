@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rt_cli.local.llm import Deadlines, open_chat
-from rt_cli.local.replies import Call, Part, ReplyFailed, ReplyRequest, Text, Usage
+from rt_cli.local.repliers.llm import Deadlines, open_chat
+from rt_cli.local.repliers.replies import Call, Part, ReplyFailed, ReplyRequest, Text, Usage
 from tests.fakes import run
 from tests.local.chat_server import ChatServer, Exchange, chat_server
 from tests.local.test_replies import collect, spoken
@@ -19,7 +19,7 @@ pytest.importorskip("httpx", reason="the extra http is not installed")
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rt_cli.local.replies import Replier
+    from rt_cli.local.repliers.replies import Replier
     from tests.local.chat_server import Script
 
 REQUEST = ReplyRequest([spoken("what is the time")], instructions="be brief")

@@ -15,8 +15,8 @@ from openai.types.realtime import (
 )
 from pydantic import TypeAdapter
 
-from rt_cli.local.config import SEMANTIC_VAD, SERVER_VAD, SessionConfig, updated
-from rt_cli.local.wire import Rejected
+from rt_cli.local.session.config import SEMANTIC_VAD, SERVER_VAD, SessionConfig, updated
+from rt_cli.local.session.wire import Rejected
 
 START = SessionConfig("transcription")
 TALK = SessionConfig("realtime")

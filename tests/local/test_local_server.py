@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rt_cli.errors import UsageError
-from rt_cli.local.limits import Limits
+from rt_cli.local.admission.limits import Limits
 from rt_cli.local.server import serve
 from tests.fakes import run
 from tests.local.client import (

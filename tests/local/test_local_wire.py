@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.local import wire
+from rt_cli.local.session import wire
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.local.plain_http import MAX_BODY_BYTES, MAX_HEAD_BYTES, BadRequest, FirstBytes, PlainRequest
+from rt_cli.local.admission.plain_http import MAX_BODY_BYTES, MAX_HEAD_BYTES, BadRequest, FirstBytes, PlainRequest
 
 POST = b"POST /v1/x?a=b HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\nX-A: 1\r\nX-A: 2\r\n\r\nhello"
 

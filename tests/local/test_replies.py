@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.local.replies import NO_WORDS, Audio, Part, Pieces, Replier, ReplyRequest, Template, Text, open_replier
+from rt_cli.local.repliers.replies import (
+    NO_WORDS,
+    Audio,
+    Part,
+    Pieces,
+    Replier,
+    ReplyRequest,
+    Template,
+    Text,
+    open_replier,
+)
 from tests.fakes import run
 from tests.local.client import recording
 

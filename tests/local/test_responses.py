@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.local.items import Item, Items, Tokens
-from rt_cli.local.replies import Audio, Call, Part, Text, Usage
-from rt_cli.local.responses import Response, Settings
+from rt_cli.local.repliers.replies import Audio, Call, Part, Text, Usage
+from rt_cli.local.session.items import Item, Items, Tokens
+from rt_cli.local.session.responses import Response, Settings
 from tests.local.client import check
 
 PARTS = st.one_of(

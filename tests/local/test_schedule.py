@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rt_cli.local.schedule import (
+from rt_cli.local.recognition.schedule import (
     LONGEST_S,
     QUIET_S,
     RETRY_S,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.audio.turns import SpeechStarts, SpeechStops
-from rt_cli.local.semantic import LONGEST_WAIT_MS, Eagerness, Outlook, SemanticEndpointer, outlook, wait_ms
+from rt_cli.local.session.semantic import LONGEST_WAIT_MS, Eagerness, Outlook, SemanticEndpointer, outlook, wait_ms
 
 FRAME, RATE = 512, 16_000
 

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.local.recognizer import Hypothesis, RecognizerFailed, Word, open_recognizer
-from rt_cli.local.sherpa import ModelFiles, model_files
-from rt_cli.local.transducing import whole_words, words_of
+from rt_cli.local.recognition.recognizer import Hypothesis, RecognizerFailed, Word, open_recognizer
+from rt_cli.local.recognition.sherpa import ModelFiles, model_files
+from rt_cli.local.recognition.transducing import whole_words, words_of
 from tests.fakes import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.local.recognizer import Ears, Transcription
+    from rt_cli.local.recognition.recognizer import Ears, Transcription
 
 installed = pytest.importorskip("sherpa_onnx", reason="the extra asr is not installed")
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.local import decoder, sphinx
-from rt_cli.local.recognizer import Ears, Hypothesis, RecognizerFailed, Transcription, unavailable
-from rt_cli.local.sphinx import DECODERS_PER_WORKER, MAX_WAITING_S, Sphinx
+from rt_cli.local.recognition import decoder, sphinx
+from rt_cli.local.recognition.recognizer import Ears, Hypothesis, RecognizerFailed, Transcription, unavailable
+from rt_cli.local.recognition.sphinx import DECODERS_PER_WORKER, MAX_WAITING_S, Sphinx
 from tests.fakes import run
 from tests.local.client import recording
 from tests.local.test_words import errors, reference, workers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.local.vigil import UNANSWERED, Finding, Vigil
+from rt_cli.local.admission.vigil import UNANSWERED, Finding, Vigil
 
 PING, SILENT, STUCK = Finding.PING, Finding.SILENT, Finding.STUCK
 

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.local import voice
-from rt_cli.local.llm import open_chat
-from rt_cli.local.replies import Audio, Call, Part, ReplyFailed, ReplyRequest, Text, Usage
-from rt_cli.local.voice import LONGEST_SENTENCE, Mouth, Sentences, espeak_voice, open_voice, words_per_minute
+from rt_cli.local.repliers import voice
+from rt_cli.local.repliers.llm import open_chat
+from rt_cli.local.repliers.replies import Audio, Call, Part, ReplyFailed, ReplyRequest, Text, Usage
+from rt_cli.local.repliers.voice import LONGEST_SENTENCE, Mouth, Sentences, espeak_voice, open_voice, words_per_minute
 from tests.fakes import run
 from tests.local.chat_server import Exchange, chat_server
 from tests.local.test_replies import MOST_BYTES, collect, reply, sound, spoken, words

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rt_cli.local.replies import open_replier
+from rt_cli.local.repliers.replies import open_replier
 from tests.fakes import run
 from tests.local.chat_server import ChatServer, Exchange, chat_server
 from tests.local.client import Client, endpoint, recording, silence

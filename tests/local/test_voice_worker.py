@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from rt_cli.local import voice_worker as wire
+from rt_cli.local.repliers import voice_worker as wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rt_cli.errors import UsageError
-from rt_cli.local.recognizer import Hints, Hypothesis, RecognizerFailed, open_recognizer
+from rt_cli.local.recognition.recognizer import Hints, Hypothesis, RecognizerFailed, open_recognizer
 from tests.fakes import run
 
 if TYPE_CHECKING:

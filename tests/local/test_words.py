@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI
 
-from rt_cli.local import decoder
-from rt_cli.local.recognizer import DEMO_QUALITY, unavailable
+from rt_cli.local.recognition import decoder
+from rt_cli.local.recognition.recognizer import DEMO_QUALITY, unavailable
 from rt_cli.local.server import serve
 from tests.fakes import run
 from tests.local.client import (

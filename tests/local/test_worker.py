@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rt_cli.local import worker
-from rt_cli.local.recognizer import unavailable
+from rt_cli.local.recognition import worker
+from rt_cli.local.recognition.recognizer import unavailable
 from tests.local.client import recording, silence
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Who gets in, and what a client may take."""

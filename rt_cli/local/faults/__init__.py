@@ -1,0 +1,1 @@
+"""What breaks on request: the grammar, what it makes of events, how a connection breaks."""
