@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.bench.level import MEASURES
 from rt_cli.bench.limits import highest, holds, passed
+from rt_cli.bench.table import client_is_felt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,7 @@ def level_line(level: Level, limits: Sequence[Limit]) -> dict[str, Any]:
         **_measures(level.measures),
         **_words(level.words),
         "client_cpu": _rounded(level.client_cpu),
+        "client_felt": client_is_felt(level),
         "wall_ms": round(level.wall_s * 1000),
     }
 

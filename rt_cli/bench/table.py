@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rt_cli.bench.limits import Limit
 
 BUSY = 0.8
-"""From this share of a core on it may be this process, not the endpoint, that is measured."""
+"""A share of a core that leaves a process no time to be punctual."""
 _NOTHING = "-"
 HEAD = (
     ("at", "once"),
@@ -105,12 +105,17 @@ def remarks(levels: Sequence[Level]) -> list[str]:
             if counter:
                 counts = ", ".join(f"{code} {count}" for code, count in counter.most_common())
                 said.append(f"{level.sessions} at once, {what}: {counts}")
-        if (level.client_cpu or 0) > BUSY:
+        if client_is_felt(level):
             said.append(
-                f"{level.sessions} at once: this process took {_share(level.client_cpu)} of a core, so that some of"
-                " the delay is its own: use several machines, or fewer sessions"
+                f"{level.sessions} at once: this process took {_share(level.client_cpu)} of a core and was held up"
+                f" {level.warnings['loop_lag']} times: some of the delay is its own: fewer sessions, or more machines"
             )
     return said
+
+
+def client_is_felt(level: Level) -> bool:
+    """Whether it may be this process or its machine, rather than the endpoint, that is measured."""
+    return (level.client_cpu or 0) > BUSY or level.warnings["loop_lag"] > 0
 
 
 def number(name: str, value: float | None) -> str:

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from rt_cli.bench.words import Words
 
 
-def ended(*, error: str | None = None, exit_: int = 0, failed: int = 0, words: Words | None = None) -> SessionResult:
+def ended(
+    *, error: str | None = None, exit_: int = 0, failed: int = 0, lagged: int = 0, words: Words | None = None
+) -> SessionResult:
     """A session that is over."""
     return SessionResult(
         number=1,
@@ -24,7 +26,7 @@ def ended(*, error: str | None = None, exit_: int = 0, failed: int = 0, words: W
         unmeasured=0,
         reconnects=0,
         failed=Counter({"unclear": failed} if failed else {}),
-        warned=Counter(),
+        warned=Counter({"loop_lag": lagged} if lagged else {}),
         dropped_ms=0,
         exit=exit_,
         complete=exit_ == 0,

@@ -54,7 +54,7 @@ def test_what_it_says() -> None:
     page = report(measured(), LIMITS, FACTS)
     assert "held: 2 at once; not 8: final_p95" in page
     assert "errors 50% (limit 10%)" in page
-    assert "this process took 90% of a core" in page
+    assert "this process took 90% of a core and was held up 0 times" in page
     assert "&lt;i&gt;odd&lt;/i&gt; 1" in page
     assert "a&amp;b.wav (1.0 s)" in page
     for foreign in ("<script", "<b>bold", "<i>odd"):

@@ -1,0 +1,77 @@
+"""The table, its verdict and its remarks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rt_cli.bench.limits import parse_limit
+from rt_cli.bench.table import HEAD, client_is_felt, lines, milliseconds, remarks, verdict
+from tests.bench.levels import ended, level
+
+if TYPE_CHECKING:
+    from rt_cli.bench.level import Level
+
+LIMITS = [parse_limit("final_p95=1s"), parse_limit("errors=1%")]
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        ([level(1, 10), level(4, 20)], "held: 4 at once, the most that was tried"),
+        ([level(1, 10), level(4, 2500)], "held: 1 at once; not 4: final_p95 2.50s (limit 1.00s)"),
+        ([level(1, 2500)], "held: no level; not 1: final_p95 2.50s (limit 1.00s)"),
+        ([level(1)], "held: no level; not 1: final_p95 not measured (limit 1.00s)"),
+        ([level(1, 10, results=[ended(), ended(exit_=5)])], "held: no level; not 1: errors 50% (limit 1%)"),
+        ([level(1, 10), level(2, results=[ended(exit_=5)])], "held: 1 at once; not 2: every session failed"),
+        ([level(1, 10), level(2, 10, cut=True)], "held: 1 at once; not 2: interrupted"),
+    ],
+)
+def test_verdict(levels: list[Level], said: str) -> None:
+    """One sentence: what held, what did not, and why."""
+    assert verdict(levels, LIMITS) == said
+
+
+def test_columns_are_aligned() -> None:
+    """All lines end their columns at the same places; the one that runs has no verdict yet."""
+    shown = lines([level(1, 10), level(128, *range(200))], LIMITS, running=True)
+    assert len(shown) == 4
+    assert len({len(line) for line in shown[1:]}) == 1
+    assert all(len(line.split()) == len(HEAD) for line in shown[2:])
+    assert shown[2].endswith("yes")
+    assert shown[3].endswith("...")
+
+
+def test_few_values_are_marked() -> None:
+    """A p95 of 19 values is their largest, of 20 it is not; a p99 needs a hundred."""
+    marked = [lines([level(1, *range(count))], [])[-1].count("*") for count in (19, 20, 99, 100)]
+    assert marked == [2, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("measured", "felt"),
+    [
+        (level(1, cpu=0.5), False),
+        (level(1, cpu=0.9), True),
+        (level(1, cpu=0.1, results=[ended(lagged=2)]), True),
+    ],
+)
+def test_a_busy_client_is_no_measure(measured: Level, felt: bool) -> None:  # noqa: FBT001 # a fact of the table above
+    """A client that has no time to be punctual is named as such."""
+    assert client_is_felt(measured) is felt
+    assert any("some of the delay is its own" in remark for remark in remarks([measured])) is felt
+
+
+def test_troubles_are_told() -> None:
+    """Errors and warnings by their codes."""
+    results = [ended(error="refused", exit_=4), ended(failed=2, lagged=1)]
+    said = remarks([level(2, results=results)])
+    assert "2 at once, errors: unclear 2, refused 1" in said
+    assert "2 at once, warnings: loop_lag 1" in said
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0.0ms"), (9.96, "10.0ms"), (12.3, "12ms"), (1234.5, "1.23s")])
+def test_times(value: float, text: str) -> None:
+    """In the unit that fits."""
+    assert milliseconds(value) == text
