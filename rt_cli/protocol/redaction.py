@@ -54,12 +54,20 @@ class Redactor:
         return _LOOKS.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
 
     def fields(self, value: Any) -> Any:
-        """A JSON value in which what is called a secret is masked. Raises RecursionError for what nests too deep."""
+        """A JSON value, all its texts as of :meth:`text`, and without what is called a secret.
+
+        Raises:
+            RecursionError: It nests too deep.
+        """
         match value:
+            case str():
+                return self.text(value)
             case dict():
-                return {name: self._field(name, content) for name, content in value.items()}
+                return {self.text(name): self._field(name, content) for name, content in value.items()}
             case list():
                 return [self.fields(item) for item in value]
+            case int() | float() if any(secret in str(value) for secret in self._secrets):
+                return MASK
             case _:
                 return value
 

@@ -82,8 +82,7 @@ class WireLog:
         """Why the file is not whole, if the disk is the reason."""
         if self._failure is None:
             return None
-        said = f"{self.path} does not hold the whole session: {self._failure}"
-        return UsageError(said, "make room, or record it elsewhere", code="record")
+        return UsageError(self._incomplete(self._failure), "make room, or record it elsewhere", code="record")
 
     def connection(self, endpoint: Endpoint, source: str) -> ConnectionLog:
         """Who keeps the next connection: one that is about to be opened."""
@@ -97,16 +96,20 @@ class WireLog:
             size: Bytes that it holds on to.
         """
         if self._failure is not None:
-            self._tell()
+            self._tell(self._failure)
             return
         size += _LINE_BYTES
         with self._lock:
-            if self._waiting + size > self._limit:
+            full = self._waiting + size > self._limit
+            if full:
                 self._missing += 1
-                return
-            self._waiting += size
-            missing, self._missing = self._missing, 0
-        self._thread.do(partial(self._write, make, size, missing))
+            else:
+                self._waiting += size
+                missing, self._missing = self._missing, 0
+        if full:
+            self._tell("the disk is too slow")
+        else:
+            self._thread.do(partial(self._write, make, size, missing))
 
     def close(self) -> None:
         """Write what waits, for two seconds at most, and let go of the file. Blocks."""
@@ -117,13 +120,14 @@ class WireLog:
         self._thread.do(self._let_go)
         if not self._thread.close(PATIENCE_S):
             self._failure = self._failure or "the disk is too slow"
-        if missing:
-            self._failure = self._failure or "the disk is too slow"
 
-    def _tell(self) -> None:
-        if not self._told and (error := self.error) is not None:
+    def _tell(self, reason: str) -> None:
+        if not self._told:
             self._told = True
-            self._observe(Warned("record", error.message))
+            self._observe(Warned("record", self._incomplete(reason)))
+
+    def _incomplete(self, reason: str) -> str:
+        return f"{self.path} does not hold the whole session: {reason}"
 
     # -- on the thread ------------------------------------------------------------------------------------------------
 
@@ -174,7 +178,7 @@ class ConnectionLog:
     def failed(self, message: str, status: int | None) -> None:
         """The connection could not be opened; ``status`` is that of an HTTP answer."""
         answer = {} if status is None else {"status": status}
-        self._note(self._beginning("failed") | answer | {"message": message})
+        self._note(self._beginning("failed") | answer | {"message": self._redactor.text(message)})
 
     def sent(self, message: bytes) -> None:
         """A text message went out."""
@@ -196,7 +200,7 @@ class ConnectionLog:
     def closed(self, direction: str, code: int, reason: str = "") -> None:
         """One side said that it ends the connection."""
         self._open = False
-        self._note(self._head("close", direction) | {"code": code, "reason": reason})
+        self._note(self._head("close", direction) | {"code": code, "reason": self._redactor.text(reason)})
 
     def cut(self, direction: str) -> None:
         """The connection ended, and nobody said so before. Idempotent."""
@@ -216,7 +220,7 @@ class ConnectionLog:
         return self._head(kind, "") | {"url": self._url, "source": self._source, "began_ms": began_ms}
 
     def _note(self, fields: dict[str, Any]) -> None:
-        self._log.note(partial(_line, fields, self._redactor))
+        self._log.note(partial(_line, fields))
 
     # -- on the thread ------------------------------------------------------------------------------------------------
 
@@ -228,19 +232,18 @@ class ConnectionLog:
             event = json.loads(message)
             if isinstance(event, dict):
                 event = self._redactor.fields(event)
-                return _line(head | {"event": event if self._log.audio else without_audio(event)}, self._redactor)
+                return _line(head | {"event": event if self._log.audio else without_audio(event)})
         except (ValueError, RecursionError):
             pass  # no JSON, or none that could be written again: it stands there as text
-        return _line(head | {"text": message.decode("utf-8", "replace")}, self._redactor)
+        return _line(head | {"text": self._redactor.text(message.decode("utf-8", "replace"))})
 
     def _binary(self, ms: float, direction: str, message: bytes) -> bytes:
         return _line(self._head("event", direction, ms) | {"base64": b64encode(message).decode()})
 
 
-def _line(fields: dict[str, Any], redactor: Redactor | None = None) -> bytes:
+def _line(fields: dict[str, Any]) -> bytes:
     # ASCII: whatever is in a message, half of a surrogate pair say, the line is valid and comes back as it was.
-    text = json.dumps(fields, separators=(",", ":"), allow_nan=False)
-    return (redactor.text(text) if redactor else text).encode() + b"\n"
+    return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def _create(path: Path, *, replace: bool) -> int:
