@@ -15,10 +15,11 @@ if [ -z "$python" ]; then
 fi
 [ -n "$python" ] || { echo "tests/run.sh: no Python 3.11 or later found: set PYTHON" >&2; exit 1; }
 
-# The microphone tests want PortAudio and a sound server. Where these can't be installed, those tests skip and say why.
+# The microphone tests want PortAudio and a sound server, the recipes of the README jq. Where these can't be installed, those
+# tests skip and say why.
 if command -v apt-get >/dev/null; then
     missing=
-    for package in libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins; do
+    for package in libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins jq; do
         dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
     done
     if [ -n "$missing" ]; then
@@ -29,7 +30,7 @@ if command -v apt-get >/dev/null; then
             # shellcheck disable=SC2086 # words are what is wanted
             { $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
                 $as_root apt-get install -qq -y --no-install-recommends $missing; } >/dev/null ||
-                echo "could not install$missing: the microphone tests will skip" >&2
+                echo "could not install$missing: tests will skip" >&2
         fi
     fi
 fi

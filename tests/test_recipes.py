@@ -1,0 +1,317 @@
+"""The recipes of the README, each run by bash as it stands there."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import webvtt
+
+from tests.program import DATA, ROOT, Ran, needs_words, read_wav, served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.virtual_microphone import VirtualMicrophone
+
+if sys.platform == "win32":
+    pytest.skip("the recipes are for bash", allow_module_level=True)
+
+SECTION = re.compile(r"<!-- recipes -->\n(.*)<!-- /recipes -->", re.DOTALL)
+RECIPE = re.compile(
+    r"^#### (?P<title>[^\n]+)\n(?:(?!^#### |^```).)*^```(?P<language>bash|ini)\n(?P<code>.*?)^```\n"
+    r"(?:\n```text\n(?P<output>.*?)^```\n)?",
+    re.DOTALL | re.MULTILINE,
+)
+SPEECH = DATA / "sense_0930.wav"
+SAID = "he might even have been made amiable himself"
+DEADLINE_S = 120.0
+PLACE = "/usr/local/bin/rt"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A block of code, and what it prints."""
+
+    title: str
+    language: str
+    code: str
+    output: str | None
+
+    @property
+    def programs(self) -> list[str]:
+        """Those it needs beside ``rt`` that a machine may not have."""
+        return [name for name in ("ffmpeg", "arecord", "jq") if re.search(rf"^{name}\b", self.code, re.MULTILINE)]
+
+
+def recipes(text: str) -> dict[str, Recipe]:
+    """Those between the marks, by their titles."""
+    section = SECTION.search(text)
+    found = [Recipe(**each.groupdict()) for each in RECIPE.finditer(section[1])] if section else []
+    return {recipe.title: recipe for recipe in found}
+
+
+ALL = recipes((ROOT / "README.md").read_text(encoding="utf-8"))
+SCRIPTS = [recipe for recipe in ALL.values() if recipe.language == "bash"]
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """A folder with some recordings, and an environment that knows one endpoint and no key."""
+
+    folder: Path
+    environ: dict[str, str]
+
+    def run(self, code: str, **more: str) -> Ran:
+        """Run a script; whatever it started ends with it."""
+        process = subprocess.Popen(
+            ["bash", "-c", code],
+            cwd=self.folder,
+            env=self.environ | more,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            out, err = process.communicate(timeout=DEADLINE_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        return Ran(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An embedded endpoint, warm for all recipes."""
+    with served() as (url, _):
+        yield url
+
+
+@pytest.fixture
+def kitchen(endpoint: str, tmp_path: Path) -> Kitchen:
+    """Fresh for each recipe."""
+    folder = tmp_path / "kitchen"
+    folder.mkdir()
+    for name in ("talk.wav", "two.wav"):
+        shutil.copy(SPEECH, folder / name)
+    (folder / "broken.wav").write_text("this is no sound")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("RT_", "OPENAI_", "AZURE_"))}
+    environ |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "RT_CONFIG": str(tmp_path / "none.toml"),
+        "RT_URL": endpoint,
+        "PYTHONWARNINGS": "default",
+    }
+    (tmp_path / "none.toml").touch()
+    return Kitchen(folder, environ)
+
+
+@contextlib.contextmanager
+def spoken(microphone: VirtualMicrophone) -> Iterator[None]:
+    """Say the recording once into the microphone as soon as somebody listens, while the block runs."""
+    over = threading.Event()
+
+    def speak() -> None:
+        until = time.monotonic() + DEADLINE_S
+        while not over.wait(0.1) and time.monotonic() < until:
+            if microphone.control("list", "short", "source-outputs"):
+                microphone.play(SPEECH)
+                return
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        speaker.join(DEADLINE_S)
+
+
+def same(line: str, wanted: str) -> bool:
+    """Whether a line is what it should be; recognised words may differ a little from version to version."""
+    if SAID not in wanted:
+        return line == wanted
+    words, others = line.split(), wanted.split()
+    return sum(match.size for match in SequenceMatcher(None, words, others).get_matching_blocks()) >= 0.6 * len(others)
+
+
+def check_captions(folder: Path) -> None:
+    """Captions that others can read, and the sound of all of it."""
+    cues = webvtt.read(str(folder / "room.vtt"))
+    assert same(" ".join(cue.text.replace("\n", " ") for cue in cues), SAID)
+    frames, rate_hz = read_wav(folder / "room.wav")
+    assert len(frames) == 6 * 2 * rate_hz
+
+
+def check_loop(folder: Path) -> None:
+    """A file of words for each recording; nothing for what is none."""
+    assert same((folder / "two.txt").read_text().strip(), SAID)
+    assert (folder / "broken.txt").read_text() == ""
+
+
+def check_xargs(folder: Path) -> None:
+    """The words of each in its own file."""
+    for path in (folder / "words").iterdir():
+        assert same(path.read_text().strip(), SAID)
+
+
+LEFT: dict[str, Callable[[Path], None]] = {
+    "Captions to a file while recording": check_captions,
+    "A loop over files": check_loop,
+    "xargs": check_xargs,
+}
+"""What a recipe leaves in the folder, beside what it prints."""
+
+
+@needs_words
+@pytest.mark.parametrize("recipe", SCRIPTS, ids=lambda recipe: recipe.title)
+def test_recipe(recipe: Recipe, kitchen: Kitchen, request: pytest.FixtureRequest) -> None:
+    """It ends well, prints what the README says, and says nothing else."""
+    if missing := [name for name in recipe.programs if shutil.which(name) is None]:
+        pytest.skip(f"{', '.join(missing)} not installed")
+    if "talk.m4a" in recipe.code:
+        subprocess.run(["ffmpeg", "-v", "quiet", "-i", str(SPEECH), str(kitchen.folder / "talk.m4a")], check=True)
+    if "--mic" in recipe.code or "arecord" in recipe.code:
+        microphone: VirtualMicrophone = request.getfixturevalue("virtual_microphone")
+        with spoken(microphone):
+            ran = kitchen.run(recipe.code, **microphone.environment)
+    else:
+        ran = kitchen.run(recipe.code)
+
+    assert ran.exit == 0, ran.err
+    assert recipe.output is not None
+    lines, wanted = ran.out.splitlines(), recipe.output.splitlines()
+    assert [same(*pair) for pair in zip(lines, wanted, strict=True)] == [True] * len(wanted), (lines, ran.err)
+    assert [cause for cause in ran.causes if "broken.wav" not in cause] == []
+    LEFT.get(recipe.title, lambda _folder: None)(kitchen.folder)
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"RT_URL": "http://127.0.0.1:9", "RT_RETRY_FOR": "0.1"}, "not reached: try again later"),
+        ({"RT_CONFIG": "/nowhere.toml"}, "see above"),
+    ],
+    ids=["unreachable", "usage"],
+)
+def test_exit_codes_tell_the_cause(kitchen: Kitchen, environ: dict[str, str], said: str) -> None:
+    """The other branches of the recipe, too."""
+    assert kitchen.run(ALL["Exit codes in `if`"].code, **environ).out.splitlines() == [said]
+
+
+@pytest.fixture
+def unit() -> str:
+    """The unit file of the README."""
+    (found,) = (recipe for recipe in ALL.values() if recipe.language == "ini")
+    return found.code
+
+
+def test_the_unit_is_one(unit: str, tmp_path: Path) -> None:
+    """``systemd-analyze`` finds nothing to say."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze not installed")
+    assert unit.count(PLACE) == 2
+    path = tmp_path / "rt.service"
+    path.write_text(unit.replace(PLACE, str(Path(sys.executable).with_name("rt"))))
+    done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
+    if "initialize manager" in done.stderr:
+        pytest.skip(f"systemd-analyze does not run here: {done.stderr.strip()}")
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_words
+@pytest.mark.microphone
+@pytest.mark.long
+def test_the_service_delivers_and_stops(
+    unit: str, kitchen: Kitchen, tmp_path: Path, virtual_microphone: VirtualMicrophone
+) -> None:
+    """Its commands, as systemd would run them: killed once, started again, stopped."""
+    parser = configparser.RawConfigParser(comment_prefixes="#", strict=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # the names have capitals
+    parser.read_string(unit)
+    service = parser["Service"]
+    before, main = (
+        shlex.split(service[key].replace(PLACE, "rt").replace("%S", str(tmp_path)))
+        for key in ("ExecStartPre", "ExecStart")
+    )
+    (tmp_path / "rt").mkdir()  # StateDirectory
+    environ = kitchen.environ | virtual_microphone.environment
+
+    with contextlib.ExitStack() as stack:
+        processes = Processes(stack, kitchen.folder, environ)
+        assert processes.run(before) == ""  # nothing to deliver, nothing to say
+        first = processes.start(main)
+        ready(first)
+        virtual_microphone.play(SPEECH).wait(30)
+        first.kill()
+        first.wait(30)
+        delivered = processes.run(before)
+        second = processes.start(main)
+        ready(second)
+        second.terminate()
+        last, _ = second.communicate(timeout=60)
+
+    assert '"type":"final"' in delivered
+    assert second.returncode == 0
+    assert '"complete":true' in last.splitlines()[-1]
+    assert '"type":"summary"' in last.splitlines()[-1]
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Those of a service; none outlives the stack."""
+
+    stack: contextlib.ExitStack
+    folder: Path
+    environ: dict[str, str]
+
+    def start(self, command: list[str]) -> subprocess.Popen[str]:
+        """Start one, its stdout in a pipe."""
+        process: subprocess.Popen[str] = subprocess.Popen(
+            command, cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        self.stack.enter_context(process)
+        self.stack.callback(process.kill)
+        return process
+
+    def run(self, command: list[str]) -> str:
+        """Run one to its end, which is a good one."""
+        process = self.start(command)
+        out, _ = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0, out
+        return out
+
+
+def ready(process: subprocess.Popen[str]) -> None:
+    """Wait until the session takes audio."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"state":"ready"' in line:
+            return
+    raise AssertionError("it ended before it was ready")
+
+
+def test_none_is_left_out() -> None:
+    """Each title of the section has a recipe, and each script says what it prints."""
+    section: Any = SECTION.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert section is not None
+    assert re.findall(r"^#### (.+)$", section[1], re.MULTILINE) == list(ALL)
+    assert all(recipe.output for recipe in SCRIPTS)
+    assert set(ALL) >= set(LEFT)
