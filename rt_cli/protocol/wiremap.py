@@ -24,6 +24,8 @@ class WireMap:
 
     def sent(self, samples: int) -> None:
         """The next ``samples`` of the timeline were handed to the connection."""
+        if not samples:
+            return
         if (self._wires[-1] + self._lengths[-1], self._positions[-1] + self._lengths[-1]) != (self.wire, self.position):
             self._wires.append(self.wire)
             self._positions.append(self.position)

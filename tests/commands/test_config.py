@@ -18,7 +18,7 @@ from rt_cli.commands.values import settings_keys
 from rt_cli.errors import UsageError
 from rt_cli.settings import DeliverySettings, EndpointSettings, InputSettings, SessionSettings, Settings
 
-EXAMPLE = Path(__file__).parents[2] / "rt_cli" / "config.example.toml"
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
 
 @pytest.fixture

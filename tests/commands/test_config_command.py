@@ -13,7 +13,7 @@ from rt_cli.commands.values import settings_keys
 from rt_cli.settings import Settings
 from tests.program import ROOT, rt
 
-EXAMPLE = (ROOT / "rt_cli" / "config.example.toml").read_text()
+EXAMPLE = (ROOT / "config.example.toml").read_text()
 FILE = """
 default_profile = "lab"
 [endpoint]
@@ -169,4 +169,4 @@ def test_the_example_ships() -> None:
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["rt_cli"]
 
     assert "config.example.toml" in packaged
-    assert (ROOT / "config.example.toml").resolve() == ROOT / "rt_cli" / "config.example.toml"
+    assert (ROOT / "rt_cli" / "config.example.toml").resolve() == ROOT / "config.example.toml"

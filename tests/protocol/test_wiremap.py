@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rt_cli.protocol.wiremap import WireMap
@@ -51,6 +51,7 @@ def test_offsets_beyond_what_was_sent_are_clipped(start: int, steps: list[tuple[
 
 @settings(deadline=None)
 @given(start=st.integers(0, 100), steps=STEPS, settled=st.integers(0, 300))
+@example(start=0, steps=[("skipped", 1), ("sent", 0), ("padded", 1)], settled=0)
 def test_what_is_not_settled_is_not_forgotten(start: int, steps: list[tuple[str, int]], settled: int) -> None:
     """After forgetting, all that lies behind the settled mark maps as before, and nothing before it maps beyond."""
     wiremap, model = built(start, steps)
