@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.protocol.codec import shown
 from rt_cli.protocol.text import masked, printable
+from rt_cli.protocol.wirefile import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -105,7 +106,7 @@ def _content(entry: Entry, size: int | None) -> str:
         case "event" if "text" in fields:
             return f"no event: {shown(fields['text'])}"
         case "event":
-            text = f"binary, {len(fields['base64']) * 3 // 4} B"
+            text = f"binary, {size_of(fields['base64'])} B"
         case _:
             text = entry.type
     return printable(masked(text))

@@ -141,12 +141,16 @@ def test_something_else(said: str | bytes, complaint: str, event_id: str | None)
 
 
 def test_more_than_was_said() -> None:
-    """After the last event there is none."""
-    play = played((1, "out", "update"))
+    """After the last event there is none, if it was the client who ended it; else it was only cut short."""
+    play = played((1, "out", "update"), (2, "out", "close 1000"))
     assert play.hear(word("update"), 0) is None
     difference = play.hear(word("commit"), 0)
     assert difference is not None
     assert difference.message == "the recording has nothing more here, not commit"
+    for end in ((), ((2, "in", "close 1006"),)):
+        play = played((1, "out", "update"), *end)
+        assert play.hear(word("update"), 0) is None
+        assert play.hear(word("commit"), 0) is None
 
 
 def test_patience_at_an_end() -> None:
