@@ -15,11 +15,11 @@ if [ -z "$python" ]; then
 fi
 [ -n "$python" ] || { echo "tests/run.sh: no Python 3.11 or later found: set PYTHON" >&2; exit 1; }
 
-# The microphone tests want PortAudio and a sound server, the recipes of the README jq. Where these can't be installed, those
-# tests skip and say why.
+# The microphone tests want PortAudio and a sound server, the recipes of the README jq, one of the live view
+# tmux. Where these can't be installed, those tests skip and say why.
 if command -v apt-get >/dev/null; then
     missing=
-    for package in libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins jq; do
+    for package in libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins jq tmux; do
         dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
     done
     if [ -n "$missing" ]; then

@@ -87,8 +87,9 @@ def progress(view: CrowdView) -> str:
 
 def crowd_rows(view: CrowdView, page: Page) -> list[Row]:
     """The view, a row a line."""
-    lines = [_running(each, page) for each in view.running[:MOST_ROWS]]
-    if (more := len(view.running) - MOST_ROWS) > 0:
+    most = min(MOST_ROWS, max(0, page.height - 2))
+    lines = [_running(each, page) for each in view.running[:most]]
+    if (more := len(view.running) - most) > 0 and page.height > 1:
         lines.append([(page.fit(f"  and {more} more"), "dim")])
     return [*lines, [(page.fit(f"  {progress(view)}"), "bold")]]
 

@@ -32,10 +32,12 @@ class Page:
     Args:
         width: Columns.
         cells: How many columns a text takes; wide characters take two.
+        height: Rows.
     """
 
     width: int
     cells: Callable[[str], int] = len
+    height: int = 24
 
     def fit(self, *texts: str) -> str:
         """The first text that fits, or else the beginning of the last."""
@@ -64,14 +66,20 @@ class Page:
 
 
 def rows(view: View, page: Page) -> list[Row]:
-    """The view, a row a line; their number depends on the source alone, so that nothing jumps."""
-    lines = [_heading(view, page), _endpoint(view, page), _meter(view, page), _marks(view, page)]
-    if view.share is not None:
-        lines.append(_progress(view, view.share, page))
-    lines.append(_turn(view, page))
-    if view.keys or view.heard:
-        lines.append(_controls(view, page))
-    return lines
+    """The view, a row a line; their number depends on the source and the terminal alone, so that nothing jumps."""
+    # How long each holds out where there are too few lines.
+    lines = [
+        (9, _heading(view, page)),
+        (1, _endpoint(view, page)),
+        (4, _meter(view, page)),
+        (2, _marks(view, page)),
+        (3, [] if view.share is None else _progress(view, view.share, page)),
+        (8, _turn(view, page)),
+        (7, _controls(view, page) if view.keys or view.heard else []),
+    ]
+    lines = [(weight, row) for weight, row in lines if row]
+    least = sorted((weight for weight, _ in lines), reverse=True)[: max(1, page.height)][-1]
+    return [row for weight, row in lines if weight >= least]
 
 
 def _heading(view: View, page: Page) -> Row:

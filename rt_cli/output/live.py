@@ -8,6 +8,7 @@ lives, so results and notes go through it and appear above the view, whole.
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections import deque
@@ -34,7 +35,17 @@ if TYPE_CHECKING:
 
 REDRAW_S = 0.1
 MAX_WIDTH = 100
-"""Beyond this the eye only travels; and a window of ordinary width can shrink without breaking the lines."""
+"""Beyond this the eye only travels."""
+LOOK_S = 0.5
+"""How often a terminal whose view does not change is asked whether it was resized."""
+
+# The control sequences of ECMA-48 and the private modes of DEC, which every terminal since the VT100 takes. 2026 is the
+# synchronized update: those that know it show the frame when it is whole, the others ignore it. The cursor is hidden
+# only within one write: whatever ends the process, no terminal is left without one.
+_BEGIN, _END = "\x1b[?2026h\x1b[?25l", "\x1b[?25h\x1b[?2026l"
+_CLEAR, _CLEAR_LINE = "\x1b[J", "\x1b[K"
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # terminals disagree on how wide some characters are
+_USUAL = (80, 24)
 
 
 class Terminal(io.TextIOBase):
@@ -96,7 +107,7 @@ class Picture:
         from rich.cells import cell_len
         from rich.segment import Segment
 
-        page = Page(min(MAX_WIDTH, options.max_width), cell_len)
+        page = Page(min(MAX_WIDTH, options.max_width), cell_len, options.size.height)
         drawn = crowd_rows(self.view, page) if isinstance(self.view, CrowdView) else rows(self.view, page)
         for number, row in enumerate(drawn):
             if number:
@@ -108,6 +119,9 @@ class Picture:
 class Screen:
     """The lines at the bottom, and what is printed above them. One thread only; imports Rich.
 
+    Between two frames the cursor stands where the view begins. A terminal that is resized keeps it there, whether it
+    wraps the old lines anew or cuts them off, so that nothing has to be known of the old frame to erase it.
+
     Args:
         file: The terminal.
         color: Whether colours are wanted.
@@ -115,30 +129,47 @@ class Screen:
 
     def __init__(self, file: IO[str], *, color: bool) -> None:
         from rich.console import Console
-        from rich.live import Live
 
+        self._file = file
+        self._drawn_for: tuple[int, int] | None = None
         self._console = Console(
             file=file, force_terminal=True, force_interactive=True, no_color=not color, highlight=False
         )
-        self._live = Live(
-            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
 
-    def start(self) -> None:
-        """Take the bottom of the terminal."""
-        self._live.start()
-        self._console.show_cursor(True)  # whatever ends the process, no terminal is left without a cursor
+    @property
+    def resized(self) -> bool:
+        """Whether it has another size than the last frame was drawn for."""
+        return self._drawn_for not in (None, self.size)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal as it is now."""
+        try:
+            columns, height = os.get_terminal_size(self._file.fileno())
+        except (OSError, ValueError):
+            columns, height = 0, 0
+        return columns or _USUAL[0], height or _USUAL[1]
 
     def draw(self, view: View | CrowdView, lines: list[str]) -> None:
         """Show ``view``, with ``lines`` above it for good; one write to the terminal, whatever comes."""
-        with self._console:
-            if lines:
-                self._console.out("\n".join(lines), highlight=False)
-            self._live.update(Picture(view), refresh=True)
+        from rich.console import ConsoleDimensions
+
+        columns, height = self._drawn_for = self.size
+        # A row that fills the line would leave the cursor between two lines.
+        self._console.size = ConsoleDimensions(max(1, columns - 1), height)
+        with self._console.capture() as captured:
+            self._console.print(Picture(view), end="")
+        drawn = captured.get().split("\n")
+        above = "".join(f"{line}\n" for line in lines)
+        up = f"\x1b[{len(drawn) - 1}A" if len(drawn) > 1 else ""
+        self._file.write(
+            f"{_BEGIN}\r{_CLEAR if above else ''}{above}"
+            f"{_NO_WRAP}{f'{_CLEAR_LINE}{chr(10)}'.join(drawn)}{_CLEAR}{_WRAP}{up}\r{_END}"
+        )
 
     def stop(self) -> None:
         """Give the bottom of the terminal back, empty."""
-        self._live.stop()
+        self._file.write(f"\r{_CLEAR}")
 
 
 class LiveStatus:
@@ -241,8 +272,7 @@ class LiveStatus:
 
     def _draw(self) -> None:
         screen = Screen(cast("IO[str]", self._terminal), color=self._color)
-        screen.start()
-        while (view := self._next()) is not None:
+        while (view := self._next(screen)) is not None:
             drawn_at = self._now()
             screen.draw(view, [line.text for line in self._printing])
             if self._terminal.broken:
@@ -257,10 +287,12 @@ class LiveStatus:
                 line.written()
         self._printing = []
 
-    def _next(self) -> View | CrowdView | None:
+    def _next(self, screen: Screen | None = None) -> View | CrowdView | None:
         """Wait for something new; None at the end. What is to be printed is moved to ``_printing``."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stale or self._lines or self._closing.is_set())
+            while not (self._stale or self._lines or self._closing.is_set()):
+                self._changed.wait(LOOK_S)
+                self._stale |= screen is not None and screen.resized
             if self._closing.is_set() and not self._lines:
                 return None
             self._stale = False

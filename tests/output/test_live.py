@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, cast
 
+import pyte
 import pytest
 
 from rt_cli.observations import Errored, Final, Observation, Partial, Progress, SourceOpened
@@ -26,53 +30,23 @@ import struct
 import termios
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
     from typing import TextIO
 
 DEADLINE_S = 10.0
-_SEQUENCE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
 
 
-class Paper:
-    """A terminal without colours that keeps everything: enough of one to see what is left in the end."""
+def on_screen(output: str, columns: int = 1000) -> list[str]:
+    """What is left on a large terminal in the end, without blanks at the end."""
+    screen = pyte.Screen(columns, 100)
+    pyte.Stream(screen).feed(output)
+    return shown(screen)
 
-    def __init__(self, output: str) -> None:
-        self.lines = [""]
-        self.row = self.column = 0
-        position = 0
-        while position < len(output):
-            if found := _SEQUENCE.match(output, position):
-                self._obey(found[1], found[2])
-                position = found.end()
-            else:
-                self._put(output[position])
-                position += 1
 
-    @property
-    def text(self) -> list[str]:
-        """The lines, without blanks at the end."""
-        return "\n".join(line.rstrip() for line in self.lines).rstrip().split("\n")
-
-    def _obey(self, argument: str, command: str) -> None:
-        if command == "A":
-            self.row -= int(argument or 1)
-            assert self.row >= 0
-        elif command == "K":
-            assert argument == "2"
-            self.lines[self.row] = ""
-        else:
-            assert command in "mhl", command  # colours; the cursor's looks
-
-    def _put(self, char: str) -> None:
-        if char == "\r":
-            self.column = 0
-        elif char == "\n":
-            self.row += 1
-            self.lines += [""] * (self.row + 1 - len(self.lines))
-        else:
-            line = self.lines[self.row].ljust(self.column)
-            self.lines[self.row] = line[: self.column] + char + line[self.column + 1 :]
-            self.column += 1
+def shown(screen: pyte.Screen) -> list[str]:
+    """The rows, without blanks at the end."""
+    return "\n".join(row.rstrip() for row in screen.display).rstrip().split("\n")
 
 
 @pytest.fixture
@@ -85,8 +59,8 @@ def terminal() -> Iterator[tuple[io.FileIO, TextIO]]:
 
 
 def as_written(seen: bytes) -> str:
-    """Text as the program wrote it; the terminal added a carriage return to each line feed."""
-    return seen.decode(errors="replace").replace("\r\n", "\n\r")
+    """Text as the terminal shows it."""
+    return seen.decode(errors="replace")
 
 
 def read_some(eyes: io.FileIO) -> bytes:
@@ -172,7 +146,9 @@ class Run:
             before = len(self._seen)
             program.stdin.write(b"\n")
             program.stdin.flush()
+            self.before_resize = as_written(self._seen)
             self._read_until("4.0 s", before)
+            self._read_until("\x1b[?2026l", self._seen.index(b"4.0 s", before))
             self.after_resize = as_written(self._seen[before:])
             program.stdin.write(b"\n")
             program.stdin.flush()
@@ -190,7 +166,7 @@ class Run:
     @property
     def left(self) -> list[str]:
         """What is on the terminal in the end."""
-        return Paper(self.raw).text
+        return on_screen(self.raw)
 
     def _read_until(self, words: str, start: int = 0) -> None:
         while words.encode() not in self._seen[start:]:
@@ -262,21 +238,179 @@ def test_where_nothing_should_move_nothing_does(terminal: tuple[io.FileIO, TextI
 
 
 def test_the_cursor_is_never_left_hidden(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """It is shown again as soon as it was hidden, so that even a killed program leaves a usable terminal."""
+    """It is hidden only within one write, so that even a killed program leaves a usable terminal."""
     raw = Run(terminal, pipe=True).raw
-    hidden, shown = raw.index("\x1b[?25l"), raw.index("\x1b[?25h")
 
-    assert shown < raw.index("speech.wav")
-    assert raw.count("\x1b[?25l") == 1
-    assert hidden < shown
+    assert raw.count("\x1b[?25l") == raw.count("\x1b[?25h") > 1
+    assert all("\x1b[?25h" in frame for frame in raw.split("\x1b[?25l")[1:])
+    assert raw.rindex("\x1b[?7h") > raw.rindex("\x1b[?7l")
+
+
+def test_a_frame_is_one_write() -> None:
+    """With what stands above it; so nothing flickers, and nothing is torn."""
+    writes: list[str] = []
+    file = io.StringIO()
+    file.write = lambda text: writes.extend(text and [text]) or 0  # type: ignore[method-assign, func-returns-value]
+    screen = Screen(file, color=True)
+    screen.draw(VIEW, ["a final", "and another"])
+    screen.draw(VIEW, [])
+
+    assert len(writes) == 2
+    assert "a final\nand another\n" in writes[0]
+    assert all(write.startswith("\x1b[?2026h") and write.endswith("\x1b[?2026l") for write in writes)
 
 
 def test_a_narrowed_terminal_is_drawn_narrow(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """The next redraw after a resize fits."""
+    """The next frame fits, and takes the place of the old one, also where the terminal cuts off what is too long."""
     run = Run(terminal, pipe=True, narrow=True)
+    screen = pyte.Screen(80, 24)
+    stream = pyte.Stream(screen)
+    stream.feed(run.before_resize)
+    screen.resize(24, 40)
+    stream.feed(run.after_resize)
+    rows = shown(screen)
 
-    frame = Paper(run.after_resize[run.after_resize.rindex("* ") :]).text
-    assert max(map(len, frame)) <= 40
+    assert rows[0] == "warning: nothing to hear"
+    assert [number for number, row in enumerate(rows) if row.startswith("* ")] == [1]
+    assert len(rows) == 7
+    stream.feed(run.raw[len(run.before_resize) + len(run.after_resize) :])
+    assert "".join(shown(screen)) == f"warning: nothing to hearrt: it broke: mend it{SUMMARY}"
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux not installed")
+def test_a_terminal_that_wraps_anew_keeps_its_lines(tmp_path: Path) -> None:
+    """A terminal that breaks its old lines anew when it becomes narrow: no stale frame, and every final is there."""
+    program = tmp_path / "program.py"
+    program.write_text(_PROGRAM)
+    tmux = functools.partial(_tmux, tmp_path / "socket")
+    tmux(
+        *("-f", os.devnull, "new-session", "-d", "-x", "90", "-y", "24"),
+        f"stty -echo; seq 30; env -u CI -u NO_COLOR {sys.executable} {program} text; exec cat",
+    )
+    try:
+        _await(tmux, "nothing to hear", "so far so far")
+        tmux("resize-window", "-x", "40", "-y", "20")
+        tmux("send-keys", "Enter")
+        rows = _await(tmux, "4.0 s")
+        assert len([row for row in rows if row.startswith("* ")]) == 1, rows
+        assert len([row for row in rows if "dBFS" in row]) == 1, rows
+        assert rows[30:33] == [*FINALS[:2], "warning: nothing to hear"]
+        tmux("resize-window", "-x", "100", "-y", "10")
+        tmux("send-keys", "Enter")
+        rows = _await(tmux, SUMMARY)
+        assert rows[30:] == [*FINALS[:2], "warning: nothing to hear", *FINALS[2:], "rt: it broke: mend it", SUMMARY]
+    finally:
+        tmux("kill-server")
+
+
+def _tmux(socket: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["tmux", "-S", str(socket), *arguments], check=True, capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    return done.stdout
+
+
+def _await(tmux: Callable[..., str], *words: str) -> list[str]:
+    """All rows, scrolled away ones too and broken ones mended, as soon as they hold the words."""
+    until = time.monotonic() + DEADLINE_S
+    while True:
+        rows = [row.rstrip() for row in tmux("capture-pane", "-p", "-J", "-S", "-").rstrip().splitlines()]
+        if all(any(word in row for row in rows) for word in words):
+            return rows
+        assert time.monotonic() < until, rows
+        time.sleep(0.05)  # tmux tells nobody what it shows
+
+
+VIEW = View(
+    source="recordings/speech.wav",
+    kind="file",
+    duration_ms=60_000,
+    endpoint="ws://127.0.0.1:1/v1/realtime",
+    model="whisper-1",
+    state="ready",
+    captured_ms=20_000,
+    acknowledged_ms=20_000,
+    turn=3,
+    text="and so on " * 20,
+    keys="m mute  q end",
+)
+TEXTS = {
+    "long": "and so on " * 200,
+    "wide": "これは日本語の長い文章です" * 20,
+    "emoji": "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}\N{ROCKET}" * 40,
+    "right to left": "זהו משפט ארוך מאוד " * 20,
+    "combining": "e\N{COMBINING ACUTE ACCENT}" * 200,
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("columns", [1, 7, 20, 39, 40, 80, 200])
+@pytest.mark.parametrize("height", [1, 3, 24])
+def test_every_terminal_shows_one_whole_frame(height: int, columns: int, text: str) -> None:
+    """Whatever its size and whatever is said: finals above, one view below, which goes without a trace."""
+    file = SizedFile(columns, height)
+    drawing = Screen(cast("IO[str]", file), color=True)
+    screen = pyte.HistoryScreen(columns, height, history=1000)
+    stream = pyte.Stream(screen)
+    view = replace(VIEW, source=f"recordings/{text[:60]}.wav", text=text)
+    for number in range(4):
+        drawing.draw(view, [f"f{number}"])
+        drawing.draw(replace(view, captured_ms=30_000), [])
+    stream.feed(file.taken())
+    rows = [row.rstrip() for row in screen.display]
+
+    assert len([row for row in rows if row.startswith("* "[:columns])]) == 1 or columns == 1
+    assert screen.cursor.x == 0
+    drawing.stop()
+    stream.feed(file.taken())
+    gone = ["".join(line[x].data for x in range(columns)).rstrip() for line in screen.history.top]
+    left = [row.rstrip() for row in screen.display]
+    finals = [row for row in (*gone, *left) if row]
+    assert "".join(finals) == "f0f1f2f3"
+
+
+class SizedFile(io.StringIO):
+    """A terminal of a size."""
+
+    def __init__(self, columns: int, height: int) -> None:
+        super().__init__()
+        self._person, self._program = os.openpty()
+        fcntl.ioctl(self._program, termios.TIOCSWINSZ, struct.pack("HHHH", height, columns, 0, 0))
+
+    def fileno(self) -> int:
+        """For those who ask for the size."""
+        return self._program
+
+    def taken(self) -> str:
+        """What was written since, with a carriage return in each line end as a terminal has it."""
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text.replace("\n", "\r\n")
+
+    def close(self) -> None:
+        """Close the pseudo-terminal, too."""
+        if not self.closed:
+            os.close(self._person)
+            os.close(self._program)
+        super().close()
+
+
+def test_a_resize_alone_is_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
+    """Although nothing else is new: a stalled run keeps its view in order, too."""
+    eyes, stream = terminal
+    status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
+    status.observe(progress(1_000))
+    seen = b""
+    while b"captured 1.0 s" not in seen:
+        seen += read_some(eyes)
+    fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    while b"  1.0 s / 1.0 s" not in seen:
+        seen += read_some(eyes)
+    thread, _ = drained(eyes)
+    assert status.close(DEADLINE_S)
+    stream.close()
+    thread.join(DEADLINE_S)
 
 
 def test_a_run_that_fails_at_once_does_not_wait_for_rich(terminal: tuple[io.FileIO, TextIO]) -> None:
@@ -291,7 +425,7 @@ def test_a_run_that_fails_at_once_does_not_wait_for_rich(terminal: tuple[io.File
     done = subprocess.Popen([sys.executable, "-c", program], stderr=stream)
     stream.close()
 
-    assert Paper(as_written(read_to_the_end(eyes))).text == ["rt: no host"]
+    assert on_screen(as_written(read_to_the_end(eyes))) == ["rt: no host"]
     assert done.wait(DEADLINE_S) == 0
 
 
@@ -398,13 +532,12 @@ def test_after_the_end_nothing_is_drawn(terminal: tuple[io.FileIO, TextIO], obse
     stream.close()
     thread.join(DEADLINE_S)
 
-    assert Paper(seen[0]).text == [""]
+    assert on_screen(seen[0]) == [""]
 
 
 def test_a_redraw_is_cheap() -> None:
     """Far below the 50 ms that would be felt if it were drawn on the loop; the median here is below 1 ms."""
     screen = Screen(io.StringIO(), color=True)
-    screen.start()
     view = View(source="speech.wav", kind="file", duration_ms=1_000, turn=1, text="word " * 100)
     screen.draw(view, [])
     durations = []
