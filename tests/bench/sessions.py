@@ -1,0 +1,212 @@
+"""Sessions per core: ``python tests/bench/sessions.py [--sessions 20 40 80] [--seconds 8] [--rounds 3]``.
+
+So many sessions in one process, each a file in real time, 20 ms a message. Lateness is from when a chunk was due to
+when it was written; late are those of a client whose 99th percentile is 20 ms and more. Since other work on the machine
+spoils that, sessions per core are derived as well: 85 % of a core over what a session takes at the largest number.
+``--client NAME`` is one run, in this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.bench.measure import environment, median, sink, table
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from rt_cli.audio.source import Block
+
+RATE_HZ, CHUNK_MS = 24_000, 20
+CHUNK = RATE_HZ * CHUNK_MS // 1000
+WARM_S = 2.0
+"""Connecting weighs on the first seconds: they are left out."""
+_BUSY = 0.85
+
+
+class Lateness:
+    """Of chunks, in seconds, once all sessions are under way."""
+
+    def __init__(self, counts_from: float) -> None:
+        self.seconds: list[float] = []
+        self._counts_from = counts_from
+
+    def add(self, due: float) -> None:
+        """A chunk that was due then is written."""
+        now = time.monotonic()
+        if due >= self._counts_from:
+            self.seconds.append(now - due)
+
+
+async def naive_session(url: str, began: float, seconds: float, late: Lateness) -> None:
+    """websockets, json and base64."""
+    from websockets.asyncio.client import connect
+
+    from tests.bench.peers import SESSION
+
+    pcm = bytes(CHUNK * 2)
+    async with connect(url, compression=None) as websocket:
+        await websocket.send(json.dumps({"type": "session.update", "session": SESSION}))
+        for number in range(1, int(seconds * 1000 / CHUNK_MS) + 1):
+            due = began + number * CHUNK_MS / 1000
+            await asyncio.sleep(due - time.monotonic())
+            audio = base64.b64encode(pcm).decode()
+            await websocket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+            late.add(due)
+
+
+class Silence:
+    """A source that is all there."""
+
+    def __init__(self, seconds: float) -> None:
+        from rt_cli.audio.source import SourceInfo
+
+        self.info = SourceInfo("silence", "file", False, RATE_HZ, 1, seconds)
+        self._seconds = seconds
+
+    async def blocks(self) -> AsyncIterator[Block]:
+        """Two seconds at a time."""
+        from rt_cli.audio.source import Block
+
+        for _ in range(int(self._seconds / 2)):
+            yield Block(bytes(RATE_HZ * 2 * 2))
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+    async def aclose(self) -> None:
+        """Nothing to let go of."""
+
+
+class Writes:
+    """A probe: when was which chunk of a streamer written?"""
+
+    def __init__(self, began: float, late: Lateness) -> None:
+        self._began = began
+        self._late = late
+
+    def opened(self) -> None:
+        """Of no interest."""
+
+    def sent(self, end: int) -> None:
+        """A chunk is written."""
+        self._late.add(self._began + end / RATE_HZ)
+
+    def round_trip(self, seconds: float) -> None:
+        """Of no interest."""
+
+    def heard_at(self, position: int) -> float | None:
+        """When it was due."""
+        return self._began + position / RATE_HZ
+
+
+async def rt_session(url: str, seconds: float, late: Lateness) -> None:
+    """A streamer, as ``rt send -j N`` runs many."""
+    from rt_cli.clock import SystemClock
+    from rt_cli.protocol.endpoint import resolve
+    from rt_cli.settings import DeliverySettings, EndpointSettings, InputSettings, SessionSettings, Settings
+    from rt_cli.stream.streamer import Job, Streamer
+
+    chosen = Settings(
+        input=InputSettings(chunk_ms=CHUNK_MS), delivery=DeliverySettings(speed=1.0), session=SessionSettings()
+    )
+    endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
+    session = endpoint.dialect.session(chosen.session, endpoint.model, "server_vad")
+
+    async def opened(*_: object) -> Silence:
+        return Silence(seconds)
+
+    probe = Writes(time.monotonic(), late)
+    job = Job("silence", opened, endpoint, "server_vad", session, chosen, probe=probe)
+    await Streamer(job, SystemClock(), lambda _observation: None).run()
+
+
+async def many(client: str, url: str, count: int, seconds: float) -> None:
+    """All of them, begun within a second; prints lateness (p99, ms) and CPU (s per second of a session)."""
+    began = time.monotonic()
+    late = Lateness(began + WARM_S + 1)
+    total_s = WARM_S + 1 + seconds
+    marks: list[tuple[float, float]] = []
+
+    async def one(number: int) -> None:
+        await asyncio.sleep(number / count)
+        if client == "naive":
+            await naive_session(url, time.monotonic(), total_s, late)
+        else:
+            await rt_session(url, total_s, late)
+
+    async def clock() -> None:
+        for moment in (WARM_S + 1, WARM_S + seconds):
+            await asyncio.sleep(began + moment - time.monotonic())
+            marks.append((time.monotonic(), time.process_time()))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(clock())
+        for number in range(count):
+            tasks.create_task(one(number))
+    (from_s, from_cpu), (to_s, to_cpu) = marks
+    share = (to_cpu - from_cpu) / (to_s - from_s)
+    print(
+        json.dumps({"p99_ms": statistics.quantiles(late.seconds, n=100)[98] * 1000, "cpu": share, "per": share / count})
+    )
+
+
+def one_run(client: str, count: int, seconds: float) -> dict[str, float]:
+    """Of a process of its own."""
+    with sink() as endpoint:
+        command = [sys.executable, __file__, "--client", client, "--url", endpoint.url]
+        command += ["--sessions", str(count), "--seconds", str(seconds)]
+        result: dict[str, float] = json.loads(
+            subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout
+        )
+        return result
+
+
+def measure(rounds: int, sessions: list[int] | None = None, seconds: float = 8) -> None:
+    """Run it and print its table."""
+    sessions = sessions or [20, 40, 80]
+    found = defaultdict(list)
+    for _ in range(rounds):
+        for count in sessions:
+            for client in ("naive", "rt"):
+                found[client, count].append(one_run(client, count, seconds))
+    print(f"\nsessions in one process, {CHUNK_MS} ms a message ({rounds} rounds, medians)\n")
+    table(
+        ("client", "sessions", "late p99 ms", "CPU, part of a core", "CPU ms per s of a session", "sessions per core"),
+        [
+            (
+                client,
+                count,
+                *(median([run[key] for run in runs]) for key in ("p99_ms", "cpu")),
+                median([run["per"] for run in runs]) * 1000,
+                round(_BUSY / median([run["per"] for run in runs])),
+            )
+            for (client, count), runs in sorted(found.items())
+        ],
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--client", choices=("naive", "rt"))
+    parser.add_argument("--url")
+    parser.add_argument("--sessions", type=int, nargs="+", default=[20, 40, 80])
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    if options.client:
+        asyncio.run(many(options.client, options.url, options.sessions[0], options.seconds))
+    else:
+        measure(options.rounds, options.sessions, options.seconds)
