@@ -1,4 +1,4 @@
-"""``rt`` beside its peers: ``python tests/bench/all.py [--rounds 5] [--only ROW]``. Needs the extra ``bench``.
+"""``rt`` beside its peers: ``python tests/bench/all.py [--rounds 5] [--only ROW]``. Needs the extra ``peers``.
 
 Every row is measured alternately, round by round, against the same sink. Figures are CPU (of the whole process, by
 ``wait4``), the difference of a long and a short run, so that no start counts. Printed are medians, their ratios, and
@@ -16,18 +16,18 @@ import sys
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench.measure import SINK_ARGUMENTS, SinkProcess, environment, median, rt_command, sink, table, write_wav
+from tests.bench import callback, growth, paced, resampling, sessions
+from tests.bench.clients import peer, receiver, rt
+from tests.bench.measure import SinkProcess, environment, median, sink, table, write_wav
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -44,24 +44,6 @@ class Row:
     """Divides the CPU seconds between the short run and the long one into the unit."""
 
 
-def peer(client: str, chunk_ms: int, *extra: str) -> Callable[[str, str], list[str]]:
-    """A client of :mod:`tests.bench.peers`, or the twenty lines."""
-    script = ["naive.py"] if client == "naive" else ["peers.py", client]
-    return lambda path, url: [sys.executable, str(HERE / script[0]), *script[1:], path, url, str(chunk_ms), *extra]
-
-
-def rt(*extra: str) -> Callable[[str, str], list[str]]:
-    """``rt send``."""
-    return lambda path, url: rt_command(
-        "send", path, "--url", url, "--turn-detection", "server_vad", *extra, *SINK_ARGUMENTS
-    )
-
-
-def receiver(client: str) -> Callable[[str, str], list[str]]:
-    """A client of :mod:`tests.bench.receive`."""
-    return lambda count, url: [sys.executable, str(HERE / "receive.py"), client, url, count]
-
-
 def converted(path: Path, suffix: str) -> str:
     """The same sound in another format, by libsndfile."""
     import soundfile
@@ -73,8 +55,8 @@ def converted(path: Path, suffix: str) -> str:
     return str(target)
 
 
-def rows(folder: Path) -> list[Row]:
-    """All comparisons; their files are made here."""
+def rows(folder: Path, wanted: Callable[[str], bool]) -> list[Row]:
+    """The comparisons that are wanted; their files are made here."""
 
     def wav(seconds: float, rate_hz: int = 24_000) -> str:
         return str(write_wav(folder / f"{seconds}-{rate_hz}.wav", seconds=seconds, rate_hz=rate_hz))
@@ -116,14 +98,9 @@ def rows(folder: Path) -> list[Row]:
     for name, sound in (("48 kHz WAV", None), ("FLAC", ".flac"), ("MP3", ".mp3")):
         files = [wav(s, 48_000) if sound is None else converted(Path(wav(s)), sound) for s in (4, 604)]
         found.append(Row(f"whole file, {name}", "s per hour of audio", {"rt": rt(*fast)}, *files, 600 / 3600))
-    paced = {f"{client}, {ms} ms": peer(client, ms, "paced") for client in ("openai", "naive") for ms in (20, 100)}
-    paced["rt, 20 ms"] = rt("--speed", "1", "--chunk-ms", "20")
-    paced["rt, default"] = rt("--speed", "1")
-    paced["picows, 20 ms"] = peer("picows", 20, "paced")
-    found.append(Row("one session in real time", "s per hour of audio", paced, wav(2), wav(14), 12 / 3600))
     receivers = {client: receiver(client) for client in ("openai", "naive", "rt", "rt+audio")}
     found.append(Row("receive 100 ms of audio", "us per delta", receivers, "500", "4500", 4000 / 1e6))
-    return found
+    return [row for row in found if wanted(row.name)]
 
 
 def cpu_s(command: Sequence[str], endpoint: SinkProcess) -> tuple[float, float]:
@@ -158,18 +135,57 @@ def measure(row: Row, endpoint: SinkProcess, rounds: int) -> None:
     sys.stdout.flush()
 
 
+def script(name: str, *arguments: str) -> Callable[[int], object]:
+    """A benchmark that is a program of its own; it has rounds of its own."""
+
+    def run(_rounds: int) -> None:
+        print(f"\n{name}\n", flush=True)
+        subprocess.run([sys.executable, str(Path(__file__).with_name(name)), *arguments], check=True)
+
+    return run
+
+
+OTHERS: dict[str, Callable[[int], object]] = {
+    "one session in real time": paced.measure,
+    "sessions per core": sessions.measure,
+    "microphone's callback": lambda _rounds: callback.measure(),
+    "resampling": resampling.measure,
+    "cost growth": growth.measure,
+    "start-up": script("startup.py"),
+    "pacing": script("pacing.py", "--minutes", "1"),
+    "memory": script("memory.py", "--hours", "3"),
+    "G.711": script("g711.py"),
+}
+"""What is no comparison of that kind, by name."""
+
+
+def versions() -> str:
+    """Of the peers. Exits where one is missing."""
+    try:
+        found = [f"{name} {version(name)}" for name in ("openai", "websockets", "picows", "msgspec")]
+    except PackageNotFoundError as error:
+        sys.exit(f"{error.name} is missing: pip install -e '.[peers,file]'")
+    return ", ".join(found)
+
+
 def main() -> None:
     """Measure all rows, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", action="append", help="part of the name of a row")
     options = parser.parse_args()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("openai", "websockets", "picows", "msgspec"))
-    print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; {versions}")
+    print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; {versions()}", flush=True)
+
+    def wanted(name: str) -> bool:
+        return not options.only or any(part in name for part in options.only)
+
     with tempfile.TemporaryDirectory() as folder, sink() as endpoint:
-        for row in rows(Path(folder)):
-            if not options.only or any(part in row.name for part in options.only):
-                measure(row, endpoint, options.rounds)
+        for row in rows(Path(folder), wanted):
+            measure(row, endpoint, options.rounds)
+    for name, other in OTHERS.items():
+        if wanted(name):
+            other(options.rounds)
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Sessions per core: ``python tests/bench/sessions.py [--sessions 20 40 80] [--seconds 8] [--rounds 3]``.
+"""Sessions per core: ``python tests/bench/sessions.py [--sessions 40 80] [--seconds 8] [--rounds 3]``.
 
 So many sessions in one process, each a file in real time, 20 ms a message. Lateness is from when a chunk was due to
 when it was written; late are those of a client whose 99th percentile is 20 ms and more. Since other work on the machine
@@ -176,7 +176,7 @@ def one_run(client: str, count: int, seconds: float) -> dict[str, float]:
 
 def measure(rounds: int, sessions: list[int] | None = None, seconds: float = 8) -> None:
     """Run it and print its table."""
-    sessions = sessions or [20, 40, 80]
+    sessions = sessions or [40, 80]
     found = defaultdict(list)
     for _ in range(rounds):
         for count in sessions:
@@ -202,7 +202,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--client", choices=("naive", "rt"))
     parser.add_argument("--url")
-    parser.add_argument("--sessions", type=int, nargs="+", default=[20, 40, 80])
+    parser.add_argument("--sessions", type=int, nargs="+", default=[40, 80])
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
