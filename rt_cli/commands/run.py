@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Source, Tell
     from rt_cli.commands.done import Done
     from rt_cli.commands.sources import NamedSource
-    from rt_cli.observations import Observation, Observer, Summary
+    from rt_cli.observations import Observer, Summary
     from rt_cli.output.place import Place
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.settings import Settings
     from rt_cli.stream.control import Command
+    from rt_cli.stream.wirelog import WireLog
 
 _SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 _LAST_WORDS_S = 0.3
@@ -114,7 +115,7 @@ class _Run:
         self._done = done
         self._keys = keys
         self._bill = bill_of(settings)
-        self._wirelog = open_wirelog(settings.output, [source.name for source in sources], self._tell)
+        self._wirelog: WireLog | None = None
         self._handset: Handset | None = None
         self._split = settings.input.channel == "split"
         self._at_once = min(max(1, jobs // self._sessions_each), len(sources))
@@ -149,6 +150,9 @@ class _Run:
         )
         self._listen(loop)
         try:
+            self._wirelog = open_wirelog(
+                self._settings.output, [source.name for source in self._sources], output.observe
+            )
             self._take_control(loop)
             exit_code = await self._deliver()
         finally:
@@ -341,9 +345,6 @@ class _Run:
 
     def _wall_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self._began) * 1000)
-
-    def _tell(self, observation: Observation) -> None:
-        self._output.observe(observation)
 
     # -- what comes from outside --------------------------------------------------------------------------------------
 
