@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from rt_cli.local.admission.limits import Limits
 from rt_cli.local.repliers.replies import ReplyFailed, Text
 from rt_cli.local.server import serve
-from rt_cli.local.session.session import Session, hearing
+from rt_cli.local.session import hearing
+from rt_cli.local.session.session import Session
 from tests.fakes import run
 from tests.local.client import COMMITTED, TRANSCRIBE, noise, recording, session, silence
 from tests.local.scripted import CALL, SPOKEN, Scripted, ScriptedEars
