@@ -15,6 +15,7 @@ import struct
 import sys
 import termios
 import time
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,9 @@ def as_text(screen: pyte.Screen) -> list[Text]:
     rows = []
     for number in range(len("\n".join(screen.display).rstrip().split("\n"))):
         row = Text(no_wrap=True)
-        for column in range(screen.columns):
-            char = screen.buffer[number][column]
-            row.append(char.data, style_of(char))
+        chars = [screen.buffer[number][column] for column in range(screen.columns)]
+        for style, run_of_it in groupby(chars, style_of):
+            row.append("".join(char.data for char in run_of_it), style)
         row.rstrip()
         rows.append(row)
     return rows
