@@ -24,9 +24,16 @@ class Bell:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return when ``condition`` holds, looking again at every ring. Safe to cancel."""
         while not condition():
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters[waiter] = condition
-            try:
-                await waiter
-            finally:
-                del self._waiters[waiter]
+            await self.rung(condition)
+
+    async def rung(self, condition: Callable[[], bool]) -> None:
+        """Return after a ring at which ``condition`` held; perhaps it does no more. Safe to cancel.
+
+        For those who have just looked, and will look again.
+        """
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = condition
+        try:
+            await waiter
+        finally:
+            del self._waiters[waiter]

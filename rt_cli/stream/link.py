@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.connection import Connection
     from rt_cli.stream.context import Context
 
-_WATCH_EVERY_S = 0.2
+_WATCH_EVERY_S = 0.3
 
 
 class Link:
@@ -213,7 +213,7 @@ class Link:
             context.bell.ring()
 
     async def _watch(self, connection: Connection, sender: Sender) -> None:
-        """Look at the endpoint's health and at what is overdue, five times a second."""
+        """Look at the endpoint's health and at what is overdue, three times a second."""
         context = self._context
         while True:
             due = beat_after(context.clock.now(), context.capture.started_at, _WATCH_EVERY_S)

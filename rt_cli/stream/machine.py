@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rt_cli.clock import Clock
 
+EVERY_S = 0.2
 LAG_S = 0.05
 """Nothing of ours may hold the event loop for longer."""
 SUSPENDED_S = 5.0
@@ -80,9 +81,9 @@ async def watch(
     *,
     since: float = 0.0,
 ) -> None:
-    """Look ten times a second, at the beat that began at ``since`` (seconds), until cancelled."""
+    """Look five times a second, at the beat that began at ``since`` (seconds), until cancelled."""
     while True:
-        due = beat_after(clock.now(), since)
+        due = beat_after(clock.now(), since, EVERY_S)
         await clock.sleep_until(due)
         for event in machine.look(due=due, now=clock.now(), asleep=asleep()):
             act(event)

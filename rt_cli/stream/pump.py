@@ -59,10 +59,13 @@ class Pump:
                     case CommitTurn():
                         await self._commit()
                     case Wait():
-                        await self._context.bell.until(lambda: not isinstance(self._next(), Wait))
+                        await self._context.bell.rung(self._has_work)
                     case Finish():
                         await self._finish()
                         return
+
+    def _has_work(self) -> bool:
+        return not isinstance(self._next(), Wait)
 
     def _next(self) -> Send | Skip | CommitTurn | Wait | Finish:
         if self._held:
@@ -91,7 +94,9 @@ class Pump:
         self._session.reads(self._tape.acknowledged)
 
     async def _send(self, step: Send) -> None:
-        await self._context.clock.sleep_until(self._allowance.take(step.samples, self._context.clock.now()))
+        now = self._context.clock.now()
+        if (allowed := self._allowance.take(step.samples, now)) > now:
+            await self._context.clock.sleep_until(allowed)
         await self._sender.room(step.samples)
         if self._held:
             return
