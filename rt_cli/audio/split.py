@@ -7,7 +7,6 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.source import Block
-from rt_cli.errors import AudioError, RtError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,7 +32,7 @@ class Split:
         self.opened = asyncio.Event()
         """Or failed to."""
         self.source: Source | None = None
-        self.failure: RtError | None = None
+        self.failure: Exception | None = None
         """Why it could not be opened."""
         self._open_source = open_source
         self._room = asyncio.Event()
@@ -41,21 +40,22 @@ class Split:
     async def run(self, rate_hz: int, tell: Tell) -> None:
         """Open the source and read it to its end, or until neither side wants more; then close it.
 
-        Errors of the source are raised by both sides. Cancelling closes the source and ends both sides.
+        Errors of the source, of any kind, are raised by both sides: each of them has results that are worth keeping.
+        Cancelling closes the source and ends both sides.
         """
         try:
             self.source = source = await self._open_source(rate_hz, tell)
-        except RtError as exc:
+        except Exception as exc:  # noqa: BLE001 - both sides raise it
             self.failure = exc
             return
         finally:
             self.opened.set()
-        error: AudioError | None = None
+        error: Exception | None = None
         try:
             self.look()
             async for block in source.blocks():
                 await self._hand_over(block, live=source.info.live)
-        except AudioError as exc:
+        except Exception as exc:  # noqa: BLE001 - both sides raise it
             error = exc
         finally:
             for side in self.sides:
@@ -95,7 +95,7 @@ class Side:
         self._more = asyncio.Event()
         self._closed = False
         self._ended = False
-        self._error: AudioError | None = None
+        self._error: Exception | None = None
 
     async def open(self, _rate_hz: int, _tell: Tell) -> Side:
         """Wait until the source is open.
@@ -161,7 +161,10 @@ class Side:
         self._waiting.append(Block(block.pcm, block.lost + missed, block.reason))
         self._more.set()
 
-    def end(self, error: AudioError | None) -> None:
+    def end(self, error: Exception | None) -> None:
         """No more will come."""
+        if self._missed:
+            self._waiting.append(Block(b"", self._missed))
+            self._missed = 0
         self._ended, self._error = True, error
         self._more.set()

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 FRAMES = np.random.default_rng(3).integers(-9000, 9000, (20_000, 2), dtype=np.int16)
 PIECE = 1_000
+BLOCKS = 2_100
 
 
 class Two:
     """A source of two interleaved channels."""
 
-    def __init__(self, *, live: bool = False, error: AudioError | None = None, endless: bool = False) -> None:
+    def __init__(self, *, live: bool = False, error: Exception | None = None, endless: bool = False) -> None:
         self.info = SourceInfo("two", "pipe" if live else "file", live, 24_000, 2)
         self.given = 0
         self.closed = False
@@ -55,6 +56,16 @@ class Two:
     async def aclose(self) -> None:
         """Note it."""
         self.closed = True
+
+
+class Flood(Two):
+    """A live source with more than a reader that does not read can be behind."""
+
+    async def blocks(self) -> AsyncIterator[Block]:
+        """A frame in a block."""
+        for _ in range(BLOCKS):
+            yield Block(FRAMES[:1].tobytes())
+        self.all_given.set()
 
 
 def split(source: Two) -> tuple[Split, asyncio.Task[None]]:
@@ -167,13 +178,30 @@ def test_a_live_source_stops_when_both_sides_do() -> None:
     run(test())
 
 
-def test_a_source_that_breaks() -> None:
-    """Both sides have all there was, and the error."""
+def test_what_a_reader_missed_at_the_end_is_told() -> None:
+    """It came too late for some of it: every frame is in a block, or in the account of what was lost."""
 
     async def test() -> None:
-        both, running = split(Two(error=AudioError("broken")))
+        source = Flood(live=True)
+        both, running = split(source)
+        await running
+        for side in both.sides:
+            blocks = await read(side)
+            lost = sum(block.lost for block in blocks)
+            assert lost
+            assert sum(len(block.pcm) // 2 for block in blocks) + lost == BLOCKS
+
+    run(test())
+
+
+@pytest.mark.parametrize("error", [AudioError("broken"), ValueError("a bug")])
+def test_a_source_that_breaks(error: Exception) -> None:
+    """Both sides have all there was, and the error, whatever it is."""
+
+    async def test() -> None:
+        both, running = split(Two(error=error))
         for result in await asyncio.gather(*(read(side) for side in both.sides), return_exceptions=True):
-            assert isinstance(result, AudioError)
+            assert result is error
         await running
 
     run(test())
