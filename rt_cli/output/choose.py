@@ -25,17 +25,33 @@ def choose_look(mode: StatusMode, *, quiet: bool, is_terminal: bool, environ: Ma
         mode: As asked for. *live* needs a terminal that can move its cursor, else it is *plain*.
         quiet: Only errors; it wins.
         is_terminal: Whether stderr is one.
-        environ: ``TERM`` and ``CI``; in CI nothing moves unless asked for. ``FORCE_COLOR`` and its like change nothing.
+        environ: ``TERM`` and ``CI``; in CI nothing moves unless asked for, and ``FORCE_COLOR`` does not ask.
     """
     if quiet:
         return "errors"
     if mode == "off":
         return "warnings"
-    able = is_terminal and environ.get("TERM", "").lower() not in ("dumb", "unknown")
-    in_ci = environ.get("CI", "").lower() not in ("", "0", "false")
-    if able and (mode == "live" or (mode == "auto" and not in_ci)):
+    able = is_terminal and not _dumb(environ)
+    if able and (mode == "live" or (mode == "auto" and not _on(environ, "CI"))):
         return "live"
     return "all"
+
+
+def wants_color(environ: Mapping[str, str]) -> bool:
+    """Decide whether plain lines have colours: where somebody forces them. Pure.
+
+    Never for ``NO_COLOR``, nor on a dumb terminal. Lines on an ordinary terminal have none: they are for those who read
+    with other means than their eyes.
+    """
+    return _on(environ, "FORCE_COLOR") and not environ.get("NO_COLOR") and not _dumb(environ)
+
+
+def _dumb(environ: Mapping[str, str]) -> bool:
+    return environ.get("TERM", "").lower() in ("dumb", "unknown")
+
+
+def _on(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").lower() not in ("", "0", "false")
 
 
 def make_status(
@@ -67,6 +83,7 @@ def make_status(
         # With --json they are on stdout.
         partials=settings.partials and settings.format != "json",
         crowd=crowd,
+        color=wants_color(environ),
     )
 
 

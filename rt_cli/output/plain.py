@@ -1,4 +1,4 @@
-"""Status as plain lines: for pipes, logs, CI and dumb terminals. Never an escape sequence."""
+"""Status as plain lines: for pipes, logs, CI and dumb terminals. Nothing ever moves."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from rt_cli.output.writer import LineWriter
 
 PROGRESS_EVERY_S = 10.0
+_COLORS = {"rt: ": "31", "warning: ": "33", "ready: ": "32", "done: ": "32"}
+"""Of what follows these heads: red, yellow, green."""
+
+
+def colored(line: str) -> str:
+    """The line in colours, its head as scripts look for it."""
+    for head, color in _COLORS.items():
+        if line.startswith(head):
+            return f"{head}\x1b[{color}m{line.removeprefix(head)}\x1b[0m"
+    return line
 
 
 class Status(Protocol):
@@ -45,6 +55,7 @@ class PlainStatus:
         partials: Whether the text of a turn in progress is told too.
         crowd: How many sources or channels there are, if several run at once; else 0. Of a crowd the end of each is
             told, and how far all are.
+        color: Whether what is wrong and what is right has its colour.
         now: A monotonic clock, seconds.
     """
 
@@ -55,10 +66,12 @@ class PlainStatus:
         level: Level = "all",
         partials: bool = False,
         crowd: int = 0,
+        color: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._level = level
+        self._look = colored if color else str
         self._partials = partials and level != "errors"
         self._now = now
         self._partial = ""
@@ -74,7 +87,7 @@ class PlainStatus:
             self._observe_crowd(self._crowd, observation, label)
             return
         if line := note(observation, self._level):
-            self._writer.write(line)
+            self._writer.write(self._look(line))
         match observation:
             case Partial() | Withdrawn() if self._partials:
                 self._observe_partial(observation)
@@ -89,7 +102,7 @@ class PlainStatus:
 
     def say(self, line: str) -> None:
         """Print a line."""
-        self._writer.write(line)
+        self._writer.write(self._look(line))
 
     def close(self, deadline_s: float | None = None) -> bool:
         """Print what waits and end."""
@@ -100,7 +113,7 @@ class PlainStatus:
         if level == "all" and isinstance(observation, SourceOpened | SessionChanged):
             level = "warnings"
         if line := note(observation, level, label):
-            self._writer.write(line)
+            self._writer.write(self._look(line))
         now = self._now()
         changed = crowd.take(observation, now, label)
         if self._partials and isinstance(observation, Partial | Withdrawn):

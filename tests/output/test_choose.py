@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.output.choose import choose_look, make_status
+from rt_cli.output.choose import choose_look, make_status, wants_color
 from rt_cli.output.plain import PlainStatus
 from rt_cli.settings import OutputSettings, StatusMode
 
@@ -45,6 +45,26 @@ XTERM = {"TERM": "xterm-256color"}
 def test_look(mode: StatusMode, quiet: bool, is_terminal: bool, environ: dict[str, str], expected: Look) -> None:  # noqa: FBT001  a table
     """Nothing moves but on a terminal that can, outside CI, or where it was asked for."""
     assert choose_look(mode, quiet=quiet, is_terminal=is_terminal, environ=environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, False),
+        (XTERM, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "CI": "true"}, True),
+        ({"FORCE_COLOR": "0"}, False),
+        ({"FORCE_COLOR": ""}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": ""}, True),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False),
+    ],
+    ids=str,
+)
+def test_colors_of_plain_lines(environ: dict[str, str], expected: bool) -> None:  # noqa: FBT001  a table
+    """Only where they are forced and nobody forbids them."""
+    assert wants_color(environ) == expected
 
 
 @pytest.mark.parametrize("stderr", [None, io.StringIO()], ids=["closed", "no-descriptor"])

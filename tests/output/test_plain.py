@@ -27,7 +27,7 @@ from rt_cli.observations import (
     Withdrawn,
 )
 from rt_cli.output.notes import note, seconds
-from rt_cli.output.plain import PROGRESS_EVERY_S, PlainStatus
+from rt_cli.output.plain import PROGRESS_EVERY_S, PlainStatus, colored
 from rt_cli.output.writer import LineWriter
 
 if TYPE_CHECKING:
@@ -215,3 +215,18 @@ def test_one_line_starts_with_rt_whatever_the_endpoint_says(text: str, other: st
 def test_seconds(ms: int, expected: str) -> None:
     """Durations as people read them."""
     assert seconds(ms) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("rt: it broke", "rt: \x1b[31mit broke\x1b[0m"),
+        ("warning: rt: x", "warning: \x1b[33mrt: x\x1b[0m"),
+        ("done: a.wav", "done: \x1b[32ma.wav\x1b[0m"),
+        ("turn 1: rt: x", "turn 1: rt: x"),
+        ("", ""),
+    ],
+)
+def test_the_head_of_a_colored_line_stays(line: str, expected: str) -> None:
+    """Scripts look for it."""
+    assert colored(line) == expected
