@@ -132,7 +132,11 @@ class Spool:
         ):
             self._open_segment(start)
         assert self._segment is not None  # noqa: S101 - opened above
-        _write(self._segment, pcm)
+        try:
+            _write(self._segment, pcm)
+        except OSError:
+            self._discard_empty_segment()
+            raise
         self._end = start + len(pcm) // BYTES_PER_SAMPLE
 
     def note(self, *records: dict[str, Any]) -> None:
@@ -186,8 +190,18 @@ class Spool:
         if self._segment is not None:
             self._segment.close()
             self._segment = None
-        self._segment = (self.folder / f"audio-{start:015d}.pcm").open("wb", buffering=0)
+        self._segment = self._path_of(start).open("wb", buffering=0)
         self._segment_start = start
+
+    def _discard_empty_segment(self) -> None:
+        """A disk that stays full must not get a file for every piece that it refuses."""
+        if self._segment is not None and not self._segment.tell():
+            self._segment.close()
+            self._segment = None
+            self._path_of(self._segment_start).unlink(missing_ok=True)
+
+    def _path_of(self, start: int) -> Path:
+        return self.folder / f"audio-{start:015d}.pcm"
 
 
 def _fields(origin: Origin) -> dict[str, Any]:

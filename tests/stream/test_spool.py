@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import random
@@ -146,6 +147,29 @@ def test_what_was_lost_twice_is_counted_once(tmp_path: Path) -> None:
 
     assert remains.dropped == 250
     assert remains.holes == [(500, 550, "failed"), (600, 700, "overflow")]
+
+
+def test_a_disk_that_stays_full_is_not_littered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it refuses leaves no file behind; what it takes again is found in its place."""
+    spool = Spool.create(tmp_path / "spool", ORIGIN)
+    spool.append(0, b"\1\0" * 100)
+
+    def refuse(_file: object, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("rt_cli.audio.spool._write", refuse)
+        for start in range(100, 1100, 100):
+            with pytest.raises(OSError, match="No space"):
+                spool.append(start, b"\2\0" * 100)
+    spool.append(1100, b"\3\0" * 100)
+    spool.close(delivered=False)
+
+    again, remains = Spool.reopen(tmp_path / "spool")
+    found = list(again.read(0, remains.captured))
+    again.close(delivered=False)
+    assert found == [(0, b"\1\0" * 100), (1100, b"\3\0" * 100)]
+    assert len(list((tmp_path / "spool").glob("*.pcm"))) == 2
 
 
 def test_settled_segments_go(tmp_path: Path) -> None:
