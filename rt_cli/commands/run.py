@@ -160,7 +160,8 @@ class _Run:
                 self._handset.close()
             if self._wirelog is not None:
                 await asyncio.to_thread(self._wirelog.close)
-            printed = await self._close() and output.failure is None
+            # Who left has not read what was printed last.
+            printed = await self._close() and output.failure is None and not self._unread
             for streamer in self._streamers:
                 streamer.close(printed=printed)
         failure = output.failure or (self._done and self._done.failure)

@@ -367,3 +367,32 @@ def test_a_spool_stays_until_its_finals_are_read(tmp_path: Path) -> None:
 
     assert 0 < len(first) < len(spans)
     assert judge([by_turn[turn] for turn in sorted(by_turn)], spans).perfect
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no broken pipe of this kind")
+def test_a_spool_stays_where_the_reader_has_left(tmp_path: Path) -> None:
+    """Delivered, but the reader went before its only final: a resume prints it."""
+    pcm, spans = turns(1, speech_ms=400, silence_ms=600)
+    sound, folder = tmp_path / "sound.wav", tmp_path / "spool"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(pcm)
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    async def scenario() -> list[dict[str, Any]]:
+        async with ExactEndpoint().serving() as endpoint:
+            options = ["--url", endpoint.url, "-m", "whisper-1", "--silence-ms", "200", "--prefix-ms", "0"]
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "rt_cli", "send", str(sound), "--spool", str(folder), *options),
+                *("--speed", "max"),
+                stdout=writer,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            assert await process.wait() == 0
+            async with program("send", "--resume", str(folder), *options, "--json") as again:
+                return await finals_of(again)
+
+    finals = run(scenario(), seconds=40)
+    os.close(writer)
+    assert judge([final["text"] for final in finals], spans).perfect
