@@ -54,9 +54,8 @@ Faults = _value(list[str] | None, "--fault", "SPEC", "Break on request; repeatab
 SaveAudio = _value(Path | None, "--save-audio", "DIR", "What each session sends, as DIR/SESSION.wav.")
 Json = Annotated[bool, typer.Option("--json", help="NDJSON, as above.")]
 
-HELP = """Run the embedded endpoint until Ctrl-C.
+HELP = """Run the embedded endpoint (OpenAI's protocol, no key) until Ctrl-C.
 
-OpenAI's realtime protocol, on this machine, without a key.
 The first line on stdout is its URL. With --json every line has a "type":
 
 \b
@@ -65,6 +64,7 @@ The first line on stdout is its URL. With --json every line has a "type":
   turn                  session, item, start_ms, end_ms
   transcript            session, item, text
   transcription_failed  session, item, reason
+  response              session, response, status, reason, audio_ms
   session_closed        session, received_samples, received_ms, rate_hz, turns
   refused               status (of HTTP, or the close code), code
   fault                 fault, connection, session or null, event if touched

@@ -21,11 +21,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rt_cli.commands.serve import serve
-from rt_cli.commands.serve_options import FAULTS
+from rt_cli.commands.serve_options import FAULTS, HELP
 from rt_cli.errors import UsageError
 from rt_cli.local.faults.grammar import KINDS
 from tests.fakes import run
-from tests.local.client import session, silence
+from tests.local.client import recording, session, silence
 from tests.program import rt
 from tests.servers import CERTIFICATE
 
@@ -259,6 +259,31 @@ def test_bad_options(options: dict[str, Any], said: str) -> None:
         serve(**{"port": 0, "recognizer": "none", **options})
     assert said in f"{refused.value.message} {refused.value.hint}"
     assert refused.value.exit_code == 2
+
+
+def test_help_knows_every_line() -> None:
+    """What --json tells of a whole conversation is in the help, with its fields."""
+
+    async def conversation(url: str) -> None:
+        async with session(url, "?model=any") as client:
+            await client.converse(input={"transcription": {"model": "any"}, "turn_detection": {"type": "server_vad"}})
+            await client.append(recording("sense_0930") + silence(1.5))
+            await client.until("response.done")
+            async with connect(url) as extra:
+                await extra.wait_closed()
+
+    with serving("--json", "--max-sessions", "1", "--fault", "dup=committed") as process:
+        run(conversation(json.loads(ready := first_line(process))["url"]))
+        process.send_signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in (ready, *process.communicate(timeout=10)[0].splitlines())]
+
+    told = {line["type"]: set(line) - {"type"} for line in lines}
+    kinds = {"listening", "session_opened", "turn", "transcript", "response", "fault", "refused", "session_closed"}
+    assert kinds <= set(told)
+    for kind, fields in told.items():
+        said = re.search(rf"^  {kind} +(.+)$", HELP, re.MULTILINE)
+        assert said is not None, kind
+        assert set(re.findall(r"(?:^|, )(\w+)", re.sub(r" \(.*?\)", "", said[1]))) == fields, kind
 
 
 def test_help_knows_every_fault() -> None:
