@@ -54,7 +54,7 @@ Faults = _value(list[str] | None, "--fault", "SPEC", "Break on request; repeatab
 SaveAudio = _value(Path | None, "--save-audio", "DIR", "What each session sends, as DIR/SESSION.wav.")
 Json = Annotated[bool, typer.Option("--json", help="NDJSON, as above.")]
 
-HELP = """Run the embedded endpoint (OpenAI's protocol, no key) until Ctrl-C.
+HELP = """Run the embedded endpoint: OpenAI's protocol, no key.
 
 The first line on stdout is its URL. With --json every line has a "type":
 
