@@ -288,7 +288,8 @@ class _Run:
         # The order of two channels is known by their marks.
         streamer = Streamer(job, SystemClock(), observe, progress=self._watched or self._split)
         self._streamers.append(streamer)
-        if self._handset is not None:
+        # Both channels obey what was said before they were there.
+        if self._handset is not None and len(self._streamers) >= self._sessions_each:
             self._handset.attach(self._obey)
         summary = await streamer.run()
         if summary.ledger.settled:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.exact import speech
 from tests.listening import Live
-from tests.program import DEADLINE_S, Ran, assert_accounted, rt, start
+from tests.program import DEADLINE_S, Ran, assert_accounted, rt, served, start
 from tests.servers import Server, polite, scripted
 
 if TYPE_CHECKING:
@@ -167,6 +167,23 @@ def test_a_fifo_that_was_there_stays(tmp_path: Path) -> None:
     assert ran.exit == 0, ran.err
     assert (ran.summary["sent_ms"], ran.summary["finals"]) == (0, 0)
     assert fifo.exists()
+
+
+def test_an_early_command_is_for_both_channels(tmp_path: Path) -> None:
+    """What was said before there was a session is carried out in each of them."""
+    fifo = tmp_path / "talk"
+    os.mkfifo(fifo)
+    writer = os.open(fifo, os.O_RDWR)
+    os.write(writer, b"start\n")
+    with served("--recognizer", "none") as (url, _):
+        ran = rt(
+            *("stream", "--url", url, "--json", "--channels", "2", "--channel", "split", "--ptt-fifo", str(fifo), "-"),
+            stdin=SOUND,
+        )
+    os.close(writer)
+    assert ran.exit == 0, ran.err
+    assert [summary["gated_ms"] for summary in ran.of("summary")] == [0, 0]
+    assert [summary["sent_ms"] for summary in ran.of("summary")] == [len(SOUND) // 4 * 1000 // RATE] * 2
 
 
 @pytest.mark.parametrize(
