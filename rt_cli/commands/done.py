@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,8 +94,12 @@ def determinants(settings: Settings, plan: Plan) -> dict[str, object]:
         "dialect": settings.endpoint.dialect,
         "turns": plan.turns,
         "session": plan.session,
+        # Where rt makes the turns, or leaves silence out, the endpoint is told nothing of how.
+        "speech": asdict(settings.session),
+        "gate": settings.input.gate,
         "channel": settings.input.channel,
         "gain": settings.input.gain,
         "duration_s": settings.input.duration_s,
         "format": settings.output.format,
+        "timestamps": settings.output.timestamps,
     }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.commands.done import Done
+from rt_cli.commands.done import Done, determinants
+from rt_cli.commands.plan import make_plan
 from rt_cli.errors import UsageError
+from rt_cli.settings import EndpointSettings, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +54,28 @@ def test_a_torn_line_costs_nothing_but_itself(tmp_path: Path) -> None:
     assert mark(again, tmp_path / "a") not in again
     again.add(mark(again, tmp_path / "b"))
     assert mark(again, tmp_path / "b") in Done(tmp_path / "done")
+
+
+SETTINGS = Settings(endpoint=EndpointSettings(url="ws://127.0.0.1:9", model="whisper-1"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SETTINGS, session=replace(SETTINGS.session, silence_ms=900)),
+        replace(SETTINGS, session=replace(SETTINGS.session, turn_detection="client", max_turn_s=9)),
+        replace(SETTINGS, input=replace(SETTINGS.input, gate=True)),
+        replace(SETTINGS, output=replace(SETTINGS.output, timestamps=True)),
+        replace(SETTINGS, output=replace(SETTINGS.output, format="srt")),
+    ],
+)
+def test_what_changes_a_result_changes_its_mark(other: Settings, tmp_path: Path) -> None:
+    """Also what only we go by; how it looks on the way does not count."""
+    sound, done = tmp_path / "a", Done(tmp_path / "done")
+    sound.write_bytes(b"a")
+    quiet = replace(SETTINGS, output=replace(SETTINGS.output, quiet=True))
+    marks = [mark(done, sound, determinants(each, make_plan(each, {}))) for each in (SETTINGS, quiet, other)]
+    assert marks[0] == marks[1] != marks[2]
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "nul\0"])
