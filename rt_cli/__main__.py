@@ -11,8 +11,7 @@ from rt_cli import __version__
 def main() -> int:
     """Run ``rt`` with the arguments of this process."""
     if sys.argv[1:] == ["--version"]:
-        print(f"rt {__version__}")  # noqa: T201 - before anything is imported
-        return 0
+        return _version()
     # OpenBLAS, which numpy brings and we hardly use, would start a thread for each core, and each would spin.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if os.environ.get("RT_DEBUG"):
@@ -25,8 +24,21 @@ def main() -> int:
         return _complain(str(exc), exc.exit_code)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except SystemExit as exc:
+        if isinstance(exc.__context__, BrokenPipeError):  # Typer's word for a reader that has gone
+            return 0
+        raise
     except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug is one line, too
         return _complain(str(unexpected(exc)), 1)
+
+
+def _version() -> int:
+    """Before anything is imported."""
+    try:
+        print(f"rt {__version__}", flush=True)  # noqa: T201 - what was asked for
+    except BrokenPipeError:
+        sys.stdout = None
+    return 0
 
 
 def _run() -> int:
@@ -41,7 +53,9 @@ def _run() -> int:
             print(exc.format_message())  # noqa: T201 - the help
             return 2
         said = exc.format_message().removesuffix(".")
-        return _complain(said if said.endswith("?") else f"{said}: see rt --help", exc.exit_code)
+        context = getattr(exc, "ctx", None)
+        asked = context.command_path if context else "rt"
+        return _complain(said if said.endswith("?") else f"{said}: see {asked} --help", exc.exit_code)
 
 
 def _complain(text: str, exit_code: int) -> int:

@@ -207,5 +207,6 @@ def _build(values: Layer) -> Settings:
 def _shown(raw: object, name: str = "") -> str:
     if name == "headers":
         return "***"
-    text = masked(repr(raw))
+    given = raw if name == "extra" and isinstance(raw, list) else [raw]
+    text = masked(", ".join(map(repr, given)))
     return printable(text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}...")

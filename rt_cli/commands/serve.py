@@ -6,7 +6,7 @@ import json as jsonlib
 import os
 import sys
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.commands import serve_options as options
@@ -89,7 +89,7 @@ def _limits(max_sessions: int, max_session: str) -> Limits:
     from rt_cli.local.admission.limits import Limits
 
     try:
-        longest = float(str(convert(settings_keys()["max_session"], max_session)))
+        longest = float(str(convert(replace(settings_keys()["max_session"], optional=False), max_session)))
     except ValueError as exc:
         raise UsageError(f"--max-session must {exc}, not {printable(max_session)!r}") from None
     # All of them may come in the same instant.

@@ -34,7 +34,7 @@ Engine = _value(
     str,
     "--recognizer",
     "SPEC",
-    "none, http:URL, sherpa:DIR or whisper:MODEL.",
+    "pocketsphinx none http:URL sherpa:DIR whisper:MODEL",
     autocompletion=one_of("pocketsphinx", "none", "http:", "sherpa:", "whisper:"),
 )
 EngineModel = _value(str | None, "--recognizer-model", "NAME", "Model to ask an http: recognizer for.")

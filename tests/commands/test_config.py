@@ -300,7 +300,7 @@ def test_a_mistake_is_named_with_file_line_and_key(config: Path, text: str, expe
         ("", {"environ": {"RT_PARTIALS": "maybe"}}, "RT_PARTIALS is 'maybe': it must be true or false"),
         ("", {"vad_threshold": 1.5}, "--vad-threshold is 1.5: it must be a number from 0 to 1"),
         ("", {"format": "xml"}, "--output is 'xml': it must be one of text, json"),
-        ("", {"extra": ["novalue"]}, "--set is ['novalue']: it must be written path=value"),
+        ("", {"extra": ["novalue"]}, "--set is 'novalue': it must be written path=value"),
         ("", {"model": ""}, "--model is '': it must be text, not empty, or auto"),
     ],
     ids=["profile", "no such", "no profiles", "default", "number", "truth", "range", "output", "set", "empty"],

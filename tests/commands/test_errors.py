@@ -178,7 +178,8 @@ SOURCES = [
 
 USAGE = [
     Row("no such command", "sned x.wav", 2, "sned"),
-    Row("no such option", "send --loud x.wav", 2, "--loud"),
+    Row("no such option", "send --loud x.wav", 2, "--loud.*see rt send --help"),
+    Row("number of an option", "serve --port 99999", 2, "see rt serve --help"),
     Row("no file", "send --local", 2, "nothing to send: give files"),
     Row("nothing to stream", "stream --local", 2, "--mic or -"),
     Row("a file to stream", "stream x.wav", 2, r"rt send x\.wav"),

@@ -216,12 +216,13 @@ def test_no_keyring_on_this_machine(ring: Path) -> None:
     assert not ring.exists()
 
 
-def test_without_the_extra() -> None:
-    """One line that names it; and a run that finds no key does without."""
+@pytest.mark.parametrize("key", [KEY, ""], ids=["key", "none yet"])
+def test_without_the_extra(key: str) -> None:
+    """One line that names it, before a key is asked for; and a run that finds no key does without."""
     hide = "import sys; sys.modules['keyring'] = None; from rt_cli.__main__ import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", hide, "login"],
-        input=KEY,
+        input=key,
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -248,6 +248,8 @@ def test_faults() -> None:
         pytest.param({"token_file": Path("\0")}, "no path", id="no path"),
         pytest.param({"max_session": "soon"}, "--max-session must be a number", id="no time"),
         pytest.param({"max_session": "0"}, "--max-session must be a number", id="no time at all"),
+        pytest.param({"max_session": "auto"}, "--max-session must be a number", id="no time of its own"),
+        pytest.param({"recognizer_model": "large"}, "takes no model", id="a model for nobody"),
         pytest.param({"recognizer": "parrot"}, "unknown recogniser", id="recogniser"),
         pytest.param({"fault": ["explode@3s"]}, "explode", id="fault"),
         pytest.param({"reply": "echo", "llm": "http://localhost"}, "echo", id="who says what"),

@@ -61,6 +61,18 @@ def test_stdout_closed_before_the_start(form: str, tmp_path: Path) -> None:
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.parametrize("options", ["--version", "--help", "send --help", "config show"])
+def test_what_is_not_a_run_meets_a_closed_stdout(options: str) -> None:
+    """``rt --help | true``: quiet, and 0."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ran = ended(start(*options.split(), stdout=writer))
+    finally:
+        os.close(writer)
+    assert (ran.exit, ran.err) == (0, "")
+
+
 def test_stdout_closed_after_the_first_line() -> None:
     """``rt stream - | head -1``: what is live ends when nobody reads any more, with 0."""
     told = threading.Event()

@@ -54,6 +54,13 @@ async def opened(spec: str, model: str | None = None) -> str:
         return recognizer.notice
 
 
+@pytest.mark.parametrize("spec", ["none", "pocketsphinx", "sherpa:.", "whisper:base"])
+def test_a_model_that_nobody_would_ask_for(spec: str) -> None:
+    """Only a server has models by name; elsewhere it would do nothing."""
+    with pytest.raises(UsageError, match=r"takes no model by name: only http:URL does"):
+        run(opened(spec, "large"))
+
+
 @pytest.mark.parametrize(
     ("spec", "module", "extra"),
     [

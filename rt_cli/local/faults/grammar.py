@@ -198,7 +198,7 @@ def parse(specs: Iterable[str]) -> FaultPlan:
             else:
                 faults.append(_fault(spec.strip()))
         except _Wrong as wrong:
-            raise UsageError(f"--fault {spec!r}: {wrong}", "see rt serve --help", code="fault") from None
+            raise UsageError(f"--fault {spec!r}: {wrong}", "see rt serve --fault help", code="fault") from None
     return FaultPlan(tuple(faults), seed or 0)
 
 

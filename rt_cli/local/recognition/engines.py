@@ -65,8 +65,6 @@ async def open_engine(spec: Spec, workers: int | None, model: str | None) -> Asy
     Raises:
         UsageError: What it needs is not there.
     """
-    if model is not None and spec.kind != "http":
-        raise UsageError(f"the recogniser {spec.kind} takes no model by name", "only http:URL does")
     check_installed(spec.kind)
     if spec.kind == "http":
         from rt_cli.local.recognition.http_recognizer import DEFAULT_MODEL, DEFAULT_UPLOADS, open_http

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from rt_cli.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -138,6 +140,8 @@ async def open_recognizer(
     from rt_cli.local.recognition.engines import open_engine, parse_spec
 
     engine = parse_spec(spec)
+    if model is not None and engine.kind != "http":
+        raise UsageError(f"the recogniser {engine.kind} takes no model by name", "only http:URL does")
     if engine.kind == "none":
         yield _Deaf(NO_WORDS)
     elif engine.kind == "pocketsphinx" and (reason := unavailable()) is not None:
