@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Literal
 
 from rt_cli.output.plain import PlainStatus
@@ -46,6 +47,15 @@ def wants_color(environ: Mapping[str, str]) -> bool:
     return _on(environ, "FORCE_COLOR") and not environ.get("NO_COLOR") and not _dumb(environ)
 
 
+def _obeys() -> bool:
+    """Whether a terminal of this system takes control sequences: all but the old consoles of Windows do."""
+    if sys.platform != "win32":
+        return True
+    from rich.console import detect_legacy_windows
+
+    return not detect_legacy_windows()
+
+
 def _dumb(environ: Mapping[str, str]) -> bool:
     return environ.get("TERM", "").lower() in ("dumb", "unknown")
 
@@ -62,7 +72,7 @@ def make_status(
     unprinted: Unprinted,
     crowd: int = 0,
 ) -> PlainStatus | LiveStatus:
-    """The status for ``stderr``; Rich is imported only by a live one.
+    """The status for ``stderr``.
 
     Args:
         settings: Mode, quiet, partials.
@@ -71,7 +81,7 @@ def make_status(
         unprinted: Takes results that a live view could not print; see :class:`LiveStatus`.
         crowd: How many sources or channels there are, if several run at once; else 0.
     """
-    is_terminal = stderr is not None and not stderr.closed and stderr.isatty()
+    is_terminal = stderr is not None and not stderr.closed and stderr.isatty() and _obeys()
     look = choose_look(settings.status, quiet=settings.quiet, is_terminal=is_terminal, environ=environ)
     if look == "live" and stderr is not None:
         from rt_cli.output.live import LiveStatus

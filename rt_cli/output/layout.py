@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rt_cli.output.view import View
 
     Span = tuple[str, str]
-    """Text and its style, in Rich's words."""
+    """Text and its style: words as ``bold green``."""
     Row = list[Span]
 
 METER_FLOOR_DBFS = -60.0

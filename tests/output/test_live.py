@@ -413,8 +413,8 @@ def test_a_resize_alone_is_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
     thread.join(DEADLINE_S)
 
 
-def test_a_run_that_fails_at_once_does_not_wait_for_rich(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """Its error is said without a view, and without the time that importing one takes."""
+def test_a_run_that_fails_at_once_draws_nothing(terminal: tuple[io.FileIO, TextIO]) -> None:
+    """Its error is said without a view, and without what drawing one needs."""
     eyes, stream = terminal
     program = (
         "import sys; from rt_cli.output.live import LiveStatus; from rt_cli.observations import Errored;"
@@ -479,8 +479,8 @@ def test_nothing_new_is_not_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
     stream.close()
     thread.join(DEADLINE_S)
 
-    # Perhaps empty before the first observation; and Rich draws once more when it ends.
-    assert seen[0].count("captured") <= 3
+    # Perhaps empty before the first observation.
+    assert seen[0].count("captured") <= 2
 
 
 def test_a_stopped_terminal_is_not_felt(terminal: tuple[io.FileIO, TextIO]) -> None:
@@ -494,7 +494,7 @@ def test_a_stopped_terminal_is_not_felt(terminal: tuple[io.FileIO, TextIO]) -> N
         status.say("x" * 100)
         slowest_s = max(slowest_s, time.monotonic() - started)
 
-    assert slowest_s < 1  # the drawing thread may import Rich meanwhile
+    assert slowest_s < 1  # the machine may be busy
     assert not status.close(0.1)
     thread, _ = drained(eyes)
     assert status.close(DEADLINE_S)
