@@ -139,6 +139,7 @@ PLAN = {
         "commands/test_ways.py::test_the_proxy_of_the_environment",
         "commands/test_ways.py::test_this_machine_needs_no_proxy",
         "commands/test_ways.py::test_proxies_that_lead_nowhere",
+        "commands/test_ways.py::test_a_proxy_that_asks_for_a_password",
     ],
     "F29 hours of sound": [
         "stream/test_soak.py::test_hours_of_sound_leave_nothing_behind",

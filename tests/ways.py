@@ -6,6 +6,7 @@ import select
 import socket
 import socketserver
 import threading
+from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ class Way:
     target: int
     """The port that it leads to."""
     refuses: bool = False
+    login: str | None = None
+    """``user:password`` that an HTTP proxy asks for."""
     port: int = 0
     asked: list[str] = field(default_factory=list)
     """``host:port`` of each request."""
@@ -31,9 +34,9 @@ class Way:
 
 
 @contextmanager
-def connect_proxy(target: int, *, refuses: bool = False) -> Iterator[Way]:
-    """An HTTP proxy that knows CONNECT (RFC 9110 section 9.3.6)."""
-    with _running(Way(target, refuses), _connect) as way:
+def connect_proxy(target: int, *, refuses: bool = False, login: str | None = None) -> Iterator[Way]:
+    """An HTTP proxy that knows CONNECT (RFC 9110 section 9.3.6) and Basic authentication (RFC 7617)."""
+    with _running(Way(target, refuses, login), _connect) as way:
         yield way
 
 
@@ -51,8 +54,12 @@ def _connect(client: socket.socket, way: Way) -> bool:
     first, *lines = head.decode().split("\r\n")
     way.asked.append(first.split()[1])
     way.headers += lines
-    client.sendall(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n" if way.refuses else b"HTTP/1.1 200 OK\r\n\r\n")
-    return not way.refuses
+    if way.login is not None and f"Basic {b64encode(way.login.encode()).decode()}" not in head.decode():
+        answer = b'407 Who?\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0'
+    else:
+        answer = b"403 No\r\nContent-Length: 0" if way.refuses else b"200 OK"
+    client.sendall(b"HTTP/1.1 " + answer + b"\r\n\r\n")
+    return answer == b"200 OK"
 
 
 def _socks(client: socket.socket, way: Way) -> bool:

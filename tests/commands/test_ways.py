@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -240,6 +241,22 @@ def test_proxies_that_lead_nowhere(sound: Path) -> None:
             ran = send(sound, "ws://endpoint.test", "--proxy", proxy)
             assert ran.exit == code, (proxy, ran.err)
             assert "proxy" in ran.causes[-1], (proxy, ran.err)
+
+
+@pytest.mark.parametrize(("login", "code"), [("", 4), ("user:wrong-sesame@", 4), ("user:open-sesame@", 0)])
+def test_a_proxy_that_asks_for_a_password(login: str, code: int, sound: Path) -> None:
+    """It comes from the environment; without the right one the proxy is blamed, and no password is shown."""
+    with scripted(polite("fine")) as server, connect_proxy(server.port, login="user:open-sesame") as way:
+        env = {"RT_PROXY": f"http://{login}127.0.0.1:{way.port}"}
+        ran = send(sound, "ws://endpoint.test:8080", env=env)
+
+    assert ran.exit == code, ran.err
+    assert len(way.asked) == 1
+    assert "sesame" not in ran.out + ran.err
+    if code:
+        assert re.search("the proxy refused: HTTP 407: .*proxy", ran.causes[-1])
+    else:
+        assert went_well(ran), ran.err
 
 
 def test_socks_without_its_library_is_told(sound: Path) -> None:
