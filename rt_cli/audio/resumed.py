@@ -13,7 +13,7 @@ from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from rt_cli.audio.source import LossReason, Source
     from rt_cli.audio.spool import Origin, Remains, Spool
@@ -49,13 +49,13 @@ class ResumedSource:
         """The sound of the spool with its gaps as losses, then the rest of the file."""
         at = self._remains.settled
         for start, pcm in self._spool.read(at, self._remains.captured):
-            for block in self._with_holes(at, start, pcm):
+            for block in [*self._gap(at, start), *self._sound(start, pcm)]:
                 if self._stopping:
                     return
                 yield block
             at = start + len(pcm) // BYTES_PER_SAMPLE
-        if at < self._remains.captured:
-            yield Block(b"", lost=self._remains.captured - at, reason="full")
+        for block in self._gap(at, self._remains.captured):
+            yield block
         if self._rest is not None:
             async for block in self._beyond(self._rest):
                 yield block
@@ -71,27 +71,37 @@ class ResumedSource:
         if self._rest is not None:
             await self._rest.aclose()
 
-    def _with_holes(self, at: int, start: int, pcm: bytes) -> list[Block]:
-        """A stretch of sound in pieces; what lies between it and ``at``, or is a known hole inside it, is lost."""
-        blocks = [Block(b"", lost=start - at, reason=self._reason(at))] if start > at else []
-        end = start + len(pcm) // BYTES_PER_SAMPLE
-        position = start
-        for first, last, reason in [*self._remains.holes, (end, end, "full")]:
-            first, last = max(first, position), min(last, end)  # noqa: PLW2901 - clipped to the stretch
-            if first > last:
-                continue
-            blocks += self._pieces(pcm[(position - start) * BYTES_PER_SAMPLE : (first - start) * BYTES_PER_SAMPLE])
-            if last > first:
-                blocks.append(Block(b"", lost=last - first, reason=_known(reason)))
-            position = last
+    def _gap(self, start: int, end: int) -> list[Block]:
+        """What is in no segment: lost for the reasons that the journal knows, else for want of room."""
+        return [Block(b"", last - first, reason or "full") for first, last, reason in self._parts(start, end)]
+
+    def _sound(self, start: int, pcm: bytes) -> list[Block]:
+        """A segment in pieces, but for what was given up of it."""
+        blocks: list[Block] = []
+        for first, last, reason in self._parts(start, start + len(pcm) // BYTES_PER_SAMPLE):
+            if reason is None:
+                blocks += self._pieces(pcm[(first - start) * BYTES_PER_SAMPLE : (last - start) * BYTES_PER_SAMPLE])
+            else:
+                blocks.append(Block(b"", last - first, reason))
         return blocks
+
+    def _parts(self, start: int, end: int) -> Iterator[tuple[int, int, LossReason | None]]:
+        """A range, cut at the edges of the known holes; None for what is in none of them."""
+        at = start
+        for hole_start, hole_end, reason in self._remains.holes:
+            first, last = max(hole_start, at), min(hole_end, end)
+            if first >= last:
+                continue
+            if first > at:
+                yield at, first, None
+            yield first, last, _known(reason)
+            at = last
+        if at < end:
+            yield at, end, None
 
     def _pieces(self, pcm: bytes) -> list[Block]:
         size = _PIECE_S * self.info.rate_hz * BYTES_PER_SAMPLE
         return [Block(pcm[at : at + size]) for at in range(0, len(pcm), size)]
-
-    def _reason(self, at: int) -> LossReason:
-        return next((_known(reason) for start, end, reason in self._remains.holes if start <= at < end), "full")
 
     async def _beyond(self, rest: Source) -> AsyncIterator[Block]:
         """The file again from its start, without what was captured of it before."""

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rt_cli.audio.resumed import open_resumed
 from rt_cli.audio.spool import JOURNAL, Origin, Spool
 from rt_cli.errors import UsageError
 from tests.exact import ExactEndpoint, judge, turns
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from rt_cli.audio.source import Block
+
 RATE = 24_000
 ORIGIN = Origin(RATE, "somewhere", "microphone")
 
@@ -33,6 +36,11 @@ ORIGIN = Origin(RATE, "somewhere", "microphone")
 def read_all(spool: Spool, start: int, end: int) -> bytes:
     """The sound of a range that has no gaps."""
     return b"".join(pcm for _, pcm in spool.read(start, end))
+
+
+def spooled(folder: Path) -> int:
+    """How many samples a spool holds."""
+    return sum(path.stat().st_size // 2 for path in folder.glob("*.pcm"))
 
 
 def test_what_was_written_is_there_without_any_goodbye(tmp_path: Path) -> None:
@@ -147,6 +155,36 @@ def test_what_was_lost_twice_is_counted_once(tmp_path: Path) -> None:
 
     assert remains.dropped == 250
     assert remains.holes == [(500, 550, "failed"), (600, 700, "overflow")]
+
+
+def test_each_gap_keeps_its_reason(tmp_path: Path) -> None:
+    """Beside one another, inside a segment and at the end; what nobody knows of was refused by the disk."""
+    spool = Spool.create(tmp_path / "spool", ORIGIN)
+    spool.append(0, bytes(2 * 100))
+    spool.append(400, bytes(2 * 100))
+    for start, end, reason in [
+        (100, 200, "suspended"),
+        (200, 300, "overflow"),
+        (450, 460, "failed"),
+        (500, 600, "suspended"),
+        (600, 610, "device_lost"),
+    ]:
+        spool.note({"type": "hole", "start": start, "end": end, "reason": reason})
+    spool.note({"type": "settled", "to": 50})
+    spool.close(delivered=False)
+
+    async def resumed() -> list[Block]:
+        again, remains = Spool.reopen(tmp_path / "spool")
+        source = await open_resumed(again, remains, RATE)
+        blocks = [block async for block in source.blocks()]
+        again.close(delivered=False)
+        return blocks
+
+    told = [(len(block.pcm) // 2, block.lost, block.reason if block.lost else "") for block in run(resumed())]
+    assert told == [
+        *((50, 0, ""), (0, 100, "suspended"), (0, 100, "overflow"), (0, 100, "full")),
+        *((50, 0, ""), (0, 10, "failed"), (40, 0, ""), (0, 100, "suspended"), (0, 10, "device_lost")),
+    ]
 
 
 def test_a_disk_that_stays_full_is_not_littered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,6 +347,8 @@ def test_a_live_source_is_delivered_up_to_its_last_captured_sample(tmp_path: Pat
                 process.stdin.write(pcm[at : at + 1920])
                 await process.stdin.drain()
                 await asyncio.sleep(began + at / 2 / RATE / 3 - asyncio.get_running_loop().time())
+            while spooled(folder) <= RATE:  # noqa: ASYNC110 - a busy machine may only be starting it
+                await asyncio.sleep(0.05)
             process.kill()
             first = await finals_of(process)
             await process.wait()
