@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 RATE_HZ, CHUNK_MS = 24_000, 20
 CHUNK = RATE_HZ * CHUNK_MS // 1000
-WARM_S = 2.0
-"""Connecting weighs on the first seconds: they are left out."""
+STAGGER_S = 0.05
+WARM_S = 4.0
+"""Connecting weighs on the first seconds of all: they are left out."""
 _BUSY = 0.85
 
 
@@ -140,21 +141,22 @@ async def rt_session(url: str, seconds: float, late: Lateness) -> None:
 
 
 async def many(client: str, url: str, count: int, seconds: float) -> None:
-    """All of them, begun within a second; prints lateness (p99, ms) and CPU (s per second of a session)."""
+    """All of them, begun one after the other; prints lateness (p99, ms) and CPU (s per second of a session)."""
     began = time.monotonic()
-    lates = [Lateness(began + WARM_S + 1) for _ in range(count)]
-    total_s = WARM_S + 1 + seconds
+    warm_s = WARM_S + count * STAGGER_S
+    lates = [Lateness(began + warm_s) for _ in range(count)]
+    total_s = warm_s + seconds
     marks: list[tuple[float, float]] = []
 
     async def one(number: int) -> None:
-        await asyncio.sleep(number / count)
+        await asyncio.sleep(number * STAGGER_S)
         if client == "naive":
             await naive_session(url, time.monotonic(), total_s, lates[number])
         else:
             await rt_session(url, total_s, lates[number])
 
     async def clock() -> None:
-        for moment in (WARM_S + 1, WARM_S + seconds):
+        for moment in (warm_s, warm_s + seconds):
             await asyncio.sleep(began + moment - time.monotonic())
             marks.append((time.monotonic(), time.process_time()))
 
