@@ -36,7 +36,8 @@ class ResultFile:
         disk: Does what may block.
         timestamps: Whether lines of text begin with a time.
         on_failed: Told why the file is not whole, with its name, on the disk's thread; at most once.
-        on_printed: Told the turn of each final that is in the file, on the disk's thread.
+        on_printed: Told the turn of each final that is in the file, on the disk's thread; of a file that is to be
+            whole, when it is: who comes after a crash begins it anew.
         whole: The file gets its name when it is whole; until then, and if it never is, ``.part`` is added to it.
             Else it has its name at once, and each line is on the disk before the next is written.
     """
@@ -60,7 +61,10 @@ class ResultFile:
         self._failed = False
         self._file: FileIO | None = None
         self._receipts: Receipts | None = None
-        self._results = make_results(kind, self._write_line, timestamps=timestamps, on_printed=on_printed)
+        self._on_printed = on_printed
+        self._in_part: list[int] = []
+        told = self._in_part.append if whole and on_printed is not None else on_printed
+        self._results = make_results(kind, self._write_line, timestamps=timestamps, on_printed=told)
 
     def open(self, *, replace: bool) -> None:
         """Open it now; else it is opened for the first line.
@@ -127,6 +131,9 @@ class ResultFile:
             _sync(file)
         if self._whole and complete:
             self._written_to.replace(self._path)
+            if self._on_printed is not None:
+                for turn in self._in_part:
+                    self._on_printed(turn)
 
     def _opened(self) -> FileIO:
         if self._file is None:

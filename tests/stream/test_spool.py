@@ -436,3 +436,29 @@ def test_a_spool_stays_where_the_reader_has_left(tmp_path: Path) -> None:
     finals = run(scenario(), seconds=40)
     os.close(writer)
     assert judge([final["text"] for final in finals], spans).perfect
+
+
+def test_a_file_of_results_survives_the_kill(tmp_path: Path) -> None:
+    """What the first run had in its unfinished file is in the file that the second one finishes."""
+    pcm, spans = turns(6, speech_ms=300, silence_ms=300)
+    sound, folder, results = tmp_path / "sound.wav", tmp_path / "spool", tmp_path / "results"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(pcm)
+
+    async def scenario() -> None:
+        async with ExactEndpoint().serving() as endpoint:
+            options = ["--url", endpoint.url, "-m", "whisper-1", "--silence-ms", "200", "--prefix-ms", "0"]
+            more = [*options, "--output-dir", str(results)]
+            async with program("send", str(sound), "--spool", str(folder), *more) as first:
+                part = results / "sound.txt.part"
+                while not (part.exists() and part.stat().st_size):  # noqa: ASYNC110 - it has no event
+                    await asyncio.sleep(0.02)
+                first.kill()
+                await first.wait()
+            async with program("send", "--resume", str(folder), *more) as again:
+                assert await again.wait() == 0
+
+    run(scenario(), seconds=40)
+    assert judge((results / "sound.txt").read_text().splitlines(), spans).perfect
+    assert not folder.exists()
