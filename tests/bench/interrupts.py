@@ -1,8 +1,8 @@
 """Ctrl-C at random moments of ``rt stream -``: ``python -m tests.bench.interrupts [100]``.
 
 Sound comes in as fast as it lasts, the endpoint has a final for whatever is committed. The moment is up to two
-seconds after the first line on stderr: while it connects, configures, or streams. Counted are the exit codes, the runs that
-heard sound and printed no final, and how long it took from the signal to the end of the process.
+seconds after the first line on stderr: while it connects, configures, or streams. Counted are the exit codes, the runs
+that heard sound and printed no final, and how long it took from the signal to the end of the process.
 """
 
 from __future__ import annotations
