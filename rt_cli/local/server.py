@@ -61,7 +61,6 @@ if TYPE_CHECKING:
 _QUEUED_MESSAGES = 1
 """Read ahead by the library: pings wait behind what we have not read, so that their pongs tell our progress, to within
 one read of the socket (256 KiB, 4 s of audio)."""
-_TRY_AGAIN_LATER = 1013
 _LOG = logging.getLogger("rt.local")
 _LOG.addHandler(logging.NullHandler())  # silent in programs that configure no logging
 _WIRE_LOG = logging.getLogger("rt.local.websocket")
