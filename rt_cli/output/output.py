@@ -147,7 +147,8 @@ def make_output(
         stdout: ``sys.stdout``; None if it was closed before the start.
         stderr: ``sys.stderr``; likewise.
         environ: The environment.
-        on_printed: Told the turn of each final that was printed, on any thread; must not raise.
+        on_printed: Told the turn of each final that was printed, or saved in a file of its source, on any thread; must
+            not raise.
 
     Raises:
         UsageError: A file that is to be written cannot be.
@@ -176,7 +177,8 @@ def make_output(
         partials=settings.partials,
         timestamps=settings.timestamps,
         many=many_sources,
-        on_printed=on_printed,
+        # A file that a crash cut short is written anew, and then needs what was on stdout, too.
+        on_printed=None if saving.apart else on_printed,
     )
     return Output(results, status, writer, lines, logs, saving, prints_results=prints_results)
 

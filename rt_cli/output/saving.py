@@ -45,7 +45,7 @@ class Saving:
     Args:
         settings: ``save_transcript``, ``output_dir``, the format, and whether files may be replaced.
         sources: The names of all sources.
-        on_printed: Told the turn of each final that is saved instead of printed, on any thread.
+        on_printed: Told the turn of each final that is in the file of its source, on any thread.
 
     Raises:
         UsageError: What was asked for cannot be written, or contradicts itself.
@@ -156,7 +156,7 @@ class Saving:
             self._disk,
             timestamps=self._settings.timestamps,
             on_failed=self._failures.append,
-            on_printed=None if self.prints else self._on_printed,
+            on_printed=self._on_printed if self.apart else None,
             whole=whole,
         )
 

@@ -438,7 +438,16 @@ def test_a_spool_stays_where_the_reader_has_left(tmp_path: Path) -> None:
     assert judge([final["text"] for final in finals], spans).perfect
 
 
-def test_a_file_of_results_survives_the_kill(tmp_path: Path) -> None:
+def said_in(results: Path) -> list[str]:
+    """The finals in a file of text or NDJSON, whose last line may not be whole yet."""
+    *lines, _ = results.read_text().split("\n")
+    if ".jsonl" not in results.name:
+        return lines
+    return [event["text"] for event in map(json.loads, lines) if event["type"] == "final"]
+
+
+@pytest.mark.parametrize("kind", ["txt", "jsonl"])
+def test_a_file_of_results_survives_the_kill(kind: str, tmp_path: Path) -> None:
     """What the first run had in its unfinished file is in the file that the second one finishes."""
     pcm, spans = turns(6, speech_ms=300, silence_ms=300)
     sound, folder, results = tmp_path / "sound.wav", tmp_path / "spool", tmp_path / "results"
@@ -449,10 +458,10 @@ def test_a_file_of_results_survives_the_kill(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with ExactEndpoint().serving() as endpoint:
             options = ["--url", endpoint.url, "-m", "whisper-1", "--silence-ms", "200", "--prefix-ms", "0"]
-            more = [*options, "--output-dir", str(results)]
+            more = [*options, "--output-dir", str(results), *(["--json"] if kind == "jsonl" else [])]
             async with program("send", str(sound), "--spool", str(folder), *more) as first:
-                part = results / "sound.txt.part"
-                while not (part.exists() and part.stat().st_size):  # noqa: ASYNC110 - it has no event
+                part = results / f"sound.{kind}.part"
+                while not (part.exists() and said_in(part)):  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0.02)
                 first.kill()
                 await first.wait()
@@ -460,5 +469,5 @@ def test_a_file_of_results_survives_the_kill(tmp_path: Path) -> None:
                 assert await again.wait() == 0
 
     run(scenario(), seconds=40)
-    assert judge((results / "sound.txt").read_text().splitlines(), spans).perfect
+    assert judge(said_in(results / f"sound.{kind}"), spans).perfect
     assert not folder.exists()
