@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -28,8 +29,19 @@ def main() -> int:
         if isinstance(exc.__context__, BrokenPipeError):  # Typer's word for a reader that has gone
             return 0
         raise
+    except OSError as exc:
+        return _complain(*_trouble(exc))
     except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug is one line, too
         return _complain(str(unexpected(exc)), 1)
+
+
+def _trouble(exc: OSError) -> tuple[str, int]:
+    """A full disk or a folder of somebody else is no bug: what to say of it, and the exit code."""
+    from rt_cli.errors import unexpected
+
+    if exc.errno not in {errno.ENOSPC, errno.EACCES, errno.EROFS}:
+        return str(unexpected(exc)), 1
+    return f"cannot write {exc.filename or 'the output'}: {exc.strerror}: make room, or write elsewhere", 2
 
 
 def _version() -> int:
@@ -38,6 +50,9 @@ def _version() -> int:
         print(f"rt {__version__}", flush=True)  # noqa: T201 - what was asked for
     except BrokenPipeError:
         sys.stdout = None
+    except OSError as exc:
+        sys.stdout = None
+        return _complain(*_trouble(exc))
     return 0
 
 

@@ -10,15 +10,13 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.program import ROOT, RT, ended, start, write_wav
 from tests.servers import Client, polite, scripted
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SECOND = bytes(48_000)
 
@@ -71,6 +69,20 @@ def test_what_is_not_a_run_meets_a_closed_stdout(options: str) -> None:
     finally:
         os.close(writer)
     assert (ran.exit, ran.err) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+@pytest.mark.parametrize("options", ["--version", "--help", "config show"])
+def test_what_is_not_a_run_meets_a_full_disk(options: str) -> None:
+    """One line, exit 2: no bug, and nothing to report."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        ran = ended(start(*options.split(), stdout=full))
+    finally:
+        os.close(full)
+    assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
+    assert "No space left" in ran.err
+    assert "report" not in ran.err
 
 
 def test_stdout_closed_after_the_first_line() -> None:

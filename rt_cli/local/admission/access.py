@@ -256,9 +256,7 @@ def _digest(key: str) -> bytes:
 def _refusal(keys: Sequence[str]) -> dict[str, Any]:
     """The error for a key that is wrong, or missing; unlike OpenAI's it does not repeat the key."""
     code = "invalid_api_key" if keys else None
-    message = (
-        "Incorrect API key provided." if keys else "Missing bearer authentication: send the server's token as key."
-    )
+    message = "Incorrect API key provided." if keys else "No key was presented: send the server's token as key."
     return {"type": "invalid_request_error", "code": code, "message": message, "param": None}
 
 
