@@ -206,7 +206,10 @@ def test_recipe(recipe: Recipe, kitchen: Kitchen, request: pytest.FixtureRequest
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"RT_URL": "http://127.0.0.1:9", "RT_RETRY_FOR": "0.1"}, "not reached: try again later"),
+        (
+            {"RT_URL": "http://127.0.0.1:9", "RT_RETRY_FOR": "0.1", "RT_CONNECT_TIMEOUT": "1"},
+            "not reached: try again later",
+        ),
         ({"RT_CONFIG": "/nowhere.toml"}, "see above"),
     ],
     ids=["unreachable", "usage"],
