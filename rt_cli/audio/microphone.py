@@ -43,7 +43,6 @@ DTYPE = "float32"
 """What the converter gives is passed on unclipped and undithered; the resampler wants floats anyway."""
 BYTES_PER_VALUE = 4
 RING_S = 10
-WAKE_EVERY_S = 0.02
 READ_S = 0.5
 """Most that is resampled in one go, so that ten seconds of backlog do not hold up the event loop."""
 OPEN_DEADLINE_S = 10.0
@@ -66,7 +65,7 @@ class Capture:
     """What PortAudio's thread may touch.
 
     Args:
-        loop: Woken at most every 20 ms; may be closed at any time.
+        loop: Woken for what it has not been woken for yet; may be closed at any time.
         rate_hz: Frames per second.
         channels: Values per frame.
     """
@@ -85,7 +84,7 @@ class Capture:
         self._loop = loop
         self._rate_hz = rate_hz
         self._adc = AdcClock(rate_hz)
-        self._woken_at = 0.0
+        self._waking = False
 
     def callback(self, data: Any, frames: int, times: Any, status: Any) -> None:
         """Copy one block; called by PortAudio in its thread."""
@@ -100,15 +99,20 @@ class Capture:
         self.take(memoryview(data), frames)
 
     def take(self, data: memoryview, frames: int) -> None:
-        """Keep a block, and wake the reader now and then; called in the thread that captures."""
+        """Keep a block, and wake the reader if it is not being woken; called in the thread that captures."""
         self.ring.write(data)
         self.blocks += 1
         self.last_at = now = time.monotonic()
         if self.began_at is None:
             self.began_at = now - frames / self._rate_hz
-        if now - self._woken_at >= WAKE_EVERY_S:
-            self._woken_at = now
+        if not self._waking:
+            self._waking = True
             self.wake()
+
+    def awake(self) -> None:
+        """The reader is about to look: what is kept from now on needs another wake-up. Called before it reads."""
+        self._waking = False
+        self.heard.clear()
 
     def on_finished(self) -> None:
         """The stream ended, by our doing or the device's; called by PortAudio in its thread."""
@@ -190,7 +194,7 @@ class Microphone:
         capture = self._capture
         lost = False
         while not (lost or self._over()):
-            capture.heard.clear()
+            capture.awake()
             for block in self._waiting():
                 yield block
                 await asyncio.sleep(0)
