@@ -61,6 +61,8 @@ class Remains:
     holes: list[tuple[int, int, str]] = field(default_factory=list)
     """Start, end, reason; those beyond *settled*, and the sum of the others in ``dropped``."""
     dropped: int = 0
+    suspended: int = 0
+    """How much of that while the machine slept."""
     finals: list[dict[str, Any]] = field(default_factory=list)
     """Journalled, but perhaps never printed."""
 
@@ -274,7 +276,9 @@ def _read(folder: Path) -> Remains:
     holes = _disjoint(holes)
     ends = [start + path.stat().st_size // BYTES_PER_SAMPLE for start, path in _segments(folder)]
     remains.captured = max([remains.settled, *ends, *(end for _, end, _ in holes)])
-    remains.dropped = sum(min(end, remains.settled) - start for start, end, _ in holes if start < remains.settled)
+    gone = [(min(end, remains.settled) - start, why) for start, end, why in holes if start < remains.settled]
+    remains.dropped = sum(samples for samples, _ in gone)
+    remains.suspended = sum(samples for samples, why in gone if why == "suspended")
     remains.holes = [(max(start, remains.settled), end, why) for start, end, why in holes if end > remains.settled]
     return remains
 

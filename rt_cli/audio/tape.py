@@ -52,10 +52,13 @@ class Tape:
         """Samples in holes during which the machine slept; nobody is to blame for those."""
         self._store = Store(memory=round(memory_s * rate_hz), limit=limit_bytes // BYTES_PER_SAMPLE)
 
-    def restore(self, settled: int, dropped: int) -> None:
-        """Begin where an earlier process came to: everything before ``settled`` is, ``dropped`` of it as holes."""
+    def restore(self, settled: int, dropped: int, suspended: int = 0) -> None:
+        """Begin where an earlier process came to: everything before ``settled`` is, ``dropped`` of it as holes.
+
+        Of these the machine slept through ``suspended``.
+        """
         self.captured = self.sent = self.acknowledged = self.settled = settled
-        self._dropped_below = dropped
+        self._dropped_below, self.suspended = dropped, suspended
         self._store.skip(settled)
 
     @property

@@ -183,7 +183,8 @@ class Capture:
         return self.stopped_at is not None or self._tape.waiting < LEAD_S * self._tape.rate_hz
 
     def _append(self, piece: bytes) -> None:
-        room = min(self._limit - self._tape.captured, self._affordable())
+        # Other sources may have spent it while this one waited for its pace.
+        room = max(0, min(self._limit - self._tape.captured, self._affordable()))
         if len(piece) // BYTES_PER_SAMPLE > room:
             piece = piece[: int(room) * BYTES_PER_SAMPLE]
         if self._control is not None and self._control.muted:

@@ -92,6 +92,8 @@ class Pump:
             self._passages.leave_out(start, start + samples)
         self._tape.mark_acknowledged(wire.timeline(self._sender.acknowledged))
         self._session.reads(self._tape.acknowledged)
+        # There is room on the tape, and nothing was sent that an answer could tell of.
+        self._context.bell.ring()
 
     async def _send(self, step: Send) -> None:
         now = self._context.clock.now()

@@ -128,8 +128,9 @@ class Streamer:
         began = self._clock.now()
         try:
             source = await self._job.open_source(self._rate, self._warn)
-        except RtError as exc:
-            self._errors.append(exc)
+        except Exception as exc:  # a bug while opening is an outcome of this source, not of all
+            log.debug("unexpected", exc_info=True)
+            self._errors.append(exc if isinstance(exc, RtError) else unexpected(exc))
             return self._conclude(began)
         try:
             self._open_journal(source)
@@ -187,7 +188,7 @@ class Streamer:
         if self._job.resume is not None:
             spool, remains = self._job.resume
             self._journal = Journal(spool, self._observe, captured=remains.captured)
-            self._tape.restore(remains.settled, remains.dropped)
+            self._tape.restore(remains.settled, remains.dropped, remains.suspended)
             self._session.restore(remains.settled, remains.captured, remains.next_turn)
             # Journalled, but the process died before they were known to be printed.
             for final in remains.finals:

@@ -17,7 +17,7 @@ from rt_cli.stream.capture import LEAD_S, Capture
 from tests.fakes import FakeClock, run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 RATE = 24_000
 SOUND = struct.pack("<24000h", *(at % 20_000 - 10_000 for at in range(RATE)))
@@ -54,7 +54,14 @@ class Blocks:
 class Setting:
     """A capture and what it works with."""
 
-    def __init__(self, source: Blocks, *, speed: float = math.inf, limit_s: float | None = None) -> None:
+    def __init__(
+        self,
+        source: Blocks,
+        *,
+        speed: float = math.inf,
+        limit_s: float | None = None,
+        allowance: Callable[[], float] | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.bell = Bell()
         self.tape = Tape(RATE)
@@ -68,6 +75,7 @@ class Setting:
             piece_s=0.1,
             limit_s=limit_s,
             on_hole=self.holes.append,
+            allowance=allowance,
         )
 
     async def until_still(self) -> None:
@@ -253,5 +261,18 @@ def test_stop_is_not_held_up_by_a_slow_pace() -> None:
         assert setting.capture.cut_short
         assert stopped > 100  # in the middle of its pace
         assert setting.clock.now() - stopped < 1
+
+    run(scenario())
+
+
+def test_what_others_have_spent_meanwhile_is_not_spent_again() -> None:
+    """There was room before the wait for the pace, and less than none after it: nothing is captured."""
+
+    async def scenario() -> None:
+        allowed = iter([RATE])
+        setting = Setting(Blocks(Block(SOUND)), speed=1.0, allowance=lambda: next(allowed, -RATE / 20))
+        await setting.capture.run()
+        assert setting.capture.spent
+        assert setting.tape.captured == 0
 
     run(scenario())

@@ -187,6 +187,24 @@ def test_each_gap_keeps_its_reason(tmp_path: Path) -> None:
     ]
 
 
+def test_a_sleep_before_the_kill_is_nobodys_fault(tmp_path: Path) -> None:
+    """Settled by the first process: the second one delivers the rest, and everything is complete."""
+    spool = Spool.create(tmp_path / "spool", ORIGIN)
+    spool.append(0, bytes(2 * RATE))
+    spool.note({"type": "hole", "start": RATE, "end": 3 * RATE, "reason": "suspended"}, {"type": "settled", "to": RATE})
+    spool.note({"type": "settled", "to": 3 * RATE})
+    spool.append(3 * RATE, bytes(2 * RATE))
+    spool.close(delivered=False)
+
+    async def scenario() -> int | None:
+        async with ExactEndpoint().serving() as endpoint:
+            options = ["--url", endpoint.url, "-m", "whisper-1", "--json"]
+            async with program("send", "--resume", str(tmp_path / "spool"), *options) as again:
+                return await again.wait()
+
+    assert run(scenario(), seconds=40) == 0
+
+
 def test_a_disk_that_stays_full_is_not_littered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it refuses leaves no file behind; what it takes again is found in its place."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rt_cli.observations import Errored
 from tests.exact import ExactEndpoint, turns
 from tests.fakes import run
-from tests.stream.harness import MemorySource, stream
+from tests.stream.harness import MemorySource, Run, make_streamer, stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,6 +36,24 @@ def test_a_bug_has_an_exit_code_an_error_and_a_balanced_summary() -> None:
         assert (result.summary.exit, result.summary.complete) == (1, False)
         assert result.summary.ledger.balanced
         errors = [each for each in result.observations if isinstance(each, Errored)]
+        assert [error.message for error in errors] == ["unexpected ZeroDivisionError: planted"]
+
+    run(scenario())
+
+
+def test_a_bug_while_opening_is_the_outcome_of_its_source() -> None:
+    """Exit 1 and a summary, not the end of all other sources."""
+
+    async def broken(_rate_hz: int, _tell: object) -> MemorySource:
+        raise ZeroDivisionError("planted")
+
+    async def scenario() -> None:
+        told = Run()
+        streamer = make_streamer(told, "ws://127.0.0.1:9", MemorySource(b""))
+        streamer._job = replace(streamer._job, open_source=broken)
+        summary = await streamer.run()
+        assert (summary.exit, summary.complete) == (1, False)
+        errors = [each for each in told.observations if isinstance(each, Errored)]
         assert [error.message for error in errors] == ["unexpected ZeroDivisionError: planted"]
 
     run(scenario())
