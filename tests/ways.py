@@ -26,6 +26,8 @@ class Way:
     refuses: bool = False
     login: str | None = None
     """``user:password`` that an HTTP proxy asks for."""
+    busy: int = 0
+    """How many requests are answered by 503 first."""
     port: int = 0
     asked: list[str] = field(default_factory=list)
     """``host:port`` of each request."""
@@ -34,9 +36,9 @@ class Way:
 
 
 @contextmanager
-def connect_proxy(target: int, *, refuses: bool = False, login: str | None = None) -> Iterator[Way]:
+def connect_proxy(target: int, *, refuses: bool = False, login: str | None = None, busy: int = 0) -> Iterator[Way]:
     """An HTTP proxy that knows CONNECT (RFC 9110 section 9.3.6) and Basic authentication (RFC 7617)."""
-    with _running(Way(target, refuses, login), _connect) as way:
+    with _running(Way(target, refuses, login, busy), _connect) as way:
         yield way
 
 
@@ -54,7 +56,9 @@ def _connect(client: socket.socket, way: Way) -> bool:
     first, *lines = head.decode().split("\r\n")
     way.asked.append(first.split()[1])
     way.headers += lines
-    if way.login is not None and f"Basic {b64encode(way.login.encode()).decode()}" not in head.decode():
+    if len(way.asked) <= way.busy:
+        answer = b"503 Later\r\nContent-Length: 0"
+    elif way.login is not None and f"Basic {b64encode(way.login.encode()).decode()}" not in head.decode():
         answer = b'407 Who?\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0'
     else:
         answer = b"403 No\r\nContent-Length: 0" if way.refuses else b"200 OK"

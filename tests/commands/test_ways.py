@@ -254,9 +254,18 @@ def test_a_proxy_that_asks_for_a_password(login: str, code: int, sound: Path) ->
     assert len(way.asked) == 1
     assert "sesame" not in ran.out + ran.err
     if code:
-        assert re.search("the proxy refused: HTTP 407: .*proxy", ran.causes[-1])
+        assert re.search("the proxy refused: HTTP 407: check the proxy's user and password", ran.causes[-1])
     else:
         assert went_well(ran), ran.err
+
+
+def test_a_proxy_that_is_busy_is_asked_again(sound: Path) -> None:
+    """Its 503 is an outage, no refusal."""
+    with scripted(polite("fine")) as server, connect_proxy(server.port, busy=2) as way:
+        ran = send(sound, "ws://endpoint.test:8080", env={"RT_PROXY": f"http://127.0.0.1:{way.port}"})
+
+    assert went_well(ran), ran.err
+    assert len(way.asked) == 3
 
 
 def test_socks_without_its_library_is_told(sound: Path) -> None:
