@@ -30,7 +30,7 @@ ROOMS = {
 """What each room may import: rooms, or single modules of them. ``""`` are the modules at the root."""
 
 WALLS = {
-    "websockets": {"stream/connection.py", "local/server.py", "local/replaying.py"},
+    "websockets": {"stream/connection.py", "stream/verdicts.py", "local/server.py", "local/replaying.py"},
     "sounddevice": {"audio/microphone.py", "audio/devices.py"},
     "rich": {"output/"},
     "typer": {"commands/", "__main__.py"},

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Tell
 
 _BLOCK_S = 8
+_BLOCK_SAMPLES = 1 << 18
+"""Of all channels together: many of them, or a high rate, make shorter blocks and not more memory."""
 _MP3_FRAMES = 1152
 _READ_BYTES = 64 * 1024
 _SNIFF_BYTES = 512
@@ -239,7 +241,7 @@ class _Soundfile:
         self._pick = pick
         self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
         self._verbatim = sound.subtype == "PCM_16" and self.channels == 1 and self.rate_hz == wire_rate_hz
-        frames = self.rate_hz * _BLOCK_S
+        frames = max(1, min(self.rate_hz * _BLOCK_S, _BLOCK_SAMPLES // self.channels))
         self._buffer = np.empty((frames, self.channels), dtype="<i2" if self._verbatim else np.float32)
         # A read that fails on a damaged MP3 takes all its frames with it: a frame of the format at a time.
         self._step = _MP3_FRAMES if sound.format == "MP3" else frames

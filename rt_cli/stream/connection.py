@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import ssl
 import struct
 import time
 from functools import partial
@@ -15,13 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
 from websockets.exceptions import (
     ConnectionClosed,
-    InvalidHandshake,
-    InvalidMessage,
-    InvalidProxy,
-    InvalidProxyStatus,
     InvalidStatus,
-    InvalidURI,
-    ProxyError,
     WebSocketException,
 )
 from websockets.frames import Close, Frame, Opcode
@@ -33,12 +26,10 @@ except ImportError:  # no wheel with the extension for this machine
     from websockets.utils import apply_mask
 
 from rt_cli import __version__
-from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError, UsageError
 from rt_cli.protocol.codec import shown
-from rt_cli.protocol.recovery import close_verdict, http_refusal
-from rt_cli.protocol.text import masked
 from rt_cli.stream.frames import Framer
 from rt_cli.stream.tls import tls_context
+from rt_cli.stream.verdicts import closed, unopened, without
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -56,8 +47,6 @@ _LARGEST_MESSAGE = 32 * 1024 * 1024
 """A conversation item with its audio can exceed the library's 1 MiB."""
 _SHORTEST_KEY = 8
 """Less is nobody's key, and may be part of any word."""
-_NO_STATUS = 1005
-_ABNORMAL = 1006
 
 
 class _Ended(asyncio.Transport):
@@ -236,7 +225,7 @@ class Connection:
                 _log_sent(each)
                 await self._websocket.send(each, text=True)
         except ConnectionClosed as exc:
-            raise _closed(exc, None) from exc
+            raise closed(exc, None) from exc
 
     def send_at_once(self, message: bytes | Sequence[bytes]) -> bool:
         """Write a text message, or several, if the buffer takes it and the connection is open.
@@ -261,7 +250,7 @@ class Connection:
         try:
             waiter = await self._websocket.ping()
         except ConnectionClosed as exc:
-            raise _closed(exc, None) from exc
+            raise closed(exc, None) from exc
         return _pong(waiter)
 
     async def receive(self, last_error: ErrorInfo | None = None) -> str | bytes:
@@ -276,8 +265,8 @@ class Connection:
         try:
             message = await self._websocket.recv()
         except ConnectionClosed as exc:
-            raise _closed(exc, last_error, self._secrets) from exc
-        message = _without(self._secrets, message) if isinstance(message, str) else message
+            raise closed(exc, last_error, self._secrets) from exc
+        message = without(self._secrets, message) if isinstance(message, str) else message
         if log.isEnabledFor(logging.DEBUG):
             log.debug("< %s", shown(message))
         return message
@@ -336,7 +325,7 @@ async def connect(endpoint: Endpoint, *, timeout_s: float, witness: ConnectionLo
     except (WebSocketException, OSError, TimeoutError, ValueError, EOFError, ImportError) as exc:
         # Headers of the user are no keys, and may be words of the protocol; but nor are they for a log.
         private = (*secrets, *(value for _, value in endpoint.more_headers if value))
-        error = _unopened(exc, endpoint, timeout_s, private)
+        error = unopened(exc, endpoint, timeout_s, private)
         if witness is not None:
             witness.failed(error.message, exc.response.status_code if isinstance(exc, InvalidStatus) else None)
         raise error from exc
@@ -349,121 +338,8 @@ def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(key for key in keys if len(key) >= _SHORTEST_KEY)
 
 
-def _without(secrets: tuple[str, ...], text: str) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
-
-
 async def _pong(waiter: Awaitable[float]) -> None:
     try:
         await waiter
     except ConnectionClosed as exc:
-        raise _closed(exc, None) from exc
-
-
-def _closed(exc: ConnectionClosed, last_error: ErrorInfo | None, secrets: tuple[str, ...] = ()) -> RtError:
-    # `rcvd` is what the peer said; what only we said is no verdict of theirs.
-    code, reason = (exc.rcvd.code, _without(secrets, exc.rcvd.reason)) if exc.rcvd else (_ABNORMAL, "")
-    log.debug("closed with %d %s", code, shown(reason))
-    if code in {_NO_STATUS, _ABNORMAL} and last_error is None:
-        return ConnectionLost("the connection was cut", "check the network and the endpoint")
-    return close_verdict(code, reason, last_error)
-
-
-def _unopened(exc: Exception, endpoint: Endpoint, timeout_s: float, secrets: tuple[str, ...] = ()) -> RtError:
-    """What a failed opening means; every error that the library or the system raises there is named."""
-    where = endpoint.shown
-    match exc:
-        case InvalidStatus():
-            return _refusal(exc, secrets)
-        case ProxyError() | ImportError():
-            return _no_way(exc, where)
-        case InvalidURI() | InvalidProxy():
-            return UsageError(f"not a usable URL: {masked(shown(str(exc)))}", "see --url and the proxy variables")
-        case ssl.SSLCertVerificationError():
-            return UnreachableError(
-                f"the certificate of {where} is not valid ({exc.verify_message})",
-                "give its authority with --cacert or SSL_CERT_FILE",
-                final=True,
-                code="tls_certificate",
-            )
-        case ssl.SSLError():
-            said = getattr(exc, "reason", None) or exc.strerror  # what Python raises by itself has no reason
-            return UnreachableError(f"no TLS with {where} ({said})", "is it ws:// rather than wss://?", code="tls")
-        case TimeoutError():
-            return UnreachableError(
-                f"no answer from {where} within {timeout_s:g} s", "is it running? see --connect-timeout", code="timeout"
-            )
-        case ConnectionRefusedError():
-            return _nothing_listens(endpoint)
-        case OSError() | EOFError() | InvalidMessage(__cause__=EOFError()):
-            return _network(exc, endpoint)
-        case InvalidHandshake():
-            return EndpointError(f"{where} does not speak WebSocket ({shown(str(exc))})", "check the URL")
-        case _:
-            return UsageError(f"cannot connect to {where} ({shown(str(exc))})", "check the URL and the headers")
-
-
-def _no_way(exc: ProxyError | ImportError, where: str) -> RtError:
-    """What the proxy has against it."""
-    if isinstance(exc, ImportError):
-        return UsageError("a SOCKS proxy needs python-socks", "pip install 'rt-cli[socks]'")
-    if isinstance(exc, InvalidProxyStatus):
-        return RefusedError(f"the proxy refused: HTTP {exc.response.status_code}", "check the proxy settings")
-    reason = masked(shown(str(exc.__cause__ or exc)))
-    return UnreachableError(f"the proxy gives no way to {where} ({reason})", "check the proxy settings", code="proxy")
-
-
-def _nothing_listens(endpoint: Endpoint) -> RtError:
-    from urllib.request import getproxies
-
-    if endpoint.proxy is not None:
-        return UnreachableError("nothing listens at the proxy", "is it running? see --proxy", code="connection_refused")
-    proxied = not endpoint.loopback and {"https", "socks", "all"} & getproxies().keys()
-    hint = "is the proxy running? see HTTPS_PROXY and ALL_PROXY" if proxied else "is the endpoint running?"
-    return UnreachableError(f"nothing listens at {endpoint.shown}", hint, code="connection_refused")
-
-
-def _network(exc: Exception, endpoint: Endpoint) -> RtError:
-    import socket
-
-    where = endpoint.shown
-    if isinstance(exc, InvalidMessage) and where.startswith("wss:"):
-        # Since TLS 1.3 a client learns after the handshake that its certificate is missing or unwanted.
-        hint = "does it want a client certificate? see --client-cert"
-        return UnreachableError(f"{where} hung up after the TLS handshake", hint, code="tls")
-    if isinstance(exc, socket.gaierror):
-        return UnreachableError(f"no such host: {where}", "check the name and the network", code="dns")
-    # asyncio has no words for a peer that hangs up in the middle of a handshake.
-    said = (exc.strerror or str(exc) if isinstance(exc, OSError) else "") or "it hung up"
-    if said == "it hung up" and where.startswith("wss:"):
-        return UnreachableError(f"no TLS with {where} ({said})", "is it ws:// rather than wss://?", code="tls")
-    if "Multiple exceptions" in str(exc) and "refused" in str(exc).lower():
-        return _nothing_listens(endpoint)
-    return UnreachableError(f"cannot reach {where} ({said})", "check the network and the endpoint", code="network")
-
-
-def _refusal(exc: InvalidStatus, secrets: tuple[str, ...]) -> RtError:
-    response: Any = exc.response
-    body = (response.body or b"")[:2000].decode("utf-8", "replace")
-    if (elsewhere := response.headers.get("Location")) is not None:
-        body = f"it redirects to {elsewhere}"
-    body = _without(secrets, body)
-    return http_refusal(response.status_code, body, _retry_after(response.headers.get("Retry-After")))
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After header, which is a number or a date (RFC 9110 section 10.2.3)."""
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
+        raise closed(exc, None) from exc
