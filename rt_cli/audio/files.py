@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Tell
 
 _BLOCK_S = 8
-_BLOCK_SAMPLES = 1 << 18
+_BLOCK_SAMPLES = 1 << 17
 """Of all channels together: many of them, or a high rate, make shorter blocks and not more memory."""
 _MP3_FRAMES = 1152
 _READ_BYTES = 64 * 1024
