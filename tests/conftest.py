@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,3 +35,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     return home
+
+
+def pytest_runtest_logfinish() -> None:
+    """What a failed attempt left open is a part of that failure: it fails nothing else, and not the run at its end."""
+    for name in ("last_exc", "last_type", "last_value", "last_traceback"):  # they keep its frames
+        if hasattr(sys, name):
+            delattr(sys, name)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()

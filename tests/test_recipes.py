@@ -78,7 +78,7 @@ class Kitchen:
 
     def run(self, code: str, **more: str) -> Ran:
         """Run a script; whatever it started ends with it."""
-        process = subprocess.Popen(
+        with subprocess.Popen(
             ["bash", "-c", code],
             cwd=self.folder,
             env=self.environ | more,
@@ -86,12 +86,15 @@ class Kitchen:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-        )
-        try:
-            out, err = process.communicate(timeout=DEADLINE_S)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=DEADLINE_S)
+            except subprocess.TimeoutExpired as late:
+                said = (late.stderr or b"").decode(errors="replace")
+                raise AssertionError(f"still running after {DEADLINE_S:g} s: {said}") from None
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
         return Ran(process.returncode, out.decode(), err.decode())
 
 
