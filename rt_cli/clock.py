@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Clock(Protocol):
@@ -21,6 +24,10 @@ class Clock(Protocol):
         """
         ...
 
+    def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call ``callback`` on the running event loop at ``deadline`` (seconds); returns what cancels that."""
+        ...
+
 
 class SystemClock:
     """The machine's monotonic clock."""
@@ -34,3 +41,7 @@ class SystemClock:
         delay_s = deadline - time.monotonic()
         if delay_s > 0:  # asyncio would take a turn of the loop for nothing, for every chunk of a fast file
             await asyncio.sleep(delay_s)
+
+    def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """By a timer of the event loop, which counts as ``time.monotonic`` does."""
+        return asyncio.get_running_loop().call_at(deadline, callback).cancel

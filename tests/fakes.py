@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
 T = TypeVar("T")
 
@@ -35,6 +35,15 @@ class FakeClock:
         """Jump to the deadline."""
         self.time = max(self.time, deadline)
         await asyncio.sleep(0)
+
+    def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """Jump to the deadline in the next turn of the loop, and call."""
+
+        def jump() -> None:
+            self.time = max(self.time, deadline)
+            callback()
+
+        return asyncio.get_running_loop().call_soon(jump).cancel
 
 
 class Peer:

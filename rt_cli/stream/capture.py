@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import BYTES_PER_SAMPLE, SILENCE_DBFS, levels_dbfs
 from rt_cli.audio.tape import Hole
 from rt_cli.errors import AudioError
+from rt_cli.stream.metronome import Metronome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 LEAD_S = 4.0
 """How much of a source that can wait may be captured and unsent."""
 _TIMES_EVERY_S = 0.1
-_LOOK_EVERY_S = 0.25
 
 
 class Capture:
@@ -93,6 +93,9 @@ class Capture:
         """When :meth:`stop` was called first, seconds."""
         self.started_at = clock.now()
         """When the first sample that keeps a pace was due, seconds."""
+        self._pace = Metronome(clock, self._next)
+        self._left = memoryview(b"")
+        """Of a block that has a pace to keep."""
         self._positions: list[int] = []
         self._times: list[float] = []
 
@@ -106,6 +109,7 @@ class Capture:
         if self.stopped_at is None:
             self.stopped_at = self._clock.now()
         self._source.stop()
+        self._pace.hurry()
         self._bell.ring()
 
     def finish(self) -> None:
@@ -120,7 +124,6 @@ class Capture:
 
     async def run(self) -> None:
         """Capture until the end, the limit or :meth:`stop`. Cancelling it ends capture where it is."""
-        self.started_at = self._clock.now()
         finished = False
         try:
             async for block in self._source.blocks():
@@ -162,22 +165,35 @@ class Capture:
         return math.inf if self._allowance is None else self._allowance() - self._tape.waiting
 
     async def _take(self, pcm: bytes) -> None:
-        whole = self._piece * BYTES_PER_SAMPLE if self._speed != math.inf else len(pcm)
-        for at in range(0, len(pcm), whole or 1):
+        if self.live:
+            if pcm and not self._done():
+                self._append(pcm)
+            return
+        self._left = memoryview(pcm)
+        while self._left:
+            await self._bell.until(self._has_room)
             if self._done():
                 return
-            piece = pcm[at : at + whole]
-            if not self.live:
-                await self._bell.until(self._has_room)
-                due = self._tape.captured - self._began + len(piece) // BYTES_PER_SAMPLE
-                if self._speed != math.inf:
-                    await self._pace(self.started_at + due / self._tape.rate_hz / self._speed)
-            self._append(piece)
+            await self._pace.run()
 
-    async def _pace(self, due: float) -> None:
-        """Wait until then, but not for long after :meth:`stop`, however slow the pace."""
-        while self.stopped_at is None and (now := self._clock.now()) < due:
-            await self._clock.sleep_until(min(due, now + _LOOK_EVERY_S))
+    def _next(self) -> float | None:
+        """Append what is due and has room; returns when there will be more of it."""
+        while self._left and self._has_room() and not self._done():
+            size = self._piece_left()
+            position = self._tape.captured - self._began + size
+            due = self.started_at + position / self._tape.rate_hz / self._speed
+            if self._speed != math.inf and due > self._clock.now():
+                return due
+            piece, self._left = bytes(self._left[: size * BYTES_PER_SAMPLE]), self._left[size * BYTES_PER_SAMPLE :]
+            self._append(piece)
+        return None
+
+    def _piece_left(self) -> int:
+        """Samples up to the end of the next piece; those are on one grid, however long the source's blocks are."""
+        left = len(self._left) // BYTES_PER_SAMPLE
+        if self._speed == math.inf:
+            return left
+        return min(left, self._piece - (self._tape.captured - self._began) % self._piece)
 
     def _has_room(self) -> bool:
         return self.stopped_at is not None or self._tape.waiting < LEAD_S * self._tape.rate_hz

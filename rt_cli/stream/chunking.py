@@ -106,7 +106,14 @@ class Allowance:
         """Whether anything may go at any time."""
         return self._rate == math.inf
 
+    def allows(self, samples: int, now: float) -> bool:
+        """Whether so many may go now."""
+        return self._spent_after(samples, now) <= now
+
     def take(self, samples: int, now: float) -> float:
         """Take so many; returns when they may go, seconds."""
-        self._spent_until = max(self._spent_until, now - self._burst_s) + samples / self._rate
+        self._spent_until = self._spent_after(samples, now)
         return self._spent_until
+
+    def _spent_after(self, samples: int, now: float) -> float:
+        return max(self._spent_until, now - self._burst_s) + samples / self._rate

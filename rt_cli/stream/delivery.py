@@ -138,13 +138,7 @@ class Delivery:
         """Whether an expiry is so near; ``share`` is of the connection's whole life."""
         if link.ready_at is None:
             return False
-        ends = [math.inf]
-        if link.setup.expires_at is not None:
-            ends.append(link.ready_at + link.setup.expires_at - link.ready_wall)
-        if (longest := self._context.settings.delivery.max_session_s) is not None:
-            ends.append(link.ready_at + longest)
-        life = min(ends) - link.ready_at
-        return self._context.clock.now() >= min(ends) - min(ahead_s, share * life)
+        return self._context.clock.now() >= link.ready_at + link.life_s - min(ahead_s, share * link.life_s)
 
     def _after_hand_over(self, began_at: int) -> None:
         """Count the sessions that were too short for anything to settle. Raises if another would be, too."""

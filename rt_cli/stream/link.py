@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from rt_cli.protocol.text import masked, printable
 from rt_cli.stream.beat import beat_after
 from rt_cli.stream.connection import connect
 from rt_cli.stream.liveness import DEAD_S, Vitals, health
+from rt_cli.stream.metronome import Metronome
 from rt_cli.stream.pump import Pump
 from rt_cli.stream.sender import Sender
 
@@ -48,8 +50,8 @@ class Link:
         """The handshake has succeeded."""
         self.ready_at: float | None = None
         """When the endpoint was configured and took audio, seconds."""
-        self.ready_wall = 0.0
-        """The same as Unix time, in which endpoints say when they expire."""
+        self.life_s = math.inf
+        """Seconds from then to the expiry that the endpoint told, or to the longest that was asked for."""
         self.serving = False
         """It has begun to deliver."""
         self.ended = False
@@ -170,7 +172,11 @@ class Link:
                 await self._context.bell.until(lambda: self.setup.configured)
         except TimeoutError:
             raise self._no_answer(waited_for, timeout_s) from None
-        self.ready_at, self.ready_wall = self._context.clock.now(), time.time()
+        expires_at, longest_s = self.setup.expires_at, self._context.settings.delivery.max_session_s
+        self.life_s = min(
+            math.inf if expires_at is None else expires_at - time.time(), math.inf if longest_s is None else longest_s
+        )
+        self.ready_at = self._context.clock.now()
         self._context.bell.ring()
 
     def _no_answer(self, waited_for: str, timeout_s: float) -> RtError:
@@ -214,18 +220,27 @@ class Link:
 
     async def _watch(self, connection: Connection, sender: Sender) -> None:
         """Look at the endpoint's health and at what is overdue, three times a second."""
-        context = self._context
-        while True:
-            due = beat_after(context.clock.now(), context.capture.started_at, _WATCH_EVERY_S)
-            await context.clock.sleep_until(due)
-            if self._failure is not None:
-                raise self._failure
+        clock, since = self._context.clock, self._context.capture.started_at
+        due = clock.now()
+
+        def look() -> float:
+            nonlocal due
             # Who was held up, or stopped and continued, has not read yet what came in meanwhile.
-            if context.clock.now() - due < _WATCH_EVERY_S:
-                self._judge(connection, sender)
-            if self.ready and self._begun_as is not None:
-                self._apply(context.session.tick(context.clock.now(), context.tape.acknowledged))
-            context.bell.ring()
+            self._look(connection, sender, judge=clock.now() - due < _WATCH_EVERY_S)
+            due = beat_after(clock.now(), since, _WATCH_EVERY_S)
+            return due
+
+        await Metronome(clock, look).run()
+
+    def _look(self, connection: Connection, sender: Sender, *, judge: bool) -> None:
+        context = self._context
+        if self._failure is not None:
+            raise self._failure
+        if judge:
+            self._judge(connection, sender)
+        if self.ready and self._begun_as is not None:
+            self._apply(context.session.tick(context.clock.now(), context.tape.acknowledged))
+        context.bell.ring()
 
     def _judge(self, connection: Connection, sender: Sender) -> None:
         vitals = Vitals(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.stream.beat import beat_after
+from rt_cli.stream.metronome import Metronome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +83,14 @@ async def watch(
     since: float = 0.0,
 ) -> None:
     """Look five times a second, at the beat that began at ``since`` (seconds), until cancelled."""
-    while True:
-        due = beat_after(clock.now(), since, EVERY_S)
-        await clock.sleep_until(due)
-        for event in machine.look(due=due, now=clock.now(), asleep=asleep()):
+    due = clock.now()
+
+    def look() -> float:
+        nonlocal due
+        now = clock.now()
+        for event in machine.look(due=due, now=now, asleep=asleep()):
             act(event)
+        due = beat_after(now, since, EVERY_S)
+        return due
+
+    await Metronome(clock, look).run()

@@ -10,6 +10,8 @@ from rt_cli.protocol.codec import append_event, append_events, commit_event
 from rt_cli.stream.chunking import Allowance, CommitTurn, Finish, Send, Skip, Wait, decide
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rt_cli.stream.context import Context
     from rt_cli.stream.sender import Sender
 
@@ -53,19 +55,29 @@ class Pump:
             while True:
                 match self._next():
                     case Send() as step:
-                        await self._send(step)
+                        if not self._send_at_once(step):
+                            await self._send(step)
                     case Skip(samples):
                         self._skip(samples)
                     case CommitTurn():
                         await self._commit()
                     case Wait():
-                        await self._context.bell.rung(self._has_work)
+                        await self._context.bell.rung(self._has_more)
                     case Finish():
                         await self._finish()
                         return
 
-    def _has_work(self) -> bool:
-        return not isinstance(self._next(), Wait)
+    def _has_more(self) -> bool:
+        """Send what needs no waiting, within the call of whoever rang; whether there is more to do than that.
+
+        To wake a task for a chunk costs more than all else that is done for it.
+        """
+        try:
+            while isinstance(step := self._next(), Send) and self._send_at_once(step):
+                pass
+        except OSError:
+            return True  # the tape's file: it is met again where it is ours to tell
+        return not isinstance(step, Wait)
 
     def _next(self) -> Send | Skip | CommitTurn | Wait | Finish:
         if self._held:
@@ -102,16 +114,41 @@ class Pump:
         await self._sender.room(step.samples)
         if self._held:
             return
+        start = self._tape.sent
+        messages, end = self._load(step)
+        self._note_sent(end)
+        await self._sender.audio(messages, end - start)
+        self._tell_probe(end)
+
+    def _send_at_once(self, step: Send) -> bool:
+        """Send it if that needs no waiting; False if it does: nothing was sent then."""
+        now, start = self._context.clock.now(), self._tape.sent
+        if not self._allowance.allows(step.samples, now):
+            return False
+        messages, end = self._load(step)
+        if not self._sender.audio_at_once(messages, end - start):
+            return False
+        self._allowance.take(step.samples, now)
+        self._note_sent(end)
+        self._tell_probe(end)
+        return True
+
+    def _load(self, step: Send) -> tuple[Sequence[bytes], int]:
+        """The messages of the next chunks, and where on the timeline they end."""
         start, count = self._tape.sent, 1
         if self._allowance.unlimited:
             count = max(1, min(1 + step.alike, self._sender.spare // step.samples))
         end = start + count * step.samples
-        messages = append_events(self._tape.read(start, end), step.samples * BYTES_PER_SAMPLE)
+        return append_events(self._tape.read(start, end), step.samples * BYTES_PER_SAMPLE), end
+
+    def _note_sent(self, end: int) -> None:
+        samples = end - self._tape.sent
         self._look_for_speech(end)
         self._tape.mark_sent(end)
-        self._session.wire.sent(end - start)
-        self._context.meter.add(end - start)
-        await self._sender.audio(messages, end - start)
+        self._session.wire.sent(samples)
+        self._context.meter.add(samples)
+
+    def _tell_probe(self, end: int) -> None:
         if self._context.probe is not None:
             self._context.probe.sent(end)
 

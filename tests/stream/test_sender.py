@@ -44,7 +44,7 @@ async def random_schedule(seed: int, kind: type[Sender] = Sender) -> None:
     for index in range(chance.randint(2, 6)):
         peer.pauses = chance.randint(0, 3)
         peer.fail_next = peer.fail_next or chance.random() < 0.2
-        tasks.append(asyncio.create_task(operation(sender, chance.randint(0, 3), index)))
+        tasks.append(asyncio.create_task(operation(sender, chance.randint(0, 4), index)))
         if chance.random() < 0.2:
             tasks[-1].cancel()  # already cancelled when it first runs, and so when it lets go
         await settle(chance.randint(0, 4))
@@ -89,8 +89,9 @@ async def operation(sender: Sender, kind: int, index: int) -> None:
         await sender.control(message)
     else:
         async with sender.stream():
-            for _ in range(kind):
-                await sender.audio(message, CHUNK)
+            for turn in range(kind):
+                if not (turn % 2 and sender.audio_at_once(message, CHUNK)):
+                    await sender.audio(message, CHUNK)
 
 
 def try_schedules(kind: type[Sender], seeds: range) -> None:
@@ -235,6 +236,40 @@ def test_a_write_that_needs_no_waiting_takes_no_turn_of_the_loop() -> None:
     run(scenario())
 
 
+def test_at_once_never_passes_who_waits() -> None:
+    """It goes only where nothing is written and nobody stands in the lane; else nothing happens."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.pauses = 2
+        sender = make(peer)
+        waiting = asyncio.create_task(sender.control(b"commit"))
+        await settle(1)
+        assert not sender.audio_at_once(b"audio", CHUNK)
+        assert sender.sent == 0
+        await waiting
+        assert not sender.audio_at_once(b"audio", CHUNK)  # the connection takes nothing without waiting
+        peer.pauses = 0
+        assert sender.audio_at_once(b"audio", CHUNK)
+        assert (peer.log, sender.sent) == ([b"commit", b"audio"], CHUNK)
+
+    run(scenario())
+
+
+def test_at_once_keeps_to_the_window() -> None:
+    """What does not fit any more is not sent."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.answers = False
+        sender = make(peer)
+        assert sender.audio_at_once(b"all", sender.window)
+        assert not sender.audio_at_once(b"more", 1)
+        assert peer.log == [b"all"]
+
+    run(scenario())
+
+
 def test_a_waiting_caller_can_be_cancelled_without_a_trace() -> None:
     """Whoever only waits for the lane leaves nothing behind."""
 
@@ -354,7 +389,8 @@ def test_unacknowledged_audio_never_exceeds_the_window(sizes: list[int], data: s
         async def stream() -> None:
             async with sender.stream():
                 for size in sizes:
-                    await sender.audio(b"x", size)
+                    if not sender.audio_at_once(b"x", size):
+                        await sender.audio(b"x", size)
                     assert sender.in_flight <= max(sender.window, size)
 
         task = asyncio.create_task(stream())
