@@ -1,22 +1,21 @@
-"""The Typer application: one short file per command."""
+"""The Typer application: one short file per command, read when that command is wanted."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from rt_cli import __version__
-from rt_cli.commands.bench import bench
-from rt_cli.commands.configuration import app as configuration
-from rt_cli.commands.devices import devices
-from rt_cli.commands.doctor import doctor
-from rt_cli.commands.help import Command
-from rt_cli.commands.login import login, logout
-from rt_cli.commands.replay import replay
-from rt_cli.commands.send import send
-from rt_cli.commands.serve import serve
-from rt_cli.commands.stream import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typer._click import Command
 
 _HELP = """Realtime audio streaming: sound in from a microphone, a file or a pipe; words out.
 
@@ -27,16 +26,67 @@ Examples:
     ffmpeg -i URL -f wav - | rt stream - anything that can be played
 """
 
+_PLACES = {
+    "stream": "stream:stream",
+    "send": "send:send",
+    "serve": "serve:serve",
+    "devices": "devices:devices",
+    "doctor": "doctor:doctor",
+    "login": "login:login",
+    "logout": "login:logout",
+    "replay": "replay:replay",
+    "bench": "bench:bench",
+    "config": "configuration:app",
+}
+"""Module and name of each command, in the order of the help."""
+
+
+class _Commands(Mapping[str, "Command"]):
+    """All commands by name; what is not asked for is not imported, which is most of what a start would cost."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Command] = {}
+
+    def __getitem__(self, name: str) -> Command:
+        if name not in self._made:
+            module, _, place = _PLACES[name].partition(":")
+            self._made[name] = _made(name, getattr(import_module(f"rt_cli.commands.{module}"), place))
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+def _made(name: str, command: Any) -> Command:
+    if not isinstance(command, typer.Typer):
+        from rt_cli.commands.help import Command as Shaped
+
+        function, command = command, typer.Typer(rich_markup_mode=None, add_completion=False)
+        command.command(name, cls=Shaped)(function)
+    made = get_command(command)
+    made.name = name
+    return made
+
+
+class _Group(TyperGroup):
+    """The commands of the program."""
+
+    def __init__(self, **described: Any) -> None:
+        super().__init__(**described)
+        self.commands = _Commands()  # type: ignore[assignment]  # nobody adds to it
+
+
 app = typer.Typer(
+    cls=_Group,
     name="rt",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (stream, send, serve, devices, doctor, login, logout, replay, bench):
-    app.command(cls=Command)(command)
-app.add_typer(configuration, name="config")
 
 
 def _show_version(wanted: bool) -> None:
