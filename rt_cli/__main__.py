@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 
@@ -13,6 +14,7 @@ def main() -> int:
     """Run ``rt`` with the arguments of this process."""
     if sys.argv[1:] == ["--version"]:
         return _version()
+    gc.disable()  # until a command's event loop begins
     # OpenBLAS, which numpy brings and we hardly use, would start a thread for each core, and each would spin.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if os.environ.get("RT_DEBUG"):

@@ -7,14 +7,14 @@ The wire form of the first group is the NDJSON contract; the second group is for
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "closed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """Whose observations these are, where there may be several."""
 
     source: str
@@ -27,8 +27,7 @@ class Label:
         return f"{self.source} {self.channel}" if self.channel else self.source
 
 
-@dataclass(frozen=True, slots=True)
-class SessionChanged:
+class SessionChanged(Struct, frozen=True):
     """The connection to the endpoint changed its state. NDJSON ``session``."""
 
     state: SessionState
@@ -41,8 +40,7 @@ class SessionChanged:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(Struct, frozen=True):
     """The text of a turn so far; all of it, not the news. NDJSON ``partial``."""
 
     turn: int
@@ -50,15 +48,13 @@ class Partial:
     start_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(Struct, frozen=True):
     """The partials of a turn are void; it will be heard again. NDJSON ``withdrawn``."""
 
     turn: int
 
 
-@dataclass(frozen=True, slots=True)
-class Final:
+class Final(Struct, frozen=True):
     """The text of a turn; it will not change any more. NDJSON ``final``."""
 
     turn: int
@@ -73,8 +69,7 @@ class Final:
     resumed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The endpoint could not transcribe a turn. NDJSON ``failed``; a :class:`Dropped` with the range follows."""
 
     turn: int
@@ -84,8 +79,7 @@ class Failed:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """A hole: a range of the timeline that will be in no final. NDJSON ``dropped``."""
 
     start_ms: int
@@ -93,23 +87,20 @@ class Dropped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Warned:
+class Warned(Struct, frozen=True):
     """Something a user should know that does not end the run. NDJSON ``warning``."""
 
     code: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(Struct, frozen=True):
     """Something said once, for people only."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Errored:
+class Errored(Struct, frozen=True):
     """The cause of the end of a run; the summary follows. NDJSON ``error``."""
 
     code: str
@@ -117,8 +108,7 @@ class Errored:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """Where every captured sample is, in samples at the wire rate.
 
     ``captured = settled + acknowledged + in_flight + waiting + dropped`` at every instant; ``padding`` is silence that
@@ -140,8 +130,7 @@ class Ledger:
         return self.captured == parts
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Struct, frozen=True):
     """End of speech to final over a run, milliseconds."""
 
     p50: int
@@ -149,16 +138,14 @@ class Latency:
     max: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What the sound that was sent costs, at the price that the configuration gives."""
 
     amount: float
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """The account of one source. NDJSON ``summary``; the last line of a run with one source."""
 
     source: str
@@ -180,8 +167,7 @@ class Summary:
     """Where there is a price."""
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(Struct, frozen=True):
     """The account of several sources. NDJSON ``total``, last."""
 
     exit: int
@@ -195,8 +181,7 @@ class Total:
     skipped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SourceOpened:
+class SourceOpened(Struct, frozen=True):
     """A source is open and its sound is being captured. For the live view; also names the source of what follows."""
 
     name: str
@@ -207,8 +192,7 @@ class SourceOpened:
     duration_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The marks and the level, at most ten times a second. For the live view."""
 
     captured_ms: int
@@ -227,8 +211,7 @@ class Progress:
     """Of what was sent, where there is a price."""
 
 
-@dataclass(frozen=True, slots=True)
-class ControlChanged:
+class ControlChanged(Struct, frozen=True):
     """A person has taken the word, given it up, or was muted. NDJSON ``control``."""
 
     at_ms: int
@@ -238,8 +221,7 @@ class ControlChanged:
     """Whether what is said is sent; None without push to talk."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeysOffered:
+class KeysOffered(Struct, frozen=True):
     """Keys of the terminal control the run. For the live view."""
 
     push_to_talk: bool

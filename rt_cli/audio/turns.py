@@ -6,7 +6,7 @@ Two machines, for two ends of the wire: the :class:`Endpointer` is what an endpo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from rt_cli.audio.format import SILENCE_DBFS, to_samples
 
@@ -23,32 +23,28 @@ _MEMORY = 0.05
 """Weight of a new frame in the running level of speech: about 20 frames, 0.6 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechStarts:
+class SpeechStarts(Struct, frozen=True):
     """Somebody began to speak."""
 
     at: int
     """First sample of the turn: the onset minus the prefix padding."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechStops:
+class SpeechStops(Struct, frozen=True):
     """Nobody has spoken for the silence that ends a turn."""
 
     at: int
     """End of the turn, that silence included, as OpenAI's ``audio_end_ms`` counts it."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnOpens:
+class TurnOpens(Struct, frozen=True):
     """Speech has begun: what is sent from here on belongs to a turn."""
 
     at: int
     """First sample of the turn: the onset minus the prefix padding, never before the end of the turn before."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnCloses:
+class TurnCloses(Struct, frozen=True):
     """The turn is to be committed here."""
 
     at: int

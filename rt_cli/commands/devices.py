@@ -20,8 +20,10 @@ def devices(json: Json = False, watch: Watch = False) -> int:
     """
     import asyncio
 
+    from rt_cli.commands.garbage import collect_from_here
     from rt_cli.commands.microphones import tell
 
+    collect_from_here()
     return asyncio.run(tell(json=json, watch=watch))
 
 

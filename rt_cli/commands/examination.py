@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.commands.config import load_settings
 from rt_cli.commands.document import config_path
+from rt_cli.commands.garbage import collect_from_here
 from rt_cli.doctor.examine import Check, examine
 from rt_cli.doctor.finding import Finding, Tell, exit_code, failed
 from rt_cli.doctor.machine import look_at_disk, look_at_python
@@ -49,6 +50,7 @@ def diagnose(given: dict[str, Any], *, microphone: bool, json: bool) -> int:
             lines.write(line)
 
     try:
+        collect_from_here()
         asyncio.run(examine(_Patient(given).checks(microphone=microphone), tell))
         lines.write(jsonlib.dumps(summary(findings)) if json else verdict(findings, microphone=microphone))
     finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rt_cli.commands.ending import on_signals
+from rt_cli.commands.garbage import collect_from_here
 from rt_cli.commands.serving import warn
 from rt_cli.commands.values import convert, settings_keys
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_OK, UsageError
@@ -78,6 +79,7 @@ def replay(
     if missing:
         warn(f"{missing} lines are missing in {file}: it may not play to its end")
     address = host or "127.0.0.1", _PORT if port is None else port
+    collect_from_here()
     return asyncio.run(_serve(scripts, address, pace, patience_s))
 
 

@@ -17,6 +17,7 @@ from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
 from rt_cli.commands.accounts import total, untouched
 from rt_cli.commands.done import determinants
+from rt_cli.commands.garbage import collect_from_here
 from rt_cli.commands.handset import Handset, wants_keys
 from rt_cli.commands.plan import Plan, endpoint_of, make_plan
 from rt_cli.commands.pool import Pool
@@ -77,6 +78,7 @@ def run(
         raise
     except RtError as exc:
         plan = exc
+    collect_from_here()
     with asyncio.Runner() as runner:
         exit_code = runner.run(_Run(settings, sources, plan, jobs, done, keys=keys).run())
         # Everything is said. The loop would wait for its threads: for a look-up of a name that nobody answers, say.

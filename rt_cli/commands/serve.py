@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.commands import serve_options as options
 from rt_cli.commands.ending import on_signals
+from rt_cli.commands.garbage import collect_from_here
 from rt_cli.commands.serving import allow_many_files, tell_once, warn
 from rt_cli.commands.values import convert, settings_keys
 from rt_cli.errors import UsageError
@@ -79,6 +80,7 @@ def serve(
         "faults": parse(fault or ()),
     }
     answers = {"name": reply, "reply_text": reply_text, "llm": llm, "llm_model": llm_model}
+    collect_from_here()
     asyncio.run(_serve(_Wanted(server, answers, json)))
 
 

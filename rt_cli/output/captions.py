@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from rt_cli.observations import Final
 from rt_cli.protocol.text import printable
@@ -38,8 +39,7 @@ _CLOSING = re.compile(r"[^\w\s(\[{「『“‘«¿¡]")  # noqa: RUF001 - likewi
 _VTT_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-@dataclass(frozen=True, slots=True)
-class Cue:
+class Cue(Struct, frozen=True):
     """One or two lines on the screen.
 
     Args:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rt_cli.audio.format import to_ms
 from rt_cli.errors import EXIT_OK
@@ -23,8 +25,7 @@ _SHARE = 0.4
 """Of the width, for the names."""
 
 
-@dataclass(frozen=True, slots=True)
-class CrowdView:
+class CrowdView(Struct, frozen=True):
     """Everything that is on the screen."""
 
     sources: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.output.notes import counted, seconds
 
@@ -25,8 +26,7 @@ _MARGIN = "  "
 _FULL, _EMPTY, _HELD = "█", "·", "┃"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """The room there is.
 
     Args:

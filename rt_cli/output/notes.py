@@ -5,8 +5,9 @@ Only an error starts with ``rt:``; so a script, or a person who greps, finds the
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from rt_cli.audio.format import to_ms
 from rt_cli.observations import (

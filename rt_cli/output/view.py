@@ -6,8 +6,10 @@ whether there is anything new to draw.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rt_cli.audio.format import SILENCE_DBFS
 from rt_cli.observations import (
@@ -33,8 +35,7 @@ FALL_DB_PER_S = 20.0
 """How fast it comes down after that."""
 
 
-@dataclass(frozen=True, slots=True)
-class PeakHold:
+class PeakHold(Struct, frozen=True):
     """The highest peak of late, which the eye can catch."""
 
     level_dbfs: float = SILENCE_DBFS
@@ -52,8 +53,7 @@ class PeakHold:
         return max(SILENCE_DBFS, self.level_dbfs - FALL_DB_PER_S * falling_s)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """Everything that is on the screen. Texts are fit for a terminal."""
 
     source: str = ""

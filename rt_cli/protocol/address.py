@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from msgspec import Struct
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import dialect_for
@@ -21,8 +22,7 @@ _SECRET = re.compile(r"(?:key|token|secret|password|signature|credential)$|^(?:s
 _EXAMPLES = "write it like https://HOST or ws://localhost:8765"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A URL, taken apart and made whole again. Its text never holds user or password."""
 
     scheme: str

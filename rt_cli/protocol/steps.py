@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from rt_cli.audio.source import LossReason
@@ -11,15 +12,13 @@ if TYPE_CHECKING:
     from rt_cli.observations import Observation
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Struct, frozen=True):
     """Everything before ``to`` (timeline) is settled."""
 
     to: int
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Struct, frozen=True):
     """A range of the timeline will be in no final."""
 
     start: int
@@ -27,22 +26,19 @@ class Drop:
     reason: LossReason
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """The endpoint has read the first ``wire`` samples of this connection: its answer proves it."""
 
     wire: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     """Tell the observers."""
 
     observation: Observation
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """The connection is of no more use; the error says whether another one may be."""
 
     error: RtError

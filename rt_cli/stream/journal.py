@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import asdict
 
 from rt_cli.audio.spool import Origin, Spool
 from rt_cli.observations import Failed, Final, Warned
@@ -31,7 +32,7 @@ def origin_of(info: SourceInfo, rate_hz: int, heard: InputSettings) -> Origin:
 
 def final_of(record: dict[str, Any]) -> Final:
     """The final that a journal's record tells of."""
-    values: dict[str, Any] = {field.name: record.get(field.name) for field in fields(Final)}
+    values: dict[str, Any] = {name: record.get(name) for name in Final.__struct_fields__}
     return Final(**values | {"resumed": True})
 
 

@@ -81,3 +81,33 @@ def test_pipe_connects_before_any_decoder(refusing: str) -> None:
     loaded = imported("stream", "-", "--url", refusing, "-m", "whisper-1", stdin=bytes(4800))
 
     assert loaded & {"soundfile", *ELSEWHERE, *DETECTOR} == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("send", str(DATA / "sense_0930.wav"), "--local"),
+        ("stream", "-", "--local"),
+        ("serve", "--port", "0", "--recognizer", "none"),
+        ("devices",),
+        ("doctor", "--no-mic", "--local"),
+        ("bench", "--url", "ws://127.0.0.1:9", str(DATA / "sense_0930.wav")),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_garbage_is_collected_while_it_runs(arguments: tuple[str, ...]) -> None:
+    """It is left lying only during the start: when an event loop begins, collecting is on, and the start permanent."""
+    program = (
+        "import asyncio, gc, os, sys\n"
+        "def told(runner, coroutine, **_):\n"
+        "    coroutine.close()\n"
+        "    print('collecting', gc.isenabled(), gc.get_freeze_count() > 0, flush=True)\n"
+        "    os._exit(0)\n"
+        "asyncio.Runner.run = told\n"
+        "from rt_cli.__main__ import main\n"
+        "sys.argv[0] = 'rt'\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, input=b"", capture_output=True, env=environment(), cwd=ROOT, timeout=60, check=False)
+    assert done.stdout.decode().splitlines()[-1] == "collecting True True", done.stderr.decode()

@@ -12,11 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
 import pyte
 import pytest
+from msgspec.structs import replace
 
 from rt_cli.observations import Errored, Final, Observation, Partial, Progress, SourceOpened
 from rt_cli.output.live import LiveStatus, Screen

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from rt_cli.errors import UsageError
 from rt_cli.observations import Final, Label, Ledger, Summary, Warned
@@ -233,7 +234,7 @@ def test_what_cannot_be_saved(tmp_path: Path, settings: OutputSettings, sources:
         if (value := getattr(settings, name)) is not None
     }
     with pytest.raises(UsageError, match=message):
-        Run(replace(settings, **given), *sources)  # type: ignore[arg-type]  # all of them are text
+        Run(dataclasses.replace(settings, **given), *sources)  # type: ignore[arg-type]  # all of them are text
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such pipes here")
