@@ -107,6 +107,8 @@ class Pump:
         if self._passages is not None:
             for part in self._passages.unsent(start, end):
                 self._passages.leave_out(*part)
+        if not self._session.wire.wire:
+            self._session.begins(end)
         self._pass_over(samples)
         # An endpoint that has read nothing yet has not come any further by this.
         if self._sender.acknowledged:
