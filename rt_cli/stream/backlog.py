@@ -21,7 +21,9 @@ LEAST_GAP_S = 1.0
 
 
 def newest(end: int, samples: int, blanks: Iterable[tuple[int, int]]) -> int:
-    """Where the newest ``samples`` before ``end`` begin; negative where there are not so many. Pure.
+    """Where the newest ``samples`` before ``end`` begin, with the blanks before them. Pure.
+
+    Negative where there are not so many.
 
     Args:
         end: Timeline position.
@@ -30,7 +32,7 @@ def newest(end: int, samples: int, blanks: Iterable[tuple[int, int]]) -> int:
     """
     at = end
     for start, stop in sorted(blanks, key=lambda blank: blank[1], reverse=True):
-        if (sound := max(0, at - stop)) >= samples:
+        if (sound := max(0, at - stop)) > samples:
             break
         samples -= sound
         at = min(at, start)
