@@ -51,6 +51,8 @@ class Tape:
         self.settled = 0
         self.oldest = 0
         """Nothing before it is sent from now on: what was not is given up, what was is not sent again."""
+        self.full = False
+        """The last piece found no room."""
         self._holes: list[Hole] = []
         self._dropped_below = 0
         self.suspended = 0
@@ -85,7 +87,8 @@ class Tape:
     def append(self, pcm: bytes) -> list[Hole]:
         """Capture: whole samples of s16le. Returns the hole that came of it where neither memory nor disk has room."""
         start, self.captured = self.captured, self.captured + len(pcm) // BYTES_PER_SAMPLE
-        return [] if self._store.append(pcm) else self._add_hole(start, self.captured, "full")
+        self.full = not self._store.append(pcm)
+        return self._add_hole(start, self.captured, "full") if self.full else []
 
     def lose(self, samples: int, reason: LossReason) -> list[Hole]:
         """Capture a gap: silence takes its place, so that the timeline stays true."""

@@ -122,7 +122,7 @@ OnFull = Annotated[
     typer.Option(
         "--on-full",
         metavar="HOW",
-        help="spool, drop-oldest or fail, if a minute waits.",
+        help="A minute waits: spool, drop-oldest, fail [spool].",
         autocompletion=choices_of("on_full"),
     ),
 ]

@@ -97,7 +97,7 @@ class Backlog:
         if not over and tape.captured - tape.settled <= self._limit:
             return None
         if self._policy == "fail":
-            return self._too_much() if newest(tape.captured, self._limit, self._blanks()) > tape.sent else None
+            return self._too_much() if self._fails() else None
         self._give_up()
         return None
 
@@ -129,9 +129,13 @@ class Backlog:
         passages = self._passages()
         return [] if passages is None else passages.unsent(start, end)
 
+    def _fails(self) -> bool:
+        return self._tape.full or newest(self._tape.captured, self._limit, self._blanks()) > self._tape.sent
+
     def _too_much(self) -> RtError:
+        what = "sound than the memory takes" if self._tape.full else f"than {self._limit_s:g} s of sound"
         return ConnectionLost(
-            f"more than {self._limit_s:g} s of sound waited for the endpoint: nothing more was captured",
+            f"more {what} waited for the endpoint: nothing more was captured",
             "check the network and the endpoint, or let it wait (--on-full spool)",
             code="full",
         )

@@ -207,6 +207,20 @@ def test_failing_gives_nothing_up(sent: int) -> None:
     assert backlog.weigh() is None
 
 
+def test_failing_also_where_the_memory_is_full() -> None:
+    """A turn that never ends is sent in time, and yet it must be kept somewhere."""
+    tape = Tape(RATE, limit_bytes=10_000, on_disk=False)
+    backlog = Backlog(tape, "fail", limit_s=1, on_hole=lambda _hole: None)
+    for _ in range(50):
+        assert backlog.weigh() is None
+        tape.append(bytes(2 * 100))
+        tape.mark_sent(tape.captured)
+    assert backlog.weigh() is None
+
+    tape.append(bytes(2 * 100))
+    assert "the memory takes" in str(backlog.weigh())
+
+
 def test_a_spool_lets_everything_wait() -> None:
     """Whatever the memory: the tape sees to it."""
     tape = Tape(RATE, memory_s=0.1)
