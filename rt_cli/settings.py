@@ -12,6 +12,8 @@ TurnDetection = Literal["server_vad", "semantic_vad", "client", "none"]
 """Who makes the turns: the endpoint by energy or meaning, ``rt`` itself, or nobody."""
 OutputFormat = Literal["text", "json", "srt", "vtt"]
 StatusMode = Literal["auto", "live", "plain", "off"]
+OnFull = Literal["spool", "drop-oldest", "fail"]
+"""What becomes of live sound when a minute of it waits: to disk, the oldest is given up, or the end."""
 Encoding = Literal["s16le", "s24le", "s32le", "f32le", "mulaw", "alaw"]
 
 
@@ -114,6 +116,8 @@ class DeliverySettings:
     """How long an outage is waited out; None: 600 for a live source, 120 for others."""
     catch_up: float | None = None
     """Times real time for what waits; ``inf`` has no limit; None: inf for the embedded endpoint, else 2."""
+    on_full: OnFull = "spool"
+    """Of a live source; others wait instead."""
     max_cost: float | None = None
     """No more is captured when what is sent costs so much."""
     max_session_s: float | None = None

@@ -81,6 +81,16 @@ class Passages:
                 return Stretch(position >= start, min(edge or self.known, self.known), edge is not None)
         return Stretch(sent=False, until=self.known, ends=False)
 
+    def unsent(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The parts of a range that are not sent, in order, as far as that is known."""
+        parts, position = [], start
+        while position < min(end, self.known):
+            stretch = self.at(position)
+            if not stretch.sent:
+                parts.append((position, min(stretch.until, end)))
+            position = stretch.until
+        return parts
+
     def leave_out(self, start: int, end: int) -> None:
         """This much is not sent."""
         self.left_out += max(0, end - max(start, self._reach))

@@ -38,19 +38,27 @@ class Tape:
         rate_hz: The wire rate, which is the timeline's.
         memory_s: Seconds kept in memory; what is older and unsettled goes to a temporary file.
         limit_bytes: Bytes kept in all; beyond it new sound is a hole (``full``).
+        on_disk: False keeps everything in memory.
     """
 
-    def __init__(self, rate_hz: int, *, memory_s: float = MEMORY_S, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(
+        self, rate_hz: int, *, memory_s: float = MEMORY_S, limit_bytes: int = LIMIT_BYTES, on_disk: bool = True
+    ) -> None:
         self.rate_hz = rate_hz
         self.captured = 0
         self.sent = 0
         self.acknowledged = 0
         self.settled = 0
+        self.oldest = 0
+        """Nothing before it is sent from now on: what was not is given up, what was is not sent again."""
+        self.full = False
+        """The last piece found no room."""
         self._holes: list[Hole] = []
         self._dropped_below = 0
         self.suspended = 0
         """Samples in holes during which the machine slept; nobody is to blame for those."""
-        self._store = Store(memory=round(memory_s * rate_hz), limit=limit_bytes // BYTES_PER_SAMPLE)
+        limit = limit_bytes // BYTES_PER_SAMPLE
+        self._store = Store(memory=round(memory_s * rate_hz) if on_disk else limit, limit=limit)
 
     def restore(self, settled: int, dropped: int, suspended: int = 0) -> None:
         """Begin where an earlier process came to: everything before ``settled`` is, ``dropped`` of it as holes.
@@ -63,8 +71,13 @@ class Tape:
 
     @property
     def waiting(self) -> int:
-        """Samples captured and not yet sent, holes included."""
-        return self.captured - self.sent
+        """Samples captured that are still to be sent, holes included."""
+        return self.captured - max(self.sent, self.oldest)
+
+    @property
+    def holes(self) -> list[tuple[int, int]]:
+        """Start and end of each hole from *settled* on."""
+        return [(hole.start, hole.end) for hole in self._holes]
 
     @property
     def dropped(self) -> int:
@@ -74,7 +87,8 @@ class Tape:
     def append(self, pcm: bytes) -> list[Hole]:
         """Capture: whole samples of s16le. Returns the hole that came of it where neither memory nor disk has room."""
         start, self.captured = self.captured, self.captured + len(pcm) // BYTES_PER_SAMPLE
-        return [] if self._store.append(pcm) else self._add_hole(start, self.captured, "full")
+        self.full = not self._store.append(pcm)
+        return self._add_hole(start, self.captured, "full") if self.full else []
 
     def lose(self, samples: int, reason: LossReason) -> list[Hole]:
         """Capture a gap: silence takes its place, so that the timeline stays true."""
@@ -120,6 +134,11 @@ class Tape:
     def drop(self, start: int, end: int, reason: LossReason) -> list[Hole]:
         """Give a captured range up. Returns the parts that were neither settled nor dropped before."""
         return self._add_hole(max(start, self.settled), min(end, self.captured), reason)
+
+    def forget(self, to: int) -> None:
+        """Nothing before ``to`` will be sent (again): its sound is let go, its place in the account stays."""
+        self.oldest = max(self.oldest, min(to, self.captured))
+        self._store.release(self.oldest)
 
     def rewind(self) -> None:
         """A new connection knows nothing of the old one: *sent* and *acknowledged* go back to *settled*."""

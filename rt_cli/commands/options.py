@@ -117,6 +117,15 @@ TalkFifo = Annotated[
 StopAfterSilence = Annotated[
     str | None, typer.Option("--stop-after-silence", metavar="TIME", help="End after so long without speech.")
 ]
+OnFull = Annotated[
+    str | None,
+    typer.Option(
+        "--on-full",
+        metavar="HOW",
+        help="A minute waits: spool, drop-oldest, fail [spool].",
+        autocompletion=choices_of("on_full"),
+    ),
+]
 Speed = Annotated[str | None, typer.Option("--speed", metavar="X", help="Times real time, or max.")]
 SpoolDir = Annotated[
     Path | None, typer.Option("--spool", metavar="DIR", help="Keep sound there until it is delivered.")
@@ -148,7 +157,7 @@ def with_bench_options(command: Command) -> Command:
 
 def with_options_of_a_run(command: Command) -> Command:
     """All that say what a run does, but for its own; its help shows only those that choose what counts."""
-    own = {"device": Device, "speed": Speed, "stop_after_silence": StopAfterSilence}
+    own = {"device": Device, "speed": Speed, "stop_after_silence": StopAfterSilence, "on_full": OnFull}
     wanted = {name: option for name, option in (COMMON | own).items() if name != "json"}
     return _with(command, {name: wanted[name] if name in _CHOOSE else _hidden(wanted[name]) for name in wanted})
 

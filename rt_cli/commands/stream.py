@@ -20,6 +20,7 @@ def stream(
     mic: Mic = False,
     device: options.Device = None,
     spool: options.SpoolDir = None,
+    on_full: options.OnFull = None,
     ptt: options.PushToTalk = False,
     ptt_fifo: options.TalkFifo = None,
     stop_after_silence: options.StopAfterSilence = None,
@@ -39,7 +40,12 @@ def stream(
     if spool is not None and (ptt or ptt_fifo):
         raise UsageError("--spool keeps on disk what --ptt is not to send", "give one of them")
     talk = {"ptt": ptt or ptt_fifo is not None, "ptt_fifo": ptt_fifo, "stop_after_silence": stop_after_silence}
-    settings = settings_of({"device": device, **talk, **given})
+    settings = settings_of({"device": device, "on_full": on_full, **talk, **given})
+    if spool is not None and settings.delivery.on_full != "spool":
+        raise UsageError(
+            f"--spool keeps everything on disk, so --on-full {settings.delivery.on_full} has nothing to do",
+            "leave out one of them, or give --on-full spool",
+        )
     from rt_cli.commands.run import run
     from rt_cli.commands.sources import live_source, microphone_source
 

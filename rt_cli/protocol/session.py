@@ -140,6 +140,11 @@ class Session:
         """
         self._now.committing(event_id, now, speech=speech, tail=tail)
 
+    def begins(self, at: int) -> None:
+        """What lies before ``at`` is not sent on this connection: none of its turns begins there."""
+        turns = self._now.turns
+        turns.covered, turns.sure = max(turns.covered, at), max(turns.sure, at)
+
     def reads(self, to: int) -> None:
         """The endpoint has read everything before ``to`` (timeline)."""
         self._now.read = max(self._now.read, to)

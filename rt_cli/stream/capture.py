@@ -7,16 +7,17 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, SILENCE_DBFS, levels_dbfs
-from rt_cli.audio.tape import Hole
 from rt_cli.errors import AudioError
+from rt_cli.stream.gaps import Gaps
 from rt_cli.stream.metronome import Metronome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rt_cli.audio.source import Source
-    from rt_cli.audio.tape import Tape
+    from rt_cli.audio.tape import Hole, Tape
     from rt_cli.clock import Clock
+    from rt_cli.errors import RtError
     from rt_cli.stream.bell import Bell
     from rt_cli.stream.control import Control
     from rt_cli.stream.journal import Journal
@@ -44,6 +45,7 @@ class Capture:
         control: Says who may be heard, and is told how far the sound has come.
         allowance: How many samples may still be sent, of what is to be paid for; None for any number.
         metered: Whether anybody will ask for levels.
+        weigh: Asked after each piece why no more is to be captured; None for no reason.
     """
 
     def __init__(
@@ -62,13 +64,14 @@ class Capture:
         control: Control | None = None,
         allowance: Callable[[], float] | None = None,
         metered: bool = True,
+        weigh: Callable[[], RtError | None] = lambda: None,
     ) -> None:
         self.ended = False
         """Nothing more will come."""
         self.cut_short = False
         """A source that can end was stopped before its end."""
-        self.error: AudioError | None = None
-        """Why the source ended, if not by its end."""
+        self.error: RtError | None = None
+        """Why capture ended, if not by the end of the source."""
         self.spent = False
         """Ended because no more may be sent."""
         self.levels = (SILENCE_DBFS, SILENCE_DBFS)
@@ -80,15 +83,14 @@ class Capture:
         self._speed = math.inf if source.info.live else speed
         self._piece = max(1, round(piece_s * tape.rate_hz))
         self._limit = math.inf if limit_s is None else round(limit_s * tape.rate_hz)
-        self._on_hole = on_hole
+        self._gaps = Gaps(on_hole)
         self._journal = journal
         self._recorder = recorder
         self._control = control
         self._allowance = allowance
         self._metered = metered
+        self._weigh = weigh
         self._began = tape.captured
-        self._gap: Hole | None = None
-        """What has been lost since sound last came, but for the part that was told."""
         self.stopped_at: float | None = None
         """When :meth:`stop` was called first, seconds."""
         self.started_at = clock.now()
@@ -141,7 +143,7 @@ class Capture:
         finally:
             full = self.spent or self._tape.captured >= self._limit
             self.cut_short = not (finished or full or self.live or self.error)
-            self._end_gap()
+            self._gaps.end()
             self.ended = True
             self._tell_control()
             self._bell.ring()
@@ -158,7 +160,8 @@ class Capture:
 
     def _done(self) -> bool:
         self.spent = self.spent or self._affordable() < 1
-        return self.spent or self._tape.captured >= self._limit or (self.stopped_at is not None and not self.live)
+        over = self.spent or self.error is not None or self._tape.captured >= self._limit
+        return over or (self.stopped_at is not None and not self.live)
 
     def _affordable(self) -> float:
         """How many more samples may be captured, as what waits will be sent, too."""
@@ -209,10 +212,13 @@ class Capture:
         if self._recorder is not None:
             self._recorder.sound(start, piece)
         holes = self._tape.append(piece)
+        if (error := self._weigh()) is not None:
+            self.error = error
+            self.stop()
         if holes:
             self._report(holes)
         else:
-            self._end_gap()
+            self._gaps.end()
             if self._journal is not None:
                 self._journal.sound(start, piece)
         if self._metered:
@@ -237,19 +243,7 @@ class Capture:
             del self._positions[:settled], self._times[:settled]
 
     def _report(self, holes: list[Hole]) -> None:
-        """Tell of a gap when it begins, and of its growth in one piece when sound comes again."""
-        for hole in holes:
-            if self._journal is not None:
+        if self._journal is not None:
+            for hole in holes:
                 self._journal.hole(hole)
-            gap = self._gap
-            if gap is not None and (gap.end, gap.reason) == (hole.start, hole.reason):
-                self._gap = Hole(gap.start, hole.end, gap.reason)
-                continue
-            self._end_gap()
-            self._on_hole(hole)
-            self._gap = Hole(hole.end, hole.end, hole.reason)
-
-    def _end_gap(self) -> None:
-        if self._gap is not None and self._gap.end > self._gap.start:
-            self._on_hole(self._gap)
-        self._gap = None
+        self._gaps.report(holes)

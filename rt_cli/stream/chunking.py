@@ -41,6 +41,13 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Leave so many samples out that were to be sent, and have waited for too long."""
+
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """There is nothing to do yet."""
 
@@ -59,7 +66,8 @@ def decide(
     closes: int | None,
     sizes: ChunkSizes,
     stretch: Stretch | None = None,
-) -> Send | Skip | CommitTurn | Wait | Finish:
+    oldest: int = 0,
+) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
     """What to do next.
 
     Args:
@@ -70,9 +78,12 @@ def decide(
         closes: Where the next turn closes, if that is known; at or behind ``sent``.
         sizes: Of chunks.
         stretch: What is to be done from ``sent`` on; None where everything is sent.
+        oldest: Position before which nothing is sent any more, whatever is known of it.
     """
     if closes == sent:
         return CommitTurn()
+    if sent < min(oldest, known):
+        return GiveUp(min(oldest, known) - sent)
     limit = min(known, captured if stretch is None else stretch.until, known if closes is None else closes)
     length = limit - sent
     if length <= 0:

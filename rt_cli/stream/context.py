@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.gate import Passages
     from rt_cli.audio.tape import Hole, Tape
     from rt_cli.clock import Clock
+    from rt_cli.errors import RtError
     from rt_cli.observations import Observer, SessionState
     from rt_cli.protocol.endpoint import Endpoint
     from rt_cli.protocol.session import Session
@@ -68,6 +69,8 @@ class Context:
     """Counts what is sent."""
     journal: Journal | None = None
     """Where a spool is kept."""
+    weigh: Callable[[], RtError | None] = lambda: None
+    """To be told when *sent* has gone back: more waits than before, and perhaps too much."""
     wait_for_room: Callable[[], bool] = lambda: False
     """Whether an endpoint without room is worth more than the usual wait."""
     passages: Passages | None = None

@@ -101,6 +101,7 @@ class Delivery:
             else:
                 self._after_hand_over(began_at)
             self._context.tape.rewind()
+            self._context.weigh()
             self._context.apply(self._context.session.connect())
             if successor is None or successor.ended:
                 await self._pause(self._context.clock.now() + delay)

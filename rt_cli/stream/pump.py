@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
 from rt_cli.protocol.codec import append_event, append_events, commit_event
-from rt_cli.stream.chunking import Allowance, CommitTurn, Finish, Send, Skip, Wait, decide
+from rt_cli.stream.chunking import Allowance, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,8 @@ class Pump:
                             await self._send(step)
                     case Skip(samples):
                         self._skip(samples)
+                    case GiveUp(samples):
+                        await self._give_up(samples)
                     case CommitTurn():
                         await self._commit()
                     case Wait():
@@ -79,7 +81,7 @@ class Pump:
             return True  # the tape's file: it is met again where it is ours to tell
         return not isinstance(step, Wait)
 
-    def _next(self) -> Send | Skip | CommitTurn | Wait | Finish:
+    def _next(self) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
         if self._held:
             return Wait()
         sent, closes = self._tape.sent, None
@@ -93,26 +95,52 @@ class Pump:
             closes=closes,
             sizes=self._context.sizes,
             stretch=None if self._passages is None else self._passages.at(sent),
+            oldest=self._tape.oldest,
         )
 
     def _skip(self, samples: int) -> None:
         """Leave sound out: it stands on the timeline, and nobody will ask for it."""
-        start, wire = self._tape.sent, self._session.wire
-        self._tape.mark_sent(start + samples)
-        wire.skipped(samples)
+        start = self._tape.sent
         if self._passages is not None:
             self._passages.leave_out(start, start + samples)
-        self._tape.mark_acknowledged(wire.timeline(self._sender.acknowledged))
+        self._pass_over(samples)
+        # Nothing was sent that an answer could tell of.
+        self._acknowledge()
+
+    async def _give_up(self, samples: int) -> None:
+        """Leave sound out that has waited for too long; what is said before it and behind it are two turns."""
+        start, end = self._tape.sent, self._tape.sent + samples
+        self._look_for_speech(start)
+        if self._speech:
+            await self._commit(tail=True)
+            return
+        if self._marks is not None:
+            self._marks.leave_out(start, end)
+        if self._passages is not None:
+            for part in self._passages.unsent(start, end):
+                self._passages.leave_out(*part)
+        if not self._session.wire.wire:
+            self._session.begins(end)
+        self._pass_over(samples)
+        # An endpoint that has read nothing yet has not come any further by this.
+        if self._sender.acknowledged:
+            self._acknowledge()
+
+    def _pass_over(self, samples: int) -> None:
+        self._tape.mark_sent(self._tape.sent + samples)
+        self._session.wire.skipped(samples)
+        self._context.bell.ring()  # there is room on the tape
+
+    def _acknowledge(self) -> None:
+        self._tape.mark_acknowledged(self._session.wire.timeline(self._sender.acknowledged))
         self._session.reads(self._tape.acknowledged)
-        # There is room on the tape, and nothing was sent that an answer could tell of.
-        self._context.bell.ring()
 
     async def _send(self, step: Send) -> None:
         now = self._context.clock.now()
         if (allowed := self._allowance.take(step.samples, now)) > now:
             await self._context.clock.sleep_until(allowed)
         await self._sender.room(step.samples)
-        if self._held:
+        if self._held or self._tape.sent < self._tape.oldest:
             return
         start = self._tape.sent
         messages, end = self._load(step)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_ms
 from rt_cli.audio.spool import Spool
-from rt_cli.audio.tape import Tape
+from rt_cli.audio.tape import MEMORY_S, Tape
 from rt_cli.audio.vad import SpeechDetector
 from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, UsageError, unexpected
 from rt_cli.observations import Errored, Noted, Progress, SourceOpened, Summary, Warned
 from rt_cli.protocol.session import Session
 from rt_cli.stream.account import Ending, percentiles
+from rt_cli.stream.backlog import Backlog
 from rt_cli.stream.bell import Bell
 from rt_cli.stream.capture import Capture
 from rt_cli.stream.chunking import ChunkSizes
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from rt_cli.clock import Clock
     from rt_cli.observations import Observer
     from rt_cli.protocol.endpoint import Endpoint
-    from rt_cli.settings import Settings, TurnDetection
+    from rt_cli.settings import OnFull, Settings, TurnDetection
     from rt_cli.stream.control import Command
     from rt_cli.stream.cost import Bill
     from rt_cli.stream.probe import Probe
@@ -80,6 +81,8 @@ class Job:
     """What other sources add to, too; None for one of its own."""
     wait_for_room: Callable[[], bool] = lambda: False
     """Asked when the endpoint has no room before it was ever ready: whether that is worth more than the usual wait."""
+    memory_s: float = MEMORY_S
+    """Seconds of sound in memory; of a live source so much may wait, unless it may go to disk."""
     probe: Probe | None = None
     """Of who measures the run."""
     witness: Callable[[], ConnectionLog] | None = None
@@ -107,6 +110,7 @@ class Streamer:
         self._turns = job.turns
         self._control = Control(self._rate, push_to_talk=job.settings.input.ptt, on_change=observe)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
+        self._backlog: Backlog | None = None
         self._capture: Capture | None = None
         self._selection: Selection | None = None
         self._session = self._make_session()
@@ -133,6 +137,7 @@ class Streamer:
             self._errors.append(exc if isinstance(exc, RtError) else unexpected(exc))
             return self._conclude(began)
         try:
+            self._make_room(source)
             self._open_journal(source)
             self._open_recorder(source)
             await self._stream(source)
@@ -142,6 +147,8 @@ class Streamer:
             log.debug("unexpected", exc_info=True)
             self._errors.append(unexpected(exc))
         finally:
+            if self._backlog is not None:
+                self._backlog.end()
             await source.aclose()
             await self._close_recorder()
             self._tape.close()
@@ -181,6 +188,27 @@ class Streamer:
         self._hung_up = True
         if self._delivering is not None:
             self._delivering.cancel()
+
+    # -- what waits ---------------------------------------------------------------------------------------------------
+
+    def _make_room(self, source: Source) -> None:
+        """For what waits to be sent; how much that may be depends on whether the source can wait."""
+        policy: OnFull = self._job.settings.delivery.on_full if source.info.live else "spool"
+        self._tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
+        self._backlog = Backlog(
+            self._tape,
+            policy,
+            limit_s=self._job.memory_s,
+            passages=lambda: self._selection.passages if self._selection else None,
+            on_hole=self._tell_hole,
+        )
+
+    def _weigh(self) -> RtError | None:
+        """Look at what waits, and say so at once if that ends the capture."""
+        error = self._backlog.weigh() if self._backlog else None
+        if error is not None:
+            self._observe(Noted(error.message))
+        return error
 
     # -- the spool ----------------------------------------------------------------------------------------------------
 
@@ -252,6 +280,7 @@ class Streamer:
             control=self._control,
             allowance=None if settings.delivery.max_cost is None else lambda: self._meter.room,
             metered=self._progress,
+            weigh=self._weigh,
         )
         self._selection = selection = select(
             settings,
@@ -278,6 +307,7 @@ class Streamer:
             sizes=sizes,
             observe=self._observe,
             journal=self._journal,
+            weigh=lambda: self._backlog.weigh() if self._backlog else None,
             wait_for_room=self._job.wait_for_room,
             probe=self._job.probe,
             witness=self._job.witness,
@@ -303,7 +333,8 @@ class Streamer:
         if self._progress:
             self._observe(self._snapshot())
         if capture.error is not None:
-            self._errors.append(capture.error)
+            # What follows from it would be told in its place otherwise.
+            self._errors.insert(0, capture.error)
         if capture.spent and capture.live:
             self._warn("max_cost", "the cost limit is reached: nothing more was captured")
 

@@ -73,6 +73,21 @@ def test_a_hole_can_straddle_the_settled_mark() -> None:
     assert (ledger.settled, ledger.dropped, ledger.waiting) == (40, 20, 40)
 
 
+def test_what_is_forgotten_takes_no_memory() -> None:
+    """Sound that nobody will ask for is let go, sent or not; its place in the account stays, and it waits no more."""
+    tape = Tape(RATE, memory_s=0.1, on_disk=False)
+    for _ in range(10_000):
+        tape.append(bytes(20))
+        tape.mark_sent(max(tape.sent, tape.captured - 300))
+        tape.forget(tape.captured - 200)
+        assert tape._store._kept <= 2 * 200 + 20 + (1 << 18)
+    ledger = tape.ledger()
+
+    assert (tape.oldest, tape.waiting) == (99_800, 200)
+    assert (ledger.in_flight, ledger.waiting, ledger.dropped) == (99_700, 300, 0)
+    assert ledger.balanced
+
+
 @pytest.mark.parametrize(
     "act",
     [
@@ -95,7 +110,7 @@ def test_marks_cannot_be_misused(act: object) -> None:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["append", "lose", "send", "acknowledge", "settle", "drop", "rewind"]),
+        st.sampled_from(["append", "lose", "send", "acknowledge", "settle", "drop", "give up", "rewind"]),
         st.integers(0, 200),
         st.integers(0, 200),
     ),
@@ -125,6 +140,9 @@ def test_the_ledger_always_balances(steps: list[tuple[str, int, int]]) -> None:
                 tape.settle(min(tape.settled + first, tape.captured))
             case "drop":
                 holes = tape.drop(first, first + second, "failed")
+            case "give up":
+                tape.forget(tape.sent + first)
+                holes = tape.drop(tape.sent, tape.oldest, "full")
             case _:
                 tape.rewind()
         for hole in holes:
@@ -137,5 +155,6 @@ def test_the_ledger_always_balances(steps: list[tuple[str, int, int]]) -> None:
         assert ledger.dropped == len(dropped)
         assert ledger.settled == len(set(range(tape.settled)) - dropped)
         assert ledger.waiting == len(set(range(tape.sent, tape.captured)) - dropped)
+        assert tape.waiting == len(range(max(tape.sent, tape.oldest), tape.captured))
         settled = tape.settled
     tape.close()

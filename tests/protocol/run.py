@@ -69,6 +69,15 @@ class Run:
         self.tape.mark_sent(self.tape.sent + samples)
         self.session.wire.sent(samples)
 
+    def give_up(self, samples: int) -> None:
+        """So much of what is captured has waited for too long, and is passed over."""
+        self.tape.forget(self.tape.sent + samples)
+        self.holes += self.tape.drop(self.tape.sent, self.tape.oldest, "full")
+        if not self.session.wire.wire:
+            self.session.begins(self.tape.oldest)
+        self.session.wire.skipped(self.tape.oldest - self.tape.sent)
+        self.tape.mark_sent(self.tape.oldest)
+
     def speak(self, samples: int) -> None:
         """Send sound in which our own detector hears speech."""
         self.session.speech_opens(self.tape.sent, self.now)
@@ -97,6 +106,8 @@ class Run:
         self.apply(self.session.connect())
         assert self.session.wire.position == self.tape.sent == self.tape.settled
         self.configure()
+        if self.tape.sent < self.tape.oldest:
+            self.give_up(0)
 
     def acknowledge(self, wire: int | None = None) -> None:
         """The endpoint has read so much of what was sent on this connection, or everything."""

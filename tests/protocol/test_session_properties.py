@@ -156,7 +156,7 @@ def test_no_endpoint_can_break_the_account(own_turns: bool, data: st.DataObject)
     """Whatever an endpoint says, in whatever order, the marks hold and the run ends within its patience."""
     run = Run(own_turns=own_turns)
     acts = st.one_of(
-        st.tuples(st.sampled_from(["send", "speak", "pad", "acknowledge"]), st.integers(1, 900)),
+        st.tuples(st.sampled_from(["send", "speak", "pad", "acknowledge", "give up"]), st.integers(1, 900)),
         st.tuples(st.sampled_from(["commit", "reconnect", "resend"]), st.just(0)),
         st.tuples(st.just("wait"), st.sampled_from([0, 1, 5, 11, 40])),
     )
@@ -182,6 +182,9 @@ def _act(run: Run, what: str, count: int) -> None:
             run.acknowledge(count)
         case "reconnect":
             run.reconnect()
+        case "give up":
+            run.tape.append(bytes(2 * count))
+            run.give_up(run.tape.waiting)
         case "wait":
             run.wait(count, every=0.5)
         case _:

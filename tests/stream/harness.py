@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.source import Block, SourceInfo
+from rt_cli.audio.tape import MEMORY_S
 from rt_cli.clock import SystemClock
 from rt_cli.observations import Dropped, Failed, Final, Partial, Progress, SessionChanged, Summary, Warned, Withdrawn
 from rt_cli.protocol.endpoint import resolve
@@ -132,7 +133,9 @@ def settings(**delivery: object) -> Settings:
     )
 
 
-def make_streamer(run: Run, url: str, source: Source, chosen: Settings | None = None) -> Streamer:
+def make_streamer(
+    run: Run, url: str, source: Source, chosen: Settings | None = None, *, memory_s: float = MEMORY_S
+) -> Streamer:
     """A streamer to a URL; what it observes goes into ``run``."""
     chosen = chosen or settings()
     endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
@@ -142,12 +145,14 @@ def make_streamer(run: Run, url: str, source: Source, chosen: Settings | None = 
     async def opened(*_: object) -> Source:
         return source
 
-    job = Job("memory", opened, endpoint, turns, session, chosen, ExactDetector)
+    job = Job("memory", opened, endpoint, turns, session, chosen, ExactDetector, memory_s=memory_s)
+    bounded = source.info.live and chosen.delivery.on_full == "drop-oldest" and not chosen.input.gate
 
     def observe(observation: Observation) -> None:
         tape = streamer._tape
         assert tape.captured >= tape.sent >= tape.acknowledged >= tape.settled
         assert tape.ledger().balanced
+        assert not bounded or tape.ledger().waiting <= memory_s * RATE
         run.times.append(asyncio.get_running_loop().time())
         run.observations.append(observation)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.audio.gate import Stretch
-from rt_cli.stream.chunking import Allowance, ChunkSizes, CommitTurn, Finish, Send, Skip, Wait, decide
+from rt_cli.stream.chunking import Allowance, ChunkSizes, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
 
 SIZES = ChunkSizes(usual=100, most=1000)
 
@@ -56,6 +56,20 @@ SIZES = ChunkSizes(usual=100, most=1000)
             Finish(),
             id="the end of silence",
         ),
+        pytest.param({"captured": 500, "oldest": 300}, GiveUp(300), id="too old"),
+        pytest.param({"sent": 300, "captured": 500, "oldest": 300}, Send(200), id="just not too old"),
+        pytest.param({"captured": 500, "oldest": 300, "known": 200}, GiveUp(200), id="too old, and not looked at"),
+        pytest.param({"captured": 500, "oldest": 300, "known": 0}, Wait(), id="too old, and nobody has looked"),
+        pytest.param({"captured": 500, "oldest": 300, "closes": 100}, GiveUp(300), id="a turn that is too old"),
+        pytest.param(
+            {"sent": 100, "captured": 500, "oldest": 300, "closes": 100}, CommitTurn(), id="the turn before it first"
+        ),
+        pytest.param(
+            {"captured": 500, "oldest": 300, "stretch": Stretch(sent=False, until=100, ends=True)},
+            GiveUp(300),
+            id="also what would not have been sent",
+        ),
+        pytest.param({"captured": 500, "oldest": 500, "ended": True}, GiveUp(500), id="all of it"),
     ],
 )
 def test_decide(state: dict[str, Any], expected: object) -> None:

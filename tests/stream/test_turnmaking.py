@@ -64,6 +64,41 @@ def test_everything_is_looked_at() -> None:
     assert marks_of(pcm + bytes(100)).analysed == len(pcm) // 2 + 50
 
 
+@pytest.mark.parametrize(
+    ("left_out", "expected"),
+    [
+        pytest.param((0, 10), [10, -20, 30, -40], id="silence"),
+        pytest.param((0, 15), [15, -20, 30, -40], id="the beginning of a turn"),
+        pytest.param((12, 18), [10, 18, -20, 30, -40], id="its middle"),
+        pytest.param((15, 25), [10, 30, -40], id="its end"),
+        pytest.param((15, 20), [10, 30, -40], id="up to its end"),
+        pytest.param((15, 35), [10, 35, -40], id="from one turn into the next"),
+        pytest.param((0, 50), [], id="all of them"),
+        pytest.param((50, 60), [10, -20, 30, -40], id="what comes after them"),
+    ],
+)
+def test_what_is_not_sent_has_no_marks(left_out: tuple[int, int], expected: list[int]) -> None:
+    """A turn that goes on behind it opens there; closes are shown as negative."""
+    marks = TurnMarks()
+    marks.add([TurnOpens(10), TurnCloses(20), TurnOpens(30), TurnCloses(40)])
+    marks.leave_out(*left_out)
+
+    assert [mark.at if isinstance(mark, TurnOpens) else -mark.at for mark in marks._marks] == expected
+
+
+def test_a_turn_that_is_noticed_late_opens_behind_what_is_not_sent() -> None:
+    """And what is left out can grow, whatever is said at its end."""
+    marks = TurnMarks()
+    marks.add([TurnOpens(10)])
+    marks.leave_out(5, 15)
+    marks.leave_out(5, 25)
+    marks.add([TurnCloses(30)])
+    marks.leave_out(28, 50)
+    marks.add([TurnOpens(45), TurnCloses(70)])
+
+    assert marks._marks == [TurnOpens(25), TurnOpens(50), TurnCloses(70)]
+
+
 def test_what_is_settled_is_forgotten() -> None:
     """Marks are kept only as long as a replay can meet them."""
     marks = TurnMarks()
