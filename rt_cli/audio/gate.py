@@ -6,7 +6,7 @@ nothing will be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from rt_cli.audio.format import to_samples
 from rt_cli.audio.turns import ONSET_FRAMES, Endpointer, SpeechStarts
@@ -23,8 +23,7 @@ _CAUTION = 0.6
 """Share of the endpoint's threshold that opens the gate: what it might hear as speech, it must get."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """Sound that is sent, or sound that is not."""
 
     sent: bool

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from rt_cli.audio.channels import choose
 from rt_cli.errors import UsageError
@@ -50,8 +51,7 @@ _SPELLINGS: dict[str, Encoding] = {
 """Without case, underscores and ffmpeg's ``pcm_``."""
 
 
-@dataclass(frozen=True, slots=True)
-class PcmLayout:
+class PcmLayout(Struct, frozen=True):
     """How bytes are to be read as sound."""
 
     encoding: SampleFormat

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -16,8 +17,7 @@ LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "
 """Why a range of the timeline is a hole."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceInfo:
+class SourceInfo(Struct, frozen=True):
     """What a source says of itself once it is open."""
 
     name: str
@@ -32,8 +32,7 @@ class SourceInfo:
     """Where it is known beforehand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Captured audio, ready for the timeline."""
 
     pcm: bytes

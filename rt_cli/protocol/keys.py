@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.errors import RefusedError, UsageError
 from rt_cli.protocol.dialects import DIALECTS
@@ -18,22 +19,19 @@ OWN_VARIABLE = "RT_API_KEY"
 """The key for the URL that was given, whatever its host."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyVariable:
+class KeyVariable(Struct, frozen=True):
     """The key is in an environment variable."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFile:
+class KeyFile(Struct, frozen=True):
     """The key is all that a file holds."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyCommand:
+class KeyCommand(Struct, frozen=True):
     """The key is all that a command prints."""
 
     command: str

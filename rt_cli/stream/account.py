@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.audio.format import to_ms
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_OK, AudioError, RtError, worst_exit
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from rt_cli.observations import Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """What is known when everything has stopped."""
 
     name: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.audio.format import to_ms
 from rt_cli.observations import Dropped, SessionChanged
@@ -47,8 +48,7 @@ def dropped(hole: Hole, rate_hz: int) -> Dropped:
     return Dropped(to_ms(hole.start, rate_hz), to_ms(hole.end, rate_hz), hole.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """One run."""
 
     endpoint: Endpoint

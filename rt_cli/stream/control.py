@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rt_cli.audio.format import to_ms, to_samples
 from rt_cli.audio.gate import PRE_ROLL_MS, Passages
@@ -21,8 +23,7 @@ POST_ROLL_MS = 200
 """Sound kept from after the end of talking: what was said by then has not come through the device yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Controls:
+class Controls(Struct, frozen=True):
     """What the commands so far come to."""
 
     push_to_talk: bool = False

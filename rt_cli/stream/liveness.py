@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 STALLED_S = 3.0
 DEAD_S = 8.0
@@ -12,8 +13,7 @@ LONGEST_PATIENCE_S = 60.0
 Health = Literal["alive", "stalled", "dead"]
 
 
-@dataclass(frozen=True, slots=True)
-class Vitals:
+class Vitals(Struct, frozen=True):
     """What is known at one moment; times in seconds of one clock."""
 
     now: float

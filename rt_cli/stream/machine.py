@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.stream.beat import beat_after
 from rt_cli.stream.metronome import Metronome
@@ -31,15 +32,13 @@ def asleep_s() -> float:
     return time.clock_gettime(boot) - time.clock_gettime(time.CLOCK_MONOTONIC) if boot is not None else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Lagged:
+class Lagged(Struct, frozen=True):
     """The event loop was held up."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Suspended:
+class Suspended(Struct, frozen=True):
     """The machine slept."""
 
     seconds: float

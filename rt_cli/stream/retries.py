@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.errors import UnreachableError
 
@@ -24,8 +25,7 @@ _FULL = frozenset({"rate_limited", "rate_limit_exceeded", "session_limit_reached
 """What a refusal for want of room is called."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """How one connection ended."""
 
     error: RtError

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.audio.gate import LONGEST_THOUGHT_MS, Passages
 from rt_cli.stream.turnmaking import TurnAnalysis
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.turnmaking import Detector, TurnMarks
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """What the pump goes by."""
 
     analysis: TurnAnalysis | None

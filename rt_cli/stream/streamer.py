@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.audio.format import to_ms
 from rt_cli.audio.spool import Spool
@@ -55,8 +56,7 @@ _FILE_CHUNK_MS = 100
 _LARGEST_CHUNK_MS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What to send, and where."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec.structs import replace
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, levels_dbfs
 from rt_cli.audio.gate import Gate

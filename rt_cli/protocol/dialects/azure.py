@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class AzureDialect(Dialect):
+class AzureDialect(Dialect, frozen=True):
     """The session is OpenAI's; the model is the name of a deployment."""
 
     def check_query(self, query: Mapping[str, str]) -> None:

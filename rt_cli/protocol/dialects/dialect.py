@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.models import traits_of
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import SessionSettings, TurnDetection
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True):
     """A provider's address, key and session."""
 
     name: str

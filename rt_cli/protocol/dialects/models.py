@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _DATED = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|latest)$")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelTraits:
+class ModelTraits(Struct, frozen=True):
     """Where a model departs from the ordinary."""
 
     server_turns: bool = True
