@@ -27,6 +27,7 @@ def write_media(
     tracks: int = 1,
     seconds_of_video: int = 0,
     options: dict[str, str] | None = None,
+    title: str | None = None,
 ) -> Path:
     """A container with sound, a grey picture, or both.
 
@@ -38,8 +39,11 @@ def write_media(
         tracks: How often the sound is in it.
         seconds_of_video: How long the picture is there.
         options: Of the container.
+        title: A tag.
     """
     with av.open(str(path), "w", options=options or {}) as container:
+        if title is not None:
+            container.metadata["title"] = title
         picture: Any = container.add_stream("mpeg4", rate=_PICTURES_HZ) if seconds_of_video else None
         sounds: list[Any] = []
         if samples is not None:

@@ -24,6 +24,9 @@ _FORMATS = "aac,ac3,aiff,amr,ape,asf,avi,caf,dts,eac3,flac,flv,matroska,mov,mpeg
 """Those with a beginning that is theirs alone: others are found in any noise, or are lists of further files."""
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 """None of these names other files; were it to, the network stays out of reach."""
+_NEW = 19
+_TAGS: dict[str, Any] = {} if int(av.__version__.partition(".")[0]) >= _NEW else {"metadata_errors": "replace"}
+"""A title in whatever encoding keeps nobody from listening; newer versions think so, too."""
 _GUESSED = {"aac", "ac3", "amr", "dts", "eac3", "flac"}
 """Whose length libav computes from the rate of the bits, or believes a header that may be wrong."""
 _BLOCK_FRAMES = 1 << 17
@@ -86,7 +89,7 @@ class MediaDecoder:
     def _open(self, path: str) -> None:
         try:
             # A name may look like an address.
-            self._container = av.open(f"file:{path}", "r", metadata_errors="replace", options=_OPTIONS)
+            self._container = av.open(f"file:{path}", "r", options=_OPTIONS, **_TAGS)
         except av.FFmpegError as error:
             raise UnknownFormatError from error
         streams = self._container.streams.audio
