@@ -39,6 +39,7 @@ WALLS = {
     "keyring": {"commands/keyrings.py"},
     "matplotlib": {"bench/plots.py"},
     "jiwer": {"bench/words.py"},
+    "av": {"audio/media.py"},
 }
 """Where a library may be imported: files, or whole rooms."""
 
@@ -47,6 +48,7 @@ IMPURE = {"asyncio", "io", "os", "pathlib", "select", "shutil", "socket", "ssl",
 
 HEAVY = {
     "asyncio",
+    "av",
     "faster_whisper",
     "httpx",
     "jiwer",
@@ -131,6 +133,7 @@ def test_imports_point_one_way(path: str) -> None:
         pytest.param("audio/vad.py", "def f():\n    from rt_cli.protocol import text", id="inside a function"),
         pytest.param("stream/sender.py", "from websockets.exceptions import ConnectionClosed", id="websockets"),
         pytest.param("audio/files.py", "import sounddevice", id="sounddevice"),
+        pytest.param("audio/files.py", "import av", id="av"),
         pytest.param("commands/run.py", "from rich.console import Console", id="rich"),
         pytest.param("output/text.py", "import typer", id="typer"),
         pytest.param("protocol/session.py", "import asyncio", id="asyncio in the protocol"),

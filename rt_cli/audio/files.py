@@ -1,9 +1,8 @@
-"""Sound from files, block by block: WAV, FLAC, OGG, MP3 and what else libsndfile reads."""
+"""Sound from files, block by block: WAV, FLAC, OGG, MP3 and what else libsndfile reads, the rest by libav."""
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import os
 import stat
 import threading
@@ -13,7 +12,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rt_cli.audio.channels import check, choose, width
+from rt_cli.audio.damage import broken, cut_short, is_text, missing_bytes, silent, unreadable
 from rt_cli.audio.decoder import StreamDecoder
+from rt_cli.audio.flac import MAGIC, EndlessFlac, promised_frames
 from rt_cli.audio.native_noise import off_stderr
 from rt_cli.audio.pcm import PcmLayout
 from rt_cli.audio.resample import Resampler
@@ -34,24 +35,8 @@ _READ_BYTES = 64 * 1024
 _SNIFF_BYTES = 512
 _NO_LENGTH = 1 << 62
 """From here on a number of frames is libsndfile's way of saying that it does not know."""
-_RIFF_HEAD = 8
-_STREAMED_RIFF = 0x7F000000
-"""From here on a RIFF length is a placeholder: programs that write into a pipe put 2 or 4 GiB there."""
-_SLOPPY_BYTES = 64
-"""Some programs count their own header, or padding, in."""
 _QUIET = (b"RIFF", b"RF64", b"fLaC", b"OggS")
 """Beginnings of formats whose decoders print nothing; that of MP3 complains on stderr."""
-_FOREIGN = {
-    (4, b"ftyp"): "MP4",
-    (0, b"\x1aE\xdf\xa3"): "Matroska or WebM",
-    (8, b"AVI "): "AVI",
-    (0, b"0&\xb2u"): "WMA",
-    (0, b"FLV"): "FLV",
-    (0, b"#!AMR"): "AMR",
-    (0, b"\xff\xf1"): "AAC",
-    (0, b"\xff\xf9"): "AAC",
-}
-"""What people have, libsndfile cannot read, and ffmpeg can; by position and bytes."""
 
 
 class _Decoder(Protocol):
@@ -60,6 +45,8 @@ class _Decoder(Protocol):
     rate_hz: int
     channels: int
     duration_s: float | None
+    warning: tuple[str, str] | None
+    """What a person should know once it is open: a code, and the words."""
 
     def read(self) -> bytes:
         """s16le at the wire rate, some seconds; empty at the end. Raises AudioError after all there is."""
@@ -74,7 +61,7 @@ def open_file(path: str | Path, *, wire_rate_hz: int, tell: Tell | None = None, 
     Args:
         path: Of a regular file.
         wire_rate_hz: Of the blocks.
-        tell: Told of a file that can be read, but is shorter than its header says.
+        tell: Told of a WAV that can be read, but is shorter than its header says, and of tracks that are not heard.
         pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
 
     Raises:
@@ -82,12 +69,13 @@ def open_file(path: str | Path, *, wire_rate_hz: int, tell: Tell | None = None, 
             that can be read.
     """
     head = _sniff(str(path))
+    missing = missing_bytes(head, Path(path).stat().st_size)
     try:
-        decoder = _open_decoder(str(path), head, wire_rate_hz, pick)
+        decoder = _open_decoder(str(path), head, wire_rate_hz, pick, missing)
     except AudioError as error:
         raise AudioError(f"{path}: {error.message}", error.hint, code=error.code) from error.__cause__
-    if tell is not None and (missing := _missing_bytes(head, Path(path).stat().st_size)):
-        tell("truncated", f"{path}: cut short: {missing} bytes that its header promises are not there")
+    if tell is not None and decoder.warning is not None:
+        tell(decoder.warning[0], f"{path}: {decoder.warning[1]}")
     return FileSource(decoder, str(path))
 
 
@@ -166,14 +154,7 @@ def _sniff(path: str) -> bytes:
     return head
 
 
-def _missing_bytes(head: bytes, size: int) -> int:
-    """How much shorter a WAV is than its header says; 0 where the header was written before anybody knew."""
-    promised = int.from_bytes(head[4:8], "little") if head.startswith(b"RIFF") else 0
-    missing = promised + _RIFF_HEAD - size
-    return missing if promised < _STREAMED_RIFF and missing > _SLOPPY_BYTES else 0
-
-
-def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick) -> _Decoder:
+def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing: int) -> _Decoder:
     if Path(path).suffix.lower() == ".raw":
         raise AudioError(
             "raw PCM does not say how to be read",
@@ -181,73 +162,81 @@ def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick) -> _Dec
         )
     import soundfile
 
+    file = EndlessFlac(path) if head.startswith(MAGIC) else None
     try:
         with nullcontext() if head.startswith(_QUIET) else off_stderr():
             # As bytes, because soundfile cannot encode names that are no valid text.
-            sound = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
+            sound = soundfile.SoundFile(file or (os.fsencode(path) if os.name == "posix" else path))
     except soundfile.LibsndfileError as error:
-        raise _unreadable(path, head, error.error_string) from error
-    try:
-        if sound.frames:
-            return _Soundfile(sound, wire_rate_hz, pick)
-        if sound.format not in {"WAV", "WAVEX", "RF64"}:
-            raise _silent()
-    except AudioError:
+        if file is not None:
+            file.close()
+        return _open_media(path, head, wire_rate_hz, pick, missing, error.error_string)
+    if sound.frames == 0 and sound.format in {"WAV", "WAVEX", "RF64"}:
         sound.close()
-        raise
-    sound.close()
-    return _StreamedWav(path, wire_rate_hz, pick)
-
-
-def _silent() -> AudioError:
-    return AudioError("holds no audio", "its header is fine, but nothing follows it")
-
-
-def _unreadable(path: str, head: bytes, reason: str) -> AudioError:
-    result = f"{Path(path).stem}{'-converted' if Path(path).suffix.lower() == '.wav' else ''}.wav"
-    convert = f"convert it first: ffmpeg -i {quote(path)} {quote(result)}"
-    for (at, magic), kind in _FOREIGN.items():
-        if head[at:].startswith(magic):
-            return AudioError(f"{kind} cannot be read", convert)
-    if head.startswith((b"RIFF", b"RF64", b"BW64", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b".snd")):
-        return AudioError(f"its header is damaged ({reason.rstrip('.')})", "record or fetch it again")
-    if _is_text(head):
-        return AudioError("holds text, not sound", "name a recording")
-    return AudioError("is in no format that can be read", convert)
-
-
-def _is_text(head: bytes) -> bool:
+        return _StreamedWav(path, wire_rate_hz, pick)
+    decoder = _Soundfile(sound, file, promised_frames(head) if file else sound.frames)
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in head
+        decoder.begin(wire_rate_hz, pick)
+    except AudioError:
+        decoder.close()
+        raise
+    if missing:
+        decoder.warning = ("truncated", cut_short(missing))
+    return decoder
+
+
+def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing: int, reason: str) -> _Decoder:
+    """What libsndfile cannot read, for the reason that it gave."""
+    if is_text(head):
+        raise AudioError("holds text, not sound", "name a recording")
+    try:
+        from rt_cli.audio.media import MediaDecoder, UnknownFormatError
+    except ImportError:
+        raise unreadable(path, head, reason, tried=False) from None
+    try:
+        return MediaDecoder(path, wire_rate_hz, pick, missing)
+    except UnknownFormatError:
+        raise unreadable(path, head, reason, tried=True) from None
 
 
 class _Soundfile:
-    """What libsndfile reads."""
+    """What libsndfile reads.
 
-    def __init__(self, sound: Any, wire_rate_hz: int, pick: Pick) -> None:
-        import numpy as np
+    Args:
+        sound: Open.
+        file: Through which it reads, if that is one of ours.
+        frames: How many there are, if the header is right; 0 for none, or unknown.
+    """
 
-        check(sound.channels, pick)
+    warning: tuple[str, str] | None = None
 
-        # Forward only: soundfile seeks after every read, which fails on a FLAC that does not say how long it is.
-        sound.seekable = lambda: False
+    def __init__(self, sound: Any, file: EndlessFlac | None, frames: int) -> None:
         self.rate_hz: int = sound.samplerate
         self.channels: int = sound.channels
-        self.duration_s = sound.frames / sound.samplerate if sound.frames < _NO_LENGTH else None
+        self.duration_s = frames / sound.samplerate if 0 < frames < _NO_LENGTH else None
         self._sound = sound
-        self._pick = pick
-        self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
-        self._verbatim = sound.subtype == "PCM_16" and self.channels == 1 and self.rate_hz == wire_rate_hz
-        frames = max(1, min(self.rate_hz * _BLOCK_S, _BLOCK_SAMPLES // self.channels))
-        self._buffer = np.empty((frames, self.channels), dtype="<i2" if self._verbatim else np.float32)
-        # A read that fails on a damaged MP3 takes all its frames with it: a frame of the format at a time.
-        self._step = _MP3_FRAMES if sound.format == "MP3" else frames
+        self._file = file
+        self._promised = frames
         self._frames_read = 0
         self._ended = False
         self._failure: AudioError | None = None
+
+    def begin(self, wire_rate_hz: int, pick: Pick) -> None:
+        """Before the first read. Raises AudioError: it holds nothing that can be heard so."""
+        import numpy as np
+
+        if self._sound.frames == 0:
+            raise silent()
+        check(self.channels, pick)
+        # Forward only: soundfile seeks after every read, which fails on a FLAC that does not say how long it is.
+        self._sound.seekable = lambda: False
+        self._pick = pick
+        self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
+        self._verbatim = self._sound.subtype == "PCM_16" and self.channels == 1 and self.rate_hz == wire_rate_hz
+        frames = max(1, min(self.rate_hz * _BLOCK_S, _BLOCK_SAMPLES // self.channels))
+        self._buffer = np.empty((frames, self.channels), dtype="<i2" if self._verbatim else np.float32)
+        # A read that fails on a damaged MP3 takes all its frames with it: a frame of the format at a time.
+        self._step = _MP3_FRAMES if self._sound.format == "MP3" else frames
 
     def read(self) -> bytes:
         while not self._ended:
@@ -256,11 +245,13 @@ class _Soundfile:
         if self._failure is not None:
             raise self._failure
         if self._frames_read == 0:
-            raise _silent()
+            raise silent()
         return b""
 
     def close(self) -> None:
         self._sound.close()
+        if self._file is not None:
+            self._file.close()
 
     def _fill(self) -> int:
         """Read the next frames into the buffer; how many there were."""
@@ -276,10 +267,15 @@ class _Soundfile:
             frames = len(self._sound.read(out=buffer))
         except soundfile.LibsndfileError as error:
             frames = min(self._salvaged(), len(buffer))
-            self._failure = self._broken((self._frames_read + frames) / self.rate_hz, error.error_string)
-            self._failure.__cause__ = error
+            self._ended = True
+            # Programs append tags to a FLAC, which it has no place for.
+            if self._file is None or self._frames_read + frames != self._promised:
+                self._failure = broken((self._frames_read + frames) / self.rate_hz, error.error_string)
+                self._failure.__cause__ = error
+        if self._file is not None and self._file.failure is not None:
+            self._failure = AudioError("cannot be read", self._file.failure.strerror)
         self._frames_read += frames
-        self._ended = self._failure is not None or frames == 0
+        self._ended = self._ended or frames == 0
         return frames
 
     def _salvaged(self) -> int:
@@ -290,11 +286,6 @@ class _Soundfile:
             return max(0, int(self._sound.tell()) - self._frames_read)
         except soundfile.LibsndfileError:
             return 0
-
-    @staticmethod
-    def _broken(at_s: float, reason: str) -> AudioError:
-        reason = reason.removeprefix("Error :").strip(" .")
-        return AudioError(f"cannot be decoded beyond {at_s:.1f} s ({reason})", "the file is damaged there")
 
     def _convert(self, frames: int) -> bytes:
         block = self._buffer[:frames]
@@ -308,6 +299,7 @@ class _StreamedWav:
     """A WAV saved from a pipe, whose header gives its length as 0: libsndfile believes that."""
 
     duration_s: float | None = None
+    warning: tuple[str, str] | None = None
 
     def __init__(self, path: str, wire_rate_hz: int, pick: Pick) -> None:
         self._decoder = StreamDecoder(PcmLayout("s16le", wire_rate_hz, 1), wire_rate_hz, pick)
@@ -317,7 +309,7 @@ class _StreamedWav:
         try:
             self._first = self.read()
             if not self._first:
-                raise _silent()
+                raise silent()
         except AudioError:
             self.close()
             raise

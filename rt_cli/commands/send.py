@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 MOST_JOBS = 256
 """Each has a connection, a decoder and a few megabytes."""
 
-Files = Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="WAV, FLAC, OGG, MP3; - is stdin.")]
+_FILES = "WAV, FLAC, OGG, MP3; m4a, video with rt-cli[media]; - is stdin."
+Files = Annotated[list[str] | None, typer.Argument(metavar="FILE...", help=_FILES)]
 Jobs = Annotated[
     int,
     typer.Option("--jobs", "-j", metavar="N", min=1, max=MOST_JOBS, show_default=False, help="Sessions at once [1]."),

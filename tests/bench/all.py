@@ -1,9 +1,9 @@
-"""``rt`` beside its peers: ``python tests/bench/all.py [--rounds 5] [--only ROW]``. Needs the extra ``peers``.
+"""``rt`` beside its peers: ``python tests/bench/all.py [--rounds 5] [--only ROW]``.
 
-Every row is measured alternately, round by round, against the same sink. Figures are CPU (of the whole process, by
-``wait4``), the difference of a long and a short run, so that no start counts. Printed are medians, their ratios, and
-the least and the most of the rounds. What the sink itself spent stands beside them: it is not the bottleneck where its
-share is well below that of the client.
+Needs the extras ``peers`` and ``media``. Every row is measured alternately, round by round, against the same sink.
+Figures are CPU (of the whole process, by ``wait4``), the difference of a long and a short run, so that no start counts.
+Printed are medians, their ratios, and the least and the most of the rounds. What the sink itself spent stands beside
+them: it is not the bottleneck where its share is well below that of the client.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.bench import callback, growth, paced, resampling, sessions
 from tests.bench.clients import peer, receiver, rt
-from tests.bench.measure import SinkProcess, environment, median, sink, table, write_wav
+from tests.bench.measure import SinkProcess, environment, median, sink, table, write_m4a, write_wav
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,6 +98,8 @@ def rows(folder: Path, wanted: Callable[[str], bool]) -> list[Row]:
     for name, sound in (("48 kHz WAV", None), ("FLAC", ".flac"), ("MP3", ".mp3")):
         files = [wav(s, 48_000) if sound is None else converted(Path(wav(s)), sound) for s in (4, 604)]
         found.append(Row(f"whole file, {name}", "s per hour of audio", {"rt": rt(*fast)}, *files, 600 / 3600))
+    m4a = [str(write_m4a(folder / f"{s}.m4a", seconds=s)) for s in (4, 604)]
+    found.append(Row("whole file, M4A", "s per hour of audio", {"rt": rt(*fast)}, *m4a, 600 / 3600))
     receivers = {client: receiver(client) for client in ("openai", "naive", "rt", "rt+audio")}
     found.append(Row("receive 100 ms of audio", "us per delta", receivers, "500", "4500", 4000 / 1e6))
     return [row for row in found if wanted(row.name)]
@@ -162,9 +164,9 @@ OTHERS: dict[str, Callable[[int], object]] = {
 def versions() -> str:
     """Of the peers. Exits where one is missing."""
     try:
-        found = [f"{name} {version(name)}" for name in ("openai", "websockets", "picows", "msgspec")]
+        found = [f"{name} {version(name)}" for name in ("openai", "websockets", "picows", "msgspec", "av")]
     except PackageNotFoundError as error:
-        sys.exit(f"{error.name} is missing: pip install -e '.[peers,file]'")
+        sys.exit(f"{error.name} is missing: pip install -e '.[peers,media]'")
     return ", ".join(found)
 
 

@@ -12,6 +12,7 @@ import time
 import wave
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,25 @@ def write_wav(path: Path, *, seconds: float, rate_hz: int = 24_000, channels: in
         file.setframerate(rate_hz)
         for _ in range(round(seconds / 2)):
             file.writeframesraw(two_seconds)
+    return path
+
+
+def write_m4a(path: Path, *, seconds: float, rate_hz: int = 48_000) -> Path:
+    """The same as AAC, of which ten seconds are encoded, and then copied again and again. Needs the extra ``media``."""
+    import av
+
+    ten = write_wav(path.with_suffix(".ten.wav"), seconds=10, rate_hz=rate_hz)
+    with av.open(str(ten)) as source, av.open(str(path), "w") as target:
+        sound = target.add_stream("aac", rate=rate_hz, layout="mono")
+        packets = [packet for frame in source.decode(audio=0) for packet in sound.encode(frame)]
+        step = sound.codec_context.frame_size
+        for number in range(round(seconds * rate_hz / step)):
+            packet = packets[number % len(packets)]
+            # The container counts them in its own way, and writes that into the packet.
+            packet.stream, packet.time_base = sound, Fraction(1, rate_hz)
+            packet.pts = packet.dts = number * step
+            packet.duration = step
+            target.mux_one(packet)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Memory and CPU of hours of audio: ``python tests/bench/memory.py [--hours 3]``.
+"""Memory and CPU of hours of audio: ``python tests/bench/memory.py [--hours 3]``. M4A needs the extra ``media``.
 
 Growth is the most resident memory after the first ten seconds of audio had arrived, less that of then.
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench.measure import SINK_ARGUMENTS, run_rt, sink, table, write_wav
+from tests.bench.measure import SINK_ARGUMENTS, run_rt, sink, table, write_m4a, write_wav
 
 CASES = {
-    "24 kHz mono, server_vad": (24_000, 1, "server_vad"),
-    "48 kHz stereo, server_vad": (48_000, 2, "server_vad"),
-    "24 kHz mono, client": (24_000, 1, "client"),
+    "24 kHz mono, server_vad": (partial(write_wav, rate_hz=24_000), "server_vad"),
+    "48 kHz stereo, server_vad": (partial(write_wav, rate_hz=48_000, channels=2), "server_vad"),
+    "24 kHz mono, client": (partial(write_wav, rate_hz=24_000), "client"),
+    "48 kHz mono M4A, server_vad": (partial(write_m4a, rate_hz=48_000), "server_vad"),
 }
 
 
@@ -30,10 +32,8 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in options.case or CASES:
-            rate_hz, channels, turns = CASES[name]
-            path = write_wav(
-                Path(folder) / "long.wav", seconds=options.hours * 3600, rate_hz=rate_hz, channels=channels
-            )
+            write, turns = CASES[name]
+            path = write(Path(folder) / ("long.m4a" if "M4A" in name else "long.wav"), seconds=options.hours * 3600)
             with sink() as endpoint:
                 command = ("send", str(path), "--url", endpoint.url, "--speed", "max", "--turn-detection", turns)
                 run = run_rt(*command, *SINK_ARGUMENTS)
