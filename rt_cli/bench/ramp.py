@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rt_cli.bench.limits import Limit
     from rt_cli.bench.recording import Recording
     from rt_cli.clock import Clock
-    from rt_cli.stream.streamer import Job
+    from rt_cli.stream.job import Job
 
 _LOOK_EVERY_S = 0.25
 

@@ -29,7 +29,7 @@ from rt_cli.output.choose import choose_look
 from rt_cli.output.writer import LineWriter
 from rt_cli.protocol.text import printable
 from rt_cli.stream.cost import bill_of
-from rt_cli.stream.streamer import Job
+from rt_cli.stream.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,7 +28,8 @@ from rt_cli.output.output import make_output
 from rt_cli.protocol.text import printable
 from rt_cli.stream.cost import bill_of
 from rt_cli.stream.delivery import RETRY_FINITE_S
-from rt_cli.stream.streamer import Job, Streamer
+from rt_cli.stream.job import Job
+from rt_cli.stream.streamer import Streamer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from rt_cli.audio.format import to_ms
 from rt_cli.audio.spool import Spool
-from rt_cli.audio.tape import MEMORY_S, Tape
-from rt_cli.audio.vad import SpeechDetector
+from rt_cli.audio.tape import Tape
 from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, UsageError, unexpected
 from rt_cli.observations import Errored, Noted, Progress, SourceOpened, Summary, Warned
 from rt_cli.protocol.session import Session
@@ -20,7 +16,6 @@ from rt_cli.stream.account import Ending, percentiles
 from rt_cli.stream.backlog import Backlog
 from rt_cli.stream.bell import Bell
 from rt_cli.stream.capture import Capture
-from rt_cli.stream.chunking import ChunkSizes
 from rt_cli.stream.context import Context, drain_timeout_s, dropped
 from rt_cli.stream.control import POST_ROLL_MS, Control
 from rt_cli.stream.cost import Meter, bill_of
@@ -31,62 +26,18 @@ from rt_cli.stream.recorder import Recorder
 from rt_cli.stream.selection import select
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
-
-    from rt_cli.audio.source import Source, Tell
-    from rt_cli.audio.spool import Remains
+    from rt_cli.audio.source import Source
     from rt_cli.audio.tape import Hole
     from rt_cli.clock import Clock
     from rt_cli.observations import Observer
-    from rt_cli.protocol.endpoint import Endpoint
-    from rt_cli.settings import OnFull, Settings, TurnDetection
+    from rt_cli.settings import OnFull
     from rt_cli.stream.control import Command
-    from rt_cli.stream.cost import Bill
-    from rt_cli.stream.probe import Probe
+    from rt_cli.stream.job import Job
     from rt_cli.stream.selection import Selection
-    from rt_cli.stream.turnmaking import Detector
-    from rt_cli.stream.wirelog import ConnectionLog
 
 log = logging.getLogger("rt.streamer")
 
 _PROGRESS_EVERY_S = 0.1
-_LIVE_CHUNK_MS = 40
-_FILE_CHUNK_MS = 100
-_LARGEST_CHUNK_MS = 1000
-
-
-class Job(Struct, frozen=True):
-    """What to send, and where."""
-
-    name: str
-    """What the source is called in the summary, also when it cannot be opened."""
-    open_source: Callable[[int, Tell], Awaitable[Source]]
-    """Opens it at a wire rate, Hz, its warnings go to the second argument; may raise AudioError or UsageError."""
-    endpoint: Endpoint
-    turns: TurnDetection
-    """Who makes the turns."""
-    session: dict[str, object]
-    """The session object of the dialect."""
-    settings: Settings
-    make_detector: Callable[[int], Detector] = SpeechDetector
-    """Of speech, where ``rt`` makes the turns."""
-    spool: Path | None = None
-    """A new folder to keep what is captured in until it is delivered."""
-    resume: tuple[Spool, Remains] | None = None
-    """What an earlier process left; the source is made from it."""
-    save_audio: Path | None = None
-    """A WAV file for what is captured."""
-    bill: Bill | None = None
-    """What other sources add to, too; None for one of its own."""
-    wait_for_room: Callable[[], bool] = lambda: False
-    """Asked when the endpoint has no room before it was ever ready: whether that is worth more than the usual wait."""
-    memory_s: float = MEMORY_S
-    """Seconds of sound in memory; of a live source so much may wait, unless it may go to disk."""
-    probe: Probe | None = None
-    """Of who measures the run."""
-    witness: Callable[[], ConnectionLog] | None = None
-    """Makes who keeps what crosses the wire on the next connection."""
 
 
 class Streamer:
@@ -265,13 +216,13 @@ class Streamer:
         self._observe(SourceOpened(info.name, info.kind, info.rate_hz, info.channels, self._rate, duration_ms))
         if settings.input.ptt:
             self._control.tell()
-        sizes = self._chunk_sizes(source)
+        sizes = self._job.chunk_sizes(self._rate, live=info.live)
         self._capture = capture = Capture(
             source,
             self._tape,
             self._clock,
             self._bell,
-            speed=self._speed(),
+            speed=self._job.speed,
             piece_s=sizes.usual / self._rate,
             limit_s=settings.input.duration_s,
             on_hole=self._tell_hole,
@@ -402,21 +353,6 @@ class Streamer:
 
     def _heard_at(self, position: int) -> float | None:
         return self._capture.heard_at(position) if self._capture else None
-
-    def _speed(self) -> float:
-        asked = self._job.settings.delivery.speed
-        if asked is not None:
-            return asked
-        return math.inf if self._job.endpoint.embedded else 1.0
-
-    def _chunk_sizes(self, source: Source) -> ChunkSizes:
-        asked = self._job.settings.input.chunk_ms
-        if asked is not None:
-            fixed = asked * self._rate // 1000
-            return ChunkSizes(fixed, fixed)
-        finite = _FILE_CHUNK_MS if self._speed() <= 1 else _LARGEST_CHUNK_MS // 2
-        usual = _LIVE_CHUNK_MS if source.info.live else finite
-        return ChunkSizes(usual * self._rate // 1000, _LARGEST_CHUNK_MS * self._rate // 1000)
 
     def _warn(self, code: str, message: str) -> None:
         self._observe(Warned(code, message))

@@ -25,7 +25,8 @@ from rt_cli.audio.source import SourceInfo
 from rt_cli.clock import SystemClock
 from rt_cli.protocol.endpoint import resolve
 from rt_cli.settings import EndpointSettings, InputSettings, Settings
-from rt_cli.stream.streamer import Job, Streamer
+from rt_cli.stream.job import Job
+from rt_cli.stream.streamer import Streamer
 from tests.bench.measure import sink, table
 
 WIRE_HZ = 24_000

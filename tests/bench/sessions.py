@@ -124,7 +124,8 @@ async def rt_session(url: str, seconds: float, late: Lateness) -> None:
     from rt_cli.clock import SystemClock
     from rt_cli.protocol.endpoint import resolve
     from rt_cli.settings import DeliverySettings, EndpointSettings, InputSettings, SessionSettings, Settings
-    from rt_cli.stream.streamer import Job, Streamer
+    from rt_cli.stream.job import Job
+    from rt_cli.stream.streamer import Streamer
 
     chosen = Settings(
         input=InputSettings(chunk_ms=CHUNK_MS), delivery=DeliverySettings(speed=1.0), session=SessionSettings()

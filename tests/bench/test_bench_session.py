@@ -15,7 +15,7 @@ from rt_cli.clock import SystemClock
 from rt_cli.errors import AudioError, UsageError
 from rt_cli.protocol.endpoint import resolve
 from rt_cli.settings import DeliverySettings, InputSettings, SessionSettings, Settings
-from rt_cli.stream.streamer import Job
+from rt_cli.stream.job import Job
 from tests.fakes import FakeClock, run
 from tests.program import write_wav
 from tests.servers import Client, Server, cannot_transcribe, polite, scripted

@@ -13,7 +13,8 @@ from rt_cli.clock import SystemClock
 from rt_cli.observations import Dropped, Failed, Final, Partial, Progress, SessionChanged, Summary, Warned, Withdrawn
 from rt_cli.protocol.endpoint import resolve
 from rt_cli.settings import DeliverySettings, EndpointSettings, SessionSettings, Settings
-from rt_cli.stream.streamer import Job, Streamer
+from rt_cli.stream.job import Job
+from rt_cli.stream.streamer import Streamer
 from tests.exact import ExactDetector
 
 if TYPE_CHECKING:
