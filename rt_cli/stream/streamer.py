@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rt_cli.clock import Clock
     from rt_cli.observations import Observer
     from rt_cli.settings import OnFull
+    from rt_cli.stream.chunking import ChunkSizes
     from rt_cli.stream.control import Command
     from rt_cli.stream.job import Job
     from rt_cli.stream.selection import Selection
@@ -217,22 +218,7 @@ class Streamer:
         if settings.input.ptt:
             self._control.tell()
         sizes = self._job.chunk_sizes(self._rate, live=info.live)
-        self._capture = capture = Capture(
-            source,
-            self._tape,
-            self._clock,
-            self._bell,
-            speed=self._job.speed,
-            piece_s=sizes.usual / self._rate,
-            limit_s=settings.input.duration_s,
-            on_hole=self._tell_hole,
-            journal=self._journal,
-            recorder=self._recorder,
-            control=self._control,
-            allowance=None if settings.delivery.max_cost is None else lambda: self._meter.room,
-            metered=self._progress,
-            weigh=self._weigh,
-        )
+        self._capture = capture = self._make_capture(source, sizes)
         self._selection = selection = select(
             settings,
             self._turns,
@@ -243,27 +229,7 @@ class Streamer:
             make_detector=self._job.make_detector,
             on_quiet=self._fall_silent,
         )
-        context = Context(
-            endpoint=self._job.endpoint,
-            configuration=self._job.session,
-            settings=settings,
-            tape=self._tape,
-            session=self._session,
-            capture=capture,
-            marks=selection.marks,
-            passages=selection.passages,
-            meter=self._meter,
-            bell=self._bell,
-            clock=self._clock,
-            sizes=sizes,
-            observe=self._observe,
-            journal=self._journal,
-            weigh=lambda: self._backlog.weigh() if self._backlog else None,
-            wait_for_room=self._job.wait_for_room,
-            probe=self._job.probe,
-            witness=self._job.witness,
-        )
-        self._delivery = Delivery(context)
+        self._delivery = Delivery(self._make_context(capture, selection, sizes))
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(capture.run(), name="capture")]
             if selection.analysis is not None:
@@ -288,6 +254,46 @@ class Streamer:
             self._errors.insert(0, capture.error)
         if capture.spent and capture.live:
             self._warn("max_cost", "the cost limit is reached: nothing more was captured")
+
+    def _make_capture(self, source: Source, sizes: ChunkSizes) -> Capture:
+        return Capture(
+            source,
+            self._tape,
+            self._clock,
+            self._bell,
+            speed=self._job.speed,
+            piece_s=sizes.usual / self._rate,
+            limit_s=self._job.settings.input.duration_s,
+            on_hole=self._tell_hole,
+            journal=self._journal,
+            recorder=self._recorder,
+            control=self._control,
+            allowance=None if self._job.settings.delivery.max_cost is None else lambda: self._meter.room,
+            metered=self._progress,
+            weigh=self._weigh,
+        )
+
+    def _make_context(self, capture: Capture, selection: Selection, sizes: ChunkSizes) -> Context:
+        return Context(
+            endpoint=self._job.endpoint,
+            configuration=self._job.session,
+            settings=self._job.settings,
+            tape=self._tape,
+            session=self._session,
+            capture=capture,
+            marks=selection.marks,
+            passages=selection.passages,
+            meter=self._meter,
+            bell=self._bell,
+            clock=self._clock,
+            sizes=sizes,
+            observe=self._observe,
+            journal=self._journal,
+            weigh=lambda: self._backlog.weigh() if self._backlog else None,
+            wait_for_room=self._job.wait_for_room,
+            probe=self._job.probe,
+            witness=self._job.witness,
+        )
 
     def _fall_silent(self) -> None:
         """Nobody speaks any more: the source has come to its end."""
