@@ -17,6 +17,7 @@ The number is the exit code. What is incomplete (7) or interrupted (130, 143) is
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -120,7 +121,11 @@ class SenderBusy(Exception):
 
 
 def unexpected(exc: BaseException) -> RtError:
-    """A bug, in one line; of a group the first that is in it."""
+    """A bug, in one line; of a group the first that is in it. With ``RT_DEBUG`` stderr gets its traceback before."""
+    if os.environ.get("RT_DEBUG"):
+        import traceback
+
+        traceback.print_exception(exc)
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
     return RtError(f"unexpected {type(exc).__name__}: {exc}", "please report this; -v or RT_DEBUG=1 shows where")

@@ -181,12 +181,14 @@ class _Bench:
         try:
             async with AsyncExitStack() as stack:
                 endpoint = await self._endpoint(stack)
-                return await self._measure(endpoint)
+                exit_code = await self._measure(endpoint)
         finally:
             if self._live is not None:
                 self._live.close()
             await asyncio.to_thread(self._err.close, _LAST_LINES_S)
             await asyncio.to_thread(self._out.close, _LAST_LINES_S)
+        self._out.check()
+        return exit_code
 
     def _choose_look(self) -> str:
         output = self._settings.output

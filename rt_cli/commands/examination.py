@@ -55,6 +55,7 @@ def diagnose(given: dict[str, Any], *, microphone: bool, json: bool) -> int:
         lines.write(jsonlib.dumps(summary(findings)) if json else verdict(findings, microphone=microphone))
     finally:
         lines.close(_LAST_LINES_S)
+    lines.check()
     return exit_code(findings)
 
 

@@ -47,6 +47,7 @@ async def tell(*, json: bool, watch: bool) -> int:
                 await _watch(found, lines, ended, json=json)
         finally:
             lines.close(_LAST_LINES_S)
+        lines.check()
     return 0
 
 

@@ -92,7 +92,12 @@ async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, 
 
     loop = asyncio.get_running_loop()
     interrupted = asyncio.Event()
-    lines = LineWriter(sys.stdout, on_broken=lambda: None)
+
+    def give_up() -> None:  # from the writer's thread; who left knows the URL
+        if lines.failure is not None:
+            loop.call_soon_threadsafe(interrupted.set)
+
+    lines = LineWriter(sys.stdout, on_broken=give_up)
 
     def observe(number: int, message: str) -> None:
         warn(f"connection {number}: {message}")
@@ -111,6 +116,7 @@ async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, 
                     end.cancel()
     finally:
         lines.close(_LAST_LINES_S)
+    lines.check()
     if not stage.over.is_set():
         return EXIT_INTERRUPTED
     return EXIT_INCOMPLETE if stage.differences else EXIT_OK

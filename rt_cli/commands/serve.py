@@ -131,6 +131,7 @@ async def _serve(wanted: _Wanted) -> None:
             await ended.wait()
     finally:
         lines.close(_LAST_LINES_S)
+    lines.check()
 
 
 def _notices(server: LocalServer, reply: str | None, wanted: Mapping[str, Any]) -> list[str]:

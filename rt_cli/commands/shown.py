@@ -38,7 +38,8 @@ class Shown:
 def tell_values(given: dict[str, Any], *, json: bool) -> int:
     """Print every value with its origin. Raises UsageError for what no run would accept either."""
     rows = shown(given_values(**layers_of(given)))
-    sys.stdout.writelines(f"{line}\n" for line in (_ndjson(rows) if json else _toml(rows)))
+    for line in _ndjson(rows) if json else _toml(rows):
+        print(line)  # noqa: T201 - the result
     return 0
 
 
@@ -51,7 +52,7 @@ def tell_path(config: Path | None, *, json: bool) -> int:
         return 0
     print(path)  # noqa: T201 - the result
     if not there:
-        print(f"rt: {printable(str(path))} is not there: rt config init writes it", file=sys.stderr)  # noqa: T201
+        print(f"{printable(str(path))} is not there: rt config init writes it", file=sys.stderr)  # noqa: T201
     return 0
 
 

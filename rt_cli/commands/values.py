@@ -115,8 +115,17 @@ def convert(key: Key, raw: object) -> object:
     if key.name == "proxy":
         return check_proxy(raw)
     if isinstance(raw, str) and raw.strip():
-        return raw
+        return _sayable(raw) if key.table == "session" or key.name == "model" else raw
     raise ValueError("be text, not empty" + _or_auto(key))
+
+
+def _sayable(text: str) -> str:
+    """Text that can be sent: bytes of the command line that are no UTF-8 are lone surrogates, which JSON has not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("be UTF-8 text") from None
+    return text
 
 
 def _channel(raw: object) -> str:
@@ -219,6 +228,7 @@ def override(text: object) -> tuple[str, object]:
     path, equals, value = text.partition("=") if isinstance(text, str) else ("", "", "")
     if not equals or not path.strip():
         raise ValueError("be written path=value")
+    _sayable(path + value)
     try:
         return path.strip(), json.loads(value, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

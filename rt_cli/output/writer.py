@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from rt_cli.errors import UsageError
+
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -150,6 +152,11 @@ class LineWriter:
             self._changed.notify()
         self._thread.join(deadline_s)
         return not self._thread.is_alive()
+
+    def check(self) -> None:
+        """Raise UsageError if lines could not be written; that the reader left is no failure. After :meth:`close`."""
+        if self.failure is not None:
+            raise UsageError(f"cannot write the output: {self.failure.strerror}", "make room, or write elsewhere")
 
     def _run(self) -> None:
         while (waiting := self._next()) is not None:

@@ -72,16 +72,41 @@ def test_what_is_not_a_run_meets_a_closed_stdout(options: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
-@pytest.mark.parametrize("options", ["--version", "--help", "config show"])
-def test_what_is_not_a_run_meets_a_full_disk(options: str) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        *("--version", "--help", "config show", "doctor --no-mic --local", "doctor --no-mic --local --json"),
+        *("serve --port 0 --recognizer none", "serve --port 0 --recognizer none --json"),
+        *(
+            "replay --serve --port 0 {recording}",
+            "bench --url ws://127.0.0.1:9 --retry-for 0 --connect-timeout 1 {sound}",
+        ),
+    ],
+)
+def test_what_is_not_a_run_meets_a_full_disk(options: str, tmp_path: Path) -> None:
     """One line, exit 2: no bug, and nothing to report."""
+    recording = tmp_path / "session.ndjson"
+    with scripted(polite("hello")) as server:
+        sound = write_wav(tmp_path / "sound.wav", SECOND)
+        assert ended(start("send", "--url", server.url, "--record", str(recording), str(sound))).exit == 0
+    options = options.format(recording=recording, sound=sound)
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         ran = ended(start(*options.split(), stdout=full))
     finally:
         os.close(full)
-    assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
-    assert "No space left" in ran.err
+    assert (ran.exit, len(ran.causes)) == (2, 1), ran.err
+    assert "No space left" in ran.causes[0]
+    assert "report" not in ran.err
+
+
+@pytest.mark.parametrize("options", ["config show", "config show --json", "config path", "devices --json"])
+def test_there_is_no_stdout_at_all(options: str) -> None:
+    """``>&-``: nobody is there to be told, which is no bug."""
+    command = shlex.join([*RT, *options.split()])
+    with subprocess.Popen(["sh", "-c", f"exec {command} >&-"], cwd=ROOT, stderr=subprocess.PIPE) as process:
+        ran = ended(process)
+    assert ran.exit in {0, 3}
     assert "report" not in ran.err
 
 

@@ -94,6 +94,40 @@ def test_order_of_a_response(modality: str, order: list[str]) -> None:
     assert audio_of(events) == (PIECE.pcm * 2 if modality == "audio" else b"")
 
 
+def test_what_comes_later_is_for_the_next_response() -> None:
+    """A response answers the conversation as it was, and is told of before what was asked for after it."""
+
+    async def scenario() -> tuple[list[str], Scripted]:
+        replier = Scripted(Text("Good day."))
+        async with endpoint("", replier=replier) as client:
+            await client.converse(output_modalities=["text"])
+            await client.say("first")
+            before = len(client.seen)
+            await client.send("response.create")
+            later = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "later"}]}
+            await client.send("conversation.item.create", item=later)
+            await client.until("rate_limits.updated")
+            return [event["type"] for event in client.seen[before:]], replier
+
+    events, replier = run(scenario())
+    assert events[0] == "response.created"
+    assert ITEM_EVENTS[0] in events
+    assert [item["content"][0]["text"] for item in replier.requests[0].items] == ["first"]
+
+
+def test_no_item_is_called_as_the_beginning_is() -> None:
+    """``root`` is what an item follows that is to be the first."""
+
+    async def scenario() -> dict[str, Any]:
+        async with endpoint("") as client:
+            await client.converse()
+            content = [{"type": "input_text", "text": "mine"}]
+            return await written(client, type="message", role="user", id="root", content=content)
+
+    answer = run(scenario())
+    assert (answer["type"], answer["error"]["param"], answer["error"]["event_id"]) == ("error", "item.id", "mine")
+
+
 def test_function_call() -> None:
     """A call is an item of its own, after the message; its output and the answer to that can follow."""
 

@@ -102,6 +102,31 @@ def test_an_ephemeral_key() -> None:
         assert described["audio"]["input"]["turn_detection"] is None
 
 
+@pytest.mark.parametrize("query", ["", "?intent=transcription"])
+def test_an_ephemeral_key_for_a_transcription(query: str) -> None:
+    """The intent of the URL agrees with it, and takes nothing away."""
+    transcription = {"model": "any", "language": "en"}
+    wanted: Any = {
+        "type": "transcription",
+        "audio": {"input": {"transcription": transcription, "turn_detection": None}},
+    }
+
+    async def scenario() -> dict[str, Any]:
+        async with serve(recognizer="none") as server, official(server) as client:
+            made = await client.realtime.client_secrets.create(session=wanted)
+            protocols = ["realtime", f"openai-insecure-api-key.{made.value}"]
+            async with session(server.url, query, subprotocols=protocols) as browser:
+                begun: dict[str, Any] = browser.seen[0]["session"]
+                return begun
+
+    begun = run(scenario())
+    assert begun["type"] == "transcription"
+    assert (begun["audio"]["input"]["transcription"], begun["audio"]["input"]["turn_detection"]) == (
+        transcription,
+        None,
+    )
+
+
 def test_an_ephemeral_key_for_a_bad_session() -> None:
     """What no session could have is refused when the key is made, by name."""
     wrong: Any = {"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcm", "rate": 1}}}}

@@ -69,6 +69,20 @@ def test_absent_fields_stay() -> None:
     assert second.turn_detection is None
 
 
+def test_null_is_the_default_everywhere() -> None:
+    """What a client of Python types dumps with all its empty fields is no error."""
+    dumped = RealtimeSessionCreateRequest(type="realtime", instructions="Be brief.").model_dump()
+    assert converse(**{name: value for name, value in dumped.items() if name != "type"}).replies["instructions"]
+
+    changed = update(
+        format={"type": "audio/pcmu"},
+        turn_detection={"type": "server_vad", "threshold": 0.9, "silence_duration_ms": 900},
+    )
+    back = update(changed, format=None, turn_detection={"threshold": None, "silence_duration_ms": None})
+    assert (back.input_format, back.rate_hz) == ("pcm", START.rate_hz)
+    assert back.turn_detection == START.turn_detection
+
+
 def test_null_turns_transcription_off() -> None:
     """Null clears."""
     assert update(update(transcription={"model": "a"}), transcription=None).transcription is None

@@ -129,10 +129,11 @@ class Access:
         if not self._is_token(keys) and secret is None:
             error = _refusal(keys)
             return Stranger(error, ".".join(str(part) for part in (error["type"], error["code"]) if part))
-        if parameters.get("intent") == ["transcription"]:
-            return Welcome({"type": "transcription"})
-        if secret is not None:
+        transcribes = parameters.get("intent") == ["transcription"]
+        if secret is not None and (secret.session["type"] == "transcription" or not transcribes):
             return Welcome(secret.session)
+        if transcribes:
+            return Welcome({"type": "transcription"})
         # A session without intent is a conversation, as at OpenAI; its type can be changed by an update.
         return Welcome(
             {"type": "realtime", **{name: parameters[name][-1] for name in ("model",) if name in parameters}}

@@ -153,9 +153,9 @@ def updated(
     kind: SessionType = one_of("transcription", "realtime")(session["type"], "session.type")  # type: ignore[index]
     spoken = kind == "realtime"
     values = fields({**_SESSION, **(replyfields.SESSION_FIELDS if spoken else {})})(session, "session")
-    audio = fields({"input": mapping, **({"output": replyfields.OUTPUT} if spoken else {})})(
-        values.get("audio", {}), "session.audio"
-    )
+    audio = fields(
+        {"input": nullable(mapping, {}), **({"output": nullable(replyfields.OUTPUT, {})} if spoken else {})}
+    )(values.get("audio", {}), "session.audio")
     if spoken:
         given = {name: value for name, value in values.items() if name not in _SESSION}
         replies = replyfields.merged(config.replies, given, audio.get("output", {}), voice_fixed=voice_fixed)
@@ -236,18 +236,18 @@ _language = text(35)
 _DETECTION_FIELDS: Mapping[str, Mapping[str, Check]] = {
     "server_vad": {
         "type": anything,
-        "threshold": number("decimal", 0, 1),
-        "prefix_padding_ms": number("integer", 0, _MAX_PREFIX_MS),
-        "silence_duration_ms": number("integer", 0, _MAX_SILENCE_MS),
+        "threshold": nullable(number("decimal", 0, 1), SERVER_VAD["threshold"]),
+        "prefix_padding_ms": nullable(number("integer", 0, _MAX_PREFIX_MS), SERVER_VAD["prefix_padding_ms"]),
+        "silence_duration_ms": nullable(number("integer", 0, _MAX_SILENCE_MS), SERVER_VAD["silence_duration_ms"]),
         "idle_timeout_ms": nullable(number("integer", _MIN_IDLE_MS, _MAX_IDLE_MS)),
-        "create_response": boolean,
-        "interrupt_response": boolean,
+        "create_response": nullable(boolean, True),
+        "interrupt_response": nullable(boolean, True),
     },
     "semantic_vad": {
         "type": anything,
-        "eagerness": one_of("low", "medium", "high", "auto"),
-        "create_response": boolean,
-        "interrupt_response": boolean,
+        "eagerness": nullable(one_of("low", "medium", "high", "auto"), "auto"),
+        "create_response": nullable(boolean, True),
+        "interrupt_response": nullable(boolean, True),
     },
 }
 
@@ -260,7 +260,10 @@ def _any_detection(value: Any, param: str) -> Any:
 
 
 _INPUT_FIELDS: Mapping[str, Check] = {
-    "format": fields({"type": one_of(*_CODINGS), "rate": number("integer", MIN_RATE_HZ, MAX_RATE_HZ)}),
+    "format": nullable(
+        fields({"type": one_of(*_CODINGS), "rate": number("integer", MIN_RATE_HZ, MAX_RATE_HZ)}),
+        {"type": "audio/pcm", "rate": DEFAULT_RATE_HZ},
+    ),
     "transcription": nullable(
         fields(
             {
@@ -280,6 +283,6 @@ _INPUT_FIELDS: Mapping[str, Check] = {
 }
 _SESSION: Mapping[str, Check] = {
     "type": anything,
-    "audio": mapping,
+    "audio": nullable(mapping, {}),
     "include": nullable(list_of(one_of("item.input_audio_transcription.logprobs")), []),
 }

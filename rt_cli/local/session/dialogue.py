@@ -90,7 +90,7 @@ class Dialogue:
                 item_id = self._items.delete(event.item_id)
                 await self._tell({"type": "conversation.item.deleted", "item_id": item_id})
             case "response.create":
-                self._create_response(event.response)
+                await self._create_response(event.response)
             case "response.cancel":
                 self._replies.cancel(event.response_id)
             case "output_audio_buffer.clear":
@@ -134,18 +134,18 @@ class Dialogue:
         for told in wire.item_created(item.shape, item.previous):
             await self._tell(told)
 
-    def _create_response(self, response: object) -> None:
+    async def _create_response(self, response: object) -> None:
         config = self._conversation.config
         if config.type == "transcription":
             raise wire.Rejected("invalid_value", "A transcription session has no responses.", "type")
-        self._begin(
-            asking.asked(response, config.replies, self._id, voice_fixed=self._conversation.voice_fixed),
-        )
+        asked = asking.asked(response, config.replies, self._id, voice_fixed=self._conversation.voice_fixed)
+        # What the client asked for afterwards is answered afterwards.
+        await self._begin(asked).wait()
 
-    def _begin(self, asked: asking.Asked) -> None:
+    def _begin(self, asked: asking.Asked) -> asyncio.Event:
         input_ = None if asked.input is None else [self._input(*pair) for pair in enumerate(asked.input)]
         coding = speech.coding(asked.settings.output_format)
-        self._replies.create(asked.settings, input_, speech.encoder(coding))
+        return self._replies.create(asked.settings, input_, speech.encoder(coding))
 
     def _input(self, index: int, value: object) -> Item:
         param = f"response.input[{index}]"

@@ -34,6 +34,9 @@ _TOKENS_PER_IMAGE = 765
 _MAX_SHOWN = 64
 _count = number("integer", 0, 2**31)
 
+ROOT = "root"
+"""What an item follows that is to be the first; no item is called so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -198,7 +201,7 @@ class Items:
             raise Rejected("invalid_tool_call_id", message, "item.call_id")
         if previous_item_id is None:
             place = len(self._order)
-        elif previous_item_id == "root":
+        elif previous_item_id == ROOT:
             place = 0
         elif (previous := self.get(previous_item_id)) is not None:
             place = self._order.index(previous.id) + 1

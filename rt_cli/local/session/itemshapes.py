@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.local.session.checks import anything, by_type, fields, list_of, mapping, nullable, one_of, text
-from rt_cli.local.session.items import Item, Shape, Sound
+from rt_cli.local.session.items import ROOT, Item, Shape, Sound
 from rt_cli.local.session.wire import Rejected
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def checked(
         Rejected: Something in it is unknown, missing or wrong.
     """
     given: dict[str, Any] = _ITEM(value, param)
+    if given.get("id") == ROOT:
+        raise Rejected("invalid_value", f"{param}.id must not be {ROOT!r}: that is the beginning.", f"{param}.id")
     shape: Shape = {
         "id": given.get("id") or new_id("item"),
         "object": "realtime.item",

@@ -59,10 +59,10 @@ class Replies:
         self._active: _Reply | None = None
         self._beside: dict[str, _Reply] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._next: Callable[[], None] | None = None
+        self._next: Callable[[], object] | None = None
 
-    def create(self, settings: Settings, input_: Sequence[Item] | None, encoder: Encoder) -> None:
-        """Begin a response.
+    def create(self, settings: Settings, input_: Sequence[Item] | None, encoder: Encoder) -> asyncio.Event:
+        """Begin a response. What is returned is set once the client has been told of it.
 
         Args:
             settings: What it is to be.
@@ -88,8 +88,9 @@ class Replies:
         task = self._group.create_task(reply.run(), name=f"reply {reply.response.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return reply.begun
 
-    def answer(self, begin: Callable[[], None]) -> None:
+    def answer(self, begin: Callable[[], object]) -> None:
         """Answer a turn as soon as nothing else is being answered; a newer turn takes its place."""
         if self._active is None:
             begin()
@@ -146,9 +147,11 @@ class _Reply:
         encoder: Encoder,
         release: Callable[[Response], None],
     ) -> None:
+        self.begun = asyncio.Event()
         self._host = host
         self._settings = settings
-        self._input = input_
+        # What is put into the conversation from now on is for the next one.
+        self._input = list(host.items if input_ is None else input_)
         self._release = release
         self._reason: str | None = None
         self._work: asyncio.Task[Any] | None = None
@@ -174,7 +177,10 @@ class _Reply:
 
     async def run(self) -> None:
         """Tell all of it. Cancelled, it stops the replier and tells nothing more."""
-        await self._tell(self.response.begin())
+        try:
+            await self._tell(self.response.begin())
+        finally:
+            self.begun.set()
         try:
             await self._speak()
         except ReplyFailed as failure:
@@ -244,8 +250,7 @@ class _Reply:
         )
 
     def _context(self) -> list[Item]:
-        items = list(self._host.items) if self._input is None else list(self._input)
-        return context(items, CONTEXT_TOKENS)
+        return context(self._input, CONTEXT_TOKENS)
 
     def _request(self) -> ReplyRequest:
         items, settings = self._context(), self._settings
