@@ -7,9 +7,8 @@ import errno
 import os
 import select
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
-
-from msgspec.structs import replace
 
 from rt_cli.audio.decoder import StreamDecoder
 from rt_cli.audio.pcm import PcmLayout

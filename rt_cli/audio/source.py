@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
-
-from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -17,7 +16,8 @@ LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "
 """Why a range of the timeline is a hole."""
 
 
-class SourceInfo(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
     """What a source says of itself once it is open."""
 
     name: str
@@ -32,7 +32,8 @@ class SourceInfo(Struct, frozen=True):
     """Where it is known beforehand."""
 
 
-class Block(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Block:
     """Captured audio, ready for the timeline."""
 
     pcm: bytes

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from rt_cli.errors import RefusedError, UsageError
 from rt_cli.protocol.dialects import DIALECTS
@@ -19,19 +18,22 @@ OWN_VARIABLE = "RT_API_KEY"
 """The key for the URL that was given, whatever its host."""
 
 
-class KeyVariable(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class KeyVariable:
     """The key is in an environment variable."""
 
     name: str
 
 
-class KeyFile(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class KeyFile:
     """The key is all that a file holds."""
 
     path: str
 
 
-class KeyCommand(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class KeyCommand:
     """The key is all that a command prints."""
 
     command: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class AzureDialect(Dialect, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AzureDialect(Dialect):
     """The session is OpenAI's; the model is the name of a deployment."""
 
     def check_query(self, query: Mapping[str, str]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from msgspec import Struct
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.models import traits_of
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from rt_cli.settings import SessionSettings, TurnDetection
 
 
-class Dialect(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Dialect:
     """A provider's address, key and session."""
 
     name: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 _DATED = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|latest)$")
 
 
-class ModelTraits(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ModelTraits:
     """Where a model departs from the ordinary."""
 
     server_turns: bool = True
