@@ -159,7 +159,9 @@ def _summary(summary: Summary) -> str:
         parts.append(money(summary.cost))
     if summary.reconnects:
         parts.append(counted(summary.reconnects, "reconnect"))
-    verdict = "done" if summary.complete else f"incomplete (exit {summary.exit})"
+    # Not complete and no failure: whoever read the results has left.
+    short = f"incomplete (exit {summary.exit})" if summary.exit else "ended"
+    verdict = "done" if summary.complete else short
     return f"{verdict}: {summary.source}: {', '.join(parts)}"
 
 

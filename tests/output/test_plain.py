@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rt_cli.observations import (
     Dropped,
@@ -118,6 +119,11 @@ def progress(captured_ms: int, state: str = "ready") -> Progress:
             "incomplete (exit 7): a.wav: 1.0 s captured, 0.5 s dropped, 0.5 s unsettled, "
             "0 finals in 1:01, 2 reconnects",
             id="summary-incomplete",
+        ),
+        pytest.param(
+            replace(CUT, exit=0),
+            "ended: a.wav: 1.0 s captured, 0.5 s dropped, 0.5 s unsettled, 0 finals in 1:01, 2 reconnects",
+            id="summary-unread",
         ),
         pytest.param(
             Total(0, 2, 5, 0, 3_600_000, 0, 0, 5_000),
