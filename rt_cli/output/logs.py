@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,8 @@ class Logs:
         self._writer: LineWriter | None = None
         if settings.log_file is not None:
             self._file = _open(settings.log_file)
-            self._writer = LineWriter(self._file, on_broken=_ignore)
+            tell = partial(self._tell_broken, settings.log_file, _ignore if settings.quiet else say)
+            self._writer = LineWriter(self._file, on_broken=tell)
             self._handlers.append(LineHandler(self._writer.write, _LONG))
         if settings.verbose:
             self._handlers.append(LineHandler(say, _SHORT))
@@ -61,6 +63,11 @@ class Logs:
         self._logger.setLevel(level)
         if self._writer is not None and self._writer.close(deadline_s) and self._file is not None:
             self._file.close()
+
+    def _tell_broken(self, path: str, say: Callable[[str], None]) -> None:
+        """A full disk: the log ends there, and the run goes on."""
+        if self._writer is not None and (error := self._writer.failure) is not None:
+            say(f"warning: the log file {printable(path)} takes no more: {error.strerror}")
 
 
 class LineHandler(logging.Handler):
@@ -95,5 +102,5 @@ def _open(path: str) -> TextIO:
         raise UsageError(f"cannot write the log file {printable(path)}", reason, code="log_file") from error
 
 
-def _ignore() -> None:
-    """Let a full disk be: the log ends and the run goes on."""
+def _ignore(_line: str) -> None:
+    """Nobody wants to know."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from rt_cli.errors import UsageError
 from rt_cli.output.logs import ROOT, Logs
 from rt_cli.settings import OutputSettings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def logged(settings: OutputSettings, message: str, *args: object) -> list[str]:
@@ -96,3 +93,12 @@ def test_closing_leaves_logging_as_it_was() -> None:
     logs.close(5)
 
     assert (logger.level, logger.propagate, logger.handlers) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+@pytest.mark.parametrize(("quiet", "lines"), [(False, 1), (True, 0)])
+def test_a_full_disk_is_told(lines: int, *, quiet: bool) -> None:
+    """The log ends there, the run does not; and nothing is hidden."""
+    said = logged(OutputSettings(log_file="/dev/full", quiet=quiet), "anything")
+
+    assert said == ["warning: the log file /dev/full takes no more: No space left on device"][:lines]
