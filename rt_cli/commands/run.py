@@ -357,6 +357,10 @@ class _Run:
         """Take signals; through ``signal.signal``, which exists on every system."""
         for number, exit_code in _SIGNALS.items():
             signal.signal(number, partial(self._on_signal, loop, exit_code))
+        # A terminal that was closed, a line that was cut: what was said is delivered. With nohup it goes on.
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+            signal.signal(hangup, partial(self._on_signal, loop, EXIT_TERMINATED))
 
     def _on_signal(self, loop: asyncio.AbstractEventLoop, exit_code: int, *_frame: object) -> None:
         self._signals.append(exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from tests.program import DATA, ROOT, Ran, assert_accounted, ended, needs_words, start
+from tests.program import DATA, ROOT, RT, Ran, assert_accounted, ended, needs_words, start, write_wav
 from tests.servers import (
     Client,
     Script,
@@ -29,6 +30,7 @@ from tests.servers import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SPEECH = str(DATA / "sense_0870.wav")
 SECOND = bytes(48_000)
@@ -80,9 +82,15 @@ def test_first_signal_on_a_live_source(number: signal.Signals) -> None:
     assert_accounted(ran.summary)
 
 
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
+@pytest.mark.parametrize(
+    ("number", "exit_code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)],
+    ids=["INT", "TERM", "HUP"],
+)
 def test_first_signal_on_a_file(number: signal.Signals, exit_code: int) -> None:
     """A file cut short is an interruption; what was heard of it is printed and accounted for."""
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("whoever runs the tests ignores it, and so do its children")
     with scripted(polite("hello")) as server:
         process = start("send", "--url", server.url, *MODEL, "--speed", "1", SPEECH)
         server.wait_for("input_audio_buffer.append", 5)
@@ -94,6 +102,20 @@ def test_first_signal_on_a_file(number: signal.Signals, exit_code: int) -> None:
     assert not ran.summary["complete"]
     assert 500 <= ran.summary["captured_ms"] < 7000
     assert ran.summary["ledger"]["settled"] == ran.summary["ledger"]["captured"] == len(server.audio) // 2
+
+
+def test_a_hangup_that_is_ignored_ends_nothing(tmp_path: Path) -> None:
+    """``nohup rt ...`` goes on when the terminal is closed."""
+    sound = write_wav(tmp_path / "sound.wav", bytes(2 * 48_000))
+    with scripted(polite("hello")) as server:
+        command = shlex.join([*RT, "send", "--url", server.url, *MODEL, "--speed", "1", "--json", str(sound)])
+        process = subprocess.Popen(
+            ["sh", "-c", f"trap '' HUP; exec {command}"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        server.wait_for("input_audio_buffer.append", 3)
+        process.send_signal(signal.SIGHUP)
+        ran = ended(process, seconds=15)
+    assert (ran.exit, ran.summary["complete"]) == (0, True), ran.err
 
 
 def test_signal_skips_the_files_that_follow() -> None:
