@@ -23,7 +23,7 @@ HOURS = [pytest.param(0.5, id="30 min"), pytest.param(8, id="8 h", marks=pytest.
 @pytest.mark.parametrize("hours", HOURS)
 def test_hours_of_sound_leave_nothing_behind(hours: float) -> None:
     """Memory, descriptors and threads stand still, each turn is there once, and the CPU per hour stays the same."""
-    soaked = run_soak(hours, lifetime_s=0.4 if hours < 1 else 1.0)
+    soaked = run_soak(hours, lifetime_s=0.2 if hours < 1 else 1.0)
     later = soaked.after(0.2)
 
     assert not soaked.wrong
