@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 T = TypeVar("T")
 
@@ -60,21 +60,33 @@ class Peer:
         """Whether pings are answered at once."""
         self.pongs: list[asyncio.Future[None]] = []
 
-    async def send(self, message: bytes) -> None:
-        """Take a message."""
-        await self._write(message)
+    @property
+    def ready(self) -> bool:
+        """Whether it takes something without waiting."""
+        return not (self.pauses or self.fail_next or self.writers)
 
-    def send_at_once(self, message: bytes) -> bool:
-        """Take a message that needs no waiting."""
-        if self.pauses or self.fail_next or self.writers:
-            return False
+    async def send(self, messages: Sequence[bytes]) -> None:
+        """Take messages."""
+        for message in messages:
+            await self._write(message)
+
+    def send_at_once(self, messages: Sequence[bytes]) -> None:
+        """Take messages that need no waiting."""
+        assert self.ready, "it would have to wait"
         self.most_writers = max(self.most_writers, 1)
-        self.log.append(message)
-        return True
+        self.log += messages
 
     async def ping(self) -> Awaitable[None]:
         """Take a ping."""
         await self._write(b"ping")
+        return self._pong()
+
+    def ping_at_once(self, behind: Sequence[bytes] = ()) -> Awaitable[None]:
+        """Take messages and a ping that need no waiting."""
+        self.send_at_once([*behind, b"ping"])
+        return self._pong()
+
+    def _pong(self) -> asyncio.Future[None]:
         pong: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.answers:
             pong.set_result(None)

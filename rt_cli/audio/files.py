@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from rt_cli.audio.channels import Pick
     from rt_cli.audio.source import Tell
 
-_BLOCK_S = 8
-_BLOCK_SAMPLES = 1 << 17
-"""Of all channels together: many of them, or a high rate, make shorter blocks and not more memory."""
+_BLOCK_S = 20
+_BLOCK_BYTES = 1 << 20
+"""As it is decoded: many channels, or a high rate, make shorter blocks and not more memory."""
 _MP3_FRAMES = 1152
 _READ_BYTES = 64 * 1024
 _SNIFF_BYTES = 512
@@ -233,8 +233,9 @@ class _Soundfile:
         self._pick = pick
         self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
         self._verbatim = self._sound.subtype == "PCM_16" and self.channels == 1 and self.rate_hz == wire_rate_hz
-        frames = max(1, min(self.rate_hz * _BLOCK_S, _BLOCK_SAMPLES // self.channels))
-        self._buffer = np.empty((frames, self.channels), dtype="<i2" if self._verbatim else np.float32)
+        kind = np.dtype("<i2" if self._verbatim else np.float32)
+        frames = max(1, min(self.rate_hz * _BLOCK_S, _BLOCK_BYTES // (self.channels * kind.itemsize)))
+        self._buffer = np.empty((frames, self.channels), kind)
         # A read that fails on a damaged MP3 takes all its frames with it: a frame of the format at a time.
         self._step = _MP3_FRAMES if self._sound.format == "MP3" else frames
 

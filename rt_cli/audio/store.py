@@ -66,8 +66,7 @@ class _Piece:
         at, size = (start - self.start) * BYTES_PER_SAMPLE, (end - start) * BYTES_PER_SAMPLE
         if self.file is not None:
             return self.file.read(self.offset + at, size)
-        with memoryview(self.data) as view:
-            return bytes(view[at : at + size])
+        return bytes(memoryview(self.data)[at : at + size])
 
 
 class Store:
@@ -100,7 +99,9 @@ class Store:
         """
         start, size = self.end, len(pcm)
         self.end += size // BYTES_PER_SAMPLE
-        if self._kept + size > self._limit or not self._make_room(size):
+        if self._kept + size > self._limit:
+            return False
+        if self._in_memory + size > self._memory and not self._make_room(size):
             return False
         last = self._pieces[-1] if len(self._pieces) > self._on_disk else None
         if last is not None and last.end == start and len(last.data) < _PIECE_BYTES:

@@ -123,7 +123,7 @@ async def _configure(connection: Connection, endpoint: Endpoint, settings: Setti
             raise error
         if setup.greeted and not said:
             said = True
-            await connection.send(session_update_event(session, "rt_doctor"))
+            await connection.send([session_update_event(session, "rt_doctor")])
 
 
 async def _round_trip(connection: Connection) -> Finding:

@@ -60,6 +60,8 @@ def appended_bytes(message: bytes) -> int | None:
 
 def append_events(pcm: bytes, size: int) -> list[bytes]:
     """A message as of :func:`append_event` for every ``size`` bytes of ``pcm``; the last may be shorter."""
+    if 0 < len(pcm) <= size:
+        return [append_event(pcm)]
     with memoryview(pcm) as view:
         return [append_event(view[at : at + size]) for at in range(0, len(pcm), size)]
 

@@ -10,16 +10,23 @@ if TYPE_CHECKING:
 
 
 class Bell:
-    """Rung on every change; waiters look for themselves whether it was theirs."""
+    """Rung on a change; waiters look for themselves whether it was theirs.
 
-    def __init__(self) -> None:
+    Args:
+        within: Rung with this one: a kind of change so frequent that the others are spared it.
+    """
+
+    def __init__(self, within: Bell | None = None) -> None:
         self._waiters: dict[asyncio.Future[None], Callable[[], bool]] = {}
+        self._within = within
 
     def ring(self) -> None:
         """Wake those whose condition holds now. Call it on the event loop's thread."""
         # To look is much cheaper than to wake a task that looks.
         for waiter in [waiter for waiter, holds in self._waiters.items() if not waiter.done() and holds()]:
             waiter.set_result(None)
+        if self._within is not None:
+            self._within.ring()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return when ``condition`` holds, looking again at every ring. Safe to cancel."""

@@ -64,7 +64,7 @@ class Capture:
         control: Control | None = None,
         allowance: Callable[[], float] | None = None,
         metered: bool = True,
-        weigh: Callable[[], RtError | None] = lambda: None,
+        weigh: Callable[[], RtError | None] | None = None,
     ) -> None:
         self.ended = False
         """Nothing more will come."""
@@ -82,6 +82,7 @@ class Capture:
         self._bell = bell
         self._speed = math.inf if source.info.live else speed
         self._piece = max(1, round(piece_s * tape.rate_hz))
+        self._limited = limit_s is not None or allowance is not None
         self._limit = math.inf if limit_s is None else round(limit_s * tape.rate_hz)
         self._gaps = Gaps(on_hole)
         self._journal = journal
@@ -96,8 +97,10 @@ class Capture:
         self.started_at = clock.now()
         """When the first sample that keeps a pace was due, seconds."""
         self._pace = Metronome(clock, self._next)
-        self._left = memoryview(b"")
-        """Of a block that has a pace to keep."""
+        self._block, self._at, self._end = b"", 0, 0
+        """What has a pace to keep, and where its next piece begins and ends, bytes."""
+        self._due = self.started_at
+        """When that piece is, seconds."""
         self._positions: list[int] = []
         self._times: list[float] = []
 
@@ -159,7 +162,8 @@ class Capture:
         return self._times[index] if index < len(self._times) else None
 
     def _done(self) -> bool:
-        self.spent = self.spent or self._affordable() < 1
+        if self._allowance is not None and self._affordable() < 1:
+            self.spent = True
         over = self.spent or self.error is not None or self._tape.captured >= self._limit
         return over or (self.stopped_at is not None and not self.live)
 
@@ -172,47 +176,50 @@ class Capture:
             if pcm and not self._done():
                 self._append(pcm)
             return
-        self._left = memoryview(pcm)
-        while self._left:
+        self._block, self._at = pcm, 0
+        self._due = self._cut()
+        while self._at < len(pcm):
             await self._bell.until(self._has_room)
             if self._done():
                 return
             await self._pace.run()
 
     def _next(self) -> float | None:
-        """Append what is due and has room; returns when there will be more of it."""
-        while self._left and self._has_room() and not self._done():
-            size = self._piece_left()
-            position = self._tape.captured - self._began + size
-            due = self.started_at + position / self._tape.rate_hz / self._speed
-            if self._speed != math.inf and due > self._clock.now():
-                return due
-            piece, self._left = bytes(self._left[: size * BYTES_PER_SAMPLE]), self._left[size * BYTES_PER_SAMPLE :]
-            self._append(piece)
-        return None
+        """Append the piece that is due, if there is room; returns when the next one is."""
+        if not self._has_room() or self._done():
+            return None
+        if self._due > self._clock.now():
+            return self._due
+        piece, self._at = self._block[self._at : self._end], self._end
+        self._append(piece)
+        if self._at == len(self._block):
+            return None
+        self._due = self._cut()
+        return self._due
 
-    def _piece_left(self) -> int:
-        """Samples up to the end of the next piece; those are on one grid, however long the source's blocks are."""
-        left = len(self._left) // BYTES_PER_SAMPLE
+    def _cut(self) -> float:
+        """Find the next piece, all on one grid, however long the source's blocks are; returns when it is due."""
         if self._speed == math.inf:
-            return left
-        return min(left, self._piece - (self._tape.captured - self._began) % self._piece)
+            self._end = len(self._block)
+            return -math.inf
+        since = self._tape.captured - self._began
+        size = min((len(self._block) - self._at) // BYTES_PER_SAMPLE, self._piece - since % self._piece)
+        self._end = self._at + size * BYTES_PER_SAMPLE
+        return self.started_at + (since + size) / self._tape.rate_hz / self._speed
 
     def _has_room(self) -> bool:
         return self.stopped_at is not None or self._tape.waiting < LEAD_S * self._tape.rate_hz
 
     def _append(self, piece: bytes) -> None:
-        # Other sources may have spent it while this one waited for its pace.
-        room = max(0, min(self._limit - self._tape.captured, self._affordable()))
-        if len(piece) // BYTES_PER_SAMPLE > room:
-            piece = piece[: int(room) * BYTES_PER_SAMPLE]
+        if self._limited:
+            piece = self._within_limits(piece)
         if self._control is not None and self._control.muted:
             piece = bytes(len(piece))
         start = self._tape.captured
         if self._recorder is not None:
             self._recorder.sound(start, piece)
         holes = self._tape.append(piece)
-        if (error := self._weigh()) is not None:
+        if self._weigh is not None and (error := self._weigh()) is not None:
             self.error = error
             self.stop()
         if holes:
@@ -226,6 +233,11 @@ class Capture:
         self._note_time()
         self._tell_control()
         self._bell.ring()
+
+    def _within_limits(self, piece: bytes) -> bytes:
+        """As much of it as may be captured: other sources may have spent it while this one waited for its pace."""
+        room = max(0, min(self._limit - self._tape.captured, self._affordable()))
+        return piece if len(piece) // BYTES_PER_SAMPLE <= room else piece[: int(room) * BYTES_PER_SAMPLE]
 
     def _tell_control(self) -> None:
         if self._control is not None:

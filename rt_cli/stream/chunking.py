@@ -84,7 +84,9 @@ def decide(
         return CommitTurn()
     if sent < min(oldest, known):
         return GiveUp(min(oldest, known) - sent)
-    limit = min(known, captured if stretch is None else stretch.until, known if closes is None else closes)
+    limit = min(known, captured if stretch is None else stretch.until)
+    if closes is not None:
+        limit = min(limit, closes)
     length = limit - sent
     if length <= 0:
         return Finish() if ended and sent == captured else Wait()
@@ -117,14 +119,15 @@ class Allowance:
         """Whether anything may go at any time."""
         return self._rate == math.inf
 
-    def allows(self, samples: int, now: float) -> bool:
-        """Whether so many may go now."""
-        return self._spent_after(samples, now) <= now
+    def take_now(self, samples: int, now: float) -> bool:
+        """Take so many if they may go now, or none."""
+        spent_until = max(self._spent_until, now - self._burst_s) + samples / self._rate
+        if spent_until > now:
+            return False
+        self._spent_until = spent_until
+        return True
 
     def take(self, samples: int, now: float) -> float:
         """Take so many; returns when they may go, seconds."""
-        self._spent_until = self._spent_after(samples, now)
+        self._spent_until = max(self._spent_until, now - self._burst_s) + samples / self._rate
         return self._spent_until
-
-    def _spent_after(self, samples: int, now: float) -> float:
-        return max(self._spent_until, now - self._burst_s) + samples / self._rate

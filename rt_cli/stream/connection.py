@@ -82,14 +82,14 @@ class _Metered(ClientConnection):
 
     def text_at_once(self, messages: Sequence[bytes]) -> None:
         """Write text messages. Only while ``ready``."""
-        self.transport.write(b"".join([self._framer.text(message) for message in messages]))
+        self.transport.write(self._framer.frames(messages))
 
-    def ping_at_once(self) -> asyncio.Future[float]:
-        """Write a ping; what it returns is done when the pong is there. Only while ``ready``."""
+    def ping_at_once(self, behind: Sequence[bytes] = ()) -> asyncio.Future[float]:
+        """Write text messages and a ping; what it returns is done when the pong is there. Only while ``ready``."""
         payload = struct.pack("!Q", next(self._ping_numbers))
         pong = self.loop.create_future()
         self.pending_pings[payload] = (pong, self.loop.time())
-        self.transport.write(self._framer.ping(payload))
+        self.transport.write(self._framer.frames(behind, payload))
         return pong
 
     def cut(self) -> None:
@@ -146,9 +146,12 @@ class _Witnessed(_Metered):
             self._witness.ping("out")
         return await super().ping(data)
 
-    def ping_at_once(self) -> asyncio.Future[float]:
+    def ping_at_once(self, behind: Sequence[bytes] = ()) -> asyncio.Future[float]:
+        pong = super().ping_at_once(behind)
+        for message in behind:
+            self._witness.sent(message)
         self._witness.ping("out")
-        return super().ping_at_once()
+        return pong
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         if self.protocol.state is State.OPEN:
@@ -215,35 +218,32 @@ class Connection:
         """When the last byte came in, seconds of ``time.monotonic``."""
         return self._websocket.inbound_at
 
-    async def send(self, message: bytes | Sequence[bytes]) -> None:
-        """Write a text message, or several; waits while the write buffer is full.
+    @property
+    def ready(self) -> bool:
+        """Whether a message can be written without waiting: the connection is open, and the buffer takes it."""
+        return self._websocket.ready
 
-        Not to be cancelled: it is delivered anyway. Raises ConnectionLost when the connection is gone.
+    async def send(self, messages: Sequence[bytes]) -> None:
+        """Write text messages; waits while the write buffer is full.
+
+        Not to be cancelled: they are delivered anyway. Raises ConnectionLost when the connection is gone.
         """
+        _log_sent(messages)
         try:
-            for each in _messages(message):
-                _log_sent(each)
-                await self._websocket.send(each, text=True)
+            for message in messages:
+                await self._websocket.send(message, text=True)
         except ConnectionClosed as exc:
             raise closed(exc, None) from exc
 
-    def send_at_once(self, message: bytes | Sequence[bytes]) -> bool:
-        """Write a text message, or several, if the buffer takes it and the connection is open.
-
-        Returns:
-            False if nothing was written.
-        """
-        if not self._websocket.ready:
-            return False
-        messages = _messages(message)
-        for each in messages:
-            _log_sent(each)
+    def send_at_once(self, messages: Sequence[bytes]) -> None:
+        """Write text messages in one piece. Only while ``ready``."""
+        _log_sent(messages)
         self._websocket.text_at_once(messages)
-        return True
 
-    def ping_at_once(self) -> Awaitable[object] | None:
-        """Write a ping likewise; returns what is done when its pong is there, or None if nothing was written."""
-        return self._websocket.ping_at_once() if self._websocket.ready else None
+    def ping_at_once(self, behind: Sequence[bytes] = ()) -> Awaitable[object]:
+        """The same with a ping behind them; returns what is done when its pong is there. Only while ``ready``."""
+        _log_sent(behind)
+        return self._websocket.ping_at_once(behind)
 
     async def ping(self) -> Awaitable[None]:
         """Write a ping; returns what is done when its pong is there. Not to be cancelled."""
@@ -286,13 +286,10 @@ class Connection:
         self._websocket.cut()
 
 
-def _messages(message: bytes | Sequence[bytes]) -> Sequence[bytes]:
-    return (message,) if isinstance(message, bytes) else message
-
-
-def _log_sent(message: bytes) -> None:
+def _log_sent(messages: Sequence[bytes]) -> None:
     if log.isEnabledFor(logging.DEBUG):
-        log.debug("> %s", shown(message))
+        for message in messages:
+            log.debug("> %s", shown(message))
 
 
 async def connect(endpoint: Endpoint, *, timeout_s: float, witness: ConnectionLog | None = None) -> Connection:

@@ -61,7 +61,9 @@ class Context(Struct, frozen=True):
     marks: TurnMarks | None
     """Where turns close; None where the endpoint finds them."""
     bell: Bell
-    """Rung on every change."""
+    """Rung on every change, but where :attr:`sound` is."""
+    sound: Bell
+    """Rung when there is more sound, or more room for it, and on every other change."""
     clock: Clock
     sizes: ChunkSizes
     observe: Observer

@@ -104,6 +104,8 @@ class Control:
             ended: No more will come.
         """
         self._captured = to
+        if not self.controls.push_to_talk:
+            return
         silent = not (ended or self.controls.talking)
         decided = min(to, max(self._closes, to - self._pre_roll)) if silent else to
         self.passages.decided(decided)

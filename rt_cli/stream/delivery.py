@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import random
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import RtError, UnreachableError
@@ -16,6 +17,8 @@ from rt_cli.stream.liveness import patience
 from rt_cli.stream.retries import MOST_FRUITLESS, Attempt, Retries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rt_cli.observations import SessionState
     from rt_cli.stream.context import Context
 
@@ -116,30 +119,38 @@ class Delivery:
 
     async def _see_out(self, link: Link) -> Link | None:
         """Wait for the end of a connection; returns its successor, if one stands ready before it expires."""
-        bell = self._context.bell
-        await bell.until(lambda: link.ended or (link.state == "ready" and self._due(link, LOOK_S, LOOK_SHARE)))
+        bell, clock = self._context.bell, self._context.clock
+        await bell.until(lambda: link.ended or link.ready)
+        look_at = _before_expiry(link, LOOK_S, LOOK_SHARE)
+        with self._ringing_at(look_at):
+            await bell.until(lambda: link.ended or (link.state == "ready" and clock.now() >= look_at))
         if link.ended:
             return None
         successor = self._open()
         await bell.until(lambda: link.ended or successor.ended or successor.ready)
         if successor.ended:
             log.debug("no second session beside the first (%s): break, then make", successor.error)
-        session = self._context.session
-        await bell.until(lambda: link.ended or session.between_turns or self._due(link, LAST_S, LAST_SHARE))
+        session, last_at = self._context.session, _before_expiry(link, LAST_S, LAST_SHARE)
+        with self._ringing_at(last_at):
+            await bell.until(lambda: link.ended or session.between_turns or clock.now() >= last_at)
         link.retire()
         # What has no final by then is heard again: better than to hold back what is said meanwhile.
-        patience_ends = self._context.clock.now() + HAND_OVER_S
-        await bell.until(lambda: link.ended or self._context.clock.now() >= patience_ends)
+        patience_ends = clock.now() + HAND_OVER_S
+        with self._ringing_at(patience_ends):
+            await bell.until(lambda: link.ended or clock.now() >= patience_ends)
         if link in self._running:
             self._running[link].cancel()
         await bell.until(lambda: link.ended)
         return successor
 
-    def _due(self, link: Link, ahead_s: float, share: float) -> bool:
-        """Whether an expiry is so near; ``share`` is of the connection's whole life."""
-        if link.ready_at is None:
-            return False
-        return self._context.clock.now() >= link.ready_at + link.life_s - min(ahead_s, share * link.life_s)
+    @contextmanager
+    def _ringing_at(self, moment: float) -> Iterator[None]:
+        """Ring at a moment, seconds, which is no change that somebody else would ring for."""
+        cancel = self._context.clock.call_at(moment, self._context.bell.ring)
+        try:
+            yield
+        finally:
+            cancel()
 
     def _after_hand_over(self, began_at: int) -> None:
         """Count the sessions that were too short for anything to settle. Raises if another would be, too."""
@@ -238,3 +249,8 @@ class Delivery:
         usual = math.inf if self._context.endpoint.embedded else REMOTE_CATCH_UP
         asked = usual if delivery.catch_up is None else delivery.catch_up
         return max(asked, delivery.speed or 1.0)
+
+
+def _before_expiry(link: Link, ahead_s: float, share: float) -> float:
+    """So long before a connection ends by itself, seconds; ``share`` is of its whole life. ``inf`` if it does not."""
+    return math.inf if link.ready_at is None else link.ready_at + link.life_s - min(ahead_s, share * link.life_s)

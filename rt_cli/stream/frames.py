@@ -7,12 +7,13 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _KEYS_AT_ONCE = 256
 _FIN_TEXT, _FIN_PING = 0x81, 0x89
 _MASKED = 0x80
 _SHORT, _MEDIUM = 126, 1 << 16
+_SHORT_HEAD, _MEDIUM_HEAD, _LONG_HEAD = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
 
 
 class Framer:
@@ -27,28 +28,21 @@ class Framer:
         self._keys = b""
         self._at = 0
 
-    def text(self, message: bytes) -> bytes:
-        """The frame of a text message.
+    def frames(self, messages: Sequence[bytes], ping: bytes | None = None) -> bytes:
+        """The frames of text messages, one behind the other.
 
         Args:
-            message: UTF-8, shorter than 2^63 bytes.
+            messages: UTF-8, each shorter than 2^63 bytes.
+            ping: The payload of a ping behind them, at most 125 bytes, which the pong brings back; None for no ping.
         """
-        return self._frame(_FIN_TEXT, message)
-
-    def ping(self, payload: bytes) -> bytes:
-        """The frame of a ping; ``payload`` has at most 125 bytes, and the pong brings it back."""
-        return self._frame(_FIN_PING, payload)
-
-    def _frame(self, head: int, payload: bytes) -> bytes:
-        size = len(payload)
-        if size < _SHORT:
-            header = struct.pack("!BB", head, _MASKED | size)
-        elif size < _MEDIUM:
-            header = struct.pack("!BBH", head, _MASKED | 126, size)
-        else:
-            header = struct.pack("!BBQ", head, _MASKED | 127, size)
-        key = self._key()
-        return b"".join((header, key, self._mask(payload, key)))
+        parts: list[bytes] = []
+        for message in messages:
+            key = self._key()
+            parts += (_head(_FIN_TEXT, len(message)), key, self._mask(message, key))
+        if ping is not None:
+            key = self._key()
+            parts += (_head(_FIN_PING, len(ping)), key, self._mask(ping, key))
+        return b"".join(parts)
 
     def _key(self) -> bytes:
         # Asking the system for each would cost more than all the rest of a frame.
@@ -56,3 +50,11 @@ class Framer:
             self._keys, self._at = os.urandom(4 * _KEYS_AT_ONCE), 0
         self._at += 4
         return self._keys[self._at - 4 : self._at]
+
+
+def _head(opcode: int, size: int) -> bytes:
+    if size < _SHORT:
+        return _SHORT_HEAD.pack(opcode, _MASKED | size)
+    if size < _MEDIUM:
+        return _MEDIUM_HEAD.pack(opcode, _MASKED | 126, size)
+    return _LONG_HEAD.pack(opcode, _MASKED | 127, size)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.context import Context
     from rt_cli.stream.sender import Sender
 
+_WAIT = Wait()
 MIN_COMMIT_MS = 100
 """Less is refused by most endpoints as an empty buffer."""
 
@@ -32,6 +33,7 @@ class Pump:
         self.padding = 0
         """Samples of silence added, outside the ledger."""
         self._context = context
+        self._clock = context.clock
         self._tape = context.tape
         self._session = context.session
         self._marks = context.marks
@@ -64,7 +66,7 @@ class Pump:
                     case CommitTurn():
                         await self._commit()
                     case Wait():
-                        await self._context.bell.rung(self._has_more)
+                        await self._context.sound.rung(self._has_more)
                     case Finish():
                         await self._finish()
                         return
@@ -82,20 +84,21 @@ class Pump:
         return not isinstance(step, Wait)
 
     def _next(self) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
-        if self._held:
-            return Wait()
-        sent, closes = self._tape.sent, None
-        if self._marks is not None:
-            closes = self._marks.closes_after(max(sent, self._committed_at + 1))
+        tape, marks, ended = self._tape, self._marks, self._context.capture.ended
+        sent, known, closes = tape.sent, tape.captured, None
+        if self._held or (sent == known and marks is None and not ended):
+            return _WAIT
+        if marks is not None:
+            known, closes = marks.analysed, marks.closes_after(max(sent, self._committed_at + 1))
         return decide(
             sent=sent,
-            known=self._tape.captured if self._marks is None else self._marks.analysed,
-            captured=self._tape.captured,
-            ended=self._context.capture.ended,
+            known=known,
+            captured=tape.captured,
+            ended=ended,
             closes=closes,
             sizes=self._context.sizes,
             stretch=None if self._passages is None else self._passages.at(sent),
-            oldest=self._tape.oldest,
+            oldest=tape.oldest,
         )
 
     def _skip(self, samples: int) -> None:
@@ -129,56 +132,51 @@ class Pump:
     def _pass_over(self, samples: int) -> None:
         self._tape.mark_sent(self._tape.sent + samples)
         self._session.wire.skipped(samples)
-        self._context.bell.ring()  # there is room on the tape
+        self._context.sound.ring()  # there is room on the tape
 
     def _acknowledge(self) -> None:
         self._tape.mark_acknowledged(self._session.wire.timeline(self._sender.acknowledged))
         self._session.reads(self._tape.acknowledged)
 
     async def _send(self, step: Send) -> None:
-        now = self._context.clock.now()
+        now = self._clock.now()
         if (allowed := self._allowance.take(step.samples, now)) > now:
-            await self._context.clock.sleep_until(allowed)
+            await self._clock.sleep_until(allowed)
         await self._sender.room(step.samples)
         if self._held or self._tape.sent < self._tape.oldest:
             return
-        start = self._tape.sent
-        messages, end = self._load(step)
-        self._note_sent(end)
-        await self._sender.audio(messages, end - start)
-        self._tell_probe(end)
+        messages, samples = self._load(step)
+        self._note_sent(samples)
+        await self._sender.audio(messages, samples)
+        self._tell_probe()
 
     def _send_at_once(self, step: Send) -> bool:
         """Send it if that needs no waiting; False if it does: nothing was sent then."""
-        now, start = self._context.clock.now(), self._tape.sent
-        if not self._allowance.allows(step.samples, now):
+        if not self._sender.free(step.samples) or not self._allowance.take_now(step.samples, self._clock.now()):
             return False
-        messages, end = self._load(step)
-        if not self._sender.audio_at_once(messages, end - start):
-            return False
-        self._allowance.take(step.samples, now)
-        self._note_sent(end)
-        self._tell_probe(end)
+        messages, samples = self._load(step)
+        self._sender.audio_at_once(messages, samples)
+        self._note_sent(samples)
+        self._tell_probe()
         return True
 
     def _load(self, step: Send) -> tuple[Sequence[bytes], int]:
-        """The messages of the next chunks, and where on the timeline they end."""
-        start, count = self._tape.sent, 1
-        if self._allowance.unlimited:
-            count = max(1, min(1 + step.alike, self._sender.spare // step.samples))
-        end = start + count * step.samples
-        return append_events(self._tape.read(start, end), step.samples * BYTES_PER_SAMPLE), end
+        """The messages of the next chunks, and how many samples they hold."""
+        start, samples = self._tape.sent, step.samples
+        if step.alike and self._allowance.unlimited:
+            samples *= max(1, min(1 + step.alike, self._sender.spare // samples))
+        return append_events(self._tape.read(start, start + samples), step.samples * BYTES_PER_SAMPLE), samples
 
-    def _note_sent(self, end: int) -> None:
-        samples = end - self._tape.sent
+    def _note_sent(self, samples: int) -> None:
+        end = self._tape.sent + samples
         self._look_for_speech(end)
         self._tape.mark_sent(end)
         self._session.wire.sent(samples)
         self._context.meter.add(samples)
 
-    def _tell_probe(self, end: int) -> None:
+    def _tell_probe(self) -> None:
         if self._context.probe is not None:
-            self._context.probe.sent(end)
+            self._context.probe.sent(self._tape.sent)
 
     def _look_for_speech(self, end: int) -> None:
         """Tell of a turn that opens before ``end``, perhaps in what was sent already: speech is noticed late."""
@@ -187,22 +185,20 @@ class Pump:
         opens = self._marks.opens_in(self._committed_at, end)
         if opens is not None:
             self._speech = True
-            self._session.speech_opens(opens, self._context.clock.now())
+            self._session.speech_opens(opens, self._clock.now())
 
     async def _pad(self, samples: int) -> None:
         self.padding += samples
         self._session.wire.padded(samples)
         self._context.meter.add(samples)
-        await self._sender.audio(append_event(silence(samples)), samples)
+        await self._sender.audio([append_event(silence(samples))], samples)
 
     async def _commit(self, *, tail: bool = False) -> None:
         missing = to_samples(MIN_COMMIT_MS, self._tape.rate_hz) - (self._session.wire.wire - self._committed_wire)
         if missing > 0:
             await self._pad(missing)
         event_id = f"rt_commit_{next(self._ids)}"
-        self._session.committing(
-            event_id, self._context.clock.now(), speech=self._speech or self._marks is None, tail=tail
-        )
+        self._session.committing(event_id, self._clock.now(), speech=self._speech or self._marks is None, tail=tail)
         self._committed_at = self._tape.sent
         self._committed_wire = self._session.wire.wire
         self._speech = False

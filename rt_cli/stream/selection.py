@@ -49,7 +49,7 @@ def select(
         turns: Who makes the turns.
         tape: What is heard.
         capture: Fills it.
-        bell: Rung on every change.
+        bell: Rung when there is more sound, and when more is known of it.
         control: Who may be heard.
         make_detector: Of speech.
         on_quiet: Told when nobody has spoken for ``stop_after_silence_s``; of live sources only.

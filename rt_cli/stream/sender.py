@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from rt_cli.clock import Clock
 
-    Outgoing = bytes | Sequence[bytes]
-    """A text message, or several that go together."""
-
 log = logging.getLogger("rt.sender")
 
 PING_BUSY_S = 0.5
@@ -46,16 +43,25 @@ _PACE_OVER_S = 0.25
 class Transport(Protocol):
     """What a sender needs of a connection."""
 
-    async def send(self, message: Outgoing) -> None:
-        """Write it. Raises ConnectionLost when the connection is gone."""
+    @property
+    def ready(self) -> bool:
+        """Whether it can be written to without waiting."""
         ...
 
-    def send_at_once(self, message: Outgoing) -> bool:
-        """Write it if that needs no waiting; False if it does: nothing was written then."""
+    async def send(self, messages: Sequence[bytes]) -> None:
+        """Write text messages, one behind the other. Raises ConnectionLost when the connection is gone."""
         ...
 
-    async def ping(self) -> Awaitable[None]:
+    def send_at_once(self, messages: Sequence[bytes]) -> None:
+        """The same in one piece; only while ready."""
+        ...
+
+    async def ping(self) -> Awaitable[object]:
         """Write a ping; what it returns is done when the pong is there, and fails when the connection is gone."""
+        ...
+
+    def ping_at_once(self, behind: Sequence[bytes] = ()) -> Awaitable[object]:
+        """The same behind messages, all in one piece; only while ready."""
         ...
 
 
@@ -144,8 +150,6 @@ class Sender:
         """Samples that may be in flight; one chunk always may."""
         self._pace = Pace(clock.now())
         self._transport = transport
-        # What a transport without it does is right, but takes a task for each ping.
-        self._ping_at_once: Callable[[], Awaitable[object] | None] = getattr(transport, "ping_at_once", lambda: None)
         self._clock = clock
         self._rate_hz = rate_hz
         self._generation = generation
@@ -199,10 +203,11 @@ class Sender:
         """Send a single chunk of audio outside any stream; waits for a chunk, waits or fails for a stream."""
         self._refuse_if_busy("a single chunk")
         async with self._turnstile:
-            await self.audio(message, samples)
+            await self.audio((message,), samples)
 
     def _fits(self, samples: int) -> bool:
-        return not self.in_flight or self.in_flight + samples <= self.window
+        in_flight = self.sent - self.acknowledged
+        return not in_flight or in_flight + samples <= self.window
 
     async def room(self, samples: int) -> None:
         """Wait until that much audio fits into the window. Safe to cancel."""
@@ -213,41 +218,38 @@ class Sender:
             await self._ping_behind()
             await self._opened.wait()
 
-    async def audio(self, message: Outgoing, samples: int) -> None:
+    async def audio(self, messages: Sequence[bytes], samples: int) -> None:
         """Send audio of a stream, waiting for room in the window.
 
         Several messages go as one: nothing comes between, and ``samples`` is what they hold together.
 
-        Cancelling it before its writing begins leaves no trace; after that the message is delivered all the same.
+        Cancelling it before its writing begins leaves no trace; after that the messages are delivered all the same.
         """
         await self.room(samples)
-        await self._pass(self._transport.send, message, samples)
+        await self._pass(messages, samples)
         if self.sent - self._pinged >= self.window // 4:
             await self._ping()
 
-    def audio_at_once(self, message: Outgoing, samples: int) -> bool:
-        """Send audio of a stream like :meth:`audio`, if nothing has to be waited for.
+    def free(self, samples: int) -> bool:
+        """Whether so much audio needs no waiting: for the lane, a write, the window or the connection."""
+        return not self._lane.locked() and self._writing is None and self._fits(samples) and self._transport.ready
+
+    def audio_at_once(self, messages: Sequence[bytes], samples: int) -> None:
+        """Send audio of a stream like :meth:`audio`, within the call; only while :meth:`free` for it.
 
         Nobody can get in between while it runs, and so it holds the lane without taking it.
-
-        Returns:
-            False if it would have to wait: nothing was sent then.
         """
-        if self._lane.locked() or self._writing is not None or not self._fits(samples):
-            return False
-        if not self._transport.send_at_once(message):
-            return False
-        if not self.in_flight:
+        if self.sent == self.acknowledged:
             self.progress_at = self._clock.now()
         self.sent += samples
-        self._log_lane("passed")
         if self.sent - self._pinged >= self.window // 4:
-            self._ping_now()  # where it has to wait, the next that waits for room or for the beat does it
-        return True
+            self._ping_now(messages)
+        else:
+            self._transport.send_at_once(messages)
 
     async def control(self, message: bytes) -> None:
         """Send anything that is not audio, behind everything that was asked for before. Cancelling it: as for audio."""
-        await self._pass(self._transport.send, message, 0)
+        await self._pass((message,))
 
     def acknowledge(self, samples: int) -> None:
         """An answer proves that everything before ``samples`` was read; never goes back."""
@@ -286,7 +288,7 @@ class Sender:
 
     async def _ping(self) -> None:
         self._last_ping = self._clock.now()
-        await self._pass(self._write_ping)
+        await self._pass()
 
     async def _write_ping(self) -> None:
         # What has been sent so far is what the pong proves; the lane keeps more from getting in between.
@@ -294,14 +296,11 @@ class Sender:
         self._last_ping, self._pinged = at, proven
         self._await_pong(await self._transport.ping(), at, proven)
 
-    def _ping_now(self) -> bool:
-        """Write a ping if that needs no waiting."""
-        pong = self._ping_at_once()
-        if pong is None:
-            return False
-        self._last_ping, self._pinged = self._clock.now(), self.sent
-        self._await_pong(pong, self._last_ping, self._pinged)
-        return True
+    def _ping_now(self, behind: Sequence[bytes] = ()) -> None:
+        """The same at once, with messages before it that count as sent already."""
+        at, proven = self._clock.now(), self.sent
+        self._last_ping, self._pinged = at, proven
+        self._await_pong(self._transport.ping_at_once(behind), at, proven)
 
     def _await_pong(self, pong: Awaitable[object], at: float, proven: int) -> None:
         waiter = asyncio.ensure_future(pong)
@@ -319,13 +318,8 @@ class Sender:
         self.window = round(window_s(self.round_trips.minimum, self._pace.times) * self._rate_hz)
         self.acknowledge(proven)
 
-    async def _pass(
-        self, write: Callable[..., Coroutine[None, None, None]], message: Outgoing | None = None, samples: int = 0
-    ) -> None:
-        """Take the lane, write, let go.
-
-        A write that has to wait is a task of its own, so that nobody's going away cancels it.
-        """
+    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
+        """Take the lane, write messages or, without any, a ping, let go."""
         if self._lane.locked():
             self._log_lane("awaited")
         async with self._lane:
@@ -334,11 +328,19 @@ class Sender:
             if not self.in_flight:
                 self.progress_at = self._clock.now()
             self.sent += samples
-            if not (self._ping_now() if message is None else self._transport.send_at_once(message)):
-                self._writing_at = self._clock.now()
-                self._writing = asyncio.create_task(write() if message is None else write(message))
-                await self._write_over()
+            if not self._transport.ready:
+                await self._write_apart(self._transport.send(messages) if messages else self._write_ping())
+            elif messages:
+                self._transport.send_at_once(messages)
+            else:
+                self._ping_now()
         self._log_lane("released")
+
+    async def _write_apart(self, write: Coroutine[None, None, None]) -> None:
+        """What has to wait is a task of its own, so that nobody's going away cancels it."""
+        self._writing_at = self._clock.now()
+        self._writing = asyncio.create_task(write)
+        await self._write_over()
 
     async def _write_over(self) -> None:
         """Wait for the write under way, perhaps one whose caller has gone. Cancelling the wait leaves it running."""

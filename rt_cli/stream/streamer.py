@@ -57,7 +57,8 @@ class Streamer:
         self._observe = observe
         self._progress = progress
         self._rate = job.endpoint.dialect.rate_hz
-        self._bell = Bell()
+        self._sound = Bell()
+        self._bell = Bell(within=self._sound)
         self._tape = Tape(self._rate)
         self._turns = job.turns
         self._control = Control(self._rate, push_to_talk=job.settings.input.ptt, on_change=observe)
@@ -145,7 +146,7 @@ class Streamer:
 
     def _make_room(self, source: Source) -> None:
         """For what waits to be sent; how much that may be depends on whether the source can wait."""
-        policy: OnFull = self._job.settings.delivery.on_full if source.info.live else "spool"
+        policy = self._on_full(source)
         self._tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
         self._backlog = Backlog(
             self._tape,
@@ -154,6 +155,9 @@ class Streamer:
             passages=lambda: self._selection.passages if self._selection else None,
             on_hole=self._tell_hole,
         )
+
+    def _on_full(self, source: Source) -> OnFull:
+        return self._job.settings.delivery.on_full if source.info.live else "spool"
 
     def _weigh(self) -> RtError | None:
         """Look at what waits, and say so at once if that ends the capture."""
@@ -224,7 +228,7 @@ class Streamer:
             self._turns,
             tape=self._tape,
             capture=capture,
-            bell=self._bell,
+            bell=self._sound,
             control=self._control,
             make_detector=self._job.make_detector,
             on_quiet=self._fall_silent,
@@ -260,7 +264,7 @@ class Streamer:
             source,
             self._tape,
             self._clock,
-            self._bell,
+            self._sound,
             speed=self._job.speed,
             piece_s=sizes.usual / self._rate,
             limit_s=self._job.settings.input.duration_s,
@@ -270,7 +274,7 @@ class Streamer:
             control=self._control,
             allowance=None if self._job.settings.delivery.max_cost is None else lambda: self._meter.room,
             metered=self._progress,
-            weigh=self._weigh,
+            weigh=None if self._on_full(source) == "spool" else self._weigh,
         )
 
     def _make_context(self, capture: Capture, selection: Selection, sizes: ChunkSizes) -> Context:
@@ -285,6 +289,7 @@ class Streamer:
             passages=selection.passages,
             meter=self._meter,
             bell=self._bell,
+            sound=self._sound,
             clock=self._clock,
             sizes=sizes,
             observe=self._observe,

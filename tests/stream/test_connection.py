@@ -119,7 +119,7 @@ def test_connection_is_cut(how: str) -> None:
             await connection.receive()
         assert not caught.value.final
         with pytest.raises(ConnectionLost):
-            await connection.send(b'{"type":"x"}')
+            await connection.send([b'{"type":"x"}'])
         with pytest.raises(ConnectionLost):
             await connection.ping()
 
@@ -235,14 +235,14 @@ def test_close_does_not_wait_for_a_peer_that_reads_nothing() -> None:
 
     async def use(connection: Connection) -> None:
         await connection.receive()
-        writing = asyncio.create_task(connection.send(LARGE))
+        writing = asyncio.create_task(connection.send([LARGE]))
         await asyncio.sleep(0)
         began = time.monotonic()
         await connection.close()
         assert 0.9 < time.monotonic() - began < 2
         await writing
         with pytest.raises(ConnectionLost):
-            await connection.send(b"{}")
+            await connection.send([b"{}"])
 
     with_connection(deaf, use)
 
@@ -251,7 +251,7 @@ def test_close_while_a_write_is_flushed() -> None:
     """Cutting a connection that has just ended by itself is no error, whatever was in its buffer."""
 
     async def use(connection: Connection) -> None:
-        writing = asyncio.create_task(connection.send(LARGE))
+        writing = asyncio.create_task(connection.send([LARGE]))
         await asyncio.sleep(0)
         await connection.close()
         connection.abort()

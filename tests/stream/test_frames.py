@@ -32,7 +32,7 @@ def unframe(data: bytes) -> list[tuple[int, bytes, bytes]]:
 def test_every_length_is_read_back(size: int) -> None:
     """Each of the three forms of a length, at its borders."""
     message = bytes(index % 251 for index in range(size))
-    [(opcode, _, payload)] = unframe(Framer(apply_mask).text(message))
+    [(opcode, _, payload)] = unframe(Framer(apply_mask).frames([message]))
     assert (opcode, payload) == (Opcode.TEXT, message)
 
 
@@ -41,14 +41,14 @@ def test_every_length_is_read_back(size: int) -> None:
 def test_frames_follow_each_other(messages: list[bytes]) -> None:
     """One after the other, each reads as it was."""
     framer = Framer(apply_mask)
-    data = b"".join(framer.text(message) for message in messages)
+    data = framer.frames(messages)
     assert [payload for _, _, payload in unframe(data)] == messages
 
 
 def test_they_are_what_the_library_writes() -> None:
     """But for the key, byte by byte."""
     framer = Framer(apply_mask)
-    for opcode, data in ((Opcode.TEXT, framer.text(b"abc" * 100)), (Opcode.PING, framer.ping(b"12345678"))):
+    for opcode, data in ((Opcode.TEXT, framer.frames([b"abc" * 100])), (Opcode.PING, framer.frames([], b"12345678"))):
         [(_, key, payload)] = unframe(data)
         ours = data[: -len(payload) - 4]
         assert Frame(opcode, payload).serialize(mask=True, extensions=[])[: len(ours)] == ours
@@ -58,5 +58,5 @@ def test_they_are_what_the_library_writes() -> None:
 def test_no_key_is_used_twice() -> None:
     """Also across the blocks in which keys are fetched."""
     framer = Framer(apply_mask)
-    keys = [unframe(framer.text(b"x"))[0][1] for _ in range(1000)]
+    keys = [unframe(framer.frames([b"x"]))[0][1] for _ in range(1000)]
     assert len(set(keys)) > 990, "of four random bytes, two in a thousand are hardly ever alike"

@@ -16,8 +16,8 @@ from rt_cli.stream.sender import Pace, RoundTrips, Sender, window_s
 from tests.fakes import FakeClock, Peer, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Any, Literal
+    from collections.abc import Sequence
+    from typing import Literal
 
 RATE = 24_000
 CHUNK = 960
@@ -76,7 +76,7 @@ async def use(sender: Sender) -> None:
     except ConnectionError:
         await sender.chunk(b"next", CHUNK)
     async with sender.stream():
-        await sender.audio(b"next", CHUNK)
+        await sender.audio([b"next"], CHUNK)
     await sender.control(b"last")
 
 
@@ -90,8 +90,10 @@ async def operation(sender: Sender, kind: int, index: int) -> None:
     else:
         async with sender.stream():
             for turn in range(kind):
-                if not (turn % 2 and sender.audio_at_once(message, CHUNK)):
-                    await sender.audio(message, CHUNK)
+                if turn % 2 and sender.free(CHUNK):
+                    sender.audio_at_once([message], CHUNK)
+                else:
+                    await sender.audio([message], CHUNK)
 
 
 def try_schedules(kind: type[Sender], seeds: range) -> None:
@@ -117,25 +119,21 @@ def test_ten_thousand_random_schedules_leave_the_sender_as_good_as_new() -> None
 class SkippedRelease(Sender):
     """Planted: an error leaves the lane taken, as a flag that one path never clears."""
 
-    async def _pass(
-        self, write: Callable[..., Coroutine[Any, Any, None]], message: bytes | None = None, samples: int = 0
-    ) -> None:
+    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
         await self._lane.acquire()
         self.sent += samples
-        await (write() if message is None else write(message))
+        await (self._transport.send(messages) if messages else self._write_ping())
         self._lane.release()
 
 
 class DoubleRelease(Sender):
     """Planted: the lane is let go although it was never taken when its wait was cancelled."""
 
-    async def _pass(
-        self, write: Callable[..., Coroutine[Any, Any, None]], message: bytes | None = None, samples: int = 0
-    ) -> None:
+    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
         try:
             await self._lane.acquire()
             self.sent += samples
-            await (write() if message is None else write(message))
+            await (self._transport.send(messages) if messages else self._write_ping())
         finally:
             self._lane._value += 1
             self._lane._wake_up_next()
@@ -144,13 +142,11 @@ class DoubleRelease(Sender):
 class CancellableRelease(Sender):
     """Planted: something awaitable before the release, which an already cancelled caller never gets past."""
 
-    async def _pass(
-        self, write: Callable[..., Coroutine[Any, Any, None]], message: bytes | None = None, samples: int = 0
-    ) -> None:
+    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
         await self._lane.acquire()
         try:
             self.sent += samples
-            await (write() if message is None else write(message))
+            await (self._transport.send(messages) if messages else self._write_ping())
         finally:
             await asyncio.sleep(0)
             self._lane.release()
@@ -227,7 +223,7 @@ def test_a_write_that_needs_no_waiting_takes_no_turn_of_the_loop() -> None:
 
     async def scenario() -> None:
         peer = Peer()
-        sending = make(peer).audio(b"audio", CHUNK)
+        sending = make(peer).audio([b"audio"], CHUNK)
 
         with pytest.raises(StopIteration):
             sending.send(None)  # a coroutine run by hand, to its first wait
@@ -245,12 +241,12 @@ def test_at_once_never_passes_who_waits() -> None:
         sender = make(peer)
         waiting = asyncio.create_task(sender.control(b"commit"))
         await settle(1)
-        assert not sender.audio_at_once(b"audio", CHUNK)
-        assert sender.sent == 0
+        assert not sender.free(CHUNK)
         await waiting
-        assert not sender.audio_at_once(b"audio", CHUNK)  # the connection takes nothing without waiting
+        assert not sender.free(CHUNK)  # the connection takes nothing without waiting
         peer.pauses = 0
-        assert sender.audio_at_once(b"audio", CHUNK)
+        assert sender.free(CHUNK)
+        sender.audio_at_once([b"audio"], CHUNK)
         assert (peer.log, sender.sent) == ([b"commit", b"audio"], CHUNK)
 
     run(scenario())
@@ -263,9 +259,10 @@ def test_at_once_keeps_to_the_window() -> None:
         peer = Peer()
         peer.answers = False
         sender = make(peer)
-        assert sender.audio_at_once(b"all", sender.window)
-        assert not sender.audio_at_once(b"more", 1)
-        assert peer.log == [b"all"]
+        assert sender.free(sender.window)
+        sender.audio_at_once([b"all"], sender.window)
+        assert not sender.free(1)
+        assert peer.log == [b"all", b"ping"]
 
     run(scenario())
 
@@ -340,8 +337,8 @@ def test_busy_table(running: str, asked: str, busy: Literal["wait", "fail"], out
                 await sender.chunk(name, CHUNK)
                 return
             async with sender.stream():
-                await sender.audio(name, CHUNK)
-                await sender.audio(name, CHUNK)
+                await sender.audio([name], CHUNK)
+                await sender.audio([name], CHUNK)
 
         first = asyncio.create_task(act(running, b"first"))
         await settle(2)
@@ -368,9 +365,9 @@ def test_a_commit_may_pass_between_the_chunks_of_a_stream() -> None:
         peer = Peer()
         sender = make(peer, "fail")
         async with sender.stream():
-            await sender.audio(b"a", CHUNK)
+            await sender.audio([b"a"], CHUNK)
             await sender.control(b"commit")
-            await sender.audio(b"b", CHUNK)
+            await sender.audio([b"b"], CHUNK)
         assert peer.log == [b"a", b"commit", b"b"]
 
     run(scenario())
@@ -389,8 +386,10 @@ def test_unacknowledged_audio_never_exceeds_the_window(sizes: list[int], data: s
         async def stream() -> None:
             async with sender.stream():
                 for size in sizes:
-                    if not sender.audio_at_once(b"x", size):
-                        await sender.audio(b"x", size)
+                    if sender.free(size):
+                        sender.audio_at_once([b"x"], size)
+                    else:
+                        await sender.audio([b"x"], size)
                     assert sender.in_flight <= max(sender.window, size)
 
         task = asyncio.create_task(stream())
@@ -418,7 +417,7 @@ def test_a_stalled_peer_stops_the_stream_within_the_window() -> None:
         async def stream() -> None:
             async with sender.stream():
                 for _ in range(1000):
-                    await sender.audio(b"x", CHUNK)
+                    await sender.audio([b"x"], CHUNK)
 
         task = asyncio.create_task(stream())
         await settle(2000)
@@ -440,9 +439,9 @@ def test_a_pong_proves_only_what_was_sent_before_its_ping() -> None:
         peer.answers = False
         sender = make(peer)
         async with sender.stream():
-            await sender.audio(b"x", RATE // 2)
+            await sender.audio([b"x"], RATE // 2)
             assert len(peer.pongs) == 1
-            await sender.audio(b"x", CHUNK)
+            await sender.audio([b"x"], CHUNK)
             peer.pongs[0].set_result(None)
             await settle()
         assert sender.acknowledged == RATE // 2
@@ -460,7 +459,7 @@ def test_an_answer_acknowledges_too_and_the_mark_never_goes_back() -> None:
         peer.answers = False
         sender = Sender(peer, FakeClock(), rate_hz=RATE, on_acknowledged=seen.append)
         async with sender.stream():
-            await sender.audio(b"x", 1000)
+            await sender.audio([b"x"], 1000)
         for claim in (500, 200, 5000, 1000):
             sender.acknowledge(claim)
         assert seen == [500, 1000]
@@ -511,7 +510,7 @@ def test_the_window_widens_in_a_flood_and_narrows_with_it() -> None:
         async with sender.stream():
             for step_s in [0.01] * 200 + [0.5] * 20:
                 clock.time += step_s
-                await sender.audio(b"x", RATE // 2)
+                await sender.audio([b"x"], RATE // 2)
                 await settle(3)
                 widths.append(sender.window / RATE)
         assert widths[0] == 2
@@ -543,7 +542,7 @@ def test_every_change_of_state_is_logged(caplog: pytest.LogCaptureFixture) -> No
         async def stream() -> None:
             async with sender.stream():
                 for _ in range(60):
-                    await sender.audio(b"x", CHUNK)
+                    await sender.audio([b"x"], CHUNK)
 
         task = asyncio.create_task(stream())
         other = asyncio.create_task(sender.control(b"c"))
