@@ -23,8 +23,9 @@ class Bell:
     def ring(self) -> None:
         """Wake those whose condition holds now. Call it on the event loop's thread."""
         # To look is much cheaper than to wake a task that looks.
-        for waiter in [waiter for waiter, holds in self._waiters.items() if not waiter.done() and holds()]:
-            waiter.set_result(None)
+        for waiter, holds in tuple(self._waiters.items()):
+            if not waiter.done() and holds():
+                waiter.set_result(None)
         if self._within is not None:
             self._within.ring()
 

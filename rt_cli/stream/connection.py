@@ -75,17 +75,12 @@ class _Metered(ClientConnection):
         self._framer = Framer(apply_mask)
         self._ping_numbers = itertools.count()
 
-    @property
-    def ready(self) -> bool:
-        """Whether a frame can be written without waiting."""
-        return self.writable and self.protocol.state is State.OPEN
-
     def text_at_once(self, messages: Sequence[bytes]) -> None:
-        """Write text messages. Only while ``ready``."""
+        """Write text messages. Only while open and ``writable``."""
         self.transport.write(self._framer.frames(messages))
 
     def ping_at_once(self, behind: Sequence[bytes] = ()) -> asyncio.Future[float]:
-        """Write text messages and a ping; what it returns is done when the pong is there. Only while ``ready``."""
+        """Write text messages and a ping; what it returns is done when the pong is there. Under the same conditions."""
         payload = struct.pack("!Q", next(self._ping_numbers))
         pong = self.loop.create_future()
         self.pending_pings[payload] = (pong, self.loop.time())
@@ -211,6 +206,7 @@ class Connection:
     def __init__(self, websocket: _Metered, secrets: tuple[str, ...] = ()) -> None:
         self._websocket = websocket
         self._secrets = secrets
+        self._logged = log.isEnabledFor(logging.DEBUG)
         websocket.inbound_at = time.monotonic()
 
     @property
@@ -221,14 +217,15 @@ class Connection:
     @property
     def ready(self) -> bool:
         """Whether a message can be written without waiting: the connection is open, and the buffer takes it."""
-        return self._websocket.ready
+        websocket = self._websocket
+        return websocket.writable and websocket.protocol.state is State.OPEN
 
     async def send(self, messages: Sequence[bytes]) -> None:
         """Write text messages; waits while the write buffer is full.
 
         Not to be cancelled: they are delivered anyway. Raises ConnectionLost when the connection is gone.
         """
-        _log_sent(messages)
+        self._log_sent(messages)
         try:
             for message in messages:
                 await self._websocket.send(message, text=True)
@@ -237,12 +234,12 @@ class Connection:
 
     def send_at_once(self, messages: Sequence[bytes]) -> None:
         """Write text messages in one piece. Only while ``ready``."""
-        _log_sent(messages)
+        self._log_sent(messages)
         self._websocket.text_at_once(messages)
 
     def ping_at_once(self, behind: Sequence[bytes] = ()) -> Awaitable[object]:
         """The same with a ping behind them; returns what is done when its pong is there. Only while ``ready``."""
-        _log_sent(behind)
+        self._log_sent(behind)
         return self._websocket.ping_at_once(behind)
 
     async def ping(self) -> Awaitable[None]:
@@ -267,7 +264,7 @@ class Connection:
         except ConnectionClosed as exc:
             raise closed(exc, last_error, self._secrets) from exc
         message = without(self._secrets, message) if isinstance(message, str) else message
-        if log.isEnabledFor(logging.DEBUG):
+        if self._logged:
             log.debug("< %s", shown(message))
         return message
 
@@ -285,11 +282,10 @@ class Connection:
         """Cut the connection now: who reads is told, who writes is let go, and told the next time. Idempotent."""
         self._websocket.cut()
 
-
-def _log_sent(messages: Sequence[bytes]) -> None:
-    if log.isEnabledFor(logging.DEBUG):
-        for message in messages:
-            log.debug("> %s", shown(message))
+    def _log_sent(self, messages: Sequence[bytes]) -> None:
+        if self._logged:
+            for message in messages:
+                log.debug("> %s", shown(message))
 
 
 async def connect(endpoint: Endpoint, *, timeout_s: float, witness: ConnectionLog | None = None) -> Connection:

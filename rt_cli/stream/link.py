@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.connection import Connection
     from rt_cli.stream.context import Context
 
-_WATCH_EVERY_S = 0.3
+_WATCH_EVERY_S = 0.5
 
 
 class Link:
@@ -216,10 +216,11 @@ class Link:
                 raise error
             if self.ready and self._begun_as is not None:
                 self._apply(context.session.receive(event, context.clock.now()))
-            context.bell.ring()
+            else:
+                context.bell.ring()
 
     async def _watch(self, connection: Connection, sender: Sender) -> None:
-        """Look at the endpoint's health and at what is overdue, three times a second."""
+        """Look at the endpoint's health and at what is overdue, twice a second."""
         clock, since = self._context.clock, self._context.capture.started_at
         due = clock.now()
 
@@ -240,7 +241,8 @@ class Link:
             self._judge(connection, sender)
         if self.ready and self._begun_as is not None:
             self._apply(context.session.tick(context.clock.now(), context.tape.acknowledged))
-        context.bell.ring()
+        else:
+            context.bell.ring()
 
     def _judge(self, connection: Connection, sender: Sender) -> None:
         vitals = Vitals(

@@ -24,7 +24,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rt_cli.errors import SenderBusy
-from rt_cli.stream.beat import BEAT_S, beat_after
+from rt_cli.stream.beat import beat_after
+from rt_cli.stream.metronome import Metronome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -166,6 +167,7 @@ class Sender:
         self._pings: dict[asyncio.Future[object], tuple[float, int]] = {}
         self._pinged = 0
         self._last_ping = clock.now()
+        self._logged = log.isEnabledFor(logging.DEBUG)
         log.debug("generation %d: sender made", generation)
 
     @property
@@ -242,6 +244,8 @@ class Sender:
         if self.sent == self.acknowledged:
             self.progress_at = self._clock.now()
         self.sent += samples
+        if self._logged:
+            self._log_lane("passed")
         if self.sent - self._pinged >= self.window // 4:
             self._ping_now(messages)
         else:
@@ -269,13 +273,21 @@ class Sender:
         Args:
             since: When the beat began at which it looks, seconds.
         """
+
+        def look() -> float | None:
+            if self._ping_due():
+                if not self.free(0):
+                    return None
+                self._ping_now()
+            return beat_after(max(self._clock.now() + PING_BUSY_S / 2, self._last_ping + PING_BUSY_S), since)
+
         while True:
-            # A ping that went out at a beat is due at one: that nearly so much time has passed must be enough.
-            due = max(self._clock.now() + PING_BUSY_S / 2, self._last_ping + PING_BUSY_S - BEAT_S / 2)
-            await self._clock.sleep_until(beat_after(due, since))
-            quiet = self._clock.now() - self._last_ping + BEAT_S / 2
-            if quiet >= PING_IDLE_S or (quiet >= PING_BUSY_S and self.sent > self._pinged):
-                await self._ping()
+            await Metronome(self._clock, look).run()
+            await self._ping()  # one that has to wait
+
+    def _ping_due(self) -> bool:
+        quiet = self._clock.now() - self._last_ping
+        return quiet >= PING_IDLE_S or (quiet > PING_BUSY_S and self.sent > self._pinged)
 
     def _refuse_if_busy(self, what: str) -> None:
         if self._streams and self._busy == "fail":
@@ -356,5 +368,5 @@ class Sender:
             self._writing.exception()
 
     def _log_lane(self, what: str) -> None:
-        if log.isEnabledFor(logging.DEBUG):
+        if self._logged:
             log.debug("generation %d: lane %s, %d samples sent", self._generation, what, self.sent)

@@ -30,7 +30,7 @@ WINDOW = 2 * RATE_HZ
 CHUNK = RATE_HZ
 """The largest there is."""
 STALLED_S = 3.0
-WATCH_S = 0.25
+WATCH_S = 0.5
 DEAD_S = 8.0
 CLOSE_S = 1.0
 SLACK_S = 1.0
