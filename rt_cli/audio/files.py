@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rt_cli.audio.channels import check, choose, width
 from rt_cli.audio.damage import broken, cut_short, is_text, missing_bytes, silent, unreadable
-from rt_cli.audio.decoder import StreamDecoder
-from rt_cli.audio.flac import MAGIC, EndlessFlac, promised_frames
+from rt_cli.audio.flac import MAGIC as FLAC_MAGIC
+from rt_cli.audio.flac import EndlessFlac, promised_frames
 from rt_cli.audio.native_noise import off_stderr
-from rt_cli.audio.pcm import PcmLayout
 from rt_cli.audio.resample import Resampler
 from rt_cli.audio.source import Block, SourceInfo
+from rt_cli.audio.wav import MAGICS, WavError
+from rt_cli.audio.wavfile import BLOCK_BYTES, BLOCK_S, WavFile
 from rt_cli.errors import AudioError
 
 if TYPE_CHECKING:
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.channels import Pick
     from rt_cli.audio.source import Tell
 
-_BLOCK_S = 20
-_BLOCK_BYTES = 1 << 20
-"""As it is decoded: many channels, or a high rate, make shorter blocks and not more memory."""
 _MP3_FRAMES = 1152
-_READ_BYTES = 64 * 1024
 _SNIFF_BYTES = 512
 _NO_LENGTH = 1 << 62
 """From here on a number of frames is libsndfile's way of saying that it does not know."""
@@ -74,6 +71,8 @@ def open_file(path: str | Path, *, wire_rate_hz: int, tell: Tell | None = None, 
         decoder = _open_decoder(str(path), head, wire_rate_hz, pick, missing)
     except AudioError as error:
         raise AudioError(f"{path}: {error.message}", error.hint, code=error.code) from error.__cause__
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read", error.strerror) from error
     if tell is not None and decoder.warning is not None:
         tell(decoder.warning[0], f"{path}: {decoder.warning[1]}")
     return FileSource(decoder, str(path))
@@ -160,9 +159,17 @@ def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing
             "raw PCM does not say how to be read",
             f"say it: rt send - --encoding s16le --sample-rate HZ < {quote(path)}",
         )
+    problem: WavError | None = None
+    if head.startswith(MAGICS):
+        try:
+            wav = WavFile(path, wire_rate_hz, pick)
+        except WavError as error:  # libsndfile knows more encodings
+            problem = error
+        else:
+            return _warned(wav, missing)
     import soundfile
 
-    file = EndlessFlac(path) if head.startswith(MAGIC) else None
+    file = EndlessFlac(path) if head.startswith(FLAC_MAGIC) else None
     try:
         with nullcontext() if head.startswith(_QUIET) else off_stderr():
             # As bytes, because soundfile cannot encode names that are no valid text.
@@ -171,15 +178,19 @@ def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing
         if file is not None:
             file.close()
         return _open_media(path, head, wire_rate_hz, pick, missing, error.error_string)
-    if sound.frames == 0 and sound.format in {"WAV", "WAVEX", "RF64"}:
+    if sound.frames == 0 and problem is not None:
         sound.close()
-        return _StreamedWav(path, wire_rate_hz, pick)
+        raise problem
     decoder = _Soundfile(sound, file, promised_frames(head) if file else sound.frames)
     try:
         decoder.begin(wire_rate_hz, pick)
     except AudioError:
         decoder.close()
         raise
+    return _warned(decoder, missing)
+
+
+def _warned(decoder: _Soundfile | WavFile, missing: int) -> _Decoder:
     if missing:
         decoder.warning = ("truncated", cut_short(missing))
     return decoder
@@ -234,7 +245,7 @@ class _Soundfile:
         self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
         self._verbatim = self._sound.subtype == "PCM_16" and self.channels == 1 and self.rate_hz == wire_rate_hz
         kind = np.dtype("<i2" if self._verbatim else np.float32)
-        frames = max(1, min(self.rate_hz * _BLOCK_S, _BLOCK_BYTES // (self.channels * kind.itemsize)))
+        frames = max(1, min(self.rate_hz * BLOCK_S, BLOCK_BYTES // (self.channels * kind.itemsize)))
         self._buffer = np.empty((frames, self.channels), kind)
         # A read that fails on a damaged MP3 takes all its frames with it: a frame of the format at a time.
         self._step = _MP3_FRAMES if self._sound.format == "MP3" else frames
@@ -294,39 +305,3 @@ class _Soundfile:
             return bytes(block.tobytes())
         pcm = self._resampler.push(choose(block, self._pick)) if frames else b""
         return pcm + self._resampler.flush() if self._ended else pcm
-
-
-class _StreamedWav:
-    """A WAV saved from a pipe, whose header gives its length as 0: libsndfile believes that."""
-
-    duration_s: float | None = None
-    warning: tuple[str, str] | None = None
-
-    def __init__(self, path: str, wire_rate_hz: int, pick: Pick) -> None:
-        self._decoder = StreamDecoder(PcmLayout("s16le", wire_rate_hz, 1), wire_rate_hz, pick)
-        self._file = Path(path).open("rb")  # noqa: SIM115 - lives as long as the source
-        self._ended = False
-        self._first = b""
-        try:
-            self._first = self.read()
-            if not self._first:
-                raise silent()
-        except AudioError:
-            self.close()
-            raise
-        self.rate_hz = self._decoder.layout.rate_hz
-        self.channels = self._decoder.layout.channels
-
-    def read(self) -> bytes:
-        if first := self._first:
-            self._first = b""
-            return first
-        while not self._ended:
-            data = self._file.read(_READ_BYTES)
-            self._ended = not data or self._decoder.ended
-            if pcm := self._decoder.finish() if self._ended else self._decoder.push(data):
-                return pcm
-        return b""
-
-    def close(self) -> None:
-        self._file.close()

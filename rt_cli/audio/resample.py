@@ -17,6 +17,15 @@ _LOUDEST = 16.0
 """24 dB beyond full scale: floating point may hold such peaks; what is louder is no sound."""
 
 
+def check_rate(rate_hz: int) -> None:
+    """Find out early that sound at this rate cannot be used. Raises AudioError."""
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        raise AudioError(
+            f"a sample rate of {rate_hz} Hz cannot be used",
+            f"rates from {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz can",
+        )
+
+
 class Resampler:
     """Float audio at one rate in, PCM16 at another out.
 
@@ -33,12 +42,8 @@ class Resampler:
     """
 
     def __init__(self, source_rate_hz: int, wire_rate_hz: int, channels: int = 1) -> None:
-        for rate_hz in (source_rate_hz, wire_rate_hz):
-            if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
-                raise AudioError(
-                    f"a sample rate of {rate_hz} Hz cannot be used",
-                    f"rates from {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz can",
-                )
+        check_rate(source_rate_hz)
+        check_rate(wire_rate_hz)
         self._empty = (0,) if channels == 1 else (0, channels)
         self._stream = None
         if source_rate_hz != wire_rate_hz:

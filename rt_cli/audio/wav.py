@@ -37,6 +37,10 @@ _SEE_DS64 = 0xFFFF_FFFF
 _UNKNOWN_64 = 1 << 62
 
 
+class WavError(AudioError):
+    """What should be a WAV is none, or none that is read here."""
+
+
 class WavParser:
     """Takes a WAV stream in pieces of any size and gives the bytes of its sound.
 
@@ -49,6 +53,8 @@ class WavParser:
         """Known once ``fmt`` has been read."""
         self.ended = False
         """The length that the header announced has been read: what follows is no sound."""
+        self.length: int | None = None
+        """Bytes of sound that the header announced; None until it is read, and where it does not say."""
         self._pending = bytearray()
         self._skip = 0
         self._long_length = 0
@@ -60,7 +66,7 @@ class WavParser:
         """Take the next bytes; give those that are sound.
 
         Raises:
-            AudioError: This is no WAV, or none that can be read.
+            WavError: This is no WAV, or none that can be read.
         """
         if not self._in_data:
             data = self._read_header(data)
@@ -70,10 +76,10 @@ class WavParser:
         """The input has ended.
 
         Raises:
-            AudioError: In the middle of the header.
+            WavError: In the middle of the header.
         """
         if not self._in_data:
-            raise AudioError("the WAV header is cut off: there is no sound after it", "check what writes it")
+            raise WavError("the WAV header is cut off: there is no sound after it", "check what writes it")
 
     def _take(self, data: bytes) -> bytes:
         if self._left is None:
@@ -104,7 +110,7 @@ class WavParser:
             return False
         head = self._cut(_RIFF_BYTES)
         if head[:4] not in MAGICS or head[8:] != b"WAVE":
-            raise AudioError("the input begins like a WAV but is none", "send WAV or raw PCM")
+            raise WavError("the input begins like a WAV but is none", "send WAV or raw PCM")
         self._begun = True
         return True
 
@@ -122,9 +128,7 @@ class WavParser:
             self._skip = padded
             return True
         if length > _MOST_HEADER_BYTES:
-            raise AudioError(
-                f"the WAV header is damaged: a format description of {length} bytes", "check what writes it"
-            )
+            raise WavError(f"the WAV header is damaged: a format description of {length} bytes", "check what writes it")
         if len(self._pending) < _CHUNK_BYTES + padded:
             return False
         body = self._cut(_CHUNK_BYTES + padded)[_CHUNK_BYTES : _CHUNK_BYTES + length]
@@ -136,12 +140,13 @@ class WavParser:
 
     def _start(self, length: int) -> None:
         if self.layout is None:
-            raise AudioError("the WAV header is damaged: no format before the sound", "check what writes it")
+            raise WavError("the WAV header is damaged: no format before the sound", "check what writes it")
         self._in_data = True
         if length == _SEE_DS64 and 0 < self._long_length < _UNKNOWN_64:
-            self._left = self._long_length
+            self.length = self._long_length
         elif 0 < length < _UNKNOWN_FROM:
-            self._left = length
+            self.length = length
+        self._left = self.length
 
     def _cut(self, count: int) -> bytes:
         head = bytes(self._pending[:count])
@@ -151,18 +156,18 @@ class WavParser:
 
 def _parse_format(body: bytes) -> PcmLayout:
     if len(body) < _FMT_BYTES:
-        raise AudioError("the WAV header is damaged: its format is cut short", "check what writes it")
+        raise WavError("the WAV header is damaged: its format is cut short", "check what writes it")
     tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", body)
     if tag == _EXTENSIBLE and len(body) >= _EXTENSIBLE_BYTES:
         # The first two bytes of the sub-format's GUID are the tag it stands for.
         tag = int.from_bytes(body[24:26], "little")
     if not 1 <= channels <= _MOST_CHANNELS:
-        raise AudioError(f"the WAV header is damaged: {channels} channels", "check what writes it")
+        raise WavError(f"the WAV header is damaged: {channels} channels", "check what writes it")
     # Samples of odd widths lie left-justified in whole bytes, so the container is what counts.
     width = frame_bytes // channels if frame_bytes % channels == 0 and frame_bytes else -(-bits // 8)
     encoding = _FORMATS.get((tag, width))
     if encoding is None:
-        raise AudioError(
+        raise WavError(
             f"this WAV cannot be read: format {tag:#06x} with {bits} bits",
             "convert it first: ffmpeg -i IN -c:a pcm_s16le -f wav -",
         )
