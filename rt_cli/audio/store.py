@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence
@@ -24,7 +25,7 @@ class _SpillFile:
         self.pieces = 0
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="rt-tape-", buffering=0)  # noqa: SIM115 - lives as long as its pieces
 
-    def add(self, data: bytearray) -> int:
+    def add(self, data: bytes) -> int:
         """Write a piece; returns its offset. After OSError the file is as it was before."""
         self._file.seek(self.end)
         with memoryview(data) as left:
@@ -54,11 +55,11 @@ class _SpillFile:
 
 @dataclass(slots=True)
 class _Piece:
-    """Samples without a gap; in ``data``, or at ``offset`` of ``file``."""
+    """Samples without a gap; in ``data``, as they came, or at ``offset`` of ``file``."""
 
     start: int
     end: int
-    data: bytearray
+    data: bytes
     file: _SpillFile | None = None
     offset: int = 0
 
@@ -66,7 +67,7 @@ class _Piece:
         at, size = (start - self.start) * BYTES_PER_SAMPLE, (end - start) * BYTES_PER_SAMPLE
         if self.file is not None:
             return self.file.read(self.offset + at, size)
-        return bytes(memoryview(self.data)[at : at + size])
+        return self.data[at : at + size]
 
 
 class Store:
@@ -103,12 +104,8 @@ class Store:
             return False
         if self._in_memory + size > self._memory and not self._make_room(size):
             return False
-        last = self._pieces[-1] if len(self._pieces) > self._on_disk else None
-        if last is not None and last.end == start and len(last.data) < _PIECE_BYTES:
-            last.data += pcm
-            last.end = self.end
-        elif size:
-            self._pieces.append(_Piece(start, self.end, bytearray(pcm)))
+        if size:
+            self._pieces.append(_Piece(start, self.end, pcm))
         self._in_memory += size
         self._kept += size
         return True
@@ -127,7 +124,8 @@ class Store:
             return newest.read(start, end)
         parts: list[bytes] = []
         at = start
-        for piece in self._pieces[max(0, bisect_right(self._pieces, start, key=_start_of) - 1) :]:
+        for index in range(max(0, bisect_right(self._pieces, start, key=_start_of) - 1), len(self._pieces)):
+            piece = self._pieces[index]
             if piece.start >= end:
                 break
             if piece.end <= at:
@@ -165,19 +163,33 @@ class Store:
         """Write the oldest pieces to disk until so many more bytes fit into memory."""
         try:
             while self._in_memory and self._in_memory + size > self._memory:
-                self._spill(self._pieces[self._on_disk])
+                self._spill()
         except OSError:
             return False
         return True
 
-    def _spill(self, piece: _Piece) -> None:
+    def _spill(self) -> None:
+        """Make one piece on disk of the oldest in memory."""
         if self._file is None or self._file.end >= _FILE_BYTES:
             self._file = _SpillFile()
-        piece.offset = self._file.add(piece.data)
-        piece.file = self._file
-        self._in_memory -= len(piece.data)
-        piece.data = bytearray()
+        oldest = self._oldest_in_memory()
+        data = b"".join(piece.data for piece in oldest)
+        offset = self._file.add(data)
+        spilled = _Piece(oldest[0].start, oldest[-1].end, b"", self._file, offset)
+        self._pieces[self._on_disk : self._on_disk + len(oldest)] = [spilled]
+        self._in_memory -= len(data)
         self._on_disk += 1
+
+    def _oldest_in_memory(self) -> list[_Piece]:
+        """At least one piece, and as many behind it without a gap as are written at a time."""
+        found: list[_Piece] = []
+        size = 0
+        for piece in islice(self._pieces, self._on_disk, None):
+            size += len(piece.data)
+            if found and (size > _PIECE_BYTES or piece.start != found[-1].end):
+                break
+            found.append(piece)
+        return found
 
 
 def _start_of(piece: _Piece) -> int:
