@@ -127,6 +127,48 @@ def test_info_says_what_was_opened(tmp_path: Path) -> None:
     assert (info.rate_hz, info.channels, info.duration_s) == (8_000, 2, 1.5)
 
 
+@pytest.mark.parametrize("name", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
+def test_wav_that_only_libsndfile_knows(tmp_path: Path, name: str) -> None:
+    """An encoding that our parser refuses is heard all the same."""
+    soundfile.write(tmp_path / "a.wav", PCM16, WIRE, subtype=name)
+    samples, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
+    heard = read(tmp_path / "a.wav")
+
+    assert len(heard) == len(samples)
+    assert np.abs(heard - samples * 32768).max() <= 1
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    """A chunk of a RIFF file, padded to an even length."""
+    return name + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
+
+
+@pytest.mark.parametrize("before", [0, 1, 999, 4096, 100_000], ids="{} bytes".format)
+@pytest.mark.parametrize("after", [0, 1, 5000], ids="{} behind".format)
+def test_only_the_sound_of_a_wav_is_heard(tmp_path: Path, before: int, after: int) -> None:
+    """Not the covers and words that programs put before and behind it; the duration is that of the sound."""
+    layout = struct.pack("<HHIIHH", 1, 1, WIRE, 2 * WIRE, 2, 16)
+    chunks = [chunk(b"LIST", b"\x55" * before), chunk(b"fmt ", layout), chunk(b"data", PCM16.tobytes())]
+    body = b"WAVE" + b"".join([*chunks, chunk(b"id3 ", b"\x55" * after)])
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    source = open_file(tmp_path / "a.wav", wire_rate_hz=WIRE)
+    assert source.info.duration_s == 2.0
+    pcm, failure = run(drain(source))
+
+    assert failure is None
+    assert pcm == PCM16.tobytes()
+
+
+def test_duration_is_of_what_is_there(tmp_path: Path) -> None:
+    """Whatever the header says, or does not know."""
+    soundfile.write(tmp_path / "good.wav", PCM16, WIRE)
+    for length in (0, 1 << 20, 0xFFFFFFFF):
+        (tmp_path / "a.wav").write_bytes(with_data_length((tmp_path / "good.wav").read_bytes(), length))
+        source = open_file(tmp_path / "a.wav", wire_rate_hz=WIRE)
+        run(source.aclose())
+        assert source.info.duration_s == 2.0
+
+
 @pytest.mark.parametrize("length", [0, 1 << 20, 0x7FFFF000, 0x80000000, 0xFFFFFFFF])
 @pytest.mark.parametrize("rate_hz", [WIRE, 48_000])
 def test_saved_streams_are_read_whole(tmp_path: Path, length: int, rate_hz: int) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench.measure import DATA, ROOT, environment
+from tests.bench.measure import DATA, ROOT, environment, write_wav
 from tests.servers import answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 RUNNING = {"asyncio", "msgspec", "numpy", "rt_cli.stream", "soundfile", "ssl", "websockets"}
 ELSEWHERE = {"httpx", "keyring", "openai", "pocketsphinx", "pydantic", "rich", "rt_cli.local", "sounddevice"}
@@ -73,6 +74,15 @@ def test_missing_file_costs_no_decoder(refusing: str) -> None:
     """A file that is not there is told before numpy and its friends are loaded."""
     loaded = imported("send", "no-such-file.wav", "--url", refusing, "-m", "whisper-1")
 
+    assert loaded & {"numpy", "soundfile", "soxr"} == set()
+
+
+def test_wav_at_the_wire_rate_needs_no_numpy(refusing: str, tmp_path: Path) -> None:
+    """Its bytes are what goes on the wire."""
+    recording = write_wav(tmp_path / "a.wav", seconds=2)
+    loaded = imported("send", str(recording), "--url", refusing, "-m", "whisper-1")
+
+    assert "websockets" in loaded
     assert loaded & {"numpy", "soundfile", "soxr"} == set()
 
 

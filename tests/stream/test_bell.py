@@ -27,6 +27,34 @@ def test_a_ring_wakes_only_those_whose_condition_holds() -> None:
     run(scenario())
 
 
+def test_a_bell_within_another_rings_with_it() -> None:
+    """And by itself it disturbs nobody at the other."""
+
+    async def scenario() -> None:
+        asked: list[str] = []
+
+        def ask(who: str) -> bool:
+            asked.append(who)
+            return False
+
+        sound = Bell()
+        bell = Bell(within=sound)
+        waiters = [
+            asyncio.create_task(bell.rung(lambda: ask("change"))),
+            asyncio.create_task(sound.rung(lambda: ask("sound"))),
+        ]
+        await asyncio.sleep(0)
+        sound.ring()
+        assert asked == ["sound"]
+        bell.ring()
+        assert asked == ["sound", "change", "sound"]
+        for waiter in waiters:
+            waiter.cancel()
+        await asyncio.wait(waiters)
+
+    run(scenario())
+
+
 def test_until_does_not_wait_for_what_holds_already() -> None:
     """No ring is needed."""
     run(Bell().until(lambda: True), seconds=5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from rt_cli.stream.sender import Pace, RoundTrips, Sender, window_s
 from tests.fakes import FakeClock, Peer, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Literal
 
 RATE = 24_000
@@ -402,6 +403,82 @@ def test_unacknowledged_audio_never_exceeds_the_window(sizes: list[int], data: s
         await asyncio.wait((task,), timeout=2)
         assert task.done()
         await task
+
+    run(scenario())
+
+
+class Timed(Peer):
+    """Knows when it got each ping."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.pinged_at: list[float] = []
+
+    def _pong(self) -> asyncio.Future[None]:
+        self.pinged_at.append(self.clock.now())
+        return super()._pong()
+
+
+class Wound(FakeClock):
+    """Time that passes only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: list[tuple[float, Callable[[], None]]] = []
+
+    def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """Kept until then."""
+        call = (deadline, callback)
+        self._calls.append(call)
+        return lambda: self._calls.remove(call) if call in self._calls else None
+
+    def wind(self, time: float) -> None:
+        """Let time pass."""
+        self.time = time
+        for call in [each for each in self._calls if each[0] <= time]:
+            self._calls.remove(call)
+            call[1]()
+
+
+@pytest.mark.parametrize("pauses", [0, 2], ids=["at once", "waiting"])
+def test_pings_by_the_timer(pauses: int) -> None:
+    """Behind audio within 0.6 s, every 5 s when idle; the same where the connection makes it wait."""
+
+    async def scenario() -> None:
+        clock = FakeClock()
+        peer = Timed(clock)
+        sender = Sender(peer, clock, rate_hz=RATE)
+        await sender.audio([b"x"], CHUNK)
+        peer.pauses = pauses
+        pinging = asyncio.create_task(sender.keep_pinging())
+        await settle(200)
+        pinging.cancel()
+        await asyncio.wait((pinging,))
+        first, *idle = (later - earlier for earlier, later in pairwise([100.0, *peer.pinged_at[:6]]))
+        assert 0.5 < first < 0.71
+        assert all(5 <= each < 5.71 for each in idle), idle
+        assert sender.acknowledged == CHUNK
+
+    run(scenario())
+
+
+def test_a_stream_that_flows_needs_no_ping_by_the_timer() -> None:
+    """Its own go with the audio, every quarter of the window."""
+
+    async def scenario() -> None:
+        clock = Wound()
+        peer = Timed(clock)
+        sender = Sender(peer, clock, rate_hz=RATE)
+        pinging = asyncio.create_task(sender.keep_pinging())
+        await settle(1)
+        for number in range(1, 51):
+            clock.wind(100.0 + number / 10)
+            sender.audio_at_once([b"x"], RATE // 10)
+            await settle(2)
+        pinging.cancel()
+        await asyncio.wait((pinging,))
+        assert len(peer.pinged_at) == 10
 
     run(scenario())
 
