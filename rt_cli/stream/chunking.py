@@ -18,6 +18,11 @@ class ChunkSizes:
     most: int
     """When more than that is waiting."""
 
+    @property
+    def fixed(self) -> bool:
+        """Whether somebody asked for this size."""
+        return self.usual == self.most
+
 
 @dataclass(frozen=True, slots=True)
 class Send:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _LIVE_CHUNK_MS = 40
 _FILE_CHUNK_MS = 100
 _LARGEST_CHUNK_MS = 1000
-_FLOOD_CHUNK_MS = 4000
-"""Of what goes as fast as it can; 192 kB of sound at 24 kHz are within what every endpoint takes in a message."""
 
 
 class Job(Struct, frozen=True):
@@ -79,5 +77,4 @@ class Job(Struct, frozen=True):
             return ChunkSizes(fixed, fixed)
         finite = _FILE_CHUNK_MS if self.speed <= 1 else _LARGEST_CHUNK_MS // 2
         usual = _LIVE_CHUNK_MS if live else finite
-        most = _FLOOD_CHUNK_MS if self.speed == math.inf and not live else _LARGEST_CHUNK_MS
-        return ChunkSizes(usual * rate_hz // 1000, most * rate_hz // 1000)
+        return ChunkSizes(usual * rate_hz // 1000, _LARGEST_CHUNK_MS * rate_hz // 1000)

@@ -161,11 +161,17 @@ class Pump:
         return True
 
     def _load(self, step: Send) -> tuple[Sequence[bytes], int]:
-        """The messages of the next chunks, and how many samples they hold."""
-        start, samples = self._tape.sent, step.samples
+        """The messages of the next chunks, and how many samples they hold.
+
+        Where anything may go at any time chunks go together, in one message if nobody asked for a size.
+        """
+        start, size, count = self._tape.sent, step.samples, 1
         if step.alike and self._allowance.unlimited:
-            samples *= max(1, min(1 + step.alike, self._sender.spare // samples))
-        return append_events(self._tape.read(start, start + samples), step.samples * BYTES_PER_SAMPLE), samples
+            count = max(1, min(1 + step.alike, self._sender.spare // size))
+        samples = size * count
+        if not self._context.sizes.fixed:
+            size = samples
+        return append_events(self._tape.read(start, start + samples), size * BYTES_PER_SAMPLE), samples
 
     def _note_sent(self, samples: int) -> None:
         end = self._tape.sent + samples

@@ -87,7 +87,9 @@ class RoundTrips:
 
 
 class Pace:
-    """How fast the endpoint reads, over the last quarter of a second, or more where it reads in larger steps. Pure.
+    """How fast the endpoint reads, over the last quarter of a second, or the last 8 s of audio if that is less. Pure.
+
+    Where it reads in larger steps it is over one of those.
 
     Args:
         now: Seconds.
@@ -101,7 +103,7 @@ class Pace:
 
     def add(self, now: float, read_s: float) -> None:
         """So much audio has been read in all by now; both in seconds."""
-        if now - self._at >= _PACE_OVER_S:
+        if now - self._at >= _PACE_OVER_S or (read_s - self._read_s >= _WINDOW_S[1] and now > self._at):
             self.times = (read_s - self._read_s) / (now - self._at)
             self._at, self._read_s = now, read_s
 

@@ -35,7 +35,7 @@ async def receive_rt(url: str, count: int, *, audio: bool = False) -> None:
 
     read = msgspec.json.Decoder(Delta).decode
     connection = await connect(resolve(EndpointSettings(url=url), url, None), timeout_s=10)
-    await connection.send(session_update_event(SESSION, "first"))
+    await connection.send([session_update_event(SESSION, "first")])
     while count:
         message = await connection.receive()
         event = decode(message)

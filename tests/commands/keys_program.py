@@ -43,7 +43,8 @@ def shell(*, foreground: bool = True) -> None:
     """The shell."""
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs this may have been told not to hear it
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # whoever runs this may have been told not to hear it
+        signal.signal(number, signal.SIG_DFL)
     job = subprocess.Popen([sys.executable, __file__, "keys"], process_group=0)
     # A shell that gives the terminal away must be able to do so again; its job must not inherit that.
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)

@@ -570,11 +570,22 @@ def test_the_pace_is_that_of_the_last_quarter_second() -> None:
     """A burst is none, and who stands still has none any more."""
     pace = Pace(10.0)
     seen = [pace.times]
-    for now, read_s in [(10.01, 5), (10.25, 50), (10.5, 50.25), (20.5, 50.25)]:
+    for now, read_s in [(10.01, 5), (10.25, 7), (10.5, 7.25), (20.5, 7.25)]:
         pace.add(now, read_s)
         seen.append(pace.times)
 
-    assert seen == [1, 1, 200, 1, 0]
+    assert seen == [1, 1, 28, 1, 0]
+
+
+def test_the_pace_of_a_flood_is_known_as_soon_as_a_window_is_read() -> None:
+    """Else a long file would be through before its window is wide; who reads little is given the quarter second."""
+    pace = Pace(10.0)
+    seen = [pace.times]
+    for now, read_s in [(10.001, 4), (10.002, 8), (10.002, 16), (10.004, 16.5), (10.1, 17)]:
+        pace.add(now, read_s)
+        seen.append(round(pace.times))
+
+    assert seen == [1, 1, 4000, 4000, 4250, 4250]
 
 
 def test_the_window_widens_in_a_flood_and_narrows_with_it() -> None:
