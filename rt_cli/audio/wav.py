@@ -1,4 +1,4 @@
-"""WAV as it arrives through a pipe: the header in pieces, its lengths not to be trusted. Pure."""
+"""WAV as it arrives: the header in pieces, its lengths not to be trusted. Pure."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ _FMT_BYTES = 16
 _EXTENSIBLE_BYTES = 40
 _DS64_BYTES = 24
 _MOST_CHANNELS = 256
+_ODD, _WIDE = 3, 4
+"""Bytes of a sample."""
 _MOST_HEADER_BYTES = 1 << 16
 """Of a chunk that has to be held in memory."""
 _UNKNOWN_FROM = 0x7FFF_0000
@@ -55,6 +57,8 @@ class WavParser:
         """The length that the header announced has been read: what follows is no sound."""
         self.length: int | None = None
         """Bytes of sound that the header announced; None until it is read, and where it does not say."""
+        self.announced = 0
+        """The same to the letter, also where that is what writers put there that do not know."""
         self._pending = bytearray()
         self._skip = 0
         self._long_length = 0
@@ -142,6 +146,7 @@ class WavParser:
         if self.layout is None:
             raise WavError("the WAV header is damaged: no format before the sound", "check what writes it")
         self._in_data = True
+        self.announced = length
         if length == _SEE_DS64 and 0 < self._long_length < _UNKNOWN_64:
             self.length = self._long_length
         elif 0 < length < _UNKNOWN_FROM:
@@ -163,8 +168,10 @@ def _parse_format(body: bytes) -> PcmLayout:
         tag = int.from_bytes(body[24:26], "little")
     if not 1 <= channels <= _MOST_CHANNELS:
         raise WavError(f"the WAV header is damaged: {channels} channels", "check what writes it")
-    # Samples of odd widths lie left-justified in whole bytes, so the container is what counts.
-    width = frame_bytes // channels if frame_bytes % channels == 0 and frame_bytes else -(-bits // 8)
+    width = -(-bits // 8)
+    # Writers get the size of a frame wrong. It counts where nothing else does, and for 24 bits left-justified in 32.
+    if width == 0 or (width == _ODD and frame_bytes == _WIDE * channels):
+        width = frame_bytes // channels
     encoding = _FORMATS.get((tag, width))
     if encoding is None:
         raise WavError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ BLOCK_S = 20
 BLOCK_BYTES = 1 << 20
 """As it is stored or decoded: many channels, or a high rate, make shorter blocks and not more memory."""
 _HEADER_BYTES = 4096
+_CHUNK_HEAD = struct.Struct("<4sI")
 
 
 class WavFile:
@@ -36,27 +38,27 @@ class WavFile:
 
     def __init__(self, path: str, wire_rate_hz: int, pick: Pick) -> None:
         self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - lives as long as the source
+        self._end = Path(path).stat().st_size
         self._parser = WavParser()
-        self._first = b""
         try:
             layout = self._read_header()
             self._converter = PcmConverter(layout, wire_rate_hz, pick)
+            self._left = self._length()
+            frames = self._frames(layout)
         except BaseException:
             self._file.close()
             raise
         self.rate_hz, self.channels = layout.rate_hz, layout.channels
-        second = layout.frame_bytes * layout.rate_hz
-        there = Path(path).stat().st_size - self._file.tell() + len(self._first)
-        self.duration_s: float | None = min(there, self._parser.length or there) / second
-        self._block = min(BLOCK_BYTES, second * BLOCK_S)
+        self.duration_s: float | None = frames / layout.rate_hz
+        self._block = min(BLOCK_BYTES, layout.frame_bytes * layout.rate_hz * BLOCK_S)
         self._ended = False
 
     def read(self) -> bytes:
         """s16le at the wire rate, some seconds; empty at the end."""
         while not self._ended:
-            data, self._first = self._first, b""
-            if not data and not self._parser.ended:
-                data = self._parser.push(self._file.read(self._block))
+            data = self._file.read(self._block if self._left is None else min(self._block, self._left))
+            if self._left is not None:
+                self._left -= len(data)
             self._ended = not data
             if pcm := self._converter.push(data) if data else self._converter.flush():
                 return pcm
@@ -67,10 +69,39 @@ class WavFile:
         self._file.close()
 
     def _read_header(self) -> PcmLayout:
-        """Read up to the first bytes of the sound."""
+        """Read up to the beginning of the sound."""
         while data := self._file.read(_HEADER_BYTES):
-            self._first = self._parser.push(data)
-            if self._first and self._parser.layout is not None:
+            sound = self._parser.push(data)
+            if sound and self._parser.layout is not None:
+                self._file.seek(-len(sound), 1)
                 return self._parser.layout
         self._parser.finish()
         raise silent()
+
+    def _frames(self, layout: PcmLayout) -> int:
+        there = self._end - self._file.tell()
+        frames = (there if self._left is None else min(there, self._left)) // layout.frame_bytes
+        if not frames:
+            raise silent()
+        return frames
+
+    def _length(self) -> int | None:
+        """Bytes of the sound; None for all that there is.
+
+        What may be a placeholder counts where another chunk begins behind so much.
+        """
+        if self._parser.length is None and self._another_chunk(self._parser.announced):
+            return self._parser.announced
+        return self._parser.length
+
+    def _another_chunk(self, behind: int) -> bool:
+        start = self._file.tell()
+        at = start + behind + behind % 2
+        self._file.seek(at)
+        head = self._file.read(_CHUNK_HEAD.size)
+        self._file.seek(start)
+        if len(head) < _CHUNK_HEAD.size:
+            return False
+        name, length = _CHUNK_HEAD.unpack(head)
+        named: bool = name.isascii() and name.decode().isprintable()
+        return named and at + _CHUNK_HEAD.size + length <= self._end

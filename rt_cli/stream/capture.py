@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rt_cli.stream.recorder import Recorder
 
 LEAD_S = 4.0
-"""How much of a source that can wait may be captured and unsent."""
+"""While so much of a source that can wait is captured and unsent, no more is captured; so much at a time at most."""
 _TIMES_EVERY_S = 0.1
 
 
@@ -82,6 +82,7 @@ class Capture:
         self._bell = bell
         self._speed = math.inf if source.info.live else speed
         self._piece = max(1, round(piece_s * tape.rate_hz))
+        self._lead = round(LEAD_S * tape.rate_hz)
         self._limited = limit_s is not None or allowance is not None
         self._limit = math.inf if limit_s is None else round(limit_s * tape.rate_hz)
         self._gaps = Gaps(on_hole)
@@ -200,7 +201,7 @@ class Capture:
     def _cut(self) -> float:
         """Find the next piece, all on one grid, however long the source's blocks are; returns when it is due."""
         if self._speed == math.inf:
-            self._end = len(self._block)
+            self._end = min(len(self._block), self._at + self._lead * BYTES_PER_SAMPLE)
             return -math.inf
         since = self._tape.captured - self._began
         size = min((len(self._block) - self._at) // BYTES_PER_SAMPLE, self._piece - since % self._piece)
@@ -208,7 +209,7 @@ class Capture:
         return self.started_at + (since + size) / self._tape.rate_hz / self._speed
 
     def _has_room(self) -> bool:
-        return self.stopped_at is not None or self._tape.waiting < LEAD_S * self._tape.rate_hz
+        return self.stopped_at is not None or self._tape.waiting < self._lead
 
     def _append(self, piece: bytes) -> None:
         if self._limited:

@@ -194,6 +194,7 @@ class Link:
         if self._begun_as is not None:
             self._change(self._begun_as)
             self.state, self.serving = "ready", True
+            context.bell.ring()
         pumping = tasks.create_task(pump.run(), name="pump")
         pumping.add_done_callback(lambda _task: context.bell.ring())
         await context.bell.until(lambda: pumping.done() or self._may_retire())

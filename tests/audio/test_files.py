@@ -159,6 +159,58 @@ def test_only_the_sound_of_a_wav_is_heard(tmp_path: Path, before: int, after: in
     assert pcm == PCM16.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("bits", "channels", "align"), [(16, 2, 2), (16, 1, 4), (16, 2, 8), (8, 1, 2), (24, 3, 6), (24, 1, 2), (32, 1, 2)]
+)
+def test_size_of_a_frame_may_be_wrong(tmp_path: Path, bits: int, channels: int, align: int) -> None:
+    """Headers written by hand often have it wrong, and libsndfile goes by the bits."""
+    subtype = {8: "PCM_U8", 16: "PCM_16", 24: "PCM_24", 32: "PCM_32"}[bits]
+    soundfile.write(tmp_path / "good.wav", noise(WIRE, channels), WIRE, subtype=subtype)
+    wav = bytearray((tmp_path / "good.wav").read_bytes())
+    at = wav.index(b"fmt ") + 8 + 12
+    wav[at : at + 2] = struct.pack("<H", align)
+    (tmp_path / "a.wav").write_bytes(wav)
+
+    assert np.array_equal(read(tmp_path / "good.wav"), read(tmp_path / "a.wav"))
+
+
+def test_24_bits_in_32(tmp_path: Path) -> None:
+    """The lowest byte is no sound, and counts nothing."""
+    samples = np.random.default_rng(4).integers(-(1 << 23), 1 << 23, WIRE, dtype="<i4") << 8
+    layout = struct.pack("<HHIIHH", 1, 1, WIRE, 4 * WIRE, 4, 24)
+    body = b"WAVE" + chunk(b"fmt ", layout) + chunk(b"data", samples.tobytes())
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+
+    assert np.abs(read(tmp_path / "a.wav") - samples / 65536).max() <= 1
+
+
+@pytest.mark.parametrize("length", [0x7FFF0000, 0x90000000])
+@pytest.mark.parametrize("tagged", [False, True], ids=["alone", "tagged"])
+def test_very_long_wav(tmp_path: Path, length: int, *, tagged: bool) -> None:
+    """A length that may as well be a placeholder counts where a chunk begins behind it."""
+    layout = struct.pack("<HHIIHH", 1, 1, WIRE, 2 * WIRE, 2, 16)
+    head = b"RIFF" + struct.pack("<I", length + 36) + b"WAVE" + chunk(b"fmt ", layout) + b"data"
+    with (tmp_path / "a.wav").open("wb") as file:
+        file.write(head + struct.pack("<I", length) + b"ab")
+        file.truncate(len(head) + 4 + length)
+        file.seek(0, 2)
+        file.write(chunk(b"id3 ", bytes(100)) if tagged else b"")
+    source = open_file(tmp_path / "a.wav", wire_rate_hz=WIRE)
+    run(source.aclose())
+
+    assert source.info.duration_s == length // 2 / WIRE
+
+
+@pytest.mark.parametrize("behind", [chunk(b"LIST", b"INFOISFT"), b"x"], ids=["only tags", "half a sample"])
+def test_wav_without_sound(tmp_path: Path, behind: bytes) -> None:
+    """What is not one whole sample is none, whatever is behind it."""
+    layout = struct.pack("<HHIIHH", 1, 1, WIRE, 2 * WIRE, 2, 16)
+    body = b"WAVE" + chunk(b"fmt ", layout) + chunk(b"data", b"") + behind
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    with pytest.raises(AudioError, match="no audio"):
+        open_file(tmp_path / "a.wav", wire_rate_hz=WIRE)
+
+
 def test_duration_is_of_what_is_there(tmp_path: Path) -> None:
     """Whatever the header says, or does not know."""
     soundfile.write(tmp_path / "good.wav", PCM16, WIRE)

@@ -28,7 +28,7 @@ RATE_HZ = 24_000
 WINDOW = 2 * RATE_HZ
 """Samples; nothing is known of the round trip, as no ping was answered."""
 CHUNK = RATE_HZ
-"""The largest there is."""
+"""The largest there is where the window is small."""
 STALLED_S = 3.0
 WATCH_S = 0.5
 DEAD_S = 8.0
