@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from rt_cli.protocol.codec import append_event, append_events
 from rt_cli.stream.chunking import Allowance, ChunkSizes, Send, decide
 from rt_cli.stream.sender import Sender
+from tests.exact import ExactEndpoint, Habits, judge, turns
 from tests.fakes import FakeClock, Peer, run
+from tests.stream import harness
 
 RATE = 24_000
 
@@ -42,6 +45,25 @@ def test_alike_is_what_one_decision_after_the_other_would_be(
     if isinstance(step, Send):
         limit = more if closes is None else min(more, closes)
         assert (step.alike + 1) * step.samples <= limit < (step.alike + 2) * step.samples
+
+
+@pytest.mark.parametrize(("chunk_ms", "largest"), [(None, 2 * RATE), (20, 480)], ids=["by itself", "as asked"])
+def test_what_goes_together_is_one_message(monkeypatch: pytest.MonkeyPatch, chunk_ms: int | None, largest: int) -> None:
+    """Up to a quarter of the window, once the endpoint has shown that it reads fast; unless a size was asked for."""
+    monkeypatch.setattr(harness, "_BLOCK", 2 * 20 * RATE)
+    pcm, spans = turns(100)
+    chosen = harness.settings()
+    chosen = replace(chosen, input=replace(chosen.input, chunk_ms=chunk_ms))
+
+    async def scenario() -> None:
+        async with ExactEndpoint(Habits()).serving() as endpoint:
+            done = await harness.stream(endpoint.url, harness.MemorySource(pcm), chosen)
+        assert judge([final.text for final in done.finals], spans).perfect
+        [call] = endpoint.calls
+        assert b"".join(call.audio) == pcm
+        assert max(len(message) // 2 for message in call.audio) == largest
+
+    run(scenario())
 
 
 @pytest.mark.parametrize(("rate", "unlimited"), [(float("inf"), True), (48_000, False)])
