@@ -38,7 +38,8 @@ class PcmConverter:
         self._layout = layout
         self._wire_rate_hz = wire_rate_hz
         self._pick = pick
-        self._verbatim = layout == PcmLayout("s16le", wire_rate_hz, 1)
+        self.verbatim = layout == PcmLayout("s16le", wire_rate_hz, 1)
+        """Whether what goes in comes out."""
         self._resampler: Resampler | None = None
         self._rest = b""
 
@@ -47,7 +48,7 @@ class PcmConverter:
         data = self._rest + data if self._rest else data
         whole = len(data) - len(data) % self._layout.frame_bytes
         self._rest = data[whole:]
-        if self._verbatim or not whole:
+        if self.verbatim or not whole:
             return data[:whole]
         if self._resampler is None:  # not before it is needed: it brings numpy
             self._resampler = Resampler(self._layout.rate_hz, self._wire_rate_hz, width(self._pick))

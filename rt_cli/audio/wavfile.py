@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from rt_cli.audio.channels import Pick
     from rt_cli.audio.pcm import PcmLayout
 
-BLOCK_S = 20
+BLOCK_S = 15
 BLOCK_BYTES = 1 << 20
 """As it is stored or decoded: many channels, or a high rate, make shorter blocks and not more memory."""
+_FLOAT_BYTES = 4
 _HEADER_BYTES = 4096
 _CHUNK_HEAD = struct.Struct("<4sI")
 
@@ -50,7 +51,8 @@ class WavFile:
             raise
         self.rate_hz, self.channels = layout.rate_hz, layout.channels
         self.duration_s: float | None = frames / layout.rate_hz
-        self._block = min(BLOCK_BYTES, layout.frame_bytes * layout.rate_hz * BLOCK_S)
+        widest = layout.frame_bytes if self._converter.verbatim else layout.frame_bytes + _FLOAT_BYTES * layout.channels
+        self._block = max(1, min(layout.rate_hz * BLOCK_S, BLOCK_BYTES // widest)) * layout.frame_bytes
         self._ended = False
 
     def read(self) -> bytes:
