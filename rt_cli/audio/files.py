@@ -245,7 +245,8 @@ class _Soundfile:
         self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
         self._verbatim = self._sound.subtype == "PCM_16" and self.channels == 1 and self.rate_hz == wire_rate_hz
         kind = np.dtype("<i2" if self._verbatim else np.float32)
-        frames = max(1, min(self.rate_hz * BLOCK_S, BLOCK_BYTES // (self.channels * kind.itemsize)))
+        widest = self.channels * kind.itemsize * (1 if self._verbatim else 2)
+        frames = max(1, min(self.rate_hz * BLOCK_S, BLOCK_BYTES // widest))
         self._buffer = np.empty((frames, self.channels), kind)
         # A read that fails on a damaged MP3 takes all its frames with it: a frame of the format at a time.
         self._step = _MP3_FRAMES if self._sound.format == "MP3" else frames
