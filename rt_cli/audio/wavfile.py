@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,17 +39,15 @@ class WavFile:
     warning: tuple[str, str] | None = None
 
     def __init__(self, path: str, wire_rate_hz: int, pick: Pick) -> None:
-        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - lives as long as the source
         self._end = Path(path).stat().st_size
         self._parser = WavParser()
-        try:
+        with ExitStack() as stack:
+            self._file = stack.enter_context(Path(path).open("rb", buffering=0))
             layout = self._read_header()
             self._converter = PcmConverter(layout, wire_rate_hz, pick)
             self._left = self._length()
             frames = self._frames(layout)
-        except BaseException:
-            self._file.close()
-            raise
+            stack.pop_all()
         self.rate_hz, self.channels = layout.rate_hz, layout.channels
         self.duration_s: float | None = frames / layout.rate_hz
         widest = layout.frame_bytes if self._converter.verbatim else layout.frame_bytes + _FLOAT_BYTES * layout.channels

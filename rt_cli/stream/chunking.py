@@ -126,7 +126,7 @@ class Allowance:
 
     def take_now(self, samples: int, now: float) -> bool:
         """Take so many if they may go now, or none."""
-        spent_until = max(self._spent_until, now - self._burst_s) + samples / self._rate
+        spent_until = self._spent_after(samples, now)
         if spent_until > now:
             return False
         self._spent_until = spent_until
@@ -134,5 +134,8 @@ class Allowance:
 
     def take(self, samples: int, now: float) -> float:
         """Take so many; returns when they may go, seconds."""
-        self._spent_until = max(self._spent_until, now - self._burst_s) + samples / self._rate
+        self._spent_until = self._spent_after(samples, now)
         return self._spent_until
+
+    def _spent_after(self, samples: int, now: float) -> float:
+        return max(self._spent_until, now - self._burst_s) + samples / self._rate

@@ -219,7 +219,8 @@ class Sender:
             if self._opened.is_set():
                 log.debug("generation %d: window closed, %d samples in flight", self._generation, self.in_flight)
                 self._opened.clear()
-            await self._ping_behind()
+            if self.sent > self._pinged:  # another ping would prove nothing more
+                await self._ping()
             await self._opened.wait()
 
     async def audio(self, messages: Sequence[bytes], samples: int) -> None:
@@ -249,8 +250,7 @@ class Sender:
         if self.sent == self.acknowledged:
             self.progress_at = self._clock.now()
         self.sent += samples
-        if self._logged:
-            self._log_lane("passed")
+        self._log_lane("passed")
         if self.sent - self._pinged >= self.window // 4:
             self._ping_now(messages)
         else:
@@ -297,11 +297,6 @@ class Sender:
     def _refuse_if_busy(self, what: str) -> None:
         if self._streams and self._busy == "fail":
             raise SenderBusy(f"{what} of audio cannot be sent while a stream is being sent")
-
-    async def _ping_behind(self) -> None:
-        """Ping if audio was sent since the last ping: another one would prove nothing more."""
-        if self.sent > self._pinged:
-            await self._ping()
 
     async def _ping(self) -> None:
         self._last_ping = self._clock.now()
