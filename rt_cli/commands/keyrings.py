@@ -49,21 +49,21 @@ def stored_key(accounts: list[str]) -> str | None:
 
 def store(account: str, key: str) -> str:
     """Store a key; returns the name of the keyring. Raises UsageError."""
-    keyring = library()
+    keyring = module()
     _patiently(lambda: keyring.set_password(SERVICE, account, key), key)
     return printable(str(keyring.get_keyring().name))
 
 
 def remove(account: str) -> bool:
     """Remove a key; False if none is stored. Raises UsageError."""
-    keyring = library()
+    keyring = module()
     if _patiently(lambda: keyring.get_password(SERVICE, account)) is None:
         return False
     _patiently(lambda: keyring.delete_password(SERVICE, account))
     return True
 
 
-def library() -> ModuleType:
+def module() -> ModuleType:
     """The library that speaks to the keyring. Raises UsageError where it is not installed."""
     try:
         import keyring

@@ -42,7 +42,7 @@ def login(url: Url = None, profile: Profile = None, config: Config = None) -> in
     from rt_cli.doctor.keyshape import key_finding
 
     address, account = _whose(url, profile, config)
-    keyrings.library()  # before anybody types a key for nothing
+    keyrings.module()  # before anybody types a key for nothing
     key = _checked(_asked(account) if sys.stdin is not None and sys.stdin.isatty() else _read())
     found = key_finding("this", key, address.host)
     keyring = keyrings.store(account, key)
