@@ -61,7 +61,7 @@ def _version() -> int:
 def _run() -> int:
     from typer.exceptions import TyperException
 
-    from rt_cli.commands.app import app
+    from rt_cli.cli.app import app
 
     try:
         return app(prog_name="rt", standalone_mode=False) or 0
@@ -76,7 +76,7 @@ def _run() -> int:
 
 
 def _complain(text: str, exit_code: int) -> int:
-    from rt_cli.protocol.text import printable
+    from rt_cli.protocol.sanitize import printable
 
     if sys.stderr is None:  # closed before the start; print would take stdout in its place
         return exit_code

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tests.exact import ExactEndpoint, Habits, Verdict, judge, record_verdict, turns
 from tests.proxy import Fault, Proxy
-from tests.stream.harness import MemorySource, Run, settings, stream, with_turns
+from tests.streaming.harness import MemorySource, Run, settings, stream, with_turns
 
 if TYPE_CHECKING:
     from rt_cli.settings import TurnDetection

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tests.exact import ExactEndpoint, Verdict, judge, turns
 from tests.proxy import Proxy
-from tests.stream.harness import MemorySource, Run, make_streamer, settings
+from tests.streaming.harness import MemorySource, Run, make_streamer, settings
 
 _BEFORE_S = 1.5
 _AFTER_S = 2.5

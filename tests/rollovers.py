@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.exact import ExactEndpoint, Habits, Verdict, judge, turns
-from tests.stream.harness import MemorySource, Run, settings, stream
+from tests.streaming.harness import MemorySource, Run, settings, stream
 
 
 async def rollovers(

@@ -19,27 +19,45 @@ PACKAGE = ROOT / "rt_cli"
 ROOMS = {
     "": {""},
     "audio": {"", "audio"},
+    "disk": {"", "disk", "audio.format"},
+    "timeline": {"", "timeline", "audio"},
     "protocol": {"", "protocol", "audio.format", "audio.source"},
-    "stream": {"", "stream", "protocol", "audio"},
-    "local": {"", "local", "protocol", "audio"},
-    "output": {"", "output", "protocol", "audio.format"},
-    "doctor": {"", "doctor", "local", "stream", "protocol", "audio"},
-    "bench": {"", "bench", "stream", "protocol", "audio"},
-    "commands": {"", "commands", "output", "doctor", "bench", "local", "stream", "protocol", "audio"},
+    "streaming": {"", "streaming", "protocol", "timeline", "disk", "audio"},
+    "server": {"", "server", "protocol", "disk", "audio"},
+    "output": {"", "output", "protocol", "disk", "audio.format"},
+    "config": {"", "config", "protocol", "audio.channels", "audio.pcm"},
+    "keys": {"", "keys", "config", "protocol"},
+    "doctor": {"", "doctor", "cli.garbage", "config", "keys", "output", "server", "streaming", "protocol", "audio"},
+    "run": {
+        "",
+        "run",
+        "cli.garbage",
+        "cli.controls",
+        "keys",
+        "output",
+        "server",
+        "streaming",
+        "protocol",
+        "timeline",
+        "audio",
+    },
+    "bench": {"", "bench", "cli.garbage", "run", "config", "output", "server", "streaming", "protocol", "audio"},
+    "cli": {"", "cli", "config", "output", "streaming", "protocol", "audio"},
+    "commands": {"", "commands", "cli", "run", "config", "keys", "output", "doctor", "bench", "server", "protocol"},
 }
 """What each room may import: rooms, or single modules of them. ``""`` are the modules at the root."""
 
 WALLS = {
-    "websockets": {"stream/connection.py", "stream/verdicts.py", "local/server.py", "local/replaying.py"},
-    "sounddevice": {"audio/microphone.py", "audio/devices.py"},
+    "websockets": {"streaming/transport/", "server/server.py", "server/replay/server.py"},
+    "sounddevice": {"audio/microphone/"},
     "rich": {"output/"},
-    "typer": {"commands/", "__main__.py"},
-    "httpx": {"local/recognition/http_recognizer.py", "local/repliers/llm.py"},
+    "typer": {"cli/", "commands/", "__main__.py"},
+    "httpx": {"server/recognition/http.py", "server/replies/chat.py"},
     "openai": set(),
-    "keyring": {"commands/keyrings.py"},
+    "keyring": {"keys/keyring.py"},
     "matplotlib": {"bench/plots.py"},
     "jiwer": {"bench/words.py"},
-    "av": {"audio/media.py"},
+    "av": {"audio/decode/av_file.py"},
 }
 """Where a library may be imported: files, or whole rooms."""
 
@@ -90,7 +108,7 @@ def faults(path: str, source: str) -> list[str]:
     """
     room = path.rpartition("/")[0].partition("/")[0]
     if path == "__main__.py":
-        room = "commands"
+        room = "cli"
     found = []
     for name in imported(source):
         top, _, rest = name.partition(".")
@@ -120,24 +138,38 @@ def test_imports_point_one_way(path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        pytest.param("audio/tape.py", "from rt_cli.stream.bell import Bell", id="audio to stream"),
-        pytest.param("audio/tape.py", "import rt_cli.protocol.text", id="audio to protocol"),
-        pytest.param("protocol/turns.py", "from rt_cli.audio.tape import Tape", id="protocol to audio"),
-        pytest.param("protocol/turns.py", "from rt_cli.audio import tape", id="protocol to audio, by the package"),
-        pytest.param("protocol/dialects/azure.py", "from rt_cli.stream.pump import Pump", id="from a nested folder"),
-        pytest.param("stream/link.py", "from rt_cli.local.server import serve", id="stream to local"),
-        pytest.param("local/server.py", "from rt_cli.stream.connection import connect", id="local to stream"),
-        pytest.param("output/live.py", "from rt_cli.stream.streamer import Streamer", id="output to stream"),
-        pytest.param("output/live.py", "from rt_cli.commands.run import run", id="output to commands"),
+        pytest.param(
+            "timeline/tape.py", "from rt_cli.streaming.timing.change_signal import Bell", id="timeline to streaming"
+        ),
+        pytest.param("audio/gain.py", "import rt_cli.protocol.sanitize", id="audio to protocol"),
+        pytest.param(
+            "protocol/session/turn_list.py", "from rt_cli.timeline.tape import Tape", id="protocol to timeline"
+        ),
+        pytest.param(
+            "protocol/session/turn_list.py", "from rt_cli.audio import gain", id="protocol to audio, by the package"
+        ),
+        pytest.param(
+            "protocol/dialects/azure.py", "from rt_cli.streaming.delivery.pump import Pump", id="from a nested folder"
+        ),
+        pytest.param("streaming/delivery/link.py", "from rt_cli.server.server import serve", id="streaming to server"),
+        pytest.param(
+            "server/server.py", "from rt_cli.streaming.transport.connection import connect", id="server to streaming"
+        ),
+        pytest.param(
+            "output/status/live.py", "from rt_cli.streaming.streamer import Streamer", id="output to streaming"
+        ),
+        pytest.param("output/status/live.py", "from rt_cli.run.run import run", id="output to run"),
         pytest.param("errors.py", "from rt_cli.audio.format import to_ms", id="root to a room"),
-        pytest.param("audio/vad.py", "def f():\n    from rt_cli.protocol import text", id="inside a function"),
-        pytest.param("stream/sender.py", "from websockets.exceptions import ConnectionClosed", id="websockets"),
-        pytest.param("audio/files.py", "import sounddevice", id="sounddevice"),
-        pytest.param("audio/files.py", "import av", id="av"),
-        pytest.param("commands/run.py", "from rich.console import Console", id="rich"),
-        pytest.param("output/text.py", "import typer", id="typer"),
-        pytest.param("protocol/session.py", "import asyncio", id="asyncio in the protocol"),
-        pytest.param("protocol/keys.py", "from pathlib import Path", id="files in the protocol"),
+        pytest.param("audio/speech/vad.py", "def f():\n    from rt_cli.protocol import text", id="inside a function"),
+        pytest.param(
+            "streaming/delivery/sender.py", "from websockets.exceptions import ConnectionClosed", id="websockets"
+        ),
+        pytest.param("audio/decode/files.py", "import sounddevice", id="sounddevice"),
+        pytest.param("audio/decode/files.py", "import av", id="av"),
+        pytest.param("commands/send.py", "from rich.console import Console", id="rich"),
+        pytest.param("output/results/text.py", "import typer", id="typer"),
+        pytest.param("protocol/session/session.py", "import asyncio", id="asyncio in the protocol"),
+        pytest.param("protocol/endpoint/key_source.py", "from pathlib import Path", id="files in the protocol"),
     ],
 )
 def test_forbidden_import_is_found(path: str, line: str) -> None:
@@ -147,7 +179,7 @@ def test_forbidden_import_is_found(path: str, line: str) -> None:
 
 def test_start_is_light() -> None:
     """Neither ``rt --help`` nor the parsing of a command line loads what only a running command needs."""
-    code = "import sys, rt_cli.commands.app; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys, rt_cli.cli.app; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
     assert set(done.stdout.split()) & HEAVY == set()
 

@@ -1,1 +1,1 @@
-"""Sound on this machine; no network."""
+"""PCM in memory: formats, resampling, channels, gain, and what a source of sound is."""

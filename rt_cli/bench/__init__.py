@@ -1,1 +1,1 @@
-"""An endpoint under load: what many sessions at once feel, and how many of them it bears."""
+"""``rt bench``: an endpoint under load."""

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.files import open_file
+from rt_cli.audio.decode.files import open_file
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError, UsageError

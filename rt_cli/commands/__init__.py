@@ -1,1 +1,1 @@
-"""The command line: options to settings to one call to an exit code."""
+"""The commands, one short file each, and nothing else."""

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rt_cli.commands import options
-from rt_cli.commands.given import settings_of
+from rt_cli.cli import options
+from rt_cli.config.given import settings_of
 from rt_cli.errors import UsageError
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Recordings, taken in turns.")]
@@ -47,7 +47,7 @@ def bench(
     """
     force = bool(given.pop("force"))
     settings = settings_of({"retry_for": retry_for, "format": None, **given})
-    from rt_cli.commands.benching import Wanted, run_bench
+    from rt_cli.bench.run_bench import Wanted, run_bench
 
     if html is not None and html.exists() and not force:
         raise UsageError(f"{html} exists", "another name, or --force")

@@ -1,4 +1,4 @@
-"""``rt devices``, and what the shell offers for ``--device``."""
+"""``rt devices``."""
 
 from __future__ import annotations
 
@@ -20,17 +20,8 @@ def devices(json: Json = False, watch: Watch = False) -> int:
     """
     import asyncio
 
-    from rt_cli.commands.garbage import collect_from_here
-    from rt_cli.commands.microphones import tell
+    from rt_cli.cli.garbage import collect_from_here
+    from rt_cli.cli.list_devices import tell
 
     collect_from_here()
     return asyncio.run(tell(json=json, watch=watch))
-
-
-def complete_device(incomplete: str) -> list[tuple[str, str]]:
-    """Names and host APIs of the microphones for the shell; nothing where the sound system is slow or broken."""
-    import asyncio
-
-    from rt_cli.commands.microphones import offered
-
-    return asyncio.run(offered(incomplete))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rt_cli.commands import options
+from rt_cli.cli import options
 
 Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per finding, then a summary.")]
 NoMic = Annotated[bool, typer.Option("--no-mic", help="Leave the microphone alone.")]
@@ -23,6 +23,6 @@ def doctor(device: options.Device = None, no_mic: NoMic = False, json: Json = Fa
         rt doctor --url wss://HOST --no-mic
         rt doctor --json | jq 'select(.status=="fail")'
     """
-    from rt_cli.commands.examination import diagnose
+    from rt_cli.doctor.run_doctor import diagnose
 
     return diagnose({"device": device, **given}, microphone=not no_mic, json=json)

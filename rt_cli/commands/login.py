@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rt_cli.commands.offers import profiles
+from rt_cli.cli.completion import profiles
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rt_cli.protocol.address import Address
+    from rt_cli.protocol.endpoint.url import Address
 
 Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The endpoint that the key is for.")]
 Profile = Annotated[
@@ -38,8 +38,8 @@ def login(url: Url = None, profile: Profile = None, config: Config = None) -> in
         rt login
         pass show azure | rt login --profile work
     """
-    from rt_cli.commands import keyrings
-    from rt_cli.doctor.keyshape import key_finding
+    from rt_cli.doctor.key_shape import key_finding
+    from rt_cli.keys import keyring as keyrings
 
     address, account = _whose(url, profile, config)
     keyrings.module()  # before anybody types a key for nothing
@@ -60,7 +60,7 @@ def logout(url: Url = None, profile: Profile = None, config: Config = None) -> i
         rt logout
         rt logout --profile work
     """
-    from rt_cli.commands import keyrings
+    from rt_cli.keys import keyring as keyrings
 
     _, account = _whose(url, profile, config)
     if not keyrings.remove(account):
@@ -71,9 +71,9 @@ def logout(url: Url = None, profile: Profile = None, config: Config = None) -> i
 
 def _whose(url: str | None, profile: str | None, config: Path | None) -> tuple[Address, str]:
     """The address that a key is for, and the name that it is stored under."""
-    from rt_cli.commands.config import load_settings
-    from rt_cli.commands.keyrings import accounts_of
-    from rt_cli.protocol.address import parse_address
+    from rt_cli.config.layers import load_settings
+    from rt_cli.keys.keyring import accounts_of
+    from rt_cli.protocol.endpoint.url import parse_address
 
     if url is not None and profile is not None:
         raise UsageError("both --url and --profile", "give one of them")
@@ -108,7 +108,7 @@ def _read() -> str:
 
 
 def _checked(text: str) -> str:
-    from rt_cli.protocol.keys import clean_key
+    from rt_cli.protocol.endpoint.key_source import clean_key
 
     key = clean_key(text, "stdin")
     if " " in key or len(key) < _SHORTEST_KEY:

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rt_cli.commands.ending import on_signals
-from rt_cli.commands.garbage import collect_from_here
-from rt_cli.commands.serving import warn
-from rt_cli.commands.values import convert, settings_keys
+from rt_cli.cli.garbage import collect_from_here
+from rt_cli.cli.process import on_signals
+from rt_cli.cli.serving import warn
+from rt_cli.config.values import convert, settings_keys
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_OK, UsageError
-from rt_cli.protocol.text import printable
+from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rt_cli.local.reenactment import Script
-    from rt_cli.protocol.wirefile import Entry
+    from rt_cli.protocol.recording_format import Entry
+    from rt_cli.server.replay.script import Script
 
 _LONGEST_LINE = 1 << 26
 """Bytes; what is longer was not written by us."""
@@ -69,7 +69,7 @@ def replay(
         raise UsageError("--all is for printing", "leave out --all or --serve")
     import asyncio
 
-    from rt_cli.local.reenactment import scripts_of
+    from rt_cli.server.replay.script import scripts_of
 
     pace = _number("speed", "--speed", speed or "1")
     patience_s = _number("drain_timeout", "--patience", patience or str(_PATIENCE_S))
@@ -86,9 +86,9 @@ def replay(
 async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, patience_s: float) -> int:
     import asyncio
 
-    from rt_cli.local.admission.access import is_loopback
-    from rt_cli.local.replaying import replaying
-    from rt_cli.output.writer import LineWriter
+    from rt_cli.output.line_writer import LineWriter
+    from rt_cli.server.access.access import is_loopback
+    from rt_cli.server.replay.server import replaying
 
     loop = asyncio.get_running_loop()
     interrupted = asyncio.Event()
@@ -123,8 +123,8 @@ async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, 
 
 
 def _print(file: Path, *, whole: bool) -> int:
-    from rt_cli.output.timeline import timeline
-    from rt_cli.output.writer import Sink
+    from rt_cli.output.line_writer import Sink
+    from rt_cli.output.results.wire_timeline import timeline
 
     sink = Sink(sys.stdout)
     for line in timeline(_entries(file), whole=whole):
@@ -139,7 +139,7 @@ def _print(file: Path, *, whole: bool) -> int:
 
 
 def _entries(path: Path) -> Iterator[Entry]:
-    from rt_cli.protocol.wirefile import entries
+    from rt_cli.protocol.recording_format import entries
 
     try:
         with path.open("rb") as file:

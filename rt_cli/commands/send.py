@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rt_cli.commands import options
-from rt_cli.commands.given import settings_of
+from rt_cli.cli import options
+from rt_cli.config.given import settings_of
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rt_cli.commands.done import Done
+    from rt_cli.run.skip_done import Done
 
 MOST_JOBS = 256
 """Each has a connection, a decoder and a few megabytes."""
@@ -48,8 +48,8 @@ def send(
     if skip_done and (resume is not None or "-" in (files or ())):
         raise UsageError("--skip-done knows files by their content", "give files, neither - nor --resume")
     settings = settings_of({"speed": speed, **given})
-    from rt_cli.commands.run import run
-    from rt_cli.commands.sources import file_source, resumed_source
+    from rt_cli.run.run import run
+    from rt_cli.run.sources import file_source, resumed_source
 
     if resume is not None:
         return run(settings, [resumed_source(resume)])
@@ -58,6 +58,6 @@ def send(
 
 
 def _done(output_dir: str | None) -> Done:
-    from rt_cli.commands.done import Done, done_path
+    from rt_cli.run.skip_done import Done, done_path
 
     return Done(done_path(output_dir))

@@ -9,19 +9,19 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rt_cli.commands import serve_options as options
-from rt_cli.commands.ending import on_signals
-from rt_cli.commands.garbage import collect_from_here
-from rt_cli.commands.serving import allow_many_files, tell_once, warn
-from rt_cli.commands.values import convert, settings_keys
+from rt_cli.cli import serve_options as options
+from rt_cli.cli.garbage import collect_from_here
+from rt_cli.cli.process import on_signals
+from rt_cli.cli.serving import allow_many_files, tell_once, warn
+from rt_cli.config.values import convert, settings_keys
 from rt_cli.errors import UsageError
-from rt_cli.protocol.text import printable
+from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rt_cli.local.admission.limits import Limits
-    from rt_cli.local.server import LocalServer
+    from rt_cli.server.access.limits import Limits
+    from rt_cli.server.server import LocalServer
 
 _LAST_LINES_S = 0.3
 
@@ -62,8 +62,8 @@ def serve(
         return
     import asyncio
 
-    from rt_cli.local.admission.tls import server_context
-    from rt_cli.local.faults.grammar import parse
+    from rt_cli.server.access.tls import server_context
+    from rt_cli.server.faults.grammar import parse
 
     if keyfile is not None and certfile is None:
         raise UsageError("--keyfile is the key of a certificate", "give --certfile with it")
@@ -88,7 +88,7 @@ serve.__doc__ = options.HELP
 
 
 def _limits(max_sessions: int, max_session: str) -> Limits:
-    from rt_cli.local.admission.limits import Limits
+    from rt_cli.server.access.limits import Limits
 
     try:
         longest = float(str(convert(replace(settings_keys()["max_session"], optional=False), max_session)))
@@ -101,9 +101,9 @@ def _limits(max_sessions: int, max_session: str) -> Limits:
 async def _serve(wanted: _Wanted) -> None:
     import asyncio
 
-    from rt_cli.local.repliers.replies import open_replier
-    from rt_cli.local.server import serve as serve_locally
-    from rt_cli.output.writer import LineWriter
+    from rt_cli.output.line_writer import LineWriter
+    from rt_cli.server.replies.interface import open_replier
+    from rt_cli.server.server import serve as serve_locally
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.set_exception_handler(tell_once())
@@ -135,7 +135,7 @@ async def _serve(wanted: _Wanted) -> None:
 
 
 def _notices(server: LocalServer, reply: str | None, wanted: Mapping[str, Any]) -> list[str]:
-    from rt_cli.local.admission.access import is_loopback
+    from rt_cli.server.access.access import is_loopback
 
     clear = wanted["tls"] is None and not is_loopback(wanted["host"])
     exposed = "audio and token cross the network in the clear: give --certfile, or put a proxy with TLS in front"

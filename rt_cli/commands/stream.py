@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rt_cli.commands import options
-from rt_cli.commands.given import settings_of
+from rt_cli.cli import options
+from rt_cli.config.given import settings_of
 from rt_cli.errors import UsageError
 
 Input = Annotated[str | None, typer.Argument(metavar="[-]", help="- reads raw PCM or WAV from stdin, live.")]
@@ -46,8 +46,8 @@ def stream(
             f"--spool keeps everything on disk, so --on-full {settings.delivery.on_full} has nothing to do",
             "leave out one of them, or give --on-full spool",
         )
-    from rt_cli.commands.run import run
-    from rt_cli.commands.sources import live_source, microphone_source
+    from rt_cli.run.run import run
+    from rt_cli.run.sources import live_source, microphone_source
 
     if not mic:
         return run(settings, [live_source(settings.input, spool)])

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 
 from rt_cli.doctor.finding import Finding, failed
 from rt_cli.doctor.machine import proxy_finding
-from rt_cli.doctor.reach import place_of, proxy_for, reach
+from rt_cli.doctor.network import place_of, proxy_for, reach
 from rt_cli.errors import EndpointError, RtError, UsageError
-from rt_cli.local.recognition.recognizer import unavailable
-from rt_cli.local.server import serve
 from rt_cli.protocol.codec import decode, session_update_event
-from rt_cli.protocol.endpoint import resolve
-from rt_cli.protocol.setup import Setup
-from rt_cli.stream.connection import connect
-from rt_cli.stream.tls import tls_context
+from rt_cli.protocol.endpoint.endpoint import resolve
+from rt_cli.protocol.session.handshake import Setup
+from rt_cli.server.recognition.interface import unavailable
+from rt_cli.server.server import serve
+from rt_cli.streaming.transport.connection import connect
+from rt_cli.streaming.transport.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from rt_cli.doctor.finding import Tell
-    from rt_cli.protocol.endpoint import Choice, Endpoint
+    from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
     from rt_cli.settings import Settings
-    from rt_cli.stream.connection import Connection
+    from rt_cli.streaming.transport.connection import Connection
 
 PINGS = 3
 _PING_S = 3.0

@@ -40,7 +40,7 @@ def measure(pcm: bytes, rate_hz: int, *, clipped: bool) -> Level:
     Args:
         pcm: Mono s16le.
         rate_hz: Of it.
-        clipped: Whether it was heard to clip, as :class:`rt_cli.audio.input_health.InputHealth` tells.
+        clipped: Whether it was heard to clip, as :class:`rt_cli.audio.microphone.input_health.InputHealth` tells.
     """
     size = 2 * round(FRAME_S * rate_hz)
     frames = [levels_dbfs(pcm[at : at + size])[0] for at in range(0, len(pcm) - size + 1, size)]

@@ -6,11 +6,11 @@ import asyncio
 import platform
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.devices import devices_now, load_sounddevice, select
-from rt_cli.audio.input_health import silence_hint
-from rt_cli.audio.recorded import installed
-from rt_cli.audio.reopening import WITHOUT_PORTAUDIO, open_reopening
-from rt_cli.audio.soundserver import ask
+from rt_cli.audio.microphone.devices import devices_now, load_sounddevice, select
+from rt_cli.audio.microphone.input_health import silence_hint
+from rt_cli.audio.microphone.pulse import ask
+from rt_cli.audio.microphone.reconnecting import WITHOUT_PORTAUDIO, open_reopening
+from rt_cli.audio.microphone.recorder_process import installed
 from rt_cli.doctor.finding import Finding, failed
 from rt_cli.doctor.level import measure
 from rt_cli.doctor.machine import this_place
@@ -19,7 +19,7 @@ from rt_cli.errors import AudioError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rt_cli.audio.devices import InputDevice
+    from rt_cli.audio.microphone.devices import InputDevice
     from rt_cli.doctor.finding import Tell
     from rt_cli.doctor.level import Level
 

@@ -1,1 +1,1 @@
-"""What a script or a person gets to see."""
+"""What a run reports, on stdout, stderr and in files. Sees events only."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
-from rt_cli.output.writer import LineWriter
-from rt_cli.protocol.text import masked, printable
+from rt_cli.output.line_writer import LineWriter
+from rt_cli.protocol.sanitize import masked, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

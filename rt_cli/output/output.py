@@ -6,26 +6,26 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from rt_cli.output.choose import make_status
+from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.logs import Logs
-from rt_cli.output.order import InOrder
-from rt_cli.output.place import Place
-from rt_cli.output.plain import PlainStatus
-from rt_cli.output.receipts import CountedLines
-from rt_cli.output.results import make_results, tell
-from rt_cli.output.saving import Saving
-from rt_cli.output.writer import LineWriter
+from rt_cli.output.results.formats import make_results, tell
+from rt_cli.output.results.saved_results import Saving
+from rt_cli.output.results.source_order import InOrder
+from rt_cli.output.results.source_output import Place
+from rt_cli.output.results.write_receipts import CountedLines
+from rt_cli.output.status.choose import make_status
+from rt_cli.output.status.plain import PlainStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TextIO
 
-    from rt_cli.observations import Label, Observation
-    from rt_cli.output.jsonl import WriteLine
-    from rt_cli.output.plain import Status
-    from rt_cli.output.receipts import Receipts
-    from rt_cli.output.results import Results
-    from rt_cli.output.writer import Written
+    from rt_cli.events import Label, Observation
+    from rt_cli.output.line_writer import Written
+    from rt_cli.output.results.formats import Results
+    from rt_cli.output.results.ndjson import WriteLine
+    from rt_cli.output.results.write_receipts import Receipts
+    from rt_cli.output.status.plain import Status
     from rt_cli.settings import OutputSettings
 
 LAST_WORDS_S = 1.0

@@ -1,1 +1,1 @@
-"""What is said on the wire; pure: no asyncio, no sockets, no files."""
+"""What is said on the wire, and what follows from it. Pure: no I/O."""

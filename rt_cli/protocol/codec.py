@@ -1,7 +1,7 @@
 """What is said on the wire, as bytes and as values. Pure.
 
 Encoding an append is the hot path: a template around base64, no JSON. Decoding is total: whatever an endpoint sends
-becomes an event, at worst :class:`~rt_cli.protocol.events.Malformed`.
+becomes an event, at worst :class:`~rt_cli.protocol.server_events.Malformed`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import pybase64
 
-from rt_cli.protocol.events import (
+from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.protocol.server_events import (
     Committed,
     ErrorEvent,
     ErrorInfo,
@@ -30,7 +31,6 @@ from rt_cli.protocol.events import (
     TranscriptDelta,
     TranscriptFailed,
 )
-from rt_cli.protocol.text import masked, printable
 
 Fields = Mapping[str, Any]
 
@@ -87,7 +87,7 @@ def decode(message: str | bytes) -> ServerEvent:
     """Read one message of the endpoint; never raises, whatever it is.
 
     Optional fields that are missing or of the wrong kind are None (texts: empty). Texts are the endpoint's own and
-    may hold control characters; see :func:`~rt_cli.protocol.text.printable`.
+    may hold control characters; see :func:`~rt_cli.protocol.sanitize.printable`.
 
     Args:
         message: A text message, or its UTF-8 bytes.

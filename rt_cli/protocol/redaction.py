@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rt_cli.protocol.endpoint import Endpoint
+    from rt_cli.protocol.endpoint.endpoint import Endpoint
 
 MASK = "***"
 _SHORTEST = 8

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.audio.channels import Pick, check, choose, needed, parse_pick, width
-from rt_cli.audio.converter import WireConverter
-from rt_cli.audio.decoder import StreamDecoder
-from rt_cli.audio.devices import InputDevice
-from rt_cli.audio.files import open_file
-from rt_cli.audio.microphone import attempts
+from rt_cli.audio.decode.files import open_file
+from rt_cli.audio.decode.stream_decoder import StreamDecoder
+from rt_cli.audio.microphone.convert import WireConverter
+from rt_cli.audio.microphone.devices import InputDevice
+from rt_cli.audio.microphone.portaudio_stream import attempts
 from rt_cli.audio.pcm import PcmLayout
 from rt_cli.errors import AudioError, UsageError
 from tests.fakes import run

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rt_cli.audio.gain import amplified
 from rt_cli.audio.source import Block
 from tests.fakes import run
-from tests.stream.harness import MemorySource
+from tests.streaming.harness import MemorySource
 
 
 def through(samples: list[int], gain_db: float) -> tuple[list[int], list[str]]:

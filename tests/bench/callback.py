@@ -18,15 +18,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rt_cli.audio.converter import WireConverter
-from rt_cli.audio.devices import Identity
-from rt_cli.audio.microphone import Capture, Microphone
+from rt_cli.audio.microphone.convert import WireConverter
+from rt_cli.audio.microphone.devices import Identity
+from rt_cli.audio.microphone.portaudio_stream import Capture, Microphone
 from rt_cli.audio.source import SourceInfo
 from rt_cli.clock import SystemClock
-from rt_cli.protocol.endpoint import resolve
+from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.settings import EndpointSettings, InputSettings, Settings
-from rt_cli.stream.job import Job
-from rt_cli.stream.streamer import Streamer
+from rt_cli.streaming.job import Job
+from rt_cli.streaming.streamer import Streamer
 from tests.bench.measure import sink, table
 
 WIRE_HZ = 24_000

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.bench.measure import ROOT, environment, rt_command, table
-from tests.local.client import recording
+from tests.server.client import recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -25,10 +25,10 @@ async def receive_rt(url: str, count: int, *, audio: bool = False) -> None:
     import pybase64
 
     from rt_cli.protocol.codec import decode, session_update_event
-    from rt_cli.protocol.endpoint import resolve
-    from rt_cli.protocol.events import Ignored
+    from rt_cli.protocol.endpoint.endpoint import resolve
+    from rt_cli.protocol.server_events import Ignored
     from rt_cli.settings import EndpointSettings
-    from rt_cli.stream.connection import connect
+    from rt_cli.streaming.transport.connection import connect
 
     class Delta(msgspec.Struct):
         delta: str

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rt_cli.local.recognition.sphinx import Sphinx
+from rt_cli.server.recognition.pocketsphinx.recognizer import Sphinx
 from tests.bench.measure import DATA, table
 
 if TYPE_CHECKING:
-    from rt_cli.local.recognition.recognizer import Ears
+    from rt_cli.server.recognition.interface import Ears
 
 RATE_HZ = 16_000
 PIECE = RATE_HZ // 10 * 2

@@ -122,10 +122,10 @@ class Writes:
 async def rt_session(url: str, seconds: float, late: Lateness) -> None:
     """A streamer, as ``rt send -j N`` runs many."""
     from rt_cli.clock import SystemClock
-    from rt_cli.protocol.endpoint import resolve
+    from rt_cli.protocol.endpoint.endpoint import resolve
     from rt_cli.settings import DeliverySettings, EndpointSettings, InputSettings, SessionSettings, Settings
-    from rt_cli.stream.job import Job
-    from rt_cli.stream.streamer import Streamer
+    from rt_cli.streaming.job import Job
+    from rt_cli.streaming.streamer import Streamer
 
     chosen = Settings(
         input=InputSettings(chunk_ms=CHUNK_MS), delivery=DeliverySettings(speed=1.0), session=SessionSettings()

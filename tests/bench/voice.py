@@ -10,8 +10,8 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from rt_cli.local.repliers.replies import Audio, ReplyRequest, Text, open_replier
-from rt_cli.local.repliers.voice import Mouth, Voice
+from rt_cli.server.replies.interface import Audio, ReplyRequest, Text, open_replier
+from rt_cli.server.replies.voice import Mouth, Voice
 
 ROUNDS = 50
 SENTENCES = "It is five past six, and the sun is about to set. The last train leaves in an hour. Shall I call a taxi?"

@@ -26,7 +26,7 @@ from tests.clients.talk import (
     talking,
     transcribed,
 )
-from tests.local.client import noise, recording, silence
+from tests.server.client import noise, recording, silence
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -6,13 +6,13 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from rt_cli.local.admission.tls import server_context
-from rt_cli.local.faults.grammar import parse
-from rt_cli.local.repliers.replies import open_replier
-from rt_cli.local.server import LocalServer, serve
-from rt_cli.local.session.session import Session
-from tests.local.chat_server import Exchange, chat_server
-from tests.local.scripted import SPOKEN, Scripted
+from rt_cli.server.access.tls import server_context
+from rt_cli.server.faults.grammar import parse
+from rt_cli.server.replies.interface import open_replier
+from rt_cli.server.server import LocalServer, serve
+from rt_cli.server.session.session import Session
+from tests.server.chat_server import Exchange, chat_server
+from tests.server.scripted import SPOKEN, Scripted
 from tests.servers import CERTIFICATE
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from rt_cli.local.repliers.replies import Replier
+    from rt_cli.server.replies.interface import Replier
 
 TOKEN = "a-token-of-the-tests"
 """The key of every client; only the stage ``guarded`` asks for it."""

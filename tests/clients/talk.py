@@ -7,7 +7,7 @@ from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from tests.local.client import check
+from tests.server.client import check
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,8 +17,8 @@ import pytest
 from tests.clients.python_scenarios import SCENARIOS
 from tests.clients.stages import TOKEN, leave_out, stage
 from tests.fakes import run
-from tests.local.client import recording
 from tests.program import needs_words
+from tests.server.client import recording
 from tests.servers import CERTIFICATE
 
 HERE = Path(__file__).parent / "node"

@@ -14,8 +14,8 @@ from tests.clients.python_scenarios import SCENARIOS
 from tests.clients.stages import TOKEN, leave_out, stage
 from tests.clients.talk import CONVERSATION
 from tests.fakes import run
-from tests.local.client import check, noise
 from tests.program import needs_words
+from tests.server.client import check, noise
 
 NAMES = [pytest.param(name, marks=needs_words if SCENARIOS[name][0] == "words" else ()) for name in SCENARIOS]
 SAID = noise(0.7)

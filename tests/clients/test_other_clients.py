@@ -17,8 +17,8 @@ import pytest
 from tests.clients.python_scenarios import WORDS
 from tests.clients.stages import stage
 from tests.fakes import run
-from tests.local.client import recording, silence
 from tests.program import needs_words
+from tests.server.client import recording, silence
 
 OTHERS = Path(__file__).parent / "others"
 PROGRAMS = {

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rt_cli.audio.devices import InputDevice, changes
-from rt_cli.commands.microphones import table
+from rt_cli.audio.microphone.devices import InputDevice, changes
+from rt_cli.cli.list_devices import table
 from tests.program import ROOT, ended, rt, start
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def test_no_portaudio(tmp_path: Path) -> None:
     assert "PortAudio" in cause
 
 
-COMPLETE = "from rt_cli.commands.devices import complete_device; print(complete_device('SEC'))"
+COMPLETE = "from rt_cli.cli.completion import complete_device; print(complete_device('SEC'))"
 
 
 @pytest.mark.microphone

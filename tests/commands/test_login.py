@@ -15,9 +15,9 @@ import keyring
 import pytest
 from keyring.backends import fail
 
-from rt_cli.commands import keyrings
-from rt_cli.commands.keys import find_key
 from rt_cli.errors import RefusedError, UsageError
+from rt_cli.keys import keyring as keyrings
+from rt_cli.keys.fetch import find_key
 from rt_cli.settings import EndpointSettings
 from tests.keyring_backend import FILE, FileKeyring, LockedKeyring
 from tests.program import ROOT, Ran, rt, write_wav

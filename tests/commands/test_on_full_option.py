@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHORT = (
-    "import rt_cli.audio.tape as tape; tape.MEMORY_S = 2; from rt_cli.__main__ import main; raise SystemExit(main())"
+    "import rt_cli.timeline.tape as tape; tape.MEMORY_S = 2; from rt_cli.__main__ import main; raise SystemExit(main())"
 )
 """The program, before it has read how long a minute is."""
 SECONDS = 5

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from openai import AsyncOpenAI
 
-from rt_cli.protocol.wirefile import entries
+from rt_cli.protocol.recording_format import entries
 from tests.exact import ExactEndpoint, turns
 from tests.fakes import run
 from tests.program import DATA, DEADLINE_S, Ran, ended, needs_words, rt, start, write_wav

@@ -19,7 +19,7 @@ import pytest
 import srt
 import webvtt
 
-from rt_cli.output.captions import clock
+from rt_cli.output.results.captions import clock
 from tests.exact import ExactEndpoint, judge, turns
 from tests.program import ROOT, RT, Ran, ended, read_wav, rt, start, write_wav
 from tests.servers import polite, scripted

@@ -20,13 +20,13 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from rt_cli.cli.serve_options import FAULTS, HELP
 from rt_cli.commands.serve import serve
-from rt_cli.commands.serve_options import FAULTS, HELP
 from rt_cli.errors import UsageError
-from rt_cli.local.faults.grammar import KINDS
+from rt_cli.server.faults.grammar import KINDS
 from tests.fakes import run
-from tests.local.client import recording, session, silence
 from tests.program import rt
+from tests.server.client import recording, session, silence
 from tests.servers import CERTIFICATE
 
 if TYPE_CHECKING:

@@ -236,7 +236,7 @@ def test_signals_at_random_moments(seeds: range) -> None:
 EARLY = """
 import signal, sys
 from rt_cli.__main__ import main
-from rt_cli.commands.run import _Run
+from rt_cli.run.run import _Run
 
 listen = _Run._listen
 

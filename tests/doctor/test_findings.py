@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.doctor.examine import Check, examine
 from rt_cli.doctor.finding import Finding, exit_code, failed
+from rt_cli.doctor.run_checks import Check, examine
 from rt_cli.errors import AudioError, EndpointError, RefusedError, RtError, UnreachableError, UsageError
 from tests.fakes import run
 

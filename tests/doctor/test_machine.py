@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.audio.devices import InputDevice
+from rt_cli.audio.microphone.devices import InputDevice
 from rt_cli.doctor.finding import Finding
-from rt_cli.doctor.keyshape import key_finding
+from rt_cli.doctor.key_shape import key_finding
 from rt_cli.doctor.level import Level, Verdict
 from rt_cli.doctor.machine import disk_finding, kind_of_place, look_at_disk, look_at_python, proxy_finding
 from rt_cli.doctor.sound import devices_finding, level_finding

@@ -17,7 +17,7 @@ from rt_cli.protocol.codec import (
     session_update_event,
     shown,
 )
-from rt_cli.protocol.events import (
+from rt_cli.protocol.server_events import (
     Committed,
     ErrorEvent,
     ErrorInfo,

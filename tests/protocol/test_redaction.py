@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.protocol.endpoint import resolve
+from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.protocol.redaction import Redactor, secrets_of
 from rt_cli.settings import EndpointSettings
 

@@ -1,0 +1,1 @@
+"""Capture from an input device. The only room that imports sounddevice."""

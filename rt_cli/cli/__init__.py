@@ -1,0 +1,1 @@
+"""The machinery of the command line: options, help, completion, signals. No command lives here."""

@@ -1,0 +1,104 @@
+"""The Typer application: one short file per command, read when that command is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from rt_cli import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typer._click import Command
+
+_HELP = """Realtime audio streaming: sound in from a microphone, a file or a pipe; words out.
+
+\b
+Examples:
+    rt send --local talk.wav             a file, here, without a key
+    rt stream --mic                      the microphone, until Ctrl-C
+    ffmpeg -i URL -f wav - | rt stream - anything that can be played
+"""
+
+_PLACES = {
+    "stream": "stream:stream",
+    "send": "send:send",
+    "serve": "serve:serve",
+    "devices": "devices:devices",
+    "doctor": "doctor:doctor",
+    "login": "login:login",
+    "logout": "login:logout",
+    "replay": "replay:replay",
+    "bench": "bench:bench",
+    "config": "config:app",
+}
+"""Module and name of each command, in the order of the help."""
+
+
+class _Commands(Mapping[str, "Command"]):
+    """All commands by name; what is not asked for is not imported, which is most of what a start would cost."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Command] = {}
+
+    def __getitem__(self, name: str) -> Command:
+        if name not in self._made:
+            module, _, place = _PLACES[name].partition(":")
+            self._made[name] = _made(name, getattr(import_module(f"rt_cli.commands.{module}"), place))
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+def _made(name: str, command: Any) -> Command:
+    if not isinstance(command, typer.Typer):
+        from rt_cli.cli.help import Command as Shaped
+
+        function, command = command, typer.Typer(rich_markup_mode=None, add_completion=False)
+        command.command(name, cls=Shaped)(function)
+    made = get_command(command)
+    made.name = name
+    return made
+
+
+class _Group(TyperGroup):
+    """The commands of the program."""
+
+    def __init__(self, **described: Any) -> None:
+        super().__init__(**described)
+        self.commands = _Commands()  # type: ignore[assignment]  # nobody adds to it
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="rt",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rt {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=_HELP)
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """All commands; their help is above."""

@@ -1,0 +1,1 @@
+"""What controls a run besides Ctrl-C: keys of the terminal, signals, a FIFO."""

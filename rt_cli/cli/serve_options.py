@@ -1,0 +1,123 @@
+"""The options of ``serve``, each named and explained once, its help, and the token's way in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rt_cli.cli.completion import one_of
+from rt_cli.errors import UsageError
+from rt_cli.protocol.endpoint.key_source import clean_key
+from rt_cli.protocol.sanitize import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOKEN_VARIABLE = "RT_SERVE_TOKEN"  # noqa: S105 - the name of the variable, no token
+_LARGEST_TOKEN = 4_096
+"""Bytes; more would not fit into a request."""
+
+
+def _value(kind: Any, name: str, metavar: str, text: str, **more: Any) -> Any:
+    """An option with a value, whose help says the default."""
+    return Annotated[kind, typer.Option(name, metavar=metavar, help=text, show_default=False, **more)]
+
+
+Host = _value(str, "--host", "ADDRESS", "Listen there; off loopback: a token [127.0.0.1].")
+Port = _value(int, "--port", "N", "0 is any free port [8765].", min=0, max=65535)
+TokenFile = _value(Path | None, "--token-file", "FILE", f"Clients present this as key [{TOKEN_VARIABLE}].")
+CertFile = _value(Path | None, "--certfile", "PEM", "Serve wss:// with this certificate and chain.")
+KeyFile = _value(Path | None, "--keyfile", "PEM", "Its key, where it is not in the same file.")
+Engine = _value(
+    str,
+    "--recognizer",
+    "SPEC",
+    "pocketsphinx none http:URL sherpa:DIR whisper:MODEL",
+    autocompletion=one_of("pocketsphinx", "none", "http:", "sherpa:", "whisper:"),
+)
+EngineModel = _value(str | None, "--recognizer-model", "NAME", "Model to ask an http: recognizer for.")
+Workers = _value(int | None, "--workers", "N", "Recognitions at once.", min=1, max=64)
+Reply = _value(
+    Literal["none", "text", "echo", "voice"],
+    "--reply",
+    "HOW",
+    "Answer turns: none, text, echo or voice [echo].",
+)
+ReplyText = _value(str | None, "--reply-text", "TEXT", "What text and voice say; {transcript} is the turn.")
+Llm = _value(str | None, "--llm", "URL", "OpenAI-compatible chat server that says it instead.")
+LlmModel = _value(str | None, "--llm-model", "NAME", "Model to ask it for.")
+MaxSessions = _value(int, "--max-sessions", "N", "Sessions at once, then 1013 [8].", min=1, max=10_000)
+MaxSession = _value(str, "--max-session", "TIME", "Longest; then session_expired and 1001 [60m].")
+Faults = _value(list[str] | None, "--fault", "SPEC", "Break on request; repeatable; help shows all.")
+SaveAudio = _value(Path | None, "--save-audio", "DIR", "What each session sends, as DIR/SESSION.wav.")
+Json = Annotated[bool, typer.Option("--json", help="NDJSON, as above.")]
+
+HELP = """Run the embedded endpoint: OpenAI's protocol, no key.
+
+The first line on stdout is its URL. With --json every line has a "type":
+
+\b
+  listening             url
+  session_opened        session
+  turn                  session, item, start_ms, end_ms
+  transcript            session, item, text
+  transcription_failed  session, item, reason
+  response              session, response, status, reason, audio_ms
+  session_closed        session, received_samples, received_ms, rate_hz, turns
+  refused               status (of HTTP, or the close code), code
+  fault                 fault, connection, session or null, event if touched
+  warning               message
+
+Examples:
+  rt serve --json --recognizer none
+  rt serve --fault drop@3s --fault status=503x2
+"""
+
+FAULTS = """--fault takes FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%EVERY][~CHANCE]:
+  status=503x2          the first two handshakes are refused; 429/3s says Retry-After
+  handshake=2s          the answer to the handshake comes late
+  drop@3s               the connection is cut, drop=fin without a reset
+  close=1001@10s        a close frame
+  expire=20s            the session ends then, and expires_at says so
+  quota                 error insufficient_quota, then close 1008
+  error=CODE@5s         an error event; the session goes on
+  garbage=json@3s       something that is no event
+  stall@5s/4s           nothing is read and nothing written for 4 s
+  mute@turn2            pings are not answered from the second turn on
+  slow=32kB             no more than this is read in a second
+  delay=100ms..500ms    events leave late
+  omit=session.updated  events of a type are left out
+  dup=completed         ... come twice
+  reorder=completed     ... neighbours are swapped
+  corrupt=committed     ... are no JSON
+  failed%3              every third transcription fails
+  reject=session.update client events of a type get an error
+  seed=7                another run of luck for ranges and chances
+"""
+
+
+def serving_token(token_file: Path | None, environ: Mapping[str, str]) -> str | None:
+    """What clients must present, from the file, else from the environment; None where nothing is asked of them.
+
+    Raises:
+        UsageError: The file cannot be read, or what is there cannot be a key; the token is never shown.
+    """
+    if token_file is not None:
+        return clean_key(_read(token_file), f"the token file {printable(str(token_file))}")
+    from_environment = environ.get(TOKEN_VARIABLE, "")
+    return clean_key(from_environment, TOKEN_VARIABLE) if from_environment.strip() else None
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST_TOKEN).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"the token file {printable(str(path))} is not text", "it must hold the token only") from None
+    except (OSError, ValueError) as exc:
+        problem = getattr(exc, "strerror", None) or "it is no path"
+        raise UsageError(
+            f"cannot read the token file {printable(str(path))}: {problem}", "check --token-file"
+        ) from None

@@ -1,0 +1,1 @@
+"""From options, environment and config file to settings. Imports no Typer."""

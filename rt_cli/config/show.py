@@ -1,0 +1,130 @@
+"""The configuration as people and programs are shown it: as TOML with origins, or as NDJSON."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import math
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rt_cli.config.config_file import config_path
+from rt_cli.config.given import layers_of
+from rt_cli.config.layers import given_values
+from rt_cli.config.values import settings_keys
+from rt_cli.errors import UsageError
+from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from rt_cli.config.layers import Layer
+    from rt_cli.config.values import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value, as it may be seen."""
+
+    key: Key
+    value: Any
+    """Of JSON; ``auto`` and ``max`` as they are written."""
+    origin: str
+
+
+def tell_values(given: dict[str, Any], *, json: bool) -> int:
+    """Print every value with its origin. Raises UsageError for what no run would accept either."""
+    rows = shown(given_values(**layers_of(given)))
+    for line in _ndjson(rows) if json else _toml(rows):
+        print(line)  # noqa: T201 - the result
+    return 0
+
+
+def tell_path(config: Path | None, *, json: bool) -> int:
+    """Print which config file counts, and whether it is there."""
+    path = config or config_path(os.environ)
+    there = path.is_file()
+    if json:
+        print(jsonlib.dumps({"type": "config", "path": str(path), "exists": there}))  # noqa: T201 - the result
+        return 0
+    print(path)  # noqa: T201 - the result
+    if not there:
+        print(f"{printable(str(path))} is not there: rt config init writes it", file=sys.stderr)  # noqa: T201
+    return 0
+
+
+def write_example(config: Path | None, *, force: bool) -> int:
+    """Write the example to the config file that counts, and print where.
+
+    Raises:
+        UsageError: It is there, or cannot be written.
+    """
+    from importlib.resources import files
+
+    path = config or config_path(os.environ)
+    example = files("rt_cli.config").joinpath("example.toml").read_bytes()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb" if force else "xb") as file:
+            file.write(example)
+    except FileExistsError:
+        raise UsageError(f"{printable(str(path))} is there already", "--force replaces it", code="config") from None
+    except OSError as exc:
+        raise UsageError(f"cannot write {printable(str(path))}: {exc.strerror}", code="config") from None
+    print(path)  # noqa: T201 - the result
+    return 0
+
+
+def shown(given: Layer) -> list[Shown]:
+    """Every value in the order of the settings: what was given, and the defaults."""
+    defaults = Settings()
+    rows = []
+    for name, key in settings_keys().items():
+        value, origin = given.get(name) or (getattr(getattr(defaults, key.table), key.field), "default")
+        rows.append(Shown(key, _visible(key, value), origin))
+    return rows
+
+
+def _visible(key: Key, value: Any) -> Any:
+    match value:
+        case None:
+            return "auto"
+        case float() if math.isinf(value):
+            return "max"
+        case tuple() if key.name == "headers":
+            return {name: "***" for name, _ in value}
+        case tuple():
+            return {name: masked(inner) if isinstance(inner, str) else inner for name, inner in value}
+        case str():
+            return masked(value)
+    return value
+
+
+def _ndjson(rows: Iterable[Shown]) -> Iterator[str]:
+    for row in rows:
+        event = {"type": "setting", "table": row.key.table, "key": row.key.name}
+        yield jsonlib.dumps(event | {"value": row.value, "origin": row.origin})
+
+
+def _toml(rows: Iterable[Shown]) -> Iterator[str]:
+    lines = [(row, f"{row.key.name} = {_toml_value(row.value)}") for row in rows]
+    width = min(40, max(len(line) for _, line in lines))
+    table = ""
+    for row, line in lines:
+        if row.key.table != table:
+            yield f"{'' if not table else chr(10)}[{row.key.table}]"
+            table = row.key.table
+        # What cannot stand in a table is a comment, so that all of it can be read as a config file.
+        yield f"{'' if row.key.only is None else '# '}{line:<{width}}  # {printable(row.origin)}"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{jsonlib.dumps(name)} = {_toml_value(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    # Texts of JSON are texts of TOML, once their control characters are gone.
+    return jsonlib.dumps(printable(value) if isinstance(value, str) else value, ensure_ascii=False)

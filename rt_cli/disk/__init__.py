@@ -1,0 +1,1 @@
+"""Writing files without blocking the event loop."""

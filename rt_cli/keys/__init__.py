@@ -1,0 +1,1 @@
+"""Fetching and storing keys. Imports no Typer."""

@@ -1,0 +1,93 @@
+"""Fetch a key from where :mod:`rt_cli.protocol.endpoint.key_source` says: variable, file, command, else the keyring."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+from rt_cli.config.config_file import expanded
+from rt_cli.errors import RefusedError, UsageError
+from rt_cli.protocol.endpoint.key_source import KeyFile, KeySource, KeyVariable, clean_key, key_source
+from rt_cli.protocol.endpoint.url import parse_address
+from rt_cli.protocol.sanitize import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rt_cli.protocol.endpoint.url import Address
+    from rt_cli.settings import EndpointSettings
+
+COMMAND_DEADLINE_S = 60.0
+"""A password store may ask for a passphrase."""
+_LARGEST_KEY = 1 << 16
+
+
+def find_key(settings: EndpointSettings, url: str, environ: Mapping[str, str]) -> str | None:
+    """The key for a URL, or None if it needs none. Blocks while others are asked: not for the event loop.
+
+    What is in the keyring of the system counts last, and is not looked for where a connection is not encrypted.
+
+    Raises:
+        UsageError: A bad URL; a file or command that gives no key.
+        RefusedError: The host needs a key and there is none.
+    """
+    address = parse_address(url, settings.dialect)
+    try:
+        source = key_source(settings, address, environ)
+    except RefusedError:
+        if (key := _stored(settings, address)) is None:
+            raise
+        return key
+    return _stored(settings, address) if source is None else read_key(source, environ)
+
+
+def _stored(settings: EndpointSettings, address: Address) -> str | None:
+    if address.scheme != "wss" or address.credentials is not None:
+        return None
+    from rt_cli.keys.keyring import accounts_of, stored_key
+
+    key = stored_key(accounts_of(address, settings.profile))
+    return None if key is None else clean_key(key, "the keyring")
+
+
+def read_key(source: KeySource, environ: Mapping[str, str]) -> str:
+    """The key, cleaned. Raises UsageError, which names where it came from and never shows it."""
+    if isinstance(source, KeyVariable):
+        return clean_key(environ.get(source.name, ""), source.name)
+    if isinstance(source, KeyFile):
+        return clean_key(_read_file(source.path), f"the file {printable(source.path)}")
+    return clean_key(_run(source.command), "the key command")
+
+
+def _read_file(path: str) -> str:
+    try:
+        with expanded(path).open("rb") as file:
+            return file.read(_LARGEST_KEY).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"the key file {printable(path)} is not text", "it must hold the key and nothing else"
+        ) from None
+    except (OSError, ValueError) as exc:
+        problem = getattr(exc, "strerror", None) or "it is no path"
+        raise UsageError(f"cannot read the key file {printable(path)}: {problem}", "check --api-key-file") from None
+
+
+def _run(command: str) -> str:
+    try:
+        # Without a shell: what is written is what runs. Without our stdin: that may be the sound.
+        done = subprocess.run(  # noqa: S603 - the user's own command, from the user's own configuration
+            shlex.split(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=COMMAND_DEADLINE_S,
+        )
+    except (OSError, ValueError, IndexError) as exc:
+        problem = getattr(exc, "strerror", None) or "it is no command"
+        raise UsageError(f"the key command cannot run: {problem}", "check --api-key-cmd") from None
+    except subprocess.CalledProcessError as exc:
+        raise UsageError(f"the key command failed with status {exc.returncode}", "run it by hand") from None
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"the key command took more than {COMMAND_DEADLINE_S:g} s", "run it by hand") from None
+    return done.stdout[:_LARGEST_KEY].decode("utf-8", "replace")

@@ -1,1 +1,0 @@
-"""Who gets in, and what a client may take."""

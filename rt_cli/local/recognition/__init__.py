@@ -1,1 +1,0 @@
-"""What turns speech into words: one seam, several engines."""

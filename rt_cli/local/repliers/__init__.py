@@ -1,1 +1,0 @@
-"""What an answer says, and with which voice."""

@@ -1,0 +1,228 @@
+"""Results in files: a transcript beside stdout, or a file for each source in its place."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from rt_cli.disk.serial_thread import SerialThread
+from rt_cli.errors import UsageError
+from rt_cli.events import Summary, Warned
+from rt_cli.output.results.result_file import ResultFile
+from rt_cli.protocol.sanitize import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rt_cli.events import Label, Observation
+    from rt_cli.output.results.write_receipts import Receipts
+    from rt_cli.settings import OutputFormat, OutputSettings
+
+EXTENSIONS: dict[OutputFormat, str] = {"text": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".jsonl"}
+"""Of the files in a folder; a transcript may also be called .json, or have none."""
+
+
+@dataclass(slots=True)
+class _Source:
+    """A source that has not ended.
+
+    Args:
+        file: Gets its results.
+        channels: How many of its channels have not ended.
+        complete: Whether those that have were complete.
+    """
+
+    file: ResultFile
+    channels: int
+    complete: bool = True
+
+
+class Saving:
+    """The files of a run.
+
+    Args:
+        settings: ``save_transcript``, ``output_dir``, the format, and whether files may be replaced.
+        sources: The names of all sources.
+        on_printed: Told the turn of each final that is in the file of its source, on any thread.
+
+    Raises:
+        UsageError: What was asked for cannot be written, or contradicts itself.
+    """
+
+    def __init__(
+        self,
+        settings: OutputSettings,
+        sources: Sequence[str],
+        *,
+        on_printed: Callable[[int], None] | None = None,
+    ) -> None:
+        check(settings, len(sources))
+        self._settings = settings
+        self._on_printed = on_printed
+        self._failures: list[OSError] = []
+        self._told = 0
+        self._disk: SerialThread | None = None
+        self._sources: dict[str, _Source] = {}
+        self._paths = _paths(settings, sources)
+        self._transcript = self._open_transcript()
+
+    @property
+    def prints(self) -> bool:
+        """Whether results are on stdout, too; NDJSON always is."""
+        return self._settings.output_dir is None or self._settings.format == "json"
+
+    @property
+    def apart(self) -> bool:
+        """Whether the results of a source need not wait for those of the sources before it."""
+        return self._settings.output_dir is not None
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why a file is not whole, with its name."""
+        return self._failures[0] if self._failures else None
+
+    def begin(self, source: str, channels: int = 1) -> None:
+        """A source begins, of which so many channels are told apart."""
+        if source in self._paths:
+            file = self._file(self._paths[source], self._settings.format, whole=True)
+            self._sources[source] = _Source(file, channels)
+
+    def observe(
+        self, observation: Observation, label: Label | None = None, receipts: Receipts | None = None
+    ) -> list[Warned]:
+        """Save what belongs into the results. Returns at once and never raises.
+
+        Args:
+            observation: What happened.
+            label: To which source; None: to none of them.
+            receipts: Count what is to be written of the source.
+
+        Returns:
+            Which files take no more, each told once; the run goes on without them.
+        """
+        if self._transcript is not None:
+            self._transcript.observe(observation, label, receipts)
+        if label is not None and label.source in self._sources:
+            self._save(self._sources[label.source], observation, label, receipts)
+        told, self._told = self._told, len(self._failures)
+        return [
+            Warned("save_failed", f"{failure.filename} takes no more results: {failure.strerror}")
+            for failure in self._failures[told : self._told]
+        ]
+
+    def close(self, deadline_s: float | None = None) -> bool:
+        """Write what waits. Blocks; idempotent; False if it takes longer than ``deadline_s``."""
+        if self._disk is None:
+            return True
+        files = [source.file for source in self._sources.values()]
+        for file in files if self._transcript is None else [*files, self._transcript]:
+            file.end(complete=False)
+        self._sources.clear()
+        self._transcript = None
+        return self._disk.close(deadline_s)
+
+    def _save(self, source: _Source, observation: Observation, label: Label, receipts: Receipts | None) -> None:
+        if isinstance(observation, Summary) and observation.skipped:
+            del self._sources[label.source]  # what an earlier run saved stays
+            return
+        source.file.observe(observation, label, receipts)
+        if isinstance(observation, Summary):
+            source.channels -= 1
+            source.complete = source.complete and observation.complete
+            if source.channels == 0:
+                source.file.end(complete=source.complete)
+                del self._sources[label.source]
+
+    def _open_transcript(self) -> ResultFile | None:
+        if self._settings.save_transcript is None:
+            return None
+        path = Path(self._settings.save_transcript)
+        file = self._file(path, format_of(path))
+        try:
+            file.open(replace=self._settings.force)
+        except UsageError:
+            self._transcript = None
+            self.close()
+            raise
+        return file
+
+    def _file(self, path: Path, kind: OutputFormat, *, whole: bool = False) -> ResultFile:
+        self._disk = self._disk or SerialThread("rt-saving")
+        return ResultFile(
+            path,
+            kind,
+            self._disk,
+            timestamps=self._settings.timestamps,
+            on_failed=self._failures.append,
+            on_printed=self._on_printed if self.apart else None,
+            whole=whole,
+        )
+
+
+def check(settings: OutputSettings, sources: int) -> None:
+    """Refuse what cannot go into one file.
+
+    Args:
+        settings: What is to be printed and saved.
+        sources: How many there are.
+
+    Raises:
+        UsageError: Captions have one clock, and a file that is saved has one source.
+    """
+    if sources <= 1:
+        return
+    hint = "--output-dir DIR writes a file for each source"
+    if settings.output_dir is None and settings.format in ("srt", "vtt"):
+        raise UsageError(f"{settings.format} captions are of one source, not {sources}", hint)
+    if settings.save_transcript is not None:
+        raise UsageError(f"--save-transcript is for one source, not {sources}", hint)
+    if settings.save_audio is not None:
+        raise UsageError(f"--save-audio is for one source, not {sources}", "save one at a time")
+
+
+def format_of(path: PurePath) -> OutputFormat:
+    """The format that the name of a transcript says; text if it says nothing.
+
+    Raises:
+        UsageError: It says something else.
+    """
+    extension = path.suffix.lower()
+    known: dict[str, OutputFormat] = {name: kind for kind, name in EXTENSIONS.items()} | {"": "text", ".json": "json"}
+    if extension not in known:
+        said = f"--save-transcript: no format is called {printable(extension)}"
+        raise UsageError(said, "use .txt, .srt, .vtt, .json or .jsonl")
+    return known[extension]
+
+
+def file_name(source: str, kind: OutputFormat) -> str:
+    """What the file of a source is called: its own name with another ending; ``stdin`` for ``-``."""
+    return ("stdin" if source == "-" else PurePath(source).stem) + EXTENSIONS[kind]
+
+
+def _paths(settings: OutputSettings, sources: Sequence[str]) -> dict[str, Path]:
+    """The file of each source, by its name."""
+    if settings.output_dir is None:
+        return {}
+    folder = Path(settings.output_dir)
+    owners: dict[str, str] = {}
+    for source in sources:
+        name = file_name(source, settings.format)
+        key = name.casefold()  # some file systems do not tell them apart
+        if key in owners:
+            said = f"the results of {owners[key]} and {source} would both be in {name}"
+            raise UsageError(printable(said), "send them into different folders")
+        owners[key] = source
+    _prepare(folder)
+    return {source: folder / file_name(source, settings.format) for source in sources}
+
+
+def _prepare(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".rt-{threading.get_native_id()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
+        raise UsageError(f"cannot write to {printable(str(folder))}: {exc.strerror}", "choose another folder") from exc

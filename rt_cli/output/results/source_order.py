@@ -1,0 +1,95 @@
+"""Several sources at once, printed one after the other: the order of their beginnings. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from rt_cli.events import Final, Partial, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.events import Label, Observation
+
+    Print = Callable[[Observation, Label], None]
+
+_OVERHEAD = 400
+"""About what an observation takes in memory beside its text, bytes."""
+
+
+class Lane:
+    """The observations of one source: printed as they come when it is first, held back until then.
+
+    Args:
+        order: What it waits in.
+        show: Prints.
+    """
+
+    def __init__(self, order: InOrder, show: Print) -> None:
+        self._order = order
+        self._show = show
+        self._held: list[tuple[Observation, Label]] = []
+        self._first = False
+        self._on_shown: Callable[[], None] | None = None
+        self.ended = False
+
+    def take(self, observation: Observation, label: Label) -> None:
+        """Print it, now or later; of what is passing only what can be printed now."""
+        if self._first:
+            self._show(observation, label)
+        elif not isinstance(observation, Partial | Progress):
+            self._held.append((observation, label))
+            self._order.held_bytes += weight(observation)
+
+    def end(self) -> None:
+        """Nothing more will come: the next may be printed when this one is. Idempotent."""
+        self.ended = True
+        self._order.advance()
+
+    def when_shown(self, act: Callable[[], None]) -> None:
+        """After :meth:`end`: do something once all of it is printed, which may be now."""
+        if self._first:
+            act()
+        else:
+            self._on_shown = act
+
+    def lead(self) -> None:
+        """Be the first: print what was held back. Idempotent."""
+        self._first = True
+        for observation, label in self._held:
+            self._order.held_bytes -= weight(observation)
+            self._show(observation, label)
+        self._held.clear()
+        if self._on_shown is not None:
+            self._on_shown()
+            self._on_shown = None
+
+
+class InOrder:
+    """The lanes, in the order they were opened."""
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
+        """About what waits."""
+        self._lanes: deque[Lane] = deque()
+
+    def open(self, show: Print) -> Lane:
+        """A lane behind all that are open."""
+        lane = Lane(self, show)
+        self._lanes.append(lane)
+        self.advance()
+        return lane
+
+    def advance(self) -> None:
+        """Give way to the next where the first has ended."""
+        while self._lanes:
+            self._lanes[0].lead()
+            if not self._lanes[0].ended:
+                return
+            self._lanes.popleft()
+
+
+def weight(observation: Observation) -> int:
+    """About what holding an observation back takes, bytes."""
+    return _OVERHEAD + (4 * len(observation.text) if isinstance(observation, Final) else 0)

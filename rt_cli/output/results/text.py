@@ -1,0 +1,48 @@
+"""Finals as text: one line each, for people and for pipes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rt_cli.events import Final
+from rt_cli.output.results.captions import clock
+from rt_cli.protocol.sanitize import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.events import Observation
+    from rt_cli.output.results.ndjson import WriteLine
+
+
+class TextOutput:
+    """Prints the text of each final that has one; partials and all else are the status's.
+
+    Args:
+        write_line: Takes a line without its line end.
+        on_printed: Told the turn of each final that was printed, on any thread.
+        timestamps: Whether each line begins with the start of its turn.
+    """
+
+    def __init__(
+        self, write_line: WriteLine, on_printed: Callable[[int], None] | None = None, *, timestamps: bool = False
+    ) -> None:
+        self._write_line = write_line
+        self._on_printed = on_printed
+        self._timestamps = timestamps
+        self._ended_ms = 0
+
+    def observe(self, observation: Observation) -> None:
+        """Print a final. Never raises."""
+        if isinstance(observation, Final) and (text := printable(observation.text).strip()):
+            told = self._on_printed and partial(self._on_printed, observation.turn)
+            self._write_line(self._stamp(observation) + text, written=told)
+
+    def _stamp(self, final: Final) -> str:
+        """Where the turn begins; where the one before it ended, if the final does not say."""
+        if not self._timestamps:
+            return ""
+        start = self._ended_ms if final.start_ms is None else final.start_ms
+        self._ended_ms = start if final.end_ms is None else final.end_ms
+        return f"[{clock(start)}] "

@@ -1,0 +1,1 @@
+"""Which endpoint, at which URL, with which key."""

@@ -1,0 +1,190 @@
+"""Fatal or worth another try: one table for each way in which an endpoint says no. Pure.
+
+An :class:`UnreachableError` that is not ``final`` may be tried again; every other error ends the run. Sources: the
+close codes of RFC 6455 section 7.4 and the IANA registry, what OpenAI and Azure were seen to send, and the retry lists
+of the official clients.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError
+from rt_cli.protocol.sanitize import masked, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.protocol.server_events import ErrorInfo
+
+_KEY_CODES = frozenset(
+    {"invalid_api_key", "invalid_authentication", "authentication_error", "token_expired", "forbidden"}
+)
+_QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_SHAPE_CODES = frozenset(
+    {
+        "invalid_model",
+        "missing_model",
+        "model_not_found",
+        "model_not_validated",
+        "model_load_error",
+        "beta_api_shape_disabled",
+        "invalid_session_type",
+        "DeploymentNotFound",
+    }
+)
+_CAPACITY_CODES = frozenset(
+    {"rate_limit_exceeded", "session_limit_reached", "server_error", "unavailable", "overloaded"}
+)
+_CAPACITY_WORDS = ("capacity", "limit", "busy", "overload", "too many", "try again")
+_LONG_DELAY_S = 5.0
+_TOO_FAST = 3007
+"""AssemblyAI's; others say it in words."""
+_TOO_FAST_WORDS = ("faster than real", "too fast", "transmission rate")
+
+
+def http_refusal(status: int, body: str = "", retry_after_s: float | None = None) -> RtError:
+    """What an HTTP status at the handshake means.
+
+    Args:
+        status: HTTP status code.
+        body: Start of the response body, untrusted.
+        retry_after_s: The Retry-After header in seconds, if there was one.
+    """
+    said = _quoted(body)
+    shown = f"HTTP {status}" + (f" ({said})" if said else "")
+    if status == 429 and not any(code in body for code in _QUOTA_CODES):  # noqa: PLR2004 - HTTP statuses have no better name
+        return UnreachableError(
+            f"the endpoint is rate limiting: {shown}",
+            "try again later",
+            retry_after_s=retry_after_s,
+            code="rate_limited",
+        )
+    if status in {408, 409, 425} or (status >= 500 and status != 501):  # noqa: PLR2004 - same
+        return UnreachableError(
+            f"the endpoint is not available: {shown}",
+            "try again later",
+            retry_after_s=retry_after_s,
+            code=f"http_{status}",
+        )
+    if status in {401, 402, 403, 407, 429}:
+        hint = {
+            401: "check the key",
+            402: "the quota is used up; check the plan and billing",
+            403: "the key, the region or the Origin is not allowed",
+            407: "check the proxy's user and password",
+            429: "the quota is used up; check the plan and billing",
+        }[status]
+        return RefusedError(f"the endpoint refused us: {shown}", hint, code=f"http_{status}")
+    return EndpointError(f"no realtime endpoint there: {shown}", "check the URL and the model", code=f"http_{status}")
+
+
+def close_verdict(code: int, reason: str = "", last_error: ErrorInfo | None = None) -> RtError:
+    """What a close that we did not ask for means.
+
+    Args:
+        code: Close code; 1005 and 1006 where the peer sent none.
+        reason: The peer's words, untrusted.
+        last_error: The last ``error`` event before it, which usually says more.
+    """
+    if last_error is not None and (cause := _by_code(last_error)) is not None:
+        return cause
+    said = _quoted((last_error.message if last_error else "") or reason)
+    shown = f"closed with {code}" + (f" ({said})" if said else "")
+    if code == _TOO_FAST or any(words in said.lower() for words in _TOO_FAST_WORDS):
+        return ConnectionLost(f"the endpoint refuses sound faster than real time: {shown}", code="too_fast")
+    if code in _CLOSES:
+        return _CLOSES[code](shown)
+    if code == 1008:  # noqa: PLR2004 - close codes have no better name
+        told = f"{reason} {said} {last_error.code} {last_error.type}" if last_error else reason
+        told = told.lower()
+        if any(word in told for word in _CAPACITY_WORDS):
+            return ConnectionLost(f"the endpoint has no room: {shown}", "try again later", code="no_room")
+        return RefusedError(f"the endpoint refused us: {shown}", "check the key and its permissions")
+    if code >= 3000:  # noqa: PLR2004 - same
+        return EndpointError(
+            f"the endpoint {shown}", "see the provider's documentation of that code", code=f"close_{code}"
+        )
+    return ConnectionLost(f"the endpoint {shown}", "check the network and the endpoint")
+
+
+def error_verdict(error: ErrorInfo, *, configuring: bool) -> RtError | None:
+    """What an ``error`` event means; None where the connection lives on.
+
+    Args:
+        error: The event's inside.
+        configuring: The endpoint has greeted us and our configuration is unanswered: then any error is its answer.
+    """
+    known = _by_code(error)
+    if known is not None or not configuring:
+        return known
+    said = _quoted(error.message or error.code or error.type)
+    if error.code in _CAPACITY_CODES or error.type in _CAPACITY_CODES:
+        code = printable(error.code or error.type)[:100]
+        return UnreachableError(f"the endpoint is not available: {said}", "try again later", code=code)
+    where = f" (at {_quoted(error.param)})" if error.param else ""
+    return EndpointError(
+        f"the endpoint rejects the configuration: {said}{where}",
+        "change the option, or drop it with --set",
+        code=printable(error.code)[:100] or "configuration_rejected",
+    )
+
+
+def _by_code(error: ErrorInfo) -> RtError | None:
+    """What codes mean that end a session whenever they come; some servers give them as the type."""
+    code = error.code or error.type
+    said = _quoted(error.message or code)
+    if code in _KEY_CODES:
+        return RefusedError(f"the endpoint refused us: {said}", "check the key", code=code)
+    if code in _QUOTA_CODES:
+        return RefusedError(f"the quota is used up: {said}", "check the plan and billing", code=code)
+    if code in _SHAPE_CODES:
+        return EndpointError(f"the endpoint does not take this session: {said}", "check the model", code=code)
+    if code == "session_expired":
+        return ConnectionLost(f"the session expired: {said}", code=code)
+    return None
+
+
+def _quoted(text: str) -> str:
+    """The endpoint's own words, without controls, keys (some echo them) or great length."""
+    return masked(printable(text))[:300].strip().removesuffix(".")
+
+
+def _lost(hint: str, after_s: float | None = None) -> Callable[[str], RtError]:
+    return lambda shown: ConnectionLost(f"the endpoint {shown}", hint, retry_after_s=after_s)
+
+
+def _broken(shown: str) -> RtError:
+    return EndpointError(f"the endpoint {shown}", "it did not understand what was sent")
+
+
+def _too_big(shown: str) -> RtError:
+    return EndpointError(f"the endpoint {shown}", "a message was too big for it; make --chunk-ms smaller")
+
+
+def _refused(shown: str) -> RtError:
+    return RefusedError(f"the endpoint refused us: {shown}", "check the key and its permissions")
+
+
+def _unusable(shown: str) -> RtError:
+    return EndpointError(f"the endpoint does not take this session: {shown}", "check the model and the URL")
+
+
+_CLOSES: dict[int, Callable[[str], RtError]] = {
+    1000: _lost("it ended the session before all finals were in"),
+    1001: _lost("its session ended or it is restarting"),
+    1002: _broken,
+    1003: _broken,
+    1007: _broken,
+    1009: _too_big,
+    1010: _broken,
+    1012: _lost("it is restarting"),
+    1013: _lost("it is overloaded", _LONG_DELAY_S),
+    3000: _refused,
+    3003: _refused,
+    3008: _lost("it timed out"),
+    4000: _unusable,
+    4401: _refused,
+    4403: _refused,
+    4429: _lost("it is rate limiting", _LONG_DELAY_S),
+}

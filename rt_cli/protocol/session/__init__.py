@@ -1,0 +1,1 @@
+"""Server events in, decisions out."""

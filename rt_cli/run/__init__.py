@@ -1,0 +1,1 @@
+"""From settings and sources to an exit code. Imports no Typer."""

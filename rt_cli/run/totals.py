@@ -1,0 +1,58 @@
+"""The accounts of sources that were not sent, and of all together. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.format import to_ms
+from rt_cli.errors import EXIT_OK, worst_exit
+from rt_cli.events import Ledger, Summary, Total
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_RATE_HZ = 24_000
+
+
+def untouched(name: str, exit_code: int, wall_ms: int, *, skipped: bool = False) -> Summary:
+    """The account of a source that was never opened.
+
+    Args:
+        name: Of the source.
+        exit_code: Why.
+        wall_ms: Since the start of the run.
+        skipped: An earlier run has finished it: all is well.
+    """
+    return Summary(
+        source=name,
+        exit=exit_code,
+        complete=skipped,
+        rate_hz=_RATE_HZ,
+        ledger=Ledger(captured=0, settled=0, acknowledged=0, in_flight=0, waiting=0, dropped=0, padding=0),
+        finals=0,
+        reconnects=0,
+        wall_ms=wall_ms,
+        skipped=skipped,
+    )
+
+
+def total(summaries: Sequence[Summary], codes: Sequence[int], wall_ms: int, *, unread: bool) -> Total:
+    """The account of all.
+
+    Args:
+        summaries: Of the sources, or of their channels where they are told apart.
+        codes: More exit codes that count: of a signal that kept sources from being sent.
+        wall_ms: Since the start of the run.
+        unread: Nobody reads the results: the quiet end that was wanted.
+    """
+    return Total(
+        exit=EXIT_OK if unread else worst_exit([*codes, *(summary.exit for summary in summaries)]),
+        sources=len(summaries),
+        finals=sum(summary.finals for summary in summaries),
+        failed_sources=sum(summary.exit != EXIT_OK for summary in summaries),
+        captured_ms=sum(to_ms(summary.ledger.captured, summary.rate_hz) for summary in summaries),
+        settled_ms=sum(to_ms(summary.ledger.settled, summary.rate_hz) for summary in summaries),
+        dropped_ms=sum(to_ms(summary.ledger.dropped, summary.rate_hz) for summary in summaries),
+        wall_ms=wall_ms,
+        skipped=sum(summary.skipped for summary in summaries),
+    )

@@ -1,0 +1,1 @@
+"""``rt serve``: an OpenAI Realtime endpoint of our own. Never imports ``streaming``."""

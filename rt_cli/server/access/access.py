@@ -1,0 +1,285 @@
+"""Who may do what at the door of the endpoint: one HTTP request in, one verdict out. Pure.
+
+No key is kept here but the token's digest, and none is ever part of an answer.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from rt_cli.errors import UsageError
+from rt_cli.server.session.wire import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rt_cli.server.access.client_secrets import ClientSecrets
+    from rt_cli.server.access.plain_http import BadRequest, PlainRequest
+
+PATH = "/v1/realtime"
+MODELS = ("rt-realtime", "rt-transcribe")
+"""What the list of models shows; any name is accepted."""
+SUBPROTOCOL = "realtime"
+UNAUTHORIZED_CLOSE = 3000
+"""What OpenAI closes with where the key is wrong."""
+_KEY_SUBPROTOCOL = "openai-insecure-api-key."
+_KEY_HEADERS = ("api-key", "x-api-key")
+_KEY_PARAMETERS = ("api-key", "api_key")
+_PREFIXES = ("/openai/v1", "/openai", "/v1", "")
+"""Azure's paths, OpenAI's, and what is left where a client's base URL ends too early."""
+_READ = ("GET", "HEAD")
+_METHODS = {"/realtime": ("GET",), "/realtime/client_secrets": ("POST",), "/models": _READ}
+_MODEL_PATH = re.compile(r"/models/[^/]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer over HTTP; the connection ends with it."""
+
+    status: HTTPStatus
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str | None:
+        """The error's code; None where there is no error."""
+        error = self.body.get("error")
+        return error["code"] if error else None
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """A session may begin."""
+
+    session: Mapping[str, Any]
+    """A ``session.update`` to begin with, checked where it is more than ``type``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """The WebSocket opens, says this ``error`` and closes with 3000 and this reason, as at OpenAI."""
+
+    error: Mapping[str, Any]
+    reason: str
+
+
+Verdict = Answer | Welcome | Stranger
+
+
+class Access:
+    """The rules of a server.
+
+    Args:
+        token: What clients must present; None: any key is welcome, and none is looked at.
+        secrets: Ephemeral keys, as good as the token.
+        models: What ``/v1/models`` lists.
+        created: When the server began, seconds since the epoch.
+    """
+
+    def __init__(self, token: str | None, secrets: ClientSecrets, models: Sequence[str], created: float) -> None:
+        self._digest = None if token is None else _digest(token)
+        self._secrets = secrets
+        self._models = {name: _model(name, int(created)) for name in models}
+
+    def judge(self, request: PlainRequest, now: float) -> Verdict:
+        """Decide about a request.
+
+        Args:
+            request: Untrusted.
+            now: Seconds since the epoch.
+        """
+        path, _, query = request.target.partition("?")
+        path = path.rstrip("/")
+        headers = _Headers(request.headers)
+        if path == "/healthz":
+            return _ok({"status": "ok"}) if request.method in _READ else _wrong_method(_READ)
+        resource = _resource(path)
+        if resource is None:
+            return _error(HTTPStatus.NOT_FOUND, "not_found", f"The endpoint is at {PATH}.")
+        if any(not self._is_ours(origin, headers) for origin in headers.all("origin")):
+            message = "Pages of other sites must not use this endpoint."
+            return _error(HTTPStatus.FORBIDDEN, "forbidden_origin", message)
+        allowed = _METHODS.get(resource, _READ)
+        if request.method not in allowed:
+            return _wrong_method(allowed)
+        parameters = parse_qs(query)
+        keys = list(_keys(headers, parameters))
+        if resource == "/realtime":
+            return self._open(headers, parameters, keys, now)
+        if not self._is_token(keys):  # an ephemeral key is for sessions only, and no way to more of its like
+            return _unauthorized(keys)
+        if resource == "/realtime/client_secrets":
+            return self._mint(request.body, now)
+        return self._list(resource)
+
+    def _open(
+        self, headers: _Headers, parameters: Mapping[str, Sequence[str]], keys: Sequence[str], now: float
+    ) -> Verdict:
+        if not any("websocket" in value.lower() for value in headers.all("upgrade")):
+            message = f"{PATH} speaks WebSocket: connect with ws:// or wss://."
+            return _error(HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", message, {"Upgrade": "websocket"})
+        secret = next((found for key in keys if (found := self._secrets.redeem(key, now))), None)
+        if not self._is_token(keys) and secret is None:
+            error = _refusal(keys)
+            return Stranger(error, ".".join(str(part) for part in (error["type"], error["code"]) if part))
+        transcribes = parameters.get("intent") == ["transcription"]
+        if secret is not None and (secret.session["type"] == "transcription" or not transcribes):
+            return Welcome(secret.session)
+        if transcribes:
+            return Welcome({"type": "transcription"})
+        # A session without intent is a conversation, as at OpenAI; its type can be changed by an update.
+        return Welcome(
+            {"type": "realtime", **{name: parameters[name][-1] for name in ("model",) if name in parameters}}
+        )
+
+    def _mint(self, body: bytes, now: float) -> Answer:
+        try:
+            return _ok(self._secrets.mint(body, now))
+        except Rejected as rejected:
+            return _error(HTTPStatus.BAD_REQUEST, rejected.code, rejected.message, param=rejected.param)
+
+    def _list(self, resource: str) -> Answer:
+        if resource == "/models":
+            return _ok({"object": "list", "data": list(self._models.values())})
+        name = resource.removeprefix("/models/")
+        if name in self._models:
+            return _ok(self._models[name])
+        message = f"There is no such model in the list; any name is accepted at {PATH}."
+        return _error(HTTPStatus.NOT_FOUND, "model_not_found", message, param="model")
+
+    def _is_token(self, keys: Sequence[str]) -> bool:
+        """Whether one of the keys is the token, or none is asked for."""
+        return self._digest is None or any(hmac.compare_digest(_digest(key), self._digest) for key in keys)
+
+    def _is_ours(self, origin: str, headers: _Headers) -> bool:
+        """Pages of this machine are welcome; with a token also those of the same host and port.
+
+        Without a token the same host is not enough: a name that its owner points at this machine would be the host of
+        the page and of the request.
+        """
+        try:
+            page = urlsplit(origin)
+            if is_loopback(page.hostname or ""):
+                return True
+        except ValueError:
+            return False
+        return self._digest is not None and bool(page.netloc) and headers.all("host") == [page.netloc]
+
+
+class _Headers:
+    """Headers by their names in lower case."""
+
+    def __init__(self, headers: Sequence[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in headers:
+            self._values.setdefault(name.lower(), []).append(value)
+
+    def all(self, name: str) -> Sequence[str]:
+        return self._values.get(name, [])
+
+    def listed(self, name: str) -> list[str]:
+        return [item.strip() for value in self.all(name) for item in value.split(",")]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its very name: a loopback address, or ``localhost``."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listening_address(host: str, token: str | None) -> str:
+    """Where to listen, if that is allowed.
+
+    Args:
+        host: As the user names it.
+        token: What clients must present.
+
+    Raises:
+        UsageError: Others than this machine could connect, and there is no token.
+    """
+    address = "127.0.0.1" if host == "localhost" else host
+    if not address or not (token or is_loopback(address)):
+        raise UsageError(
+            f"{host or 'an empty host'} is no loopback address, and others must not get in without a token",
+            "set RT_SERVE_TOKEN or give --token-file, or serve this machine only with 127.0.0.1, ::1 or localhost",
+            code="not_loopback",
+        )
+    return address
+
+
+def bad_request(bad: BadRequest) -> Answer:
+    """The answer to what is no request."""
+    return _error(bad.status, "bad_request", bad.message)
+
+
+def choose_subprotocol(offered: Sequence[str]) -> str | None:
+    """Browsers offer ``realtime`` beside a key disguised as a subprotocol; only the first is ever repeated."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+def _resource(path: str) -> str | None:
+    """The path without what comes before it at OpenAI or Azure; None where nothing is there."""
+    for prefix in _PREFIXES:
+        rest = path.removeprefix(prefix)
+        if path.startswith(prefix) and (rest in _METHODS or _MODEL_PATH.fullmatch(rest)):
+            return rest
+    return None
+
+
+def _keys(headers: _Headers, parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Every key of a request, wherever clients put them."""
+    for value in headers.all("authorization"):
+        scheme, _, key = value.partition(" ")
+        if scheme.lower() == "bearer":
+            yield key.strip()
+    for name in _KEY_HEADERS:
+        yield from headers.all(name)
+    for name in _KEY_PARAMETERS:
+        yield from parameters.get(name, ())
+    for name in headers.listed("sec-websocket-protocol"):
+        if name.startswith(_KEY_SUBPROTOCOL):
+            yield name.removeprefix(_KEY_SUBPROTOCOL)
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _refusal(keys: Sequence[str]) -> dict[str, Any]:
+    """The error for a key that is wrong, or missing; unlike OpenAI's it does not repeat the key."""
+    code = "invalid_api_key" if keys else None
+    message = "Incorrect API key provided." if keys else "No key was presented: send the server's token as key."
+    return {"type": "invalid_request_error", "code": code, "message": message, "param": None}
+
+
+def _unauthorized(keys: Sequence[str]) -> Answer:
+    return Answer(HTTPStatus.UNAUTHORIZED, {"error": _refusal(keys)}, {"WWW-Authenticate": "Bearer"})
+
+
+def _wrong_method(allowed: Sequence[str]) -> Answer:
+    headers = {"Allow": ", ".join(allowed)}
+    return _error(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"Use {allowed[0]}.", headers)
+
+
+def _ok(body: Mapping[str, Any]) -> Answer:
+    return Answer(HTTPStatus.OK, body)
+
+
+def _error(
+    status: HTTPStatus, code: str, message: str, headers: Mapping[str, str] | None = None, *, param: str | None = None
+) -> Answer:
+    error = {"type": "invalid_request_error", "code": code, "message": message, "param": param}
+    return Answer(status, {"error": error}, headers or {})
+
+
+def _model(name: str, created: int) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": created, "owned_by": "rt"}

@@ -1,0 +1,100 @@
+"""Ephemeral keys, as OpenAI's ``client_secrets`` gives them: a browser may have one where it must not have the token.
+
+Pure: the time is passed in. A secret opens any number of sessions until it expires; a running session outlives it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from rt_cli.server.session.wire import Rejected
+
+PREFIX = "ek_"
+DEFAULT_S = 600
+SHORTEST_S = 10
+LONGEST_S = 7_200
+MOST = 1_000
+"""Kept at once; beyond it the oldest ends early."""
+
+Describe = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""The effective session of an update, or Rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What a key stands for."""
+
+    expires_at: int
+    """Seconds since the epoch."""
+    session: Mapping[str, Any]
+    """A ``session.update`` to begin with; ``type`` is always there."""
+
+
+class ClientSecrets:
+    """The secrets of a server.
+
+    Args:
+        describe: Checks a session, and says what comes of it.
+    """
+
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
+        self._known: dict[str, Secret] = {}
+
+    def mint(self, body: bytes, now: float) -> dict[str, Any]:
+        """Answer ``POST /v1/realtime/client_secrets``.
+
+        Args:
+            body: JSON with ``expires_after`` and ``session``, both optional; empty is allowed; untrusted.
+            now: Seconds since the epoch.
+
+        Raises:
+            Rejected: Anything wrong in the body.
+        """
+        request = _object(body)
+        session = request.get("session")
+        session = {"type": "realtime"} if session is None else session
+        described = self._describe(session)
+        secret = Secret(int(now) + _lifetime(request.get("expires_after")), session)
+        self._make_room(now)
+        value = PREFIX + secrets.token_urlsafe(24)
+        self._known[value] = secret
+        shown = {"id": f"sess_{secrets.token_hex(10)}", **described, "expires_at": 0}
+        return {"value": value, "expires_at": secret.expires_at, "session": shown}
+
+    def redeem(self, key: str, now: float) -> Secret | None:
+        """What a key stands for; None where it is unknown or has expired."""
+        # A secret is 192 random bits: the time that a look-up takes tells nothing that could be used.
+        secret = self._known.get(key)
+        return secret if secret is not None and now < secret.expires_at else None
+
+    def _make_room(self, now: float) -> None:
+        self._known = {value: secret for value, secret in self._known.items() if now < secret.expires_at}
+        while len(self._known) >= MOST:
+            del self._known[next(iter(self._known))]
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        return {}
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise Rejected("invalid_json", "The body must be a JSON object.") from None
+
+
+def _lifetime(given: Any) -> int:
+    if given is None:
+        return DEFAULT_S
+    if not isinstance(given, dict) or given.get("anchor", "created_at") != "created_at":
+        raise Rejected("invalid_value", "expires_after must be anchored at created_at.", "expires_after.anchor")
+    seconds = given.get("seconds", DEFAULT_S)
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not SHORTEST_S <= seconds <= LONGEST_S:
+        message = f"expires_after.seconds must be an integer from {SHORTEST_S} to {LONGEST_S}."
+        raise Rejected("invalid_value", message, "expires_after.seconds")
+    return seconds

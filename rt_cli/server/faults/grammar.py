@@ -1,0 +1,382 @@
+"""What ``rt serve --fault`` understands: one grammar for everything that can go wrong on purpose. Pure.
+
+::
+
+    FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%EVERY][~CHANCE]
+
+    drop@3s             every connection is reset after 3 s
+    status=429/3sx2     the first two handshakes are refused, with Retry-After: 3
+    stall@turn2/4s#1    the first connection stands still for 4 s after its second turn
+    omit=committed%3    every third ``input_audio_buffer.committed`` is left out
+    seed=7              another run of luck for ranges and chances
+
+Each fault has its occasions: the moment it is due in a connection, or each event that it may change. Of these
+``#CONNECTION``, ``%EVERY``, ``~CHANCE`` and ``xTIMES``, in this order, choose those at which it happens.
+"""
+
+from __future__ import annotations
+
+import http
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from rt_cli.errors import UsageError, did_you_mean
+from rt_cli.server.faults.event_names import CLIENT_EVENTS, SERVER_EVENTS, resolve
+from rt_cli.server.faults.malformed import GARBAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000}
+_LONGEST_MS = 86_400_000
+_TIME = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)")
+_CODE = re.compile(r"[A-Za-z_]{1,64}")
+_REASON = re.compile(r"[A-Za-z_ .,'-]{1,100}")
+_RATE = re.compile(r"(\d{1,9})kB")
+_CHANCE = re.compile(r"0?\.\d{1,6}")
+# A number of times looks like the end of a word, so it is one only where a suffix or the end follows.
+_SUFFIX = re.compile(r"([@/#~%]|x(?=\d+(?:[@/#~%x]|$)))")
+_CLOSE_CODES = {1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)}
+"""Those that a close frame may carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time, or a range of times one of which is drawn; milliseconds."""
+
+    low_ms: int
+    high_ms: int
+
+    def __str__(self) -> str:
+        low = _shown(self.low_ms)
+        return low if self.low_ms == self.high_ms else f"{low}..{_shown(self.high_ms)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a fault happens or begins."""
+
+    of: Literal["time", "audio", "turn"]
+    """Since the connection opened; of audio received; or the turn that the client was just told is committed."""
+    span: Span | None = None
+    turn: int = 0
+
+    def __str__(self) -> str:
+        return f"turn{self.turn}" if self.of == "turn" else f"{'audio' if self.of == 'audio' else ''}{self.span}"
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The value of ``close``."""
+
+    code: int
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}:{self.reason}" if self.reason else str(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The value of ``delay``; no event means all of them, which then keep their order."""
+
+    event: str | None
+    span: Span
+
+    def __str__(self) -> str:
+        return f"{self.event}:{self.span}" if self.event else str(self.span)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The value of ``reject``: a client event and the code of the error that answers it."""
+
+    event: str
+    code: str = "invalid_value"
+
+    def __str__(self) -> str:
+        return f"{self.event}:{self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The value of ``slow``: thousands of bytes a second."""
+
+    kilobytes: int
+
+    def __str__(self) -> str:
+        return f"{self.kilobytes}kB"
+
+
+Value: TypeAlias = int | str | Span | Closing | Late | Rejection | Rate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault; as a string what :func:`parse` makes it of again."""
+
+    name: str
+    value: Value = None
+    when: Moment | None = None
+    """None is at once: at the handshake, or before the first event."""
+    lasts_ms: int | None = None
+    """None is to the end of the connection. Of ``status`` it is what Retry-After asks for."""
+    times: int | None = None
+    """At most, over all connections."""
+    connection: int | None = None
+    """The number of the only connection that has it, from 1; refused handshakes count."""
+    every: int = 1
+    chance: float = 1.0
+
+    def __str__(self) -> str:
+        parts = [self.name]
+        if self.value != KINDS[self.name].default:
+            parts.append(f"={self.value}")
+        if self.when is not None:
+            parts.append(f"@{self.when}")
+        if self.lasts_ms is not None:
+            parts.append(f"/{_shown(self.lasts_ms)}")
+        if self.times is not None:
+            parts.append(f"x{self.times}")
+        if self.connection is not None:
+            parts.append(f"#{self.connection}")
+        if self.every > 1:
+            parts.append(f"%{self.every}")
+        if self.chance < 1:
+            parts.append(f"~{self.chance:.6f}".rstrip("0"))
+        return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """All faults of a server; one without any is false."""
+
+    faults: tuple[Fault, ...] = ()
+    seed: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.faults)
+
+    def has(self, *names: str) -> bool:
+        """Whether any fault has one of these names."""
+        return any(fault.name in names for fault in self.faults)
+
+
+class _Wrong(Exception):
+    """A part of a fault that cannot be meant; the message says what could."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What may be said of the faults of a name."""
+
+    summary: str
+    read: Callable[[str], Value] | None = None
+    example: str = ""
+    """Of the value."""
+    default: Value = None
+    """Where no value is given; None where one must be, or where there is none."""
+    when: bool = True
+    lasts: bool = False
+
+
+def parse(specs: Iterable[str]) -> FaultPlan:
+    """Read the values of ``--fault``.
+
+    Raises:
+        UsageError: One line that quotes the part which is wrong and says what is possible.
+    """
+    faults: list[Fault] = []
+    seed: int | None = None
+    for spec in specs:
+        try:
+            if spec.strip().startswith("seed="):
+                if seed is not None:
+                    raise _Wrong("a second seed")  # noqa: TRY301 - the one place that knows which spec it is
+                seed = _count(spec.strip()[5:], "seed=", "a whole number, as in seed=7", smallest=0)
+            else:
+                faults.append(_fault(spec.strip()))
+        except _Wrong as wrong:
+            raise UsageError(f"--fault {spec!r}: {wrong}", "see rt serve --fault help", code="fault") from None
+    return FaultPlan(tuple(faults), seed or 0)
+
+
+def _fault(spec: str) -> Fault:
+    head, *suffixes = _SUFFIX.split(spec)
+    name, equals, text = head.partition("=")
+    kind = KINDS.get(name)
+    if kind is None:
+        raise _Wrong(f"no fault is called {name!r}; " + (did_you_mean(name, KINDS) or f"there are {', '.join(KINDS)}"))
+    marks = suffixes[::2]
+    if twice := next((mark for mark in marks if marks.count(mark) > 1), None):
+        raise _Wrong(f"{twice!r} is there twice")
+    given = dict(zip(marks, suffixes[1::2], strict=True))
+    if "@" in given and not kind.when:
+        raise _Wrong(f"{'@' + given['@']!r}: {name} has no moment of its own")
+    if "/" in given and not kind.lasts:
+        raise _Wrong(f"{'/' + given['/']!r}: {name} has no length")
+    return Fault(
+        name,
+        _value(name, kind, text if equals else None),
+        when=_moment(given["@"]) if "@" in given else None,
+        lasts_ms=_exact(given["/"], "/") if "/" in given else None,
+        times=_count(given["x"], "x", "how many times, as in x2") if "x" in given else None,
+        connection=_count(given["#"], "#", "the number of a connection, as in #2") if "#" in given else None,
+        every=_count(given["%"], "%", "every how many, as in %3") if "%" in given else 1,
+        chance=_chance(given["~"]) if "~" in given else 1.0,
+    )
+
+
+def _value(name: str, kind: Kind, text: str | None) -> Value:
+    if text is None:
+        if kind.read is not None and kind.default is None:
+            raise _Wrong(f"{name} needs a value, as in {name}={kind.example}")
+        return kind.default
+    if kind.read is None:
+        raise _Wrong(f"{'=' + text!r}: {name} takes no value")
+    try:
+        return kind.read(text)
+    except _Wrong as wrong:
+        raise _Wrong(f"{'=' + text!r}: {wrong}; an example is {name}={kind.example}") from None
+
+
+def _moment(text: str) -> Moment:
+    try:
+        if text.startswith("turn"):
+            return Moment("turn", turn=_count(text[4:], "", "a turn"))
+        if text.startswith("audio"):
+            return Moment("audio", _span(text[5:]))
+        return Moment("time", _span(text))
+    except _Wrong:
+        raise _Wrong(f"{'@' + text!r} is no moment; it is @3s, @300ms, @3s..8s, @audio5s or @turn2") from None
+
+
+def _span(text: str) -> Span:
+    low, dots, high = text.partition("..")
+    span = Span(_ms(low), _ms(high if dots else low))
+    if span.low_ms > span.high_ms:
+        raise _Wrong("the range ends before it begins")
+    return span
+
+
+def _exact(text: str, mark: str) -> int:
+    try:
+        return _ms(text)
+    except _Wrong as wrong:
+        raise _Wrong(f"{mark + text!r}: {wrong}") from None
+
+
+def _ms(text: str) -> int:
+    match = _TIME.fullmatch(text)
+    ms = round(float(match[1]) * _UNITS_MS[match[2]]) if match else 0
+    if not 1 <= ms <= _LONGEST_MS:
+        raise _Wrong("a time has a unit, 300ms, 3s or 2m, and is at most a day")
+    return ms
+
+
+def _shown(ms: int) -> str:
+    return f"{ms}ms" if ms % 1000 else f"{ms // 1000}s"
+
+
+def _count(text: str, mark: str, expected: str, smallest: int = 1) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) >= smallest):  # noqa: PLR2004 - digits
+        raise _Wrong(f"{mark + text!r} is not {expected}")
+    return int(text)
+
+
+def _chance(text: str) -> float:
+    if not _CHANCE.fullmatch(text) or not float(text):
+        raise _Wrong(f"{'~' + text!r} is not a chance between 0 and 1, as in ~0.2")
+    return float(text)
+
+
+def _status(text: str) -> int:
+    try:
+        status = http.HTTPStatus(_count(text, "", "a status"))
+    except (ValueError, _Wrong):
+        raise _Wrong("no HTTP status") from None
+    if status < http.HTTPStatus.OK or status in {http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED}:
+        raise _Wrong("no HTTP status with which a handshake can end")
+    return int(status)
+
+
+def _closing(text: str) -> Closing:
+    code, colon, reason = text.partition(":")
+    if not code.isdigit() or int(code) not in _CLOSE_CODES:
+        raise _Wrong("no close code that can be sent (1000-1003, 1007-1014, 3000-4999)")
+    if colon and not _REASON.fullmatch(reason):
+        raise _Wrong("a reason is up to 100 letters, spaces and . , ' _ -")
+    return Closing(int(code), reason)
+
+
+def _code(text: str) -> str:
+    if not _CODE.fullmatch(text):
+        raise _Wrong("a code is letters and underscores")
+    return text
+
+
+def _event(text: str) -> str:
+    return _named(text, SERVER_EVENTS)
+
+
+def _named(text: str, known: tuple[str, ...]) -> str:
+    found = resolve(text, known)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise _Wrong(f"{text} may be any of {', '.join(found)}")
+    short = {name.rpartition(".")[2] for name in known}
+    raise _Wrong("no such event" + (f", {hint}" if (hint := did_you_mean(text, {*known, *short})) else ""))
+
+
+def _late(text: str) -> Late:
+    event, colon, span = text.rpartition(":")
+    return Late(_event(event) if colon else None, _span(span))
+
+
+def _rejection(text: str) -> Rejection:
+    event, colon, code = text.partition(":")
+    name = _named(event, CLIENT_EVENTS)
+    return Rejection(name, _code(code)) if colon else Rejection(name)
+
+
+def _rate(text: str) -> Rate:
+    match = _RATE.fullmatch(text)
+    if not match or not int(match[1]):
+        raise _Wrong("no rate in thousands of bytes a second")
+    return Rate(int(match[1]))
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in names:
+            raise _Wrong(f"it is one of {', '.join(names)}")
+        return text
+
+    return read
+
+
+KINDS: dict[str, Kind] = {
+    "status": Kind(
+        "the handshake is refused with an HTTP status; /3s is its Retry-After", _status, "503", when=False, lasts=True
+    ),
+    "handshake": Kind("the answer to the handshake comes late", _span, "2s", when=False),
+    "drop": Kind("the connection is cut without a close frame: rst, fin", _one_of("rst", "fin"), "fin", default="rst"),
+    "close": Kind("a close frame, with a reason if you like", _closing, "1001:going away"),
+    "expire": Kind("the session ends then, and expires_at says so from the start", _span, "20s", when=False),
+    "quota": Kind("error insufficient_quota, then close 1008"),
+    "error": Kind("an error event with this code; the session goes on", _code, "server_error"),
+    "garbage": Kind(f"something that is no event: {', '.join(GARBAGE)}", _one_of(*GARBAGE), "utf8", default="json"),
+    "stall": Kind("nothing is read and nothing is written", lasts=True),
+    "mute": Kind("pings are not answered, all else is", lasts=True),
+    "slow": Kind("no more than this is read in a second", _rate, "32kB", lasts=True),
+    "delay": Kind("events leave late, all or those of a type", _late, "100ms..500ms", lasts=True),
+    "omit": Kind("events of a type are left out", _event, "session.updated", lasts=True),
+    "dup": Kind("events of a type come twice", _event, "completed", lasts=True),
+    "reorder": Kind("neighbours of a type are swapped", _event, "completed", lasts=True),
+    "corrupt": Kind("events of a type are cut in half, so that they are no JSON", _event, "committed", lasts=True),
+    "failed": Kind("transcripts fail: ...transcription.failed in place of completed", lasts=True),
+    "reject": Kind("client events of a type get an error, and no more", _rejection, "session.update", lasts=True),
+}
+"""Every fault there is."""

@@ -1,0 +1,110 @@
+"""One item going through a streaming transducer of sherpa-onnx. Blocks; for a thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soxr
+
+from rt_cli.protocol.sanitize import printable
+from rt_cli.server.recognition.interface import Hypothesis, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from sherpa_onnx import OnlineRecognizer
+
+_RATE_HZ = 16_000
+_LOUDEST = 32_768.0
+_TAIL_S = 0.66
+"""Silence after the end, for a model that looks ahead."""
+_WORD_BEGINS = (" ", "▁")
+_CJK = "\u2e80"
+"""From here on scripts are written without spaces: a token is a word."""
+
+
+class Transducing:
+    """The state of an item.
+
+    Args:
+        engine: The model; items beside each other share it.
+        rate_hz: The rate of the audio.
+    """
+
+    def __init__(self, engine: OnlineRecognizer, rate_hz: int) -> None:
+        self._engine = engine
+        self._stream = engine.create_stream()
+        # Its own resampler writes to stderr.
+        self._resampler = soxr.ResampleStream(rate_hz, _RATE_HZ, 1, dtype="float32", quality="HQ")
+        self._samples = 0
+        self._settled: list[str] = []
+        self._words: list[Word] = []
+
+    def push(self, pcm: bytes) -> Hypothesis:
+        """What is known of the text with these s16le samples more."""
+        block = np.frombuffer(pcm, "<i2").astype(np.float32) / _LOUDEST
+        self._accept(self._resampler.resample_chunk(block))
+        return Hypothesis(self._text())
+
+    def finish(self) -> Hypothesis:
+        """The final text, with the words' times; nothing may be pushed afterwards."""
+        self._accept(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        self._stream.accept_waveform(_RATE_HZ, np.zeros(int(_TAIL_S * _RATE_HZ), np.float32))
+        self._stream.input_finished()
+        self._decode()
+        self._settle()
+        return Hypothesis(" ".join(self._settled), final=True, words=tuple(self._words))
+
+    def _accept(self, samples: NDArray[np.float32]) -> None:
+        self._samples += len(samples)
+        self._stream.accept_waveform(_RATE_HZ, samples)
+        self._decode()
+        if self._engine.is_endpoint(self._stream):
+            self._settle()
+
+    def _decode(self) -> None:
+        while self._engine.is_ready(self._stream):
+            self._engine.decode_stream(self._stream)
+
+    def _settle(self) -> None:
+        """Keep what was understood and begin anew, so that a long item costs no more than a short one."""
+        result = self._engine.get_result_all(self._stream)
+        if text := printable(result.text).strip():
+            self._settled.append(text)
+            starts = [result.start_time + time_s for time_s in result.timestamps]
+            self._words += words_of(result.tokens, starts, self._samples / _RATE_HZ)
+        self._engine.reset(self._stream)
+
+    def _text(self) -> str:
+        text = whole_words(printable(self._engine.get_result(self._stream)).strip())
+        return " ".join([*self._settled, text] if text else self._settled)
+
+
+def whole_words(text: str) -> str:
+    """The text without its last word, which may still get longer: ``hel`` before ``hello``. Pure."""
+    return text if text[-1:] >= _CJK else text.rpartition(" ")[0]
+
+
+def words_of(tokens: Sequence[str], starts_s: Sequence[float], end_s: float) -> list[Word]:
+    """Words from a model's tokens. Pure.
+
+    Args:
+        tokens: In order; a space or its sign begins a word.
+        starts_s: When each was recognised, as many as tokens.
+        end_s: The end of the audio. A word ends where the next begins, for nothing tells better.
+    """
+    words: list[tuple[str, float]] = []
+    for token, start_s in zip(tokens, starts_s, strict=False):
+        text = printable(token.lstrip("".join(_WORD_BEGINS)))
+        if not words or token.startswith(_WORD_BEGINS) or text >= _CJK:
+            words.append((text, start_s))
+        else:
+            words[-1] = (words[-1][0] + text, words[-1][1])
+    ends = [*(start_s for _, start_s in words), end_s][1:]
+    return [
+        Word(text, min(start_s, end_s), min(max(start_s, stop_s), end_s))
+        for (text, start_s), stop_s in zip(words, ends, strict=True)
+        if text
+    ]

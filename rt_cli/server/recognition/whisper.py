@@ -1,0 +1,106 @@
+"""Whisper by faster-whisper, item by item: words come when a turn has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rt_cli.errors import UsageError
+from rt_cli.protocol.sanitize import printable
+from rt_cli.server.recognition.batch import Batch, Speech
+from rt_cli.server.recognition.model_threads import Loaded, default_workers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    import numpy as np
+    from faster_whisper import WhisperModel
+    from faster_whisper.transcribe import Segment
+    from numpy.typing import NDArray
+
+    from rt_cli.server.recognition.interface import Hints
+
+_RATE_HZ = 16_000
+_LOUDEST = 32_768.0
+
+
+@asynccontextmanager
+async def open_whisper(model: str, workers: int | None = None) -> AsyncIterator[Batch]:
+    """Whisper in threads of this process.
+
+    Args:
+        model: A directory with a model converted for CTranslate2, or a name that faster-whisper knows (``base``,
+            ``OWNER/MODEL``), which it fetches where it is not on this machine yet.
+        workers: How many items are transcribed at once.
+
+    Raises:
+        UsageError: The directory holds no model, or the name is unknown.
+    """
+    workers = workers or default_workers()
+    await asyncio.to_thread(check_model, model)
+    loaded: Loaded[WhisperModel] = Loaded(lambda: _load(model, workers), workers)
+    async with loaded.warm():
+        notice = f"words by faster-whisper ({printable(Path(model).name)}), at the end of each turn"
+        languages = frozenset({"en"}) if model.endswith(".en") else None
+        yield Batch(_Whisper(loaded), notice=notice, languages=languages, slots=workers)
+
+
+def check_model(model: str) -> None:
+    """Raise UsageError where a model cannot be there; fetches and loads nothing. May block for a moment."""
+    from faster_whisper import available_models
+
+    if Path(model).is_dir():
+        if not (Path(model) / "model.bin").is_file():
+            raise UsageError(
+                f"{printable(model)} has no model.bin", "give the directory of a CTranslate2 Whisper model"
+            )
+    elif model not in available_models() and (model.count("/") != 1 or model.startswith((".", "/", "~"))):
+        known = ", ".join(available_models())
+        raise UsageError(
+            f"there is no Whisper model {printable(model)!r}", f"give a directory, OWNER/MODEL, or: {known}"
+        )
+
+
+def _load(model: str, workers: int) -> WhisperModel:
+    from faster_whisper import WhisperModel
+
+    return WhisperModel(model, cpu_threads=max(1, (os.cpu_count() or 1) // workers), num_workers=workers)
+
+
+class _Whisper:
+    def __init__(self, loaded: Loaded[WhisperModel]) -> None:
+        self._loaded = loaded
+
+    async def transcribe(self, speech: Speech, hints: Hints, tell: Callable[[str], None]) -> str:
+        model = await self._loaded.model()
+        segments = await self._loaded.run(_begin, model, speech, hints)
+        text = ""
+        # Each step is a window of at most 30 s: who is cancelled waits for no more than that.
+        while (segment := await self._loaded.run(_next, segments)) is not None:
+            text += printable(segment.text)
+            tell(text.strip())
+        return text.strip()
+
+
+def _begin(model: WhisperModel, speech: Speech, hints: Hints) -> Iterator[Segment]:
+    language = hints.language.split("-")[0].lower() if hints.language else None
+    # The turn was found by a detector already; a second one would only cut words off.
+    options: dict[str, Any] = {"language": language, "initial_prompt": hints.prompt, "vad_filter": False}
+    segments, _ = model.transcribe(_samples(speech), condition_on_previous_text=False, **options)
+    return iter(segments)
+
+
+def _next(segments: Iterator[Segment]) -> Segment | None:
+    return next(segments, None)
+
+
+def _samples(speech: Speech) -> NDArray[np.float32]:
+    import numpy as np
+    import soxr
+
+    samples = np.frombuffer(speech.pcm, "<i2").astype(np.float32) / _LOUDEST
+    resampled: NDArray[np.float32] = soxr.resample(samples, speech.rate_hz, _RATE_HZ)
+    return resampled

@@ -1,0 +1,1 @@
+"""Plays the endpoint's side of a recorded session."""

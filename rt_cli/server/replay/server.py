@@ -1,0 +1,248 @@
+"""An endpoint that plays recorded sessions, to whoever connects.
+
+Beside the embedded endpoint and not inside it: there is nobody to admit here, nothing to recognise and nothing that
+goes wrong on purpose, and so nothing of that server's border would be used but the listening itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.http11 import Response
+from websockets.typing import Subprotocol
+
+from rt_cli.errors import UsageError
+from rt_cli.server.access.access import PATH, choose_subprotocol
+from rt_cli.server.replay.script import Reenactment
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from websockets.http11 import Request
+
+    from rt_cli.server.replay.script import Deed, Difference, Script
+
+_LARGEST_MESSAGE = 32 * 1024 * 1024
+_CLOSE_S = 1.0
+_NO_STATUS, _CUT = 1005, 1006
+_LONGEST_REASON = 123
+_WIRE_LOG = logging.getLogger("rt.replay.websocket")
+_WIRE_LOG.addHandler(logging.NullHandler())
+_WIRE_LOG.setLevel(logging.INFO)  # at DEBUG the library logs headers, and with them keys
+
+
+@dataclass(slots=True)
+class Stage:
+    """Where recordings are played."""
+
+    url: str = ""
+    played: int = 0
+    """Connections that are over."""
+    differences: int = 0
+    """Between its clients and the recorded one."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """All connections of the recording are over."""
+
+
+@asynccontextmanager
+async def replaying(
+    scripts: Sequence[Script],
+    *,
+    observe: Callable[[int, str], None],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    speed: float = 1.0,
+    patience_s: float = 60.0,
+) -> AsyncIterator[Stage]:
+    """Play a recording while the block runs: the first connection to the first that comes, and so on.
+
+    The end of the block, by cancellation too, cuts all connections within two seconds.
+
+    Args:
+        scripts: Of the recorded connections.
+        observe: Told of each difference, with the number of the connection, from 1; must not raise.
+        host: To listen on.
+        port: 0 is any free one.
+        speed: Times the recorded pace; ``inf`` waits for the client alone.
+        patience_s: Without a word from a client that owes one, after which the play goes on as if it had come.
+
+    Raises:
+        UsageError: Address or port not to be had.
+    """
+    play = _Play(scripts, observe, speed, patience_s)
+    try:
+        server = await serve(
+            play.handle,
+            host,
+            port,
+            compression=None,
+            process_request=play.admit,
+            select_subprotocol=_subprotocol,
+            max_size=_LARGEST_MESSAGE,
+            close_timeout=_CLOSE_S,
+            server_header=None,
+            logger=_WIRE_LOG,
+        )
+    except (OSError, OverflowError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {reason}",
+            "choose another with --port, or --port 0 for any free one",
+            code="port_in_use",
+        ) from exc
+    try:
+        bound = server.sockets[0].getsockname()[1]
+        play.stage.url = f"ws://{f'[{host}]' if ':' in host else host}:{bound}{PATH}"
+        yield play.stage
+    finally:
+        server.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * _CLOSE_S):
+                await server.wait_closed()
+
+
+class _Play:
+    def __init__(
+        self, scripts: Sequence[Script], observe: Callable[[int, str], None], speed: float, patience_s: float
+    ) -> None:
+        self.stage = Stage()
+        self._scripts = scripts
+        self._observe = observe
+        self._speed = speed
+        self._patience_s = patience_s
+        self._begun = 0
+
+    def admit(self, _connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse as it was refused; None lets the WebSocket open."""
+        if "Upgrade" not in request.headers or self._begun >= len(self._scripts):
+            return None
+        refusal = self._scripts[self._begun].refusal
+        if refusal is None:
+            return None
+        self._begun += 1
+        self._end()
+        return Response(refusal, "Recorded", Headers({"Content-Length": "0", "Connection": "close"}))
+
+    async def handle(self, connection: ServerConnection) -> None:
+        """Play the next connection."""
+        self._begun += 1
+        number = self._begun
+        if number > len(self._scripts):
+            self.tell(number, f"the recording has {len(self._scripts)} connections")
+            await connection.close(CloseCode.TRY_AGAIN_LATER, "the recording has no more connections")
+            return
+        try:
+            await _Performance(self, connection, number).run()
+        finally:
+            self._end()
+
+    def reenact(self, number: int) -> Reenactment:
+        """The script of a connection."""
+        return Reenactment(self._scripts[number - 1], self._speed, asyncio.get_running_loop().time())
+
+    @property
+    def patience_s(self) -> float:
+        """How long a client may be silent."""
+        return self._patience_s
+
+    def tell(self, number: int, message: str) -> None:
+        """A client is not the recorded one."""
+        self.stage.differences += 1
+        self._observe(number, message)
+
+    def _end(self) -> None:
+        self.stage.played += 1
+        if self.stage.played >= len(self._scripts):
+            self.stage.over.set()
+
+
+class _Performance:
+    """One connection."""
+
+    def __init__(self, play: _Play, connection: ServerConnection, number: int) -> None:
+        self._play = play
+        self._connection = connection
+        self._number = number
+        self._reenactment = play.reenact(number)
+        self._loop = asyncio.get_running_loop()
+        self._heard = asyncio.Event()
+
+    async def run(self) -> None:
+        """Play it until it is over, or the client leaves."""
+        async with asyncio.TaskGroup() as tasks:
+            playing = tasks.create_task(self._perform())
+            with suppress(ConnectionClosed):  # that it is gone is all there is to know
+                async for message in self._connection:
+                    difference = self._reenactment.hear(message, self._loop.time())
+                    if difference is not None:
+                        await self._object(difference)
+                    self._heard.set()
+            playing.cancel()
+        if (difference := self._reenactment.left()) is not None:
+            self._play.tell(self._number, difference.message)
+
+    async def _perform(self) -> None:
+        reenactment = self._reenactment
+        with suppress(ConnectionClosed):  # who reads ends, too
+            while (deed := reenactment.deed) is not None:
+                due = reenactment.due()
+                if due is None:
+                    await self._await_client()
+                    continue
+                await asyncio.sleep(due - self._loop.time())
+                reenactment.did(self._loop.time())
+                await self._do(deed)
+            while reenactment.waits_to_be_left:
+                if not await self._hears():
+                    await self._connection.close(CloseCode.NORMAL_CLOSURE, "the recording ends here")
+                    return
+
+    async def _await_client(self) -> None:
+        if not await self._hears() and (owed := self._reenactment.owed()) is not None:
+            self._play.tell(self._number, f"missing: {owed}; went on after {self._play.patience_s:g} s without a word")
+            self._reenactment.forgive(self._loop.time())
+
+    async def _hears(self) -> bool:
+        """Wait for a word of the client; False when patience is at an end."""
+        self._heard.clear()
+        try:
+            async with asyncio.timeout(self._play.patience_s):
+                await self._heard.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _do(self, deed: Deed) -> None:
+        if deed.kind != "close":
+            await self._connection.send(deed.data, text=deed.kind == "text")
+        elif deed.code == _CUT:
+            self._connection.transport.abort()
+        else:
+            code = CloseCode.NORMAL_CLOSURE if deed.code == _NO_STATUS else deed.code
+            await self._connection.close(code, deed.data[:_LONGEST_REASON].decode("utf-8", "ignore"))
+
+    async def _object(self, difference: Difference) -> None:
+        self._play.tell(self._number, difference.message)
+        error = {
+            "type": "invalid_request_error",
+            "code": "not_in_the_recording",
+            "message": difference.message,
+            "param": None,
+            "event_id": difference.event_id,
+        }
+        event = {"type": "error", "event_id": f"event_replay_{self._play.stage.differences}", "error": error}
+        await self._connection.send(json.dumps(event))
+
+
+def _subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    chosen = choose_subprotocol(offered)
+    return None if chosen is None else Subprotocol(chosen)

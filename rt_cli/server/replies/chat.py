@@ -1,0 +1,168 @@
+"""Replies written by an OpenAI-compatible chat server, word by word."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from rt_cli.errors import UsageError
+from rt_cli.protocol.endpoint.url import is_loopback
+from rt_cli.server.replies.chat_format import Completion, chat_url, complaint, completion_request
+from rt_cli.server.replies.interface import Part, ReplyFailed, ReplyRequest
+from rt_cli.server.sse import EventStream, EventTooLong
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+    import httpx
+
+    from rt_cli.server.replies.interface import Replier
+
+KEY = "RT_LLM_API_KEY"
+_MAX_COMPLAINT = 65_536
+"""Bytes of an answer that is an error."""
+_AT_ONCE = 64
+"""Requests under way; those of more sessions wait, within their deadline."""
+_MAX_WHOLE = 1_048_576
+"""Bytes of an answer that is not streamed."""
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds."""
+
+    connect: float = 5.0
+    first: float = 60.0
+    """To the first event after the request; a model may have to be loaded."""
+    next: float = 20.0
+    """From event to event; comments that only keep the connection alive are none."""
+
+
+@asynccontextmanager
+async def open_chat(
+    url: str,
+    model: str | None,
+    *,
+    deadlines: Deadlines | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> AsyncIterator[Replier]:
+    """A chat server as replier; its connections end with the block.
+
+    Args:
+        url: See :func:`rt_cli.server.replies.chat_format.chat_url`.
+        model: None lets the server choose.
+        deadlines: None is the default ones.
+        environ: Where the key is, as ``RT_LLM_API_KEY``; there may be none.
+
+    Raises:
+        UsageError: The URL cannot be used, or httpx is not installed.
+    """
+    key = environ.get(KEY, "").strip()
+    target = chat_url(url, with_key=bool(key))
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(f"{KEY} is no key", "it has characters that no HTTP header may have")
+    if importlib.util.find_spec("httpx") is None:
+        raise UsageError("--llm needs httpx", "pip install 'rt-cli[http]'")
+    import httpx
+
+    deadlines = deadlines or Deadlines()
+    host = urlsplit(target).hostname or ""
+    async with httpx.AsyncClient(
+        headers={"Authorization": f"Bearer {key}"} if key else {},
+        timeout=httpx.Timeout(None, connect=deadlines.connect),
+        limits=httpx.Limits(max_connections=_AT_ONCE),
+        trust_env=not is_loopback(host),  # no proxy stands between a machine and itself
+    ) as client:
+        yield ChatReplier(client, target, model, deadlines)
+
+
+class ChatReplier:
+    """What a chat server writes.
+
+    Args:
+        client: For all requests, with the key.
+        url: Takes chat completions.
+        model: None lets the server choose.
+        deadlines: How long it may take.
+    """
+
+    needs_words = True
+    notice = None
+
+    def __init__(self, client: httpx.AsyncClient, url: str, model: str | None, deadlines: Deadlines) -> None:
+        self._client = client
+        self._url = url
+        self._host = urlsplit(url).netloc
+        self._model = model
+        self._deadlines = deadlines
+
+    async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
+        """Words as they come, then calls, then usage; closed or cancelled, the connection is closed at once."""
+        completion = Completion(self._host)
+        body = msgspec.json.encode(completion_request(request, self._model))
+        async with aclosing(self._events(body)) as events:
+            patience = self._deadlines.first
+            while not completion.done and (data := await self._next(events, patience)) is not None:
+                patience = self._deadlines.next
+                for part in completion.take(data):
+                    yield part
+        for part in completion.finish():
+            yield part
+
+    async def _next(self, events: AsyncGenerator[str, None], patience: float) -> str | None:
+        """The next event's data, None at the end; every way in which a server fails is a ReplyFailed."""
+        import httpx
+
+        server = f"the chat server at {self._host}"
+        try:
+            async with asyncio.timeout(patience):
+                return await anext(events, None)
+        except TimeoutError:
+            raise ReplyFailed(f"{server} sent nothing for {patience:g} s") from None
+        except EventTooLong:
+            raise ReplyFailed(f"{server} sent what is no chat completion") from None
+        except httpx.ConnectTimeout:
+            raise ReplyFailed(f"{server} cannot be reached: no answer for {self._deadlines.connect:g} s") from None
+        except httpx.ConnectError as exc:
+            raise ReplyFailed(f"{server} cannot be reached: {complaint(str(exc))}") from exc
+        except httpx.HTTPError as exc:
+            raise ReplyFailed(f"{server} broke off: {complaint(str(exc) or type(exc).__name__)}") from exc
+
+    async def _events(self, body: bytes) -> AsyncGenerator[str, None]:
+        headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
+        async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+            if response.status_code != _OK:
+                raise await self._refusal(response)
+            if "text/event-stream" not in response.headers.get("content-type", ""):
+                yield (await _read(response, _MAX_WHOLE)).decode(errors="replace")
+                return
+            stream = EventStream()
+            async for chunk in response.aiter_bytes():
+                for data in stream.push(chunk):
+                    yield data
+
+    async def _refusal(self, response: httpx.Response) -> ReplyFailed:
+        text = (await _read(response, _MAX_COMPLAINT)).decode(errors="replace")
+        try:
+            error: Any = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            error = text
+        return ReplyFailed(f"the chat server at {self._host} answered {response.status_code}: {complaint(error)}")
+
+
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    """The beginning of a body."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) >= limit:
+            break
+    return bytes(body[:limit])

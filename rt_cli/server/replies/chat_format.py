@@ -1,0 +1,266 @@
+"""Conversation items to a chat server's messages, and its stream back to parts of a reply. No I/O.
+
+The chat server's side is OpenAI's ``/v1/chat/completions`` with ``stream``, as vLLM, llama.cpp, Ollama and others
+have it, too.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from rt_cli.errors import UsageError
+from rt_cli.protocol.endpoint.url import is_loopback
+from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.server.replies.interface import Call, Part, ReplyFailed, ReplyRequest, Text, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+UNINTELLIGIBLE = "(unintelligible)"
+"""Stands for a message of the user that has no words; chat servers refuse an empty one."""
+NO_RESULT = "(no result)"
+"""Stands for the result of a call that has none; chat servers refuse a call without."""
+MAX_REPLY = 100_000
+"""Characters of a reply and its calls: who writes more does not stop by itself."""
+_DONE = "[DONE]"
+
+
+def chat_url(text: str, *, with_key: bool) -> str:
+    """The URL that takes chat completions.
+
+    Args:
+        text: With or without ``/v1`` or ``/chat/completions``; another path is taken as what stands before the latter.
+        with_key: Whether a key will be sent there.
+
+    Raises:
+        UsageError: It cannot be one, or the key would travel in the clear.
+    """
+    example = "write it like http://localhost:8080/v1"
+    try:
+        parts = urlsplit(text.strip())
+        host = parts.hostname
+        port_is_read = parts.port is None or parts.port > 0
+    except ValueError:
+        host, port_is_read = None, False
+    if not host or not port_is_read or not text.isprintable() or " " in text.strip():
+        raise UsageError("--llm is no URL", example)
+    if parts.scheme not in {"http", "https"}:
+        raise UsageError(f"--llm has the scheme {printable(parts.scheme)!r}", example)
+    if parts.username is not None or parts.fragment:
+        raise UsageError("--llm takes no user, password or fragment", "a key goes into RT_LLM_API_KEY")
+    if with_key and parts.scheme == "http" and not is_loopback(host):
+        raise UsageError("RT_LLM_API_KEY would travel unencrypted", "use https, or unset it")
+    path = parts.path.rstrip("/")
+    if not path.endswith("/chat/completions"):
+        path = f"{path or '/v1'}/chat/completions"
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+def completion_request(request: ReplyRequest, model: str | None) -> dict[str, Any]:
+    """The body of the HTTP request."""
+    tools = [_tool(tool) for tool in request.tools if tool.get("type") == "function"]
+    optional = {
+        "model": model,
+        "tools": tools or None,
+        "tool_choice": _tool_choice(request.tool_choice) if tools else None,
+        "max_tokens": request.max_output_tokens,
+    }
+    return {
+        "messages": messages(request),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def messages(request: ReplyRequest) -> list[dict[str, Any]]:
+    """The conversation as a chat server wants it.
+
+    Calls that follow one another are one message, as the model made them, and their results follow it at once,
+    wherever the client put them. Items of other kinds are left out.
+    """
+    results = {item.get("call_id"): item.get("output") for item in request.items if _is(item, "function_call_output")}
+    said: list[dict[str, Any]] = []
+    if request.instructions:
+        said.append({"role": "system", "content": request.instructions})
+    calls: list[dict[str, Any]] = []
+    for item in request.items:
+        if _is(item, "function_call"):
+            calls.append(_call(item))
+        elif _is(item, "message"):
+            said += _called(calls, results)
+            calls = []
+            said.append(_message(item))
+    return said + list(_called(calls, results))
+
+
+def _called(calls: list[dict[str, Any]], results: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
+    if calls:
+        yield {"role": "assistant", "content": None, "tool_calls": calls}
+    for call in calls:
+        yield {"role": "tool", "tool_call_id": call["id"], "content": results.get(call["id"]) or NO_RESULT}
+
+
+def _is(item: Mapping[str, Any], type_: str) -> bool:
+    return item.get("type") == type_
+
+
+def _call(item: Mapping[str, Any]) -> dict[str, Any]:
+    function = {"name": item.get("name"), "arguments": item.get("arguments") or "{}"}
+    return {"id": item.get("call_id"), "type": "function", "function": function}
+
+
+def _message(item: Mapping[str, Any]) -> dict[str, Any]:
+    role = item.get("role")
+    parts: Sequence[Mapping[str, Any]] = item.get("content") or ()
+    text = " ".join(words for part in parts if (words := part.get("text") or part.get("transcript")))
+    images = [{"type": "image_url", "image_url": {"url": part["image_url"]}} for part in parts if part.get("image_url")]
+    if images:
+        return {"role": role, "content": [*([{"type": "text", "text": text}] if text else []), *images]}
+    return {"role": role, "content": text or (UNINTELLIGIBLE if role == "user" else "")}
+
+
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    described = ("name", "description", "parameters")
+    return {"type": "function", "function": {key: tool[key] for key in described if tool.get(key) is not None}}
+
+
+def _tool_choice(choice: Any) -> Any:
+    if isinstance(choice, dict) and choice.get("type") == "function":
+        return {"type": "function", "function": {"name": choice.get("name")}}
+    return choice if isinstance(choice, str) else None
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _CallDelta(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    tool_calls: list[_CallDelta] | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    message: _Delta | None = None
+    """In the delta's place where a server does not stream."""
+    finish_reason: str | None = None
+
+
+class _Counted(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Counted | None = None
+    error: Any = None
+
+
+class Completion:
+    """A reply as it comes.
+
+    Args:
+        host: Who writes it, for error messages.
+    """
+
+    def __init__(self, host: str) -> None:
+        self._server = f"the chat server at {host}"
+        self._calls: list[dict[str, str]] = []
+        self._places: dict[int, int] = {}
+        """From a server's index of a call to ours."""
+        self._usage: _Counted | None = None
+        self._size = 0
+        self._reason: str | None = None
+        self.done = False
+        """Nothing follows."""
+
+    def take(self, data: str) -> list[Part]:
+        """Take an event's data; returns the words in it.
+
+        Raises:
+            ReplyFailed: It is an error, or makes no sense.
+        """
+        if data.strip() == _DONE:
+            self.done = True
+            return []
+        try:
+            chunk = msgspec.json.decode(data, type=_Chunk)
+        except msgspec.MsgspecError as exc:
+            raise ReplyFailed(f"{self._server} sent what is no chat completion") from exc
+        if chunk.error:
+            raise ReplyFailed(f"{self._server} failed: {complaint(chunk.error)}")
+        self._usage = chunk.usage or self._usage
+        return [Text(text) for choice in (chunk.choices or [])[:1] if (text := self._choice(choice))]
+
+    def finish(self) -> list[Part]:
+        """The calls and the usage, once nothing follows.
+
+        Raises:
+            ReplyFailed: It ended in the middle.
+        """
+        if not self.done and self._reason is None:
+            raise ReplyFailed(f"{self._server} ended in the middle of a reply")
+        if not all(call["name"] for call in self._calls):
+            raise ReplyFailed(f"{self._server} called a function without a name")
+        parts: list[Part] = [
+            Call(call["id"] or f"call_{secrets.token_hex(10)}", call["name"], call["arguments"] or "{}")
+            for call in self._calls
+        ]
+        truncated = self._reason == "length"
+        if self._usage is not None or truncated:
+            counted = self._usage or _Counted()
+            parts.append(Usage(counted.prompt_tokens, counted.completion_tokens, truncated))
+        return parts
+
+    def _choice(self, choice: _Choice) -> str:
+        self._reason = choice.finish_reason or self._reason
+        delta = choice.delta or choice.message or _Delta()
+        for call in delta.tool_calls or []:
+            self._call(call)
+        text = delta.content or ""
+        self._grow(len(text))
+        return text
+
+    def _call(self, delta: _CallDelta) -> None:
+        function = delta.function or _Function()
+        call = self._calls[self._place(delta)]
+        call["id"] = delta.id or call["id"]
+        call["name"] += function.name or ""
+        call["arguments"] += function.arguments or ""
+        self._grow(1 + len(function.name or "") + len(function.arguments or ""))
+
+    def _place(self, delta: _CallDelta) -> int:
+        """Where a call is; some servers number none of them, and begin each with its id."""
+        place = len(self._calls)
+        if delta.index is not None:
+            place = self._places.setdefault(delta.index, place)
+        elif not delta.id and self._calls:
+            return place - 1
+        if place == len(self._calls):
+            self._calls.append({"id": "", "name": "", "arguments": ""})
+        return place
+
+    def _grow(self, characters: int) -> None:
+        self._size += characters
+        if self._size > MAX_REPLY:
+            raise ReplyFailed(f"{self._server} wrote more than {MAX_REPLY} characters")
+
+
+def complaint(error: Any) -> str:
+    """What an error says, fit for people, in any of the shapes that servers give it."""
+    while isinstance(error, dict):
+        error = error.get("error") or error.get("message") or error.get("detail") or "no reason given"
+    return masked(printable(" ".join(str(error).split())))[:200]

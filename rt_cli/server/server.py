@@ -1,0 +1,407 @@
+"""The embedded endpoint: OpenAI's GA realtime protocol over a real WebSocket. No other file here knows the library.
+
+What is decided at the door is decided in :mod:`rt_cli.server.access.access`, what is answered inside in
+:mod:`rt_cli.server.session.session`; here are the connections and their ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.protocol import State
+from websockets.typing import Subprotocol
+
+from rt_cli.disk.wav_writer import prepare
+from rt_cli.errors import UsageError
+from rt_cli.server.access.access import (
+    MODELS,
+    PATH,
+    UNAUTHORIZED_CLOSE,
+    Access,
+    Answer,
+    Stranger,
+    Verdict,
+    Welcome,
+    bad_request,
+    choose_subprotocol,
+    listening_address,
+)
+from rt_cli.server.access.client_secrets import ClientSecrets
+from rt_cli.server.access.keepalive import Finding, Vigil
+from rt_cli.server.access.limits import Limits
+from rt_cli.server.access.plain_http import BadRequest, FirstBytes, PlainRequest
+from rt_cli.server.recognition.interface import Recognizer, open_recognizer
+from rt_cli.server.session.config import SessionConfig, updated
+from rt_cli.server.session.session import Observe, Session
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from websockets.http11 import Request, Response
+
+    from rt_cli.server.faults.grammar import FaultPlan
+    from rt_cli.server.faults.inject import Faults, Faulty
+    from rt_cli.server.replies.interface import Replier
+
+_QUEUED_MESSAGES = 1
+"""Read ahead by the library: pings wait behind what we have not read, so that their pongs tell our progress, to within
+one read of the socket (256 KiB, 4 s of audio)."""
+_LOG = logging.getLogger("rt.local")
+_LOG.addHandler(logging.NullHandler())  # silent in programs that configure no logging
+_WIRE_LOG = logging.getLogger("rt.local.websocket")
+_WIRE_LOG.setLevel(logging.INFO)  # at DEBUG the library logs headers, and with them keys
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A running endpoint."""
+
+    url: str
+    """``ws://HOST:PORT/v1/realtime``, or ``wss://``."""
+    port: int
+    notice: str
+    """One line for people: how good its words are, or why there are none and what to do."""
+
+
+@asynccontextmanager
+async def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    recognizer: str = "pocketsphinx",
+    recognizer_model: str | None = None,
+    workers: int | None = None,
+    save_audio: Path | None = None,
+    observe: Observe | None = None,
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
+    replier: Replier | None = None,
+    faults: FaultPlan | None = None,
+) -> AsyncIterator[LocalServer]:
+    """Run the endpoint while the block runs.
+
+    Ready as soon as the port is open; the recogniser loads meanwhile. The end of the block, by cancellation too, closes
+    all connections with 1001 and ends all child processes, within a second.
+
+    Args:
+        host: Address or name to listen on.
+        port: 0 is any free one.
+        recognizer: ``pocketsphinx``, ``none``, ``http:URL``, ``sherpa:DIR`` or ``whisper:MODEL``. Where pocketsphinx is
+            missing, ``none`` takes its place and the notice says so.
+        recognizer_model: What an ``http:`` recogniser is asked for.
+        workers: Recognitions at once; None: what fits the engine and the machine.
+        save_audio: Directory, created if need be, for ``SESSION.wav``: what each session received, sample for sample.
+        observe: Told ``session_opened``, ``turn``, ``transcript``, ``transcription_failed``, ``warning`` and
+            ``session_closed``, each with ``session``, and ``refused`` with ``status`` (of HTTP, or the close code) and
+            ``code``, and ``fault`` (see :class:`rt_cli.server.faults.inject.Faults`); must return at once and must not
+            raise.
+        token: What clients must present as their key. None: any key is welcome, and none is looked at; this machine
+            only.
+        tls: Makes it ``wss``.
+        limits: What clients may take.
+        replier: What answers turns; None: responses have no output.
+        faults: What goes wrong on purpose.
+
+    Raises:
+        UsageError: Off loopback without a token, no such recogniser, address or port not to be had, directory not
+            writable.
+    """
+    address = listening_address(host, token)
+    observe = observe or (lambda _event: None)
+    if save_audio is not None:
+        prepare(save_audio)
+    async with open_recognizer(recognizer, workers, model=recognizer_model) as engine:
+        endpoint = _Endpoint(engine, observe, save_audio, token, limits or Limits(), replier)
+        if faults:
+            from rt_cli.server.faults.inject import Faults
+
+            endpoint.faults = Faults(faults, observe)
+        server = await _listen(endpoint, address, port, tls)
+        try:
+            bound = server.sockets[0].getsockname()[1]
+            name = f"[{address}]" if ":" in address else address
+            yield LocalServer(f"{'wss' if tls else 'ws'}://{name}:{bound}{PATH}", bound, engine.notice)
+        finally:
+            await endpoint.shut(server)
+
+
+class _Connection(ServerConnection):
+    """One client, from its first byte.
+
+    Args:
+        endpoint: Who is told.
+        args: The library's.
+        kwargs: The library's.
+    """
+
+    def __init__(self, endpoint: _Endpoint, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.verdict: Verdict | None = None
+        self.faulty: Faulty | None = None
+        self._endpoint = endpoint
+        self._first: FirstBytes | None = FirstBytes()
+        self._sent = 0
+        self._vigil = Vigil()
+        self._next_look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._endpoint.arrived(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._endpoint.left(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._vigil.heard()
+        if self._first is None:
+            super().data_received(data)
+            return
+        try:
+            found = self._first.feed(data)
+        except BadRequest as bad:
+            self._first, found = None, None
+            self._answer(self._endpoint.answer(bad))
+        if found is None:
+            return
+        self._first = None
+        if isinstance(found, PlainRequest):
+            self._answer(self._endpoint.answer(found), head=found.method == "HEAD")
+        else:
+            super().data_received(found)
+
+    def watch(self) -> None:
+        """Ping the client from now on, and end the connection when it does not answer, or does not read."""
+        self._next_look = self.loop.call_later(self._endpoint.limits.ping_s, self._look)
+
+    async def tell(self, data: bytes, text: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's own flag
+        """Send a frame, of text or binary, waiting while the client does not read; silent when it is gone."""
+        with suppress(ConnectionClosed):  # the end of the messages says it
+            await self.send(data, text=text)
+            self._sent += 1
+
+    def _answer(self, answer: Answer, *, head: bool = False) -> None:
+        self.protocol.send_response(_response(self, answer, head=head))  # whatever comes after it is discarded
+        self.send_data()
+
+    def _look(self) -> None:
+        if self.protocol.state is not State.OPEN:  # it has a deadline already
+            return
+        unsent = self.transport.get_write_buffer_size()
+        finding = self._vigil.look(reading=self.transport.is_reading(), sent=self._sent, unsent=unsent)
+        if finding is Finding.STUCK:
+            self.transport.abort()
+            return
+        if finding is Finding.SILENT:
+            self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to pings")
+            self._next_look = self.loop.call_later(self._endpoint.limits.close_s, self.transport.abort)
+        else:
+            if not unsent:  # a ping more would only be buffered
+                self.protocol.send_ping(b"")
+            self.watch()
+        self.send_data()
+
+
+class _Endpoint:
+    """The connections of a server.
+
+    Args:
+        recognizer: For the sessions.
+        observe: Told what happens.
+        save_audio: Existing directory for what is received.
+        token: What clients must present, if anything.
+        limits: What they may take.
+        replier: What answers turns, if anything.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        observe: Observe,
+        save_audio: Path | None,
+        token: str | None,
+        limits: Limits,
+        replier: Replier | None,
+    ) -> None:
+        self.limits = limits
+        self.faults: Faults | None = None
+        self._recognizer = recognizer
+        self._observe = observe
+        self._save_audio = save_audio
+        self._replier = replier
+        self._access = Access(token, ClientSecrets(self._described), MODELS, time.time())
+        self._sessions: set[asyncio.Task[Any]] = set()
+        self._connections: set[_Connection] = set()
+        self._waiting: dict[_Connection, None] = {}
+        """Those that have not said yet what they want, the oldest first."""
+
+    def arrived(self, connection: _Connection) -> None:
+        """Somebody connected."""
+        self._connections.add(connection)
+        self._waiting[connection] = None
+        if len(self._waiting) > self.limits.handshakes:
+            next(iter(self._waiting)).transport.abort()
+
+    def left(self, connection: _Connection) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+        self._waiting.pop(connection, None)
+
+    def answer(self, asked: PlainRequest | BadRequest) -> Answer:
+        """Answer what is no WebSocket, since its method is not GET."""
+        verdict = bad_request(asked) if isinstance(asked, BadRequest) else self._access.judge(asked, time.time())
+        assert isinstance(verdict, Answer)  # noqa: S101 - a session begins with GET; narrows the type
+        return self._noted(verdict)
+
+    async def admit(self, connection: _Connection, request: Request) -> Response | None:
+        """Answer over HTTP what is no session; None lets the WebSocket open."""
+        asked = PlainRequest("GET", request.path, tuple(request.headers.raw_items()))
+        connection.verdict = verdict = self._access.judge(asked, time.time())
+        if isinstance(verdict, Welcome) and self.faults is not None:
+            connection.faulty = self.faults.connection()
+            verdict = await connection.faulty.refusal() or verdict
+        return _response(connection, self._noted(verdict)) if isinstance(verdict, Answer) else None
+
+    async def handle(self, connection: _Connection) -> None:
+        """Serve a client until it leaves."""
+        self._waiting.pop(connection, None)
+        connection.watch()
+        if isinstance(connection.verdict, Stranger):
+            await self._turn_away(connection, connection.verdict)
+            return
+        if len(self._sessions) >= self.limits.sessions:
+            self._observe(
+                {"type": "refused", "status": int(CloseCode.TRY_AGAIN_LATER), "code": "session_limit_reached"}
+            )
+            await connection.close(CloseCode.TRY_AGAIN_LATER, f"{self.limits.sessions} sessions are open")
+            return
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine always runs in one; narrows the type
+        self._sessions.add(task)
+        try:
+            await self._serve(connection)
+        except Exception as exc:
+            self._observe({"type": "warning", "message": f"a session failed, which is a bug: {exc!r}"})
+            raise  # the library logs it and closes with 1011
+        finally:
+            self._sessions.discard(task)
+
+    async def _serve(self, connection: _Connection) -> None:
+        verdict = connection.verdict
+        assert isinstance(verdict, Welcome)  # noqa: S101 - all others have been answered; narrows the type
+        faulty = connection.faulty
+        async with self._recognizer.ears() as ears:
+            session = Session(
+                verdict.session["type"],
+                ears,
+                faulty.send if faulty else connection.tell,
+                self._observe,
+                self._save_audio,
+                replier=self._replier,
+                close=faulty.close if faulty else connection.close,
+                expires_s=faulty.expiry(self.limits.session_s) if faulty else self.limits.session_s,
+                settings=verdict.session,
+                languages=self._recognizer.languages,
+            )
+            messages = _messages(connection)
+            if faulty is None:
+                await session.run(messages)
+                return
+            async with faulty.around(connection, connection.tell):
+                await session.run(faulty.messages(messages))
+
+    async def _turn_away(self, connection: _Connection, stranger: Stranger) -> None:
+        code = stranger.error["code"] or "missing_api_key"
+        self._observe({"type": "refused", "status": UNAUTHORIZED_CLOSE, "code": code})
+        error = {**stranger.error, "event_id": None}
+        event = {"type": "error", "event_id": f"event_{secrets.token_hex(10)}", "error": error}
+        await connection.tell(json.dumps(event).encode())
+        await connection.close(UNAUTHORIZED_CLOSE, stranger.reason)
+
+    def _described(self, session: Mapping[str, Any]) -> Mapping[str, Any]:
+        return updated(SessionConfig("realtime"), session, languages=self._recognizer.languages).describe()
+
+    def _noted(self, answer: Answer) -> Answer:
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            self._observe({"type": "refused", "status": answer.status.value, "code": answer.code})
+        return answer
+
+    async def shut(self, server: Server) -> None:
+        """End everything: politely at first, then by force."""
+        server.close()  # 1001 to all
+        closed = asyncio.ensure_future(server.wait_closed())
+        await asyncio.wait([closed], timeout=self.limits.close_s)
+        for session in self._sessions:
+            session.cancel()
+        for connection in self._connections:
+            connection.transport.abort()
+        await asyncio.wait([closed], timeout=self.limits.close_s)
+        closed.cancel()
+
+
+async def _listen(endpoint: _Endpoint, address: str, port: int, tls: ssl.SSLContext | None) -> Server:
+    limits = endpoint.limits
+    try:
+        return await serve_websockets(
+            endpoint.handle,  # type: ignore[arg-type]  # its connections are those that create_connection makes
+            address,
+            port,
+            compression=None,
+            create_connection=partial(_Connection, endpoint),  # type: ignore[arg-type]  # a class as good as its own
+            process_request=endpoint.admit,  # type: ignore[arg-type]  # as above
+            select_subprotocol=_subprotocol,
+            max_size=limits.message_bytes,
+            max_queue=_QUEUED_MESSAGES,
+            open_timeout=limits.handshake_s,
+            ping_interval=None,  # ours is fairer to clients whose audio waits
+            close_timeout=limits.close_s,
+            server_header=None,
+            logger=_WIRE_LOG,
+            ssl=tls,
+        )
+    except (OSError, OverflowError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        raise UsageError(
+            f"cannot listen on {address} port {port}: {reason}",
+            "choose another with --port, or --port 0 for any free one",
+            code="port_in_use",
+        ) from exc
+
+
+def _response(connection: _Connection, answer: Answer, *, head: bool = False) -> Response:
+    response = connection.respond(answer.status, json.dumps(answer.body) + "\n")
+    del response.headers["Content-Type"]
+    for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+        response.headers[name] = value
+    if head:
+        response.body = b""
+    return response
+
+
+def _subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    chosen = choose_subprotocol(offered)
+    return None if chosen is None else Subprotocol(chosen)
+
+
+async def _messages(connection: ServerConnection) -> AsyncIterator[str | bytes]:
+    with suppress(ConnectionClosed):  # however the client left, there is nobody to tell
+        async for message in connection:
+            yield message

@@ -1,0 +1,1 @@
+"""One client: its events in, the endpoint's events out."""

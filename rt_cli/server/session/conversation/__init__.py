@@ -1,0 +1,1 @@
+"""The conversation side of a session: items and responses."""

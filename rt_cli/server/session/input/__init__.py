@@ -1,0 +1,1 @@
+"""The input side of a session: audio to turns to words."""

@@ -1,0 +1,90 @@
+"""Audio between the client's format and the s16le that everything here works on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.format import FULL_SCALE
+from rt_cli.server.replies.interface import OUTPUT_RATE_HZ
+from rt_cli.server.session import wire
+from rt_cli.server.session.config import G711_RATE_HZ
+from rt_cli.server.session.conversation.response import Encoder, PlainPcm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal
+
+    from rt_cli.server.session.config import AudioCoding
+    from rt_cli.server.session.conversation.items import Sound
+
+
+def decode(audio: object, param: str, coding: AudioCoding) -> bytes:
+    """What a client sent, as s16le at the session's rate.
+
+    Args:
+        audio: base64, untrusted.
+        param: Its path in the event.
+        coding: Of the session's input.
+
+    Raises:
+        Rejected: It is no audio.
+    """
+    if coding == "pcm":
+        return wire.decode_audio(audio, param)
+    from rt_cli.audio import g711
+
+    return g711.decode(wire.decode_audio(audio, param, sample_bytes=1), coding)
+
+
+def coding(format_: Mapping[str, Any] | None) -> AudioCoding:
+    """What a checked ``format`` asks for; PCM where there is none."""
+    name = (format_ or {}).get("type", "audio/pcm").removeprefix("audio/")
+    return "pcmu" if name == "pcmu" else "pcma" if name == "pcma" else "pcm"
+
+
+def encoder(coding: AudioCoding) -> Encoder:
+    """For the audio of one response."""
+    return PlainPcm() if coding == "pcm" else _Telephone(coding)
+
+
+def encode(sound: Sound, coding: AudioCoding) -> bytes:
+    """A whole sound in a client's format; at its own rate where that is PCM."""
+    pcm = bytes(sound.pcm)
+    if coding == "pcm":
+        return pcm
+    from rt_cli.audio import g711
+
+    if sound.rate_hz == G711_RATE_HZ:
+        return g711.encode(pcm, coding)
+    telephone = _Telephone(coding, sound.rate_hz)
+    return telephone.push(pcm) + telephone.flush()
+
+
+class _Telephone:
+    """s16le to G.711 at 8 kHz."""
+
+    def __init__(self, coding: Literal["pcmu", "pcma"], rate_hz: int = OUTPUT_RATE_HZ) -> None:
+        from rt_cli.audio.resample import Resampler
+
+        self._coding = coding
+        self._rate_hz = rate_hz
+        self._resampler = Resampler(rate_hz, G711_RATE_HZ)
+
+    def push(self, pcm: bytes) -> bytes:
+        """What is ready; some 20 ms stay inside."""
+        import numpy as np
+
+        block = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
+        return self._encoded(self._resampler.push(block))
+
+    def flush(self) -> bytes:
+        """The rest; a new stream begins."""
+        from rt_cli.audio.resample import Resampler
+
+        rest, self._resampler = self._resampler.flush(), Resampler(self._rate_hz, G711_RATE_HZ)
+        return self._encoded(rest)
+
+    def _encoded(self, pcm: bytes) -> bytes:
+        from rt_cli.audio import g711
+
+        return g711.encode(pcm, self._coding)

@@ -1,0 +1,136 @@
+"""Checks of what a client sent, each named by its path and refused in OpenAI's words. Pure.
+
+A check takes a value and its path, and returns the value that counts or raises
+:class:`~rt_cli.server.session.wire.Rejected`. Checks are made of checks, so that a whole object is one expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from rt_cli.server.session.wire import Rejected
+
+Check = Callable[[Any, str], Any]
+
+MAX_TEXT = 16_384
+MAX_LIST = 1_024
+_MAX_PATH = 200
+_MAX_SHOWN = 2**53
+"""Larger numbers are not repeated in a refusal: JSON's integers have no end."""
+
+
+def anything(value: Any, _param: str) -> Any:
+    """Any value."""
+    return value
+
+
+def mapping(value: Any, param: str) -> Any:
+    """An object, whatever is in it."""
+    if not isinstance(value, dict):
+        raise Rejected("invalid_type", f"{param} must be an object.", param)
+    return value
+
+
+def fields(checks: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
+    """An object whose every key is known and every value right.
+
+    Args:
+        checks: For each key that may be there.
+        required: Keys that must be.
+    """
+
+    def check(value: Any, param: str) -> dict[str, Any]:
+        for name in mapping(value, param):
+            if name not in checks:
+                path = f"{param}.{name}"[:_MAX_PATH]
+                raise Rejected("unknown_parameter", f"Unknown parameter: {path!r}.", path)
+        for name in required:
+            if name not in value:
+                path = f"{param}.{name}"
+                raise Rejected("missing_required_parameter", f"Missing required parameter: {path!r}.", path)
+        return {name: checks[name](item, f"{param}.{name}") for name, item in value.items()}
+
+    return check
+
+
+def nullable(check: Check, default: Any = None) -> Check:
+    """What ``check`` takes, or null for ``default``."""
+    return lambda value, param: default if value is None else check(value, param)
+
+
+def one_of(*choices: str) -> Check:
+    """One of these strings."""
+
+    def check(value: Any, param: str) -> str:
+        if value not in choices:
+            raise Rejected("invalid_value", f"{param} must be one of: {', '.join(choices)}.", param)
+        return str(value)
+
+    return check
+
+
+def number(kind: Literal["integer", "decimal"], low: float, high: float) -> Check:
+    """A number from ``low`` to ``high``, both included."""
+
+    def check(value: Any, param: str) -> Any:
+        right = isinstance(value, int) or (kind == "decimal" and isinstance(value, float))
+        if not right or isinstance(value, bool):
+            raise Rejected(
+                "invalid_type", f"{param} must be {'an integer' if kind == 'integer' else 'a number'}.", param
+            )
+        got = f", got {value}" if abs(value) <= _MAX_SHOWN else ""
+        if value < low:
+            raise Rejected(f"{kind}_below_min_value", f"{param} must be at least {low}{got}.", param)
+        if value > high:
+            raise Rejected(f"{kind}_above_max_value", f"{param} must be at most {high}{got}.", param)
+        return value
+
+    return check
+
+
+def boolean(value: Any, param: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise Rejected("invalid_type", f"{param} must be true or false.", param)
+    return value
+
+
+def text(longest: int = MAX_TEXT, *, shortest: int = 0) -> Check:
+    """A string of so many characters."""
+
+    def check(value: Any, param: str) -> str:
+        if not isinstance(value, str):
+            raise Rejected("invalid_type", f"{param} must be a string.", param)
+        if len(value) > longest:
+            raise Rejected("string_above_max_length", f"{param} is longer than {longest} characters.", param)
+        if len(value) < shortest:
+            raise Rejected("string_below_min_length", f"{param} is shorter than {shortest} characters.", param)
+        return value
+
+    return check
+
+
+def list_of(check: Check, longest: int = MAX_LIST) -> Check:
+    """A list of at most ``longest`` of what ``check`` takes."""
+
+    def checked(value: Any, param: str) -> list[Any]:
+        if not isinstance(value, list):
+            raise Rejected("invalid_type", f"{param} must be a list.", param)
+        if len(value) > longest:
+            raise Rejected("array_above_max_length", f"{param} has more than {longest} elements.", param)
+        return [check(item, f"{param}[{index}]") for index, item in enumerate(value)]
+
+    return checked
+
+
+def by_type(checks: Mapping[str, Check]) -> Check:
+    """An object that is checked by what its ``type`` says it is."""
+
+    def check(value: Any, param: str) -> Any:
+        if "type" not in mapping(value, param):
+            path = f"{param}.type"
+            raise Rejected("missing_required_parameter", f"Missing required parameter: {path!r}.", path)
+        return checks[one_of(*checks)(value["type"], f"{param}.type")](value, param)
+
+    return check

@@ -1,1 +1,0 @@
-"""One stream of audio to one endpoint: the asyncio part."""

@@ -1,0 +1,1 @@
+"""From the source onto the tape."""

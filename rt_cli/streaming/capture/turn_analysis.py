@@ -1,0 +1,232 @@
+"""Where ``rt`` makes the turns itself: looks at what was captured before it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec.structs import replace
+
+from rt_cli.audio.format import BYTES_PER_SAMPLE, levels_dbfs
+from rt_cli.audio.speech.endpointing import TurnCloses, TurnMaker, TurnOpens
+from rt_cli.audio.speech.gate import Gate
+from rt_cli.audio.speech.vad import SpeechDetector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.audio.speech.gate import Passages
+    from rt_cli.settings import SessionSettings
+    from rt_cli.streaming.capture.capture import Capture
+    from rt_cli.streaming.timing.change_signal import Bell
+    from rt_cli.timeline.tape import Tape
+
+_MOST_FRAMES = 16
+"""Looked at in one go: 30 ms of a thread's time."""
+
+
+class Detector(Protocol):
+    """Says how likely speech is, as :class:`rt_cli.audio.speech.vad.SpeechDetector` does."""
+
+    frame_samples: int
+
+    def push(self, pcm: bytes) -> list[float]:
+        """Probabilities of the frames that are complete by now."""
+        ...
+
+
+class TurnMarks:
+    """Where turns open and close, as far as the sound was looked at; kept until it is settled.
+
+    Args:
+        start: Timeline position at which the run begins.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self.analysed = start
+        """Timeline position up to which the marks are known."""
+        self._marks: list[TurnOpens | TurnCloses] = []
+        self._left_out = start
+
+    def add(self, marks: list[TurnOpens | TurnCloses]) -> None:
+        """Add marks, in order; none stands in what is not sent."""
+        self._marks += [replace(mark, at=max(mark.at, self._left_out)) for mark in marks]
+
+    def closes_after(self, position: int) -> int | None:
+        """The first place at or behind ``position`` where a turn closes."""
+        return next((mark.at for mark in self._marks if isinstance(mark, TurnCloses) and mark.at >= position), None)
+
+    def opens_in(self, start: int, end: int) -> int | None:
+        """Where a turn opens in ``[start, end)``, if one does."""
+        return next((m.at for m in self._marks if isinstance(m, TurnOpens) and start <= m.at < end), None)
+
+    def leave_out(self, start: int, end: int) -> None:
+        """Nothing of this range is sent: what is said at its end is a turn that opens there."""
+        before = [mark for mark in self._marks if mark.at < start]
+        inside = [mark for mark in self._marks if start <= mark.at <= end]
+        last = next(reversed([*before, *inside]), None)
+        opens = [TurnOpens(end)] if isinstance(last, TurnOpens) else []
+        self._marks = [*before, *opens, *(mark for mark in self._marks if mark.at > end)]
+        self._left_out = end
+
+    def forget(self, settled: int) -> None:
+        """Drop the marks that no replay can meet again."""
+        while self._marks and self._marks[0].at < settled:
+            self._marks.pop(0)
+
+
+class Hearer(Protocol):
+    """Goes by what the detector says."""
+
+    def push(self, probability: float, level_dbfs: float) -> None:
+        """Take the next frame: how likely it is speech, and how loud it is."""
+        ...
+
+
+class Quiet:
+    """Notices that nobody has spoken for long.
+
+    Args:
+        frame_s: Length of a frame, seconds.
+        threshold: Probability from which a frame is speech.
+        patience_s: For how long.
+        on_quiet: Told once.
+    """
+
+    def __init__(self, frame_s: float, threshold: float, patience_s: float, on_quiet: Callable[[], None]) -> None:
+        self._frame_s = frame_s
+        self._threshold = threshold
+        self._patience_s = patience_s
+        self._on_quiet = on_quiet
+        self._frames = 0
+
+    def push(self, probability: float, _level_dbfs: float) -> None:
+        """Take the next frame."""
+        due = self._due
+        self._frames = 0 if probability >= self._threshold else self._frames + 1
+        if self._due and not due:
+            self._on_quiet()
+
+    @property
+    def _due(self) -> bool:
+        return self._frames * self._frame_s >= self._patience_s
+
+
+class TurnAnalysis:
+    """Runs a detector over the tape, ahead of the sending, for all who go by it.
+
+    Args:
+        tape: What to look at.
+        capture: Says when no more will come.
+        bell: Rung when more is known.
+        settings: What a turn is.
+        make_detector: Given the rate; called in a thread, as a model takes its time to load.
+        makes_turns: Mark turns; else :attr:`marks` only says how far it has looked.
+        passages: To be opened around speech; None where everything is sent.
+        hang_ms: Silence after speech that is sent, beyond what the gate adds; None is what ends a turn.
+        quiet_s: So much without speech is told of.
+        on_quiet: Told of it, once per silence.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        capture: Capture,
+        bell: Bell,
+        settings: SessionSettings,
+        make_detector: Callable[[int], Detector] = SpeechDetector,
+        *,
+        makes_turns: bool = True,
+        passages: Passages | None = None,
+        hang_ms: int | None = None,
+        quiet_s: float | None = None,
+        on_quiet: Callable[[], None] = lambda: None,
+    ) -> None:
+        # A run that goes on where another ended begins in the middle of the timeline.
+        self._read = tape.captured
+        self.marks = TurnMarks(tape.captured)
+        self._tape = tape
+        self._capture = capture
+        self._bell = bell
+        self._settings = settings
+        self._make_detector = make_detector
+        self._makes_turns = makes_turns
+        self._passages = passages
+        self._hang_ms = settings.silence_ms if hang_ms is None else hang_ms
+        self._quiet_s = quiet_s
+        self._on_quiet = on_quiet
+
+    async def run(self) -> None:
+        """Look at everything until the end of the input. Cancelling it leaves the marks as they are."""
+        detector = await asyncio.to_thread(self._make_detector, self._tape.rate_hz)
+        frame = detector.frame_samples
+        hearers = self._hearers(frame)
+        pending = b""
+        while True:
+            await self._bell.until(lambda: self._tape.captured > self._read or self._capture.ended)
+            end = min(self._tape.captured, self._read + _MOST_FRAMES * frame)
+            if end == self._read:
+                break
+            pcm = self._sound(self._read, end)
+            self._read = end
+            pending += pcm
+            for probability in await asyncio.to_thread(detector.push, pcm):
+                level, _ = levels_dbfs(pending[: frame * BYTES_PER_SAMPLE])
+                pending = pending[frame * BYTES_PER_SAMPLE :]
+                for hearer in hearers:
+                    hearer.push(probability, level)
+                self.marks.analysed += frame
+            self._bell.ring()
+        self.marks.analysed = self._tape.captured
+        if self._passages is not None:
+            self._passages.decided(self._tape.captured)
+        self._bell.ring()
+
+    def _sound(self, start: int, end: int) -> bytes:
+        """What is on the tape; silence where it was settled and let go before we came, as nobody waits for us then."""
+        gone = min(max(0, self._tape.settled - start), end - start)
+        return bytes(gone * BYTES_PER_SAMPLE) + self._tape.read(start + gone, end)
+
+    def _hearers(self, frame: int) -> list[Hearer]:
+        hearers: list[Hearer] = []
+        if self._makes_turns:
+            hearers.append(self._turn_maker(frame))
+        if self._passages is not None:
+            hearers.append(self._gate(frame, self._passages))
+        if self._quiet_s is not None:
+            frame_s = frame / self._tape.rate_hz
+            hearers.append(Quiet(frame_s, self._settings.vad_threshold, self._quiet_s, self._on_quiet))
+        return hearers
+
+    def _gate(self, frame: int, passages: Passages) -> Gate:
+        return Gate(
+            passages,
+            frame,
+            self._tape.rate_hz,
+            threshold=self._settings.vad_threshold,
+            silence_ms=self._hang_ms,
+            prefix_ms=self._settings.prefix_ms,
+        )
+
+    def _turn_maker(self, frame: int) -> _Marker:
+        maker = TurnMaker(
+            frame,
+            self._tape.rate_hz,
+            threshold=self._settings.vad_threshold,
+            silence_ms=self._settings.silence_ms,
+            prefix_ms=self._settings.prefix_ms,
+            max_turn_s=self._settings.max_turn_s,
+            start=self._read,
+        )
+        return _Marker(maker, self.marks)
+
+
+class _Marker:
+    """Marks the turns that are made."""
+
+    def __init__(self, maker: TurnMaker, marks: TurnMarks) -> None:
+        self._maker = maker
+        self._marks = marks
+
+    def push(self, probability: float, level_dbfs: float) -> None:
+        self._marks.add(self._maker.push(probability, level_dbfs))

@@ -1,0 +1,1 @@
+"""From the tape over connections, until all of it is settled."""

@@ -1,0 +1,77 @@
+"""What of the sound is sent and where turns close, as the settings want it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from rt_cli.audio.speech.gate import LONGEST_THOUGHT_MS, Passages
+from rt_cli.streaming.capture.turn_analysis import TurnAnalysis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.settings import Settings, TurnDetection
+    from rt_cli.streaming.capture.capture import Capture
+    from rt_cli.streaming.capture.push_to_talk import Control
+    from rt_cli.streaming.capture.turn_analysis import Detector, TurnMarks
+    from rt_cli.streaming.timing.change_signal import Bell
+    from rt_cli.timeline.tape import Tape
+
+
+class Selection(Struct, frozen=True):
+    """What the pump goes by."""
+
+    analysis: TurnAnalysis | None
+    """To be run beside the capture."""
+    marks: TurnMarks | None
+    """None where the endpoint finds the turns."""
+    passages: Passages | None
+    """None where everything is sent."""
+
+
+def select(
+    settings: Settings,
+    turns: TurnDetection,
+    *,
+    tape: Tape,
+    capture: Capture,
+    bell: Bell,
+    control: Control,
+    make_detector: Callable[[int], Detector],
+    on_quiet: Callable[[], None],
+) -> Selection:
+    """Choose by the settings.
+
+    Args:
+        settings: ``ptt``, ``gate``, ``stop_after_silence_s``, and what speech is.
+        turns: Who makes the turns.
+        tape: What is heard.
+        capture: Fills it.
+        bell: Rung when there is more sound, and when more is known of it.
+        control: Who may be heard.
+        make_detector: Of speech.
+        on_quiet: Told when nobody has spoken for ``stop_after_silence_s``; of live sources only.
+    """
+    by_hand = settings.input.ptt
+    gated = Passages(tape.captured) if settings.input.gate and not by_hand else None
+    quiet_s = settings.input.stop_after_silence_s if capture.live else None
+    makes_turns = turns == "client" and not by_hand
+    analysis = None
+    if makes_turns or gated is not None or quiet_s is not None:
+        analysis = TurnAnalysis(
+            tape,
+            capture,
+            bell,
+            settings.session,
+            make_detector,
+            makes_turns=makes_turns,
+            passages=gated,
+            hang_ms=LONGEST_THOUGHT_MS if turns == "semantic_vad" else None,
+            quiet_s=quiet_s,
+            on_quiet=on_quiet,
+        )
+    if by_hand:
+        return Selection(analysis, control.marks, control.passages)
+    return Selection(analysis, analysis.marks if analysis is not None and makes_turns else None, gated)

@@ -1,0 +1,412 @@
+"""One source to one endpoint: from the first sample to the summary."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.format import to_ms
+from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, UsageError, unexpected
+from rt_cli.events import Errored, Noted, Progress, SourceOpened, Summary, Warned
+from rt_cli.protocol.session.session import Session
+from rt_cli.streaming.capture.audio_recorder import Recorder
+from rt_cli.streaming.capture.capture import Capture
+from rt_cli.streaming.capture.overflow_policy import Backlog
+from rt_cli.streaming.capture.push_to_talk import POST_ROLL_MS, Control
+from rt_cli.streaming.capture.spool_writer import Journal, final_of, origin_of
+from rt_cli.streaming.cost import Meter, bill_of
+from rt_cli.streaming.delivery.reconnect import Delivery
+from rt_cli.streaming.delivery.run_state import Context, drain_timeout_s, dropped
+from rt_cli.streaming.outcome import Ending, percentiles
+from rt_cli.streaming.send_policy import select
+from rt_cli.streaming.timing.change_signal import Bell
+from rt_cli.streaming.timing.suspend import Lagged, Machine, Suspended, asleep_s, watch
+from rt_cli.timeline.spool import Spool
+from rt_cli.timeline.tape import Tape
+
+if TYPE_CHECKING:
+    from rt_cli.audio.source import Source
+    from rt_cli.clock import Clock
+    from rt_cli.events import Observer
+    from rt_cli.settings import OnFull
+    from rt_cli.streaming.capture.push_to_talk import Command
+    from rt_cli.streaming.delivery.next_action import ChunkSizes
+    from rt_cli.streaming.job import Job
+    from rt_cli.streaming.send_policy import Selection
+    from rt_cli.timeline.tape import Hole
+
+log = logging.getLogger("rt.streamer")
+
+_PROGRESS_EVERY_S = 0.1
+
+
+class Streamer:
+    """Runs one job.
+
+    Args:
+        job: What to do.
+        clock: The time.
+        observe: Told everything that happens.
+        progress: Whether anybody looks at marks and levels.
+    """
+
+    def __init__(self, job: Job, clock: Clock, observe: Observer, *, progress: bool = False) -> None:
+        self._job = job
+        self._clock = clock
+        self._observe = observe
+        self._progress = progress
+        self._rate = job.endpoint.dialect.rate_hz
+        self._sound = Bell()
+        self._bell = Bell(within=self._sound)
+        self._tape = Tape(self._rate)
+        self._turns = job.turns
+        self._control = Control(self._rate, push_to_talk=job.settings.input.ptt, on_change=observe)
+        self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
+        self._backlog: Backlog | None = None
+        self._capture: Capture | None = None
+        self._selection: Selection | None = None
+        self._session = self._make_session()
+        self._journal: Journal | None = None
+        self._recorder: Recorder | None = None
+        self._delivery: Delivery | None = None
+        self._delivering: asyncio.Task[None] | None = None
+        self._signals = 0
+        self._signal_exit = EXIT_OK
+        self._hung_up = False
+        self._errors: list[RtError] = []
+        self._machine = Machine(asleep_s())
+
+    async def run(self) -> Summary:
+        """Do the job; every outcome is a summary, which the observers are told, too.
+
+        Cancelling it ends everything within two seconds, without a summary.
+        """
+        began = self._clock.now()
+        try:
+            source = await self._job.open_source(self._rate, self._warn)
+        except Exception as exc:  # a bug while opening is an outcome of this source, not of all
+            log.debug("unexpected", exc_info=True)
+            self._errors.append(exc if isinstance(exc, RtError) else unexpected(exc))
+            return self._conclude(began)
+        try:
+            self._make_room(source)
+            self._open_journal(source)
+            self._open_recorder(source)
+            await self._stream(source)
+        except RtError as exc:
+            self._errors.append(exc)
+        except Exception as exc:
+            log.debug("unexpected", exc_info=True)
+            self._errors.append(unexpected(exc))
+        finally:
+            if self._backlog is not None:
+                self._backlog.end()
+            await source.aclose()
+            await self._close_recorder()
+            self._tape.close()
+        return self._conclude(began)
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a session at the endpoint."""
+        link = self._delivery.link if self._delivery else None
+        return link is not None and link.ready and not link.ended
+
+    def printed(self, turn: int) -> None:
+        """A final was printed; any thread may say so."""
+        if self._journal is not None:
+            self._journal.printed(turn)
+
+    def interrupt(self, exit_code: int) -> None:
+        """Ctrl-C or SIGTERM: the first ends capture and waits for what is open, the second closes now.
+
+        Args:
+            exit_code: 130 or 143, if this cuts something short.
+        """
+        self._signals += 1
+        self._signal_exit = exit_code
+        if self._signals == 1 and self._capture is not None:
+            self._capture.stop()
+        elif self._delivering is not None:
+            self._delivering.cancel()
+
+    def obey(self, command: Command) -> None:
+        """A key, a signal or a line says who may be heard; its ``quit`` is :meth:`interrupt`'s business."""
+        self._control.obey(command)
+        self._bell.ring()
+
+    def hang_up(self) -> None:
+        """Nobody reads what we print: end quietly."""
+        self._hung_up = True
+        if self._delivering is not None:
+            self._delivering.cancel()
+
+    # -- what waits ---------------------------------------------------------------------------------------------------
+
+    def _make_room(self, source: Source) -> None:
+        """For what waits to be sent; how much that may be depends on whether the source can wait."""
+        policy = self._on_full(source)
+        self._tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
+        self._backlog = Backlog(
+            self._tape,
+            policy,
+            limit_s=self._job.memory_s,
+            passages=lambda: self._selection.passages if self._selection else None,
+            on_hole=self._tell_hole,
+        )
+
+    def _on_full(self, source: Source) -> OnFull:
+        return self._job.settings.delivery.on_full if source.info.live else "spool"
+
+    def _weigh(self) -> RtError | None:
+        """Look at what waits, and say so at once if that ends the capture."""
+        error = self._backlog.weigh() if self._backlog else None
+        if error is not None:
+            self._observe(Noted(error.message))
+        return error
+
+    # -- the spool ----------------------------------------------------------------------------------------------------
+
+    def _open_journal(self, source: Source) -> None:
+        if self._job.resume is not None:
+            spool, remains = self._job.resume
+            self._journal = Journal(spool, self._observe, captured=remains.captured)
+            self._tape.restore(remains.settled, remains.dropped, remains.suspended)
+            self._session.restore(remains.settled, remains.captured, remains.next_turn)
+            # Journalled, but the process died before they were known to be printed.
+            for final in remains.finals:
+                self._observe(final_of(final))
+        elif self._job.spool is not None:
+            self._journal = Journal(
+                Spool.create(self._job.spool, origin_of(source.info, self._rate, self._job.settings.input)),
+                self._observe,
+            )
+
+    # -- what was captured, for the user ------------------------------------------------------------------------------
+
+    def _open_recorder(self, source: Source) -> None:
+        path = self._job.save_audio
+        if path is not None:
+            if source.info.kind == "file" and path.exists() and path.samefile(source.info.name):
+                raise UsageError(f"{path} is the source itself", "save the sound elsewhere")
+            force = self._job.settings.output.force
+            self._recorder = Recorder(path, self._rate, self._observe, replace=force)
+
+    async def _close_recorder(self) -> None:
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close, self._tape.captured)
+            if (error := self._recorder.error) is not None:
+                self._errors.append(error)
+
+    @property
+    def _delivered(self) -> bool:
+        cut_short = self._capture is None or self._capture.cut_short
+        return self._tape.settled == self._tape.captured and not cut_short
+
+    def close(self, *, printed: bool) -> None:
+        """Let go of the spool, when the run is over and its results are out.
+
+        Args:
+            printed: All of them; else the spool stays, whatever was delivered.
+        """
+        if self._journal is not None:
+            self._journal.close(delivered=self._delivered and printed)
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    async def _stream(self, source: Source) -> None:
+        settings, info = self._job.settings, source.info
+        duration_ms = None if info.duration_s is None else round(info.duration_s * 1000)
+        self._observe(SourceOpened(info.name, info.kind, info.rate_hz, info.channels, self._rate, duration_ms))
+        if settings.input.ptt:
+            self._control.tell()
+        sizes = self._job.chunk_sizes(self._rate, live=info.live)
+        self._capture = capture = self._make_capture(source, sizes)
+        self._selection = selection = select(
+            settings,
+            self._turns,
+            tape=self._tape,
+            capture=capture,
+            bell=self._sound,
+            control=self._control,
+            make_detector=self._job.make_detector,
+            on_quiet=self._fall_silent,
+        )
+        self._delivery = Delivery(self._make_context(capture, selection, sizes))
+        async with asyncio.TaskGroup() as tasks:
+            others = [tasks.create_task(capture.run(), name="capture")]
+            if selection.analysis is not None:
+                others.append(tasks.create_task(selection.analysis.run(), name="analysis"))
+            if self._progress:
+                others.append(tasks.create_task(self._report(), name="progress"))
+            watching = watch(self._machine, self._clock, self._bear, since=capture.started_at)
+            others.append(tasks.create_task(watching, name="machine"))
+            self._delivering = tasks.create_task(self._deliver(self._delivery), name="delivery")
+            if self._signals:
+                capture.stop()
+            if self._signals > 1 or self._hung_up:
+                self._delivering.cancel()
+            await asyncio.wait((self._delivering,))
+            capture.stop()
+            for other in others:
+                other.cancel()
+        if self._progress:
+            self._observe(self._snapshot())
+        if capture.error is not None:
+            # What follows from it would be told in its place otherwise.
+            self._errors.insert(0, capture.error)
+        if capture.spent and capture.live:
+            self._warn("max_cost", "the cost limit is reached: nothing more was captured")
+
+    def _make_capture(self, source: Source, sizes: ChunkSizes) -> Capture:
+        return Capture(
+            source,
+            self._tape,
+            self._clock,
+            self._sound,
+            speed=self._job.speed,
+            piece_s=sizes.usual / self._rate,
+            limit_s=self._job.settings.input.duration_s,
+            on_hole=self._tell_hole,
+            journal=self._journal,
+            recorder=self._recorder,
+            control=self._control,
+            allowance=None if self._job.settings.delivery.max_cost is None else lambda: self._meter.room,
+            metered=self._progress,
+            weigh=None if self._on_full(source) == "spool" else self._weigh,
+        )
+
+    def _make_context(self, capture: Capture, selection: Selection, sizes: ChunkSizes) -> Context:
+        return Context(
+            endpoint=self._job.endpoint,
+            configuration=self._job.session,
+            settings=self._job.settings,
+            tape=self._tape,
+            session=self._session,
+            capture=capture,
+            marks=selection.marks,
+            passages=selection.passages,
+            meter=self._meter,
+            bell=self._bell,
+            sound=self._sound,
+            clock=self._clock,
+            sizes=sizes,
+            observe=self._observe,
+            journal=self._journal,
+            weigh=lambda: self._backlog.weigh() if self._backlog else None,
+            wait_for_room=self._job.wait_for_room,
+            probe=self._job.probe,
+            witness=self._job.witness,
+        )
+
+    def _fall_silent(self) -> None:
+        """Nobody speaks any more: the source has come to its end."""
+        if self._capture is not None:
+            self._observe(Noted(f"no speech for {self._job.settings.input.stop_after_silence_s:g} s: ending"))
+            self._capture.finish()
+
+    def _bear(self, event: Lagged | Suspended) -> None:
+        """What the machine did to us is said; after a sleep no connection is what it seems."""
+        link = self._delivery.link if self._delivery else None
+        match event:
+            case Lagged(seconds) if link is not None and link.ready:
+                self._observe(Warned("loop_lag", f"the program was held up for {seconds * 1000:.0f} ms"))
+            case Suspended(seconds):
+                self._observe(Warned("suspended", f"the machine was suspended for {seconds:.0f} s"))
+                if self._capture is not None:
+                    self._capture.slept(seconds)
+                if link is not None:
+                    link.fail(ConnectionLost("the machine was suspended", code="suspended"))
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        try:
+            await delivery.run()
+        except RtError as exc:
+            self._errors.append(exc)
+
+    async def _report(self) -> None:
+        """Tell of marks and level ten times a second, until cancelled."""
+        while True:
+            self._observe(self._snapshot())
+            await self._clock.sleep_until(self._clock.now() + _PROGRESS_EVERY_S)
+
+    def _snapshot(self) -> Progress:
+        tape, link = self._tape, self._delivery.link if self._delivery else None
+        rms, peak = self._capture.take_levels() if self._capture else (0.0, 0.0)
+        round_trip = link.round_trip_s if link else None
+        return Progress(
+            captured_ms=to_ms(tape.captured, self._rate),
+            acknowledged_ms=to_ms(tape.acknowledged, self._rate),
+            settled_ms=to_ms(tape.settled, self._rate),
+            lag_ms=to_ms(tape.captured - tape.acknowledged, self._rate),
+            rms_dbfs=rms,
+            peak_dbfs=peak,
+            round_trip_ms=None if round_trip is None else round_trip * 1000,
+            state=link.state if link else "connecting",
+            sent_ms=to_ms(self._meter.sent, self._rate),
+            cost=self._meter.cost,
+        )
+
+    # -- decisions ----------------------------------------------------------------------------------------------------
+
+    def _make_session(self) -> Session:
+        settings = self._job.settings
+        return Session(
+            rate_hz=self._rate,
+            own_turns=self._turns in {"client", "none"},
+            own_detector=self._turns == "client",
+            patience_s=drain_timeout_s(settings.delivery, embedded=self._job.endpoint.embedded),
+            # By hand the end of a turn is the end of the speech, but for the post-roll.
+            silence_ms=POST_ROLL_MS if settings.input.ptt else settings.session.silence_ms,
+            heard_at=self._heard_at if self._job.probe is None else self._job.probe.heard_at,
+        )
+
+    def _heard_at(self, position: int) -> float | None:
+        return self._capture.heard_at(position) if self._capture else None
+
+    def _warn(self, code: str, message: str) -> None:
+        self._observe(Warned(code, message))
+
+    def _tell_hole(self, hole: Hole) -> None:
+        self._observe(dropped(hole, self._rate))
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _conclude(self, began: float) -> Summary:
+        delivery, capture = self._delivery, self._capture
+        passages = self._selection.passages if self._selection else None
+        if self._journal is not None and not self._delivered:
+            folder = self._journal.folder
+            self._observe(Warned("spooled", f"what was not delivered is in {folder}: rt send --resume {folder}"))
+        ending = Ending(
+            name=self._job.name,
+            rate_hz=self._rate,
+            ledger=self._tape.ledger(delivery.padding if delivery else 0),
+            suspended=self._tape.suspended,
+            errors=tuple(self._errors),
+            signals=self._signals,
+            signal_exit=self._signal_exit,
+            cut_short=capture is None or capture.cut_short,
+            unread=self._hung_up,
+            unpaid=capture is not None and capture.spent and not capture.live,
+        )
+        log.debug("%d events of the endpoint were ignored", self._session.ignored)
+        if (error := ending.error) is not None and not self._hung_up:
+            self._observe(Errored(error.code, error.message, error.hint))
+        summary = Summary(
+            source=self._job.name,
+            exit=ending.exit_code,
+            complete=ending.complete,
+            rate_hz=self._rate,
+            ledger=ending.ledger,
+            finals=self._session.finals,
+            reconnects=delivery.reconnects if delivery else 0,
+            wall_ms=round((self._clock.now() - began) * 1000),
+            latency_ms=percentiles(self._session.latencies_ms),
+            sent=self._meter.sent,
+            gated=passages.left_out if passages else 0,
+            cost=self._meter.cost,
+        )
+        self._observe(summary)
+        return summary

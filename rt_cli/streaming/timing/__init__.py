@@ -1,0 +1,1 @@
+"""Waiting, repeating, noticing delays."""

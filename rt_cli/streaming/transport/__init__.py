@@ -1,0 +1,1 @@
+"""The connection. The only client code that imports websockets."""

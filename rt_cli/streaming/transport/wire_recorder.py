@@ -1,0 +1,258 @@
+"""What crosses the wire, into a file beside the run; see :mod:`rt_cli.protocol.recording_format` for what is in it.
+
+Nothing waits for the disk: what it is too slow for is left out, and the file says how much that was.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import stat
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rt_cli import __version__
+from rt_cli.disk.serial_thread import SerialThread
+from rt_cli.errors import UsageError
+from rt_cli.events import Warned
+from rt_cli.protocol.codec import appended_bytes
+from rt_cli.protocol.recording_format import APPEND, VERSION, without_audio
+from rt_cli.protocol.redaction import Redactor, secrets_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from rt_cli.events import Observer
+    from rt_cli.protocol.endpoint.endpoint import Endpoint
+
+LIMIT_BYTES = 1 << 24
+"""Of messages that may wait for the disk."""
+PATIENCE_S = 2.0
+_LINE_BYTES = 200
+"""That a line weighs besides its message."""
+_CUT = 1006
+
+Make = Callable[[], bytes]
+"""Makes a line, on the thread that writes it."""
+
+
+class WireLog:
+    """The file of all connections of a run.
+
+    Args:
+        path: Of the file.
+        audio: Whether the sound is kept, too; else its size stands in its place.
+        replace: Whether an older file may be replaced.
+        observe: Told when the disk takes no more.
+        limit_bytes: What may wait for it.
+
+    Raises:
+        UsageError: The file cannot be written, or is there already.
+    """
+
+    def __init__(
+        self, path: Path, observe: Observer, *, audio: bool, replace: bool, limit_bytes: int = LIMIT_BYTES
+    ) -> None:
+        self.path = path
+        self.audio = audio
+        self.began = time.monotonic()
+        self._observe = observe
+        self._limit = limit_bytes
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._missing = 0
+        self._failure: str | None = None
+        self._told = False
+        self._file = _create(path, replace=replace)
+        self._thread = SerialThread("rt-wirelog")
+        began = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        head = {"type": "recording", "version": VERSION, "began": began, "audio": audio, "rt": __version__}
+        self.note(partial(_line, head))
+
+    @property
+    def error(self) -> UsageError | None:
+        """Why the file is not whole, if the disk is the reason."""
+        if self._failure is None:
+            return None
+        return UsageError(self._incomplete(self._failure), "make room, or record it elsewhere", code="record")
+
+    def connection(self, endpoint: Endpoint, source: str) -> ConnectionLog:
+        """Who keeps the next connection: one that is about to be opened."""
+        return ConnectionLog(self, next(self._numbers), endpoint, source)
+
+    def note(self, make: Make, size: int = 0) -> None:
+        """A line is to be written. Returns at once and never raises.
+
+        Args:
+            make: Makes it, on another thread; must not raise.
+            size: Bytes that it holds on to.
+        """
+        if self._failure is not None:
+            self._tell(self._failure)
+            return
+        size += _LINE_BYTES
+        with self._lock:
+            full = self._waiting + size > self._limit
+            if full:
+                self._missing += 1
+            else:
+                self._waiting += size
+                missing, self._missing = self._missing, 0
+        if full:
+            self._tell("the disk is too slow")
+        else:
+            self._thread.do(partial(self._write, make, size, missing))
+
+    def close(self) -> None:
+        """Write what waits, for two seconds at most, and let go of the file. Blocks."""
+        with self._lock:
+            missing, self._missing = self._missing, 0
+        if missing:
+            self._thread.do(partial(self._write, lambda: b"", 0, missing))
+        self._thread.do(self._let_go)
+        if not self._thread.close(PATIENCE_S):
+            self._failure = self._failure or "the disk is too slow"
+
+    def _tell(self, reason: str) -> None:
+        if not self._told:
+            self._told = True
+            self._observe(Warned("record", self._incomplete(reason)))
+
+    def _incomplete(self, reason: str) -> str:
+        return f"{self.path} does not hold the whole session: {reason}"
+
+    # -- on the thread ------------------------------------------------------------------------------------------------
+
+    def _write(self, make: Make, size: int, missing: int) -> None:
+        if self._failure is None:
+            gap = _line({"type": "dropped", "lines": missing}) if missing else b""
+            rest = memoryview(gap + make())
+            try:
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
+            except OSError as exc:
+                self._failure = exc.strerror or str(exc)
+        with self._lock:
+            self._waiting -= size
+
+    def _let_go(self) -> None:
+        try:
+            os.close(self._file)
+        except OSError as exc:
+            self._failure = self._failure or exc.strerror
+
+
+class ConnectionLog:
+    """Keeps one connection. Its methods return at once and never raise.
+
+    Args:
+        log: Where.
+        number: Of the connection.
+        endpoint: Where it goes to.
+        source: Whose sound it carries.
+    """
+
+    def __init__(self, log: WireLog, number: int, endpoint: Endpoint, source: str) -> None:
+        self._log = log
+        self._number = number
+        self._url = endpoint.shown
+        self._source = source
+        self._redactor = Redactor(secrets_of(endpoint))
+        self._began = time.monotonic()
+        self._open = False
+
+    def opened(self, request: Iterable[tuple[str, str]], response: Iterable[tuple[str, str]]) -> None:
+        """The handshake has succeeded; its headers are told by name, and by value where that is harmless."""
+        self._open = True
+        headers = {"request": self._redactor.headers(request), "response": self._redactor.headers(response)}
+        self._note(self._beginning("open") | headers)
+
+    def failed(self, message: str, status: int | None) -> None:
+        """The connection could not be opened; ``status`` is that of an HTTP answer."""
+        answer = {} if status is None else {"status": status}
+        self._note(self._beginning("failed") | answer | {"message": self._redactor.text(message)})
+
+    def sent(self, message: bytes) -> None:
+        """A text message went out."""
+        self._log.note(partial(self._message, self._ms(), "out", message), len(message))
+
+    def received(self, message: bytes, *, text: bool) -> None:
+        """A whole message came in."""
+        make = partial(self._message if text else self._binary, self._ms(), "in", message)
+        self._log.note(make, len(message))
+
+    def ping(self, direction: str) -> None:
+        """A ping went ``out`` or came ``in``."""
+        self._note(self._head("ping", direction))
+
+    def pong(self, direction: str) -> None:
+        """A pong went ``out`` or came ``in``."""
+        self._note(self._head("pong", direction))
+
+    def closed(self, direction: str, code: int, reason: str = "") -> None:
+        """One side said that it ends the connection."""
+        self._open = False
+        self._note(self._head("close", direction) | {"code": code, "reason": self._redactor.text(reason)})
+
+    def cut(self, direction: str) -> None:
+        """The connection ended, and nobody said so before. Idempotent."""
+        if self._open:
+            self.closed(direction, _CUT)
+
+    def _ms(self) -> float:
+        return round((time.monotonic() - self._began) * 1000, 3)
+
+    def _head(self, kind: str, direction: str, ms: float | None = None) -> dict[str, Any]:
+        stamp = self._ms() if ms is None else ms
+        head = {"connection": self._number, "ms": stamp, "type": kind}
+        return head | ({"direction": direction} if direction else {})
+
+    def _beginning(self, kind: str) -> dict[str, Any]:
+        began_ms = round((self._began - self._log.began) * 1000, 3)
+        return self._head(kind, "") | {"url": self._url, "source": self._source, "began_ms": began_ms}
+
+    def _note(self, fields: dict[str, Any]) -> None:
+        self._log.note(partial(_line, fields))
+
+    # -- on the thread ------------------------------------------------------------------------------------------------
+
+    def _message(self, ms: float, direction: str, message: bytes) -> bytes:
+        head = self._head("event", direction, ms)
+        if (size := appended_bytes(message)) is not None:
+            if not self._log.audio:
+                return _line(head | {"event": {"type": APPEND, "audio": {"bytes": size}}})
+            # Our own JSON, and most of what there is: to read it and write it again would cost more than all the rest.
+            return b"".join((_line(head)[:-2], b',"event":', message, b"}\n"))
+        try:
+            event = json.loads(message)
+            if isinstance(event, dict):
+                event = self._redactor.fields(event)
+                return _line(head | {"event": event if self._log.audio else without_audio(event)})
+        except (ValueError, RecursionError):
+            pass  # no JSON, or none that could be written again: it stands there as text
+        return _line(head | {"text": self._redactor.text(message.decode("utf-8", "replace"))})
+
+    def _binary(self, ms: float, direction: str, message: bytes) -> bytes:
+        return _line(self._head("event", direction, ms) | {"base64": b64encode(message).decode()})
+
+
+def _line(fields: dict[str, Any]) -> bytes:
+    # ASCII: whatever is in a message, half of a surrogate pair say, the line is valid and comes back as it was.
+    return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _create(path: Path, *, replace: bool) -> int:
+    try:
+        if not replace and path.exists() and stat.S_ISREG(path.stat().st_mode) and path.stat().st_size:
+            raise UsageError(f"{path} exists", "choose another name, or --force to replace it")
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+    except OSError as exc:
+        raise UsageError(f"cannot write {path}: {exc.strerror}", "record elsewhere") from exc

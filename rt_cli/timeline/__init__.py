@@ -1,0 +1,1 @@
+"""Where every captured sample is."""

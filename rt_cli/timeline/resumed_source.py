@@ -1,0 +1,149 @@
+"""What an earlier process captured and did not deliver, as a source; then the rest of its file, if it was one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.channels import parse_pick
+from rt_cli.audio.format import BYTES_PER_SAMPLE
+from rt_cli.audio.gain import amplified
+from rt_cli.audio.source import Block, SourceInfo
+from rt_cli.errors import AudioError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from rt_cli.audio.source import LossReason, Source
+    from rt_cli.timeline.spool import Origin, Remains, Spool
+
+_PIECE_S = 1
+
+
+class ResumedSource:
+    """Reads a spool from *settled* on.
+
+    Args:
+        spool: Open.
+        remains: What it says.
+        rest: The file that was being read, from its start; None for any other source, or where it had ended.
+    """
+
+    def __init__(self, spool: Spool, remains: Remains, rest: Source | None) -> None:
+        origin = remains.origin
+        self.info = SourceInfo(
+            name=origin.source,
+            kind="file" if rest is not None else "pipe",
+            live=False,
+            rate_hz=origin.rate_hz,
+            channels=1,
+            duration_s=rest.info.duration_s if rest else remains.captured / origin.rate_hz,
+        )
+        self._spool = spool
+        self._remains = remains
+        self._rest = rest
+        self._stopping = False
+
+    async def blocks(self) -> AsyncIterator[Block]:
+        """The sound of the spool with its gaps as losses, then the rest of the file."""
+        at = self._remains.settled
+        for start, pcm in self._spool.read(at, self._remains.captured):
+            for block in [*self._gap(at, start), *self._sound(start, pcm)]:
+                if self._stopping:
+                    return
+                yield block
+            at = start + len(pcm) // BYTES_PER_SAMPLE
+        for block in self._gap(at, self._remains.captured):
+            yield block
+        if self._rest is not None:
+            async for block in self._beyond(self._rest):
+                yield block
+
+    def stop(self) -> None:
+        """End it; what is still in the spool stays there."""
+        self._stopping = True
+        if self._rest is not None:
+            self._rest.stop()
+
+    async def aclose(self) -> None:
+        """Let go of the file; the spool is its owner's."""
+        if self._rest is not None:
+            await self._rest.aclose()
+
+    def _gap(self, start: int, end: int) -> list[Block]:
+        """What is in no segment: lost for the reasons that the journal knows, else for want of room."""
+        return [Block(b"", last - first, reason or "full") for first, last, reason in self._parts(start, end)]
+
+    def _sound(self, start: int, pcm: bytes) -> list[Block]:
+        """A segment in pieces, but for what was given up of it."""
+        blocks: list[Block] = []
+        for first, last, reason in self._parts(start, start + len(pcm) // BYTES_PER_SAMPLE):
+            if reason is None:
+                blocks += self._pieces(pcm[(first - start) * BYTES_PER_SAMPLE : (last - start) * BYTES_PER_SAMPLE])
+            else:
+                blocks.append(Block(b"", last - first, reason))
+        return blocks
+
+    def _parts(self, start: int, end: int) -> Iterator[tuple[int, int, LossReason | None]]:
+        """A range, cut at the edges of the known holes; None for what is in none of them."""
+        at = start
+        for hole_start, hole_end, reason in self._remains.holes:
+            first, last = max(hole_start, at), min(hole_end, end)
+            if first >= last:
+                continue
+            if first > at:
+                yield at, first, None
+            yield first, last, _known(reason)
+            at = last
+        if at < end:
+            yield at, end, None
+
+    def _pieces(self, pcm: bytes) -> list[Block]:
+        size = _PIECE_S * self.info.rate_hz * BYTES_PER_SAMPLE
+        return [Block(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+
+    async def _beyond(self, rest: Source) -> AsyncIterator[Block]:
+        """The file again from its start, without what was captured of it before."""
+        skip = self._remains.captured * BYTES_PER_SAMPLE
+        async for block in rest.blocks():
+            if skip >= len(block.pcm):
+                skip -= len(block.pcm)
+                continue
+            yield Block(block.pcm[skip:])
+            skip = 0
+
+
+def _known(reason: str) -> LossReason:
+    match reason:
+        case "overflow" | "device_lost" | "suspended" | "failed" | "no_final":
+            return reason
+        case _:
+            return "full"
+
+
+async def open_resumed(spool: Spool, remains: Remains, wire_rate_hz: int) -> ResumedSource:
+    """The source that goes on where the spool ends.
+
+    Raises:
+        AudioError: The endpoint wants another rate, or the file is not the one that was being read.
+    """
+    origin = remains.origin
+    if wire_rate_hz != origin.rate_hz:
+        raise AudioError(
+            f"the spool holds sound at {origin.rate_hz} Hz, the endpoint takes {wire_rate_hz} Hz",
+            "use the endpoint it was made for",
+        )
+    rest = None
+    if origin.path is not None and not remains.ended:
+        rest = await asyncio.to_thread(_open_again, Path(origin.path), origin)
+    return ResumedSource(spool, remains, rest)
+
+
+def _open_again(path: Path, origin: Origin) -> Source:
+    from rt_cli.audio.decode.files import open_file
+
+    if not path.is_file() or path.stat().st_size != origin.size:
+        raise AudioError(f"{path} is gone or another file", "put it back, so that the rest can be read")
+    file = open_file(path, wire_rate_hz=origin.rate_hz, pick=parse_pick(origin.channel))
+    return amplified(file, origin.gain)

@@ -1,0 +1,252 @@
+"""What lies between PortAudio's callback and the blocks, without a device."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rt_cli.audio.microphone.convert import WireConverter
+from rt_cli.audio.microphone.devices import Identity, InputDevice
+from rt_cli.audio.microphone.portaudio_stream import Capture, Microphone, attempts
+from rt_cli.audio.source import Block, SourceInfo
+from rt_cli.errors import AudioError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+WIRE_RATE_HZ = 24_000
+RATE_HZ = 48_000
+FRAMES = 1_920
+IDENTITY = Identity("ALSA:microphone", twins=1, place=0)
+BLOCK = np.zeros(FRAMES, dtype=np.float32).tobytes()
+FINE = SimpleNamespace(input_overflow=False)
+OVERFLOWED = SimpleNamespace(input_overflow=True)
+
+
+def call(capture: Capture, data: bytes = BLOCK, *, at: float = 0.0, status: SimpleNamespace = FINE) -> None:
+    """One callback, as PortAudio would make it."""
+    capture.callback(data, len(data) // capture.frame_bytes, SimpleNamespace(inputBufferAdcTime=at), status)
+
+
+def run(scenario: Coroutine[None, None, None]) -> None:
+    """Run a scenario that must end."""
+    asyncio.run(asyncio.wait_for(scenario, 10))
+
+
+class StillStream:
+    """A stream that never calls."""
+
+    latency = 0.0
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def abort(self, **_: bool) -> None:
+        """Nothing to do."""
+
+    def close(self, **_: bool) -> None:
+        """Count."""
+        self.closed += 1
+
+
+def opened(*, block_s: float = 0.04) -> tuple[Microphone, Capture, StillStream]:
+    """A mono microphone at 48 kHz whose callbacks the test makes."""
+    capture = Capture(asyncio.get_running_loop(), RATE_HZ, 1)
+    stream = StillStream()
+    info = SourceInfo("test", "microphone", live=True, rate_hz=RATE_HZ, channels=1)
+    return (
+        Microphone(info, stream, capture, WireConverter(RATE_HZ, 1, WIRE_RATE_HZ), block_s, IDENTITY),
+        capture,
+        stream,
+    )
+
+
+def test_ring_full_is_counted_to_the_sample() -> None:
+    """Ten seconds are kept; what comes after is a hole of exactly its length, in its place."""
+
+    async def scenario() -> None:
+        microphone, capture, _ = opened()
+        for _ in range(300):
+            call(capture)
+        microphone.stop()
+        blocks = [block async for block in microphone.blocks()]
+
+        assert sum(len(block.pcm) // 2 for block in blocks) == 10 * WIRE_RATE_HZ
+        assert [block.lost for block in blocks if block.lost] == [2 * WIRE_RATE_HZ]
+        assert blocks[-1].lost
+
+    run(scenario())
+
+
+def test_overflow_of_known_length_is_a_hole() -> None:
+    """Where the driver's time stamps are steady, an overflow becomes a hole of its length."""
+
+    async def scenario() -> None:
+        microphone, capture, _ = opened()
+        for number in range(50):
+            call(capture, at=100 + number * 0.04)
+        call(capture, at=100 + 50 * 0.04 + 0.5, status=OVERFLOWED)
+        microphone.stop()
+        lost = [block.lost async for block in microphone.blocks() if block.lost]
+
+        assert (lost, microphone.overflows) == ([WIRE_RATE_HZ // 2], 0)
+
+    run(scenario())
+
+
+def test_overflow_of_unknown_length_is_counted() -> None:
+    """Where they are not, it is counted as an overflow and makes no hole."""
+
+    async def scenario() -> None:
+        microphone, capture, _ = opened()
+        call(capture, status=OVERFLOWED)
+        microphone.stop()
+        lost = [block.lost async for block in microphone.blocks() if block.lost]
+
+        assert (lost, microphone.overflows) == ([], 1)
+
+    run(scenario())
+
+
+def test_wakes_are_coalesced() -> None:
+    """However often the device calls, the loop is woken once for all that it has not looked at yet, and then again."""
+    wakes: list[int] = []
+
+    class Counted(Capture):
+        def wake(self) -> None:
+            wakes.append(self.blocks)
+
+    loop = asyncio.new_event_loop()
+    capture = Counted(loop, RATE_HZ, 1)
+    for _ in range(250):
+        call(capture)
+    capture.awake()
+    call(capture)
+    call(capture)
+    loop.close()
+
+    assert wakes == [1, 251]
+
+
+def test_callback_survives_the_loop() -> None:
+    """A callback after the loop was closed copies its block and raises nothing."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+    capture = Capture(loop, RATE_HZ, 1)
+
+    call(capture)
+
+    assert capture.ring.waiting == len(BLOCK)
+
+
+def test_stalled_device_is_lost_after_its_sound() -> None:
+    """No callback for a second: what was captured is yielded, tail included, then the error."""
+
+    async def scenario() -> None:
+        microphone, capture, _ = opened()
+        call(capture)
+        samples, code = 0, None
+        try:
+            async for block in microphone.blocks():
+                samples += len(block.pcm) // 2
+        except AudioError as error:
+            code = error.code
+
+        assert (code, samples) == ("device_lost", FRAMES // 2)
+
+    run(scenario())
+
+
+def test_late_callback_is_no_loss() -> None:
+    """A pause shorter than the patience ends nothing."""
+
+    async def scenario() -> None:
+        microphone, capture, _ = opened()
+        call(capture)
+        asyncio.get_running_loop().call_later(0.8, call, capture)
+        asyncio.get_running_loop().call_later(0.9, microphone.stop)
+        samples = [len(block.pcm) // 2 async for block in microphone.blocks()]
+
+        assert sum(samples) == FRAMES
+
+    run(scenario())
+
+
+def test_stop_is_idempotent_and_ends() -> None:
+    """Stopped twice before anybody reads: what was captured, and the end."""
+
+    async def scenario() -> None:
+        microphone, capture, _ = opened()
+        call(capture)
+        microphone.stop()
+        microphone.stop()
+
+        assert sum([len(block.pcm) // 2 async for block in microphone.blocks()]) == FRAMES // 2
+
+    run(scenario())
+
+
+def test_close_is_idempotent() -> None:
+    """Closed twice, without ever being read, the device is closed once."""
+
+    async def scenario() -> None:
+        microphone, _, stream = opened()
+        await microphone.aclose()
+        await microphone.aclose()
+
+        assert stream.closed == 1
+
+    run(scenario())
+
+
+stretches = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 3000)), max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(stretches, st.sampled_from([8_000, 24_000, 44_100, 48_000]), st.sampled_from([1, 2]))
+def test_timeline_stays_true(parts: list[tuple[int, int]], rate_hz: int, channels: int) -> None:
+    """Whatever is lost where, the blocks and their holes are as long as the frames were, to one sample."""
+    converter = WireConverter(rate_hz, channels, WIRE_RATE_HZ)
+    blocks: list[Block] = []
+    for lost, frames in parts:
+        blocks += converter.convert(lost, np.zeros(frames * channels, dtype=np.float32).tobytes())
+    blocks += converter.flush()
+
+    samples = sum(block.lost + len(block.pcm) // 2 for block in blocks)
+    assert abs(samples - sum(map(sum, parts)) * WIRE_RATE_HZ / rate_hz) <= 1
+
+
+def test_channels_are_averaged() -> None:
+    """Left and right weigh the same."""
+    converter = WireConverter(WIRE_RATE_HZ, 2, WIRE_RATE_HZ)
+    data = np.array([[0.5, 0.0], [0.25, 0.25]], dtype=np.float32).tobytes()
+
+    blocks = [*converter.convert(0, data), *converter.flush()]
+
+    assert b"".join(block.pcm for block in blocks) == np.array([8192, 8192], dtype="<i2").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("channels", "rate_hz", "expected"),
+    [
+        pytest.param(1, 44_100, [(44_100, 1), (48_000, 1), (16_000, 1)], id="mono, 44.1 kHz"),
+        pytest.param(
+            32,
+            48_000,
+            [(48_000, 2), (48_000, 1), (44_100, 2), (44_100, 1), (16_000, 2), (16_000, 1)],
+            id="many channels, 48 kHz",
+        ),
+        pytest.param(1, 8_000, [(8_000, 1), (48_000, 1), (44_100, 1), (16_000, 1)], id="headset"),
+    ],
+)
+def test_attempts(channels: int, rate_hz: int, expected: list[tuple[int, int]]) -> None:
+    """The device's own rate and channels first, then the usual ones, none twice."""
+    device = InputDevice(0, "mic", "ALSA", channels=channels, rate_hz=rate_hz, is_default=True)
+
+    assert attempts(device) == expected

@@ -1,0 +1,112 @@
+"""What is said of a microphone that gives silence, whispers or distortion."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rt_cli.audio.microphone.input_health import InputHealth, silence_hint
+
+RATE_HZ = 24_000
+BLOCK_S = 0.04
+
+
+def noise(seconds: float, dbfs: float) -> bytes:
+    """White noise of a level."""
+    samples = np.random.default_rng(7).standard_normal(round(seconds * RATE_HZ))
+    return np.clip(np.rint(samples * 32768 * 10 ** (dbfs / 20)), -32768, 32767).astype("<i2").tobytes()
+
+
+def zeros(seconds: float) -> bytes:
+    """Digital silence."""
+    return bytes(2 * round(seconds * RATE_HZ))
+
+
+def sine(seconds: float, gain: float, hz: float = 440) -> bytes:
+    """A tone; with a gain beyond 1 its peaks are cut off."""
+    wave = gain * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)
+    return np.clip(np.rint(wave * 32768), -32768, 32767).astype("<i2").tobytes()
+
+
+def codes(*parts: bytes, block_s: float = BLOCK_S) -> list[str]:
+    """The warnings for a sound that comes in blocks, and for its end."""
+    health = InputHealth(RATE_HZ, "Linux")
+    pcm, size = b"".join(parts), 2 * round(block_s * RATE_HZ)
+    said = [warning for at in range(0, len(pcm), size) for warning in health.take(pcm[at : at + size])]
+    return [code for code, _ in [*said, *health.end()]]
+
+
+SPEECH = noise(3, -20)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        pytest.param([SPEECH], [], id="speech"),
+        pytest.param([zeros(2)], ["silent_input"], id="zeros from the start"),
+        pytest.param([zeros(1.9), SPEECH], [], id="zeros that end in time"),
+        pytest.param([SPEECH, zeros(2)], ["silent_input"], id="zeros after sound"),
+        pytest.param([SPEECH, zeros(60)], ["silent_input"], id="a long silence is one"),
+        pytest.param([zeros(2), SPEECH, zeros(4)], ["silent_input"] * 2, id="two silences"),
+        pytest.param([zeros(2), SPEECH, zeros(3.9)], ["silent_input"], id="more patience after a silence that ended"),
+        pytest.param([zeros(0.5)], ["silent_input"], id="all of a short run"),
+        pytest.param([], [], id="nothing at all"),
+        pytest.param([noise(10.1, -65)], ["quiet_input"], id="very quiet"),
+        pytest.param([noise(60, -65)], ["quiet_input"], id="very quiet is said once"),
+        pytest.param([noise(9.8, -65)], [], id="quiet for less than ten seconds"),
+        pytest.param([noise(20, -55)], [], id="quiet, not very"),
+        pytest.param([SPEECH, noise(20, -65)], [], id="a pause after speech"),
+        pytest.param([noise(0.1, -10), noise(20, -65)], ["quiet_input"], id="a pop is no speech"),
+        pytest.param([sine(1, 2.0)], ["clipping"], id="clipped"),
+        pytest.param([sine(9.9, 2.0)], ["clipping"], id="clipped, said once"),
+        pytest.param([sine(10.2, 2.0)], ["clipping"] * 2, id="clipped, said again after ten seconds"),
+        pytest.param([sine(1, 1.0)], [], id="full scale without clipping"),
+        pytest.param([sine(1, 1.0, 50)], [], id="full scale, low"),
+        pytest.param([sine(0.0055, 2.0), SPEECH], [], id="a few clips"),
+    ],
+)
+def test_warnings(parts: list[bytes], said: list[str]) -> None:
+    """Each condition is said when it holds, as often as it should, and no sooner."""
+    assert codes(*parts) == said
+
+
+@pytest.mark.parametrize(
+    ("parts", "silent"),
+    [
+        pytest.param([zeros(1), zeros(1)], True, id="zeros"),
+        pytest.param([zeros(1), b"\1\0"], False, id="one sample"),
+        pytest.param([b""], False, id="no sound"),
+    ],
+)
+def test_all_silent(parts: list[bytes], silent: bool) -> None:  # noqa: FBT001 - a table
+    """A run is silent if it had samples and all were zero."""
+    health = InputHealth(RATE_HZ)
+    for part in parts:
+        health.take(part)
+
+    assert health.all_silent is silent
+
+
+@pytest.mark.parametrize("system", ["Darwin", "Windows", "Linux", "Plan 9"])
+def test_silence_has_a_remedy(system: str) -> None:
+    """The warning ends with what to do on this system."""
+    (_, message), *_ = InputHealth(RATE_HZ, system).take(zeros(2))
+
+    assert message.endswith(silence_hint(system))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 9_600), max_size=20))
+def test_clipping_does_not_depend_on_blocks(cuts: list[int]) -> None:
+    """However the sound is cut into blocks, the same stretches count as clipped."""
+    pcm = sine(0.4, 2.0, 20)
+    edges = [0, *sorted(cuts), 9_600]
+    health = InputHealth(RATE_HZ)
+    for start, end in pairwise(edges):
+        health.take(pcm[2 * start : 2 * end])
+
+    assert len(health._clips) == 6

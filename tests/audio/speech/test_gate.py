@@ -1,0 +1,108 @@
+"""Which sound is near speech."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.audio.speech.endpointing import ONSET_FRAMES
+from rt_cli.audio.speech.gate import HANG_MS, PRE_ROLL_MS, Gate, Passages, Stretch
+
+RATE = 1000
+FRAME = 32
+SILENCE_MS = 500
+AFTER = -(-(SILENCE_MS + HANG_MS) // FRAME) * FRAME
+"""In whole frames."""
+
+
+def gated(probabilities: list[float], *, prefix_ms: int = 0, threshold: float = 0.5) -> Passages:
+    """Passages of so many frames."""
+    passages = Passages()
+    gate = Gate(passages, FRAME, RATE, threshold=threshold, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
+    for probability in probabilities:
+        gate.push(probability, 0.0)
+    passages.decided(FRAME * len(probabilities))
+    return passages
+
+
+def kept(passages: Passages, end: int) -> list[tuple[int, int]]:
+    """The stretches that are sent."""
+    found, at = [], 0
+    while at < end:
+        stretch = passages.at(at)
+        if stretch.sent:
+            found.append((at, min(end, stretch.until)))
+        at = max(at + 1, stretch.until)
+    return found
+
+
+def test_two_utterances_far_apart() -> None:
+    """Each with its pre-roll and its hang; the silence between them is left out."""
+    quiet, speech = [0.0] * 60, [1.0] * 20
+    passages = gated([*quiet, *speech, *quiet, *speech, *quiet])
+    first, second = 60 * FRAME, 140 * FRAME
+
+    assert kept(passages, 220 * FRAME) == [
+        (first - PRE_ROLL_MS, first + 20 * FRAME + AFTER),
+        (second - PRE_ROLL_MS, second + 20 * FRAME + AFTER),
+    ]
+
+
+def test_more_pre_roll_than_the_endpoint_keeps() -> None:
+    """Its turns begin inside what it was sent."""
+    ((start, _),) = kept(gated([*[0.0] * 60, *[1.0] * 5], prefix_ms=400), 65 * FRAME)
+    assert start == 60 * FRAME - 600
+
+
+@pytest.mark.parametrize(("probability", "heard"), [(0.29, False), (0.31, True)])
+def test_what_the_endpoint_might_hear_it_gets(probability: float, *, heard: bool) -> None:
+    """The gate opens below the threshold of the endpoint."""
+    assert bool(kept(gated([probability] * 10), 320)) == heard
+
+
+@given(st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.9]), max_size=200), st.sampled_from([0, 300, 800]))
+def test_every_frame_of_speech_is_sent_with_what_is_around_it(probabilities: list[float], prefix_ms: int) -> None:
+    """Also where it is noticed late: what is once decided never has to be taken back."""
+    passages = Passages()
+    gate = Gate(passages, FRAME, RATE, threshold=0.5, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
+    at, sent = 0, set()
+    for probability in [*probabilities, *[0.0] * 100]:
+        gate.push(probability, 0.0)
+        while (stretch := passages.at(at)).until > at:
+            sent |= set(range(at, stretch.until)) if stretch.sent else set()
+            at = stretch.until
+    speech = [p >= 0.5 for p in probabilities]
+    runs = [i for i in range(1, len(speech)) if speech[i] and speech[i - 1]]
+    before = max(PRE_ROLL_MS, prefix_ms + 200)
+
+    for index in runs:
+        wanted = range(max(0, (index - 1) * FRAME - before), (index + 1) * FRAME + SILENCE_MS + HANG_MS)
+        assert sent.issuperset(wanted)
+    if not any(probabilities):
+        assert not sent
+    # Whether the last silence is sent is not decided before it is sure that no speech follows it.
+    assert at >= FRAME * (len(probabilities) + 100) - before - ONSET_FRAMES * FRAME
+
+
+def test_what_is_settled_is_forgotten() -> None:
+    """Hours of it take no room."""
+    passages = Passages()
+    for second in range(10_000):
+        passages.open(second * 1000)
+        passages.close(second * 1000 + 500)
+        passages.decided(second * 1000 + 900)
+        passages.forget(second * 1000)
+
+    assert len(passages._passages) <= 2
+    assert passages.at(9_999_600) == Stretch(sent=False, until=9_999_900, ends=False)
+
+
+def test_nothing_decided_is_taken_back() -> None:
+    """A passage that is opened in the past begins where it was said that nothing is sent."""
+    passages = Passages()
+    passages.decided(1000)
+
+    assert passages.open(400) == 1000
+    assert passages.close(1500) == 1500
+    assert passages.open(1200) == 1500

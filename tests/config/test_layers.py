@@ -1,0 +1,417 @@
+"""Layers of settings: defaults, file, profile, environment, options; and what is said about mistakes in them."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.config.config_file import config_path, line_of
+from rt_cli.config.layers import load_settings
+from rt_cli.config.values import settings_keys
+from rt_cli.errors import UsageError
+from rt_cli.settings import DeliverySettings, EndpointSettings, InputSettings, SessionSettings, Settings
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Where a test writes its config file."""
+    return tmp_path / "config.toml"
+
+
+def load(
+    config: Path, text: str, *, profile: str | None = None, environ: dict[str, str] | None = None, **flags: object
+) -> Settings:
+    """Settings from a file with that text."""
+    config.write_text(text, encoding="utf-8")
+    return load_settings(flags, config=config, profile=profile, environ=environ or {})
+
+
+def complaint(config: Path, text: str, **options: Any) -> str:
+    """What is said about a file with that text, without the folder."""
+    with pytest.raises(UsageError) as caught:
+        load(config, text, **options)
+    assert str(caught.value).isprintable()
+    return str(caught.value).replace(f"{config.parent}/", "")
+
+
+def test_nothing_configured_is_the_defaults() -> None:
+    """The user's own file need not exist."""
+    assert load_settings({}, environ={}) == Settings()
+
+
+def test_the_example_is_the_defaults() -> None:
+    """Copying it changes nothing."""
+    assert load_settings({}, config=EXAMPLE, environ={}) == Settings()
+
+
+def test_the_example_has_every_key_and_no_other() -> None:
+    """A new setting that is missing there fails here."""
+    example = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    wanted: dict[str, set[str]] = {}
+    for key in settings_keys().values():
+        if key.only is None:
+            wanted.setdefault(key.table, set()).add(key.name)
+
+    assert wanted == {table: set(content) for table, content in example.items()}
+
+
+def test_the_commented_lines_of_the_example_are_true() -> None:
+    """The profiles and the other suggestions load as they are, once the comment signs are gone."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for start in (
+        "default_profile",
+        "[profiles",
+        "url = ",
+        "model = ",
+        "key_env = ",
+        "silence_ms = ",
+        '"audio.',
+        '"X-',
+    ):
+        text = text.replace(f"\n# {start}", f"\n{start}")
+    uncommented = tomllib.loads(text)
+
+    assert uncommented["default_profile"] in uncommented["profiles"]
+    assert uncommented["session"]["extra"]
+    for name, profile in uncommented["profiles"].items():
+        assert set(profile) <= set(settings_keys()), name
+
+
+def test_each_layer_is_over_the_one_before(config: Path) -> None:
+    """Defaults, tables, profile, environment, options; what a layer does not say stays."""
+    text = """
+        [session]
+        silence_ms = 601
+        prefix_ms = 602
+        vad_threshold = 0.6
+        language = "fi"
+        [profiles.p]
+        prefix_ms = 702
+        vad_threshold = 0.7
+        language = "pr"
+    """
+    environ = {"RT_VAD_THRESHOLD": "0.8", "RT_LANGUAGE": "en"}
+
+    settings = load(config, text, profile="p", environ=environ, language="fl")
+
+    assert settings.session == SessionSettings(silence_ms=601, prefix_ms=702, vad_threshold=0.8, language="fl")
+
+
+def test_every_table_arrives(config: Path) -> None:
+    """A value in each of them, durations with and without units."""
+    text = """
+        [endpoint]
+        url = "https://host"
+        [input]
+        duration = "2m"
+        chunk_ms = "0.02s"
+        [delivery]
+        speed = "max"
+        connect_timeout = 2
+        drain_timeout = "250ms"
+        [output]
+        format = "json"
+    """
+    settings = load(config, text)
+
+    assert settings.endpoint == EndpointSettings(url="https://host")
+    assert settings.input == InputSettings(duration_s=120.0, chunk_ms=20)
+    assert settings.delivery == DeliverySettings(speed=math.inf, connect_timeout_s=2.0, drain_timeout_s=0.25)
+    assert settings.output == replace(Settings().output, format="json")
+
+
+def test_auto_in_a_layer_undoes_the_layers_below(config: Path) -> None:
+    """There is a way back to the default."""
+    assert load(config, '[session]\nlanguage = "de"\n', language="auto").session.language is None
+
+
+def test_an_empty_variable_is_not_set(config: Path) -> None:
+    """Scripts and CI blank what they do not mean."""
+    assert load(config, "", environ={"RT_MODEL": "", "RT_SILENCE_MS": " "}) == Settings()
+
+
+def test_other_variables_are_no_business_of_ours(config: Path) -> None:
+    """``RT_DEBUG``, keys and the names of other programs."""
+    environ = {
+        "RT_DEBUG": "1",
+        "RT_API_KEY": "k",
+        "RT_SOMETHING": "x",
+        "RT_KEY_ENV": "X",
+        "RT_PROFILE": "p",
+        "RT_EXTRA": "x",
+    }
+
+    assert load(config, "", environ=environ) == Settings()
+
+
+def test_a_false_option_is_a_given_option(config: Path) -> None:
+    """None alone means not given."""
+    assert load(config, "[output]\npartials = true\n", partials=False).output.partials is False
+
+
+@pytest.mark.parametrize(
+    ("profile", "flags", "environ", "url"),
+    [
+        (None, {}, {}, "https://work"),
+        ("lab", {}, {}, "https://lab"),
+        (None, {"url": "https://flag"}, {}, "https://flag"),
+        ("lab", {"url": "https://flag"}, {}, "https://flag"),
+        (None, {}, {"RT_URL": "https://env"}, "https://env"),
+        (None, {"local": True}, {}, "https://base"),
+    ],
+    ids=["default", "named", "option", "option over profile", "variable", "local"],
+)
+def test_the_profile_is_the_default_one_unless_something_else_is_chosen(
+    config: Path, profile: str | None, flags: dict[str, Any], environ: dict[str, str], url: str
+) -> None:
+    """An endpoint on the command line or in the environment leaves the default profile out altogether."""
+    text = """
+        default_profile = "work"
+        [endpoint]
+        url = "https://base"
+        [profiles.work]
+        url = "https://work"
+        model = "work"
+        [profiles.lab]
+        url = "https://lab"
+    """
+    settings = load(config, text, profile=profile, environ=environ, **flags)
+
+    assert settings.endpoint.url == url
+    assert settings.endpoint.model == ("work" if url == "https://work" else None)
+    assert settings.endpoint.local is flags.get("local", False)
+
+
+def test_a_profile_says_that_the_url_is_its_own(config: Path) -> None:
+    """Its key is the one that it names, and no general one goes there."""
+    endpoint = load(config, '[profiles.p]\nurl = "https://h"\nkey_env = "K"\n', profile="p").endpoint
+
+    assert endpoint == EndpointSettings(url="https://h", key_env="K", profile="p")
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ('[endpoint]\nurl = "https://a"\napi_key_file = "f"\ndialect = "azure"\nlocal = true\n', {"url": "https://b"}),
+        ('[profiles.p]\nurl = "https://a"\nkey_env = "K"\n', {"profile": "p", "url": "https://b"}),
+        ('[profiles.p]\nurl = "https://a"\napi_key_cmd = "c"\n', {"profile": "p", "environ": {"RT_URL": "https://b"}}),
+    ],
+    ids=["table", "profile", "variable"],
+)
+def test_a_key_stays_behind_when_the_url_changes(config: Path, text: str, options: dict[str, Any]) -> None:
+    """A key goes to the URL that it was written beside, never to another one."""
+    assert load(config, text, **options).endpoint == EndpointSettings(url="https://b")
+
+
+def test_a_key_of_the_invocation_goes_with_the_url_of_the_invocation(config: Path) -> None:
+    """Option and variable are one layer: both were given for this run."""
+    endpoint = load(config, "", environ={"RT_API_KEY_FILE": "f"}, url="https://b").endpoint
+
+    assert endpoint == EndpointSettings(url="https://b", api_key_file="f")
+
+
+def test_overrides_of_all_layers_add_up(config: Path) -> None:
+    """In the order of the layers, so that the last word is the option's; quoted and bare paths are the same."""
+    text = """
+        [session.extra]
+        "a.b" = 1
+        c.d = [1, 2]
+        [profiles.p]
+        extra = { e = "x" }
+    """
+    settings = load(config, text, profile="p", extra=["a.b=2", "f=low", 'g={"h":null}'])
+
+    assert settings.session.extra == (
+        ("a.b", 1),
+        ("c.d", [1, 2]),
+        ("e", "x"),
+        ("a.b", 2),
+        ("f", "low"),
+        ("g", {"h": None}),
+    )
+
+
+MISTAKES = [
+    ("[endpoint\n", "config.toml:1: not TOML: Expected ']' at the end of a table declaration"),
+    ("[session]\nsilence_ms = \n", "config.toml:2: not TOML: Invalid value"),
+    ("\n\nmodel", "config.toml:3: not TOML: Expected '=' after a key in a key/value pair"),
+    ("[sesion]\n", "config.toml:1: sesion is unknown: did you mean session?"),
+    (
+        "x = 1\n",
+        "config.toml:1: x is unknown: there are default_profile, delivery, endpoint, input, output, profiles, session",
+    ),
+    ("session = 3\n", "config.toml:1: session must be a table: write [session]"),
+    ("[session]\nsilence = 5\n", "config.toml:2: [session] silence is unknown: did you mean silence_ms?"),
+    ("[output]\n\n# x\nspeed = 2\n", "config.toml:4: [output] speed is unknown: it belongs in [delivery]"),
+    ('[endpoint]\nkey_env = "K"\n', "config.toml:2: [endpoint] key_env is unknown: it belongs in a profile"),
+    ('[endpoint]\nprofile = "K"\n', "config.toml:2: [endpoint] profile is unknown"),
+    (
+        '[endpoint]\napi_key = "sk-s3cr3t"\n',
+        "config.toml:2: [endpoint] api_key is unknown: did you mean api_key_cmd?",
+    ),
+    (
+        "[input]\nchunk_ms = 5\n",
+        "config.toml:2: [input] chunk_ms is 5: it must be a whole number from 10 to 1000 (milliseconds; or with",
+    ),
+    ("[input]\nchannels = true\n", "config.toml:2: [input] channels is True: it must be a whole number from 1 to 64"),
+    (
+        '[output]\n  "format" = "xml"\n',
+        "config.toml:2: [output] format is 'xml': it must be one of text, json",
+    ),
+    ("endpoint.model = 3\n", "config.toml:1: [endpoint] model is 3: it must be text, not empty, or auto"),
+    ("endpoint = { model = 3 }\n", "config.toml:1: [endpoint] model is 3: it must be text, not empty, or auto"),
+    ("[endpoint]\nlocal = 1\n", "config.toml:2: [endpoint] local is 1: it must be true or false"),
+    ("[profiles]\np = 1\n", "config.toml:2: [profiles] p must be a table: write [profiles.p]"),
+    ("profiles = 1\n", "config.toml:1: profiles must be a table: write [profiles.NAME]"),
+    ("[profiles.p]\nmodle = 'x'\n", "config.toml:2: [profiles.p] modle is unknown: did you mean model?"),
+    ("[profiles.p.session]\n", "config.toml:1: [profiles.p] session is unknown"),
+    ("default_profile = 1\n", "config.toml:1: default_profile is 1: it must be the name of a profile"),
+    (
+        "[session.extra]\nx = 2000-01-01\n",
+        "config.toml:1: [session] extra is {'x': datetime.date(2000, 1, 1)}: it must hold values that JSON has",
+    ),
+    ("[session]\nextra = 1\n", "config.toml:2: [session] extra is 1: it must be a table of path = value"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), MISTAKES, ids=[text for text, _ in MISTAKES])
+def test_a_mistake_is_named_with_file_line_and_key(config: Path, text: str, expected: str) -> None:
+    """And with what to do about it."""
+    assert complaint(config, text).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("[profiles.work]\n", {"profile": "wrk"}, "unknown profile 'wrk': did you mean work?"),
+        ("[profiles.work]\n", {"profile": "x"}, "unknown profile 'x': there are work"),
+        ("", {"profile": "x"}, "unknown profile 'x': there are none in config.toml"),
+        ('default_profile = "x"\n', {}, "unknown profile 'x': there are none in config.toml"),
+        ("", {"environ": {"RT_SILENCE_MS": "soon"}}, "RT_SILENCE_MS is 'soon': it must be a whole number"),
+        ("", {"environ": {"RT_PARTIALS": "maybe"}}, "RT_PARTIALS is 'maybe': it must be true or false"),
+        ("", {"vad_threshold": 1.5}, "--vad-threshold is 1.5: it must be a number from 0 to 1"),
+        ("", {"format": "xml"}, "--output is 'xml': it must be one of text, json"),
+        ("", {"extra": ["novalue"]}, "--set is 'novalue': it must be written path=value"),
+        ("", {"model": ""}, "--model is '': it must be text, not empty, or auto"),
+    ],
+    ids=["profile", "no such", "no profiles", "default", "number", "truth", "range", "output", "set", "empty"],
+)
+def test_a_mistake_outside_the_file_is_named_by_its_place(
+    config: Path, text: str, options: dict[str, Any], expected: str
+) -> None:
+    """The variable, the option or the profile."""
+    assert complaint(config, text, **options).startswith(expected)
+
+
+def test_a_secret_in_the_wrong_place_is_not_shown(config: Path) -> None:
+    """A key that somebody put into a value does not get into a log."""
+    assert "s3cr3t" not in complaint(config, '[output]\nformat = "sk-s3cr3t"\n')
+
+
+def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
+    """By option and by variable alike."""
+    missing = tmp_path / "no.toml"
+
+    with pytest.raises(UsageError, match="cannot read the config file"):
+        load_settings({}, config=missing, environ={})
+    with pytest.raises(UsageError, match="cannot read the config file"):
+        load_settings({}, environ={"RT_CONFIG": str(missing)})
+
+
+def test_a_home_folder_that_is_nobodys_is_no_reason_to_fail() -> None:
+    """The path is taken as it is, and then it does not exist."""
+    with pytest.raises(UsageError, match="nobody-of-this-name"):
+        load_settings({}, environ={"RT_CONFIG": "~nobody-of-this-name/c.toml"})
+
+
+def test_the_variable_names_the_file(config: Path) -> None:
+    """``RT_CONFIG`` stands in for the option."""
+    config.write_text('[endpoint]\nmodel = "m"\n')
+
+    assert load_settings({}, environ={"RT_CONFIG": str(config)}).endpoint.model == "m"
+
+
+def test_the_users_own_file_is_found(clean_environment: Path) -> None:
+    """In the folder where the platform keeps such files."""
+    path = config_path({})
+    path.parent.mkdir(parents=True)
+    path.write_text('[endpoint]\nmodel = "m"\n')
+
+    assert path.is_relative_to(clean_environment)
+    assert load_settings({}, environ={}).endpoint.model == "m"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a = 1\nb = '\xff'\n", ":2: not UTF-8"),
+        (b"#" * (1 << 20) + b"#", "too large"),
+        (b"x = " + b"[" * 100_000, "nested too deeply"),
+        (b"[endpoint]\nmodel = '\x1b'\n", ":2: not TOML"),
+    ],
+    ids=["encoding", "size", "depth", "control character"],
+)
+def test_what_is_no_config_file_is_a_usage_error(config: Path, content: bytes, expected: str) -> None:
+    """Whatever the file holds."""
+    config.write_bytes(content)
+
+    with pytest.raises(UsageError, match=expected):
+        load_settings({}, config=config, environ={})
+
+
+def test_a_folder_is_no_config_file(tmp_path: Path) -> None:
+    """Nor is anything else that cannot be read."""
+    with pytest.raises(UsageError, match="cannot read"):
+        load_settings({}, config=tmp_path, environ={})
+
+
+def test_a_byte_order_mark_is_no_mistake(config: Path) -> None:
+    """Some editors write one."""
+    config.write_bytes(b"\xef\xbb\xbf[endpoint]\r\nmodel = 'm'\r\n")
+
+    assert load_settings({}, config=config, environ={}).endpoint.model == "m"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "expected"),
+    [
+        ("[a]\nx = 1\n[b]\nx = 2\n", ("b", "x"), 4),
+        ("[a] # comment\n\n  x=1", ("a", "x"), 3),
+        ("a.x = 1\n", ("a", "x"), 1),
+        ("[ a . 'b' ]\n\"x\" = 1\n", ("a", "b", "x"), 2),
+        ("[a]\nb = {x = 1}\n", ("a", "b", "x"), 2),
+        ("[profiles.'my lab']\nurl = 1\n", ("profiles", "my lab", "url"), 2),
+        ("x = 1\n", ("y",), None),
+    ],
+    ids=["table", "comment", "dotted", "quoted", "inline", "spaced", "absent"],
+)
+def test_the_line_of_a_key(text: str, path: tuple[str, ...], expected: int | None) -> None:
+    """Or of the nearest thing around it."""
+    assert line_of(text, path) == expected
+
+
+toml_values: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.text()) | st.just({})
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(settings_keys())), toml_values, max_size=5))
+def test_any_value_is_a_setting_or_a_usage_error(flags: dict[str, Any]) -> None:
+    """No other exception, whatever is given; and what is accepted has the type that the settings declare."""
+    try:
+        settings = load_settings(flags, config=EXAMPLE, environ={})
+    except UsageError:
+        return
+    assert hash(settings.endpoint) is not None
+    assert isinstance(settings.input.channels, int)
+    assert isinstance(settings.delivery.connect_timeout_s, float)
+    assert 0 <= settings.session.vad_threshold <= 1

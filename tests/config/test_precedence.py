@@ -1,0 +1,130 @@
+"""Option over variable over profile over file over default: a table, for every key there is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import pytest
+
+from rt_cli.config.layers import given_values, load_settings
+from rt_cli.config.values import RANGES, settings_keys
+from rt_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rt_cli.config.values import Key
+
+LAYERS = ("file", "profile", "variable", "option")
+"""From the weakest to the strongest; below them all are the defaults."""
+KEYS = settings_keys()
+TEXTS: dict[str, tuple[str, str]] = {
+    "channel": ("left", "2"),
+    "proxy": ("http://one.test:1", "socks5h://two.test:2"),
+    "url": ("https://one.test", "https://two.test"),
+}
+
+
+def layers_of(key: Key) -> tuple[str, ...]:
+    """Where a key may be given."""
+    if key.only == "profiles":
+        return ("profile",)
+    if key.only == "rt":
+        return ("option",)
+    return tuple(layer for layer in LAYERS if layer != "variable" or key.kind is not tuple)
+
+
+def two_of(key: Key) -> tuple[Any, Any]:
+    """Two different values of a key that are not its default."""
+    if key.kind is bool:
+        return (True, False)
+    if key.kind is tuple:
+        return ({"X-A": "1"}, {"X-A": "2"})
+    if key.kind in (int, float):
+        lowest, _ = RANGES[key.name]
+        return (lowest + 1.25, lowest + 2.5) if key.kind is float and lowest + 2.5 <= RANGES[key.name][1] else low(key)
+    if get_origin(key.kind) is Literal:
+        first, *_, last = get_args(key.kind)
+        return (last, first)
+    return TEXTS.get(key.name, ("one", "two"))
+
+
+def low(key: Key) -> tuple[float, float]:
+    """Of a narrow range, or of whole numbers."""
+    lowest, highest = RANGES[key.name]
+    return (lowest + 1, lowest + 2) if key.kind is int else (lowest + (highest - lowest) / 4, highest)
+
+
+def given(tmp_path: Path, key: Key, values: dict[str, Any]) -> dict[str, Any]:
+    """What a run is called with, so that each layer gives its value."""
+    config = tmp_path / "config.toml"
+    tables = []
+    for layer, table in (("file", key.table), ("profile", "profiles.p")):
+        content = f"{key.name} = {toml(values[layer])}\n" if layer in values else ""
+        tables.append(f"[{table}]\n{content}")
+    config.write_text("".join(tables))
+    environ = {f"RT_{key.name.upper()}": str(values["variable"])} if "variable" in values else {}
+    flags = {key.name: as_option(key, values["option"])} if "option" in values else {}
+    # The profile is named: a URL of the invocation would leave a default one out, and here it must not.
+    return {"flags": flags, "config": config, "profile": "p", "environ": environ}
+
+
+def toml(value: Any) -> str:
+    """A value as TOML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {toml(inner)}" for name, inner in value.items()) + "}"
+    return json.dumps(value)
+
+
+def as_option(key: Key, value: Any) -> Any:
+    """A table is a list of pairs on the command line; everything else is as it is."""
+    if key.kind is not tuple:
+        return value
+    return [f"{name}: {inner}" if key.name == "headers" else f"{name}={inner}" for name, inner in value.items()]
+
+
+def effective(key: Key, called: dict[str, Any]) -> Any:
+    """The value of a key in the settings of a run; of a table what its last entry says."""
+    value = getattr(getattr(load_settings(**called), key.table), key.field)
+    return str(dict(value).get("X-A")) if key.kind is tuple else value
+
+
+PAIRS = [
+    pytest.param(key, lower, higher, id=f"{name}: {higher} over {lower}")
+    for name, key in KEYS.items()
+    for lower, higher in itertools.combinations(layers_of(key), 2)
+]
+
+
+@pytest.mark.parametrize(("key", "lower", "higher"), PAIRS)
+def test_the_higher_layer_wins(tmp_path: Path, key: Key, lower: str, higher: str) -> None:
+    """For every key and every two places where it may be given, whichever of two values is above."""
+    for below, above in itertools.permutations(two_of(key)):
+        alone = effective(key, given(tmp_path, key, {higher: above}))
+        under = effective(key, given(tmp_path, key, {higher: below}))
+        both = effective(key, given(tmp_path, key, {lower: below, higher: above}))
+
+        assert alone != under
+        assert both == alone
+
+
+@pytest.mark.parametrize(
+    ("key", "layer"),
+    [pytest.param(key, layer, id=f"{name}: {layer}") for name, key in KEYS.items() for layer in layers_of(key)],
+)
+def test_every_layer_is_over_the_default_and_named(tmp_path: Path, key: Key, layer: str) -> None:
+    """What is given alone counts, and its origin is told."""
+    default = getattr(getattr(Settings(), key.table), key.field)
+    value = next(value for value in two_of(key) if value != default)
+    called = given(tmp_path, key, {layer: value})
+    origins = {"file": "file", "profile": "profile p", "variable": f"RT_{key.name.upper()}", "option": "--"}
+
+    assert effective(key, called) != (str(None) if key.kind is tuple else default)
+    assert given_values(**called)[key.name].origin.startswith(origins[layer])
+
+
+def test_the_table_is_of_every_key() -> None:
+    """A new one is in it by being there."""
+    assert {param.values[0].name for param in PAIRS} == {name for name, key in KEYS.items() if key.only is None}

@@ -1,0 +1,143 @@
+"""One value at a time: kind, unit, range."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.config.values import RANGES, convert, override, settings_keys
+from rt_cli.settings import Settings
+
+
+def test_every_number_has_a_range_and_nothing_else_has() -> None:
+    """A new number without one would fail at its first use."""
+    assert set(RANGES) == {key.name for key in settings_keys().values() if key.kind in (int, float)}
+
+
+def test_every_default_is_in_its_range() -> None:
+    """What we would refuse from others we do not choose ourselves."""
+    defaults = Settings()
+    for key in settings_keys().values():
+        value = getattr(getattr(defaults, key.table), key.field)
+        if value is not None and key.kind is not tuple:
+            assert convert(key, value) == value, key.name
+
+
+def test_no_key_has_a_namesake_in_another_table() -> None:
+    """A profile is flat."""
+    fields = [field for table in ("endpoint", "input", "session", "delivery", "output") for field in _fields(table)]
+
+    assert len(fields) == len(settings_keys())
+
+
+def _fields(table: str) -> list[str]:
+    return list(type(getattr(Settings(), table)).__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "expected"),
+    [
+        ("duration", 90, 90.0),
+        ("duration", "90", 90.0),
+        ("duration", "1.5m", 90.0),
+        ("duration", "250 ms", 0.25),
+        ("duration", "1h", 3600.0),
+        ("duration", "auto", None),
+        ("silence_ms", 700, 700),
+        ("silence_ms", 700.0, 700),
+        ("silence_ms", "700", 700),
+        ("silence_ms", "0.7s", 700),
+        ("silence_ms", "1.1s", 1100),
+        ("speed", "max", math.inf),
+        ("speed", math.inf, math.inf),
+        ("speed", ".5", 0.5),
+        ("partials", "Yes", True),
+        ("partials", "0", False),
+        ("status", "auto", "auto"),
+        ("turn_detection", "auto", None),
+        ("turn_detection", "client", "client"),
+        ("model", "m", "m"),
+    ],
+)
+def test_a_value_is_read(name: str, raw: object, expected: object) -> None:
+    """From TOML as it is, from the environment and options as text."""
+    value = convert(settings_keys()[name], raw)
+
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("duration", 0),
+        ("duration", "1d"),
+        ("duration", "-1s"),
+        ("duration", "1s 2s"),
+        ("duration", math.nan),
+        ("duration", True),
+        ("duration", "max"),
+        ("duration", [1]),
+        ("silence_ms", 700.5),
+        ("silence_ms", "1m 1"),
+        ("silence_ms", 10**400),
+        ("silence_ms", "9" * 400),
+        ("silence_ms", "auto"),
+        ("channels", "2s"),
+        ("channels", 0),
+        ("speed", "2s"),
+        ("speed", 0),
+        ("vad_threshold", -0.1),
+        ("partials", 1),
+        ("partials", "auto"),
+        ("status", "loud"),
+        ("model", ""),
+        ("model", " "),
+        ("model", 3),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_what_does_not_fit_is_refused_with_what_must_be(name: str, raw: Any) -> None:
+    """The text follows the word "must"."""
+    with pytest.raises(ValueError, match=r"^be "):
+        convert(settings_keys()[name], raw)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.b=1", ("a.b", 1)),
+        ("a=low", ("a", "low")),
+        ('a="1"', ("a", "1")),
+        ("a=null", ("a", None)),
+        ("a=[1,2]", ("a", [1, 2])),
+        ("a=x=y", ("a", "x=y")),
+        ("a=", ("a", "")),
+        ("a=NaN", ("a", "NaN")),
+        (" a =1", ("a", 1)),
+    ],
+)
+def test_an_override_is_json_or_text(text: str, expected: tuple[str, object]) -> None:
+    """What is JSON is taken for it; quotes make text of it."""
+    assert override(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a", "=1", " =1", 3], ids=repr)
+def test_an_override_without_a_path_is_refused(text: object) -> None:
+    """There is nowhere to put it."""
+    with pytest.raises(ValueError, match="path=value"):
+        override(text)
+
+
+@given(st.text())
+def test_any_text_is_an_override_or_refused(text: str) -> None:
+    """No other exception."""
+    try:
+        path, _ = override(text)
+    except ValueError:
+        return
+    assert path

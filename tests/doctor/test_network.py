@@ -1,0 +1,151 @@
+"""The way to an endpoint, to real servers on this machine."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.doctor import network as module
+from rt_cli.doctor.network import Place, clock_finding, date_in, place_of, proxy_for, reach, tls_finding
+from tests.fakes import run
+from tests.servers import CERTIFICATE, answering, blurting, nobody, polite, scripted, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from rt_cli.doctor.finding import Finding
+    from tests.servers import Server
+
+
+def told(port: int, *, encrypted: bool = False, cacert: str | None = None, clock: bool = False) -> list[Finding]:
+    """What is found on the way to a port of this machine; the last finding decides whether it can be reached."""
+    findings: list[Finding] = []
+    context = ssl.create_default_context(cafile=cacert)
+    reached = run(reach(Place("127.0.0.1", port, encrypted), context, findings.append, clock=clock))
+    assert reached == (findings[-1].status != "fail")
+    return findings
+
+
+def test_tls() -> None:
+    """Each step is told with its time, the certificate with how long it is valid."""
+    with scripted(polite("never said"), secure=True) as server:
+        found = told(server.port, encrypted=True, cacert=str(CERTIFICATE))
+    assert [(each.check, each.status) for each in found] == [("dns", "ok"), ("tcp", "ok"), ("tls", "ok")]
+    assert "ms" in found[2].detail
+    assert "valid for" in found[2].detail
+
+
+def test_certificate_of_nobody() -> None:
+    """A certificate that nobody vouches for is told, with the option that helps."""
+    with scripted(polite("never said"), secure=True) as server:
+        found = told(server.port, encrypted=True)
+    assert (found[-1].check, found[-1].exit) == ("tls", 5)
+    assert "--cacert" in (found[-1].fix or "")
+
+
+@pytest.mark.parametrize(
+    ("peer", "encrypted", "check"),
+    [
+        pytest.param(nobody, False, "tcp", id="nobody listens"),
+        pytest.param(silent, True, "tls", id="no TLS, for ever"),
+        pytest.param(lambda: blurting(b"220 mail.example.org ESMTP\r\n"), True, "tls", id="no TLS"),
+    ],
+)
+def test_not_reached(
+    monkeypatch: pytest.MonkeyPatch,
+    peer: Callable[[], AbstractContextManager[Server]],
+    encrypted: bool,  # noqa: FBT001  # a column of the table
+    check: str,
+) -> None:
+    """The step that fails is told, with what to do, and ends the way."""
+    if peer is silent:
+        monkeypatch.setattr(module, "STEP_S", 0.2)
+    with peer() as server:
+        found = told(server.port, encrypted=encrypted)
+    assert (found[-1].check, found[-1].exit) == (check, 5)
+    assert found[-1].fix
+
+
+def test_no_such_host() -> None:
+    """A name that cannot be one is told as such."""
+    findings: list[Finding] = []
+    place = Place("a" * 64 + ".invalid", 443, encrypted=True)  # no label of DNS is so long
+    assert not run(reach(place, ssl.create_default_context(), findings.append, clock=False))
+    assert [(each.check, each.status, each.exit) for each in findings] == [("dns", "fail", 5)]
+
+
+@pytest.mark.parametrize(("skew_s", "status"), [(0, "ok"), (3600, "warn")])
+def test_clock(skew_s: float, status: str) -> None:
+    """The time that a server tells is compared with ours."""
+    head = f"HTTP/1.1 404 Not Found\r\nDate: {formatdate(time.time() + skew_s, usegmt=True)}\r\n\r\n"
+    with blurting(head.encode()) as server:
+        found = told(server.port, clock=True)
+    assert (found[-1].check, found[-1].status) == ("clock", status)
+
+
+def test_clock_of_a_web_server() -> None:
+    """A server that knows no HEAD, as those of WebSocket, is no failure."""
+    with answering(404) as server:
+        found = told(server.port, clock=True)
+    assert (found[-1].check, found[-1].status in {"ok", "skip"}) == ("clock", True)
+
+
+@given(st.none() | st.text())
+def test_any_date(date: str | None) -> None:
+    """What is no date is told as no time."""
+    assert clock_finding(date, time.time()).check == "clock"
+
+
+@given(st.text())
+def test_any_head(head: str) -> None:
+    """Whatever a server answers, there is a date in it or none."""
+    date = date_in(head)
+    assert date is None or date in head
+
+
+@pytest.mark.parametrize(("days", "status"), [(400, "ok"), (3, "warn"), (-1, "warn")])
+def test_certificate_expires(days: int, status: str) -> None:
+    """A certificate that is near its end is told in time."""
+    now = 1_800_000_000
+    not_after = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(now + days * 86_400))
+    assert tls_finding("TLSv1.3", not_after, now).status == status
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("wss://api.openai.com/v1/realtime", Place("api.openai.com", 443, encrypted=True)),
+        ("ws://[::1]:8765/v1", Place("::1", 8765, encrypted=False)),
+        ("http://user:secret@proxy:3128", Place("proxy", 3128, encrypted=False)),
+        ("socks5h://proxy", Place("proxy", 1080, encrypted=False)),
+        ("proxy:3128", Place("proxy", 3128, encrypted=False)),
+    ],
+)
+def test_place_of(url: str, place: Place) -> None:
+    """Host and port, of the scheme where there is none."""
+    assert place_of(url) == place
+
+
+@pytest.mark.parametrize(
+    ("environ", "url", "proxy"),
+    [
+        pytest.param({}, "wss://h/", None, id="none"),
+        pytest.param({"HTTPS_PROXY": "http://p:1"}, "wss://h/", "http://p:1", id="https"),
+        pytest.param({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "h"}, "wss://h/", None, id="exempt"),
+        pytest.param({"HTTP_PROXY": "http://p:1"}, "wss://h/", None, id="another scheme"),
+        pytest.param({"HTTP_PROXY": "http://p:1"}, "ws://h/", "http://p:1", id="http"),
+        pytest.param({"HTTPS_PROXY": "http://p:1", "WSS_PROXY": "http://q:1"}, "wss://h/", "http://q:1", id="wss"),
+    ],
+)
+def test_proxy_for(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None) -> None:
+    """The proxy that the connection will take."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_for(url) == proxy

@@ -1,0 +1,205 @@
+"""Captions, read back by parsers that know nothing of how they were written."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+import srt
+import webvtt
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rt_cli.events import Final, Partial, Warned
+from rt_cli.output.results.captions import COLUMNS, LONGEST_MS, SHORTEST_MS, CaptionOutput, Cue, Cutter, clock, len_of
+from rt_cli.protocol.sanitize import printable
+
+if TYPE_CHECKING:
+    from rt_cli.events import Observation
+    from rt_cli.output.line_writer import Written
+    from rt_cli.output.results.captions import CaptionFormat
+
+LONG = (
+    "The quick brown fox jumps over the lazy dog, and then it rests. It had been a long day for everybody who was "
+    "there; nobody wanted to go home, though. So they stayed."
+)
+
+
+def cues(*finals: Final) -> list[Cue]:
+    """The cues of a run."""
+    cutter = Cutter()
+    return [cue for final in finals for cue in cutter.cut(final)]
+
+
+def written(kind: CaptionFormat, *observations: Observation) -> str:
+    """What a run prints."""
+    lines: list[str] = []
+    output = CaptionOutput(lambda line, **_: lines.append(line), kind)
+    for observation in observations:
+        output.observe(observation)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def words(text: str) -> str:
+    """A text without its spaces and line ends: where lines break is what captions decide."""
+    return "".join(printable(text).split())
+
+
+TEXTS = (
+    st.text(max_size=150)
+    | st.text("ab .,!?\n<>&-:0123;'\"\x1b", max_size=150)
+    | st.text("一二三。，「」abc ", max_size=120)  # noqa: RUF001 - signs of their own
+    | st.lists(st.text("abcdefgh", min_size=1, max_size=12), max_size=60).map(" ".join)
+    | st.just("1\n00:00:01,000 --> 00:00:02,000\nno cue")
+)
+TIMES = st.none() | st.integers(0, 400_000_000)
+FINALS = st.lists(st.tuples(TEXTS, TIMES, st.none() | st.integers(-1000, 60_000)), max_size=5).map(
+    lambda drawn: [
+        Final(turn, text, start, None if start is None or length is None else start + length)
+        for turn, (text, start, length) in enumerate(drawn, 1)
+    ]
+)
+
+
+def test_a_short_final_is_one_cue() -> None:
+    """It lasts as long as it was spoken."""
+    assert cues(Final(1, " hello there ", 1_000, 2_500)) == [Cue(1_000, 2_500, ("hello there",))]
+
+
+def test_a_long_final_is_cut_where_sentences_end() -> None:
+    """Each cue of two even lines at most; the times follow the words."""
+    made = cues(Final(1, LONG, 0, 12_000))
+
+    assert [cue.lines for cue in made] == [
+        ("The quick brown fox jumps over", "the lazy dog, and then it rests."),
+        ("It had been a long day for everybody", "who was there; nobody wanted to go home,"),
+        ("though. So they stayed.",),
+    ]
+    assert made[0].start_ms == 0
+    assert made[-1].end_ms == 12_000
+    assert [after.start_ms for after in made[1:]] == [before.end_ms for before in made[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("finals", "expected"),
+    [
+        pytest.param([Final(1, "yes", 500, 600)], [(500, 1_500)], id="too short to read"),
+        pytest.param(
+            [Final(1, "yes", 500, 600), Final(2, "no", 900, 1_000)], [(500, 1_500), (1_500, 2_500)], id="late"
+        ),
+        pytest.param([Final(1, "yes", 0, 20_000)], [(0, 7_000)], id="one word, long silence"),
+        pytest.param([Final(1, "yes and no")], [(0, 1_000)], id="without times"),
+        pytest.param([Final(1, "a", 5_000, 7_000), Final(2, "x" * 40)], [(5_000, 7_000), (7_000, 9_400)], id="after"),
+        pytest.param([Final(1, "a", 5_000)], [(5_000, 6_000)], id="without an end"),
+        pytest.param([Final(1, "a", 5_000, 3_000)], [(5_000, 6_000)], id="ends before it begins"),
+        pytest.param([Final(1, "  "), Final(2, "\x1b[31m")], [], id="no words"),
+    ],
+)
+def test_times(finals: list[Final], expected: list[tuple[int, int]]) -> None:
+    """Readable, and never over one another."""
+    assert [(cue.start_ms, cue.end_ms) for cue in cues(*finals)] == expected
+
+
+def test_slow_words_are_not_shown_before_they_are_said() -> None:
+    """A turn of half a minute with few words is cut by time, too."""
+    made = cues(Final(1, "one two three four five six seven eight", 0, 28_000))
+
+    assert len(made) >= 4
+    assert all(cue.end_ms - cue.start_ms <= LONGEST_MS for cue in made)
+
+
+def test_scripts_without_spaces_are_broken_between_signs() -> None:
+    """Wide signs take two columns, and no line begins with a mark that closes."""
+    made = cues(Final(1, "今日は天気がいいですね。" * 8, 0, 20_000))
+
+    assert len(made) > 1
+    for line in (line for cue in made for line in cue.lines):
+        assert len_of(line) <= COLUMNS
+        assert not line.startswith("。")
+
+
+@given(FINALS)
+@example([Final(1, "x" * 500, 0, 1)])
+def test_cues_are_readable_and_in_order(finals: list[Final]) -> None:
+    """Whatever the finals say: no overlap, one second to seven, two lines of 42 columns, no word lost."""
+    made = cues(*finals)
+
+    for cue in made:
+        assert SHORTEST_MS <= cue.end_ms - cue.start_ms <= LONGEST_MS
+        assert 1 <= len(cue.lines) <= 2
+        assert all(line.strip() == line and line and len_of(line) <= COLUMNS for line in cue.lines)
+    assert all(before.end_ms <= after.start_ms for before, after in pairwise(made))
+    assert words("".join("".join(cue.lines) for cue in made)) == "".join(words(final.text) for final in finals)
+
+
+@given(FINALS)
+def test_srt_is_read_back(finals: list[Final]) -> None:
+    """Numbers from 1, times and words as they were written."""
+    made = cues(*finals)
+    parsed = list(srt.parse(written("srt", *finals)))
+
+    assert [cue.index for cue in parsed] == list(range(1, len(made) + 1))
+    assert [(srt_ms(cue.start), srt_ms(cue.end)) for cue in parsed] == [(cue.start_ms, cue.end_ms) for cue in made]
+    assert [cue.content.split("\n") for cue in parsed] == [list(cue.lines) for cue in made]
+
+
+@given(FINALS)
+def test_vtt_is_read_back(finals: list[Final]) -> None:
+    """Header, times, and words with their escapes undone."""
+    made = cues(*finals)
+    parsed = list(webvtt.from_buffer(io.StringIO(written("vtt", *finals, Warned("x", "y")))))
+
+    assert [(cue.start, cue.end) for cue in parsed] == [(clock(cue.start_ms), clock(cue.end_ms)) for cue in made]
+    read = [[unescaped(line) for line in cue.raw_text.split("\n")] for cue in parsed]
+    assert read == [list(cue.lines) for cue in made]
+
+
+def srt_ms(time: object) -> int:
+    """A time of the SRT parser in milliseconds."""
+    return round(time.total_seconds() * 1000)  # type: ignore[attr-defined]  # a timedelta
+
+
+def unescaped(text: str) -> str:
+    """The text of a WebVTT cue as it is shown."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def test_markup_does_not_reach_a_vtt_player() -> None:
+    """What was said is text, and no line of it is taken for a time."""
+    page = written("vtt", Final(1, "<b>a</b> & b --> c\x1b[31m\x07", 0, 2_000))
+
+    assert page == "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n&lt;b&gt;a&lt;/b&gt; &amp; b --&gt; c\n\n"
+
+
+def test_a_run_without_words_is_a_whole_file() -> None:
+    """WebVTT has a header, SRT is empty."""
+    assert written("vtt", Warned("x", "y")) == "WEBVTT\n\n"
+    assert written("srt", Warned("x", "y"), Partial(1, "hel"), Final(1, " ")) == ""
+
+
+def test_a_final_is_printed_when_its_last_cue_is() -> None:
+    """Told once, and not before."""
+    waiting: list[Written] = []
+    printed: list[int] = []
+
+    def write_line(_line: str, *, passing: bool = False, written: Written = None) -> None:
+        assert not passing
+        waiting.append(written)
+
+    CaptionOutput(write_line, "srt", printed.append).observe(Final(7, LONG, 0, 12_000))
+    *first, last = waiting
+
+    assert first == [None, None]
+    assert last is not None
+    last()
+    assert printed == [7]
+
+
+@pytest.mark.parametrize(
+    ("ms", "expected"), [(0, "00:00:00.000"), (3_723_004, "01:02:03.004"), (360_000_000, "100:00:00.000")]
+)
+def test_clock(ms: int, expected: str) -> None:
+    """Hours are always there."""
+    assert clock(ms) == expected

@@ -1,0 +1,87 @@
+"""Two channels, one transcript in the order of time."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.events import Final, Ledger, Observation, Partial, Progress, Summary
+from rt_cli.output.results.channel_merge import Merge
+
+SIDES = ("left", "right")
+
+
+def settled(ms: int) -> Progress:
+    """A channel is settled up to there."""
+    return Progress(ms, ms, ms, 0, -96.0, -96.0, None, "ready")
+
+
+def summary(finals: int = 0) -> Summary:
+    """A channel is over."""
+    ledger = Ledger(0, 0, 0, 0, 0, 0, 0)
+    return Summary("a", 0, complete=True, rate_hz=24_000, ledger=ledger, finals=finals, reconnects=0, wall_ms=1)
+
+
+def test_a_final_waits_for_the_other_channel() -> None:
+    """Until that is settled up to its beginning."""
+    merge = Merge(SIDES)
+    late = Final(1, "late", start_ms=5_000, end_ms=6_000)
+    assert merge.take("left", late) == []
+    assert merge.take("right", settled(4_999)) == []
+    early = Final(1, "early", start_ms=4_999, end_ms=7_000)
+    assert merge.take("right", early) == [("right", early)]
+    assert merge.take("right", settled(5_000)) == [("left", late)]
+
+
+def test_the_end_of_a_channel_lets_the_other_go() -> None:
+    """And its own account comes after its finals."""
+    merge = Merge(SIDES)
+    final = Final(1, "x", start_ms=5_000, end_ms=6_000)
+    assert merge.take("left", final) == []
+    assert merge.take("left", summary(1)) == []
+    assert merge.take("right", summary()) == [("right", summary()), ("left", final), ("left", summary(1))]
+
+
+def test_what_is_no_final_waits_for_nobody() -> None:
+    """But for the finals of its own channel; nor does a final that does not say when."""
+    merge = Merge(SIDES)
+    assert merge.take("left", Partial(1, "x")) == [("left", Partial(1, "x"))]
+    assert merge.take("left", Final(1, "x")) == [("left", Final(1, "x"))]
+    waiting = Final(2, "y", start_ms=10)
+    assert merge.take("left", waiting) == []
+    assert merge.take("left", Partial(3, "z")) == []
+    assert merge.take("right", settled(10)) == [("left", waiting), ("left", Partial(3, "z"))]
+
+
+TURNS = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 900)), max_size=12)
+"""Silence before each turn and its length."""
+
+
+@given(TURNS, TURNS, st.randoms())
+def test_any_two_channels(left: list[tuple[int, int]], right: list[tuple[int, int]], random: object) -> None:
+    """Whatever comes when: all finals, once, in the order of their beginnings, and at the end nothing waits."""
+    scripts = {side: script(turns) for side, turns in zip(SIDES, (left, right), strict=True)}
+    expected = sorted(
+        (each.start_ms or 0 for steps in scripts.values() for each in steps if isinstance(each, Final)),
+    )
+    merge, heard = Merge(SIDES), []
+    while any(scripts.values()):
+        side = random.choice([side for side, steps in scripts.items() if steps])  # type: ignore[attr-defined]  # Random
+        heard += merge.take(side, scripts[side].pop(0))
+    assert [each.start_ms for _, each in heard if isinstance(each, Final)] == expected
+    assert sum(isinstance(each, Summary) for _, each in heard) == len(SIDES)
+    for side in SIDES:
+        turns = [each.turn for owner, each in heard if owner == side and isinstance(each, Final)]
+        assert turns == sorted(turns)
+
+
+def script(turns: list[tuple[int, int]]) -> list[Observation]:
+    """What a channel says: each final, then that it is settled up to its end; now and then silence settles."""
+    steps: list[Observation] = []
+    at = 0
+    for number, (gap, length) in enumerate(turns, 1):
+        start, at = at + gap, at + gap + length
+        if gap % 3 == 0:
+            steps.append(settled(start))
+        steps += [Final(number, "x", start_ms=start, end_ms=at), settled(at)]
+    return [*steps, summary(len(turns))]

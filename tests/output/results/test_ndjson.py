@@ -1,0 +1,226 @@
+"""NDJSON, field by field, against the contract."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from rt_cli.events import (
+    Dropped,
+    Errored,
+    Failed,
+    Final,
+    Latency,
+    Ledger,
+    Observation,
+    Partial,
+    Progress,
+    SessionChanged,
+    SourceOpened,
+    Summary,
+    Total,
+    Warned,
+    Withdrawn,
+)
+from rt_cli.output.results.ndjson import JsonOutput, to_json
+from rt_cli.protocol.sanitize import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+LEDGER = Ledger(
+    captured=48_000, settled=24_000, acknowledged=12_000, in_flight=2_400, waiting=2_400, dropped=7_200, padding=480
+)
+SUMMARY = Summary("a.wav", 7, complete=False, rate_hz=24_000, ledger=LEDGER, finals=3, reconnects=1, wall_ms=2_100)
+SUMMARY_LINE = {
+    "type": "summary",
+    "source": "a.wav",
+    "exit": 7,
+    "complete": False,
+    "rate_hz": 24_000,
+    "captured_ms": 2_000,
+    "settled_ms": 1_000,
+    "dropped_ms": 300,
+    "ledger": {
+        "captured": 48_000,
+        "settled": 24_000,
+        "acknowledged": 12_000,
+        "in_flight": 2_400,
+        "waiting": 2_400,
+        "dropped": 7_200,
+        "padding": 480,
+    },
+    "sent_ms": 0,
+    "gated_ms": 0,
+    "finals": 3,
+    "reconnects": 1,
+    "latency_ms": None,
+    "wall_ms": 2_100,
+}
+READY = SessionChanged("ready", "ws://127.0.0.1:1/v1/realtime", "openai", "whisper-1", 24_000)
+READY_LINE = {
+    "type": "session",
+    "state": "ready",
+    "endpoint": "ws://127.0.0.1:1/v1/realtime",
+    "dialect": "openai",
+    "model": "whisper-1",
+    "rate_hz": 24_000,
+    "attempt": 1,
+}
+OPENED = SourceOpened("a.wav", "file", 44_100, 2, 24_000, 2_000)
+
+
+def lines(
+    observations: Iterable[Observation], *, partials: bool = True, many: bool = False, source: str | None = None
+) -> list[dict[str, Any]]:
+    """What is printed for ``observations``."""
+    printed: list[str] = []
+
+    def write_line(line: str, *, passing: bool = False, written: Callable[[], None] | None = None) -> None:
+        assert written is None
+        assert passing is (json.loads(line)["type"] == "partial")
+        printed.append(line)
+
+    output = JsonOutput(write_line, partials=partials, many=many)
+    output.source = source
+    for observation in observations:
+        output.observe(observation)
+    return [json.loads(line) for line in printed]
+
+
+@pytest.mark.parametrize(
+    ("observation", "expected"),
+    [
+        pytest.param(READY, READY_LINE, id="session"),
+        pytest.param(
+            replace(READY, state="lost", attempt=2, reason="1006"),
+            READY_LINE | {"state": "lost", "attempt": 2, "reason": "1006"},
+            id="session-with-reason",
+        ),
+        pytest.param(Partial(1, "he"), {"type": "partial", "turn": 1, "text": "he"}, id="partial"),
+        pytest.param(
+            Partial(1, "he", 0), {"type": "partial", "turn": 1, "text": "he", "start_ms": 0}, id="partial-from-zero"
+        ),
+        pytest.param(Withdrawn(2), {"type": "withdrawn", "turn": 2}, id="withdrawn"),
+        pytest.param(Final(1, ""), {"type": "final", "turn": 1, "text": ""}, id="final-empty"),
+        pytest.param(
+            Final(1, "hello", 0, 900, approx=True, language="en", latency_ms=0, resumed=True),
+            {
+                "type": "final",
+                "turn": 1,
+                "text": "hello",
+                "start_ms": 0,
+                "end_ms": 900,
+                "approx": True,
+                "language": "en",
+                "latency_ms": 0,
+                "resumed": True,
+            },
+            id="final-with-everything",
+        ),
+        pytest.param(
+            Failed(3, 0, 10, "server_error", "no"),
+            {"type": "failed", "turn": 3, "start_ms": 0, "end_ms": 10, "code": "server_error", "message": "no"},
+            id="failed",
+        ),
+        pytest.param(
+            Dropped(0, 40, "overflow"),
+            {"type": "dropped", "start_ms": 0, "end_ms": 40, "reason": "overflow"},
+            id="dropped",
+        ),
+        pytest.param(
+            Warned("silent", "no sound"), {"type": "warning", "code": "silent", "message": "no sound"}, id="warning"
+        ),
+        pytest.param(Errored("dns", "no host"), {"type": "error", "code": "dns", "message": "no host"}, id="error"),
+        pytest.param(
+            Errored("dns", "no host", "check it"),
+            {"type": "error", "code": "dns", "message": "no host", "hint": "check it"},
+            id="error-with-hint",
+        ),
+        pytest.param(SUMMARY, SUMMARY_LINE, id="summary"),
+        pytest.param(
+            replace(SUMMARY, latency_ms=Latency(100, 200, 300)),
+            SUMMARY_LINE | {"latency_ms": {"p50": 100, "p95": 200, "max": 300}},
+            id="summary-with-latency",
+        ),
+        pytest.param(
+            Total(7, 2, 5, 1, 4_000, 3_000, 300, 5_000),
+            {
+                "type": "total",
+                "exit": 7,
+                "sources": 2,
+                "finals": 5,
+                "failed_sources": 1,
+                "captured_ms": 4_000,
+                "settled_ms": 3_000,
+                "dropped_ms": 300,
+                "wall_ms": 5_000,
+            },
+            id="total",
+        ),
+    ],
+)
+def test_fields(observation: Observation, expected: dict[str, object]) -> None:
+    """Each type has the contract's fields, and the optional ones only where they say something."""
+    assert lines([observation]) == [expected]
+
+
+def test_type_comes_first() -> None:
+    """A person who reads the stream sees at once what a line is."""
+    assert to_json(READY, "a.wav").startswith('{"type":"session","source":"a.wav",')
+
+
+def test_the_live_views_own_observations_are_not_printed() -> None:
+    """Levels and marks are for the eye."""
+    progress = Progress(0, 0, 0, 0, -96.0, -96.0, None, "ready")
+
+    assert lines([OPENED, progress]) == []
+
+
+def test_partials_only_where_asked_for() -> None:
+    """Without ``--partials`` there are none; the withdrawal of a turn is told anyway."""
+    printed = lines([Partial(1, "he"), Withdrawn(1), Final(1, "hello")], partials=False)
+
+    assert [line["type"] for line in printed] == ["withdrawn", "final"]
+
+
+def test_with_several_sources_each_line_names_its_own() -> None:
+    """The source is the last one opened; a summary names its own, a total none."""
+    other = replace(OPENED, name="b.wav")
+    total = Total(0, 2, 2, 0, 1, 1, 0, 1)
+    printed = lines([OPENED, Final(1, "a"), SUMMARY, other, Final(1, "b"), total], many=True)
+
+    assert [line.get("source") for line in printed] == ["a.wav", "a.wav", "b.wav", None]
+
+
+def test_a_source_that_never_opened_can_be_named() -> None:
+    """Its error says which file it is about."""
+    printed = lines([Errored("audio_input", "no such file")], source="missing.wav", many=True)
+
+    assert printed[0]["source"] == "missing.wav"
+
+
+def test_a_summary_without_a_rate_is_still_printed() -> None:
+    """A source that failed before anything was known has no captured milliseconds."""
+    assert lines([replace(SUMMARY, rate_hz=0)])[0]["captured_ms"] == 0
+
+
+def test_a_file_name_that_is_no_utf8_is_parseable() -> None:
+    """A lone surrogate becomes the text of an escape: strict readers reject the real one."""
+    line = to_json(replace(SUMMARY, source="caf\udce9.wav"))
+
+    assert json.loads(line.encode())["source"] == "caf\\udce9.wav"
+
+
+@given(st.text())
+def test_any_text_survives_and_none_commands_the_terminal(text: str) -> None:
+    """A line is one line, holds no control character, and gives the text back."""
+    line = to_json(Final(1, text))
+
+    assert line == printable(line)
+    assert json.loads(line)["text"] == text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,259 @@
+"""Results in files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from rt_cli.errors import UsageError
+from rt_cli.events import Final, Label, Ledger, Summary, Warned
+from rt_cli.output.results.saved_results import Saving, check, file_name, format_of
+from rt_cli.output.results.write_receipts import Receipts
+from rt_cli.settings import OutputSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rt_cli.settings import OutputFormat
+
+DEADLINE_S = 10.0
+DONE = Summary(
+    "a.wav", 0, complete=True, rate_hz=24_000, ledger=Ledger(0, 0, 0, 0, 0, 0, 0), finals=1, reconnects=0, wall_ms=1
+)
+A, B = Label("x/a.wav"), Label("x/b.wav")
+
+
+class Run:
+    """What a run saves.
+
+    Args:
+        settings: What is asked for.
+        sources: Their names.
+    """
+
+    def __init__(self, settings: OutputSettings, *sources: str) -> None:
+        self.printed: list[int] = []
+        self.saving = Saving(settings, sources, on_printed=self.printed.append)
+
+    def ended(self) -> Run:
+        """Write what waits."""
+        assert self.saving.close(DEADLINE_S)
+        return self
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The files of a folder and what is in them."""
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("t.txt", "hello\nbye\n"),
+        ("t", "hello\nbye\n"),
+        ("t.SRT", "1\n00:00:00,500 --> 00:00:01,500\nhello\n\n2\n00:00:02,000 --> 00:00:03,000\nbye\n\n"),
+        ("t.vtt", "WEBVTT\n\n00:00:00.500 --> 00:00:01.500\nhello\n\n00:00:02.000 --> 00:00:03.000\nbye\n\n"),
+    ],
+)
+def test_a_transcript_in_the_format_of_its_name(tmp_path: Path, name: str, expected: str) -> None:
+    """Whatever stdout is."""
+    run = Run(OutputSettings(format="json", save_transcript=str(tmp_path / name)), "a.wav")
+    run.saving.observe(Final(1, "hello", 500, 1_000), Label("a.wav"))
+    run.saving.observe(Final(2, "bye", 2_000, 2_500), Label("a.wav"))
+    run.ended()
+
+    assert files(tmp_path) == {name: expected}
+    assert run.saving.prints
+    assert run.printed == []  # stdout tells
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.jsonl"])
+def test_a_transcript_as_ndjson(tmp_path: Path, name: str) -> None:
+    """What --json prints."""
+    run = Run(OutputSettings(save_transcript=str(tmp_path / name)), "a.wav")
+    for observation in (Final(1, "hello", 500, 1_000), DONE):
+        run.saving.observe(observation, Label("a.wav"))
+    run.ended()
+
+    assert [json.loads(line)["type"] for line in (tmp_path / name).read_text().splitlines()] == ["final", "summary"]
+
+
+def test_a_line_is_on_the_disk_before_it_is_told(tmp_path: Path) -> None:
+    """A reader of the file sees it while the run goes on."""
+    path = tmp_path / "t.txt"
+    run = Run(OutputSettings(save_transcript=str(path)), "a.wav")
+    receipts = Receipts()
+    run.saving.observe(Final(1, "hello"), Label("a.wav"), receipts)
+    seen: list[str] = []
+    receipts.close(lambda: seen.append(path.read_text()))
+    run.ended()
+
+    assert seen == ["hello\n"]
+
+
+def test_timestamps_and_channels_are_in_the_files(tmp_path: Path) -> None:
+    """As on stdout."""
+    run = Run(OutputSettings(save_transcript=str(tmp_path / "t.txt"), timestamps=True), "a.wav")
+    run.saving.observe(Final(1, "hello", 500, 1_000), Label("a.wav", "left"))
+    run.saving.observe(Final(1, " ", 500, 1_000), Label("a.wav", "right"))
+    run.ended()
+
+    assert files(tmp_path) == {"t.txt": "[00:00:00.500] left: hello\n"}
+
+
+@pytest.mark.parametrize(
+    ("format_", "name"), [("text", "a.txt"), ("srt", "a.srt"), ("vtt", "a.vtt"), ("json", "a.jsonl")]
+)
+def test_a_file_has_its_name_when_it_is_whole(tmp_path: Path, format_: OutputFormat, name: str) -> None:
+    """Until then it is a part; and then the final counts as printed, whatever is on stdout."""
+    run = Run(OutputSettings(format=format_, output_dir=str(tmp_path / "new")), "x/a.wav")
+    receipts = Receipts()
+    run.saving.begin("x/a.wav")
+    run.saving.observe(Final(7, "hello", 0, 1_000), A, receipts)
+    run.saving.observe(DONE, A, receipts)
+    seen: list[list[str]] = []
+    receipts.close(lambda: seen.append([path.name for path in (tmp_path / "new").iterdir()]))
+    run.ended()
+
+    assert seen == [[name]]
+    assert "hello" in files(tmp_path / "new")[name]
+    assert (run.saving.prints, run.printed) == (format_ == "json", [7])
+
+
+def test_what_is_incomplete_stays_a_part(tmp_path: Path) -> None:
+    """And the whole result of an earlier run stays, too."""
+    (tmp_path / "a.txt").write_text("earlier\n")
+    (tmp_path / "a.txt.part").write_text("much more of an earlier try\n")
+    run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav", "x/b.wav")
+    run.saving.begin("x/a.wav")
+    run.saving.begin("x/b.wav")
+    run.saving.observe(Final(1, "half"), A)
+    run.saving.observe(Final(1, "cut off"), B)
+    run.saving.observe(replace(DONE, exit=7, complete=False), A)
+    run.ended()
+
+    assert files(tmp_path) == {"a.txt": "earlier\n", "a.txt.part": "half\n", "b.txt.part": "cut off\n"}
+
+
+def test_a_result_without_words_is_a_file(tmp_path: Path) -> None:
+    """A script that looks for it finds it; an older one is replaced."""
+    (tmp_path / "a.txt").write_text("earlier\n")
+    run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav")
+    run.saving.begin("x/a.wav")
+    run.saving.observe(DONE, A)
+    run.ended()
+
+    assert files(tmp_path) == {"a.txt": ""}
+
+
+def test_channels_end_together(tmp_path: Path) -> None:
+    """The file is whole when the last of them is, and only if all are."""
+    run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav", "x/b.wav")
+    for label in (A, B):
+        run.saving.begin(label.source, 2)
+        for channel in ("left", "right"):
+            run.saving.observe(Final(1, "hello"), replace(label, channel=channel))
+    run.saving.observe(DONE, replace(A, channel="left"))
+    run.saving.observe(replace(DONE, complete=False), replace(B, channel="left"))
+    run.saving.observe(DONE, replace(A, channel="right"))
+    run.saving.observe(DONE, replace(B, channel="right"))
+    run.ended()
+
+    assert files(tmp_path) == dict.fromkeys(("a.txt", "b.txt.part"), "left: hello\nright: hello\n")
+
+
+def test_a_skipped_source_keeps_its_file(tmp_path: Path) -> None:
+    """It is what the earlier run saved."""
+    (tmp_path / "a.txt").write_text("earlier\n")
+    run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav")
+    run.saving.begin("x/a.wav")
+    run.saving.observe(replace(DONE, skipped=True), A)
+    run.ended()
+
+    assert files(tmp_path) == {"a.txt": "earlier\n"}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")  # noqa: PTH110 - a device
+def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
+    """The run goes on, and its end knows of it."""
+    path = tmp_path / "t.txt"
+    path.symlink_to("/dev/full")
+    run = Run(OutputSettings(save_transcript=str(path)), "a.wav")
+    receipts = Receipts()
+    run.saving.observe(Final(1, "hello"), Label("a.wav"), receipts)
+    assert run.saving._disk is not None
+    while run.saving.failure is None:
+        os.sched_yield()
+    warnings = [run.saving.observe(Final(turn, "more"), Label("a.wav"), receipts) for turn in (2, 3)]
+    receipts.close(pytest.fail)  # they are not written
+    run.ended()
+
+    assert warnings == [[Warned("save_failed", f"{path} takes no more results: No space left on device")], []]
+    assert run.saving.failure is not None
+    assert run.saving.failure.filename == str(path)
+
+
+def test_an_older_transcript_is_kept(tmp_path: Path) -> None:
+    """Unless it is empty, as mktemp leaves it, or may be replaced."""
+    path = tmp_path / "t.txt"
+    path.touch()
+    for force in (False, True):
+        run = Run(OutputSettings(save_transcript=str(path), force=force), "a.wav")
+        run.saving.observe(Final(1, f"hello {force}"), Label("a.wav"))
+        run.ended()
+    assert path.read_text() == "hello True\n"
+
+    with pytest.raises(UsageError, match=r"t\.txt exists.*--force"):
+        Run(OutputSettings(save_transcript=str(path)), "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sources", "message"),
+    [
+        pytest.param(OutputSettings(save_transcript="{}/none/t.txt"), ["a"], "cannot write .*none", id="no folder"),
+        pytest.param(OutputSettings(save_transcript="{}/t.doc"), ["a"], r"no format is called \.doc", id="format"),
+        pytest.param(OutputSettings(output_dir="{}/file"), ["a"], "cannot write to .*file", id="no folder, but a file"),
+        pytest.param(OutputSettings(output_dir="{}"), ["x/a.wav", "y/A.mp3"], r"both be in A\.txt", id="one name"),
+        pytest.param(OutputSettings(output_dir="{}"), ["a.wav", "a.wav"], r"both be in a\.txt", id="twice"),
+        pytest.param(OutputSettings(format="srt"), ["a", "b"], "one source, not 2.*--output-dir", id="srt"),
+        pytest.param(OutputSettings(save_transcript="{}/t.txt"), ["a", "b"], "one source, not 2", id="transcript"),
+        pytest.param(OutputSettings(save_audio="{}/t.wav"), ["a", "b"], "one source, not 2", id="sound"),
+    ],
+)
+def test_what_cannot_be_saved(tmp_path: Path, settings: OutputSettings, sources: list[str], message: str) -> None:
+    """Is said before anything is sent."""
+    (tmp_path / "file").touch()
+    given = {
+        name: value.format(tmp_path)
+        for name in ("save_transcript", "output_dir", "save_audio")
+        if (value := getattr(settings, name)) is not None
+    }
+    with pytest.raises(UsageError, match=message):
+        Run(dataclasses.replace(settings, **given), *sources)  # type: ignore[arg-type]  # all of them are text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such pipes here")
+def test_a_pipe_that_nobody_reads_is_an_error_at_once(tmp_path: Path) -> None:
+    """Not a run that waits for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="cannot write"):
+        Run(OutputSettings(save_transcript=str(tmp_path / "pipe")), "a.wav")
+
+
+def test_names() -> None:
+    """Of the files in a folder, and what the name of a transcript says."""
+    assert [file_name(source, "srt") for source in ("a/talk.v2.wav", "-", "microphone")] == [
+        "talk.v2.srt",
+        "stdin.srt",
+        "microphone.srt",
+    ]
+    check(OutputSettings(format="srt", output_dir="d"), 2)
+    check(OutputSettings(format="srt", save_audio="a.wav"), 1)
+    from pathlib import PurePath
+
+    assert format_of(PurePath("a.b/t")) == "text"

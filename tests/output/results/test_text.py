@@ -1,0 +1,75 @@
+"""Finals as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.events import Errored, Final, Observation, Partial, Warned
+from rt_cli.output.results.text import TextOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def lines(*observations: Observation) -> list[str]:
+    """What is printed for ``observations``."""
+    printed: list[str] = []
+    output = TextOutput(lambda line, **_: printed.append(line))
+    for observation in observations:
+        output.observe(observation)
+    return printed
+
+
+def test_a_final_is_a_line() -> None:
+    """Its text and nothing else."""
+    assert lines(Final(1, "hello there"), Final(2, "bye")) == ["hello there", "bye"]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n", "\x1b[2J"], ids=["nothing", "spaces", "newline", "escape"])
+def test_an_empty_final_prints_nothing(text: str) -> None:
+    """It settles its turn; there is nothing to read."""
+    assert lines(Final(1, text)) == []
+
+
+def test_nothing_but_finals() -> None:
+    """Partials, warnings and errors belong to stderr."""
+    assert lines(Partial(1, "he"), Warned("x", "y"), Errored("x", "y")) == []
+
+
+@given(st.text() | st.text("\x1b[]\x9b\x07\r\n0123;mHJK\u202eab"))
+def test_no_text_commands_the_terminal(text: str) -> None:
+    """Whatever an endpoint sends, a final is at most one line without control characters."""
+    for line in lines(Final(1, text)):
+        assert not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in line)
+
+
+def test_a_printed_final_is_told_by_its_turn() -> None:
+    """When its line is written, not when it is handed over."""
+    waiting: list[Callable[[], None] | None] = []
+    printed: list[int] = []
+
+    def write_line(_line: str, *, passing: bool = False, written: Callable[[], None] | None = None) -> None:
+        assert not passing
+        waiting.append(written)
+
+    TextOutput(write_line, printed.append).observe(Final(turn=7, text="words"))
+
+    assert printed == []
+    (written,) = waiting
+    assert written is not None
+    written()
+    assert printed == [7]
+
+
+def test_timestamps() -> None:
+    """Where the turn begins, or, where nobody knows, where the one before it ended."""
+    printed: list[str] = []
+    output = TextOutput(lambda line, **_: printed.append(line), timestamps=True)
+    for final in (Final(1, "one", 1_230, 3_004), Final(2, "two"), Final(3, ""), Final(4, "four", 3_600_000, 3_601_000)):
+        output.observe(final)
+
+    assert printed == ["[00:00:01.230] one", "[00:00:03.004] two", "[01:00:00.000] four"]

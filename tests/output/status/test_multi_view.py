@@ -1,0 +1,115 @@
+"""Several sources at once, for a person."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.events import (
+    Errored,
+    Final,
+    Label,
+    Ledger,
+    Observation,
+    Partial,
+    Progress,
+    SourceOpened,
+    Summary,
+    Warned,
+    Withdrawn,
+)
+from rt_cli.output.line_writer import LineWriter
+from rt_cli.output.status.layout import Page
+from rt_cli.output.status.multi_view import MOST_ROWS, Crowd, crowd_rows, progress
+from rt_cli.output.status.plain import PlainStatus
+
+A, B = Label("a.wav"), Label("b.wav")
+OPENED = SourceOpened("a.wav", "file", 24_000, 1, 24_000, 10_000)
+HALF = Progress(6_000, 5_000, 4_000, 1_000, -20.0, -10.0, 3.0, "ready")
+
+
+def summary(name: str = "a.wav", exit_code: int = 0, *, skipped: bool = False) -> Summary:
+    """Of a source of two seconds."""
+    ledger = Ledger(48_000, 48_000, 0, 0, 0, 0, 0)
+    done = exit_code == 0
+    return Summary(name, exit_code, done, 24_000, ledger, 1, 0, wall_ms=1_000, skipped=skipped)
+
+
+def drawn(crowd: Crowd, width: int = 60) -> list[str]:
+    """The lines of the view."""
+    return ["".join(text for text, _ in row) for row in crowd_rows(crowd.view, Page(width))]
+
+
+def test_a_line_for_each_and_one_for_all() -> None:
+    """Name, share, what is being heard; then the sum."""
+    crowd = Crowd(3)
+    for label in (A, B):
+        crowd.take(OPENED, 0.0, label)
+    crowd.take(HALF, 0.0, A)
+    crowd.take(Partial(1, "hello wor"), 0.0, A)
+    lines = drawn(crowd)
+    assert lines[0].split() == ["*", "a.wav", "50%", "hello", "wor"]
+    assert lines[1].split() == ["*", "b.wav", "0%", "connecting"]
+    assert lines[2].strip() == "0 of 3 done, 2 running, 0 finals, 4.0 s settled"
+
+
+def test_what_is_done_is_counted() -> None:
+    """Its line goes, its numbers stay."""
+    crowd = Crowd(3)
+    crowd.take(HALF, 0.0, A)
+    assert crowd.take(Final(1, "hello"), 0.0, A)
+    crowd.take(summary(), 0.0, A)
+    crowd.take(summary("b.wav", 3), 0.0, B)
+    crowd.take(summary("c.wav", skipped=True), 0.0, Label("c.wav"))
+    assert progress(crowd.view) == "3 of 3 done, 1 failed, 1 skipped, 0 running, 1 final, 6.0 s settled"
+    assert len(drawn(crowd)) == 1
+
+
+@given(st.integers(1, 200), st.integers(0, 40), st.text(max_size=30))
+def test_no_line_is_too_wide(width: int, running: int, text: str) -> None:
+    """Nor are there too many."""
+    crowd = Crowd(running)
+    for number in range(running):
+        crowd.take(Partial(1, text), 0.0, Label(f"a rather long name of a file {number}.wav", "left"))
+    lines = drawn(crowd, width)
+    assert len(lines) <= MOST_ROWS + 2
+    assert max(len(line) for line in lines) <= max(width, 2)
+
+
+def plain(*told: tuple[Observation, Label | None], partials: bool = False) -> list[str]:
+    """What a plain status of two says."""
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as stream, os.fdopen(read) as reader:
+        status = PlainStatus(LineWriter(stream, on_broken=lambda: None), partials=partials, crowd=2)
+        for observation, label in told:
+            status.observe(observation, label)
+        assert status.close(5.0)
+        stream.close()
+        return reader.read().splitlines()
+
+
+def test_plain_lines_say_of_whom() -> None:
+    """The end of each is told, and what went wrong; not each opening."""
+    lines = plain(
+        (OPENED, A),
+        (Warned("x", "quiet"), B),
+        (Errored("dns", "no host", "check it"), B),
+        (summary("b.wav", 5), B),
+        (summary(), Label("a.wav", "left")),
+    )
+    assert lines == [
+        "warning: b.wav: quiet",
+        "rt: b.wav: no host: check it",
+        "incomplete (exit 5): b.wav: 2.0 s captured, 1 final in 1.0 s",
+        "done: a.wav left: 2.0 s captured, 1 final in 1.0 s",
+    ]
+
+
+def test_plain_partials_say_of_whom() -> None:
+    """And what was withdrawn."""
+    assert plain((Partial(1, "he"), A), (Withdrawn(1), A), partials=True) == [
+        "a.wav: turn 1: he",
+        "a.wav: turn 1: withdrawn, will be heard again",
+    ]

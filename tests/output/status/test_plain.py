@@ -1,0 +1,238 @@
+"""Status as plain lines, over a real pipe."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from rt_cli.events import (
+    Dropped,
+    Errored,
+    Failed,
+    Final,
+    Ledger,
+    Observation,
+    Partial,
+    Progress,
+    SessionChanged,
+    SourceOpened,
+    Summary,
+    Total,
+    Warned,
+    Withdrawn,
+)
+from rt_cli.output.line_writer import LineWriter
+from rt_cli.output.status.messages import note, seconds
+from rt_cli.output.status.plain import PROGRESS_EVERY_S, PlainStatus, colored
+
+if TYPE_CHECKING:
+    from rt_cli.output.status.messages import Level
+
+DEADLINE_S = 5.0
+OPENED = SourceOpened("a.wav", "file", 44_100, 2, 24_000, 13_700)
+READY = SessionChanged("ready", "ws://host/v1/realtime", "openai", "whisper-1", 24_000)
+LEDGER = Ledger(captured=24_000, settled=24_000, acknowledged=0, in_flight=0, waiting=0, dropped=0, padding=0)
+SUMMARY = Summary("a.wav", 0, complete=True, rate_hz=24_000, ledger=LEDGER, finals=1, reconnects=0, wall_ms=1_500)
+CUT = Summary(
+    "a.wav",
+    7,
+    complete=False,
+    rate_hz=24_000,
+    ledger=Ledger(24_000, 0, 6_000, 3_000, 3_000, 12_000, 0),
+    finals=0,
+    reconnects=2,
+    wall_ms=61_000,
+)
+
+
+class Ticks:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+def printed(*steps: Observation | float, level: Level = "all", partials: bool = False) -> list[str]:
+    """What arrives at the other end of a pipe; a number moves the clock by so many seconds."""
+    read_end, write_end = os.pipe()
+    clock = Ticks()
+    with io.FileIO(read_end) as reader:
+        with os.fdopen(write_end, "w") as stream:
+            writer = LineWriter(stream, on_broken=lambda: None)
+            status = PlainStatus(writer, level=level, partials=partials, now=clock)
+            for step in steps:
+                if isinstance(step, float):
+                    clock.now += step
+                else:
+                    status.observe(step)
+            assert status.close(DEADLINE_S)
+        return (reader.readall() or b"").decode().splitlines()
+
+
+def progress(captured_ms: int, state: str = "ready") -> Progress:
+    """Progress with everything acknowledged."""
+    return Progress(captured_ms, captured_ms, 0, 0, -20.0, -10.0, 5.0, state)
+
+
+@pytest.mark.parametrize(
+    ("observation", "expected"),
+    [
+        pytest.param(OPENED, "source: a.wav (file, 44100 Hz, stereo, 13.7 s)", id="source"),
+        pytest.param(
+            SourceOpened("Mic", "microphone", 48_000, 1, 24_000, None),
+            "source: Mic (microphone, 48000 Hz, mono)",
+            id="microphone",
+        ),
+        pytest.param(READY, "ready: ws://host/v1/realtime (openai, whisper-1, 24000 Hz)", id="ready"),
+        pytest.param(
+            SessionChanged("rolled_over", "ws://host", "openai", "", 24_000, attempt=3, reason="expires soon"),
+            "rolled over: ws://host, attempt 3: expires soon",
+            id="rolled-over",
+        ),
+        pytest.param(Warned("silent", "no sound"), "warning: no sound", id="warning"),
+        pytest.param(
+            Failed(2, 1_000, 2_000, "server_error", "try later"),
+            "warning: turn 2 at 1.0 s was not transcribed: try later",
+            id="failed",
+        ),
+        pytest.param(
+            Dropped(61_000, 61_500, "overflow"), "warning: 0.5 s of sound lost at 1:01: overflow", id="dropped"
+        ),
+        pytest.param(Dropped(0, 500, "failed"), None, id="dropped-as-failed-said"),
+        pytest.param(Errored("dns", "no such host x"), "rt: no such host x", id="error"),
+        pytest.param(
+            Errored("dns", "no such host x", "check it"), "rt: no such host x: check it", id="error-with-hint"
+        ),
+        pytest.param(SUMMARY, "done: a.wav: 1.0 s captured, 1 final in 1.5 s", id="summary"),
+        pytest.param(
+            CUT,
+            "incomplete (exit 7): a.wav: 1.0 s captured, 0.5 s dropped, 0.5 s unsettled, "
+            "0 finals in 1:01, 2 reconnects",
+            id="summary-incomplete",
+        ),
+        pytest.param(
+            replace(CUT, exit=0),
+            "ended: a.wav: 1.0 s captured, 0.5 s dropped, 0.5 s unsettled, 0 finals in 1:01, 2 reconnects",
+            id="summary-unread",
+        ),
+        pytest.param(
+            Total(0, 2, 5, 0, 3_600_000, 0, 0, 5_000),
+            "total: 2 sources, 1:00:00 captured, 5 finals in 5.0 s",
+            id="total",
+        ),
+        pytest.param(Final(1, "hello"), None, id="final"),
+    ],
+)
+def test_words(observation: Observation, expected: str | None) -> None:
+    """What a person reads about each observation."""
+    assert note(observation) == expected
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        pytest.param("all", ["source:", "warning:", "rt:", "done:"], id="all"),
+        pytest.param("warnings", ["warning:", "rt:"], id="warnings"),
+        pytest.param("errors", ["rt:"], id="errors"),
+    ],
+)
+def test_levels(level: Level, expected: list[str]) -> None:
+    """An error is said at every level, news only when all is."""
+    lines = printed(OPENED, Warned("x", "y"), progress(0), Errored("x", "y"), SUMMARY, level=level)
+
+    assert [line.split()[0] for line in lines if ":" in line] == expected
+
+
+def test_a_state_is_said_when_it_changes() -> None:
+    """Ten times a second the same state is one line."""
+    connecting = [progress(0, "connecting")] * 3
+    lines = printed(*connecting, READY, *[progress(100)] * 3, progress(200, "draining"))
+
+    assert lines == ["connecting", note(READY), "draining"]
+
+
+def test_progress_is_said_every_ten_seconds_at_most() -> None:
+    """Twenty seconds of progress are two lines, and the finals are counted in them."""
+    steps: list[Observation | float] = [READY, Final(1, "hello")]
+    for quarter in range(81):
+        steps += [progress(quarter * 250), 0.25]
+    lines = printed(*steps)[1:]
+
+    assert PROGRESS_EVERY_S == 10
+    assert len(lines) == 2
+    assert lines[0].endswith("captured, 10.0 s acknowledged, 0.0 s settled, 1 final")
+
+
+def test_where_nothing_moves_nothing_is_said() -> None:
+    """The same progress a minute later is no news."""
+    lines = printed(READY, 10.0, progress(100), 60.0, progress(100))[1:]
+
+    assert lines == ["0.1 s captured, 0.1 s acknowledged, 0.0 s settled, 0 finals"]
+
+
+def test_partials_are_told_where_asked_for() -> None:
+    """The text of a turn so far, each once."""
+    lines = printed(Partial(1, "he"), Partial(1, "he"), Partial(1, "hello"), Withdrawn(1), partials=True)
+
+    assert lines == ["turn 1: he", "turn 1: hello", "turn 1: withdrawn, will be heard again"]
+
+
+def test_partials_are_not_told_otherwise() -> None:
+    """Only finals, and they are on stdout."""
+    assert printed(Partial(1, "he"), Final(1, "hello")) == []
+
+
+HOSTILE = st.text() | st.text("\x1b[]\x9b\x07\r\n0123;mHJK\u202e rt:")
+
+
+@given(HOSTILE, HOSTILE)
+@settings(max_examples=50, deadline=None)
+def test_one_line_starts_with_rt_whatever_the_endpoint_says(text: str, other: str) -> None:
+    """A failing run has exactly one ``rt:`` line, the error; and no text commands the terminal."""
+    lines = printed(
+        READY,
+        Partial(1, text),
+        Warned("x", text),
+        Failed(1, 0, 1, "x", text),
+        SessionChanged("lost", other, text, other, 1, reason=text),
+        Errored("x", text, other),
+        partials=True,
+    )
+
+    assert sum(line.startswith("rt:") for line in lines) == 1
+    assert not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for line in lines for char in line)
+
+
+@pytest.mark.parametrize(
+    ("ms", "expected"),
+    [(0, "0.0 s"), (59_999, "59.9 s"), (60_000, "1:00"), (3_599_000, "59:59"), (3_661_000, "1:01:01")],
+    ids=["zero", "almost-a-minute", "minute", "almost-an-hour", "hour"],
+)
+def test_seconds(ms: int, expected: str) -> None:
+    """Durations as people read them."""
+    assert seconds(ms) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("rt: it broke", "rt: \x1b[31mit broke\x1b[0m"),
+        ("warning: rt: x", "warning: \x1b[33mrt: x\x1b[0m"),
+        ("done: a.wav", "done: \x1b[32ma.wav\x1b[0m"),
+        ("turn 1: rt: x", "turn 1: rt: x"),
+        ("", ""),
+    ],
+)
+def test_the_head_of_a_colored_line_stays(line: str, expected: str) -> None:
+    """Scripts look for it."""
+    assert colored(line) == expected

@@ -1,0 +1,192 @@
+"""The live view as a value, and how it lies on the page."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.audio.format import SILENCE_DBFS
+from rt_cli.events import (
+    Failed,
+    Final,
+    Observation,
+    Partial,
+    Progress,
+    SessionChanged,
+    SourceOpened,
+    Withdrawn,
+)
+from rt_cli.output.status.layout import Page, rows
+from rt_cli.output.status.view import FALL_DB_PER_S, HOLD_S, PeakHold, View, Viewer
+
+FILE = SourceOpened("speech.wav", "file", 44_100, 2, 24_000, 10_000)
+READY = SessionChanged("ready", "ws://127.0.0.1:1/v1/realtime", "openai", "whisper-1", 24_000)
+
+
+def seen(*observations: Observation, every_s: float = 1.0) -> View:
+    """The view after ``observations``, one every so many seconds."""
+    viewer = Viewer()
+    for number, observation in enumerate(observations):
+        viewer.take(observation, number * every_s)
+    return viewer.view
+
+
+def progress(acknowledged_ms: int, peak_dbfs: float = -10.0) -> Progress:
+    """Progress with some sound."""
+    return Progress(acknowledged_ms + 200, acknowledged_ms, 0, 200, -20.0, peak_dbfs, 12.0, "ready")
+
+
+def cells(text: str) -> int:
+    """Columns of a text, independent of what the program uses."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def page(view: View, width: int) -> list[str]:
+    """The rows of a view as plain text."""
+    return ["".join(text for text, _ in row) for row in rows(view, Page(width, cells))]
+
+
+@pytest.mark.parametrize(
+    ("observation", "text"),
+    [
+        pytest.param(Partial(2, "other words"), "other words", id="partial"),
+        pytest.param(Final(2, "words"), "", id="final"),
+        pytest.param(Withdrawn(2), "", id="withdrawn"),
+        pytest.param(Failed(2, 0, 1, "x", "y"), "", id="failed"),
+        pytest.param(Final(1, "earlier"), "words", id="final-of-an-earlier-turn"),
+        pytest.param(READY, "words", id="session"),
+    ],
+)
+def test_the_turn_in_progress(observation: Observation, text: str) -> None:
+    """Its partial is shown until its text went elsewhere."""
+    assert seen(FILE, Partial(2, "words"), observation).text == text
+
+
+def test_the_same_again_is_nothing_new() -> None:
+    """Only what can be seen calls for a redraw."""
+    viewer = Viewer()
+    viewer.take(progress(0, SILENCE_DBFS), 0.0)
+
+    assert not viewer.take(progress(0, SILENCE_DBFS), 0.1)
+    assert viewer.take(progress(100, SILENCE_DBFS), 0.2)
+
+
+def test_a_new_source_starts_anew() -> None:
+    """Marks and finals are per source; the connection is not."""
+    view = seen(FILE, READY, progress(500), Final(1, "x"), SourceOpened("b.wav", "file", 8_000, 1, 24_000, 1_000))
+
+    assert (view.captured_ms, view.finals, view.eta_s) == (0, 0, None)
+    assert (view.source, view.endpoint, view.state) == ("b.wav", READY.endpoint, "ready")
+
+
+def test_the_peak_is_held_and_then_falls() -> None:
+    """One click stays visible for a while, then the mark comes down at a steady rate."""
+    hold = PeakHold().take(-3.0, 10.0).take(-40.0, 10.1)
+
+    assert hold.shown(10.0 + HOLD_S) == -3.0
+    assert hold.shown(10.0 + HOLD_S + 1.0) == pytest.approx(-3.0 - FALL_DB_PER_S)
+    assert hold.shown(1_000.0) == SILENCE_DBFS
+
+
+@given(st.lists(st.floats(SILENCE_DBFS, 0.0), min_size=1))
+def test_the_mark_is_never_below_the_level(peaks: list[float]) -> None:
+    """Whatever came before, the mark is at least at the newest peak."""
+    hold = PeakHold()
+    for number, peak in enumerate(peaks):
+        hold = hold.take(peak, number * 0.1)
+        assert hold.shown(number * 0.1) >= peak
+
+
+def test_the_time_left_comes_from_the_speed_so_far() -> None:
+    """Two of ten seconds acknowledged per second: after five, the rest takes two and a half."""
+    view = seen(FILE, progress(1_000), progress(3_000), progress(5_000))
+
+    assert view.eta_s == 2
+    assert view.share == 0.5
+
+
+@pytest.mark.parametrize(
+    "observations",
+    [
+        pytest.param([progress(1_000), progress(2_000)], id="length-unknown"),
+        pytest.param([FILE, progress(1_000), progress(1_000)], id="nothing-moves"),
+        pytest.param([FILE, progress(2_000), progress(1_000)], id="back-after-a-reconnect"),
+    ],
+)
+def test_no_time_left_is_made_up(observations: list[Observation]) -> None:
+    """Where it cannot be known it is not shown."""
+    assert seen(*observations).eta_s is None
+
+
+@pytest.mark.parametrize("width", [80, 100], ids=str)
+def test_a_wide_page_says_everything(width: int) -> None:
+    """Source, state, endpoint, level, marks, lag, round trip, progress, time left, text."""
+    text = "\n".join(page(seen(FILE, READY, progress(1_000), progress(3_000), Partial(4, "hello there")), width))
+
+    for fact in (
+        "ready",
+        "speech.wav (file)",
+        "0 finals",
+        "ws://127.0.0.1:1/v1/realtime",
+        "-20 dBFS",
+        "peak  -10",
+        "captured 3.2 s",
+        "acknowledged 3.0 s",
+        "settled 0.0 s",
+        "lag 0.2 s",
+        "round trip 12 ms",
+        "30%",
+        "eta 0:04",
+        "4: hello there",
+    ):
+        assert fact in text
+
+
+def test_forty_columns_say_what_matters() -> None:
+    """State, source, level, the three marks, lag, progress and the newest words."""
+    words = "a long turn whose beginning has to go so that its end can be read"
+    text = "\n".join(page(seen(FILE, READY, progress(1_000), progress(3_000), Partial(4, words)), 40))
+
+    for fact in ("ready", "speech.wav", "-20 dBFS", "3.2 s / 3.0 s / 0.0 s", "lag 0.2 s", "30%", "its end can be read"):
+        assert fact in text
+    assert "a long turn" not in text
+
+
+def test_wide_characters_take_two_columns() -> None:
+    """The end of a turn in Chinese fits the page, and as much of it as there is room for."""
+    view = seen(FILE, Partial(1, "家庭" * 60))
+
+    assert cells(page(view, 40)[-1]) in {39, 40}
+
+
+@given(
+    text=st.text(max_size=300) | st.text("家庭a b", max_size=300),
+    name=st.text(max_size=100),
+    width=st.integers(1, 220),
+    level=st.floats(-200, 20),
+    acknowledged=st.integers(0, 10**9),
+)
+def test_no_row_is_wider_than_the_page(text: str, name: str, width: int, level: float, acknowledged: int) -> None:
+    """A row that wraps would tear the view; from 20 columns on none does, and their number never changes."""
+    view = seen(
+        SourceOpened(name, "file", 44_100, 2, 24_000, 10_000),
+        SessionChanged("lost", name, "openai", text, 24_000),
+        Progress(acknowledged, acknowledged, 0, acknowledged, level, level, 1e6, text[:20]),
+        Partial(1, text),
+    )
+    lines = page(view, width)
+
+    assert len(lines) == 6
+    if width >= 20:
+        assert max(cells(line) for line in lines) <= width
+
+
+@given(level=st.floats(-120, 6), width=st.integers(20, 100))
+def test_the_meter_keeps_its_width(level: float, width: int) -> None:
+    """A bar that changes its length is no meter."""
+    view = seen(FILE, Progress(0, 0, 0, 0, level, level, None, "ready"))
+
+    assert cells(page(view, width)[2]) == width

@@ -1,0 +1,271 @@
+"""A reader that is slow, gone or out of room must not be felt by whoever prints."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rt_cli.output.line_writer import PASSING_LIMIT, LineWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Pipe = tuple[TextIO, io.FileIO]
+
+DEADLINE_S = 5.0
+
+
+def ignore() -> None:
+    """Do nothing when a stream breaks."""
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    """A real pipe: the end to write to, and the end to read from."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream, io.FileIO(reader) as source:
+        yield stream, source
+
+
+def test_lines_arrive_in_order(pipe: Pipe) -> None:
+    """Each line ends with a line feed, and their order is kept."""
+    stream, reader = pipe
+    writer = LineWriter(stream, on_broken=ignore)
+    for line in ("one", "two", "three"):
+        writer.write(line)
+
+    assert writer.close(DEADLINE_S)
+    assert reader.read(100) == b"one\ntwo\nthree\n"
+
+
+def test_each_line_is_flushed(pipe: Pipe) -> None:
+    """A line is there for the reader before the next one is written."""
+    stream, reader = pipe
+    writer = LineWriter(stream, on_broken=ignore)
+    writer.write("now")
+
+    assert reader.read(100) == b"now\n"
+    assert writer.close(DEADLINE_S)
+
+
+def test_utf8_whatever_the_stream_says(tmp_path: Path) -> None:
+    """A C locale does not change the bytes; a lone surrogate is written as an escape."""
+    path = tmp_path / "out"
+    with path.open("w", encoding="ascii") as stream:
+        writer = LineWriter(stream, on_broken=ignore)
+        writer.write("Füße \udce9")
+        assert writer.close(DEADLINE_S)
+
+    assert path.read_bytes() == "Füße \\udce9\n".encode()
+
+
+def test_a_slow_reader_is_not_felt(pipe: Pipe) -> None:
+    """Nobody reads, and a megabyte of lines is handed over at once; a late reader still gets it all."""
+    stream, reader = pipe
+    writer = LineWriter(stream, on_broken=ignore)
+    started = time.monotonic()
+    for number in range(10_000):
+        writer.write(f"{number:0100}")
+    took_s = time.monotonic() - started
+
+    received: list[bytes | None] = []
+    thread = threading.Thread(target=lambda: received.append(reader.readall()))
+    thread.start()
+    assert writer.close(DEADLINE_S)
+    stream.close()
+    thread.join(DEADLINE_S)
+    assert took_s < 4
+    assert (received[0] or b"").split() == [f"{number:0100}".encode() for number in range(10_000)]
+
+
+def test_passing_lines_are_left_out_while_many_wait(pipe: Pipe) -> None:
+    """Partials have a bound, results have none."""
+    stream, reader = pipe
+    writer = LineWriter(stream, on_broken=ignore)
+    for number in range(PASSING_LIMIT * 3):
+        writer.write(f"p{number:0100}", passing=True)
+    for number in range(PASSING_LIMIT * 2):
+        writer.write(f"r{number}")
+
+    received: list[bytes | None] = []
+    thread = threading.Thread(target=lambda: received.append(reader.readall()))
+    thread.start()
+    assert writer.close(DEADLINE_S)
+    stream.close()
+    thread.join(DEADLINE_S)
+    lines = (received[0] or b"").split()
+    # What the pipe itself took (64 KiB on Linux) made room for some more.
+    assert PASSING_LIMIT <= sum(line.startswith(b"p") for line in lines) < PASSING_LIMIT * 2
+    assert sum(line.startswith(b"r") for line in lines) == PASSING_LIMIT * 2
+
+
+def test_close_gives_up_at_its_deadline(pipe: Pipe) -> None:
+    """A reader that never reads does not keep the process."""
+    stream, reader = pipe
+    writer = LineWriter(stream, on_broken=ignore)
+    writer.write("x" * 1_000_000)
+
+    assert not writer.close(0.05)
+    reader.close()  # lets the thread go
+    assert writer.close(DEADLINE_S)
+
+
+def test_a_reader_that_left_is_told_once(pipe: Pipe) -> None:
+    """The first line after it says so; later ones are swallowed, and it is no failure."""
+    stream, reader = pipe
+    reader.close()
+    told = threading.Semaphore(0)
+    writer = LineWriter(stream, on_broken=told.release)
+    writer.write("one")
+    assert told.acquire(timeout=DEADLINE_S)
+    for _ in range(100):
+        writer.write("more")
+
+    assert writer.close(DEADLINE_S)
+    assert not told.acquire(blocking=False)
+    assert writer.broken
+    assert writer.failure is None
+
+
+def test_a_stdout_closed_before_the_start_is_a_reader_that_left() -> None:
+    """``>&-`` leaves no stream at all."""
+    told = threading.Event()
+    writer = LineWriter(None, on_broken=told.set)
+    writer.write("one")
+
+    assert told.wait(DEADLINE_S)
+    assert writer.close(DEADLINE_S)
+    assert writer.failure is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
+def test_a_terminal_that_hung_up_is_a_reader_that_left() -> None:
+    """Its window was closed: no failure to report, and nobody to report it to."""
+    person, program = os.openpty()
+    told = threading.Event()
+    with os.fdopen(program, "w") as stream:
+        writer = LineWriter(stream, on_broken=told.set)
+        os.close(person)
+        writer.write("one")
+        assert told.wait(DEADLINE_S)
+        assert writer.close(DEADLINE_S)
+
+    assert writer.failure is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_a_failure() -> None:
+    """The caller is told, and learns why."""
+    told = threading.Event()
+    with Path("/dev/full").open("w") as stream:
+        writer = LineWriter(stream, on_broken=told.set)
+        writer.write("one")
+        assert told.wait(DEADLINE_S)
+        assert writer.close(DEADLINE_S)
+
+    assert writer.failure is not None
+    assert writer.failure.errno == errno.ENOSPC
+
+
+def test_a_caller_whose_loop_is_gone_is_no_traceback(pipe: Pipe) -> None:
+    """``call_soon_threadsafe`` of a closed loop raises; the thread ends without a traceback."""
+    stream, reader = pipe
+    reader.close()
+
+    def closed_loop() -> None:
+        raise RuntimeError("Event loop is closed")
+
+    writer = LineWriter(stream, on_broken=closed_loop)
+    writer.write("one")
+
+    assert writer.close(DEADLINE_S)
+
+
+def test_a_nonblocking_pipe_is_waited_for(pipe: Pipe) -> None:
+    """Another program may have set the shared descriptor non-blocking; nothing is lost."""
+    stream, reader = pipe
+    os.set_blocking(stream.fileno(), False)
+    writer = LineWriter(stream, on_broken=ignore)
+    writer.write("x" * 1_000_000)
+
+    received: list[bytes | None] = []
+    thread = threading.Thread(target=lambda: received.append(reader.readall()))
+    thread.start()
+    assert writer.close(DEADLINE_S)
+    stream.close()
+    thread.join(DEADLINE_S)
+    assert received[0] == b"x" * 1_000_000 + b"\n"
+
+
+_PROGRAM = """
+import sys, threading
+from rt_cli.output.line_writer import LineWriter
+gone = threading.Event()
+writer = LineWriter(sys.stdout, on_broken=gone.set)
+while not gone.is_set():
+    writer.write("line")
+    gone.wait(0.001)
+print("printed by somebody else")
+sys.exit(0 if writer.close(5) else 9)
+"""
+
+
+def test_head_ends_the_program_quietly() -> None:
+    """``| head -1``: exit 0, nothing on stderr, not even from the interpreter's own flush at exit."""
+    program = subprocess.Popen([sys.executable, "-c", _PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert program.stdout.readline().strip() == b"line"
+        program.stdout.close()
+        errors = program.stderr.read()
+        program.wait(DEADLINE_S)
+
+    assert (program.returncode, errors) == (0, b"")
+
+
+_HELD_UP = """
+import sys
+from rt_cli.output.line_writer import LineWriter
+writer = LineWriter(sys.stdout, on_broken=lambda: None)
+writer.write("x" * 1_000_000)
+sys.exit(0 if not writer.close(0.1) else 9)
+"""
+
+
+def test_exit_does_not_wait_for_a_reader_that_never_reads() -> None:
+    """The interpreter ends with the writer's thread still blocked, without a word."""
+    program = subprocess.Popen([sys.executable, "-c", _HELD_UP], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with program:
+        assert program.stderr is not None
+        program.wait(DEADLINE_S)
+        errors = program.stderr.read()
+
+    assert (program.returncode, errors) == (0, b"")
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n")), max_size=20))
+@settings(max_examples=30, deadline=None)
+def test_whatever_is_written_arrives(lines: list[str]) -> None:
+    """Bytes in are bytes out, one line each."""
+    read_end, write_end = os.pipe()
+    with io.FileIO(read_end) as reader:
+        with os.fdopen(write_end, "w") as stream:
+            writer = LineWriter(stream, on_broken=ignore)
+            for line in lines:
+                writer.write(line)
+            assert writer.close(DEADLINE_S)
+        received = reader.readall()
+
+    assert received == "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")

@@ -1,0 +1,185 @@
+"""All of the output together, over real pipes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rt_cli.errors import UsageError
+from rt_cli.events import Errored, Final, Ledger, Partial, Progress, SourceOpened, Summary
+from rt_cli.output.output import make_output
+from rt_cli.settings import OutputSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rt_cli.output.output import Output
+
+DEADLINE_S = 5.0
+OPENED = SourceOpened("a.wav", "file", 44_100, 2, 24_000, 13_700)
+SUMMARY = Summary(
+    "a.wav", 0, complete=True, rate_hz=24_000, ledger=Ledger(0, 0, 0, 0, 0, 0, 0), finals=1, reconnects=0, wall_ms=1_500
+)
+
+
+class Streams:
+    """Two pipes in the place of stdout and stderr."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        self.stdout = stack.enter_context(os.fdopen(out_write, "w"))
+        self.stderr = stack.enter_context(os.fdopen(err_write, "w"))
+        self.out = stack.enter_context(io.FileIO(out_read))
+        self.err = stack.enter_context(io.FileIO(err_read))
+        self.closed = threading.Event()
+
+    def output(self, settings: OutputSettings, **changes: Any) -> Output:
+        """An output over the pipes."""
+        arguments: dict[str, Any] = {
+            "many_sources": False,
+            "on_stdout_closed": self.closed.set,
+            "stdout": self.stdout,
+            "stderr": self.stderr,
+            "environ": {},
+        }
+        return make_output(settings, **(arguments | changes))
+
+    def read(self) -> tuple[list[str], list[str]]:
+        """The lines on stdout and on stderr; closes both."""
+        self.stdout.close()
+        self.stderr.close()
+        return tuple((end.readall() or b"").decode().splitlines() for end in (self.out, self.err))  # type: ignore[return-value]  # two of them
+
+
+@pytest.fixture
+def streams() -> Iterator[Streams]:
+    """Fresh pipes."""
+    with ExitStack() as stack:
+        yield Streams(stack)
+
+
+def test_results_and_status_do_not_mix(streams: Streams) -> None:
+    """Finals on stdout; source, partial, account on stderr."""
+    output = streams.output(OutputSettings(partials=True))
+    for observation in (OPENED, Partial(1, "hel"), Final(1, "hello"), SUMMARY):
+        output.observe(observation)
+    assert output.close(DEADLINE_S)
+    out, err = streams.read()
+
+    assert out == ["hello"]
+    assert [line.split(":")[0] for line in err] == ["source", "turn 1", "done"]
+
+
+def test_json_takes_the_partials(streams: Streams) -> None:
+    """They are on stdout then, and not on stderr too."""
+    output = streams.output(OutputSettings(format="json", partials=True, status="off"), many_sources=True)
+    observe = output.place("a.wav").observer()
+    for observation in (Partial(1, "hel"), Final(1, "hello"), SUMMARY):
+        observe(observation)
+    assert output.close(DEADLINE_S)
+    out, err = streams.read()
+
+    assert [(line["type"], line["source"]) for line in map(json.loads, out)] == [
+        ("partial", "a.wav"),
+        ("final", "a.wav"),
+        ("summary", "a.wav"),
+    ]
+    assert err == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [OutputSettings(), OutputSettings(quiet=True), OutputSettings(status="off"), OutputSettings(format="json")],
+    ids=["text", "quiet", "off", "json"],
+)
+def test_a_failing_run_has_one_rt_line(streams: Streams, settings: OutputSettings) -> None:
+    """However much or little is said otherwise."""
+    output = streams.output(settings)
+    for observation in (
+        OPENED,
+        Progress(0, 0, 0, 0, -96.0, -96.0, None, "connecting"),
+        Errored("dns", "no host", "check it"),
+        SUMMARY,
+    ):
+        output.observe(observation)
+    assert output.close(DEADLINE_S)
+    _, err = streams.read()
+
+    assert [line for line in err if line.startswith("rt:")] == ["rt: no host: check it"]
+
+
+def test_a_stderr_that_nobody_reads_does_not_hold_up_the_results(streams: Streams) -> None:
+    """Its pipe is full; results are delivered, and the end comes within the patience for a status."""
+    output = streams.output(OutputSettings(verbose=True, partials=True))
+    for number in range(2_000):
+        output.observe(Partial(1, f"{number:0100}"))
+    output.observe(Final(1, "hello"))
+    started = time.monotonic()
+
+    assert output.close(0.2)
+    assert time.monotonic() - started < 2.5
+    streams.stdout.close()
+    assert streams.out.readall() == b"hello\n"
+    # The writer's thread still holds stderr; a reader lets it go.
+    streams.err.close()
+
+
+def test_a_broken_stderr_disturbs_nothing(streams: Streams) -> None:
+    """Results go on; nobody is told."""
+    streams.err.close()
+    output = streams.output(OutputSettings())
+    for observation in (OPENED, Final(1, "hello"), Errored("x", "y"), SUMMARY):
+        output.observe(observation)
+
+    assert output.close(DEADLINE_S)
+    assert streams.out.read(100) == b"hello\n"
+    assert not streams.closed.is_set()
+
+
+def test_a_closed_stdout_is_told(streams: Streams) -> None:
+    """The run may end, and it is no failure."""
+    streams.out.close()
+    output = streams.output(OutputSettings(quiet=True))
+    output.observe(Final(1, "hello"))
+
+    assert streams.closed.wait(DEADLINE_S)
+    assert output.close(DEADLINE_S)
+    assert output.failure is None
+
+
+def test_results_that_nobody_reads_are_reported(streams: Streams) -> None:
+    """A deadline that passes with results in hand is said to the caller."""
+    output = streams.output(OutputSettings(quiet=True))
+    output.observe(Final(1, "x" * 1_000_000))
+
+    assert not output.close(0.1)
+    streams.out.close()
+    assert output.close(DEADLINE_S)
+
+
+def test_without_any_stream(streams: Streams) -> None:
+    """``>&- 2>&-``: stdout counts as closed, stderr is not missed."""
+    output = streams.output(OutputSettings(), stdout=None, stderr=None)
+    output.observe(Errored("x", "y"))
+    output.observe(Final(1, "hello"))
+
+    assert streams.closed.wait(DEADLINE_S)
+    assert output.close(DEADLINE_S)
+
+
+def test_an_unwritable_log_file_leaves_no_thread_behind(streams: Streams, tmp_path: Path) -> None:
+    """The error comes before the run, and all that was started is ended."""
+    before = threading.active_count()
+    with pytest.raises(UsageError):
+        streams.output(OutputSettings(log_file=str(tmp_path)))
+
+    assert threading.active_count() == before

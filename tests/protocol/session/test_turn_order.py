@@ -1,0 +1,162 @@
+"""Which turn an event speaks of, where turns stand, and what they are called."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rt_cli.protocol.session.turn_list import Turn, Turns
+
+
+def named(
+    name: str | None = None, start: int | None = None, *, committed: bool = False, alias: str | None = None
+) -> Turn:
+    """A turn of which so much is known."""
+    return Turn(0.0, start=start, ids={name} if name else set(), committed=committed, alias=alias)
+
+
+def order(turns: Turns) -> list[str]:
+    """The names of the open turns."""
+    return ["".join(turn.ids) for turn in turns.open]
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "previous", "expected"),
+    [
+        pytest.param([("a", None), ("b", None)], ("c", None), None, "abc", id="nothing known: last"),
+        pytest.param([("a", None), ("b", None)], ("c", None), "a", "acb", id="behind its previous"),
+        pytest.param([("a", None), ("b", None)], ("c", None), "x", "abc", id="previous unknown: last"),
+        pytest.param([("a", 10), ("b", 30)], ("c", 20), None, "acb", id="by offset"),
+        pytest.param([("a", 10), ("b", None)], ("c", 5), None, "cab", id="before what starts later"),
+        pytest.param([("a", 10), ("b", None)], ("c", 20), None, "abc", id="behind what starts earlier"),
+        pytest.param([("a", 10), ("b", 30)], ("c", 20), "b", "abc", id="the previous item wins"),
+    ],
+)
+def test_where_a_new_turn_stands(
+    known: list[tuple[str, int | None]], new: tuple[str, int | None], previous: str | None, expected: str
+) -> None:
+    """The item that it follows says it, else its offset, else its arrival."""
+    turns = Turns(0)
+    turns.open = [named(*each) for each in known]
+    turn = named(*new)
+    turn.previous = previous
+    turns.place(turn)
+
+    assert "".join(order(turns)) == expected
+
+
+def test_a_turn_that_another_follows_stands_before_it() -> None:
+    """Where the later turn was told of first, the earlier one takes its place."""
+    turns = Turns(0)
+    later = named("b")
+    later.previous = "a"
+    turns.place(later)
+    turns.place(named("a"))
+
+    assert order(turns) == ["a", "b"]
+
+
+@settings(deadline=None)
+@given(starts=st.lists(st.integers(0, 1000), unique=True, max_size=12))
+def test_offsets_make_the_order(starts: list[int]) -> None:
+    """Turns whose offsets are known stand in the order of the timeline, whatever the order of their arrival."""
+    turns = Turns(0)
+    for start in starts:
+        turns.place(named(str(start), start))
+
+    assert [turn.start for turn in turns.open] == sorted(starts)
+
+
+@settings(deadline=None)
+@given(arrival=st.permutations(range(8)))
+def test_previous_items_make_the_order(arrival: list[int]) -> None:
+    """A chain of previous items is put together from any order of its links, once all are there."""
+    turns = Turns(0)
+    links = {number: named(f"{number}") for number in arrival}
+    for _ in range(2):
+        for number in arrival:
+            links[number].previous = f"{number - 1}" if number else None
+            turns.place(links[number])
+
+    assert order(turns) == [f"{number}" for number in range(8)]
+
+
+def test_previous_items_that_lead_in_a_circle() -> None:
+    """An endpoint that says that each of two turns follows the other loses neither."""
+    turns = Turns(0)
+    first, second = named("a"), named("b")
+    first.previous, second.previous = "b", "a"
+    for turn in (first, second, first, second):
+        turns.place(turn)
+
+    assert sorted(order(turns)) == ["a", "b"]
+
+
+def test_numbers_stand_in_order() -> None:
+    """A turn that is shown before the one ahead of it leaves that one's number free."""
+    turns = Turns(0, next_number=5)
+    turns.open = [named("a"), named("b")]
+
+    assert turns.number(turns.open[1]) == 6
+    assert turns.number(turns.open[0]) == 5
+    assert turns.next_number == 7
+
+
+def test_numbers_taken_back_are_given_again() -> None:
+    """Only those that were shown are reported; all are free again."""
+    turns = Turns(0)
+    turns.open = [named("a"), named("b"), named("c")]
+    turns.number(turns.open[0])
+    turns.number(turns.open[2])
+
+    assert turns.withdraw(1) == [3]
+    assert turns.next_number == 2
+    assert turns.withdraw() == [1]
+    assert turns.next_number == 1
+
+
+@pytest.mark.parametrize(
+    ("known", "item_id", "expected"),
+    [
+        pytest.param([named("a"), named("b")], "b", 1, id="its own"),
+        pytest.param([named("a", alias="x")], "x", 0, id="as its words came before"),
+        pytest.param([named("a", committed=True), named("b", committed=True)], None, 0, id="no id: the oldest"),
+        pytest.param([named("a", committed=True), named()], "x", 0, id="ids of no use: the oldest committed"),
+        pytest.param([named("a", committed=True, alias="x"), named()], "y", 1, id="not named yet"),
+        pytest.param([named("a")], "x", None, id="named and not committed"),
+        pytest.param([], "x", None, id="none open"),
+    ],
+)
+def test_whose_words_these_are(known: list[Turn], item_id: str | None, expected: int | None) -> None:
+    """An id that is known says it; else the order does."""
+    turns = Turns(0)
+    turns.open = known
+
+    assert turns.of_words(item_id) is (None if expected is None else known[expected])
+
+
+def test_where_ids_match_a_strangers_words_are_nobodys() -> None:
+    """Once words came under the id of their turn, an unknown id is no longer taken for that of the oldest."""
+    turns = Turns(0)
+    turns.open = [named("a", committed=True), named("b", committed=True)]
+    turns.of_words("b")
+
+    assert turns.of_words("x") is None
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        pytest.param([(0, 500), (None, None)], 500, id="as told"),
+        pytest.param([(0, None), (300, 400)], 300, id="where the next begins"),
+        pytest.param([(0, None), (None, 400)], 400, id="where the next ends"),
+        pytest.param([(0, None)], 900, id="where we are"),
+    ],
+)
+def test_where_a_turn_ends(turns: list[tuple[int | None, int | None]], expected: int) -> None:
+    """What was told, else the next place that is known, else everything that was sent."""
+    known = Turns(0)
+    known.open = [Turn(0.0, start=start, end=end) for start, end in turns]
+
+    assert known.end_of(known.open[0], 900) == expected

@@ -1,0 +1,288 @@
+"""The door: every way to bring a key, every path, and pages of other sites. Pure."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.errors import UsageError
+from rt_cli.server.access.access import (
+    Access,
+    Answer,
+    Stranger,
+    Verdict,
+    Welcome,
+    choose_subprotocol,
+    listening_address,
+)
+from rt_cli.server.access.client_secrets import MOST, ClientSecrets
+from rt_cli.server.access.plain_http import PlainRequest
+
+TOKEN = "correct-horse"
+NOW = 1_000_000.0
+UPGRADE = ("Upgrade", "websocket")
+
+
+def access(token: str | None = TOKEN, secrets: ClientSecrets | None = None) -> Access:
+    """The rules under test."""
+    return Access(token, secrets or ClientSecrets(lambda session: session), ["rt-realtime"], NOW)
+
+
+def asked(
+    target: str = "/v1/realtime", *headers: tuple[str, str], method: str = "GET", body: bytes = b""
+) -> PlainRequest:
+    """A request; to open a WebSocket, if it is for that."""
+    return PlainRequest(method, target, [*headers, UPGRADE], body)
+
+
+def judged(*args: Any, token: str | None = TOKEN, **kwargs: Any) -> Verdict:
+    """The verdict on a request."""
+    return access(token).judge(asked(*args, **kwargs), NOW)
+
+
+CARRIERS = [
+    pytest.param("/v1/realtime", ("Authorization", "Bearer {}"), id="bearer"),
+    pytest.param("/v1/realtime", ("authorization", "bearer  {} "), id="bearer, written otherwise"),
+    pytest.param("/v1/realtime", ("api-key", "{}"), id="api-key"),
+    pytest.param("/v1/realtime", ("X-API-Key", "{}"), id="X-API-Key"),
+    pytest.param("/v1/realtime?model=x&api-key={}", ("X-Other", "1"), id="query"),
+    pytest.param("/v1/realtime?api_key={}", ("X-Other", "1"), id="query with underscore"),
+    pytest.param("/v1/realtime", ("Sec-WebSocket-Protocol", "realtime, openai-insecure-api-key.{}"), id="subprotocol"),
+]
+
+
+@pytest.mark.parametrize(("target", "header"), CARRIERS)
+def test_every_carrier_of_a_key(target: str, header: tuple[str, str]) -> None:
+    """The right token opens the door however it is brought; a wrong one is not repeated in the error."""
+    name, value = header
+    assert isinstance(judged(target.format(TOKEN), (name, value.format(TOKEN))), Welcome)
+
+    refused = judged(target.format("sk-wrong"), (name, value.format("sk-wrong")))
+
+    assert isinstance(refused, Stranger)
+    assert refused.error["code"] == "invalid_api_key"
+    assert refused.reason == "invalid_request_error.invalid_api_key"
+    assert "sk-wrong" not in json.dumps(refused.error)
+
+
+@pytest.mark.parametrize("almost", ["", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "é" * 13, "\udcff"])
+def test_nearly_right_is_wrong(almost: str) -> None:
+    """Nothing but the token is the token."""
+    assert isinstance(judged("/v1/realtime", ("api-key", almost)), Stranger)
+
+
+def test_no_key_at_all() -> None:
+    """A missing key is another error, without a code."""
+    refused = judged()
+    assert isinstance(refused, Stranger)
+    assert (refused.error["code"], refused.reason) == (None, "invalid_request_error")
+
+
+@given(st.text(max_size=50))
+def test_without_a_token_any_key_is_welcome(key: str) -> None:
+    """Where no token is set, keys are not looked at."""
+    assert isinstance(judged("/v1/realtime", ("Authorization", f"Bearer {key}"), token=None), Welcome)
+
+
+@pytest.mark.parametrize(
+    ("target", "session"),
+    [
+        ("/v1/realtime", {"type": "realtime"}),
+        ("/v1/realtime/?model=gpt-realtime&what=ever", {"type": "realtime", "model": "gpt-realtime"}),
+        ("/v1/realtime?intent=transcription", {"type": "transcription"}),
+        ("/v1/realtime?model=any&intent=transcription", {"type": "transcription"}),
+        ("/openai/v1/realtime?model=deployment", {"type": "realtime", "model": "deployment"}),
+        ("/openai/realtime?api-version=1&deployment=d", {"type": "realtime"}),
+        ("/realtime", {"type": "realtime"}),
+    ],
+)
+def test_paths_and_queries(target: str, session: dict[str, str]) -> None:
+    """Every client's idea of the path, and the kind of session that the query asks for."""
+    assert judged(target, token=None) == Welcome(session)
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "status"),
+    [
+        ("/", "GET", 404),
+        ("", "GET", 404),
+        ("/v1", "GET", 404),
+        ("//v1/realtime", "GET", 404),
+        ("http://[", "GET", 404),
+        ("/v1/realtime/sessions", "POST", 404),
+        ("/v1/realtime", "POST", 405),
+        ("/v1/realtime", "HEAD", 405),
+        ("/v1/models", "DELETE", 405),
+        ("/v1/realtime/client_secrets", "GET", 405),
+        ("/healthz", "POST", 405),
+        ("/healthz", "HEAD", 200),
+        ("/healthz?probe=1", "GET", 200),
+        ("/v1/models", "GET", 200),
+        ("/openai/v1/models", "HEAD", 200),
+        ("/v1/models/rt-realtime", "GET", 200),
+        ("/v1/models/other", "GET", 404),
+        ("/v1/models/a/b", "GET", 404),
+    ],
+)
+def test_answers_over_http(target: str, method: str, status: int) -> None:
+    """What is no session has a status, and a code where it is an error."""
+    answer = judged(target, token=None, method=method)
+    assert isinstance(answer, Answer)
+    assert answer.status == status
+    assert (answer.code is None) == (status == HTTPStatus.OK)
+    assert ("Allow" in answer.headers) == (status == HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+def test_the_list_of_models() -> None:
+    """In OpenAI's shape."""
+    answer = judged("/v1/models", token=None)
+    assert isinstance(answer, Answer)
+    model = {"id": "rt-realtime", "object": "model", "created": int(NOW), "owned_by": "rt"}
+    assert answer.body == {"object": "list", "data": [model]}
+
+
+@pytest.mark.parametrize(("target", "method"), [("/v1/models", "GET"), ("/v1/realtime/client_secrets", "POST")])
+def test_http_needs_the_token_too(target: str, method: str) -> None:
+    """401 without it; only the health is for everybody."""
+    answer = judged(target, method=method)
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert judged("/healthz") == Answer(HTTPStatus.OK, {"status": "ok"})
+
+
+def test_a_plain_visit() -> None:
+    """A browser at the endpoint learns that it wants a WebSocket."""
+    answer = access(None).judge(PlainRequest("GET", "/v1/realtime", []), NOW)
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.headers) == (426, {"Upgrade": "websocket"})
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "token", "welcome"),
+    [
+        ("http://localhost:3000", "127.0.0.1:8765", None, True),
+        ("https://127.0.0.1", "127.0.0.1:8765", None, True),
+        ("http://[::1]:80", "[::1]:8765", None, True),
+        ("https://evil.example", "127.0.0.1:8765", None, False),
+        ("null", "127.0.0.1:8765", None, False),
+        ("http://localhost.evil.example", "localhost", None, False),
+        ("http://[", "localhost", None, False),
+        ("", "localhost", None, False),
+        # A name of somebody else's that leads here: the page's host is the request's, and it proves nothing.
+        ("http://evil.example:8765", "evil.example:8765", None, False),
+        ("https://voice.lan", "voice.lan", TOKEN, True),
+        ("https://voice.lan:1", "voice.lan", TOKEN, False),
+        ("https://evil.example", "voice.lan", TOKEN, False),
+    ],
+)
+def test_origins(origin: str, host: str, token: str | None, *, welcome: bool) -> None:
+    """Pages of this machine get in, with a token also those of the same host; all others get 403."""
+    key = ("api-key", TOKEN)
+    verdict = judged("/v1/realtime", ("Origin", origin), ("Host", host), key, token=token)
+    assert isinstance(verdict, Welcome) == welcome
+    assert welcome or (isinstance(verdict, Answer) and verdict.status == HTTPStatus.FORBIDDEN)
+
+
+def test_two_origins() -> None:
+    """One good one does not excuse the other."""
+    origins = (("Origin", "http://localhost"), ("Origin", "https://evil.example"))
+    assert isinstance(judged("/v1/realtime", *origins, token=None), Answer)
+
+
+def test_subprotocols() -> None:
+    """The protocol is repeated, a key never."""
+    assert choose_subprotocol(["openai-insecure-api-key.sk-1", "realtime"]) == "realtime"
+    assert choose_subprotocol(["openai-insecure-api-key.sk-1"]) is None
+
+
+def minted(rules: Access, body: Any = None, now: float = NOW) -> Answer:
+    """What POST client_secrets answers."""
+    content = b"" if body is None else json.dumps(body).encode()
+    request = asked("/v1/realtime/client_secrets", ("api-key", TOKEN), method="POST", body=content)
+    answer = rules.judge(request, now)
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def test_an_ephemeral_key() -> None:
+    """It opens a session of its own kind, more than once, until it expires; it is no way to more of its like after."""
+    rules = access()
+    session = {"type": "transcription", "include": []}
+    body = minted(rules, {"session": session, "expires_after": {"anchor": "created_at", "seconds": 10}}).body
+    opened = asked("/v1/realtime", ("Authorization", f"Bearer {body['value']}"))
+
+    assert body["value"].startswith("ek_")
+    assert body["expires_at"] == NOW + 10
+    assert body["session"]["id"].startswith("sess_")
+    assert rules.judge(opened, NOW) == rules.judge(opened, NOW + 9) == Welcome(session)
+    assert isinstance(rules.judge(opened, NOW + 10), Stranger)
+    assert isinstance(access().judge(opened, NOW), Stranger)  # another server's
+    more = asked("/v1/realtime/client_secrets", ("api-key", body["value"]), method="POST")
+    assert rules.judge(more, NOW).status == HTTPStatus.UNAUTHORIZED  # type: ignore[union-attr]  # it is an Answer
+
+
+def test_an_ephemeral_key_by_default() -> None:
+    """Without a body: a conversation, ten minutes."""
+    body = minted(access()).body
+    assert (body["expires_at"], body["session"]["type"]) == (NOW + 600, "realtime")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ([], None),
+        ({"expires_after": {"seconds": 9}}, "expires_after.seconds"),
+        ({"expires_after": {"seconds": 7201}}, "expires_after.seconds"),
+        ({"expires_after": {"seconds": True}}, "expires_after.seconds"),
+        ({"expires_after": {"anchor": "later"}}, "expires_after.anchor"),
+        ({"expires_after": 5}, "expires_after.anchor"),
+    ],
+)
+def test_no_ephemeral_key(body: Any, param: str | None) -> None:
+    """A bad request is refused by name."""
+    answer = minted(access(), body)
+    assert answer.status == HTTPStatus.BAD_REQUEST
+    assert answer.body["error"]["param"] == param
+
+
+def test_ephemeral_keys_are_bounded() -> None:
+    """Whoever asks for more and more of them only loses the oldest."""
+    secrets = ClientSecrets(lambda session: session)
+    values = [secrets.mint(b"", NOW)["value"] for _ in range(MOST + 1)]
+    assert secrets.redeem(values[0], NOW) is None
+    assert all(secrets.redeem(value, NOW) for value in values[1:])
+
+
+@given(st.binary(max_size=100))
+def test_any_body(body: bytes) -> None:
+    """Whatever is posted is answered."""
+    answer = access(None).judge(asked("/v1/realtime/client_secrets", method="POST", body=body), NOW)
+    assert isinstance(answer, Answer)
+    assert answer.status in {200, 400}
+
+
+@given(st.text(max_size=60), st.lists(st.tuples(st.text(max_size=12), st.text(max_size=30)), max_size=4))
+def test_any_request(target: str, headers: list[tuple[str, str]]) -> None:
+    """Whatever is asked, there is a verdict, and without the token it is no welcome."""
+    assert not isinstance(judged(target, *headers), Welcome)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
+def test_off_loopback(host: str) -> None:
+    """Others are let in only by a token."""
+    with pytest.raises(UsageError, match="loopback") as refused:
+        listening_address(host, None)
+    assert "--token-file" in (refused.value.hint or "")
+    if host:
+        assert listening_address(host, TOKEN) == host
+
+
+def test_loopback() -> None:
+    """This machine is, with and without a token."""
+    assert listening_address("localhost", None) == "127.0.0.1"
+    assert listening_address("::1", TOKEN) == "::1"

@@ -1,0 +1,522 @@
+"""Faults through the real endpoint, seen by a real client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from openai import AsyncOpenAI
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from rt_cli.server.faults.grammar import parse
+from rt_cli.server.server import serve
+from tests.fakes import run
+from tests.server.client import COMMITTED, COMPLETED, FAILED, TRANSCRIBE, Client, noise, session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+SECOND = noise(1)
+QUERY = "?intent=transcription"
+
+
+@dataclass
+class Broken:
+    """An endpoint with faults."""
+
+    url: str
+    told: list[dict[str, Any]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def observe(self, note: dict[str, Any]) -> None:
+        """As the server wants it."""
+        self.told.append(note)
+        self.news.set()
+
+    async def has_told(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait for something to be observed."""
+        while not any(map(wanted, self.told)):
+            self.news.clear()
+            await self.news.wait()
+
+    @property
+    def faults(self) -> list[str]:
+        """Those that happened, and to which event."""
+        return [
+            " ".join(filter(None, (note["fault"], note.get("event")))) for note in self.told if note["type"] == "fault"
+        ]
+
+
+@asynccontextmanager
+async def broken(*specs: str) -> AsyncIterator[Broken]:
+    """An endpoint that breaks as it is told."""
+    watched = Broken("")
+    async with serve(recognizer="none", faults=parse(specs), observe=watched.observe) as server:
+        watched.url = server.url
+        yield watched
+
+
+@asynccontextmanager
+async def client(*specs: str) -> AsyncIterator[tuple[Client, Broken]]:
+    """One client of it, with transcription and turns of its own."""
+    async with broken(*specs) as server, session(server.url) as connected:
+        await connected.configure(transcription=TRANSCRIBE, turn_detection=None)
+        yield connected, server
+
+
+async def take_turns(connected: Client, count: int) -> None:
+    """Commit as many, each after half a second of sound, and wait for nothing."""
+    for _ in range(count):
+        await connected.append(SECOND[:24_000])
+        await connected.send("input_audio_buffer.commit")
+
+
+async def one_by_one(connected: Client, count: int) -> None:
+    """The same, but each turn is committed before the next begins."""
+    for _ in range(count):
+        await take_turns(connected, 1)
+        await connected.barrier()
+
+
+async def ended(socket_: Any) -> ConnectionClosed:
+    """How a connection ends, whatever comes before."""
+    try:
+        while True:
+            await socket_.recv()
+    except ConnectionClosed as closed:
+        return closed
+
+
+async def raw(url: str) -> list[str]:
+    """All frames of a session that says nothing, and how it ended."""
+    frames = []
+    async with connect(url + QUERY, compression=None) as socket_:
+        try:
+            while True:
+                frame = await socket_.recv()
+                frames.append(str(json.loads(frame)["type"]))
+        except ConnectionClosed as closed:
+            return [*frames, f"{int(closed.rcvd.code)} {closed.rcvd.reason}" if closed.rcvd else "cut"]
+
+
+def test_handshakes_are_refused() -> None:
+    """As many as were asked for, as JSON, with Retry-After; health is not their business."""
+
+    async def scenario() -> None:
+        async with broken("status=429/1500msx1", "status=503#2") as server:
+            for status, wait in ((429, "2"), (503, None)):
+                with pytest.raises(InvalidStatus) as refused:
+                    await connect(server.url)
+                response = refused.value.response
+                assert (response.status_code, response.headers.get("Retry-After")) == (status, wait)
+                assert json.loads(response.body or b"")["error"]["message"]
+            async with session(server.url):
+                assert server.faults == ["status=429/1500msx1", "status=503#2"]
+
+    run(scenario())
+
+
+def test_a_handshake_comes_late() -> None:
+    """And then all is well."""
+
+    async def scenario() -> None:
+        async with broken("handshake=300msx1") as server:
+            began = time.monotonic()
+            async with session(server.url):
+                assert time.monotonic() - began >= 0.3
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("spec", "frames"),
+    [
+        ("close=4001:no such model", ["4001 no such model"]),
+        ("close=1012@300ms", ["session.created", "1012 "]),
+        ("quota", ["error", "1008 insufficient_quota"]),
+        ("quota@300ms", ["session.created", "error", "1008 insufficient_quota"]),
+        ("expire=300ms", ["session.created", "error", "1001 session expired"]),
+    ],
+)
+def test_closes(spec: str, frames: list[str]) -> None:
+    """At once or later, with what is said before it."""
+
+    async def scenario() -> None:
+        async with broken(spec) as server:
+            assert await raw(server.url) == frames
+            assert server.faults == [spec]
+
+    run(scenario())
+
+
+def test_several_faults_happen_in_the_order_in_which_they_are_given() -> None:
+    """What is to come at once comes before the session says a word."""
+
+    async def scenario() -> None:
+        async with broken("error=one", "garbage=unknown", "error=two", "close=1011") as server:
+            assert await raw(server.url) == ["error", "garbage.unknown", "error", "1011 "]
+
+    run(scenario())
+
+
+def test_an_announced_expiry() -> None:
+    """The session says from the start when it will end."""
+
+    async def scenario() -> None:
+        async with broken("expire=100s#1") as server:
+            for least, most in ((0, 101), (3000, 3601)):
+                async with session(server.url) as connected:
+                    assert least < connected.seen[0]["session"]["expires_at"] - time.time() < most
+
+    run(scenario())
+
+
+def shake_hands(url: str) -> socket.socket:
+    """A WebSocket without a library; blocking."""
+    parts = urlsplit(url)
+    peer = socket.create_connection((parts.hostname, parts.port), timeout=10)
+    lines = (
+        f"GET {parts.path} HTTP/1.1",
+        f"Host: {parts.netloc}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Version: 13",
+    )
+    peer.sendall("\r\n".join([*lines, "", ""]).encode())
+    return peer
+
+
+def read_all(url: str) -> bytes:
+    """What comes until the connection ends; raises if that is by a reset."""
+    data = b""
+    with shake_hands(url) as peer:
+        while piece := peer.recv(4096):
+            data += piece
+    return data
+
+
+@pytest.mark.parametrize("when", ["", "@300ms"])
+def test_cut(when: str) -> None:
+    """By a reset or by an end in order; neither has a close frame."""
+
+    async def scenario() -> None:
+        async with broken(f"drop=fin{when}") as server:
+            data = await asyncio.to_thread(read_all, server.url)
+            assert data.startswith(b"HTTP/1.1 101")
+            assert (b"session.created" in data) == bool(when)
+            assert not data[-40:].count(b"\x88")  # the opcode of a close frame
+        async with broken(f"drop{when}") as server:
+            with pytest.raises(ConnectionResetError):
+                await asyncio.to_thread(read_all, server.url)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("spec", "committed"), [("drop@turn2", 2), ("drop@audio1200ms", 2), ("drop@audio400ms..500ms", 0)]
+)
+def test_moments_of_a_session(spec: str, committed: int) -> None:
+    """After so many turns, or so much sound of half a second each."""
+
+    async def scenario() -> None:
+        async with client(spec) as (connected, server):
+            with pytest.raises(ConnectionClosed) as closed:
+                await one_by_one(connected, 4)
+            assert closed.value.rcvd is None
+            assert len(connected.of(COMMITTED)) == committed
+            assert server.faults == [spec]
+            note = next(note for note in server.told if note["type"] == "fault")
+            assert (note["connection"], note["session"]) == (1, connected.seen[0]["session"]["id"])
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [("utf8", 1007), ("frame", 1002), ("huge", 1009), ("json", None), ("deep", None), ("binary", None)],
+)
+def test_garbage(kind: str, code: int | None) -> None:
+    """Some of it no library lets through; after the rest the session goes on."""
+
+    async def scenario() -> None:
+        async with broken(f"garbage={kind}") as server, connect(server.url + QUERY, compression=None) as socket_:
+            if code is not None:
+                closed = await ended(socket_)
+                assert closed.sent is not None
+                assert closed.sent.code == code
+                return
+            garbage = await socket_.recv()
+            assert isinstance(garbage, bytes) == (kind == "binary")
+            assert json.loads(await socket_.recv())["type"] == "session.created"
+
+    run(scenario())
+
+
+def test_an_error_between() -> None:
+    """The session goes on after it."""
+
+    async def scenario() -> None:
+        async with client("error=rate_limit_exceeded@turn1") as (connected, _):
+            await take_turns(connected, 1)
+            assert (await connected.until("error"))["error"]["code"] == "rate_limit_exceeded"
+            assert await connected.barrier() is not None
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("specs", "events", "faults"),
+    [
+        pytest.param([f"omit={COMMITTED}%2"], {COMMITTED: [1, 3], COMPLETED: [1, 2, 3, 4]}, 2, id="omit"),
+        pytest.param(["dup=completedx1"], {COMPLETED: [1, 1, 2, 3, 4]}, 1, id="dup"),
+        pytest.param(["reorder=completed"], {COMPLETED: [2, 1, 4, 3]}, 2, id="reorder"),
+        pytest.param(["failed%2"], {COMPLETED: [1, 3], FAILED: [2, 4]}, 2, id="failed"),
+        pytest.param(["delay=50ms..100ms"], {COMMITTED: [1, 2, 3, 4], COMPLETED: [1, 2, 3, 4]}, 1, id="delay"),
+        pytest.param([f"omit={COMMITTED}@turn2"], {COMMITTED: [1, 2], COMPLETED: [1, 2, 3, 4]}, 2, id="from a turn on"),
+        pytest.param([f"omit={COMMITTED}#2", "failed~.000001"], {COMPLETED: [1, 2, 3, 4]}, 0, id="not here"),
+    ],
+)
+def test_events(specs: list[str], events: dict[str, list[int]], faults: int) -> None:
+    """Left out, doubled, swapped, replaced, late: the turns by their numbers, in the order in which they come."""
+
+    async def scenario() -> None:
+        async with client(*specs) as (connected, server):
+            await one_by_one(connected, 4)
+            while len(connected.of(COMPLETED, FAILED)) < 4 + ("dup" in specs[0]):
+                await connected.receive()
+            added = connected.of("conversation.item.added")
+            turns = [event["item"]["id"] for event in added]
+            for type_, numbers in events.items():
+                assert [turns.index(event["item_id"]) + 1 for event in connected.of(type_)] == numbers
+            assert len(server.faults) == faults
+
+    run(scenario())
+
+
+def test_corrupt() -> None:
+    """An event of the type is no JSON; the others are whole."""
+
+    async def scenario() -> None:
+        async with client("corrupt=committed") as (connected, server):
+            await take_turns(connected, 1)
+            frame = str(await connected.socket.recv())
+            with pytest.raises(json.JSONDecodeError):
+                json.loads(frame)
+            await connected.barrier()
+            assert server.faults == [f"corrupt={COMMITTED} {COMMITTED}"]
+
+    run(scenario())
+
+
+def test_a_late_greeting() -> None:
+    """It is late, and comes."""
+
+    async def scenario() -> None:
+        async with broken("delay=session.created:400ms") as server:
+            began = time.monotonic()
+            async with session(server.url):
+                assert time.monotonic() - began >= 0.4
+
+    run(scenario())
+
+
+def test_no_greeting() -> None:
+    """All else works."""
+
+    async def scenario() -> None:
+        async with broken("omit=session.created") as server, connect(server.url + QUERY) as socket_:
+            connected = Client(socket_)
+            assert await connected.barrier() == []
+
+    run(scenario())
+
+
+def test_a_rejected_update() -> None:
+    """It has no effect and is answered by an error with its id; the next one is obeyed."""
+
+    async def scenario() -> None:
+        async with broken("reject=session.update:server_errorx1") as server, session(server.url) as connected:
+            update = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
+            rejected = await connected.answer("session.update", session=update, event_id="mine")
+            assert (rejected["error"]["code"], rejected["error"]["event_id"]) == ("server_error", "mine")
+            updated = await connected.answer("session.update", session=update)
+            assert updated["session"]["audio"]["input"]["turn_detection"] is None
+
+    run(scenario())
+
+
+async def answered(socket_: Any) -> bool:
+    """Whether a ping is answered while an event makes its way there and back."""
+    pong = await socket_.ping()
+    await Client(socket_).barrier()
+    return bool(pong.done())
+
+
+def test_mute() -> None:
+    """Pings are not answered, events are; later pings are answered again."""
+
+    async def scenario() -> None:
+        async with broken("mute#1", "mute/300ms#2") as server:
+            async with session(server.url) as connected:
+                assert not await answered(connected.socket)
+            async with session(server.url) as connected:
+                while not await answered(connected.socket):
+                    pass
+            async with session(server.url) as connected:
+                assert await answered(connected.socket)
+
+    run(scenario())
+
+
+def test_a_stall_that_ends() -> None:
+    """Nothing is said, no ping is answered, and what is sent fills the way; then all goes on where it stood."""
+
+    async def scenario() -> None:
+        async with client("stall@turn1/800ms") as (connected, server):
+            await take_turns(connected, 1)
+            await connected.until(COMMITTED)
+            began = time.monotonic()
+            pong = await connected.socket.ping()
+            for _ in range(80):  # 5 MB, more than any buffer on the way
+                await connected.append(SECOND)
+            await pong
+            assert time.monotonic() - began >= 0.7
+            await connected.send("input_audio_buffer.commit")
+            await connected.until(COMPLETED)
+            await connected.until(COMMITTED)
+            assert server.faults == ["stall@turn1/800ms"]
+
+    run(scenario())
+
+
+def test_a_stall_before_the_greeting() -> None:
+    """At once is before the first word."""
+
+    async def scenario() -> None:
+        async with broken("stall/300ms") as server:
+            began = time.monotonic()
+            async with session(server.url):
+                assert time.monotonic() - began >= 0.3
+
+    run(scenario())
+
+
+@pytest.mark.skipif(not hasattr(__import__("select"), "POLLRDHUP"), reason="only Linux shows who has left unread")
+def test_a_stall_for_good_ends_with_its_client() -> None:
+    """A server of many of them does not fill up."""
+
+    async def scenario() -> None:
+        async with broken("stall") as server:
+            async with connect(server.url + QUERY, close_timeout=0.1):
+                pass
+            await server.has_told(lambda note: note["type"] == "session_closed")
+
+    run(scenario())
+
+
+def test_a_stalled_server_ends() -> None:
+    """Within its second, and so for a delay of minutes and a mute."""
+
+    async def scenario() -> None:
+        async with (
+            kept() as sockets,
+            broken("stall@100ms", "delay=5m", "mute", "reorder=committed", "close=1001@5m") as server,
+        ):
+            sockets.append(await connect(server.url + QUERY, close_timeout=0.1))
+            await server.has_told(lambda note: note.get("fault") == "stall@100ms")
+
+    run(scenario(), seconds=10)
+
+
+@asynccontextmanager
+async def kept() -> AsyncIterator[list[Any]]:
+    """Connections that are closed at the end, after their server."""
+    sockets: list[Any] = []
+    yield sockets
+    for each in sockets:
+        await each.close()
+
+
+def test_slow_reading() -> None:
+    """Half a megabyte at a megabyte a second takes its time."""
+
+    async def scenario() -> None:
+        async with client("slow=1000kB") as (connected, _):
+            began = time.monotonic()
+            for _ in range(8):
+                await connected.append(SECOND)
+            await connected.barrier()
+            assert time.monotonic() - began >= 0.5
+
+    run(scenario())
+
+
+def test_a_client_that_reads_nothing_meets_a_late_server() -> None:
+    """Thousands of events that wait do not pile up: the server reads no further."""
+
+    async def scenario() -> None:
+        async with broken("delay=500ms") as server, connect(server.url + QUERY, compression=None) as socket_:
+            connected = Client(socket_)
+            began = time.monotonic()
+            for number in range(600):
+                await connected.send("no.such.event", event_id=str(number))
+            for number in range(-1, 600):
+                event = await connected.receive()
+                if number >= 0:
+                    assert event["error"]["event_id"] == str(number)
+            # 256 wait at a time, each for half a second.
+            assert time.monotonic() - began >= 1
+
+    run(scenario())
+
+
+def openai_client(url: str) -> AsyncOpenAI:
+    """OpenAI's own library, without retries of its own."""
+    base = url.removesuffix("/realtime")
+    return AsyncOpenAI(api_key="none", base_url=base.replace("ws://", "http://"), websocket_base_url=base)
+
+
+async def seen_by_openai(*specs: str) -> list[str]:
+    """The types of events, and the end, as the official client sees a turn."""
+    seen: list[str] = []
+    async with broken(*specs) as server, openai_client(server.url) as openai:
+        try:
+            async with openai.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+                audio_input: Any = {"transcription": TRANSCRIBE, "turn_detection": None}
+                await connection.session.update(session={"type": "transcription", "audio": {"input": audio_input}})
+                await connection.input_audio_buffer.append(audio="AAAA" * 3200)
+                await connection.input_audio_buffer.commit()
+                async for event in connection:
+                    seen.append(event.type.rpartition(".")[2])
+                    if event.type in {COMPLETED, FAILED}:
+                        return seen
+        except InvalidStatus as refused:
+            seen.append(str(refused.response.status_code))
+        except ConnectionClosed as closed:
+            seen.append(str(closed.rcvd and closed.rcvd.code))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("specs", "seen"),
+    [
+        ([], ["created", "updated", "committed", "added", "done", "completed"]),
+        (["failed"], ["created", "updated", "committed", "added", "done", "failed"]),
+        (["dup=committed"], ["created", "updated", "committed", "committed", "added", "done", "completed"]),
+        (["close=4001@turn1"], ["created", "updated", "committed", "4001"]),
+        (["drop@turn1"], ["created", "updated", "committed", "None"]),
+        (["status=401"], ["401"]),
+    ],
+)
+def test_the_official_client(specs: list[str], seen: list[str]) -> None:
+    """It sees what was asked for."""
+    assert run(seen_by_openai(*specs)) == seen

@@ -1,0 +1,274 @@
+"""The pool with real processes: sessions share it, and the trouble of one is not the trouble of another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rt_cli.server.recognition.interface import Ears, Hypothesis, RecognizerFailed, Transcription, unavailable
+from rt_cli.server.recognition.pocketsphinx import process, recognizer
+from rt_cli.server.recognition.pocketsphinx.recognizer import DECODERS_PER_WORKER, MAX_WAITING_S, Sphinx
+from tests.fakes import run
+from tests.server.client import recording
+from tests.server.test_words import errors, reference, workers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
+PROC = pytest.mark.skipif(not Path("/proc").exists(), reason="finds the recogniser's process in /proc")
+
+RATE_HZ = 16_000
+SHORT = recording("sense_0930", RATE_HZ)
+SHORT_S = len(SHORT) / 2 / RATE_HZ
+LONG = recording("sense_0870", RATE_HZ)
+
+
+@asynccontextmanager
+async def pool(workers: int = 1) -> AsyncIterator[Sphinx]:
+    """A pool that ends with the block."""
+    sphinx = Sphinx(workers)
+    try:
+        yield sphinx
+    finally:
+        await sphinx.aclose()
+
+
+async def final(item: Transcription) -> Hypothesis:
+    """The last hypothesis of an item."""
+    return [hypothesis async for hypothesis in item.hypotheses()][-1]
+
+
+async def recognise(ears: Ears, pcm: bytes) -> Hypothesis:
+    """All of an item."""
+    item = await ears.open(RATE_HZ)
+    await item.feed(pcm)
+    item.finish()
+    return await final(item)
+
+
+def wrong(text: str, name: str = "sense_0930") -> int:
+    """Errors in the words of a clip."""
+    return errors(reference(name), text.split())
+
+
+def test_words_and_their_times() -> None:
+    """The final has every word of the text with its time in the item's audio, utterances after pauses too."""
+
+    async def scenario() -> Hypothesis:
+        async with pool() as sphinx, sphinx.ears() as ears:
+            item = await ears.open(RATE_HZ)
+            await item.feed(SHORT)
+            item.pause()
+            await item.feed(SHORT)
+            item.finish()
+            return await final(item)
+
+    heard = run(scenario(), 90)
+    starts = [word.start_s for word in heard.words]
+    second = [word.text for word in heard.words if word.start_s >= SHORT_S]
+
+    assert [word.text for word in heard.words] == heard.text.split()
+    assert starts == sorted(starts)
+    assert wrong(" ".join(second)) <= 2
+    assert heard.words[-1].end_s <= 2 * SHORT_S
+
+
+def test_items_of_a_session_overlap() -> None:
+    """An item is begun before the one before it is recognised: each gets its own words."""
+
+    async def scenario() -> list[Hypothesis]:
+        async with pool() as sphinx, sphinx.ears() as ears:
+            return list(await asyncio.gather(recognise(ears, SHORT), recognise(ears, LONG[: len(SHORT)])))
+
+    first, second = run(scenario(), 90)
+    assert wrong(first.text) <= 2
+    assert second.text not in {"", first.text}
+
+
+def test_an_item_without_sound_needs_no_process() -> None:
+    """Its text is empty, at once."""
+
+    async def scenario() -> tuple[Hypothesis, list[int]]:
+        async with pool() as sphinx, sphinx.ears() as ears:
+            return await recognise(ears, b""), workers()
+
+    assert run(scenario()) == (Hypothesis("", final=True), [])
+
+
+@PROC
+def test_more_sessions_than_decoders() -> None:
+    """All get their words from a bounded number of processes."""
+    sessions = DECODERS_PER_WORKER + 3
+
+    async def scenario() -> tuple[list[Hypothesis], int]:
+        async with pool() as sphinx, AsyncExitStack() as stack:
+            every = [await stack.enter_async_context(sphinx.ears()) for _ in range(sessions)]
+            heard = await asyncio.gather(*(recognise(ears, SHORT) for ears in every))
+            return list(heard), len(workers())
+
+    heard, processes = run(scenario(), 120)
+    assert [wrong(hypothesis.text) <= 2 for hypothesis in heard] == [True] * sessions
+    assert 1 <= processes <= DECODERS_PER_WORKER
+
+
+def test_a_flood_delays_others_by_its_turns_only() -> None:
+    """Beside one who sends ten minutes of sound, another's final comes before a tenth of that is recognised."""
+
+    async def scenario() -> tuple[Hypothesis, float]:
+        async with pool() as sphinx, sphinx.ears() as ears, sphinx.ears() as flooding:
+            fed = 0
+            full = asyncio.Event()
+
+            async def flood() -> None:
+                nonlocal fed
+                item = await flooding.open(RATE_HZ)
+                for fed in range(600):
+                    if fed >= MAX_WAITING_S:
+                        full.set()
+                    await item.feed(LONG[: RATE_HZ * 2])
+
+            task = asyncio.create_task(flood())
+            await full.wait()
+            heard = await recognise(ears, SHORT)
+            task.cancel()
+            return heard, fed
+
+    heard, flooded_s = run(scenario(), 120)
+    assert wrong(heard.text) <= 2
+    # The first second process loads for as long as the flood has all to itself: some 10 s of sound of it at most.
+    assert flooded_s < 60
+
+
+def test_waiting_sound_is_bounded() -> None:
+    """While no decoder is there, 5 s are taken and no more; then all the rest."""
+
+    async def scenario() -> tuple[float, Hypothesis]:
+        async with pool() as sphinx, sphinx.ears() as ears:
+            item = await ears.open(RATE_HZ)
+            taken = 0.0
+            full = asyncio.Event()
+
+            async def feed() -> None:
+                nonlocal taken
+                for at in range(0, len(LONG), 3_200):
+                    await item.feed(LONG[at : at + 3_200])
+                    taken += 0.1
+                    if taken >= MAX_WAITING_S - 0.05:
+                        full.set()
+                item.finish()
+
+            feeding = asyncio.create_task(feed())
+            await full.wait()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            before = taken
+            await feeding
+            return before, await final(item)
+
+    before, heard = run(scenario(), 90)
+    assert before == pytest.approx(MAX_WAITING_S, abs=0.15)
+    assert heard.final
+    assert heard.text
+
+
+@PROC
+def test_a_crash_is_the_trouble_of_one() -> None:
+    """A process that dies takes its open item along; the other session goes on, and so does the first."""
+
+    async def scenario() -> tuple[Hypothesis, Hypothesis]:
+        async with pool(2) as sphinx, sphinx.ears() as first, sphinx.ears() as second:
+            broken = await first.open(RATE_HZ)
+            await broken.feed(SHORT)
+            await anext(broken.hypotheses())
+            (victim,) = workers()
+            whole = await second.open(RATE_HZ)
+            await whole.feed(SHORT)
+            await anext(whole.hypotheses())
+            os.kill(victim, signal.SIGKILL)
+            with pytest.raises(RecognizerFailed, match="process ended"):
+                await final(broken)
+            whole.finish()
+            return await final(whole), await recognise(first, SHORT)
+
+    unharmed, again = run(scenario(), 90)
+    assert wrong(unharmed.text) <= 2
+    assert wrong(again.text) <= 2
+
+
+@PROC
+def test_a_process_that_hangs_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one worker: while a process hangs, another session is recognised."""
+    monkeypatch.setattr(recognizer, "OVERDUE_S", 0.5)
+    monkeypatch.setattr(process, "ANSWER_S", 600.0)
+
+    async def scenario() -> Hypothesis:
+        async with pool() as sphinx, sphinx.ears() as first, sphinx.ears() as second:
+            hanging = await first.open(RATE_HZ)
+            await hanging.feed(SHORT)
+            await anext(hanging.hypotheses())
+            (victim,) = workers()
+            os.kill(victim, signal.SIGSTOP)
+            await hanging.feed(SHORT[:RATE_HZ])
+            heard = await recognise(second, SHORT)
+            assert victim in workers()
+            return heard
+
+    assert wrong(run(scenario(), 90).text) <= 2
+
+
+@PROC
+def test_what_is_abandoned_makes_room() -> None:
+    """A session that leaves in the middle of all its sound gives its decoder back, and the process goes on."""
+
+    async def scenario() -> tuple[Hypothesis, list[int], list[int]]:
+        async with pool() as sphinx:
+            async with sphinx.ears() as leaving:
+                item = await leaving.open(RATE_HZ)
+                await item.feed(LONG[: RATE_HZ * 6])
+                await anext(item.hypotheses())
+                before = workers()
+            async with sphinx.ears() as ears:
+                return await recognise(ears, SHORT), before, workers()
+
+    heard, before, after = run(scenario(), 90)
+    assert wrong(heard.text) == 0
+    assert before == after
+
+
+def test_a_voice_is_known_from_item_to_item() -> None:
+    """What a session said before helps it, and nobody else: the same sound reads the same for every new session."""
+
+    async def scenario() -> tuple[list[str], str]:
+        async with pool() as sphinx, sphinx.ears() as ears:
+            texts = [(await recognise(ears, LONG)).text for _ in range(2)]
+            async with sphinx.ears() as stranger:
+                return texts, (await recognise(stranger, LONG)).text
+
+    (first, second), stranger = run(scenario(), 90)
+    assert first == stranger
+    assert second != first
+
+
+def test_waiting_for_words_can_be_cancelled() -> None:
+    """Whoever feeds or reads may go; the pool serves the next."""
+
+    async def scenario() -> Hypothesis:
+        async with pool() as sphinx:
+            async with sphinx.ears() as ears:
+                item = await ears.open(RATE_HZ)
+                feeding, reading = asyncio.create_task(item.feed(LONG * 3)), asyncio.create_task(final(item))
+                await asyncio.sleep(0)
+                feeding.cancel()
+                reading.cancel()
+                await asyncio.wait([feeding, reading])
+            async with sphinx.ears() as ears:
+                return await recognise(ears, SHORT)
+
+    assert wrong(run(scenario(), 90).text) == 0

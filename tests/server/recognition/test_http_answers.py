@@ -1,0 +1,165 @@
+"""Answers of transcription servers, the stream that they come in, and their URLs: decisions without a network."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.errors import UsageError
+from rt_cli.server.recognition.http_answers import StreamedText, reason_of, text_of, transcriptions_url
+from rt_cli.server.recognition.interface import RecognizerFailed
+from rt_cli.server.sse import MAX_EVENT, EventStream, EventTooLong
+
+
+@pytest.mark.parametrize(
+    ("given_url", "url"),
+    [
+        ("http://localhost:8000", "http://localhost:8000/v1/audio/transcriptions"),
+        ("http://localhost:8000/", "http://localhost:8000/v1/audio/transcriptions"),
+        ("https://host/v1", "https://host/v1/audio/transcriptions"),
+        ("https://host/proxy/v1/", "https://host/proxy/v1/audio/transcriptions"),
+        ("https://host/v1/audio/transcriptions", "https://host/v1/audio/transcriptions"),
+        ("https://host/own/path?version=2", "https://host/own/path?version=2"),
+        ("http://[::1]:9", "http://[::1]:9/v1/audio/transcriptions"),
+    ],
+)
+def test_url_is_completed(given_url: str, url: str) -> None:
+    """A host or a version is enough."""
+    assert transcriptions_url(given_url, keyed=True) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost:8000", "ftp://host", "http://", "http://host:x", "http://ho st", "http://[::1", "http://h/#a"],
+)
+def test_no_url_is_refused(url: str) -> None:
+    """What is no URL of a service is told to be none."""
+    with pytest.raises(UsageError, match="no URL of a recogniser"):
+        transcriptions_url(url, keyed=False)
+
+
+def test_keys_do_not_travel_in_the_open() -> None:
+    """Neither a key over plain http to another machine, nor one in the URL."""
+    with pytest.raises(UsageError, match="unencrypted"):
+        transcriptions_url("http://example.com", keyed=True)
+    assert transcriptions_url("http://example.com", keyed=False)
+    with pytest.raises(UsageError, match="RT_RECOGNIZER_API_KEY") as caught:
+        transcriptions_url("https://user:secret@example.com", keyed=False)
+    assert "secret" not in str(caught.value)
+
+
+def test_text_of_json() -> None:
+    """The text, without what a terminal must not be given."""
+    assert text_of(b'{"text": " Hello\\n\\u001b[31mworld \\ud800", "usage": {}}') == "Hello world \ufffd"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"text": 1}', b"{" * 100_000, b"\xff\xfe", b'{"text"'])
+def test_garbage_is_a_failure(body: bytes) -> None:
+    """An answer that is none fails its item, in a short line."""
+    with pytest.raises(RecognizerFailed) as caught:
+        text_of(body)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (401, {"error": {"message": "Bad key sk-abcdefgh."}}, "HTTP 401: Bad key sk-***: check RT_RECOGNIZER_API_KEY"),
+        (500, {"detail": "Out\nof memory"}, "HTTP 500: Out of memory"),
+        (503, {"error": "busy"}, "HTTP 503: busy"),
+        (404, {}, "HTTP 404: check the URL and the model"),
+        (418, [], "HTTP 418"),
+    ],
+)
+def test_reason(status: int, body: Any, reason: str) -> None:
+    """Status, words of the server, advice."""
+    assert reason_of(status, json.dumps(body).encode()) == reason
+
+
+@pytest.mark.parametrize(
+    ("events", "text"),
+    [
+        pytest.param(
+            [
+                {"type": "transcript.text.delta", "delta": "Hel"},
+                {"type": "transcript.text.delta", "delta": "lo wor"},
+                {"type": "transcript.text.done", "text": "Hello, world."},
+            ],
+            "Hello, world.",
+            id="OpenAI",
+        ),
+        pytest.param(
+            [
+                {"choices": [{"delta": {"content": " Hello"}}]},
+                {"choices": [{"delta": {"content": " world"}}]},
+                {"choices": [{"delta": {}, "finish_reason": "stop"}]},
+                "[DONE]",
+            ],
+            "Hello world",
+            id="vLLM",
+        ),
+        pytest.param([{"type": "of.tomorrow"}, "[DONE]"], "", id="nothing said"),
+    ],
+)
+def test_streamed_text(events: list[Any], text: str) -> None:
+    """Both forms of streams give their text."""
+    streamed = StreamedText()
+    for event in events:
+        assert not streamed.complete
+        streamed.push(event if isinstance(event, str) else json.dumps(event))
+    assert streamed.finish() == text
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        (['{"type": "transcript.text.delta", "delta": "Hel"}'], "ended in the middle"),
+        (['{"error": {"message": "no \\u001b]0;x\\u0007memory"}}'], "gave up: no memory"),
+        (['{"type": "error", "message": "sorry"}'], "gave up: sorry"),
+        (["not json"], "not understood: 'not json'"),
+        (["[1]"], "not understood"),
+        ([], "ended in the middle"),
+    ],
+)
+def test_broken_streams(events: list[str], reason: str) -> None:
+    """What goes wrong is said."""
+    with pytest.raises(RecognizerFailed, match=reason):
+        streamed_whole(events)
+
+
+def streamed_whole(events: list[str]) -> str:
+    """The text of a stream that has ended."""
+    streamed = StreamedText()
+    for event in events:
+        streamed.push(event)
+    return streamed.finish()
+
+
+LINE = st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs",)), min_size=1, max_size=20)
+
+
+@given(st.lists(st.lists(LINE, min_size=1, max_size=3), max_size=5), st.sampled_from(["\n", "\r\n", "\r"]), st.data())
+def test_events_however_they_are_cut(events: list[list[str]], end: str, data: st.DataObject) -> None:
+    """The data of every event is the same wherever the network cuts the stream, with any of the three line ends."""
+    text = "".join(f": note{end}" + "".join(f"data: {line}{end}" for line in lines) + end for lines in events)
+    # A CR alone ends a line only once what follows is seen.
+    raw = text.encode() + b"\n"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
+    stream = EventStream()
+    told = [
+        each for start, stop in zip([0, *cuts], [*cuts, len(raw)], strict=True) for each in stream.push(raw[start:stop])
+    ]
+    assert told == ["\n".join(lines) for lines in events]
+
+
+@pytest.mark.parametrize("piece", [b"x" * 65_536, b"data: x\n" * 8_192])
+def test_endless_event_is_ended(piece: bytes) -> None:
+    """A stream without an end of line, or of the event, takes no more memory than an event may."""
+    stream = EventStream()
+    pieces = (stream.push(piece) for _ in range(16 * MAX_EVENT // len(piece)))
+    with pytest.raises(EventTooLong):
+        list(pieces)

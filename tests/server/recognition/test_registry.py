@@ -1,0 +1,102 @@
+"""Which engine a spec means, what is said where it cannot be had, and that all share the seam."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rt_cli.errors import UsageError
+from rt_cli.server.recognition.interface import open_recognizer
+from rt_cli.server.recognition.registry import Spec, parse_spec
+from tests.fakes import run
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("pocketsphinx", Spec("pocketsphinx")),
+        ("none", Spec("none")),
+        ("http:http://localhost:8000", Spec("http", "http://localhost:8000")),
+        ("http:https://host/v1", Spec("http", "https://host/v1")),
+        ("http://localhost:8000", Spec("http", "http://localhost:8000")),
+        ("https://host/v1", Spec("http", "https://host/v1")),
+        ("sherpa:/models/with:colon", Spec("sherpa", "/models/with:colon")),
+        (r"sherpa:C:\models", Spec("sherpa", r"C:\models")),
+        ("whisper:base.en", Spec("whisper", "base.en")),
+        ("whisper:owner/model", Spec("whisper", "owner/model")),
+    ],
+)
+def test_spec(text: str, spec: Spec) -> None:
+    """The documented forms, and a URL by itself."""
+    assert parse_spec(text) == spec
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", "sherpa", "sherpa:", "whisper:", "http:", "none:", "pocketsphinx:en", "vosk:dir", "\x1b[2J"]
+)
+def test_bad_spec(text: str) -> None:
+    """One line that says what there is, with exit code 2."""
+    with pytest.raises(UsageError, match="pocketsphinx, none, http:URL, sherpa:DIR or whisper:MODEL") as caught:
+        parse_spec(text)
+    assert caught.value.exit_code == 2
+    assert str(caught.value).isprintable()
+
+
+async def opened(spec: str, model: str | None = None) -> str:
+    """Open and close."""
+    async with open_recognizer(spec, model=model) as recognizer:
+        return recognizer.notice
+
+
+@pytest.mark.parametrize("spec", ["none", "pocketsphinx", "sherpa:.", "whisper:base"])
+def test_a_model_that_nobody_would_ask_for(spec: str) -> None:
+    """Only a server has models by name; elsewhere it would do nothing."""
+    with pytest.raises(UsageError, match=r"takes no model by name: only http:URL does"):
+        run(opened(spec, "large"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "module", "extra"),
+    [
+        ("http:http://localhost", "httpx", "http"),
+        ("sherpa:.", "sherpa_onnx", "asr"),
+        ("whisper:base", "faster_whisper", "whisper"),
+    ],
+)
+def test_missing_extra(monkeypatch: pytest.MonkeyPatch, spec: str, module: str, extra: str) -> None:
+    """The command that installs it is in the line."""
+    there = importlib.util.find_spec
+
+    def find(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name == module else there(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    with pytest.raises(UsageError) as caught:
+        run(opened(spec))
+    assert str(caught.value).endswith(f"pip install 'rt-cli[{extra}]'")
+
+
+def test_model_is_for_servers_alone(tmp_path: Path) -> None:
+    """A model's name where it would have no effect is refused."""
+    with pytest.raises(UsageError, match="only http:URL"):
+        run(opened(f"sherpa:{tmp_path}", model="large"))
+
+
+def test_none_tells_empty_texts() -> None:
+    """Without a recogniser items have a final text, and it is empty."""
+
+    async def scenario() -> None:
+        async with open_recognizer("none") as recognizer, recognizer.ears() as ears:
+            item = await ears.open(24_000)
+            await item.feed(bytes(4_800))
+            item.finish()
+            assert [(each.text, each.final) async for each in item.hypotheses()] == [("", True)]
+            assert recognizer.languages is None
+
+    run(scenario())

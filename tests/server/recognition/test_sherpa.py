@@ -1,0 +1,242 @@
+"""sherpa-onnx itself, with a model that hears tones: it stands for those that need a download."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.errors import UsageError
+from rt_cli.server.recognition.interface import Hypothesis, RecognizerFailed, Word, open_recognizer
+from rt_cli.server.recognition.sherpa import ModelFiles, model_files
+from rt_cli.server.recognition.sherpa_stream import whole_words, words_of
+from tests.fakes import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.server.recognition.interface import Ears, Transcription
+
+installed = pytest.importorskip("sherpa_onnx", reason="the extra asr is not installed")
+
+MODEL = Path(__file__).parents[2] / "data" / "tone_transducer"
+RATE_HZ = 24_000
+
+
+def loud(seconds: float) -> bytes:
+    """Noise at -20 dBFS, of which the model makes ``tone on tone on ...``, a token for each 0.32 s."""
+    return np.random.default_rng(1).normal(0, 3_000, int(seconds * RATE_HZ)).astype("<i2").tobytes()
+
+
+def quiet(seconds: float) -> bytes:
+    """Digital silence."""
+    return bytes(int(seconds * RATE_HZ) * 2)
+
+
+@pytest.mark.parametrize(
+    ("names", "files"),
+    [
+        (
+            ["encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt", "README.md"],
+            ModelFiles("encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"),
+        ),
+        (
+            [
+                *("encoder-epoch-99.onnx", "encoder-epoch-99.int8.onnx", "decoder-epoch-99.onnx", "tokens.txt"),
+                *("decoder-epoch-99.int8.onnx", "joiner-epoch-99.onnx", "bpe.model"),
+            ],
+            ModelFiles(
+                "encoder-epoch-99.int8.onnx", "decoder-epoch-99.int8.onnx", "joiner-epoch-99.onnx", "tokens.txt"
+            ),
+        ),
+    ],
+)
+def test_files_are_found(names: list[str], files: ModelFiles) -> None:
+    """By their roles; the small ones are preferred."""
+    assert model_files("dir", names) == files
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [
+        ([], r"dir has no encoder\*.onnx, decoder\*.onnx, joiner\*.onnx, tokens.txt:"),
+        (["encoder.onnx", "decoder.onnx", "joiner.txt", "tokens.txt"], r"dir has no joiner\*.onnx:"),
+        (["encoder.onnx", "decoder.onnx", "joiner.onnx"], r"dir has no tokens.txt:"),
+    ],
+)
+def test_missing_files_are_named(names: list[str], missing: str) -> None:
+    """The line says what to look for."""
+    with pytest.raises(UsageError, match=missing):
+        model_files("dir", names)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("", ""), ("hel", ""), ("hello wor", "hello"), ("你好", "你好"), ("ok 你", "ok 你"), ("你 o", "你")],
+)
+def test_whole_words(text: str, whole: str) -> None:
+    """What may be told of a text that grows at its end."""
+    assert whole_words(text) == whole
+
+
+def test_words_of_tokens() -> None:
+    """Spaces begin words; in scripts without spaces each token is one; nothing ends after the audio."""
+    assert words_of([" He", "llo", "▁wor", "ld"], [0.1, 0.2, 0.5, 0.9], 0.8) == [
+        Word("Hello", 0.1, 0.5),
+        Word("world", 0.5, 0.8),
+    ]
+    assert words_of(["你", "好"], [0.1, 0.4], 1.0) == [Word("你", 0.1, 0.4), Word("好", 0.4, 1.0)]
+    assert words_of(["▁", "a"], [2.0, 3.0], 1.0) == [Word("a", 1.0, 1.0)]
+    assert words_of([], [], 1.0) == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", " b", "▁c", "▁", "你", "\x1b"]), st.floats(0, 9)), max_size=9))
+def test_words_have_times_in_the_audio(tokens: list[tuple[str, float]]) -> None:
+    """Whatever a model says, words begin before they end, and within the audio."""
+    for word in words_of([text for text, _ in tokens], sorted(start for _, start in tokens), 5.0):
+        assert 0 <= word.start_s <= word.end_s <= 5.0
+        assert word.text.isprintable()
+        assert word.text
+
+
+async def heard(ears: Ears, *parts: bytes) -> list[Hypothesis]:
+    """All that is told about an item."""
+    item = await ears.open(RATE_HZ)
+
+    async def feed() -> None:
+        for part in parts:
+            await item.feed(part)
+        item.finish()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(feed())
+        return await told(item)
+
+
+async def told(item: Transcription) -> list[Hypothesis]:
+    """All about an item that is fed already."""
+    return [hypothesis async for hypothesis in item.hypotheses()]
+
+
+def test_words_while_somebody_speaks() -> None:
+    """Partials grow, the final has all tokens, silence inside ends a segment and not the item, and words have times."""
+
+    async def scenario() -> list[Hypothesis]:
+        async with open_recognizer(f"sherpa:{MODEL}") as recognizer, recognizer.ears() as ears:
+            assert "tone_transducer" in recognizer.notice
+            return await heard(ears, loud(1.92), quiet(3.0), loud(1.92))
+
+    *partials, final = run(scenario(), 60)
+    assert final.final
+    assert not any(each.final for each in partials)
+    assert len({each.text for each in partials}) > 6
+    words = final.text.split()
+    assert all(each.text.split() == words[: len(each.text.split())] for each in partials)
+    spoken = sum(word.start_s < 1.92 for word in final.words)
+    assert spoken >= 3
+    assert all(word.start_s < 2.0 or 4.8 < word.start_s < 6.9 for word in final.words)
+    assert sum(word.start_s > 4.8 for word in final.words) >= 3
+    assert len(final.words) <= 10, "said once"
+    assert " ".join(word.text for word in final.words) == final.text
+
+
+def test_silence_has_no_words() -> None:
+    """Nothing is heard in nothing, nor in an item without audio."""
+
+    async def scenario() -> None:
+        async with open_recognizer(f"sherpa:{MODEL}") as recognizer, recognizer.ears() as ears:
+            assert (await heard(ears, quiet(1)))[-1] == Hypothesis("", final=True)
+            assert await heard(ears) == [Hypothesis("", final=True)]
+
+    run(scenario(), 60)
+
+
+def test_items_beside_each_other() -> None:
+    """Each has its own text, in one session and in several."""
+
+    async def scenario() -> None:
+        async with (
+            open_recognizer(f"sherpa:{MODEL}", 2) as recognizer,
+            recognizer.ears() as one,
+            recognizer.ears() as other,
+            asyncio.TaskGroup() as group,
+        ):
+            long = [group.create_task(heard(ears, loud(3.2))) for ears in (one, other, other)]
+            short = group.create_task(heard(one, loud(0.64)))
+        texts = [task.result()[-1].text for task in (*long, short)]
+        assert texts[0] == texts[1] == texts[2]
+        # The last of it is heard with the silence that is added at the end.
+        assert texts[3] == "tone on"
+        assert len(texts[0]) > len(texts[3])
+
+    run(scenario(), 60)
+
+
+def test_waiting_audio_is_bounded() -> None:
+    """Whoever feeds a minute at once waits for it to be recognised; abandoned, it is let go."""
+
+    async def scenario() -> None:
+        async with open_recognizer(f"sherpa:{MODEL}", 1) as recognizer, recognizer.ears() as ears:
+            item = await ears.open(RATE_HZ)
+            feeding = asyncio.create_task(item.feed(loud(60)))
+            most = 0.0
+            async for hypothesis in item.hypotheses():
+                most = max(most, item.waiting_s)  # type: ignore[attr-defined]
+                if "tone" in hypothesis.text:
+                    break
+            assert most <= 5.01
+            item.abandon()
+            await feeding
+            with pytest.raises(RecognizerFailed):
+                await told(item)
+            assert (await heard(ears, loud(1)))[-1].text
+
+    run(scenario(), 60)
+
+
+def garbage(model: Path) -> None:
+    """A download that went wrong."""
+    (model / "joiner.onnx").write_bytes(b"<html>")
+
+
+def another_kind(model: Path) -> None:
+    """A model that is no streaming one has the same files; the library does not survive it."""
+    shutil.copy(model / "joiner.onnx", model / "encoder.int8.onnx")
+
+
+def wrong_tokens(model: Path) -> None:
+    """Something else under the name."""
+    (model / "tokens.txt").write_bytes(b"\xff\xfe nonsense\x1b[2J\n")
+
+
+@pytest.mark.parametrize("spoil", [garbage, another_kind, wrong_tokens])
+def test_models_that_cannot_be_loaded(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    """The start is refused in one line, and this process lives."""
+    model = tmp_path / "model"
+    shutil.copytree(MODEL, model)
+    spoil(model)
+
+    async def scenario() -> None:
+        async with open_recognizer(f"sherpa:{model}"):
+            pass
+
+    with pytest.raises(UsageError, match=r"cannot be loaded .*streaming transducer") as caught:
+        run(scenario(), 60)
+    assert str(caught.value).isprintable()
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    """A directory that is not there."""
+
+    async def scenario() -> None:
+        async with open_recognizer(f"sherpa:{tmp_path / 'none'}"):
+            pass
+
+    with pytest.raises(UsageError, match="No such file"):
+        run(scenario())

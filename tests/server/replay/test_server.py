@@ -1,0 +1,219 @@
+"""Recorded sessions played to real clients: in the right order, to the right end, and what differs is told."""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from rt_cli.errors import UsageError
+from rt_cli.protocol.recording_format import Entry
+from rt_cli.server.replay.script import Script, scripts_of
+from rt_cli.server.replay.server import Stage, replaying
+from tests.fakes import run
+from tests.server.replay.test_script import append, entry, word
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.server.replay.test_script import Line
+
+CALL: tuple[Line, ...] = (
+    (10, "in", "created"),
+    (20, "out", "update"),
+    (30, "in", "updated"),
+    (40, "out", "append 1000"),
+    (50, "in", "heard"),
+    (60, "out", "close 1000"),
+)
+
+
+def scripts(*connections: tuple[Line, ...]) -> list[Script]:
+    """Of a recording."""
+    entries = [Entry("recording")]
+    for number, lines in enumerate(connections, 1):
+        entries += [Entry("open", number, 0.0), *(entry(*line, number) for line in lines)]
+    return scripts_of(entries)[0]
+
+
+@asynccontextmanager
+async def playing(
+    parts: list[Script], *, patience_s: float = 10, speed: float = math.inf
+) -> AsyncIterator[tuple[Stage, list[str]]]:
+    """A stage, and what differed."""
+    told: list[str] = []
+
+    def observe(number: int, message: str) -> None:
+        told.append(f"{number}: {message}")
+
+    async with replaying(parts, observe=observe, patience_s=patience_s, speed=speed) as stage:
+        yield stage, told
+    assert stage.differences == len(told)
+
+
+async def heard(socket: ClientConnection) -> str:
+    """The type of the next event."""
+    return str(json.loads(await socket.recv())["type"])
+
+
+async def call(url: str) -> None:
+    """Do what :data:`CALL` has."""
+    async with connect(url) as socket:
+        assert await heard(socket) == "created"
+        await socket.send(word("update"))
+        assert await heard(socket) == "updated"
+        for _ in range(4):
+            await socket.send(append(250))
+        assert await heard(socket) == "heard"
+
+
+def test_connection_after_connection() -> None:
+    """The first to the first that comes; when all are over, it is over, and nothing differed."""
+
+    async def scenario() -> None:
+        async with playing(scripts(CALL, CALL)) as (stage, told):
+            await call(stage.url)
+            assert not stage.over.is_set()
+            await call(stage.url)
+            await stage.over.wait()
+            assert (stage.played, told) == (2, [])
+            async with connect(stage.url) as socket:
+                with pytest.raises(ConnectionClosed, match="1013"):
+                    await socket.recv()
+            assert told == ["3: the recording has 2 connections"]
+
+    run(scenario())
+
+
+def test_something_else_is_told() -> None:
+    """As an error event that names the client's own, and to who runs it; what was owed still counts."""
+
+    async def scenario() -> None:
+        async with playing(scripts(CALL)) as (stage, told):
+            async with connect(stage.url) as socket:
+                assert await heard(socket) == "created"
+                await socket.send(word("response.create"))
+                event: dict[str, Any] = json.loads(await socket.recv())
+                assert event["type"] == "error"
+                assert event["error"]["code"] == "not_in_the_recording"
+                assert event["error"]["event_id"] == "mine"
+                await socket.send(word("update"))
+                assert await heard(socket) == "updated"
+            await stage.over.wait()
+            assert told == [
+                "1: the recording has update here, not response.create",
+                "1: the client left; missing: 1000 of 1000 bytes of sound",
+            ]
+
+    run(scenario())
+
+
+def test_patience() -> None:
+    """A client that says nothing of what it owes: it is named, and the play goes on to its end."""
+
+    async def scenario() -> None:
+        async with playing(scripts(CALL), patience_s=0.05) as (stage, told):
+            async with connect(stage.url) as socket:
+                assert [await heard(socket) for _ in range(3)] == ["created", "updated", "heard"]
+                with pytest.raises(ConnectionClosed, match="the recording ends here"):
+                    await socket.recv()
+            await stage.over.wait()
+            assert told == [
+                "1: missing: update; went on after 0.05 s without a word",
+                "1: missing: 1000 of 1000 bytes of sound; went on after 0.05 s without a word",
+            ]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("code", "seen"), [(4001, "4001.*why"), (1005, "1000"), (1006, "no close frame")])
+def test_the_endpoint_ends_it(code: int, seen: str) -> None:
+    """With the recorded code and reason, or by a cut."""
+
+    async def scenario() -> None:
+        async with playing(scripts(((0, "in", "created"), (10, "in", f"close {code}")))) as (stage, told):
+            async with connect(stage.url) as socket:
+                assert await heard(socket) == "created"
+                with pytest.raises(ConnectionClosed, match=seen):
+                    await socket.recv()
+            await stage.over.wait()
+            assert told == []
+
+    run(scenario())
+
+
+def test_a_refusal() -> None:
+    """The status that was recorded, then the connection that was."""
+    parts, _ = scripts_of([Entry("failed", 1, 0.0, "", {"status": 529}), Entry("open", 2, 0.0)])
+
+    async def scenario() -> None:
+        async with playing(parts) as (stage, told):
+            with pytest.raises(InvalidStatus) as caught:
+                await connect(stage.url)
+            assert caught.value.response.status_code == 529
+            async with connect(stage.url):
+                pass
+            await stage.over.wait()
+            assert told == []
+
+    run(scenario())
+
+
+def test_what_was_no_event_is_played_as_it_was() -> None:
+    """Text that is no JSON, and bytes."""
+    lines = [
+        Entry("open", 1, 0.0),
+        Entry("event", 1, 1.0, "in", {"text": "no JSON \u00fc"}),
+        Entry("event", 1, 1.0, "in", {"base64": "AAE="}),
+        Entry("event", 1, 1.0, "in", {"event": {"type": "x", "item": {"audio": {"bytes": 3}}}}),
+    ]
+
+    async def scenario() -> None:
+        async with playing(scripts_of(lines)[0]) as (stage, _), connect(stage.url) as socket:
+            assert await socket.recv() == "no JSON \u00fc"
+            assert await socket.recv() == b"\0\1"
+            assert json.loads(await socket.recv()) == {"type": "x", "item": {"audio": "AAAA"}}
+
+    run(scenario())
+
+
+def test_the_pace_is_kept() -> None:
+    """An answer that took its time takes it again: never less, and at most speed never so long."""
+    slow: tuple[Line, ...] = ((0, "out", "ask"), (300, "in", "answer"))
+
+    async def scenario() -> float:
+        async with playing(scripts(slow), speed=1) as (stage, _), connect(stage.url) as socket:
+            await socket.send(word("ask"))
+            async with _timed() as took:
+                assert await heard(socket) == "answer"
+        return took[0]
+
+    assert run(scenario()) > 0.25
+
+
+@asynccontextmanager
+async def _timed() -> AsyncIterator[list[float]]:
+    import asyncio
+
+    took: list[float] = []
+    began = asyncio.get_running_loop().time()
+    yield took
+    took.append(asyncio.get_running_loop().time() - began)
+
+
+def test_a_port_that_is_taken() -> None:
+    """Is told as everywhere."""
+
+    async def scenario() -> None:
+        async with playing(scripts(CALL)) as (stage, _):
+            port = int(stage.url.split(":")[2].split("/")[0])
+            with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1 port {port}"):
+                async with replaying([], observe=lambda *_: None, port=port):
+                    pass
+
+    run(scenario())

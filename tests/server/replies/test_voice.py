@@ -1,0 +1,357 @@
+"""Spoken replies: sentences out of words, sound out of a real process, and what happens when it hangs or dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.errors import UsageError
+from rt_cli.server.replies import voice
+from rt_cli.server.replies.chat import open_chat
+from rt_cli.server.replies.interface import Audio, Call, Part, ReplyFailed, ReplyRequest, Text, Usage
+from rt_cli.server.replies.voice import LONGEST_SENTENCE, Mouth, Sentences, espeak_voice, open_voice, words_per_minute
+from tests.fakes import run
+from tests.server.chat_server import Exchange, chat_server
+from tests.server.replies.test_builtin import MOST_BYTES, collect, reply, sound, spoken, words
+from tests.server.replies.test_voice_worker import ENDLESS, SENTENCE, loudness, needs_espeak
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+REQUEST = ReplyRequest([spoken("hello")])
+
+
+class Script:
+    """An author who writes some parts, the next when the test says so."""
+
+    needs_words = False
+    notice = None
+
+    def __init__(self, *parts: Part) -> None:
+        self.parts = parts
+        self.go_on = asyncio.Event()
+        self.closed = False
+
+    async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
+        """The first part at once."""
+        del request
+        try:
+            for index, part in enumerate(self.parts):
+                if index:
+                    await self.go_on.wait()
+                yield part
+        finally:
+            self.closed = True
+
+
+@asynccontextmanager
+async def mouth() -> AsyncIterator[Mouth]:
+    """A process of its own."""
+    opened = Mouth()
+    try:
+        yield opened
+    finally:
+        await opened.aclose()
+
+
+async def say(speaker: Mouth, text: str = SENTENCE) -> bytes:
+    """All of a sentence's sound."""
+    return b"".join([pcm async for _, pcm in speaker.speak(text, "en-us", 175)])
+
+
+def pid(speaker: Mouth) -> int:
+    """Of the process."""
+    assert speaker._child is not None
+    return speaker._child._process.pid
+
+
+@pytest.mark.parametrize(
+    ("deltas", "ended", "rest"),
+    [
+        (["Hello", ".", " How", " are you?", " Fine"], ["Hello.", "How are you?"], ["Fine"]),
+        (["Pi is 3.14 and no more. "], ["Pi is 3.14 and no more."], []),
+        (['"Really?!" he said. So'], ['"Really?!"', "he said."], ["So"]),
+        (["one\ntwo\n\n", "three"], ["one", "two"], ["three"]),
+        (["\u4f60\u597d\u3002\u518d\u89c1"], ["\u4f60\u597d\u3002"], ["\u518d\u89c1"]),
+        (["   "], [], []),
+        ([], [], []),
+    ],
+)
+def test_sentences(deltas: list[str], ended: list[str], rest: list[str]) -> None:
+    """A sentence is whole when what follows it begins."""
+    sentences = Sentences()
+    assert [sentence for delta in deltas for sentence in sentences.push(delta)] == ended
+    assert sentences.rest() == rest
+    assert sentences.rest() == []
+
+
+def test_a_sentence_without_end_is_cut_where_one_breathes() -> None:
+    """Never in a word if there is another place."""
+    assert all(sentence.split() == ["word"] * 60 for sentence in Sentences().push("word " * 60 * 5))
+    assert [len(sentence) for sentence in Sentences().push("x" * (2 * LONGEST_SENTENCE + 1))] == [LONGEST_SENTENCE] * 2
+
+
+@given(deltas=st.lists(st.text("ab .!?,\n\u3002", max_size=400)))
+def test_sentences_lose_no_word(deltas: list[str]) -> None:
+    """In order, of a bounded length, and none of them empty."""
+    sentences = Sentences()
+    said = [sentence for delta in deltas for sentence in sentences.push(delta)] + sentences.rest()
+    assert "".join("".join(said).split()) == "".join("".join(deltas).split())
+    assert all(0 < len(sentence) <= LONGEST_SENTENCE for sentence in said)
+
+
+def test_voices_and_speeds() -> None:
+    """A client's names and numbers, as the engine's; nothing that looks like a path."""
+    assert espeak_voice(None) == espeak_voice("alloy") == espeak_voice("nobody") == "en-us"
+    assert espeak_voice("../../x") == espeak_voice("de\0x") == "en-us"
+    assert espeak_voice("de") == "de"
+    assert espeak_voice("en-gb+f3") == "en-gb+f3"
+    assert len(set(voice.VOICES.values())) == len(voice.VOICES)
+    assert [words_per_minute(speed) for speed in (0.25, 0.5, 1, 1.5)] == [80, 88, 175, 262]
+
+
+def test_without_the_extra_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything starts."""
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    monkeypatch.setattr(voice.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"pip install 'rt-cli\[voice\]'"):
+        reply(REQUEST, "voice")
+
+
+@needs_espeak
+def test_a_reply_is_spoken() -> None:
+    """Its words come before its sound, which is as long as its words, in pieces that are not too long."""
+    text = "You said: {transcript}, and that was all."
+    parts = reply(REQUEST, "voice", reply_text=text)
+
+    assert parts[0] == Text("You said: hello, and that was all.")
+    assert all(isinstance(part, Audio) and 0 < len(part.pcm) <= MOST_BYTES for part in parts[1:])
+    assert 1.5 < len(sound(parts)) / 48_000 < 5
+    assert loudness(sound(parts)) > 500
+    faster = reply(ReplyRequest([spoken("hello")], speed=1.5), "voice", reply_text=text)
+    assert len(sound(faster)) < 0.85 * len(sound(parts))
+
+
+@needs_espeak
+def test_text_only_is_not_spoken() -> None:
+    """Where the client wants no audio."""
+    assert reply(ReplyRequest(spoken=False), "voice", reply_text="Hm.") == [Text("Hm.")]
+
+
+@needs_espeak
+def test_markup_is_not_read_out() -> None:
+    """Chat models like asterisks; ears do not."""
+
+    async def scenario() -> None:
+        async with mouth() as speaker:
+            plain = len(await say(speaker, "This is bold"))
+            assert len(await say(speaker, "This is **bold**")) == pytest.approx(plain, rel=0.1)
+            assert len(await say(speaker, "# This is `bold`")) == pytest.approx(plain, rel=0.1)
+
+    run(scenario())
+
+
+@needs_espeak
+def test_the_first_sentence_sounds_before_the_second_is_written() -> None:
+    """While the author still writes."""
+
+    async def scenario() -> None:
+        author = Script(Text("Well, hello. "), Text("Good"), Text("bye."), Call("c", "f", "{}"), Usage(1, 2))
+        async with open_voice(author) as replier, aclosing(replier.reply(REQUEST)) as parts:
+            assert await anext(parts) == Text("Well, hello. ")
+            assert isinstance(await anext(parts), Audio)
+            assert not author.go_on.is_set()
+            author.go_on.set()
+            rest = await collect(parts)
+
+        kinds = [type(part) for part in rest if not isinstance(part, Audio)]
+        assert kinds == [Text, Text, Call, Usage]
+        after = rest[rest.index(Text("bye.")) + 1 : rest.index(Call("c", "f", "{}"))]
+        assert len(after) > 2, "all is said before a call"
+        assert author.closed
+
+    run(scenario())
+
+
+@needs_espeak
+def test_a_whole_local_voice_agent() -> None:
+    """The words of a chat server, spoken."""
+
+    async def tell(exchange: Exchange) -> None:
+        await exchange.head()
+        for delta in ("It is", " five.", " You are", " late."):
+            await exchange.delta(content=delta)
+        await exchange.end()
+
+    async def scenario() -> list[Part]:
+        async with (
+            chat_server(tell) as server,
+            open_chat(server.url, None, environ={}) as author,
+            open_voice(author) as replier,
+        ):
+            return await collect(replier.reply(REQUEST))
+
+    parts = run(scenario())
+    assert words(parts) == "It is five. You are late."
+    assert len(sound(parts)) / 48_000 > 1
+    assert isinstance(parts[parts.index(Text(" You are")) + 1], Text | Audio)
+    assert any(isinstance(part, Audio) for part in parts[: parts.index(Text(" late."))]), "spoken while it was written"
+
+
+@needs_espeak
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+def test_barge_in_stops_the_voice_and_leaves_it_alive(how: str) -> None:
+    """The same process says the next sentence at once."""
+
+    async def scenario() -> None:
+        async with mouth() as speaker:
+            talk = speaker.speak(ENDLESS, "en-us", 175)
+            assert (await anext(talk))[0] == 22_050
+            before = pid(speaker)
+            if how == "closed":
+                await talk.aclose()
+            else:
+                listening = asyncio.ensure_future(collect_all(talk))
+                await asyncio.sleep(0)
+                listening.cancel()
+                await asyncio.wait([listening])
+                assert listening.cancelled()
+            assert len(await say(speaker)) > 44_100
+            assert pid(speaker) == before
+
+    async def collect_all(talk: AsyncIterator[tuple[int, bytes]]) -> int:
+        return sum([len(pcm) async for _, pcm in talk])
+
+    run(scenario())
+
+
+@needs_espeak
+def test_barge_in_ends_the_author_too() -> None:
+    """Nobody writes what will not be said."""
+
+    async def scenario() -> None:
+        author = Script(Text("Well, hello. "), Text("Never."))
+        async with open_voice(author) as replier:
+            parts = replier.reply(REQUEST)
+            assert await anext(parts) == Text("Well, hello. ")
+            assert isinstance(await anext(parts), Audio)
+            await parts.aclose()
+            assert author.closed
+
+    run(scenario())
+
+
+@needs_espeak
+def test_replies_do_not_mix() -> None:
+    """Ten at once sound as they would alone, also for one who listens slowly."""
+
+    async def scenario() -> None:
+        async with mouth() as speaker:
+            texts = [f"Number {index}. {SENTENCE}" for index in range(10)]
+            slow = speaker.speak(texts[0], "en-us", 175)
+            await anext(slow)
+            alone = [len(await say(speaker, text)) for text in texts]
+            together = await asyncio.gather(*(say(speaker, text) for text in texts))
+            assert [len(pcm) for pcm in together] == pytest.approx(alone, rel=0.02)
+            await slow.aclose()
+
+    run(scenario())
+
+
+@needs_espeak
+def test_a_dead_process_fails_its_reply_and_a_new_one_speaks_the_next() -> None:
+    """Whoever listened is told."""
+
+    async def scenario() -> None:
+        async with mouth() as speaker:
+            talk = speaker.speak(ENDLESS, "en-us", 175)
+            await anext(talk)
+            before = pid(speaker)
+            os.kill(before, signal.SIGTERM)
+            with pytest.raises(ReplyFailed, match="the voice's process ended"):
+                [None async for _ in talk]
+            assert len(await say(speaker)) > 44_100
+            assert pid(speaker) != before
+
+    run(scenario())
+
+
+@needs_espeak
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP")
+def test_a_hanging_process_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a new one speaks the next."""
+
+    async def scenario() -> None:
+        async with mouth() as speaker:
+            await say(speaker)
+            os.kill(pid(speaker), signal.SIGSTOP)
+            with monkeypatch.context() as impatient:
+                impatient.setattr(voice, "ANSWER_S", 0.2)
+                with pytest.raises(ReplyFailed, match="did not answer"):
+                    await say(speaker)
+            assert len(await say(speaker)) > 44_100
+
+    run(scenario())
+
+
+@needs_espeak
+def test_a_process_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be there no program, or one that ends at once."""
+
+    async def failure() -> str:
+        async with mouth() as speaker:
+            with pytest.raises(ReplyFailed) as caught:
+                await say(speaker)
+            return str(caught.value)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/no/such/python")
+        assert "cannot start" in run(failure())
+    with monkeypatch.context() as broken:
+        broken.setattr(voice.wire, "__file__", "/no/such/worker.py")
+        assert "the voice's process ended" in run(failure())
+
+
+@needs_espeak
+def test_an_engine_that_cannot_load_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each time anew: it may be repaired meanwhile."""
+    planted = tmp_path / "espeakng_loader.py"
+    planted.write_text("raise ImportError('planted')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def scenario() -> None:
+        async with mouth() as speaker:
+            for _ in range(2):
+                with pytest.raises(ReplyFailed, match="the voice cannot speak: ImportError: planted"):
+                    await say(speaker)
+            planted.unlink()
+            assert len(await say(speaker)) > 44_100
+
+    run(scenario())
+
+
+@needs_espeak
+def test_nothing_is_left_behind() -> None:
+    """The process ends with its server, at once and also in the middle of a sentence."""
+
+    async def scenario() -> asyncio.subprocess.Process:
+        async with open_voice(Script(Text(SENTENCE))) as replier:
+            parts = replier.reply(REQUEST)
+            await anext(parts)
+            await anext(parts)
+            assert isinstance(replier, voice.Voice)
+            child = replier._mouth._child
+            assert child is not None
+            await parts.aclose()
+        return child._process
+
+    assert run(scenario()).returncode is not None

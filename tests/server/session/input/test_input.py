@@ -1,0 +1,588 @@
+"""The conversation: audio and commands in, events and decisions out; no model, no socket."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rt_cli.server.session.config import SEMANTIC_VAD, SessionConfig, SessionType
+from rt_cli.server.session.input import input as module
+from rt_cli.server.session.input.input import (
+    Abandon,
+    Action,
+    Conversation,
+    Feed,
+    Finish,
+    Interrupt,
+    Open,
+    Pause,
+    Respond,
+    Send,
+    TurnEnded,
+)
+from rt_cli.server.session.wire import Rejected
+
+RATE = 16_000
+FRAME = 512
+QUIET, SPEECH = 0.0, 1.0
+VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 64, "silence_duration_ms": 96}
+
+
+def conversation(
+    turn_detection: dict[str, Any] | None = VAD,
+    *,
+    type_: SessionType = "transcription",
+    words: bool = True,
+    **options: Any,
+) -> Conversation:
+    """A session at 16 kHz whose items are called a, b, c, ..."""
+    names = itertools.count()
+    config = SessionConfig(type_, RATE, {"model": "any"} if words else None, turn_detection=turn_detection)
+    talk = Conversation(config, lambda: chr(ord("a") + next(names) % 26), **options)
+    talk.listen(FRAME)
+    return talk
+
+
+def frames(talk: Conversation, *probabilities: float) -> list[Action]:
+    """Hear a frame for each probability; its samples are its number."""
+    actions: list[Action] = []
+    for probability in probabilities:
+        number = talk.received // FRAME
+        actions += talk.hear(number.to_bytes(2, "little") * FRAME, [probability])
+    return actions
+
+
+def told(actions: list[Action]) -> list[str]:
+    """The short names of what happened."""
+    return [
+        action.event["type"].split(".", 1)[-1] if isinstance(action, Send) else type(action).__name__
+        for action in actions
+    ]
+
+
+def fed(actions: list[Action]) -> list[int]:
+    """The numbers of the frames that were recognised."""
+    pcm = b"".join(action.pcm for action in actions if isinstance(action, Feed))
+    return [int.from_bytes(pcm[at : at + 2], "little") for at in range(0, len(pcm), 2 * FRAME)]
+
+
+def test_a_turn_of_server_vad() -> None:
+    """Speech makes an item in OpenAI's order of events, and exactly its audio is recognised."""
+    talk = conversation()
+    actions = frames(talk, *[QUIET] * 10, *[SPEECH] * 5, *[QUIET] * 5)
+
+    assert [name for name in told(actions) if name not in {"Feed", "TurnEnded"}] == [
+        *("speech_started", "Open", "speech_stopped", "committed", "item.added", "item.done", "Finish")
+    ]
+    assert list(range(8, 18)) == fed(actions)
+
+
+def test_offsets_count_from_the_start_of_all_audio() -> None:
+    """The start includes the prefix, the end the silence."""
+    talk = conversation()
+    events = [a.event for a in frames(talk, *[QUIET] * 10, *[SPEECH] * 5, *[QUIET] * 5) if isinstance(a, Send)]
+
+    assert events[0]["audio_start_ms"] == (10 - 2) * 32
+    assert events[1]["audio_end_ms"] == (15 + 3) * 32
+
+
+def test_previous_item() -> None:
+    """Each item names the one before it; the first names none."""
+    talk = conversation()
+    actions = frames(talk, *[SPEECH, SPEECH, *[QUIET] * 4] * 3)
+
+    chain = [a.event for a in actions if isinstance(a, Send) and a.event["type"] == "input_audio_buffer.committed"]
+    assert [(e["previous_item_id"], e["item_id"]) for e in chain] == [(None, "a"), ("a", "b"), ("b", "c")]
+
+
+def test_commit_during_speech() -> None:
+    """A commit closes the item; no speech_stopped is told for it, and who speaks on starts another."""
+    talk = conversation()
+    frames(talk, *[SPEECH] * 5)
+    committed = talk.commit()
+    later = frames(talk, *[SPEECH] * 2)
+
+    assert told(committed) == ["committed", "item.added", "item.done", "Finish", "TurnEnded"]
+    assert told(later)[:2] == ["speech_started", "Open"]
+
+
+def test_commit_without_speech() -> None:
+    """A commit without speech is an item whose text is empty, without any recognition."""
+    talk = conversation(None)
+    frames(talk, *[QUIET] * 10)
+
+    assert [name.removeprefix("item.input_audio_transcription.") for name in told(talk.commit())] == [
+        "committed",
+        "item.added",
+        "item.done",
+        "completed",
+        "TurnEnded",
+    ]
+
+
+@pytest.mark.parametrize("received", [0, 3])
+def test_commit_of_too_little(received: int) -> None:
+    """Less than 100 ms is no item."""
+    talk = conversation(None)
+    frames(talk, *[SPEECH] * received)
+
+    with pytest.raises(Rejected) as refusal:
+        talk.commit()
+    assert refusal.value.code == "input_audio_buffer_commit_empty"
+
+
+def test_manual_item() -> None:
+    """Where the client commits, no speech is told, only speech is recognised, and pauses do not end the item."""
+    talk = conversation(None)
+    silence = [QUIET] * 40
+    actions = frames(talk, *silence, *[SPEECH] * 5, *silence, *[SPEECH] * 5)
+    actions += talk.commit()
+
+    assert [name for name in told(actions) if name not in {"Feed", "TurnEnded"}] == [
+        *("Open", "Pause", "committed", "item.added", "item.done", "Finish")
+    ]
+    assert len(fed(actions)) < 2 * (5 + 10 + 17)
+
+
+def test_usage_counts_the_whole_item() -> None:
+    """An item committed by hand is as long as its audio, speech or not."""
+    talk = conversation(None)
+    frames(talk, *[QUIET] * 40, *[SPEECH] * 10)
+
+    finish = next(action for action in talk.commit() if isinstance(action, Finish))
+    assert finish.seconds == 50 * FRAME / RATE
+
+
+def test_clear() -> None:
+    """What was cleared is in no item, and its recognition is given up."""
+    talk = conversation()
+    frames(talk, *[SPEECH] * 5)
+
+    assert told(talk.clear()) == ["Abandon", "cleared"]
+    with pytest.raises(Rejected):
+        talk.commit()
+
+
+def test_no_words_wanted() -> None:
+    """Without a transcription there are turns, but nothing is recognised or completed."""
+    talk = conversation(words=False)
+    actions = frames(talk, *[SPEECH] * 5, *[QUIET] * 5)
+
+    assert told(actions) == ["speech_started", "speech_stopped", "committed", "item.added", "item.done", "TurnEnded"]
+
+
+def test_rate_is_settled_by_the_first_audio() -> None:
+    """The rate of audio that has been received cannot change."""
+    talk = conversation()
+    frames(talk, QUIET)
+
+    with pytest.raises(Rejected) as refusal:
+        talk.update({"type": "transcription", "audio": {"input": {"format": {"type": "audio/pcm", "rate": 24_000}}}})
+    assert refusal.value.param == "session.audio.input.format.rate"
+
+
+TURN = (*[SPEECH] * 5, *[QUIET] * 5)
+
+
+def detect(talk: Conversation, **fields: Any) -> None:
+    """Update the turn detection of a conversation."""
+    talk.update({"type": "realtime", "audio": {"input": {"turn_detection": fields}}})
+
+
+def names_of(actions: list[Action], *types: type[Action]) -> list[str]:
+    """The items that actions of these types are about."""
+    return [getattr(action, "item_id", "") for action in actions if isinstance(action, types)]
+
+
+def test_a_turn_of_a_conversation_is_answered() -> None:
+    """Speech interrupts once it is announced; the answer is asked for once the turn is complete."""
+    actions = frames(conversation(type_="realtime"), *TURN)
+
+    names = [name for name in told(actions) if name != "Feed"]
+    assert names[:3] == ["speech_started", "Interrupt", "Open"]
+    assert names[-3:] == ["Finish", "TurnEnded", "Respond"]
+    assert names_of(actions, Respond) == ["a"]
+
+
+def test_answers_are_off_where_the_client_says_so() -> None:
+    """Either switch by itself, and both in a transcription and where the client commits."""
+    talk = conversation(type_="realtime")
+    detect(talk, create_response=False)
+    assert [type(a) for a in frames(talk, *TURN) if isinstance(a, Respond | Interrupt)] == [Interrupt]
+    detect(talk, create_response=True, interrupt_response=False)
+    assert [type(a) for a in frames(talk, *TURN) if isinstance(a, Respond | Interrupt)] == [Respond]
+    for other in (conversation(), conversation(None, type_="realtime")):
+        assert not names_of([*frames(other, *TURN), *other_commit(other)], Respond, Interrupt)
+
+
+def other_commit(talk: Conversation) -> list[Action]:
+    """What a commit does; nothing where there is nothing to commit."""
+    try:
+        return talk.commit()
+    except Rejected:
+        return []
+
+
+def test_commit_during_speech_is_not_answered() -> None:
+    """Who commits asks for the response, too."""
+    talk = conversation(type_="realtime")
+    frames(talk, *[SPEECH] * 5)
+
+    assert not names_of(talk.commit(), Respond)
+
+
+def test_the_item_before_is_what_the_session_says() -> None:
+    """Others put items into the conversation, too; two turns in one piece of audio follow each other."""
+    talk = conversation(last_item=lambda: "other")
+    actions = frames(talk, *TURN)
+    both = talk.hear(bytes(2 * FRAME * len(TURN) * 2), [*TURN, *TURN])
+
+    chain = [
+        (action.event["previous_item_id"], action.event["item_id"])
+        for action in [*actions, *both]
+        if isinstance(action, Send) and action.event["type"] == "input_audio_buffer.committed"
+    ]
+    assert chain == [("other", "a"), ("other", "b"), ("b", "c")]
+
+
+def test_the_audio_of_an_item() -> None:
+    """A turn brings its own audio, prefix and final silence included; a commit all that was not in an item."""
+    talk = conversation()
+    turn = next(a for a in frames(talk, *[QUIET] * 10, *TURN) if isinstance(a, TurnEnded))
+    frames(talk, *[QUIET] * 5)
+    rest = next(a for a in talk.commit() if isinstance(a, TurnEnded))
+
+    assert numbers(turn.pcm) == list(range(8, 18))
+    assert numbers(rest.pcm) == list(range(18, 25))
+
+
+def numbers(pcm: bytes) -> list[int]:
+    """The frames that audio is made of."""
+    return [int.from_bytes(pcm[at : at + 2], "little") for at in range(0, len(pcm), 2 * FRAME)]
+
+
+def test_words_for_the_replier() -> None:
+    """A replier that needs words gets them where the client wants none; the client is told none."""
+    actions = frames(conversation(type_="realtime", words=False, needs_words=True), *TURN)
+
+    assert names_of(actions, Open, Finish) == ["a", "a"]
+    assert not any("transcription" in name for name in told(actions))
+
+
+@pytest.mark.parametrize(
+    ("eagerness", "silent_ms"), [("low", 2_000), ("medium", 1_000), ("auto", 1_000), ("high", 500)]
+)
+def test_semantic_vad_without_words(eagerness: str, silent_ms: int) -> None:
+    """Where nothing is known of the words, a quarter of the longest silence ends a turn."""
+    talk = conversation({**SEMANTIC_VAD, "eagerness": eagerness}, type_="realtime", words=False)
+    silent = -(-silent_ms // 32)
+
+    assert names_of(frames(talk, *[SPEECH] * 5, *[QUIET] * (silent - 1)), TurnEnded) == []
+    assert told(frames(talk, QUIET))[0] == "speech_stopped"
+
+
+@pytest.mark.parametrize(
+    ("words", "silent_ms"), [("Is it done?", 500), ("it is done", 1_000), ("it is done and", 4_000)]
+)
+def test_semantic_vad_with_words(words: str, silent_ms: int) -> None:
+    """The words of the present item decide, those of another do not, and speech starts the silence anew."""
+    talk = conversation(dict(SEMANTIC_VAD), type_="realtime")
+    silent = -(-silent_ms // 32)
+    frames(talk, *[SPEECH] * 5)
+    talk.words_so_far("a", words)
+    talk.words_so_far("z", "of another item and")
+
+    assert names_of(frames(talk, *[QUIET] * 8, SPEECH, *[QUIET] * (silent - 1)), TurnEnded) == []
+    assert names_of(frames(talk, QUIET), TurnEnded) == ["a"]
+    frames(talk, *[SPEECH] * 5)
+    assert names_of(frames(talk, *[QUIET] * 31), TurnEnded) == [], "the words of the turn before are forgotten"
+    assert names_of(frames(talk, QUIET), TurnEnded) == ["b"]
+
+
+def test_semantic_vad_after_a_commit() -> None:
+    """A commit during speech ends that turn alone."""
+    talk = conversation(dict(SEMANTIC_VAD), type_="realtime")
+    frames(talk, *[SPEECH] * 5)
+    talk.commit()
+
+    assert not names_of(frames(talk, *[QUIET] * 400), TurnEnded)
+    assert told(frames(talk, *[SPEECH] * 2))[0] == "speech_started"
+
+
+IDLE = {**VAD, "idle_timeout_ms": 6_000}
+TOO_LONG = 188
+"""Frames in six seconds, rounded up."""
+
+
+def test_idle_timeout() -> None:
+    """Silence for so long after a reply was played: told, committed, answered, once."""
+    talk = conversation(IDLE, type_="realtime")
+    frames(talk, *[QUIET] * 2 * TOO_LONG)
+    talk.reply_ended(playback_s=0.32)
+
+    assert frames(talk, *[QUIET] * (TOO_LONG + 9)) == []
+    actions = frames(talk, QUIET)
+    assert [name.removeprefix("item.input_audio_transcription.") for name in told(actions)] == [
+        *("timeout_triggered", "committed", "item.added", "item.done", "completed", "TurnEnded", "Respond")
+    ]
+    assert isinstance(actions[0], Send)
+    start_ms = (2 * TOO_LONG + 10) * 32
+    assert actions[0].event["audio_start_ms"] == start_ms
+    assert actions[0].event["audio_end_ms"] == start_ms + 6_000
+    ended = next(action for action in actions if isinstance(action, TurnEnded))
+    assert len(ended.pcm) == 2 * 6 * RATE
+    assert frames(talk, *[QUIET] * 2 * TOO_LONG) == []
+
+
+@pytest.mark.parametrize("answer", ["speech", "reply", "commit", "off", "nothing said"])
+def test_no_idle_timeout(answer: str) -> None:
+    """Not where somebody spoke, was answered or committed, nor without a timeout or a reply."""
+    talk = conversation(IDLE, type_="realtime")
+    frames(talk, *[QUIET] * 10)
+    if answer != "nothing said":
+        talk.reply_ended()
+    match answer:
+        case "speech":
+            frames(talk, *TURN)
+        case "reply":
+            talk.reply_began()
+        case "commit":
+            talk.commit()
+        case "off":
+            detect(talk, idle_timeout_ms=None)
+    assert not names_of(frames(talk, *[QUIET] * 2 * TOO_LONG), Respond)
+
+
+def test_clear_restarts_the_idle_timeout() -> None:
+    """Silence that was thrown away is not committed."""
+    talk = conversation(IDLE, type_="realtime")
+    frames(talk, *[QUIET] * 10)
+    talk.reply_ended()
+    frames(talk, *[QUIET] * (TOO_LONG - 1))
+    talk.clear()
+
+    assert frames(talk, *[QUIET] * (TOO_LONG - 1)) == []
+    assert names_of(frames(talk, QUIET), Respond)
+
+
+def test_a_full_buffer_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An append that does not fit is refused as a whole; after a commit there is room again."""
+    monkeypatch.setattr(module, "MAX_BUFFERED_S", 1)
+    talk = conversation(None)
+    frames(talk, *[SPEECH] * 31)
+    talk.admit(RATE - 31 * FRAME)
+    with pytest.raises(Rejected) as refusal:
+        talk.admit(RATE - 31 * FRAME + 1)
+    assert refusal.value.code == "input_audio_buffer_full"
+    talk.commit()
+    talk.admit(RATE)
+
+
+def test_a_turn_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where turns are detected nothing is refused: too long a turn is committed as it is, and another goes on."""
+    monkeypatch.setattr(module, "MAX_BUFFERED_S", 1)
+    talk = conversation(type_="realtime")
+    talk.admit(100 * RATE)
+    actions = frames(talk, *[SPEECH] * 70)
+
+    assert [name for name in told(actions) if name.startswith("speech")] == [
+        *("speech_started", "speech_stopped") * 2,
+        "speech_started",
+    ]
+    assert not names_of(actions, Respond), "nobody has finished"
+    assert fed(actions) == list(range(70))
+
+
+def test_silence_does_not_pile_up() -> None:
+    """Where turns are detected old silence is let go, and a commit is of what is left."""
+    talk = conversation()
+    frames(talk, *[QUIET] * 2_000)
+
+    ended = next(action for action in talk.commit() if isinstance(action, TurnEnded))
+    assert len(ended.pcm) == 2 * RATE * 32
+
+
+def test_a_turn_goes_on_through_an_update() -> None:
+    """Another way to detect turns changes when the present one ends, and tells nothing twice."""
+    talk = conversation(type_="realtime")
+    first = frames(talk, *[SPEECH] * 5)
+    detect(talk, type="semantic_vad", eagerness="high")
+    actions = frames(talk, *[QUIET] * 15)
+    assert told(first)[0] == "speech_started"
+    assert told(actions) == ["Feed"] * 15
+    assert told(frames(talk, QUIET))[:2] == ["Feed", "speech_stopped"]
+
+
+class Observer:
+    """Checks what a conversation does, step by step. Each of its samples tells its own position.
+
+    What happened to an item is its story: O opened, < speech started, > stopped, T timed out, c committed, a added,
+    d done, w completed without words, F finished, E ended, R to be answered, A abandoned.
+    """
+
+    def __init__(self, *, needs_words: bool) -> None:
+        names = itertools.count()
+        config = SessionConfig("realtime", 8_000, {"model": "any"}, turn_detection=VAD)
+        self.talk = Conversation(config, lambda: f"item {next(names)}", needs_words=needs_words)
+        self.talk.listen(SHORT)
+        self.stories: dict[str, str] = {}
+        self.fed: dict[str, tuple[int, int]] = {}
+        self.fed_to = self.ended_at = 0
+        self.previous: str | None = None
+
+    def hear(self, length: int, probability: float) -> None:
+        """Hear so many samples, all of them as likely to be speech."""
+        start = self.talk.received
+        whole = (start + length) // SHORT - start // SHORT
+        self.follow(self.talk.hear(positions(start, start + length), [probability] * whole))
+
+    def follow(self, actions: list[Action]) -> None:
+        """Take actions in their order."""
+        for action in actions:
+            match action:
+                case Send(event):
+                    self.told(event)
+                case Feed(item_id, pcm):
+                    self.feed(item_id, pcm)
+                case TurnEnded(item_id, start_ms, end_ms, pcm):
+                    self.mark(item_id, "E")
+                    self.ended(item_id, (start_ms, end_ms), pcm)
+                case Open(item_id) | Finish(item_id) | Abandon(item_id) | Respond(item_id):
+                    self.mark(item_id, type(action).__name__[0])
+                case Pause(item_id):
+                    assert self.goes_on(item_id)
+                case Interrupt():
+                    pass
+
+    def told(self, event: dict[str, Any]) -> None:
+        """Each item is put behind the one committed before it."""
+        if event["type"] == "input_audio_buffer.cleared":
+            return
+        item_id = event["item_id"] if "item_id" in event else event["item"]["id"]
+        self.mark(item_id, MARKS[event["type"]])
+        if event["type"] == "input_audio_buffer.committed":
+            assert event["previous_item_id"] == self.previous
+            self.previous = item_id
+
+    def mark(self, item_id: str, letter: str) -> None:
+        """One more thing that happened to an item."""
+        self.stories[item_id] = self.stories.get(item_id, "") + letter
+
+    def goes_on(self, item_id: str) -> bool:
+        """It is being recognised."""
+        story = self.stories[item_id]
+        return "O" in story and not set("FA") & set(story)
+
+    def feed(self, item_id: str, pcm: bytes) -> None:
+        """No sample is recognised twice."""
+        assert self.goes_on(item_id)
+        start, end = stretch(pcm)
+        assert start >= self.fed_to
+        self.fed_to = end
+        self.fed[item_id] = (min(start, self.fed.get(item_id, (start, end))[0]), end)
+
+    def ended(self, item_id: str, ms: tuple[int, int], pcm: bytes) -> None:
+        """An item is a stretch of audio after that of the item before, and what was recognised lies in it."""
+        start, end = stretch(pcm)
+        assert self.ended_at <= start < end <= self.talk.received
+        assert end - start >= 3 * SHORT, "a turn is two frames of speech and one of silence, a commit 100 ms"
+        assert ms == (start // 8, end // 8)
+        self.ended_at = end
+        first, last = self.fed.get(item_id, (start, end))
+        assert start <= first <= last <= end
+
+    def check(self) -> None:
+        """Every story is one that OpenAI could tell."""
+        for story in self.stories.values():
+            assert STORY.fullmatch(story), story
+            assert ("O" in story) or not set("FA") & set(story), story
+            assert ("F" in story) == ("O" in story and "c" in story), story
+            assert ("<" in story) or (">" not in story), story
+            assert ("R" not in story) or set(">T") & set(story), story
+        assert sum(self.goes_on(item_id) for item_id in self.stories) <= 1
+
+
+def positions(start: int, end: int) -> bytes:
+    """Samples that are their own positions."""
+    return np.arange(start, end).astype("<u2").tobytes()
+
+
+def stretch(pcm: bytes) -> tuple[int, int]:
+    """Where such samples come from: all of one piece."""
+    start = int.from_bytes(pcm[:2], "little")
+    end = start + len(pcm) // 2
+    assert pcm == positions(start, end)
+    return start, end
+
+
+MARKS = {
+    "input_audio_buffer.speech_started": "<",
+    "input_audio_buffer.speech_stopped": ">",
+    "input_audio_buffer.timeout_triggered": "T",
+    "input_audio_buffer.committed": "c",
+    "conversation.item.added": "a",
+    "conversation.item.done": "d",
+    "conversation.item.input_audio_transcription.completed": "w",
+}
+STORY = re.compile("(T|<?O?|O<)>?(cad[Fw]?ER?|A)?")
+DETECTIONS = {
+    "off": None,
+    "vad": {"type": "server_vad", "prefix_padding_ms": 64, "silence_duration_ms": 96},
+    "late": {"type": "server_vad", "prefix_padding_ms": 0, "silence_duration_ms": 400, "threshold": 1.0},
+    "idle": {"type": "server_vad", "idle_timeout_ms": 5_000},
+    "semantic": {"type": "semantic_vad", "eagerness": "high"},
+    "silent": {"create_response": False},
+}
+COMMANDS = ["commit", "clear", "words on", "words off", "reply began", "reply ended", "words", *DETECTIONS]
+SHORT = 256
+"""A frame at 8 kHz."""
+SOUNDS = st.tuples(
+    st.integers(1, 8 * SHORT) | st.sampled_from([SHORT, 3 * SHORT, 14_000, 42_000]), st.sampled_from([QUIET, SPEECH])
+)
+STEPS = st.lists(SOUNDS | st.sampled_from(COMMANDS), max_size=40)
+
+
+@settings(max_examples=400)
+@given(STEPS, st.booleans())
+@example(["off", (868, SPEECH), "vad", (768, SPEECH), "commit"], False)
+@example(["idle", (768, SPEECH), "reply ended", (42_000, SPEECH)], False)
+@example([(3_072, QUIET), "late", (600, SPEECH), "commit"], False)
+@example(["off", (768, SPEECH), "vad", (3_000, QUIET)], False)
+@example([(2_000, SPEECH), "commit", (2_000, SPEECH), "semantic", (20_000, QUIET), (4_000, SPEECH), "off", "vad"], True)
+@example(["idle", "reply ended", *[(6_000, QUIET)] * 8, (3_000, SPEECH), (6_000, QUIET)], False)
+def test_any_schedule(steps: list[tuple[int, float] | str], needs_words: bool) -> None:  # noqa: FBT001 - hypothesis
+    """Whatever is done in whatever order: no sample is in two items, items are in order, and so are their events."""
+    observer = Observer(needs_words=needs_words)
+    for step in steps:
+        if isinstance(step, str):
+            observer.follow(command(observer.talk, step))
+        elif observer.talk.received + step[0] < 1 << 16:
+            observer.hear(*step)
+        observer.check()
+
+
+def command(talk: Conversation, name: str) -> list[Action]:
+    """Do something other than hearing."""
+    match name:
+        case "commit":
+            return other_commit(talk)
+        case "clear":
+            return talk.clear()
+        case "reply began":
+            talk.reply_began()
+        case "reply ended":
+            talk.reply_ended()
+        case "words":
+            talk.words_so_far(f"item {talk.turns}", "done.")
+        case "words on" | "words off":
+            words = {"model": "any"} if name == "words on" else None
+            talk.update({"type": "realtime", "audio": {"input": {"transcription": words}}})
+        case _:
+            talk.update({"type": "realtime", "audio": {"input": {"turn_detection": DETECTIONS[name]}}})
+    return []

@@ -1,0 +1,95 @@
+"""How long to wait for somebody who has paused."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.audio.speech.endpointing import SpeechStarts, SpeechStops
+from rt_cli.server.session.input.semantic_vad import (
+    LONGEST_WAIT_MS,
+    Eagerness,
+    Outlook,
+    SemanticEndpointer,
+    outlook,
+    wait_ms,
+)
+
+FRAME, RATE = 512, 16_000
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", "open"),
+        ("   ", "open"),
+        ("turn the light on", "open"),
+        ("turn it off", "open"),
+        ("I think that", "open"),
+        ("I want to", "unfinished"),
+        ("I want to go to the", "unfinished"),
+        ("it was red and", "unfinished"),
+        ("give me my", "unfinished"),
+        ("and then we're", "unfinished"),
+        ("and then we’re", "unfinished"),  # noqa: RUF001 - as some recognisers write it
+        ("Uhm", "unfinished"),
+        ("Band", "open"),
+        ("Who is it for?", "finished"),
+        ("It is done.", "finished"),
+        ('He said "no!"', "finished"),
+        ("Yes. ", "finished"),
+        ("it was...", "unfinished"),
+        ("it was…", "unfinished"),
+        ("first, second,", "unfinished"),
+        ("好的。", "finished"),
+        ("مرحبا،", "unfinished"),
+    ],
+)
+def test_outlook(words: str, expected: Outlook) -> None:
+    """The last words, or the mark behind them."""
+    assert outlook(words) == expected
+
+
+def test_waits() -> None:
+    """Less eager is longer, less finished is longer, and the longest are what OpenAI documents."""
+    table = {
+        eagerness: [wait_ms(eagerness, words) for words in ("Done.", "done", "done and")]
+        for eagerness in get_args(Eagerness)
+    }
+    assert table == {
+        "low": [1_000, 2_000, 8_000],
+        "medium": [500, 1_000, 4_000],
+        "auto": [500, 1_000, 4_000],
+        "high": [250, 500, 2_000],
+    }
+
+
+WORDS = st.sampled_from(["", "Done.", "done", "done and"])
+FRAMES = st.lists(st.tuples(st.sampled_from([0.0, 0.4, 1.0]), st.none() | WORDS), max_size=300)
+
+
+@given(st.sampled_from(get_args(Eagerness)), FRAMES)
+def test_any_speech(eagerness: Eagerness, frames: list[tuple[float, str | None]]) -> None:
+    """Starts and stops alternate and go forward; no turn ends in speech, too soon, or later than the longest wait."""
+    endpointer = SemanticEndpointer(FRAME, RATE, eagerness)
+    started: int | None = None
+    last = quiet = 0
+    for number, (probability, words) in enumerate(frames):
+        if words is not None:
+            endpointer.words_so_far(words)
+        quiet = quiet + 1 if probability < 0.35 else 0
+        match endpointer.push(probability):
+            case SpeechStarts(at):
+                assert started is None
+                assert at >= last
+                started = at
+            case SpeechStops(at):
+                assert started is not None
+                assert at == (number + 1) * FRAME > started
+                assert quiet * FRAME * 1000 >= wait_ms(eagerness, "Done.") * RATE
+                last, started = at, None
+        longest = -(-LONGEST_WAIT_MS[eagerness] * RATE // (1000 * FRAME))
+        assert started is None or quiet < longest

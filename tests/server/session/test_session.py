@@ -1,0 +1,257 @@
+"""Any client events in any order: the session answers, and its responses keep their promises."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
+
+from rt_cli.server.access.limits import Limits
+from rt_cli.server.replies.interface import ReplyFailed, Text
+from rt_cli.server.server import serve
+from rt_cli.server.session.input import transcription as hearing
+from rt_cli.server.session.session import Session
+from tests.fakes import run
+from tests.server.client import COMMITTED, TRANSCRIBE, noise, recording, session, silence
+from tests.server.scripted import CALL, SPOKEN, Scripted, ScriptedEars
+from tests.server.transcription_server import Upload, transcription_server
+from tests.server.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MANUAL = {"input": {"turn_detection": None}}
+NAMES = st.sampled_from(["a", "b", "root", "newest", "nobody", "", 7, None])
+"""``newest`` becomes the id of the newest item or response."""
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+PART = st.sampled_from(
+    [
+        {"type": "input_text", "text": "hello"},
+        {"type": "output_text", "text": "hello"},
+        {"type": "input_audio", "audio": base64.b64encode(bytes(480)).decode()},
+        {"type": "input_image", "image_url": "data:image/png;base64,AAAA"},
+    ]
+)
+ITEM = st.one_of(
+    JUNK,
+    st.fixed_dictionaries(
+        {
+            "type": st.just("message"),
+            "role": st.sampled_from(["user", "assistant", "system"]),
+            "content": st.lists(PART, max_size=2),
+        },
+        optional={"id": NAMES},
+    ),
+    st.just({"type": "function_call_output", "call_id": "call_1", "output": "rain"}),
+    st.just({"type": "item_reference", "id": "a"}),
+)
+RESPONSE = st.one_of(
+    JUNK,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "conversation": st.sampled_from(["auto", "none", "other"]),
+            "output_modalities": st.sampled_from([["audio"], ["text"], []]),
+            "max_output_tokens": st.sampled_from([1, 7, "inf", 0]),
+            "input": st.lists(ITEM, max_size=2),
+            "metadata": st.just({"a": "b"}),
+            "audio": st.just({"output": {"voice": "marin"}}),
+        },
+    ),
+)
+VAD = {"type": "server_vad", "silence_duration_ms": 0}
+SESSION = st.one_of(
+    JUNK,
+    st.builds(
+        lambda kind, detection: {"type": kind, "audio": {"input": {"turn_detection": detection}}},
+        st.sampled_from(["realtime", "transcription"]),
+        st.sampled_from([None, VAD, {"type": "semantic_vad"}]),
+    ),
+)
+SOUND = base64.b64encode(noise(0.2)).decode()
+
+
+def client_event(type_: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """One with some of its fields."""
+    return st.fixed_dictionaries({"type": st.just(type_)}, optional=fields)
+
+
+EVENTS = st.lists(
+    st.one_of(
+        client_event("session.update", session=SESSION),
+        client_event("input_audio_buffer.append", audio=st.one_of(st.just(SOUND), JUNK)),
+        client_event("input_audio_buffer.commit"),
+        client_event("input_audio_buffer.clear"),
+        client_event("output_audio_buffer.clear"),
+        client_event("conversation.item.create", item=ITEM, previous_item_id=NAMES),
+        client_event("conversation.item.retrieve", item_id=NAMES),
+        client_event(
+            "conversation.item.truncate",
+            item_id=NAMES,
+            content_index=st.one_of(st.just(0), JUNK),
+            audio_end_ms=st.one_of(st.integers(0, 500), JUNK),
+        ),
+        client_event("conversation.item.delete", item_id=NAMES),
+        client_event("response.create", response=RESPONSE),
+        client_event("response.create"),
+        client_event("response.cancel"),
+        client_event("response.cancel", response_id=NAMES),
+        st.just({"type": "wait for the reply"}),
+        st.just({"type": "wait a moment"}),
+        JUNK,
+    ),
+    max_size=15,
+)
+
+
+async def played(script: list[Any], replier: Scripted, ears: ScriptedEars | None = None) -> list[dict[str, Any]]:
+    """What a session answers."""
+    wire = Wire(script)
+    session = Session("realtime", ears or ScriptedEars("yes"), wire.send, lambda _: None, None, replier=replier)
+    await session.run(wire.messages())
+    return wire.told
+
+
+@settings(max_examples=60)
+@given(EVENTS, st.sampled_from(["words", "sound", "call", "failure"]), st.booleans())
+def test_any_events_at_any_time(script: list[Any], kind: str, needs_words: bool) -> None:  # noqa: FBT001 - hypothesis
+    """Nothing is raised; each response ends once and says nothing afterwards; the conversation has one at a time."""
+    scripts: dict[str, list[Any]] = {
+        "words": [Text("Good "), Text("day.")],
+        "sound": list(SPOKEN),
+        "call": [Text("Wait."), CALL],
+        "failure": [Text("I "), ReplyFailed("gone")],
+    }
+    told = run(played(script, Scripted(*scripts[kind], needs_words=needs_words)))
+
+    active: set[str] = set()
+    over: set[str] = set()
+    beside: set[str] = set()
+    for event in told:
+        if event["type"] == "response.created":
+            response = event["response"]
+            assert response["id"] not in active | over
+            active.add(response["id"])
+            if response["conversation_id"] is None:
+                beside.add(response["id"])
+            assert len(active - beside) <= 1
+        elif event["type"] == "response.done":
+            active.remove(event["response"]["id"])
+            over.add(event["response"]["id"])
+        elif event["type"].startswith("response."):
+            assert event["response_id"] in active
+    assert not active
+    added = [event["item"]["id"] for event in told if event["type"] == "conversation.item.added"]
+    deleted = sum(event["type"] == "conversation.item.deleted" for event in told)
+    assert len(added) - len(set(added)) <= deleted
+    assert len({event["event_id"] for event in told}) == len(told)
+
+
+VAD_TURN = {"type": "server_vad", "silence_duration_ms": 300}
+SPEECH = base64.b64encode(silence(0.5) + recording("sense_0930") + silence(0.7)).decode()
+
+
+async def words_of_a_turn(
+    ears: ScriptedEars, transcription: dict[str, Any] | None, modality: str, *, needs_words: bool
+) -> tuple[list[dict[str, Any]], Any]:
+    """What is told of a turn, and the words that its reply is given."""
+    audio = {"input": {"turn_detection": VAD_TURN, "transcription": transcription}}
+    update = {"type": "realtime", "output_modalities": [modality], "audio": audio}
+    replier = Scripted(Text("I see."), needs_words=needs_words)
+    script = [
+        {"type": "session.update", "session": update},
+        {"type": "input_audio_buffer.append", "audio": SPEECH},
+        {"type": "wait for the reply"},
+        {"type": "conversation.item.retrieve", "item_id": "newest"},
+    ]
+    told = await played(script, replier, ears)
+    assert all(event["type"] != "error" for event in told)
+    return told, replier.requests[0].items[0]["content"][0]["transcript"]
+
+
+@pytest.mark.parametrize(
+    ("modality", "needs_words", "known"),
+    [("audio", True, "good day"), ("text", False, "good day"), ("audio", False, None)],
+)
+def test_words_for_the_reply_alone(modality: str, needs_words: bool, known: str | None) -> None:  # noqa: FBT001
+    """A reply that needs words waits for them, and a client that did not ask for them is not told."""
+    told, words = run(words_of_a_turn(ScriptedEars("good day"), None, modality, needs_words=needs_words))
+    assert words == known
+    assert not [event for event in told if "transcription" in event["type"]]
+
+
+def test_words_for_both() -> None:
+    """Where the client asked, it is told, with what it said about them passed on."""
+    ears = ScriptedEars("good day")
+    transcription = {"model": "any", "language": "en", "prompt": "A greeting.", "keywords": ["day"]}
+    told, words = run(words_of_a_turn(ears, transcription, "audio", needs_words=True))
+    assert words == "good day"
+    assert [event["transcript"] for event in told if event["type"].endswith("transcription.completed")] == ["good day"]
+    assert (ears.hints[0].language, ears.hints[0].prompt) == ("en", "A greeting. day")
+
+
+def test_words_that_fail() -> None:
+    """A turn that cannot be recognised is answered without words."""
+    told, words = run(words_of_a_turn(ScriptedEars("", "broken"), None, "audio", needs_words=True))
+    assert words is None
+    assert [event["response"]["status"] for event in told if event["type"] == "response.done"] == ["completed"]
+
+
+def test_a_client_that_left_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words that do not come are not awaited for long: the place is free again."""
+    monkeypatch.setattr(hearing, "FAREWELL_S", 0.1)
+
+    async def gets_in(url: str) -> bool:
+        with suppress(ConnectionClosed):
+            async with session(url):
+                return True
+        return False
+
+    async def never(_upload: Upload) -> None:
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        async with (
+            transcription_server(never) as recognizer,
+            serve(recognizer=f"http:{recognizer.url}", limits=Limits(sessions=1)) as server,
+        ):
+            async with session(server.url) as client:
+                await client.configure(transcription=TRANSCRIBE, turn_detection=None)
+                await client.append(recording("sense_0930"))
+                await client.send("input_audio_buffer.commit")
+                await client.until(COMMITTED)
+            while not await gets_in(server.url):
+                pass
+
+    run(scenario())
+
+
+def test_the_end_of_a_session_frees_its_sound() -> None:
+    """At once: what it holds may be 100 MB, and the collector of garbage comes when it likes."""
+    wire = Wire([])
+
+    async def messages() -> AsyncIterator[str]:
+        yield json.dumps({"type": "session.update", "session": {"type": "realtime", "audio": MANUAL}})
+        for type_ in ("input_audio_buffer.append", "input_audio_buffer.commit", "input_audio_buffer.append"):
+            yield json.dumps({"type": type_, "audio": base64.b64encode(noise(1)).decode()})
+
+    async def scenario() -> Session:
+        session = Session("realtime", ScriptedEars("words"), wire.send, lambda _: None, None)
+        await session.run(messages())
+        return session
+
+    session = run(scenario())
+    assert "input_audio_buffer.committed" in [event["type"] for event in wire.told]
+    assert not len(session._items)
+    assert not session._conversation._buffer._pcm

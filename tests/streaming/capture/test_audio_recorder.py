@@ -1,0 +1,108 @@
+"""What was captured, in a file beside the run."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rt_cli.errors import UsageError
+from rt_cli.events import Observation, Warned
+from rt_cli.streaming.capture.audio_recorder import Recorder
+from tests.program import read_wav
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rt_cli.disk.wav_writer import Recording
+
+RATE = 24_000
+
+
+def test_the_timeline_is_true(tmp_path: Path) -> None:
+    """A gap between, at the end, and before what a resumed run hears."""
+    path = tmp_path / "a.wav"
+    recorder = Recorder(path, RATE, lambda _: None, replace=False)
+    recorder.sound(2, b"\x01\x02\x03\x04")
+    recorder.sound(4, b"\x05\x06")
+    recorder.sound(8, b"\x07\x08")
+    recorder.close(10)
+
+    assert read_wav(path) == (bytes(4) + b"\1\2\3\4\5\6" + bytes(6) + b"\7\x08" + bytes(2), RATE)
+    assert recorder.error is None
+
+
+def test_no_sound_is_a_whole_file(tmp_path: Path) -> None:
+    """Of no samples."""
+    recorder = Recorder(tmp_path / "a.wav", RATE, lambda _: None, replace=False)
+    recorder.close(0)
+
+    assert read_wav(tmp_path / "a.wav") == (b"", RATE)
+
+
+def test_what_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
+    """Before any thread is started."""
+    before = threading.active_count()
+    with pytest.raises(UsageError, match="cannot write"):
+        Recorder(tmp_path / "none" / "a.wav", RATE, lambda _: None, replace=False)
+
+    assert threading.active_count() == before
+
+
+class Slow:
+    """Holds the disk up until it is let go, and then lets it fail if it is told to."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.go = threading.Event()
+        self.failure: OSError | None = None
+        self._write = recording.write
+        recording.write = self.write  # type: ignore[method-assign]  # a planted fault
+
+    def write(self, pcm: bytes, rate_hz: int, *, at: int | None = None) -> None:
+        """What the recording does, later."""
+        assert self.go.wait(30)
+        if self.failure is not None:
+            raise self.failure
+        self._write(pcm, rate_hz, at=at)
+
+
+def test_a_full_disk_is_told_once_and_at_the_end(tmp_path: Path) -> None:
+    """What is in the file stays whole; the run goes on."""
+    told: list[Observation] = []
+    recorder = Recorder(tmp_path / "a.wav", RATE, told.append, replace=False)
+    recorder.sound(0, b"\1\2")
+    written = threading.Event()
+    recorder._thread.do(written.set)
+    assert written.wait(30)
+    disk = Slow(recorder._recording)
+    disk.failure = OSError(28, "No space left on device")
+    disk.go.set()
+    at = 1
+    while not told:
+        recorder.sound(at, b"\3\4")
+        at += 1
+        os.sched_yield()
+    recorder.sound(at, b"\5\6")
+    recorder.close(at + 1)
+
+    reason = f"{tmp_path / 'a.wav'} does not hold all sound: No space left on device"
+    assert told == [Warned("save_audio", reason)]
+    assert recorder.error is not None
+    assert (recorder.error.message, recorder.error.exit_code) == (reason, 2)
+    assert read_wav(tmp_path / "a.wav")[0] == b"\1\2"
+
+
+def test_a_slow_disk_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """Beyond a limit the recording ends, and says so; capture never waits."""
+    told: list[Observation] = []
+    recorder = Recorder(tmp_path / "a.wav", RATE, told.append, replace=False, limit_bytes=8)
+    disk = Slow(recorder._recording)
+    for at in range(6):
+        recorder.sound(at, b"\1\2")
+    disk.go.set()
+    recorder.close(6)
+
+    assert told == [Warned("save_audio", f"{tmp_path / 'a.wav'} does not hold all sound: the disk is too slow")]
+    assert recorder.error is not None

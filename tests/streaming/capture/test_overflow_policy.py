@@ -1,0 +1,247 @@
+"""How much may wait: what is given up when that is too much, in pieces that are worth it, and where it is the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.audio.speech.gate import Passages
+from rt_cli.streaming.capture.gaps import Gaps
+from rt_cli.streaming.capture.overflow_policy import Backlog, newest, oldest_kept
+from rt_cli.streaming.delivery.next_action import ChunkSizes, GiveUp, Send, decide
+from rt_cli.timeline.tape import Hole, Tape
+
+RATE = 1000
+
+
+@pytest.mark.parametrize(
+    ("samples", "blanks", "expected"),
+    [
+        pytest.param(30, [], 70, id="without blanks"),
+        pytest.param(130, [], -30, id="more than there is"),
+        pytest.param(30, [(0, 40)], 70, id="a blank before it"),
+        pytest.param(30, [(80, 90)], 60, id="a blank within"),
+        pytest.param(30, [(60, 70)], 60, id="a blank at its beginning"),
+        pytest.param(30, [(90, 100)], 60, id="a blank at the end"),
+        pytest.param(30, [(80, 90), (50, 65)], 45, id="two"),
+        pytest.param(30, [(60, 90), (70, 80), (85, 95)], 35, id="one in another, one over another"),
+        pytest.param(0, [(60, 100)], 60, id="nothing"),
+    ],
+)
+def test_the_newest(samples: int, blanks: list[tuple[int, int]], expected: int) -> None:
+    """Counted back from the end, without what does not count."""
+    assert newest(100, samples, blanks) == expected
+
+
+@given(
+    end=st.integers(0, 200),
+    samples=st.integers(0, 250),
+    spans=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=6),
+)
+def test_the_newest_are_so_many(end: int, samples: int, spans: list[tuple[int, int]]) -> None:
+    """However the blanks lie: counted sample by sample, and no blank is cut."""
+    blanks = [(min(span), max(span)) for span in spans if max(span) <= end]
+    at = newest(end, samples, blanks)
+    blank = {each for start, stop in blanks for each in range(start, stop)}
+
+    assert len([each for each in range(at, end) if each not in blank]) == samples
+    assert at - 1 not in blank
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        pytest.param({"captured": 100}, 0, id="as much as may wait"),
+        pytest.param({"captured": 101}, 20, id="a gap begins: so much at least"),
+        pytest.param({"captured": 119, "oldest": 20}, 20, id="that makes room for a while"),
+        pytest.param({"captured": 121, "oldest": 20}, 21, id="it grows by what it must"),
+        pytest.param({"captured": 150}, 50, id="more than the least at once"),
+        pytest.param({"sent": 30, "captured": 131, "oldest": 20}, 50, id="another gap"),
+        pytest.param({"sent": 20, "captured": 121, "oldest": 20}, 40, id="another one just behind the last"),
+        pytest.param({"sent": 90, "captured": 150}, 50, id="what is sent and unsettled"),
+        pytest.param({"captured": 300, "blanks": [(0, 250)]}, -50, id="what does not count"),
+        pytest.param({"captured": 300, "blanks": [(10, 150)]}, 200, id="a hole within what is too old"),
+        pytest.param({"captured": 300, "blanks": [(50, 200)]}, 50, id="a hole behind it stays"),
+        pytest.param({"sent": 60, "captured": 90, "oldest": 70}, 70, id="never back"),
+    ],
+)
+def test_what_is_kept(state: dict[str, object], expected: int) -> None:
+    """Exactly the newest, but for a gap that begins."""
+    full: dict[str, object] = {"sent": 0, "oldest": 0, "limit": 100, "least": 20, "blanks": [], **state}
+    assert oldest_kept(**full) == max(expected, 0)  # type: ignore[arg-type]
+
+
+@dataclass
+class Line:
+    """A tape, what waits on it, and a connection that takes it or does not."""
+
+    memory_s: float = 0.3
+    told: list[Hole] = field(default_factory=list)
+    on_wire: list[int] = field(default_factory=list)
+    """Of the present connection."""
+
+    def __post_init__(self) -> None:
+        self.tape = Tape(RATE, memory_s=self.memory_s, on_disk=False)
+        self.backlog = Backlog(self.tape, "drop-oldest", limit_s=self.memory_s, on_hole=self.told.append)
+
+    def capture(self, samples: int) -> None:
+        """So much sound, each sample with its own value."""
+        at = self.tape.captured
+        self.tape.append(b"".join((each % 30_000 + 1).to_bytes(2, "little") for each in range(at, at + samples)))
+        self.backlog.weigh()
+
+    def pump(self, steps: int) -> None:
+        """Take so many steps, as far as there are any."""
+        tape, sizes = self.tape, ChunkSizes(20, 100)
+        for _ in range(steps):
+            step = decide(
+                sent=tape.sent,
+                known=tape.captured,
+                captured=tape.captured,
+                ended=False,
+                closes=None,
+                sizes=sizes,
+                oldest=tape.oldest,
+            )
+            match step:
+                case Send(samples):
+                    at = tape.sent
+                    for index, each in enumerate(range(at, at + samples)):
+                        value = int.from_bytes(tape.read(at, at + samples)[2 * index : 2 * index + 2], "little")
+                        assert value in {0, each % 30_000 + 1}
+                        assert value or any(hole.start <= each < hole.end for hole in self.lost)
+                    self.on_wire += range(at, at + samples)
+                    tape.mark_sent(at + samples)
+                case GiveUp(samples):
+                    tape.mark_sent(tape.sent + samples)
+                case _:
+                    return
+
+    def lose(self) -> None:
+        """The connection, and with it what it had not settled."""
+        self.on_wire.clear()
+        self.tape.rewind()
+        self.backlog.weigh()
+
+    lost: list[Hole] = field(default_factory=list)
+    """The gaps that were captured."""
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["capture", "pump", "gap", "settle", "lose"]), st.integers(1, 120)), max_size=60
+)
+
+
+@given(steps=STEPS)
+def test_never_more_than_may_wait_and_nothing_both_sent_and_given_up(steps: list[tuple[str, int]]) -> None:
+    """In whatever order it is captured, sent, settled and lost: each sample is heard or told to be dropped."""
+    line = Line()
+    tape = line.tape
+    for what, count in steps:
+        match what:
+            case "capture":
+                line.capture(count)
+            case "pump":
+                line.pump(count % 8)
+            case "gap":
+                line.lost += tape.lose(count, "device_lost")
+            case "settle":
+                tape.settle(min(tape.settled + count, tape.sent))
+                line.on_wire = [each for each in line.on_wire if each >= tape.settled]
+            case _:
+                line.lose()
+        ledger = tape.ledger()
+        assert ledger.balanced
+        assert ledger.waiting <= RATE * line.memory_s
+        given_up = {each for hole in line.told for each in range(hole.start, hole.end)}
+        assert given_up.isdisjoint(line.on_wire)
+    line.backlog.end()
+    line.pump(10_000)
+    holes = [*line.told, *line.lost]
+    dropped = [each for hole in holes for each in range(hole.start, hole.end)]
+    assert len(dropped) == len(set(dropped)) == tape.dropped
+    rest = set(range(tape.settled, tape.sent)) - set(dropped)
+    assert rest <= set(line.on_wire)
+
+
+def test_what_is_not_to_be_sent_does_not_wait() -> None:
+    """With push to talk: minutes of it leave room; what was said is counted, and given up alone."""
+    tape, told = Tape(RATE, on_disk=False), list[Hole]()
+    passages = Passages()
+    backlog = Backlog(tape, "drop-oldest", limit_s=1, passages=lambda: passages, on_hole=told.append)
+    tape.append(bytes(2 * 60_000))
+    passages.decided(60_000)
+    backlog.weigh()
+    assert (told, tape.ledger().dropped) == ([], 0)
+
+    passages.open(60_000)
+    tape.append(bytes(2 * 1500))
+    passages.close(61_500)
+    tape.append(bytes(2 * 60_000))
+    passages.decided(121_500)
+    backlog.weigh()
+    assert told == [Hole(60_000, 60_500, "full")]
+    assert tape.oldest == 60_500
+
+
+@pytest.mark.parametrize("sent", [0, 500])
+def test_failing_gives_nothing_up(sent: int) -> None:
+    """It says why nothing more is to be captured, from the first sample too many on; what was lost does not count."""
+    tape, told = Tape(RATE, on_disk=False), list[Hole]()
+    backlog = Backlog(tape, "fail", limit_s=1, on_hole=told.append)
+    tape.append(bytes(2 * 500))
+    tape.mark_sent(sent)
+    tape.lose(5000, "device_lost")
+    tape.append(bytes(2 * (500 + sent)))
+    assert backlog.weigh() is None
+
+    tape.append(bytes(2))
+    error = backlog.weigh()
+    assert error is not None
+    assert (error.exit_code, error.code) == (5, "full")
+    assert told == []
+    tape.mark_sent(tape.captured)
+    assert backlog.weigh() is None
+
+
+def test_failing_also_where_the_memory_is_full() -> None:
+    """A turn that never ends is sent in time, and yet it must be kept somewhere."""
+    tape = Tape(RATE, limit_bytes=10_000, on_disk=False)
+    backlog = Backlog(tape, "fail", limit_s=1, on_hole=lambda _hole: None)
+    for _ in range(50):
+        assert backlog.weigh() is None
+        tape.append(bytes(2 * 100))
+        tape.mark_sent(tape.captured)
+    assert backlog.weigh() is None
+
+    tape.append(bytes(2 * 100))
+    assert "the memory takes" in str(backlog.weigh())
+
+
+def test_a_spool_lets_everything_wait() -> None:
+    """Whatever the memory: the tape sees to it."""
+    tape = Tape(RATE, memory_s=0.1)
+    backlog = Backlog(tape, "spool", limit_s=0.1, on_hole=lambda _hole: pytest.fail("given up"))
+    for _ in range(100):
+        tape.append(bytes(2 * 100))
+        assert backlog.weigh() is None
+    assert tape.ledger().waiting == 10_000
+    tape.close()
+
+
+def test_a_gap_is_told_in_two() -> None:
+    """When it begins, and what it has grown by when it is over; another reason or another place is another gap."""
+    told: list[Hole] = []
+    gaps = Gaps(told.append)
+    for start in range(0, 100, 10):
+        gaps.report([Hole(start, start + 10, "full")])
+    assert told == [Hole(0, 10, "full")]
+
+    gaps.report([Hole(100, 110, "overflow")])
+    gaps.report([Hole(120, 130, "overflow")])
+    gaps.end()
+    gaps.end()
+    assert told[1:] == [Hole(10, 100, "full"), Hole(100, 110, "overflow"), Hole(120, 130, "overflow")]

@@ -1,0 +1,109 @@
+"""Turns of our own, found ahead of the sending."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from rt_cli.audio.speech.endpointing import TurnCloses, TurnOpens
+from rt_cli.settings import SessionSettings
+from rt_cli.streaming.capture.turn_analysis import TurnAnalysis, TurnMarks
+from rt_cli.streaming.timing.change_signal import Bell
+from rt_cli.timeline.tape import Tape
+from tests.exact import ExactDetector, turns
+from tests.fakes import run
+
+if TYPE_CHECKING:
+    from rt_cli.streaming.capture.capture import Capture
+
+RATE = 24_000
+SETTINGS = SessionSettings(silence_ms=200, prefix_ms=0)
+
+
+class Ended:
+    """A capture that is over."""
+
+    ended = True
+
+
+def marks_of(pcm: bytes, *, start: int = 0) -> TurnMarks:
+    """Look at sound that begins somewhere on the timeline."""
+
+    async def scenario() -> TurnMarks:
+        tape = Tape(RATE)
+        tape.restore(start, 0)
+        analysis = TurnAnalysis(tape, cast("Capture", Ended()), Bell(), SETTINGS, ExactDetector)
+        tape.append(pcm)
+        await asyncio.wait_for(analysis.run(), 5)
+        return analysis.marks
+
+    return run(scenario())
+
+
+@pytest.mark.parametrize("start", [0, 7 * RATE + 123], ids=["from the beginning", "where another run ended"])
+def test_every_turn_opens_and_closes_in_its_silence(start: int) -> None:
+    """Each opens at most a frame before its speech and closes after 200 ms of silence, in frames."""
+    pcm, spans = turns(3, speech_ms=600, silence_ms=400)
+    marks = marks_of(pcm, start=start)._marks
+    opens = [mark.at - start for mark in marks if isinstance(mark, TurnOpens)]
+    closes = [mark.at - start for mark in marks if isinstance(mark, TurnCloses)]
+
+    assert len(opens) == len(closes) == len(spans)
+    for index, (begin, end) in enumerate(zip(opens, closes, strict=True)):
+        spoken_from, spoken_to = index * RATE, index * RATE + 600 * RATE // 1000
+        assert spoken_from - 768 <= begin <= spoken_from
+        assert spoken_to + 200 * RATE // 1000 - 768 <= end <= spoken_to + 200 * RATE // 1000 + 2 * 768
+
+
+def test_everything_is_looked_at() -> None:
+    """The rest of the last frame, too."""
+    pcm, _ = turns(1)
+
+    assert marks_of(pcm + bytes(100)).analysed == len(pcm) // 2 + 50
+
+
+@pytest.mark.parametrize(
+    ("left_out", "expected"),
+    [
+        pytest.param((0, 10), [10, -20, 30, -40], id="silence"),
+        pytest.param((0, 15), [15, -20, 30, -40], id="the beginning of a turn"),
+        pytest.param((12, 18), [10, 18, -20, 30, -40], id="its middle"),
+        pytest.param((15, 25), [10, 30, -40], id="its end"),
+        pytest.param((15, 20), [10, 30, -40], id="up to its end"),
+        pytest.param((15, 35), [10, 35, -40], id="from one turn into the next"),
+        pytest.param((0, 50), [], id="all of them"),
+        pytest.param((50, 60), [10, -20, 30, -40], id="what comes after them"),
+    ],
+)
+def test_what_is_not_sent_has_no_marks(left_out: tuple[int, int], expected: list[int]) -> None:
+    """A turn that goes on behind it opens there; closes are shown as negative."""
+    marks = TurnMarks()
+    marks.add([TurnOpens(10), TurnCloses(20), TurnOpens(30), TurnCloses(40)])
+    marks.leave_out(*left_out)
+
+    assert [mark.at if isinstance(mark, TurnOpens) else -mark.at for mark in marks._marks] == expected
+
+
+def test_a_turn_that_is_noticed_late_opens_behind_what_is_not_sent() -> None:
+    """And what is left out can grow, whatever is said at its end."""
+    marks = TurnMarks()
+    marks.add([TurnOpens(10)])
+    marks.leave_out(5, 15)
+    marks.leave_out(5, 25)
+    marks.add([TurnCloses(30)])
+    marks.leave_out(28, 50)
+    marks.add([TurnOpens(45), TurnCloses(70)])
+
+    assert marks._marks == [TurnOpens(25), TurnOpens(50), TurnCloses(70)]
+
+
+def test_what_is_settled_is_forgotten() -> None:
+    """Marks are kept only as long as a replay can meet them."""
+    marks = TurnMarks()
+    marks.add([TurnOpens(10), TurnCloses(20), TurnOpens(30), TurnCloses(40)])
+    marks.forget(30)
+
+    assert marks.opens_in(0, 100) == 30
+    assert marks.closes_after(0) == 40

@@ -1,0 +1,125 @@
+"""Chunks that go together: the same messages, the same window, the same pings."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rt_cli.protocol.codec import append_event, append_events
+from rt_cli.streaming.delivery.next_action import Allowance, ChunkSizes, Send, decide
+from rt_cli.streaming.delivery.sender import Sender
+from tests.exact import ExactEndpoint, Habits, judge, turns
+from tests.fakes import FakeClock, Peer, run
+from tests.streaming import harness
+
+RATE = 24_000
+
+
+@given(st.binary(max_size=600), st.integers(1, 100))
+def test_messages_hold_all_the_sound_in_order(pcm: bytes, size: int) -> None:
+    """Each of them as one alone would be."""
+    messages = append_events(pcm, size)
+    assert b"".join(b64decode(msgspec.json.decode(message)["audio"]) for message in messages) == pcm
+    assert messages == [append_event(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+
+
+@given(
+    more=st.integers(0, 5000),
+    closes=st.none() | st.integers(1, 5000),
+    usual=st.integers(1, 400),
+    most=st.integers(400, 3000),
+    ended=st.booleans(),
+)
+def test_alike_is_what_one_decision_after_the_other_would_be(
+    more: int, closes: int | None, usual: int, most: int, *, ended: bool
+) -> None:
+    """As many whole chunks as fit before the close, the end, or what is not known yet."""
+    sizes = ChunkSizes(usual, usual) if most % 2 else ChunkSizes(usual, most)
+    step = decide(sent=0, known=more, captured=more, ended=ended, closes=closes, sizes=sizes)
+    if isinstance(step, Send):
+        limit = more if closes is None else min(more, closes)
+        assert (step.alike + 1) * step.samples <= limit < (step.alike + 2) * step.samples
+
+
+@pytest.mark.parametrize(("chunk_ms", "largest"), [(None, 2 * RATE), (20, 480)], ids=["by itself", "as asked"])
+def test_what_goes_together_is_one_message(monkeypatch: pytest.MonkeyPatch, chunk_ms: int | None, largest: int) -> None:
+    """Up to a quarter of the window, once the endpoint has shown that it reads fast; unless a size was asked for."""
+    monkeypatch.setattr(harness, "_BLOCK", 2 * 20 * RATE)
+    pcm, spans = turns(100)
+    chosen = harness.settings()
+    chosen = replace(chosen, input=replace(chosen.input, chunk_ms=chunk_ms))
+
+    async def scenario() -> None:
+        async with ExactEndpoint(Habits()).serving() as endpoint:
+            done = await harness.stream(endpoint.url, harness.MemorySource(pcm), chosen)
+        assert judge([final.text for final in done.finals], spans).perfect
+        [call] = endpoint.calls
+        assert b"".join(call.audio) == pcm
+        assert max(len(message) // 2 for message in call.audio) == largest
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("rate", "unlimited"), [(float("inf"), True), (48_000, False)])
+def test_only_an_unlimited_allowance_lets_chunks_go_together(rate: float, *, unlimited: bool) -> None:
+    """Else each waits for its own time."""
+    assert Allowance(now=0, rate=rate, burst=100).unlimited is unlimited
+
+
+def test_a_batch_fills_the_window_and_no_more() -> None:
+    """With a peer that answers nothing, as much goes as chunk by chunk, and a ping every quarter window."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.answers = False
+        sender = Sender(peer, FakeClock(), rate_hz=RATE)
+        chunk, written = 480, 0
+
+        async def flood() -> None:
+            nonlocal written
+            async with sender.stream():
+                while True:
+                    await sender.room(chunk)
+                    count = max(1, sender.spare // chunk)
+                    await sender.audio([b"x"] * count, count * chunk)
+                    written += count
+
+        flooding = asyncio.create_task(flood())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert sender.in_flight == sender.window == written * chunk
+        assert len(peer.pongs) == 4, "one for each quarter"
+        for pong in peer.pongs[:1]:
+            pong.set_result(None)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert sender.acknowledged == sender.window // 4
+        assert sender.in_flight == sender.window
+        flooding.cancel()
+        await asyncio.wait((flooding,))
+
+    run(scenario())
+
+
+def test_a_ping_that_needs_no_waiting_takes_no_turn_of_the_loop() -> None:
+    """Where the transport writes it at once, the pong behind it counts just the same."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.answers = False
+        sender = Sender(peer, FakeClock(), rate_hz=RATE)
+        sending = sender.audio([b"audio"], RATE)
+        with pytest.raises(StopIteration):
+            sending.send(None)  # a coroutine run by hand, to its first wait
+        assert peer.log == [b"audio", b"ping"]
+        peer.pongs[0].set_result(None)
+        await asyncio.sleep(0)
+        assert sender.acknowledged == RATE
+
+    run(scenario())

@@ -1,0 +1,211 @@
+"""One connection from its opening to its end, against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from rt_cli.errors import EXIT_OK
+from rt_cli.events import Errored, Final, Observation, Warned
+from tests.fakes import run
+from tests.servers import Client, Script, Server, never_answers, polite, scripted, stops_reading
+from tests.streaming.harness import RATE, MemorySource, Run, make_streamer, settings, stream
+
+SOUND = bytes(range(256)) * (RATE * 2 // 256)
+"""Most of a second."""
+
+
+def delivered(script: Script, **delivery: object) -> tuple[Run, Server]:
+    """Deliver to a script; returns what was said, and what the script was told."""
+    with scripted(script) as server:
+        done = run(stream(server.url, MemorySource(SOUND), settings(**delivery)))
+    assert done.summary is not None
+    assert done.summary.ledger.balanced
+    return done, server
+
+
+def errors(done: Run) -> list[Errored]:
+    """What ended it."""
+    return [each for each in done.observations if isinstance(each, Errored)]
+
+
+def test_configuration_then_audio_then_commit() -> None:
+    """In this order, the audio whole and once."""
+    done, server = delivered(polite("hello"))
+    assert server.kinds() == ["session.update", "input_audio_buffer.append", "input_audio_buffer.commit"]
+    assert server.audio == SOUND
+    assert done.states == ["ready", "closed"]
+
+
+def test_nothing_is_sent_before_the_greeting() -> None:
+    """Some endpoints take what comes before ``session.created`` for an error."""
+
+    async def slow(client: Client) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.connection.recv(), 0.3)
+        await polite("hello")(client)
+
+    done, _ = delivered(slow)
+    assert [final.text for final in done.finals] == ["hello"]
+
+
+def test_audio_is_held_until_the_endpoint_is_configured() -> None:
+    """What was captured meanwhile comes then, from its first sample."""
+
+    async def slow(client: Client) -> None:
+        await client.say("session.created", session={})
+        await client.until("session.update")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.connection.recv(), 0.3)
+        await client.say("session.updated", session={})
+        await client.until("input_audio_buffer.commit")
+        await client.complete(await client.commit(), "hello")
+        await client.until("nothing")
+
+    _, server = delivered(slow)
+    assert server.audio == SOUND
+
+
+def test_unknown_events_are_no_obstacle() -> None:
+    """Before, between and after what is known; neither are texts that are no events."""
+
+    async def chatty(client: Client) -> None:
+        await client.connection.send("hello")
+        await client.connection.send(b"\x00\xff")
+        await client.say("provider.welcome")
+        await client.greet()
+        await client.connection.send("[]")
+        await client.say("rate_limits.updated", rate_limits=[])
+        await client.say("session.updated", session={})
+        await client.until("input_audio_buffer.commit")
+        item = await client.commit()
+        await client.say("conversation.item.odd", item_id=item)
+        await client.complete(item, "hello")
+        await client.until("nothing")
+
+    done, _ = delivered(chatty)
+    assert done.summary is not None
+    assert done.summary.exit == EXIT_OK
+    assert [final.text for final in done.finals] == ["hello"]
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011])
+def test_endpoint_that_hangs_up_after_its_last_word(code: int) -> None:
+    """Everything was said: how it goes is its own affair."""
+
+    async def done_talking(client: Client) -> None:
+        await client.greet()
+        await client.until("input_audio_buffer.commit")
+        await client.complete(await client.commit(), "hello")
+        await client.close(code)
+
+    done, _ = delivered(done_talking)
+    assert done.summary is not None
+    assert done.summary.exit == EXIT_OK
+    assert done.summary.reconnects == 0
+
+
+def test_missing_greeting_quotes_what_was_said_instead() -> None:
+    """An error that is no verdict by itself is the best explanation there is."""
+
+    async def grumbles(client: Client) -> None:
+        await client.fail("strange", "we do not do that here")
+        await client.until("nothing")
+
+    done, _ = delivered(grumbles, connect_timeout_s=0.3)
+    (error,) = errors(done)
+    assert error.code == "no_session"
+    assert "we do not do that here" in error.message
+
+
+def test_error_on_the_way_is_a_warning() -> None:
+    """What an endpoint complains of and lives on with is told, and costs nothing."""
+
+    async def complains(client: Client) -> None:
+        await client.greet()
+        await client.until("input_audio_buffer.append")
+        await client.fail("odd", "that was \x1b[31modd\x1b[0m")
+        await client.until("input_audio_buffer.commit")
+        await client.complete(await client.commit(), "hello")
+        await client.until("nothing")
+
+    done, _ = delivered(complains)
+    assert done.summary is not None
+    assert done.summary.exit == EXIT_OK
+    warnings = [each.message for each in done.observations if isinstance(each, Warned)]
+    assert "the endpoint says: that was odd" in warnings
+
+
+def test_error_event_is_the_cause_of_the_close_that_follows() -> None:
+    """One cause, and not the close code that it came with."""
+
+    async def refuses(client: Client) -> None:
+        await client.greet()
+        await client.until("input_audio_buffer.append")
+        await client.fail("insufficient_quota", "You exceeded your quota")
+        await client.close(1000)
+
+    done, _ = delivered(refuses)
+    (error,) = errors(done)
+    assert error.code == "insufficient_quota"
+    assert done.summary is not None
+    assert done.summary.exit == 4
+
+
+@pytest.mark.parametrize("script", [never_answers, stops_reading], ids=["waits for an answer", "cannot write"])
+def test_cancelling_closes_the_connection_within_a_second(script: Script) -> None:
+    """Whatever it waits for."""
+
+    async def scenario(server: Server) -> float:
+        done = Run()
+        sound = MemorySource(SOUND * 30)
+        running = asyncio.create_task(make_streamer(done, server.url, sound, settings(drain_timeout_s=60.0)).run())
+        await asyncio.to_thread(server.wait_for, "input_audio_buffer.append")
+        began = time.monotonic()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return time.monotonic() - began
+
+    with scripted(script) as server:
+        assert run(scenario(server)) < 1.5
+
+
+class Attentive(list[Observation]):
+    """Observations, and word of the first final among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = threading.Event()
+
+    def append(self, observation: Observation) -> None:
+        """Take one."""
+        super().append(observation)
+        if isinstance(observation, Final):
+            self.heard.set()
+
+
+def test_final_is_told_when_it_comes() -> None:
+    """Not at the end of the run: this endpoint goes on only when its first final was heard."""
+    observations = Attentive()
+
+    async def in_two_parts(client: Client) -> None:
+        await client.greet()
+        await client.until("input_audio_buffer.append")
+        await client.say("input_audio_buffer.speech_started", item_id="a", audio_start_ms=0)
+        await client.say("input_audio_buffer.speech_stopped", item_id="a", audio_end_ms=200)
+        await client.say("input_audio_buffer.committed", item_id="a", previous_item_id=None)
+        await client.complete("a", "first")
+        assert await asyncio.to_thread(observations.heard.wait, 10)
+        await client.until("input_audio_buffer.commit")
+        await client.say("input_audio_buffer.committed", item_id="b", previous_item_id="a")
+        await client.complete("b", "second")
+        await client.until("nothing")
+
+    done = Run(observations)
+    with scripted(in_two_parts) as server:
+        run(make_streamer(done, server.url, MemorySource(SOUND)).run())
+    assert [final.text for final in done.finals] == ["first", "second"]

@@ -1,0 +1,649 @@
+"""The seven rules of the sender."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rt_cli.errors import SenderBusy
+from rt_cli.streaming.delivery.sender import Pace, RoundTrips, Sender, window_s
+from tests.fakes import FakeClock, Peer, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Literal
+
+RATE = 24_000
+CHUNK = 960
+SCHEDULES = 10_000
+
+
+def make(peer: Peer, busy: Literal["wait", "fail"] = "wait", kind: type[Sender] = Sender) -> Sender:
+    """A sender to a fake peer."""
+    return kind(peer, FakeClock(), rate_hz=RATE, busy=busy)
+
+
+async def settle(turns: int = 20) -> None:
+    """Let every task run as far as it can."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def random_schedule(seed: int, kind: type[Sender] = Sender) -> None:
+    """Success, error and cancellation at random moments; then the sender must be as good as new."""
+    chance = random.Random(seed)
+    peer = Peer()
+    sender = make(peer, kind=kind)
+    tasks = []
+    for index in range(chance.randint(2, 6)):
+        peer.pauses = chance.randint(0, 3)
+        peer.fail_next = peer.fail_next or chance.random() < 0.2
+        tasks.append(asyncio.create_task(operation(sender, chance.randint(0, 4), index)))
+        if chance.random() < 0.2:
+            tasks[-1].cancel()  # already cancelled when it first runs, and so when it lets go
+        await settle(chance.randint(0, 4))
+        if chance.random() < 0.5:
+            chance.choice(tasks).cancel()
+    for task in tasks:
+        if chance.random() < 0.3:
+            await settle(chance.randint(0, 3))
+            task.cancel()
+    await asyncio.wait(tasks, timeout=2)
+    assert all(task.done() for task in tasks), "a caller hangs"
+    peer.fail_next, peer.pauses = False, 0
+    try:
+        async with asyncio.timeout(2):
+            await sender.aclose()
+            await use(sender)
+    except TimeoutError:
+        pytest.fail("the next send does not work")
+    assert peer.log[-1] == b"last", "the last message is not the last"
+    assert peer.most_writers == 1, "two writers at once"
+    assert sender._lane._value == 1, "the lane's permits changed"
+    assert sender._turnstile._value == 1, "the turnstile's permits changed"
+
+
+async def use(sender: Sender) -> None:
+    """One more message of each kind; an error that an earlier caller left behind comes out once."""
+    try:
+        await sender.chunk(b"next", CHUNK)
+    except ConnectionError:
+        await sender.chunk(b"next", CHUNK)
+    async with sender.stream():
+        await sender.audio([b"next"], CHUNK)
+    await sender.control(b"last")
+
+
+async def operation(sender: Sender, kind: int, index: int) -> None:
+    """One of the ways to use a sender."""
+    message = b"%d" % index
+    if kind == 0:
+        await sender.chunk(message, CHUNK)
+    elif kind == 1:
+        await sender.control(message)
+    else:
+        async with sender.stream():
+            for turn in range(kind):
+                if turn % 2 and sender.free(CHUNK):
+                    sender.audio_at_once([message], CHUNK)
+                else:
+                    await sender.audio([message], CHUNK)
+
+
+def try_schedules(kind: type[Sender], seeds: range) -> None:
+    """Run many schedules in one loop; the first that breaks a rule raises."""
+
+    async def scenario() -> None:
+        for seed in seeds:
+            await random_schedule(seed, kind)
+
+    run(scenario(), seconds=120)
+
+
+def test_ten_thousand_random_schedules_leave_the_sender_as_good_as_new() -> None:
+    """Success, error, cancellation at any await point: permits constant, one writer, the next send works."""
+    loop_log = logging.getLogger("asyncio")
+    loop_log.disabled = True  # an orphaned write's error is collected by the next caller, or by nobody at the end
+    try:
+        try_schedules(Sender, range(SCHEDULES))
+    finally:
+        loop_log.disabled = False
+
+
+class SkippedRelease(Sender):
+    """Planted: an error leaves the lane taken, as a flag that one path never clears."""
+
+    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
+        await self._lane.acquire()
+        self.sent += samples
+        await (self._transport.send(messages) if messages else self._write_ping())
+        self._lane.release()
+
+
+class DoubleRelease(Sender):
+    """Planted: the lane is let go although it was never taken when its wait was cancelled."""
+
+    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
+        try:
+            await self._lane.acquire()
+            self.sent += samples
+            await (self._transport.send(messages) if messages else self._write_ping())
+        finally:
+            self._lane._value += 1
+            self._lane._wake_up_next()
+
+
+class CancellableRelease(Sender):
+    """Planted: something awaitable before the release, which an already cancelled caller never gets past."""
+
+    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
+        await self._lane.acquire()
+        try:
+            self.sent += samples
+            await (self._transport.send(messages) if messages else self._write_ping())
+        finally:
+            await asyncio.sleep(0)
+            self._lane.release()
+
+
+class CancelledWrite(Sender):
+    """Planted: the lane is let go while the write of a cancelled caller is still under way."""
+
+    async def _write_over(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await asyncio.wait((writing,))
+
+
+@pytest.mark.parametrize(
+    "planted", [SkippedRelease, DoubleRelease, CancellableRelease, CancelledWrite], ids=lambda kind: kind.__name__
+)
+@pytest.mark.filterwarnings("ignore")
+def test_planted_faults_are_found(planted: type[Sender]) -> None:
+    """Each fault that the field has seen makes the random schedules fail."""
+    with pytest.raises((AssertionError, pytest.fail.Exception, TimeoutError)):  # type: ignore[arg-type]
+        try_schedules(planted, range(300))
+
+
+def test_a_caller_cancelled_in_its_release_path_frees_the_lane() -> None:
+    """The sequel of the original bug: the caller's cancellation is pending while the release runs."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        sender = make(peer)
+        peer.pauses = 3
+
+        async def caller() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            try:
+                await sender.chunk(b"first", CHUNK)
+            finally:
+                assert task.cancelling()
+
+        task = asyncio.create_task(caller())
+        await settle(2)
+        task.cancel()
+        await asyncio.wait((task,))
+        assert task.cancelled()
+        await sender.chunk(b"second", CHUNK)
+        assert peer.log == [b"first", b"second"]
+
+    run(scenario())
+
+
+def test_a_write_outlives_its_caller_and_the_next_one_waits_for_it() -> None:
+    """A cancelled send is delivered all the same, once, and never beside another."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.pauses = 10
+        sender = make(peer)
+        first = asyncio.create_task(sender.control(b"first"))
+        await settle(3)
+        first.cancel()
+        await asyncio.wait((first,), timeout=1)
+        assert first.cancelled()
+        assert peer.log == []
+        await sender.control(b"second")
+        assert peer.log == [b"first", b"second"]
+        assert peer.most_writers == 1
+
+    run(scenario())
+
+
+def test_a_write_that_needs_no_waiting_takes_no_turn_of_the_loop() -> None:
+    """Where the connection takes a message at once, nothing is started for it that could be waited for."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        sending = make(peer).audio([b"audio"], CHUNK)
+
+        with pytest.raises(StopIteration):
+            sending.send(None)  # a coroutine run by hand, to its first wait
+        assert peer.log == [b"audio"]
+
+    run(scenario())
+
+
+def test_at_once_never_passes_who_waits() -> None:
+    """It goes only where nothing is written and nobody stands in the lane; else nothing happens."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.pauses = 2
+        sender = make(peer)
+        waiting = asyncio.create_task(sender.control(b"commit"))
+        await settle(1)
+        assert not sender.free(CHUNK)
+        await waiting
+        assert not sender.free(CHUNK)  # the connection takes nothing without waiting
+        peer.pauses = 0
+        assert sender.free(CHUNK)
+        sender.audio_at_once([b"audio"], CHUNK)
+        assert (peer.log, sender.sent) == ([b"commit", b"audio"], CHUNK)
+
+    run(scenario())
+
+
+def test_at_once_keeps_to_the_window() -> None:
+    """What does not fit any more is not sent."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.answers = False
+        sender = make(peer)
+        assert sender.free(sender.window)
+        sender.audio_at_once([b"all"], sender.window)
+        assert not sender.free(1)
+        assert peer.log == [b"all", b"ping"]
+
+    run(scenario())
+
+
+def test_a_waiting_caller_can_be_cancelled_without_a_trace() -> None:
+    """Whoever only waits for the lane leaves nothing behind."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.pauses = 10
+        sender = make(peer)
+        first = asyncio.create_task(sender.control(b"first"))
+        second = asyncio.create_task(sender.control(b"second"))
+        await settle(3)
+        second.cancel()
+        await asyncio.wait((first, second))
+        await sender.control(b"third")
+        assert peer.log == [b"first", b"third"]
+
+    run(scenario())
+
+
+def test_the_lane_is_first_come_first_served() -> None:
+    """A commit never overtakes the audio before it."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.pauses = 2
+        sender = make(peer)
+        wanted = [b"%d" % index for index in range(20)]
+        await asyncio.gather(*(sender.control(message) for message in wanted))
+        assert peer.log == wanted
+
+    run(scenario())
+
+
+def test_over_release_raises() -> None:
+    """A permit too many is an error, not a second writer."""
+
+    async def scenario() -> None:
+        sender = make(Peer())
+        with pytest.raises(ValueError, match="released too many times"):
+            sender._lane.release()
+
+    run(scenario())
+
+
+# The table of who may send what while something else is being sent.
+TABLE = [
+    ("chunk", "chunk", "wait", "waits"),
+    ("chunk", "chunk", "fail", "waits"),
+    ("chunk", "stream", "wait", "waits"),
+    ("chunk", "stream", "fail", "waits"),
+    ("stream", "chunk", "wait", "waits"),
+    ("stream", "chunk", "fail", "fails"),
+    ("stream", "stream", "wait", "waits"),
+    ("stream", "stream", "fail", "fails"),
+]
+
+
+@pytest.mark.parametrize(("running", "asked", "busy", "outcome"), TABLE, ids=["-".join(row) for row in TABLE])
+def test_busy_table(running: str, asked: str, busy: Literal["wait", "fail"], outcome: str) -> None:
+    """A chunk waits for a chunk; a stream in the way is waited for or fails the call, as the caller chose."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.pauses = 5
+        sender = make(peer, busy)
+
+        async def act(what: str, name: bytes) -> None:
+            if what == "chunk":
+                await sender.chunk(name, CHUNK)
+                return
+            async with sender.stream():
+                await sender.audio([name], CHUNK)
+                await sender.audio([name], CHUNK)
+
+        first = asyncio.create_task(act(running, b"first"))
+        await settle(2)
+        second = asyncio.create_task(act(asked, b"second"))
+        await settle(1)
+        if outcome == "fails":
+            with pytest.raises(SenderBusy):
+                await second
+            await first
+        else:
+            assert not second.done()
+            await asyncio.gather(first, second)
+            assert peer.log.index(b"second") == peer.log.count(b"first")
+        await sender.chunk(b"again", CHUNK)
+        assert peer.log[-1] == b"again"
+
+    run(scenario())
+
+
+def test_a_commit_may_pass_between_the_chunks_of_a_stream() -> None:
+    """Control messages share the lane, not the turnstile."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        sender = make(peer, "fail")
+        async with sender.stream():
+            await sender.audio([b"a"], CHUNK)
+            await sender.control(b"commit")
+            await sender.audio([b"b"], CHUNK)
+        assert peer.log == [b"a", b"commit", b"b"]
+
+    run(scenario())
+
+
+@given(sizes=st.lists(st.integers(1, 3 * RATE), min_size=1, max_size=40), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_unacknowledged_audio_never_exceeds_the_window(sizes: list[int], data: st.DataObject) -> None:
+    """At most the window is in flight, and one chunk always may be."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.answers = False
+        sender = make(peer)
+
+        async def stream() -> None:
+            async with sender.stream():
+                for size in sizes:
+                    if sender.free(size):
+                        sender.audio_at_once([b"x"], size)
+                    else:
+                        await sender.audio([b"x"], size)
+                    assert sender.in_flight <= max(sender.window, size)
+
+        task = asyncio.create_task(stream())
+        for _ in range(20 * len(sizes)):
+            await settle(4)
+            if task.done():
+                break
+            for _ in range(data.draw(st.integers(1, len(peer.pongs))) if peer.pongs else 0):
+                peer.pongs.pop(0).set_result(None)
+        await asyncio.wait((task,), timeout=2)
+        assert task.done()
+        await task
+
+    run(scenario())
+
+
+class Timed(Peer):
+    """Knows when it got each ping."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.pinged_at: list[float] = []
+
+    def _pong(self) -> asyncio.Future[None]:
+        self.pinged_at.append(self.clock.now())
+        return super()._pong()
+
+
+class Wound(FakeClock):
+    """Time that passes only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: list[tuple[float, Callable[[], None]]] = []
+
+    def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """Kept until then."""
+        call = (deadline, callback)
+        self._calls.append(call)
+        return lambda: self._calls.remove(call) if call in self._calls else None
+
+    def wind(self, time: float) -> None:
+        """Let time pass."""
+        self.time = time
+        for call in [each for each in self._calls if each[0] <= time]:
+            self._calls.remove(call)
+            call[1]()
+
+
+@pytest.mark.parametrize("pauses", [0, 2], ids=["at once", "waiting"])
+def test_pings_by_the_timer(pauses: int) -> None:
+    """Behind audio within 0.6 s, every 5 s when idle; the same where the connection makes it wait."""
+
+    async def scenario() -> None:
+        clock = FakeClock()
+        peer = Timed(clock)
+        sender = Sender(peer, clock, rate_hz=RATE)
+        await sender.audio([b"x"], CHUNK)
+        peer.pauses = pauses
+        pinging = asyncio.create_task(sender.keep_pinging())
+        await settle(200)
+        pinging.cancel()
+        await asyncio.wait((pinging,))
+        first, *idle = (later - earlier for earlier, later in pairwise([100.0, *peer.pinged_at[:6]]))
+        assert 0.5 < first < 0.71
+        assert all(5 <= each < 5.71 for each in idle), idle
+        assert sender.acknowledged == CHUNK
+
+    run(scenario())
+
+
+def test_a_stream_that_flows_needs_no_ping_by_the_timer() -> None:
+    """Its own go with the audio, every quarter of the window."""
+
+    async def scenario() -> None:
+        clock = Wound()
+        peer = Timed(clock)
+        sender = Sender(peer, clock, rate_hz=RATE)
+        pinging = asyncio.create_task(sender.keep_pinging())
+        await settle(1)
+        for number in range(1, 51):
+            clock.wind(100.0 + number / 10)
+            sender.audio_at_once([b"x"], RATE // 10)
+            await settle(2)
+        pinging.cancel()
+        await asyncio.wait((pinging,))
+        assert len(peer.pinged_at) == 10
+
+    run(scenario())
+
+
+def test_a_stalled_peer_stops_the_stream_within_the_window() -> None:
+    """A peer that answers nothing gets two seconds of audio and no more."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.answers = False
+        sender = make(peer)
+
+        async def stream() -> None:
+            async with sender.stream():
+                for _ in range(1000):
+                    await sender.audio([b"x"], CHUNK)
+
+        task = asyncio.create_task(stream())
+        await settle(2000)
+        assert sender.in_flight == 2 * RATE
+        assert not task.done()
+        peer.pongs[-1].set_result(None)
+        await settle(2000)
+        assert sender.sent > 2 * RATE
+        task.cancel()
+
+    run(scenario())
+
+
+def test_a_pong_proves_only_what_was_sent_before_its_ping() -> None:
+    """What follows a ping is not acknowledged by its pong."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.answers = False
+        sender = make(peer)
+        async with sender.stream():
+            await sender.audio([b"x"], RATE // 2)
+            assert len(peer.pongs) == 1
+            await sender.audio([b"x"], CHUNK)
+            peer.pongs[0].set_result(None)
+            await settle()
+        assert sender.acknowledged == RATE // 2
+        assert sender.in_flight == CHUNK
+
+    run(scenario())
+
+
+def test_an_answer_acknowledges_too_and_the_mark_never_goes_back() -> None:
+    """The endpoint's own events move the mark; stale ones do not."""
+
+    async def scenario() -> None:
+        seen: list[int] = []
+        peer = Peer()
+        peer.answers = False
+        sender = Sender(peer, FakeClock(), rate_hz=RATE, on_acknowledged=seen.append)
+        async with sender.stream():
+            await sender.audio([b"x"], 1000)
+        for claim in (500, 200, 5000, 1000):
+            sender.acknowledge(claim)
+        assert seen == [500, 1000]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "times", "seconds"),
+    [
+        (None, 1, 2),
+        (None, 1000, 2),
+        (0.0, 1, 2),
+        (0.5, 1, 2),
+        (1.0, 1, 3),
+        (3.0, 1, 7),
+        (10.0, 1, 8),
+        (0.0, 4, 4),
+        (0.5, 2, 4),
+        (0.0, 1000, 8),
+        (3.0, 0, 7),
+    ],
+    ids=str,
+)
+def test_window(round_trip: float | None, times: float, seconds: float) -> None:
+    """clamp(2 x round trip + 1 s, 2 s, 8 s), of audio that is read so many times as fast as it is spoken."""
+    assert window_s(round_trip, times) == seconds
+
+
+def test_the_pace_is_that_of_the_last_quarter_second() -> None:
+    """A burst is none, and who stands still has none any more."""
+    pace = Pace(10.0)
+    seen = [pace.times]
+    for now, read_s in [(10.01, 5), (10.25, 7), (10.5, 7.25), (20.5, 7.25)]:
+        pace.add(now, read_s)
+        seen.append(pace.times)
+
+    assert seen == [1, 1, 28, 1, 0]
+
+
+def test_the_pace_of_a_flood_is_known_as_soon_as_a_window_is_read() -> None:
+    """Else a long file would be through before its window is wide; who reads little is given the quarter second."""
+    pace = Pace(10.0)
+    seen = [pace.times]
+    for now, read_s in [(10.001, 4), (10.002, 8), (10.002, 16), (10.004, 16.5), (10.1, 17)]:
+        pace.add(now, read_s)
+        seen.append(round(pace.times))
+
+    assert seen == [1, 1, 4000, 4000, 4250, 4250]
+
+
+def test_the_window_widens_in_a_flood_and_narrows_with_it() -> None:
+    """What is in flight is at most 8 s, and at the speed of speech 2 s."""
+
+    async def scenario() -> None:
+        clock, peer = FakeClock(), Peer()
+        sender = Sender(peer, clock, rate_hz=RATE)
+        widths = []
+        async with sender.stream():
+            for step_s in [0.01] * 200 + [0.5] * 20:
+                clock.time += step_s
+                await sender.audio([b"x"], RATE // 2)
+                await settle(3)
+                widths.append(sender.window / RATE)
+        assert widths[0] == 2
+        assert max(widths) == widths[199] == 8
+        assert widths[-1] == 2
+
+    run(scenario())
+
+
+def test_round_trips_keep_the_minimum_of_half_a_minute() -> None:
+    """A slow answer does not raise the minimum; time does."""
+    trips = RoundTrips()
+    trips.add(0, 0.1)
+    trips.add(1, 0.5)
+    assert trips.minimum == 0.1
+    trips.add(30.5, 0.7)
+    assert trips.minimum == 0.5
+
+
+def test_every_change_of_state_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A stuck sender can be diagnosed: generation, lane awaited, taken, released, window closed, opened."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.answers = False
+        peer.pauses = 1
+        sender = make(peer)
+
+        async def stream() -> None:
+            async with sender.stream():
+                for _ in range(60):
+                    await sender.audio([b"x"], CHUNK)
+
+        task = asyncio.create_task(stream())
+        other = asyncio.create_task(sender.control(b"c"))
+        await settle(400)
+        while not task.done():
+            while peer.pongs:
+                peer.pongs.pop().set_result(None)
+            await settle(10)
+        await asyncio.gather(task, other)
+
+    with caplog.at_level(logging.DEBUG, logger="rt.sender"):
+        run(scenario())
+
+    for what in ("sender made", "lane awaited", "lane taken", "lane released", "window closed", "window opened"):
+        assert what in caplog.text
+    assert "generation 1" in caplog.text

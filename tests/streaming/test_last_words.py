@@ -1,0 +1,46 @@
+"""Why an endpoint hangs up is heard before that it does."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from websockets.asyncio.server import serve
+
+from tests.exact import turns
+from tests.fakes import run
+from tests.streaming.harness import MemorySource, stream
+
+if TYPE_CHECKING:
+    from websockets.asyncio.server import ServerConnection
+
+RUNS = 20
+
+
+async def out_of_quota(connection: ServerConnection) -> None:
+    """Greets, takes some sound, says why it takes no more, and hangs up in the same breath."""
+    await connection.send(json.dumps({"type": "session.created", "event_id": "e1", "session": {}}))
+    async for message in connection:
+        kind = json.loads(message)["type"]
+        if kind == "session.update":
+            await connection.send(json.dumps({"type": "session.updated", "event_id": "e2", "session": {}}))
+        elif kind == "input_audio_buffer.append":
+            error = {"type": "invalid_request_error", "code": "insufficient_quota", "message": "used up"}
+            await connection.send(json.dumps({"type": "error", "event_id": "e3", "error": error}))
+            await connection.close(1011)
+            return
+
+
+def test_the_reason_wins_over_the_close() -> None:
+    """The sender is in full flight when the close comes, which alone would be tried again."""
+    pcm, _ = turns(10)
+
+    async def scenario() -> None:
+        async with serve(out_of_quota, "127.0.0.1", 0, compression=None) as server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime"
+            for _ in range(RUNS):
+                result = await stream(url, MemorySource(pcm))
+                assert result.summary is not None
+                assert (result.summary.exit, result.summary.reconnects) == (4, 0)
+
+    run(scenario(), seconds=40)

@@ -1,0 +1,81 @@
+"""Which exit code, which error, and what counts as complete."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from rt_cli.errors import AudioError, EndpointError, RefusedError, RtError, UnreachableError
+from rt_cli.events import Latency, Ledger
+from rt_cli.streaming.outcome import Ending, percentiles
+
+ALL = Ledger(captured=100, settled=100, acknowledged=0, in_flight=0, waiting=0, dropped=0, padding=0)
+HOLE = replace(ALL, settled=90, dropped=10)
+HALF = replace(ALL, settled=50, waiting=50)
+NOTHING = replace(ALL, captured=0, settled=0)
+CROOKED = replace(ALL, settled=99)
+
+
+def ending(ledger: Ledger = ALL, *errors: RtError, **known: int) -> Ending:
+    """A run that ended so."""
+    return Ending("x.wav", 1000, ledger, known.pop("suspended", 0), errors, **known)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("end", "exit_code", "complete", "code"),
+    [
+        (ending(), 0, True, None),
+        (ending(HOLE), 7, False, "incomplete"),
+        (ending(HOLE, suspended=10), 0, True, None),
+        (ending(NOTHING), 3, False, "empty"),
+        (ending(NOTHING, signals=1, signal_exit=130), 0, True, None),
+        (ending(CROOKED), 1, False, "internal"),
+        (ending(HALF, UnreachableError("gone")), 5, False, "unreachable"),
+        (ending(HALF, UnreachableError("gone"), RefusedError("no")), 4, False, "refused"),
+        (ending(ALL, AudioError("corrupt")), 3, False, "audio_input"),
+        (ending(HALF, EndpointError("odd"), AudioError("corrupt")), 3, False, "audio_input"),
+        (ending(signals=1, signal_exit=130), 0, True, None),
+        (ending(signals=1, signal_exit=130, cut_short=True), 130, False, None),
+        (ending(signals=1, signal_exit=143, cut_short=True), 143, False, None),
+        (ending(HALF, signals=2, signal_exit=130), 130, False, None),
+        (ending(HALF, UnreachableError("gone"), unread=True), 0, False, "unreachable"),
+    ],
+    ids=[
+        "all delivered",
+        "a hole",
+        "the machine slept",
+        "no sound",
+        "stopped before any sound",
+        "a crooked ledger",
+        "lost",
+        "the cause wins",
+        "delivered what could be read",
+        "the source before the endpoint",
+        "a live source ended by Ctrl-C",
+        "a file cut short",
+        "by SIGTERM",
+        "a second Ctrl-C",
+        "nobody reads",
+    ],
+)
+def test_ending(end: Ending, exit_code: int, complete: bool, code: str | None) -> None:  # noqa: FBT001 - a column
+    """Each way to end has its code and its one error."""
+    assert (end.exit_code, end.complete) == (exit_code, complete)
+    assert (end.error.code if end.error else None) == code
+
+
+@given(values=st.lists(st.integers(0, 10_000), min_size=1))
+def test_percentiles_are_values_that_occurred(values: list[int]) -> None:
+    """Nearest rank: no value is made up, and they are in order."""
+    found = percentiles(values)
+
+    assert found is not None
+    assert {found.p50, found.p95, found.max} <= set(values)
+    assert found.p50 <= found.p95 <= found.max
+
+
+def test_percentiles_of_a_hundred() -> None:
+    """1 to 100."""
+    assert percentiles(list(range(1, 101))) == Latency(p50=50, p95=95, max=100)

@@ -1,0 +1,28 @@
+"""Turns of our own in sound that does not wait: each is known to begin, though speech is noticed a little late."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rt_cli.events import Partial
+from tests.exact import ExactEndpoint, Habits, judge, turns
+from tests.fakes import run
+from tests.streaming.harness import MemorySource, Run, settings, stream, with_turns
+
+
+@pytest.mark.parametrize("chunk_ms", [10, 20, 40, 100])
+def test_every_turn_has_its_beginning_and_its_place(chunk_ms: int) -> None:
+    """Also where its first frames were sent before anybody knew that they were speech."""
+    pcm, spans = turns(20, speech_ms=300, silence_ms=300, vary=100)
+    chosen = with_turns(settings(), "client")
+    chosen = replace(chosen, input=replace(chosen.input, chunk_ms=chunk_ms))
+
+    async def scenario() -> Run:
+        async with ExactEndpoint(Habits(final_delay_s=0.1)).serving() as endpoint:
+            return await stream(endpoint.url, MemorySource(pcm, live=True, speed=4), chosen)
+
+    result = run(scenario(), seconds=30)
+    assert judge([final.text for final in result.finals], spans).perfect
+    assert all(each.start_ms is not None for each in result.observations if isinstance(each, Partial))

@@ -1,0 +1,110 @@
+"""Sessions end; what is said does not: handed over in time, or taken up again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from rt_cli.events import Errored
+from tests.exact import ExactEndpoint, Habits, judge, turns
+from tests.fakes import run
+from tests.rollovers import rollovers
+from tests.streaming.harness import MemorySource, settings, stream
+
+if TYPE_CHECKING:
+    from tests.streaming.harness import Run
+
+
+def told(result: Run) -> list[tuple[int, str, int | None, int | None]]:
+    """All that a final says of its turn."""
+    return [(final.turn, final.text, final.start_ms, final.end_ms) for final in result.finals]
+
+
+def test_ten_rollovers_are_one_long_session() -> None:
+    """The same turns with the same words in the same places, and never a loss."""
+
+    async def scenario() -> None:
+        whole, _ = await rollovers(Habits(), count=40, speed=20)
+        parts, verdict = await rollovers(Habits(lifetime_s=0.8), count=40)
+        assert verdict.perfect
+        assert parts.states.count("rolled_over") >= 10
+        assert "lost" not in parts.states
+        assert told(parts) == told(whole)
+        assert (parts.summary.exit, parts.summary.complete) == (0, True)
+
+    run(scenario(), seconds=60)
+
+
+@pytest.mark.parametrize("ending", ["close", "error", "silent"])
+def test_an_expiry_that_comes_anyway_is_a_loss_like_any_other(ending: Literal["close", "error", "silent"]) -> None:
+    """1001, ``session_expired`` and 1001, or the end of TCP: a new session hears what the old one owes."""
+
+    async def scenario() -> None:
+        result, verdict = await rollovers(Habits(lifetime_s=1.5, announced=False, ending=ending), count=24)
+        assert verdict.perfect
+        assert result.states.count("resumed") >= 2
+        assert "rolled_over" not in result.states
+        assert (result.summary.exit, result.summary.complete) == (0, True)
+
+    run(scenario(), seconds=60)
+
+
+@pytest.mark.parametrize("refusal", [429, 503, 1013])
+def test_one_session_at_a_time_is_broken_before_the_next_is_made(refusal: int) -> None:
+    """Where there is no room for two, the tape covers the gap."""
+
+    async def scenario() -> None:
+        result, verdict = await rollovers(Habits(lifetime_s=1.5, refusal=refusal), count=24)
+        assert verdict.perfect
+        assert result.states.count("rolled_over") + result.states.count("resumed") >= 2
+        assert (result.summary.exit, result.summary.complete) == (0, True)
+
+    run(scenario(), seconds=60)
+
+
+def test_who_never_pauses_is_handed_over_at_the_last_moment() -> None:
+    """A turn that outlives its session is heard again, whole, by the next."""
+
+    async def scenario() -> None:
+        # 5 s at three times real time are longer than a session; replayed fast, not longer than two.
+        result, verdict = await rollovers(Habits(lifetime_s=1.5), count=4, speech_ms=5000)
+        assert verdict.perfect
+        assert "rolled_over" in result.states
+        assert "lost" not in result.states
+        assert [final.turn for final in result.finals] == [1, 2, 3, 4]
+        assert (result.summary.exit, result.summary.complete) == (0, True)
+
+    run(scenario(), seconds=60)
+
+
+def test_max_session_rolls_over_too() -> None:
+    """An endpoint that does not say when it expires."""
+    pcm, spans = turns(12, speech_ms=300, silence_ms=300)
+    chosen = settings()
+    chosen = replace(chosen, delivery=replace(chosen.delivery, max_session_s=1.5))
+
+    async def scenario() -> None:
+        async with ExactEndpoint().serving() as endpoint:
+            result = await stream(endpoint.url, MemorySource(pcm, live=True, speed=2), chosen)
+        assert judge([final.text for final in result.finals], spans).perfect
+        assert result.states.count("rolled_over") >= 2
+
+    run(scenario(), seconds=60)
+
+
+def test_sessions_too_short_for_any_turn_end_the_run() -> None:
+    """What can never settle is not sent for ever; the ledger says what it was, and the error what to do."""
+
+    async def scenario() -> Run:
+        pcm, _ = turns(1, speech_ms=60_000, silence_ms=300)
+        async with ExactEndpoint(Habits(lifetime_s=0.5)).serving() as endpoint:
+            return await stream(
+                endpoint.url, MemorySource(pcm, live=True, speed=20.0), settings(speed=2.0, catch_up=2.0)
+            )
+
+    result = run(scenario(), seconds=60)
+    assert result.summary.exit == 5
+    assert not result.summary.complete
+    assert [each.code for each in result.observations if isinstance(each, Errored)] == ["sessions_too_short"]

@@ -1,0 +1,60 @@
+"""Even a bug of ours is one line, and the account is written all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from rt_cli.events import Errored
+from tests.exact import ExactEndpoint, turns
+from tests.fakes import run
+from tests.streaming.harness import MemorySource, Run, make_streamer, stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from rt_cli.audio.source import Block
+
+
+class BrokenSource(MemorySource):
+    """Planted: a source that raises what no source may."""
+
+    async def blocks(self) -> AsyncIterator[Block]:
+        """Half a second, then a bug."""
+        async for block in super().blocks():
+            yield block
+            raise ZeroDivisionError("planted")
+
+
+def test_a_bug_has_an_exit_code_an_error_and_a_balanced_summary() -> None:
+    """Exit 1, one error that names it, and where every sample is."""
+
+    async def scenario() -> None:
+        async with ExactEndpoint().serving() as endpoint:
+            result = await stream(endpoint.url, BrokenSource(turns(3)[0]))
+        assert result.summary is not None
+        assert (result.summary.exit, result.summary.complete) == (1, False)
+        assert result.summary.ledger.balanced
+        errors = [each for each in result.observations if isinstance(each, Errored)]
+        assert [error.message for error in errors] == ["unexpected ZeroDivisionError: planted"]
+
+    run(scenario())
+
+
+def test_a_bug_while_opening_is_the_outcome_of_its_source() -> None:
+    """Exit 1 and a summary, not the end of all other sources."""
+
+    async def broken(_rate_hz: int, _tell: object) -> MemorySource:
+        raise ZeroDivisionError("planted")
+
+    async def scenario() -> None:
+        told = Run()
+        streamer = make_streamer(told, "ws://127.0.0.1:9", MemorySource(b""))
+        streamer._job = replace(streamer._job, open_source=broken)
+        summary = await streamer.run()
+        assert (summary.exit, summary.complete) == (1, False)
+        errors = [each for each in told.observations if isinstance(each, Errored)]
+        assert [error.message for error in errors] == ["unexpected ZeroDivisionError: planted"]
+
+    run(scenario())

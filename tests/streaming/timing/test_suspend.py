@@ -1,0 +1,68 @@
+"""A loop that is held up and a machine that sleeps are noticed; nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from rt_cli.clock import SystemClock
+from rt_cli.streaming.timing.suspend import Lagged, Machine, Suspended, asleep_s, watch
+from tests.fakes import run
+
+
+@pytest.mark.parametrize(
+    ("late_s", "slept_s", "expected"),
+    [
+        (0.0, 0.0, []),
+        (0.049, 0.0, []),
+        (0.2, 0.0, [Lagged(0.2)]),
+        (0.0, 4.9, []),
+        (0.2, 60.0, [Suspended(60.0)]),
+        (0.0, -3600.0, []),
+    ],
+    ids=["in time", "nearly", "held up", "a nap", "suspended", "a step back"],
+)
+def test_look(late_s: float, slept_s: float, expected: list[Lagged | Suspended]) -> None:
+    """One moment, judged."""
+    machine = Machine(asleep=10.0)
+
+    seen = machine.look(due=100.0, now=100.0 + late_s, asleep=10.0 + slept_s)
+
+    assert [(type(each), round(each.seconds, 6)) for each in seen] == [(type(e), e.seconds) for e in expected]
+
+
+def test_a_lag_is_said_once_a_minute() -> None:
+    """However often it happens."""
+    machine = Machine(asleep=0.0)
+    said = [machine.look(due=float(now), now=now + 0.1 + now / 1000, asleep=0.0) for now in range(0, 130, 10)]
+
+    assert [index for index, events in enumerate(said) if events] == [0, 6, 12]
+
+
+def test_an_hour_on_the_wall_clock_is_no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NTP may step the time of day by anything."""
+    before = asleep_s()
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+
+    assert asleep_s() == pytest.approx(before, abs=0.1)
+
+
+def test_a_blocked_loop_is_measured() -> None:
+    """A real loop, held for 0.2 s."""
+
+    async def scenario() -> list[Lagged | Suspended]:
+        seen: list[Lagged | Suspended] = []
+        machine = Machine(asleep_s())
+        task = asyncio.create_task(watch(machine, SystemClock(), seen.append))
+        await asyncio.sleep(0.05)
+        time.sleep(0.4)  # noqa: ASYNC251 - the fault
+        await asyncio.sleep(0.15)
+        task.cancel()
+        return seen
+
+    seen = run(scenario())
+
+    assert isinstance(seen[0], Lagged)
+    assert seen[0].seconds > 0.1

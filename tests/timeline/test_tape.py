@@ -1,0 +1,160 @@
+"""The marks stay in order, the ledger balances at every instant, and holes are counted once."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rt_cli.errors import RtError
+from rt_cli.timeline.tape import Hole, Tape
+
+RATE = 1000
+
+
+def test_a_new_tape_is_empty() -> None:
+    """Nothing captured is nothing settled, dropped or waiting."""
+    assert Tape(RATE).ledger().captured == 0
+
+
+@pytest.mark.parametrize(
+    ("act", "expected"),
+    [
+        pytest.param(lambda _tape: None, (0, 0, 0, 100), id="captured"),
+        pytest.param(lambda tape: tape.mark_sent(60), (0, 0, 60, 40), id="sent"),
+        pytest.param(lambda tape: (tape.mark_sent(60), tape.mark_acknowledged(50)), (0, 50, 10, 40), id="acknowledged"),
+        pytest.param(
+            lambda tape: (tape.mark_sent(60), tape.mark_acknowledged(99)), (0, 60, 0, 40), id="more than sent"
+        ),
+        pytest.param(lambda tape: tape.settle(30), (30, 0, 0, 70), id="settled unsent"),
+        pytest.param(lambda tape: (tape.mark_sent(60), tape.settle(30), tape.rewind()), (30, 0, 0, 70), id="rewound"),
+    ],
+)
+def test_the_ledger_is_the_distances_of_the_marks(act: object, expected: tuple[int, int, int, int]) -> None:
+    """Settled, acknowledged, in flight and waiting are what lies between the marks."""
+    tape = Tape(RATE)
+    tape.append(bytes(200))
+    act(tape)  # type: ignore[operator]
+    ledger = tape.ledger()
+
+    assert (ledger.settled, ledger.acknowledged, ledger.in_flight, ledger.waiting) == expected
+    assert ledger.balanced
+
+
+def test_holes_of_one_reason_are_one() -> None:
+    """A tape that is full for hours remembers one hole, not one for each chunk."""
+    tape = Tape(RATE, limit_bytes=200)
+    tape.append(bytes(200))
+    for _ in range(1000):
+        assert tape.append(bytes(20))
+
+    assert tape._holes == [Hole(100, 10_100, "full")]
+
+
+def test_a_hole_is_counted_once() -> None:
+    """What was lost before it could be transcribed is not dropped a second time."""
+    tape = Tape(RATE)
+    tape.append(bytes(200))
+    tape.lose(50, "overflow")
+    tape.append(bytes(200))
+
+    assert tape.drop(90, 160, "failed") == [Hole(90, 100, "failed"), Hole(150, 160, "failed")]
+    assert tape.dropped == 70
+
+
+def test_a_hole_can_straddle_the_settled_mark() -> None:
+    """Settling half of a hole counts that half as dropped, not as settled."""
+    tape = Tape(RATE)
+    tape.append(bytes(200))
+    tape.drop(40, 60, "no_final")
+    tape.settle(50)
+    ledger = tape.ledger()
+
+    assert (ledger.settled, ledger.dropped, ledger.waiting) == (40, 20, 40)
+
+
+def test_what_is_forgotten_takes_no_memory() -> None:
+    """Sound that nobody will ask for is let go, sent or not; its place in the account stays, and it waits no more."""
+    tape = Tape(RATE, memory_s=0.1, on_disk=False)
+    for _ in range(10_000):
+        tape.append(bytes(20))
+        tape.mark_sent(max(tape.sent, tape.captured - 300))
+        tape.forget(tape.captured - 200)
+        assert tape._store._kept <= 2 * 200 + 20 + (1 << 18)
+    ledger = tape.ledger()
+
+    assert (tape.oldest, tape.waiting) == (99_800, 200)
+    assert (ledger.in_flight, ledger.waiting, ledger.dropped) == (99_700, 300, 0)
+    assert ledger.balanced
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(lambda tape: tape.read(0, 101), id="read beyond captured"),
+        pytest.param(lambda tape: (tape.settle(10), tape.read(5, 20)), id="read what is settled"),
+        pytest.param(lambda tape: tape.settle(101), id="settle beyond captured"),
+        pytest.param(lambda tape: tape.mark_sent(101), id="send beyond captured"),
+        pytest.param(lambda tape: (tape.mark_sent(20), tape.mark_sent(10)), id="send back"),
+    ],
+)
+def test_marks_cannot_be_misused(act: object) -> None:
+    """A mark that would break the order raises, and moves nothing."""
+    tape = Tape(RATE)
+    tape.append(bytes(200))
+
+    with pytest.raises(RtError):
+        act(tape)  # type: ignore[operator]
+    assert tape.ledger().balanced
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["append", "lose", "send", "acknowledge", "settle", "drop", "give up", "rewind"]),
+        st.integers(0, 200),
+        st.integers(0, 200),
+    ),
+    max_size=80,
+)
+
+
+@settings(deadline=None)
+@given(steps=STEPS)
+def test_the_ledger_always_balances(steps: list[tuple[str, int, int]]) -> None:
+    """Whatever happens in whatever order, each captured sample has one place, counted against a list of samples."""
+    tape = Tape(RATE, memory_s=0.05, limit_bytes=2000)
+    dropped: set[int] = set()
+    settled = 0
+    for what, first, second in steps:
+        holes: list[Hole] = []
+        match what:
+            case "append":
+                holes = tape.append(b"\x01\x02" * first)
+            case "lose":
+                holes = tape.lose(first, "overflow")
+            case "send":
+                tape.mark_sent(min(tape.sent + first, tape.captured))
+            case "acknowledge":
+                tape.mark_acknowledged(first + second)
+            case "settle":
+                tape.settle(min(tape.settled + first, tape.captured))
+            case "drop":
+                holes = tape.drop(first, first + second, "failed")
+            case "give up":
+                tape.forget(tape.sent + first)
+                holes = tape.drop(tape.sent, tape.oldest, "full")
+            case _:
+                tape.rewind()
+        for hole in holes:
+            fresh = set(range(hole.start, hole.end))
+            assert fresh.isdisjoint(dropped)
+            dropped |= fresh
+        ledger = tape.ledger()
+        assert ledger.balanced
+        assert tape.captured >= tape.sent >= tape.acknowledged >= tape.settled >= settled
+        assert ledger.dropped == len(dropped)
+        assert ledger.settled == len(set(range(tape.settled)) - dropped)
+        assert ledger.waiting == len(set(range(tape.sent, tape.captured)) - dropped)
+        assert tape.waiting == len(range(max(tape.sent, tape.oldest), tape.captured))
+        settled = tape.settled
+    tape.close()
