@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 
-from rt_cli.server.recognition.interface import unavailable
+from rt_cli.server.recognition.registry import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,7 +20,6 @@ from rt_cli.bench.levels import Course, Ramp, opened
 from rt_cli.bench.limits import exit_code, parse_limit
 from rt_cli.bench.recording import load
 from rt_cli.bench.words import compare
-from rt_cli.cli.garbage import collect_from_here
 from rt_cli.clock import SystemClock
 from rt_cli.config.values import convert, settings_keys
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, UsageError
@@ -85,7 +84,6 @@ def run_bench(settings: Settings, wanted: Wanted) -> int:
         output=replace(settings.output, save_audio=None),
     )
     plan = make_plan(settings, os.environ)
-    collect_from_here()
     return asyncio.run(_Bench(settings, wanted, plan, levels, limits, references, spread_s).run())
 
 

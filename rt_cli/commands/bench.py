@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.config.given import settings_of
+from rt_cli.cli.process import collect_garbage
+from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Recordings, taken in turns.")]
@@ -52,4 +53,5 @@ def bench(
     if html is not None and html.exists() and not force:
         raise UsageError(f"{html} exists", "another name, or --force")
     wanted = Wanted(files, sessions, rounds, spread, limit or [], reference or [], html)
+    collect_garbage()
     return run_bench(settings, wanted)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
+from rt_cli.cli.process import collect_garbage
 
 Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per finding, then a summary.")]
 NoMic = Annotated[bool, typer.Option("--no-mic", help="Leave the microphone alone.")]
@@ -25,4 +26,5 @@ def doctor(device: options.Device = None, no_mic: NoMic = False, json: Json = Fa
     """
     from rt_cli.doctor.run_doctor import diagnose
 
+    collect_garbage()
     return diagnose({"device": device, **given}, microphone=not no_mic, json=json)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rt_cli.cli.garbage import collect_from_here
-from rt_cli.cli.process import on_signals
-from rt_cli.cli.serving import warn
+from rt_cli.cli.process import collect_garbage, on_signals, warn
 from rt_cli.config.values import convert, settings_keys
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from rt_cli.protocol.sanitize import printable
@@ -79,7 +77,7 @@ def replay(
     if missing:
         warn(f"{missing} lines are missing in {file}: it may not play to its end")
     address = host or "127.0.0.1", _PORT if port is None else port
-    collect_from_here()
+    collect_garbage()
     return asyncio.run(_serve(scripts, address, pace, patience_s))
 
 

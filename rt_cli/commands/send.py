@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.config.given import settings_of
+from rt_cli.cli.process import collect_garbage
+from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def send(
     from rt_cli.run.run import run
     from rt_cli.run.sources import file_source, resumed_source
 
+    collect_garbage()
     if resume is not None:
         return run(settings, [resumed_source(resume)])
     sources = [file_source(name, settings.input, spool) for name in files or ()]

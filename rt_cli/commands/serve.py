@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.cli import serve_options as options
-from rt_cli.cli.garbage import collect_from_here
-from rt_cli.cli.process import on_signals
-from rt_cli.cli.serving import allow_many_files, tell_once, warn
+from rt_cli.cli.process import allow_many_files, collect_garbage, on_signals, tell_once, warn
 from rt_cli.config.values import convert, settings_keys
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import printable
@@ -80,7 +78,7 @@ def serve(
         "faults": parse(fault or ()),
     }
     answers = {"name": reply, "reply_text": reply_text, "llm": llm, "llm_model": llm_model}
-    collect_from_here()
+    collect_garbage()
     asyncio.run(_serve(_Wanted(server, answers, json)))
 
 
@@ -102,7 +100,7 @@ async def _serve(wanted: _Wanted) -> None:
     import asyncio
 
     from rt_cli.output.line_writer import LineWriter
-    from rt_cli.server.replies.interface import open_replier
+    from rt_cli.server.replies.open import open_replier
     from rt_cli.server.server import serve as serve_locally
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from rt_cli.cli import options
-from rt_cli.config.given import settings_of
+from rt_cli.cli.process import collect_garbage
+from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
 Input = Annotated[str | None, typer.Argument(metavar="[-]", help="- reads raw PCM or WAV from stdin, live.")]
@@ -46,10 +48,13 @@ def stream(
             f"--spool keeps everything on disk, so --on-full {settings.delivery.on_full} has nothing to do",
             "leave out one of them, or give --on-full spool",
         )
+    from rt_cli.cli.controls.controls import open_controls
     from rt_cli.run.run import run
     from rt_cli.run.sources import live_source, microphone_source
 
-    if not mic:
-        return run(settings, [live_source(settings.input, spool)])
-    microphone = microphone_source(settings.input, spool, retry_for_s=settings.delivery.retry_for_s)
-    return run(settings, [microphone], keys=True)
+    if mic:
+        opened = microphone_source(settings.input, spool, retry_for_s=settings.delivery.retry_for_s)
+    else:
+        opened = live_source(settings.input, spool)
+    collect_garbage()
+    return run(settings, [opened], open_controls=partial(open_controls, settings, keys=mic))

@@ -5,6 +5,7 @@ Layers, each over the one before: the defaults, the tables of the file, a profil
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from rt_cli.config.config_file import Document, read_document
@@ -40,6 +41,29 @@ class Given(NamedTuple):
 
 Layer = dict[str, Given]
 """By the names of the keys."""
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """Settings from options by the names of their parameters.
+
+    Raises:
+        UsageError: Two options contradict each other, or a value is wrong.
+    """
+    if given.pop("json", None):
+        if given["format"] not in (None, "json"):
+            raise UsageError(f"both --json and --output {given['format']}", "give one of them")
+        given["format"] = "json"
+    return load_settings(**layers_of(given))
+
+
+def layers_of(given: dict[str, Any]) -> dict[str, Any]:
+    """The same options as the arguments of :func:`given_values`. Raises UsageError."""
+    if given.get("encoding") is not None:
+        from rt_cli.audio.pcm import parse_encoding
+
+        given["encoding"] = parse_encoding(given["encoding"])
+    config, profile = given.pop("config"), given.pop("profile")
+    return {"flags": given, "config": config, "profile": profile, "environ": os.environ}
 
 
 def load_settings(

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.config.config_file import config_path
-from rt_cli.config.given import layers_of
-from rt_cli.config.layers import given_values
+from rt_cli.config.layers import given_values, layers_of
 from rt_cli.config.values import settings_keys
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import masked, printable

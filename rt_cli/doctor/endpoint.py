@@ -16,7 +16,7 @@ from rt_cli.errors import EndpointError, RtError, UsageError
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.protocol.session.handshake import Setup
-from rt_cli.server.recognition.interface import unavailable
+from rt_cli.server.recognition.registry import unavailable
 from rt_cli.server.server import serve
 from rt_cli.streaming.transport.connection import connect
 from rt_cli.streaming.transport.tls import tls_context

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rt_cli.cli.garbage import collect_from_here
 from rt_cli.config.config_file import config_path
 from rt_cli.config.layers import load_settings
 from rt_cli.doctor.finding import Finding, Tell, exit_code, failed
@@ -50,7 +49,6 @@ def diagnose(given: dict[str, Any], *, microphone: bool, json: bool) -> int:
             lines.write(line)
 
     try:
-        collect_from_here()
         asyncio.run(examine(_Patient(given).checks(microphone=microphone), tell))
         lines.write(jsonlib.dumps(summary(findings)) if json else verdict(findings, microphone=microphone))
     finally:

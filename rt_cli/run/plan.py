@@ -59,7 +59,7 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
     turns = endpoint.dialect.turn_detection(endpoint.model, wanted, embedded=endpoint.embedded)
     session = endpoint.dialect.session(settings.session, endpoint.model, turns)
     if endpoint.embedded:
-        from rt_cli.server.recognition.interface import unavailable
+        from rt_cli.server.recognition.registry import unavailable
 
         if (reason := unavailable()) is not None:
             raise EndpointError(reason, code="no_recognizer")

@@ -8,14 +8,13 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.channels import SIDES, of_channel
-from rt_cli.cli.controls.controls import Handset, wants_keys
-from rt_cli.cli.garbage import collect_from_here
 from rt_cli.clock import SystemClock
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError
 from rt_cli.events import Errored, Noted, Warned
@@ -32,7 +31,7 @@ from rt_cli.streaming.job import Job
 from rt_cli.streaming.streamer import Streamer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Sequence
 
     from rt_cli.audio.source import Source, Tell
     from rt_cli.events import Observer, Summary
@@ -50,13 +49,36 @@ _MOST_HELD_BYTES = 64 * 1024 * 1024
 """Of results that wait for those of an earlier source, before no more sources are begun: a thousand hours of speech."""
 
 
+class Controls(Protocol):
+    """What controls a run besides signals that end it: keys, a FIFO."""
+
+    def attach(self, obey: Callable[[Command], None]) -> None:
+        """From now on commands go there; first those that came before."""
+        ...
+
+    def restore(self) -> None:
+        """Give the terminal back; may be called from a signal handler."""
+        ...
+
+    def close(self) -> None:
+        """Listen no more. Idempotent."""
+        ...
+
+
+OpenControls = Callable[["asyncio.AbstractEventLoop", "Observer", Callable[[], None]], Controls | None]
+"""Opens the controls of a run, given its loop, who is told, and what ends the run; None: there are none.
+
+Raises UsageError where one of them cannot be used.
+"""
+
+
 def run(
     settings: Settings,
     sources: Sequence[NamedSource],
     *,
     jobs: int = 1,
     done: Done | None = None,
-    keys: bool = False,
+    open_controls: OpenControls | None = None,
 ) -> int:
     """Send each source to the endpoint that the settings mean, and return the worst exit code.
 
@@ -65,7 +87,7 @@ def run(
         sources: In the order of their results.
         jobs: How many sessions may run at once.
         done: Sources that it knows are skipped, those that end well it is told of; None for nothing of the kind.
-        keys: The terminal's keys may control the run.
+        open_controls: Opens what controls the run besides signals that end it; None for nothing.
 
     Raises:
         UsageError: Before anything was sent.
@@ -79,9 +101,8 @@ def run(
         raise
     except RtError as exc:
         plan = exc
-    collect_from_here()
     with asyncio.Runner() as runner:
-        exit_code = runner.run(_Run(settings, sources, plan, jobs, done, keys=keys).run())
+        exit_code = runner.run(_Run(settings, sources, plan, jobs, done, open_controls).run())
         # Everything is said. The loop would wait for its threads: for a look-up of a name that nobody answers, say.
         hurry = threading.Timer(_LAST_WORDS_S, os._exit, (exit_code,))
         hurry.daemon = True
@@ -99,7 +120,7 @@ class _Run:
         plan: What was decided, or why nothing can be sent anywhere.
         jobs: How many sessions at once.
         done: What earlier runs have finished, if that counts.
-        keys: Whether keys may control it.
+        open_controls: Opens what controls it besides signals that end it.
     """
 
     def __init__(
@@ -109,17 +130,16 @@ class _Run:
         plan: Plan | RtError,
         jobs: int,
         done: Done | None,
-        *,
-        keys: bool,
+        open_controls: OpenControls | None,
     ) -> None:
         self._settings = settings
         self._sources = sources
         self._plan = plan
         self._done = done
-        self._keys = keys
+        self._open_controls = open_controls
         self._bill = bill_of(settings)
         self._wirelog: WireLog | None = None
-        self._handset: Handset | None = None
+        self._controls: Controls | None = None
         self._split = settings.input.channel == "split"
         self._at_once = min(max(1, jobs // self._sessions_each), len(sources))
         self._pool: Pool[NamedSource] = Pool(self._at_once, self._may_begin)
@@ -159,8 +179,8 @@ class _Run:
             self._take_control(loop)
             exit_code = await self._deliver()
         finally:
-            if self._handset is not None:
-                self._handset.close()
+            if self._controls is not None:
+                self._controls.close()
             if self._wirelog is not None:
                 await asyncio.to_thread(self._wirelog.close)
             # Who left has not read what was printed last.
@@ -292,8 +312,8 @@ class _Run:
         streamer = Streamer(job, SystemClock(), observe, progress=self._watched or self._split)
         self._streamers.append(streamer)
         # Both channels obey what was said before they were there.
-        if self._handset is not None and len(self._streamers) >= self._sessions_each:
-            self._handset.attach(self._obey)
+        if self._controls is not None and len(self._streamers) >= self._sessions_each:
+            self._controls.attach(self._obey)
         summary = await streamer.run()
         if summary.ledger.settled:
             self._room_made_at = asyncio.get_running_loop().time()
@@ -365,16 +385,15 @@ class _Run:
     def _on_signal(self, loop: asyncio.AbstractEventLoop, exit_code: int, *_frame: object) -> None:
         self._signals.append(exit_code)
         if len(self._signals) > 2:  # noqa: PLR2004 - the third means it
-            if self._handset is not None:
-                self._handset.restore()
+            if self._controls is not None:
+                self._controls.restore()
             os._exit(exit_code)
         _soon(loop, partial(self._interrupt, exit_code))
 
     def _take_control(self, loop: asyncio.AbstractEventLoop) -> None:
-        keys = self._keys and wants_keys(self._settings, os.environ)
-        if keys or self._settings.input.ptt:
-            self._handset = Handset(loop, self._output.observe, partial(self._on_signal, loop, EXIT_INTERRUPTED))
-            self._handset.start(self._settings, keys=keys)
+        if self._open_controls is not None:
+            quit_run = partial(self._on_signal, loop, EXIT_INTERRUPTED)
+            self._controls = self._open_controls(loop, self._output.observe, quit_run)
 
     def _obey(self, command: Command) -> None:
         for streamer in self._streamers:

@@ -43,7 +43,7 @@ from rt_cli.server.access.client_secrets import ClientSecrets
 from rt_cli.server.access.keepalive import Finding, Vigil
 from rt_cli.server.access.limits import Limits
 from rt_cli.server.access.plain_http import BadRequest, FirstBytes, PlainRequest
-from rt_cli.server.recognition.interface import Recognizer, open_recognizer
+from rt_cli.server.recognition.registry import open_recognizer
 from rt_cli.server.session.config import SessionConfig, updated
 from rt_cli.server.session.session import Observe, Session
 
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     from rt_cli.server.faults.grammar import FaultPlan
     from rt_cli.server.faults.inject import Faults, Faulty
+    from rt_cli.server.recognition.interface import Recognizer
     from rt_cli.server.replies.interface import Replier
 
 _QUEUED_MESSAGES = 1

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rt_cli.settings import Settings, TurnDetection
     from rt_cli.streaming.capture.capture import Capture
     from rt_cli.streaming.capture.push_to_talk import Control
-    from rt_cli.streaming.capture.turn_analysis import Detector, TurnMarks
+    from rt_cli.streaming.capture.turn_analysis import Detector
+    from rt_cli.streaming.capture.turn_marks import TurnMarks
     from rt_cli.streaming.timing.change_signal import Bell
     from rt_cli.timeline.tape import Tape
 

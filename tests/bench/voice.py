@@ -10,7 +10,8 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from rt_cli.server.replies.interface import Audio, ReplyRequest, Text, open_replier
+from rt_cli.server.replies.interface import Audio, ReplyRequest, Text
+from rt_cli.server.replies.open import open_replier
 from rt_cli.server.replies.voice import Mouth, Voice
 
 ROUNDS = 50

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI
 
-from rt_cli.server.recognition.interface import DEMO_QUALITY, unavailable
 from rt_cli.server.recognition.pocketsphinx import process as decoder
+from rt_cli.server.recognition.pocketsphinx.recognizer import DEMO_QUALITY
+from rt_cli.server.recognition.registry import unavailable
 from rt_cli.server.server import serve
 from tests.fakes import run
 from tests.server.client import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from functools import partial
@@ -34,6 +35,29 @@ def wants_keys(settings: Settings, environ: Mapping[str, str]) -> bool:
     is_terminal = stderr is not None and not stderr.closed and stderr.isatty()
     look = choose_look(output.status, quiet=output.quiet, is_terminal=is_terminal, environ=environ)
     return settings.input.ptt or look == "live"
+
+
+def open_controls(
+    settings: Settings, loop: AbstractEventLoop, observe: Observer, on_quit: Callable[[], None], *, keys: bool
+) -> Handset | None:
+    """The controls that the settings ask for, open; None where nothing is to control the run.
+
+    Args:
+        settings: Whether and how to push to talk, and what is shown.
+        loop: Whose thread uses them.
+        observe: See :class:`Handset`.
+        on_quit: See :class:`Handset`.
+        keys: The terminal's keys may be taken.
+
+    Raises:
+        UsageError: The FIFO cannot be used.
+    """
+    keys = keys and wants_keys(settings, os.environ)
+    if not keys and not settings.input.ptt:
+        return None
+    controls = Handset(loop, observe, on_quit)
+    controls.start(settings, keys=keys)
+    return controls
 
 
 class Handset:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from rt_cli.errors import UsageError
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-DEMO_QUALITY = "words by pocketsphinx en-us: demo quality, English only"
-NO_WORDS = "no recogniser: turns are found, but their text is empty"
+    from contextlib import AbstractAsyncContextManager
 
 
 class RecognizerFailed(Exception):
@@ -109,92 +102,3 @@ class Recognizer(Protocol):
     def ears(self) -> AbstractAsyncContextManager[Ears]:
         """Words for one session; what is open at the end is abandoned."""
         ...
-
-
-def unavailable() -> str | None:
-    """Why pocketsphinx cannot be used here and what to do, in one line; None if it can."""
-    if importlib.util.find_spec("pocketsphinx") is not None:
-        return None
-    return (
-        "pocketsphinx is not installed (it has no wheel for some Pythons and machines), so the embedded endpoint makes "
-        "turns without words: install Python 3.11 or 3.13, or use a real endpoint with --url"
-    )
-
-
-@asynccontextmanager
-async def open_recognizer(
-    spec: str, workers: int | None = None, *, model: str | None = None
-) -> AsyncIterator[Recognizer]:
-    """The recogniser of a server; its processes, threads and connections end with the block.
-
-    Where pocketsphinx is missing there are no words, and the notice says so.
-
-    Args:
-        spec: ``pocketsphinx``, ``none``, ``http:URL``, ``sherpa:DIR`` or ``whisper:MODEL``.
-        workers: How many items are worked on at once; None: what fits the engine and the machine.
-        model: The name that an ``http:`` server has for what shall be used.
-
-    Raises:
-        UsageError: The spec is wrong, or what it needs is not there; the message says how to get it.
-    """
-    from rt_cli.server.recognition.registry import open_engine, parse_spec
-
-    engine = parse_spec(spec)
-    if model is not None and engine.kind != "http":
-        raise UsageError(f"the recogniser {engine.kind} takes no model by name", "only http:URL does")
-    if engine.kind == "none":
-        yield _Deaf(NO_WORDS)
-    elif engine.kind == "pocketsphinx" and (reason := unavailable()) is not None:
-        yield _Deaf(reason)
-    else:
-        async with open_engine(engine, workers, model) as recognizer:
-            yield recognizer
-
-
-class _Deaf:
-    """Every item's text is empty."""
-
-    languages: frozenset[str] | None = None
-
-    def __init__(self, notice: str) -> None:
-        self.notice = notice
-
-    @asynccontextmanager
-    async def ears(self) -> AsyncIterator[Ears]:
-        yield _DeafEars()
-
-
-class _DeafEars:
-    async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:  # noqa: ARG002 - the seam's
-        return Wordless()
-
-
-class Wordless:
-    """A transcription without an engine: an empty text, or a failure, at the end of the item.
-
-    Args:
-        failure: Why there will be no text; None where an empty one is right.
-    """
-
-    def __init__(self, failure: str | None = None) -> None:
-        self._failure = failure
-        self._finished = asyncio.Event()
-
-    async def feed(self, pcm: bytes) -> None:
-        """Takes everything at once."""
-
-    def pause(self) -> None:
-        """Nothing to pause."""
-
-    def finish(self) -> None:
-        """Lets :meth:`hypotheses` end."""
-        self._finished.set()
-
-    abandon = finish
-
-    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """The empty text, once the item is finished; raises RecognizerFailed instead where there is a failure."""
-        await self._finished.wait()
-        if self._failure is not None:
-            raise RecognizerFailed(self._failure)
-        yield Hypothesis("", final=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.server.recognition.null import _Deaf as NullRecognizer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["pocketsphinx", "none", "http", "sherpa", "whisper"]
 
+NO_WORDS = "no recogniser: turns are found, but their text is empty"
 _FORMS = "pocketsphinx, none, http:URL, sherpa:DIR or whisper:MODEL"
 _NEEDED = {"http": ("httpx", "http"), "sherpa": ("sherpa_onnx", "asr"), "whisper": ("faster_whisper", "whisper")}
 """The module that an engine is made of, and the extra that brings it."""
@@ -53,8 +55,46 @@ def check_installed(kind: Kind) -> None:
         raise UsageError(f"the recogniser {kind} is not installed", f"pip install 'rt-cli[{extra}]'")
 
 
+def unavailable() -> str | None:
+    """Why pocketsphinx cannot be used here and what to do, in one line; None if it can."""
+    if importlib.util.find_spec("pocketsphinx") is not None:
+        return None
+    return (
+        "pocketsphinx is not installed (it has no wheel for some Pythons and machines), so the embedded endpoint makes "
+        "turns without words: install Python 3.11 or 3.13, or use a real endpoint with --url"
+    )
+
+
 @asynccontextmanager
-async def open_engine(spec: Spec, workers: int | None, model: str | None) -> AsyncIterator[Recognizer]:
+async def open_recognizer(
+    spec: str, workers: int | None = None, *, model: str | None = None
+) -> AsyncIterator[Recognizer]:
+    """The recogniser of a server; its processes, threads and connections end with the block.
+
+    Where pocketsphinx is missing there are no words, and the notice says so.
+
+    Args:
+        spec: ``pocketsphinx``, ``none``, ``http:URL``, ``sherpa:DIR`` or ``whisper:MODEL``.
+        workers: How many items are worked on at once; None: what fits the engine and the machine.
+        model: The name that an ``http:`` server has for what shall be used.
+
+    Raises:
+        UsageError: The spec is wrong, or what it needs is not there; the message says how to get it.
+    """
+    engine = parse_spec(spec)
+    if model is not None and engine.kind != "http":
+        raise UsageError(f"the recogniser {engine.kind} takes no model by name", "only http:URL does")
+    if engine.kind == "none":
+        yield NullRecognizer(NO_WORDS)
+    elif engine.kind == "pocketsphinx" and (reason := unavailable()) is not None:
+        yield NullRecognizer(reason)
+    else:
+        async with _open_engine(engine, workers, model) as recognizer:
+            yield recognizer
+
+
+@asynccontextmanager
+async def _open_engine(spec: Spec, workers: int | None, model: str | None) -> AsyncIterator[Recognizer]:
     """Start an engine; what it needs to load, it loads beside.
 
     Args:

@@ -11,7 +11,7 @@ from rt_cli.audio.format import to_ms, to_samples
 from rt_cli.audio.speech.endpointing import TurnCloses, TurnOpens
 from rt_cli.audio.speech.gate import PRE_ROLL_MS, Passages
 from rt_cli.events import ControlChanged
-from rt_cli.streaming.capture.turn_analysis import TurnMarks
+from rt_cli.streaming.capture.turn_marks import TurnMarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

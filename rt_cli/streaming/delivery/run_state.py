@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import DeliverySettings, Settings
     from rt_cli.streaming.capture.capture import Capture
     from rt_cli.streaming.capture.spool_writer import Journal
-    from rt_cli.streaming.capture.turn_analysis import TurnMarks
+    from rt_cli.streaming.capture.turn_marks import TurnMarks
     from rt_cli.streaming.cost import Meter
     from rt_cli.streaming.delivery.next_action import ChunkSizes
     from rt_cli.streaming.measure_hooks import Probe

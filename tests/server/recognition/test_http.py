@@ -12,7 +12,8 @@ pytest.importorskip("httpx", reason="the extra http is not installed")
 
 from rt_cli.errors import UsageError
 from rt_cli.server.recognition.http import open_http
-from rt_cli.server.recognition.interface import Hints, Hypothesis, RecognizerFailed, open_recognizer
+from rt_cli.server.recognition.interface import Hints, Hypothesis, RecognizerFailed
+from rt_cli.server.recognition.registry import open_recognizer
 from tests.fakes import run
 from tests.server.transcription_server import Server, Upload, transcription_server
 

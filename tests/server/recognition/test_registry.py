@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rt_cli.errors import UsageError
-from rt_cli.server.recognition.interface import open_recognizer
-from rt_cli.server.recognition.registry import Spec, parse_spec
+from rt_cli.server.recognition.registry import Spec, open_recognizer, parse_spec
 from tests.fakes import run
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rt_cli.errors import UsageError
-from rt_cli.server.recognition.interface import Hints, Hypothesis, RecognizerFailed, open_recognizer
+from rt_cli.server.recognition.interface import Hints, Hypothesis, RecognizerFailed
+from rt_cli.server.recognition.registry import open_recognizer
 from tests.fakes import run
 
 if TYPE_CHECKING:

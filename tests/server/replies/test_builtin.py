@@ -12,17 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.server.replies.interface import (
-    NO_WORDS,
-    Audio,
-    Part,
-    Pieces,
-    Replier,
-    ReplyRequest,
-    Template,
-    Text,
-    open_replier,
-)
+from rt_cli.server.replies.builtin import NO_WORDS, Template
+from rt_cli.server.replies.interface import Audio, Part, Pieces, Replier, ReplyRequest, Text
+from rt_cli.server.replies.open import open_replier
 from tests.fakes import run
 from tests.server.client import recording
 

@@ -9,7 +9,8 @@ import pytest
 
 from rt_cli.audio.speech.endpointing import TurnCloses, TurnOpens
 from rt_cli.settings import SessionSettings
-from rt_cli.streaming.capture.turn_analysis import TurnAnalysis, TurnMarks
+from rt_cli.streaming.capture.turn_analysis import TurnAnalysis
+from rt_cli.streaming.capture.turn_marks import TurnMarks
 from rt_cli.streaming.timing.change_signal import Bell
 from rt_cli.timeline.tape import Tape
 from tests.exact import ExactDetector, turns

@@ -10,16 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
-from rt_cli.server.recognition.interface import (
-    DEMO_QUALITY,
-    NO_HINTS,
-    Ears,
-    Hints,
-    Hypothesis,
-    RecognizerFailed,
-    Transcription,
-    Word,
-)
+from rt_cli.server.recognition.interface import NO_HINTS, Ears, Hints, Hypothesis, RecognizerFailed, Transcription, Word
 from rt_cli.server.recognition.model_threads import default_workers
 from rt_cli.server.recognition.pocketsphinx import worker as wire
 from rt_cli.server.recognition.pocketsphinx.process import Decoder
@@ -28,6 +19,7 @@ from rt_cli.server.recognition.pocketsphinx.schedule import SLICE_S, Job, Kind, 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+DEMO_QUALITY = "words by pocketsphinx en-us: demo quality, English only"
 DECODERS_PER_WORKER = 4
 """Utterances in progress that share a worker: 0.27 of a core each, at the speed of speech, and 115 MB."""
 MAX_WAITING_S = 5.0

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.server.recognition.interface import Ears, Hypothesis, RecognizerFailed, Transcription, unavailable
+from rt_cli.server.recognition.interface import Ears, Hypothesis, RecognizerFailed, Transcription
 from rt_cli.server.recognition.pocketsphinx import process, recognizer
 from rt_cli.server.recognition.pocketsphinx.recognizer import DECODERS_PER_WORKER, MAX_WAITING_S, Sphinx
+from rt_cli.server.recognition.registry import unavailable
 from tests.fakes import run
 from tests.server.client import recording
 from tests.server.test_words import errors, reference, workers

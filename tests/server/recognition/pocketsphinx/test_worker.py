@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rt_cli.server.recognition.interface import unavailable
 from rt_cli.server.recognition.pocketsphinx import worker
+from rt_cli.server.recognition.registry import unavailable
 from tests.server.client import recording, silence
 
 if TYPE_CHECKING:

@@ -1,0 +1,104 @@
+"""The two replies that need nothing: the user's own voice and a fixed sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import string
+from typing import TYPE_CHECKING
+
+from rt_cli.audio.format import BYTES_PER_SAMPLE, to_samples
+from rt_cli.errors import UsageError
+from rt_cli.server.replies.interface import PIECE_MS, Audio, Part, Pieces, ReplyRequest, Text, is_by_user, last_words
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+NO_WORDS = "I heard you, but there are no words for it."
+"""Said where a turn has no transcript, and nobody chose other words."""
+
+
+DEFAULT_TEMPLATE = "You said: {transcript}"
+
+
+class Echo:
+    """The caller's own turn, back again."""
+
+    needs_words = False
+    notice = None
+
+    async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
+        """The words as far as they are known, then the sound."""
+        words = last_words(request.items)
+        if not request.spoken:
+            yield Text(words or NO_WORDS)
+            return
+        if words:
+            yield Text(words)
+        pieces = Pieces(request.heard_rate_hz)
+        step = to_samples(PIECE_MS, request.heard_rate_hz) * BYTES_PER_SAMPLE
+        for start in range(0, len(request.heard), step):
+            for pcm in pieces.push(request.heard[start : start + step]):
+                yield Audio(pcm)
+            await asyncio.sleep(0)  # a long turn is nobody else's stutter
+        for pcm in pieces.flush():
+            yield Audio(pcm)
+
+
+class Template:
+    """A sentence with gaps.
+
+    ``{transcript}`` is the user's last words, ``{turn}`` how many messages the user has in the conversation,
+    ``{instructions}`` the session's; ``{{`` is a brace.
+
+    Args:
+        text: The sentence.
+
+    Raises:
+        UsageError: It is empty, or has other gaps.
+    """
+
+    GAPS = ("transcript", "turn", "instructions")
+
+    def __init__(self, text: str) -> None:
+        hint = "gaps are {transcript}, {turn} and {instructions}; {{ is a brace"
+        try:
+            parsed = [(name, spec, conversion) for _, name, spec, conversion in string.Formatter().parse(text)]
+        except ValueError as exc:
+            raise UsageError(f"--reply-text cannot be read: {exc}", hint) from None
+        for name, spec, conversion in parsed:
+            if name is not None and (name not in self.GAPS or spec or conversion):
+                raise UsageError(f"--reply-text has the gap {{{name}}}", hint)
+        if not text.strip():
+            raise UsageError("--reply-text is empty", "--reply none says nothing")
+        self.text = text
+        self.needs_words = any(name == "transcript" for name, _, _ in parsed)
+
+    def fill(self, request: ReplyRequest) -> str:
+        """What it says to a request."""
+        return self.text.format(
+            transcript=last_words(request.items),
+            turn=sum(is_by_user(item) for item in request.items),
+            instructions=request.instructions or "",
+        )
+
+
+class Recited:
+    """A fixed sentence; its words only, also where audio is wanted: an audio reply has a transcript and no sound.
+
+    Args:
+        template: None says what was heard, or that there are no words for it.
+    """
+
+    notice = None
+
+    def __init__(self, template: Template | None) -> None:
+        self._chosen = template is not None
+        self._template = template or Template(DEFAULT_TEMPLATE)
+        self.needs_words = self._template.needs_words
+
+    async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
+        """One text."""
+        wordless = not self._chosen and not last_words(request.items)
+        text = NO_WORDS if wordless else self._template.fill(request)
+        if text.strip():
+            yield Text(text)
