@@ -227,7 +227,7 @@ class KeysOffered(Struct, frozen=True):
     push_to_talk: bool
 
 
-Observation = (
+Event = (
     SessionChanged
     | Partial
     | Withdrawn
@@ -246,5 +246,5 @@ Observation = (
 )
 """Everything an observer may be told."""
 
-Observer = Callable[[Observation], None]
+EventHandler = Callable[[Event], None]
 """Told synchronously on the event loop; must return at once and must not raise."""

@@ -27,7 +27,7 @@ _LOOK_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class LevelPlan:
     """What is to be run."""
 
     levels: Sequence[int]
@@ -43,7 +43,7 @@ class Course:
     """Of sound, that comes at a time."""
 
 
-class Ramp:
+class LoadLevels:
     """Runs a course.
 
     Args:
@@ -55,7 +55,7 @@ class Ramp:
 
     def __init__(
         self,
-        course: Course,
+        course: LevelPlan,
         make_job: Callable[[Spoken, Stopwatch], Job],
         clock: Clock,
         tell: Callable[[SessionResult | Level, Level], None],

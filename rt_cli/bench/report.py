@@ -39,7 +39,7 @@ _ALONE = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReportData:
     """What was measured, and how."""
 
     endpoint: str
@@ -51,7 +51,7 @@ class Facts:
     rounds: int
 
 
-def report(levels: Sequence[Level], limits: Sequence[Limit], facts: Facts) -> str:
+def report(levels: Sequence[Level], limits: Sequence[Limit], facts: ReportData) -> str:
     """The page. Blocks for some seconds: it draws.
 
     Args:
@@ -85,7 +85,7 @@ def report(levels: Sequence[Level], limits: Sequence[Limit], facts: Facts) -> st
 """
 
 
-def _described(facts: Facts) -> str:
+def _described(facts: ReportData) -> str:
     sounds = ", ".join(f"{recording.name} ({recording.seconds:.1f} s)" for recording in facts.recordings)
     rounds = f", {facts.rounds} rounds" if facts.rounds > 1 else ""
     return (

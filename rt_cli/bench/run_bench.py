@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.bench import ndjson, table
 from rt_cli.bench.level import Level
-from rt_cli.bench.levels import Course, Ramp, opened
+from rt_cli.bench.levels import LevelPlan, LoadLevels, opened
 from rt_cli.bench.limits import exit_code, parse_limit
 from rt_cli.bench.recording import load
 from rt_cli.bench.words import compare
@@ -51,7 +51,7 @@ _SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BenchOptions:
     """The command's own options, as they were given."""
 
     files: Sequence[str]
@@ -63,7 +63,7 @@ class Wanted:
     html: Path | None
 
 
-def run_bench(settings: Settings, wanted: Wanted) -> int:
+def run_bench(settings: Settings, wanted: BenchOptions) -> int:
     """Measure, print, and return the exit code.
 
     Raises:
@@ -107,7 +107,7 @@ def _seconds(option: str, text: str) -> float:
         raise UsageError(f"{option} {text}: must {exc}") from None
 
 
-def _references(wanted: Wanted) -> list[str]:
+def _references(wanted: BenchOptions) -> list[str]:
     if not wanted.references:
         return []
     if len(wanted.references) != len(wanted.files):
@@ -147,7 +147,7 @@ class _Bench:
     def __init__(
         self,
         settings: Settings,
-        wanted: Wanted,
+        wanted: BenchOptions,
         plan: Plan,
         levels: Sequence[int],
         limits: Sequence[Limit],
@@ -165,7 +165,7 @@ class _Bench:
         self._bill = bill_of(settings)
         self._signals: list[int] = []
         self._unread = False
-        self._ramp: Ramp | None = None
+        self._ramp: LoadLevels | None = None
         self._live: LiveTable | None = None
 
     async def run(self) -> int:
@@ -212,7 +212,7 @@ class _Bench:
     async def _measure(self, endpoint: Endpoint) -> int:
         recordings = await self._recordings(endpoint.dialect.rate_hz)
         chunk_ms = self._settings.input.chunk_ms or _CHUNK_MS
-        course = Course(
+        course = LevelPlan(
             levels=self._levels,
             rounds=self._wanted.rounds,
             spread_s=self._spread_s,
@@ -220,7 +220,7 @@ class _Bench:
             limits=self._limits,
             piece_s=chunk_ms / 1000,
         )
-        self._ramp = ramp = Ramp(course, partial(self._job, endpoint), SystemClock(), self._tell)
+        self._ramp = ramp = LoadLevels(course, partial(self._job, endpoint), SystemClock(), self._tell)
         if self._signals:
             return self._signals[0]
         async with asyncio.TaskGroup() as tasks:
@@ -271,7 +271,7 @@ class _Bench:
         if self._look in ("all", "live") or (level == "warnings" and self._look == "warnings"):
             self._err.write(printable(message))
 
-    async def _show(self, ramp: Ramp) -> None:
+    async def _show(self, ramp: LoadLevels) -> None:
         """Redraw the live table until cancelled."""
         if self._look != "live" or sys.stderr is None:
             return
@@ -314,10 +314,10 @@ class _Bench:
     def _report(
         self, path: Path, endpoint: Endpoint, levels: Sequence[Level], recordings: Sequence[Recording], chunk_ms: int
     ) -> None:
-        from rt_cli.bench.report import Facts, report
+        from rt_cli.bench.report import ReportData, report
 
         date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z")
-        facts = Facts(endpoint.shown, endpoint.model, date, recordings, chunk_ms, self._wanted.rounds)
+        facts = ReportData(endpoint.shown, endpoint.model, date, recordings, chunk_ms, self._wanted.rounds)
         try:
             path.write_text(report(levels, self._limits, facts), encoding="utf-8")
         except OSError as exc:

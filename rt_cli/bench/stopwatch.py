@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rt_cli.bench.recording import Recording, Spoken
     from rt_cli.bench.words import Words
     from rt_cli.clock import Clock
-    from rt_cli.events import Observation, Summary
+    from rt_cli.events import Event, Summary
 
 
 class Stopwatch:
@@ -72,7 +72,7 @@ class Stopwatch:
 
     # -- the observer -------------------------------------------------------------------------------------------------
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Event) -> None:
         """Take what happened."""
         match observation:
             case SessionChanged(state="ready") if not self._ready:

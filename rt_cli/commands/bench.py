@@ -48,10 +48,10 @@ def bench(
     """
     force = bool(given.pop("force"))
     settings = settings_of({"retry_for": retry_for, "format": None, **given})
-    from rt_cli.bench.run_bench import Wanted, run_bench
+    from rt_cli.bench.run_bench import BenchOptions, run_bench
 
     if html is not None and html.exists() and not force:
         raise UsageError(f"{html} exists", "another name, or --force")
-    wanted = Wanted(files, sessions, rounds, spread, limit or [], reference or [], html)
+    wanted = BenchOptions(files, sessions, rounds, spread, limit or [], reference or [], html)
     collect_garbage()
     return run_bench(settings, wanted)

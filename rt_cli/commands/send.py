@@ -12,7 +12,7 @@ from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rt_cli.run.skip_done import Done
+    from rt_cli.run.skip_done import DoneMarks
 
 MOST_JOBS = 256
 """Each has a connection, a decoder and a few megabytes."""
@@ -59,7 +59,7 @@ def send(
     return run(settings, sources, jobs=jobs, done=_done(settings.output.output_dir) if skip_done else None)
 
 
-def _done(output_dir: str | None) -> Done:
-    from rt_cli.run.skip_done import Done, done_path
+def _done(output_dir: str | None) -> DoneMarks:
+    from rt_cli.run.skip_done import DoneMarks, done_path
 
-    return Done(done_path(output_dir))
+    return DoneMarks(done_path(output_dir))

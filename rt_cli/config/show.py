@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownValue:
     """A value, as it may be seen."""
 
     key: Key
@@ -77,13 +77,13 @@ def write_example(config: Path | None, *, force: bool) -> int:
     return 0
 
 
-def shown(given: Layer) -> list[Shown]:
+def shown(given: Layer) -> list[ShownValue]:
     """Every value in the order of the settings: what was given, and the defaults."""
     defaults = Settings()
     rows = []
     for name, key in settings_keys().items():
         value, origin = given.get(name) or (getattr(getattr(defaults, key.table), key.field), "default")
-        rows.append(Shown(key, _visible(key, value), origin))
+        rows.append(ShownValue(key, _visible(key, value), origin))
     return rows
 
 
@@ -102,13 +102,13 @@ def _visible(key: Key, value: Any) -> Any:
     return value
 
 
-def _ndjson(rows: Iterable[Shown]) -> Iterator[str]:
+def _ndjson(rows: Iterable[ShownValue]) -> Iterator[str]:
     for row in rows:
         event = {"type": "setting", "table": row.key.table, "key": row.key.name}
         yield jsonlib.dumps(event | {"value": row.value, "origin": row.origin})
 
 
-def _toml(rows: Iterable[Shown]) -> Iterator[str]:
+def _toml(rows: Iterable[ShownValue]) -> Iterator[str]:
     lines = [(row, f"{row.key.name} = {_toml_value(row.value)}") for row in rows]
     width = min(40, max(len(line) for _, line in lines))
     table = ""

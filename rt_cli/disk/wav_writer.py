@@ -19,7 +19,7 @@ _LARGEST = 0xFFFF_FFFF
 """What a size field can say; readers take a file that claims it as going on to its end."""
 
 
-class Recording:
+class WavWriter:
     """A WAV file that begins with :meth:`create` or with the first audio.
 
     Args:

@@ -15,7 +15,7 @@ from rt_cli.doctor.network import place_of, proxy_for, reach
 from rt_cli.errors import EndpointError, RtError, UsageError
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.endpoint.endpoint import resolve
-from rt_cli.protocol.session.handshake import Setup
+from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.server.recognition.registry import unavailable
 from rt_cli.server.server import serve
 from rt_cli.streaming.transport.connection import connect
@@ -24,7 +24,7 @@ from rt_cli.streaming.transport.tls import tls_context
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rt_cli.doctor.finding import Tell
+    from rt_cli.doctor.finding import ReportFinding
     from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
     from rt_cli.settings import Settings
     from rt_cli.streaming.transport.connection import Connection
@@ -44,7 +44,7 @@ class Target:
     """A key is needed and there is none: that was told already, and nothing beyond the way there can be tried."""
 
 
-async def look_at_endpoint(tell: Tell, target: Target) -> None:
+async def look_at_endpoint(tell: ReportFinding, target: Target) -> None:
     """Go the whole way to a session that takes audio, and back. No audio is sent."""
     async with _opened(target, tell) as endpoint:
         if endpoint is None:
@@ -57,7 +57,7 @@ async def look_at_endpoint(tell: Tell, target: Target) -> None:
 
 
 @asynccontextmanager
-async def _opened(target: Target, tell: Tell) -> AsyncIterator[Endpoint | None]:
+async def _opened(target: Target, tell: ReportFinding) -> AsyncIterator[Endpoint | None]:
     """The endpoint; the embedded one runs while the block does."""
     settings = target.settings.endpoint
     if target.choice.url is not None:
@@ -71,7 +71,7 @@ async def _opened(target: Target, tell: Tell) -> AsyncIterator[Endpoint | None]:
         yield resolve(settings, server.url, None, embedded=True)
 
 
-async def _way(endpoint: Endpoint, tell: Tell) -> bool:
+async def _way(endpoint: Endpoint, tell: ReportFinding) -> bool:
     """Whether the endpoint, or the proxy before it, can be reached."""
     context = tls_context(endpoint.trust)
     proxy = endpoint.proxy or (None if endpoint.loopback else proxy_for(endpoint.url))
@@ -86,7 +86,7 @@ async def _way(endpoint: Endpoint, tell: Tell) -> bool:
     return await reach(place, context, tell, clock=proxy is None and not endpoint.loopback)
 
 
-async def _converse(endpoint: Endpoint, target: Target, tell: Tell) -> None:
+async def _converse(endpoint: Endpoint, target: Target, tell: ReportFinding) -> None:
     timeout_s = target.settings.delivery.connect_timeout_s
     began = time.perf_counter()
     try:
@@ -114,7 +114,7 @@ async def _converse(endpoint: Endpoint, target: Target, tell: Tell) -> None:
 
 async def _configure(connection: Connection, endpoint: Endpoint, settings: Settings) -> None:
     """The first words, to where audio would be sent. Raises what the endpoint has against them."""
-    dialect, setup, said = endpoint.dialect, Setup(), False
+    dialect, setup, said = endpoint.dialect, Handshake(), False
     turns = dialect.turn_detection(endpoint.model, settings.session.turn_detection, embedded=endpoint.embedded)
     session = dialect.session(settings.session, endpoint.model, turns)
     while not setup.configured:

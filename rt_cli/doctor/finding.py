@@ -29,7 +29,7 @@ class Finding:
     """How the main job would end because of it; not 0 where the status is ``fail``."""
 
 
-Tell = Callable[[Finding], None]
+ReportFinding = Callable[[Finding], None]
 
 
 _FIXES = {

@@ -23,7 +23,7 @@ _SILENT_PEAK_DBFS = -90.0
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class SpeechLevel:
     """What a few moments of sound show."""
 
     verdict: Verdict
@@ -34,7 +34,7 @@ class Level:
     """A bar for each twentieth of a second."""
 
 
-def measure(pcm: bytes, rate_hz: int, *, clipped: bool) -> Level:
+def measure(pcm: bytes, rate_hz: int, *, clipped: bool) -> SpeechLevel:
     """Judge a recording.
 
     Args:
@@ -45,7 +45,7 @@ def measure(pcm: bytes, rate_hz: int, *, clipped: bool) -> Level:
     size = 2 * round(FRAME_S * rate_hz)
     frames = [levels_dbfs(pcm[at : at + size])[0] for at in range(0, len(pcm) - size + 1, size)]
     speech, peak = loudest_quarter(frames), levels_dbfs(pcm)[1]
-    return Level(verdict_on(speech, peak, clipped=clipped), speech, peak, "".join(map(_bar, frames)))
+    return SpeechLevel(verdict_on(speech, peak, clipped=clipped), speech, peak, "".join(map(_bar, frames)))
 
 
 def loudest_quarter(frames: Sequence[float]) -> float:

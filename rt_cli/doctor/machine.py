@@ -17,7 +17,7 @@ from rt_cli.doctor.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rt_cli.doctor.finding import Tell
+    from rt_cli.doctor.finding import ReportFinding
 
 LIBRARIES = {
     "websockets": "websockets",
@@ -35,7 +35,7 @@ _LITTLE_SPACE = 256 * 1024 * 1024
 """Bytes; an hour and a half of sound at 24 kHz."""
 
 
-async def look_at_python(tell: Tell) -> None:
+async def look_at_python(tell: ReportFinding) -> None:
     """The interpreter, the system, the libraries."""
     tell(Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"))
     # Imports of broken installations may take seconds.
@@ -70,7 +70,7 @@ def _broken(name: str) -> str | None:
     return None
 
 
-async def look_at_disk(tell: Tell) -> None:
+async def look_at_disk(tell: ReportFinding) -> None:
     """Room for the sound that waits while the endpoint is away."""
     try:
         folder = tempfile.gettempdir()

@@ -16,7 +16,7 @@ from rt_cli.doctor.finding import Finding
 from rt_cli.errors import UnreachableError
 
 if TYPE_CHECKING:
-    from rt_cli.doctor.finding import Tell
+    from rt_cli.doctor.finding import ReportFinding
 
 STEP_S = 5.0
 """Deadline of each step."""
@@ -28,7 +28,7 @@ _EXIT = UnreachableError.exit_code
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HostPort:
     """Where the first connection goes: the endpoint's host, or the proxy's."""
 
     host: str
@@ -42,12 +42,12 @@ class Place:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def place_of(url: str) -> Place:
+def place_of(url: str) -> HostPort:
     """The place that a URL names. Raises ValueError where it names none."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.hostname is None:
         raise ValueError("no host")
-    return Place(parts.hostname, parts.port or _PORTS.get(parts.scheme, 80), parts.scheme in {"wss", "https"})
+    return HostPort(parts.hostname, parts.port or _PORTS.get(parts.scheme, 80), parts.scheme in {"wss", "https"})
 
 
 def proxy_for(url: str) -> str | None:
@@ -62,7 +62,7 @@ def proxy_for(url: str) -> str | None:
     return next((proxies[scheme] for scheme in order if scheme in proxies), None)
 
 
-async def reach(place: Place, context: ssl.SSLContext, tell: Tell, *, clock: bool) -> bool:
+async def reach(place: HostPort, context: ssl.SSLContext, tell: ReportFinding, *, clock: bool) -> bool:
     """Look the name up, connect, speak TLS, and ask for the time; tells each with how long it took.
 
     Args:
@@ -90,7 +90,7 @@ async def reach(place: Place, context: ssl.SSLContext, tell: Tell, *, clock: boo
     return True
 
 
-async def _look_up(place: Place, tell: Tell) -> bool:
+async def _look_up(place: HostPort, tell: ReportFinding) -> bool:
     began = time.perf_counter()
     look_up = partial(socket.getaddrinfo, place.host, place.port, type=socket.SOCK_STREAM)
     try:
@@ -108,7 +108,7 @@ async def _look_up(place: Place, tell: Tell) -> bool:
     return True
 
 
-async def _connect(place: Place, tell: Tell) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+async def _connect(place: HostPort, tell: ReportFinding) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(STEP_S):
@@ -126,7 +126,7 @@ async def _connect(place: Place, tell: Tell) -> tuple[asyncio.StreamReader, asyn
     return streams
 
 
-async def _encrypt(place: Place, writer: asyncio.StreamWriter, context: ssl.SSLContext, tell: Tell) -> bool:
+async def _encrypt(place: HostPort, writer: asyncio.StreamWriter, context: ssl.SSLContext, tell: ReportFinding) -> bool:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(STEP_S):
@@ -164,7 +164,7 @@ def tls_finding(detail: str, not_after: str | None, now: float) -> Finding:
     return Finding("tls", "ok", told)
 
 
-async def _date(place: Place, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
+async def _date(place: HostPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
     """The Date header of whatever is answered to a bare HTTP request, without a key."""
     writer.write(f"HEAD / HTTP/1.1\r\nHost: {place.shown}\r\nConnection: close\r\n\r\n".encode())
     head = b""

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rt_cli.doctor.finding import Finding, Tell, failed
+from rt_cli.doctor.finding import Finding, ReportFinding, failed
 from rt_cli.errors import RtError, unexpected
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ class Check:
     """Something to look at."""
 
     name: str
-    look: Callable[[Tell], Awaitable[None]]
+    look: Callable[[ReportFinding], Awaitable[None]]
     """Tells what it finds; may raise anything."""
     deadline_s: float
     exit: int
     """How the main job would end if this check never came to an end."""
 
 
-async def examine(checks: Sequence[Check], tell: Tell) -> None:
+async def examine(checks: Sequence[Check], tell: ReportFinding) -> None:
     """Make the checks in order; each tells at least one finding. Cancelling it ends the check that runs."""
     crippled = False
     for check in checks:
@@ -41,7 +41,7 @@ async def examine(checks: Sequence[Check], tell: Tell) -> None:
             tell(Finding(check.name, "skip", "nothing to look at"))
 
 
-async def _look(check: Check, tell: Tell, *, crippled: bool) -> None:
+async def _look(check: Check, tell: ReportFinding, *, crippled: bool) -> None:
     """Make a check; ``crippled`` says that libraries are missing, which explains whatever else breaks."""
     try:
         async with asyncio.timeout(check.deadline_s):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.config.config_file import config_path
 from rt_cli.config.layers import load_settings
-from rt_cli.doctor.finding import Finding, Tell, exit_code, failed
+from rt_cli.doctor.finding import Finding, ReportFinding, exit_code, failed
 from rt_cli.doctor.machine import look_at_disk, look_at_python
 from rt_cli.doctor.run_checks import Check, examine
 from rt_cli.errors import AudioError, RefusedError, UnreachableError, UsageError
@@ -79,7 +79,7 @@ class _Patient:
             Check("disk", look_at_disk, _SHORT_S, 1),
         ]
 
-    async def _look_at_config(self, tell: Tell) -> None:
+    async def _look_at_config(self, tell: ReportFinding) -> None:
         path = self._config or config_path(os.environ)
         try:
             self._settings = self._load(self._config, self._profile)
@@ -93,7 +93,7 @@ class _Patient:
     def _load(self, config: Path | None, profile: str | None) -> Settings:
         return load_settings(self._given, config=config, profile=profile, environ=os.environ)
 
-    async def _sound(self, tell: Tell) -> None:
+    async def _sound(self, tell: ReportFinding) -> None:
         from rt_cli.doctor.sound import LISTEN_S, look_at_sound
 
         if sys.stderr is not None and sys.stderr.isatty():
@@ -101,7 +101,7 @@ class _Patient:
         device = self._given["device"] if self._settings is None else self._settings.input.device
         await look_at_sound(tell, device)
 
-    async def _key(self, tell: Tell) -> None:
+    async def _key(self, tell: ReportFinding) -> None:
         if self._settings is None:
             return
         from rt_cli.doctor.endpoint import Target
@@ -125,7 +125,7 @@ class _Patient:
         else:
             tell(key_finding(_origin(endpoint, address), key, address.host))
 
-    async def _endpoint(self, tell: Tell) -> None:
+    async def _endpoint(self, tell: ReportFinding) -> None:
         if self._target is None:
             return
         from rt_cli.doctor.endpoint import look_at_endpoint

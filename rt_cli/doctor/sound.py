@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.microphone.devices import devices_now, load_sounddevice, select
 from rt_cli.audio.microphone.input_health import silence_hint
 from rt_cli.audio.microphone.pulse import ask
-from rt_cli.audio.microphone.reconnecting import WITHOUT_PORTAUDIO, open_reopening
+from rt_cli.audio.microphone.reconnecting import WITHOUT_PORTAUDIO, open_reconnecting
 from rt_cli.audio.microphone.recorder_process import installed
 from rt_cli.doctor.finding import Finding, failed
 from rt_cli.doctor.level import measure
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rt_cli.audio.microphone.devices import InputDevice
-    from rt_cli.doctor.finding import Tell
-    from rt_cli.doctor.level import Level
+    from rt_cli.doctor.finding import ReportFinding
+    from rt_cli.doctor.level import SpeechLevel
 
 LISTEN_S = 1.5
 RATE_HZ = 24_000
@@ -46,7 +46,7 @@ _LEVEL_DOWN = {
 }
 
 
-async def look_at_sound(tell: Tell, device: str | None) -> None:
+async def look_at_sound(tell: ReportFinding, device: str | None) -> None:
     """PortAudio, the devices, then 1.5 s of the microphone as the main job would open it."""
     try:
         found = await devices_now()
@@ -83,10 +83,10 @@ def devices_finding(found: Sequence[InputDevice], place: str) -> Finding:
     return Finding("devices", "ok", f"{len(found)}: {named}")
 
 
-async def look_at_microphone(tell: Tell, device: str | None) -> None:
+async def look_at_microphone(tell: ReportFinding, device: str | None) -> None:
     """Listen for 1.5 s, and judge what was heard."""
     warnings: list[str] = []
-    source = await open_reopening(
+    source = await open_reconnecting(
         device, wire_rate_hz=RATE_HZ, tell=lambda code, _message: warnings.append(code), retry_for_s=0
     )
     pcm = bytearray()
@@ -102,7 +102,7 @@ async def look_at_microphone(tell: Tell, device: str | None) -> None:
     tell(level_finding(level, opened, platform.system(), muted=await _muted()))
 
 
-def level_finding(level: Level, opened: str, system: str, *, muted: bool) -> Finding:
+def level_finding(level: SpeechLevel, opened: str, system: str, *, muted: bool) -> Finding:
     """The verdict, with what to do on this system.
 
     Args:

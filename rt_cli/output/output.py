@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.logs import Logs
 from rt_cli.output.results.formats import make_results, tell
-from rt_cli.output.results.saved_results import Saving
+from rt_cli.output.results.saved_results import SavedResults
 from rt_cli.output.results.source_order import InOrder
-from rt_cli.output.results.source_output import Place
+from rt_cli.output.results.source_output import SourceOutput
 from rt_cli.output.results.write_receipts import CountedLines
 from rt_cli.output.status.choose import make_status
 from rt_cli.output.status.plain import PlainStatus
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TextIO
 
-    from rt_cli.events import Label, Observation
+    from rt_cli.events import Event, Label
     from rt_cli.output.line_writer import Written
     from rt_cli.output.results.formats import Results
     from rt_cli.output.results.ndjson import WriteLine
-    from rt_cli.output.results.write_receipts import Receipts
+    from rt_cli.output.results.write_receipts import WriteReceipts
     from rt_cli.output.status.plain import Status
     from rt_cli.settings import OutputSettings
 
@@ -54,7 +54,7 @@ class Output:
         stdout: LineWriter,
         lines: CountedLines,
         logs: Logs,
-        saving: Saving,
+        saving: SavedResults,
         *,
         prints_results: bool,
     ) -> None:
@@ -77,7 +77,7 @@ class Output:
         """About what results take that wait for those of earlier sources."""
         return self._order.held_bytes
 
-    def place(self, name: str, channels: Sequence[str] = ()) -> Place:
+    def place(self, name: str, channels: Sequence[str] = ()) -> SourceOutput:
         """The place of a source among the results: behind all that were made before it.
 
         Args:
@@ -86,14 +86,14 @@ class Output:
         """
         self._saving.begin(name, max(1, len(channels)))
         order = InOrder() if self._saving.apart else self._order
-        return Place(name, channels, order, self._show, self._status.observe)
+        return SourceOutput(name, channels, order, self._show, self._status.observe)
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Event) -> None:
         """Take an observation that is of no source, or of the only one. Returns at once and never raises."""
         self._show(observation)
         self._status.observe(observation)
 
-    def _show(self, observation: Observation, label: Label | None = None, receipts: Receipts | None = None) -> None:
+    def _show(self, observation: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
         if self._saving.prints:
             self._lines.receipts = receipts
             tell(self._results, observation, label)
@@ -168,7 +168,7 @@ def make_output(
         stack.callback(writer.close)
         logs = Logs(settings, status.say)
         stack.callback(logs.close)
-        saving = Saving(settings, sources, on_printed=on_printed)
+        saving = SavedResults(settings, sources, on_printed=on_printed)
         stack.pop_all()
     lines = CountedLines(write_line)
     results = make_results(

@@ -79,7 +79,7 @@ def http_refusal(status: int, body: str = "", retry_after_s: float | None = None
     return EndpointError(f"no realtime endpoint there: {shown}", "check the URL and the model", code=f"http_{status}")
 
 
-def close_verdict(code: int, reason: str = "", last_error: ErrorInfo | None = None) -> RtError:
+def classify_close(code: int, reason: str = "", last_error: ErrorInfo | None = None) -> RtError:
     """What a close that we did not ask for means.
 
     Args:
@@ -108,7 +108,7 @@ def close_verdict(code: int, reason: str = "", last_error: ErrorInfo | None = No
     return ConnectionLost(f"the endpoint {shown}", "check the network and the endpoint")
 
 
-def error_verdict(error: ErrorInfo, *, configuring: bool) -> RtError | None:
+def classify_error(error: ErrorInfo, *, configuring: bool) -> RtError | None:
     """What an ``error`` event means; None where the connection lives on.
 
     Args:

@@ -10,12 +10,12 @@ from rt_cli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rt_cli.events import Observer
+    from rt_cli.events import EventHandler
     from rt_cli.settings import OutputSettings
-    from rt_cli.streaming.transport.wire_recorder import WireLog
+    from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 
-def open_wirelog(settings: OutputSettings, sources: Iterable[str], observe: Observer) -> WireLog | None:
+def open_wirelog(settings: OutputSettings, sources: Iterable[str], observe: EventHandler) -> WireRecorder | None:
     """The file of ``--record``, begun; None without one.
 
     Args:
@@ -34,6 +34,6 @@ def open_wirelog(settings: OutputSettings, sources: Iterable[str], observe: Obse
     taken = (settings.save_audio, settings.save_transcript, settings.log_file, *sources)
     if any(name is not None and Path(name).absolute() == path.absolute() for name in taken):
         raise UsageError(f"{path} is a file of this run already", "record elsewhere")
-    from rt_cli.streaming.transport.wire_recorder import WireLog
+    from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
-    return WireLog(path, observe, audio=settings.record_audio, replace=settings.force)
+    return WireRecorder(path, observe, audio=settings.record_audio, replace=settings.force)

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from rt_cli.audio.source import Source, Tell
-    from rt_cli.events import Observer, Summary
-    from rt_cli.output.results.source_output import Place
+    from rt_cli.events import EventHandler, Summary
+    from rt_cli.output.results.source_output import SourceOutput
     from rt_cli.protocol.endpoint.endpoint import Endpoint
-    from rt_cli.run.skip_done import Done
+    from rt_cli.run.skip_done import DoneMarks
     from rt_cli.run.sources import NamedSource
     from rt_cli.settings import Settings
     from rt_cli.streaming.capture.push_to_talk import Command
-    from rt_cli.streaming.transport.wire_recorder import WireLog
+    from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 _SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 _LAST_WORDS_S = 0.3
@@ -65,7 +65,7 @@ class Controls(Protocol):
         ...
 
 
-OpenControls = Callable[["asyncio.AbstractEventLoop", "Observer", Callable[[], None]], Controls | None]
+OpenControls = Callable[["asyncio.AbstractEventLoop", "EventHandler", Callable[[], None]], Controls | None]
 """Opens the controls of a run, given its loop, who is told, and what ends the run; None: there are none.
 
 Raises UsageError where one of them cannot be used.
@@ -77,7 +77,7 @@ def run(
     sources: Sequence[NamedSource],
     *,
     jobs: int = 1,
-    done: Done | None = None,
+    done: DoneMarks | None = None,
     open_controls: OpenControls | None = None,
 ) -> int:
     """Send each source to the endpoint that the settings mean, and return the worst exit code.
@@ -129,7 +129,7 @@ class _Run:
         sources: Sequence[NamedSource],
         plan: Plan | RtError,
         jobs: int,
-        done: Done | None,
+        done: DoneMarks | None,
         open_controls: OpenControls | None,
     ) -> None:
         self._settings = settings
@@ -138,7 +138,7 @@ class _Run:
         self._done = done
         self._open_controls = open_controls
         self._bill = bill_of(settings)
-        self._wirelog: WireLog | None = None
+        self._wirelog: WireRecorder | None = None
         self._controls: Controls | None = None
         self._split = settings.input.channel == "split"
         self._at_once = min(max(1, jobs // self._sessions_each), len(sources))
@@ -259,7 +259,7 @@ class _Run:
             place.end(told)
             self._source_ended.set()
 
-    async def _stream(self, source: NamedSource, endpoint: Endpoint, plan: Plan, place: Place) -> list[Summary]:
+    async def _stream(self, source: NamedSource, endpoint: Endpoint, plan: Plan, place: SourceOutput) -> list[Summary]:
         if not self._split:
             job = self._job(source, source.open, endpoint, plan)
             return [await self._run_streamer(job, place.observer())]
@@ -307,7 +307,7 @@ class _Run:
             witness=None if self._wirelog is None else partial(self._wirelog.connection, endpoint, source.name),
         )
 
-    async def _run_streamer(self, job: Job, observe: Observer) -> Summary:
+    async def _run_streamer(self, job: Job, observe: EventHandler) -> Summary:
         # The order of two channels is known by their marks.
         streamer = Streamer(job, SystemClock(), observe, progress=self._watched or self._split)
         self._streamers.append(streamer)
@@ -333,7 +333,7 @@ class _Run:
 
     # -- the account --------------------------------------------------------------------------------------------------
 
-    def _skip(self, source: NamedSource, place: Place) -> None:
+    def _skip(self, source: NamedSource, place: SourceOutput) -> None:
         summary = untouched(source.name, EXIT_OK, self._wall_ms(), skipped=True)
         self._summaries.append(summary)
         place.observer()(summary)

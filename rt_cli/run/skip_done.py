@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DIGITS = 64
 
 
-class Done:
+class DoneMarks:
     """A file with a line for each finished source: the mark of its content and of what its result depends on.
 
     Marks that are added count from the next run on. Nothing is read back but marks, so a line that was torn by a crash

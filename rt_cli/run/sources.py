@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rt_cli.audio.source import Source, Tell
     from rt_cli.settings import InputSettings
-    from rt_cli.timeline.spool import Remains, Spool
+    from rt_cli.timeline.spool import Spool, SpoolContents
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class NamedSource:
     """At a wire rate, Hz; its warnings go to the second argument."""
     spool: Path | None = None
     """Where to keep its sound until it is delivered."""
-    resume: tuple[Spool, Remains] | None = None
+    resume: tuple[Spool, SpoolContents] | None = None
     """It is what an earlier run left."""
 
 
@@ -65,9 +65,9 @@ def microphone_source(
     """The microphone; it is waited for when it goes away."""
 
     async def opened(rate_hz: int, tell: Tell) -> Source:
-        from rt_cli.audio.microphone.reconnecting import RETRY_FOR_S, open_reopening
+        from rt_cli.audio.microphone.reconnecting import RETRY_FOR_S, open_reconnecting
 
-        microphone = await open_reopening(
+        microphone = await open_reconnecting(
             settings.device,
             wire_rate_hz=rate_hz,
             chunk_ms=40 if settings.chunk_ms is None else settings.chunk_ms,

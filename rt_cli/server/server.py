@@ -32,7 +32,7 @@ from rt_cli.server.access.access import (
     UNAUTHORIZED_CLOSE,
     Access,
     Answer,
-    Stranger,
+    Unauthorized,
     Verdict,
     Welcome,
     bad_request,
@@ -40,12 +40,12 @@ from rt_cli.server.access.access import (
     listening_address,
 )
 from rt_cli.server.access.client_secrets import ClientSecrets
-from rt_cli.server.access.keepalive import Finding, Vigil
+from rt_cli.server.access.keepalive import ClientState, Keepalive
 from rt_cli.server.access.limits import Limits
 from rt_cli.server.access.plain_http import BadRequest, FirstBytes, PlainRequest
 from rt_cli.server.recognition.registry import open_recognizer
 from rt_cli.server.session.config import SessionConfig, updated
-from rt_cli.server.session.session import Observe, Session
+from rt_cli.server.session.session import Observe, ServerSession
 
 if TYPE_CHECKING:
     import ssl
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
     from rt_cli.server.faults.grammar import FaultPlan
-    from rt_cli.server.faults.inject import Faults, Faulty
+    from rt_cli.server.faults.inject import Faults, FaultyConnection
     from rt_cli.server.recognition.interface import Recognizer
     from rt_cli.server.replies.interface import Replier
 
@@ -154,11 +154,11 @@ class _Connection(ServerConnection):
     def __init__(self, endpoint: _Endpoint, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.verdict: Verdict | None = None
-        self.faulty: Faulty | None = None
+        self.faulty: FaultyConnection | None = None
         self._endpoint = endpoint
         self._first: FirstBytes | None = FirstBytes()
         self._sent = 0
-        self._vigil = Vigil()
+        self._vigil = Keepalive()
         self._next_look: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -208,10 +208,10 @@ class _Connection(ServerConnection):
             return
         unsent = self.transport.get_write_buffer_size()
         finding = self._vigil.look(reading=self.transport.is_reading(), sent=self._sent, unsent=unsent)
-        if finding is Finding.STUCK:
+        if finding is ClientState.STUCK:
             self.transport.abort()
             return
-        if finding is Finding.SILENT:
+        if finding is ClientState.SILENT:
             self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to pings")
             self._next_look = self.loop.call_later(self._endpoint.limits.close_s, self.transport.abort)
         else:
@@ -285,7 +285,7 @@ class _Endpoint:
         """Serve a client until it leaves."""
         self._waiting.pop(connection, None)
         connection.watch()
-        if isinstance(connection.verdict, Stranger):
+        if isinstance(connection.verdict, Unauthorized):
             await self._turn_away(connection, connection.verdict)
             return
         if len(self._sessions) >= self.limits.sessions:
@@ -310,7 +310,7 @@ class _Endpoint:
         assert isinstance(verdict, Welcome)  # noqa: S101 - all others have been answered; narrows the type
         faulty = connection.faulty
         async with self._recognizer.ears() as ears:
-            session = Session(
+            session = ServerSession(
                 verdict.session["type"],
                 ears,
                 faulty.send if faulty else connection.tell,
@@ -329,7 +329,7 @@ class _Endpoint:
             async with faulty.around(connection, connection.tell):
                 await session.run(faulty.messages(messages))
 
-    async def _turn_away(self, connection: _Connection, stranger: Stranger) -> None:
+    async def _turn_away(self, connection: _Connection, stranger: Unauthorized) -> None:
         code = stranger.error["code"] or "missing_api_key"
         self._observe({"type": "refused", "status": UNAUTHORIZED_CLOSE, "code": code})
         error = {**stranger.error, "event_id": None}

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from rt_cli.settings import Settings, TurnDetection
     from rt_cli.streaming.capture.turn_analysis import Detector
     from rt_cli.streaming.cost import Bill
-    from rt_cli.streaming.measure_hooks import Probe
+    from rt_cli.streaming.measure_hooks import MeasureHooks
     from rt_cli.streaming.transport.wire_recorder import ConnectionLog
-    from rt_cli.timeline.spool import Remains, Spool
+    from rt_cli.timeline.spool import Spool, SpoolContents
 
 _LIVE_CHUNK_MS = 40
 _FILE_CHUNK_MS = 100
@@ -46,7 +46,7 @@ class Job(Struct, frozen=True):
     """Of speech, where ``rt`` makes the turns."""
     spool: Path | None = None
     """A new folder to keep what is captured in until it is delivered."""
-    resume: tuple[Spool, Remains] | None = None
+    resume: tuple[Spool, SpoolContents] | None = None
     """What an earlier process left; the source is made from it."""
     save_audio: Path | None = None
     """A WAV file for what is captured."""
@@ -56,7 +56,7 @@ class Job(Struct, frozen=True):
     """Asked when the endpoint has no room before it was ever ready: whether that is worth more than the usual wait."""
     memory_s: float = MEMORY_S
     """Seconds of sound in memory; of a live source so much may wait, unless it may go to disk."""
-    probe: Probe | None = None
+    probe: MeasureHooks | None = None
     """Of who measures the run."""
     witness: Callable[[], ConnectionLog] | None = None
     """Makes who keeps what crosses the wire on the next connection."""

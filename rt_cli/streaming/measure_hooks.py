@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Probe(Protocol):
+class MeasureHooks(Protocol):
     """Told synchronously on the event loop, of every chunk; must return at once and must not raise."""
 
     def opened(self) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rt_cli.events import Ledger
 
 
-class Ending(Struct, frozen=True):
+class RunOutcome(Struct, frozen=True):
     """What is known when everything has stopped."""
 
     name: str

@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from rt_cli.audio.speech.gate import LONGEST_THOUGHT_MS, Passages
+from rt_cli.audio.speech.gate import LONGEST_THOUGHT_MS, SendRanges
 from rt_cli.streaming.capture.turn_analysis import TurnAnalysis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rt_cli.settings import Settings, TurnDetection
-    from rt_cli.streaming.capture.capture import Capture
-    from rt_cli.streaming.capture.push_to_talk import Control
+    from rt_cli.streaming.capture.capture import TapeFeeder
+    from rt_cli.streaming.capture.push_to_talk import PushToTalk
     from rt_cli.streaming.capture.turn_analysis import Detector
     from rt_cli.streaming.capture.turn_marks import TurnMarks
-    from rt_cli.streaming.timing.change_signal import Bell
+    from rt_cli.streaming.timing.change_signal import ChangeSignal
     from rt_cli.timeline.tape import Tape
 
 
-class Selection(Struct, frozen=True):
+class SendPolicy(Struct, frozen=True):
     """What the pump goes by."""
 
     analysis: TurnAnalysis | None
     """To be run beside the capture."""
     marks: TurnMarks | None
     """None where the endpoint finds the turns."""
-    passages: Passages | None
+    passages: SendRanges | None
     """None where everything is sent."""
 
 
@@ -37,12 +37,12 @@ def select(
     turns: TurnDetection,
     *,
     tape: Tape,
-    capture: Capture,
-    bell: Bell,
-    control: Control,
+    capture: TapeFeeder,
+    bell: ChangeSignal,
+    control: PushToTalk,
     make_detector: Callable[[int], Detector],
     on_quiet: Callable[[], None],
-) -> Selection:
+) -> SendPolicy:
     """Choose by the settings.
 
     Args:
@@ -56,7 +56,7 @@ def select(
         on_quiet: Told when nobody has spoken for ``stop_after_silence_s``; of live sources only.
     """
     by_hand = settings.input.ptt
-    gated = Passages(tape.captured) if settings.input.gate and not by_hand else None
+    gated = SendRanges(tape.captured) if settings.input.gate and not by_hand else None
     quiet_s = settings.input.stop_after_silence_s if capture.live else None
     makes_turns = turns == "client" and not by_hand
     analysis = None
@@ -74,5 +74,5 @@ def select(
             on_quiet=on_quiet,
         )
     if by_hand:
-        return Selection(analysis, control.marks, control.passages)
-    return Selection(analysis, analysis.marks if analysis is not None and makes_turns else None, gated)
+        return SendPolicy(analysis, control.marks, control.passages)
+    return SendPolicy(analysis, analysis.marks if analysis is not None and makes_turns else None, gated)

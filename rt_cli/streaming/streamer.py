@@ -10,30 +10,30 @@ from rt_cli.audio.format import to_ms
 from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, UsageError, unexpected
 from rt_cli.events import Errored, Noted, Progress, SourceOpened, Summary, Warned
 from rt_cli.protocol.session.session import Session
-from rt_cli.streaming.capture.audio_recorder import Recorder
-from rt_cli.streaming.capture.capture import Capture
-from rt_cli.streaming.capture.overflow_policy import Backlog
-from rt_cli.streaming.capture.push_to_talk import POST_ROLL_MS, Control
-from rt_cli.streaming.capture.spool_writer import Journal, final_of, origin_of
+from rt_cli.streaming.capture.audio_recorder import AudioRecorder
+from rt_cli.streaming.capture.capture import TapeFeeder
+from rt_cli.streaming.capture.overflow_policy import OverflowPolicy
+from rt_cli.streaming.capture.push_to_talk import POST_ROLL_MS, PushToTalk
+from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, origin_of
 from rt_cli.streaming.cost import Meter, bill_of
-from rt_cli.streaming.delivery.reconnect import Delivery
-from rt_cli.streaming.delivery.run_state import Context, drain_timeout_s, dropped
-from rt_cli.streaming.outcome import Ending, percentiles
+from rt_cli.streaming.delivery.reconnect import Reconnector
+from rt_cli.streaming.delivery.run_state import RunState, drain_timeout_s, dropped
+from rt_cli.streaming.outcome import RunOutcome, percentiles
 from rt_cli.streaming.send_policy import select
-from rt_cli.streaming.timing.change_signal import Bell
-from rt_cli.streaming.timing.suspend import Lagged, Machine, Suspended, asleep_s, watch
+from rt_cli.streaming.timing.change_signal import ChangeSignal
+from rt_cli.streaming.timing.suspend import Lagged, LoopMonitor, Suspended, asleep_s, watch
 from rt_cli.timeline.spool import Spool
 from rt_cli.timeline.tape import Tape
 
 if TYPE_CHECKING:
     from rt_cli.audio.source import Source
     from rt_cli.clock import Clock
-    from rt_cli.events import Observer
+    from rt_cli.events import EventHandler
     from rt_cli.settings import OnFull
     from rt_cli.streaming.capture.push_to_talk import Command
     from rt_cli.streaming.delivery.next_action import ChunkSizes
     from rt_cli.streaming.job import Job
-    from rt_cli.streaming.send_policy import Selection
+    from rt_cli.streaming.send_policy import SendPolicy
     from rt_cli.timeline.tape import Hole
 
 log = logging.getLogger("rt.streamer")
@@ -51,31 +51,31 @@ class Streamer:
         progress: Whether anybody looks at marks and levels.
     """
 
-    def __init__(self, job: Job, clock: Clock, observe: Observer, *, progress: bool = False) -> None:
+    def __init__(self, job: Job, clock: Clock, observe: EventHandler, *, progress: bool = False) -> None:
         self._job = job
         self._clock = clock
         self._observe = observe
         self._progress = progress
         self._rate = job.endpoint.dialect.rate_hz
-        self._sound = Bell()
-        self._bell = Bell(within=self._sound)
+        self._sound = ChangeSignal()
+        self._bell = ChangeSignal(within=self._sound)
         self._tape = Tape(self._rate)
         self._turns = job.turns
-        self._control = Control(self._rate, push_to_talk=job.settings.input.ptt, on_change=observe)
+        self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=observe)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
-        self._backlog: Backlog | None = None
-        self._capture: Capture | None = None
-        self._selection: Selection | None = None
+        self._backlog: OverflowPolicy | None = None
+        self._capture: TapeFeeder | None = None
+        self._selection: SendPolicy | None = None
         self._session = self._make_session()
-        self._journal: Journal | None = None
-        self._recorder: Recorder | None = None
-        self._delivery: Delivery | None = None
+        self._journal: SpoolWriter | None = None
+        self._recorder: AudioRecorder | None = None
+        self._delivery: Reconnector | None = None
         self._delivering: asyncio.Task[None] | None = None
         self._signals = 0
         self._signal_exit = EXIT_OK
         self._hung_up = False
         self._errors: list[RtError] = []
-        self._machine = Machine(asleep_s())
+        self._machine = LoopMonitor(asleep_s())
 
     async def run(self) -> Summary:
         """Do the job; every outcome is a summary, which the observers are told, too.
@@ -148,7 +148,7 @@ class Streamer:
         """For what waits to be sent; how much that may be depends on whether the source can wait."""
         policy = self._on_full(source)
         self._tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
-        self._backlog = Backlog(
+        self._backlog = OverflowPolicy(
             self._tape,
             policy,
             limit_s=self._job.memory_s,
@@ -171,14 +171,14 @@ class Streamer:
     def _open_journal(self, source: Source) -> None:
         if self._job.resume is not None:
             spool, remains = self._job.resume
-            self._journal = Journal(spool, self._observe, captured=remains.captured)
+            self._journal = SpoolWriter(spool, self._observe, captured=remains.captured)
             self._tape.restore(remains.settled, remains.dropped, remains.suspended)
             self._session.restore(remains.settled, remains.captured, remains.next_turn)
             # Journalled, but the process died before they were known to be printed.
             for final in remains.finals:
                 self._observe(final_of(final))
         elif self._job.spool is not None:
-            self._journal = Journal(
+            self._journal = SpoolWriter(
                 Spool.create(self._job.spool, origin_of(source.info, self._rate, self._job.settings.input)),
                 self._observe,
             )
@@ -191,7 +191,7 @@ class Streamer:
             if source.info.kind == "file" and path.exists() and path.samefile(source.info.name):
                 raise UsageError(f"{path} is the source itself", "save the sound elsewhere")
             force = self._job.settings.output.force
-            self._recorder = Recorder(path, self._rate, self._observe, replace=force)
+            self._recorder = AudioRecorder(path, self._rate, self._observe, replace=force)
 
     async def _close_recorder(self) -> None:
         if self._recorder is not None:
@@ -233,7 +233,7 @@ class Streamer:
             make_detector=self._job.make_detector,
             on_quiet=self._fall_silent,
         )
-        self._delivery = Delivery(self._make_context(capture, selection, sizes))
+        self._delivery = Reconnector(self._make_context(capture, selection, sizes))
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(capture.run(), name="capture")]
             if selection.analysis is not None:
@@ -259,8 +259,8 @@ class Streamer:
         if capture.spent and capture.live:
             self._warn("max_cost", "the cost limit is reached: nothing more was captured")
 
-    def _make_capture(self, source: Source, sizes: ChunkSizes) -> Capture:
-        return Capture(
+    def _make_capture(self, source: Source, sizes: ChunkSizes) -> TapeFeeder:
+        return TapeFeeder(
             source,
             self._tape,
             self._clock,
@@ -277,8 +277,8 @@ class Streamer:
             weigh=None if self._on_full(source) == "spool" else self._weigh,
         )
 
-    def _make_context(self, capture: Capture, selection: Selection, sizes: ChunkSizes) -> Context:
-        return Context(
+    def _make_context(self, capture: TapeFeeder, selection: SendPolicy, sizes: ChunkSizes) -> RunState:
+        return RunState(
             endpoint=self._job.endpoint,
             configuration=self._job.session,
             settings=self._job.settings,
@@ -319,7 +319,7 @@ class Streamer:
                 if link is not None:
                     link.fail(ConnectionLost("the machine was suspended", code="suspended"))
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Reconnector) -> None:
         try:
             await delivery.run()
         except RtError as exc:
@@ -379,7 +379,7 @@ class Streamer:
         if self._journal is not None and not self._delivered:
             folder = self._journal.folder
             self._observe(Warned("spooled", f"what was not delivered is in {folder}: rt send --resume {folder}"))
-        ending = Ending(
+        ending = RunOutcome(
             name=self._job.name,
             rate_hz=self._rate,
             ledger=self._tape.ledger(delivery.padding if delivery else 0),

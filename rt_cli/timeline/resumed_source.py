@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from rt_cli.audio.source import LossReason, Source
-    from rt_cli.timeline.spool import Origin, Remains, Spool
+    from rt_cli.timeline.spool import Spool, SpoolContents, SpoolSource
 
 _PIECE_S = 1
 
@@ -30,7 +30,7 @@ class ResumedSource:
         rest: The file that was being read, from its start; None for any other source, or where it had ended.
     """
 
-    def __init__(self, spool: Spool, remains: Remains, rest: Source | None) -> None:
+    def __init__(self, spool: Spool, remains: SpoolContents, rest: Source | None) -> None:
         origin = remains.origin
         self.info = SourceInfo(
             name=origin.source,
@@ -122,7 +122,7 @@ def _known(reason: str) -> LossReason:
             return "full"
 
 
-async def open_resumed(spool: Spool, remains: Remains, wire_rate_hz: int) -> ResumedSource:
+async def open_resumed(spool: Spool, remains: SpoolContents, wire_rate_hz: int) -> ResumedSource:
     """The source that goes on where the spool ends.
 
     Raises:
@@ -140,7 +140,7 @@ async def open_resumed(spool: Spool, remains: Remains, wire_rate_hz: int) -> Res
     return ResumedSource(spool, remains, rest)
 
 
-def _open_again(path: Path, origin: Origin) -> Source:
+def _open_again(path: Path, origin: SpoolSource) -> Source:
     from rt_cli.audio.decode.files import open_file
 
     if not path.is_file() or path.stat().st_size != origin.size:

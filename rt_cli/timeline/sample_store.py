@@ -70,7 +70,7 @@ class _Piece:
         return self.data[at : at + size]
 
 
-class Store:
+class SampleStore:
     """Samples by their position on the timeline; appended at one end, let go at the other.
 
     Positions that were skipped read as silence and cost nothing.

@@ -29,7 +29,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SpoolSource:
     """Where the sound of a spool comes from."""
 
     rate_hz: int
@@ -48,10 +48,10 @@ class Origin:
 
 
 @dataclass(slots=True)
-class Remains:
+class SpoolContents:
     """What a spool says when it is opened again."""
 
-    origin: Origin
+    origin: SpoolSource
     settled: int = 0
     captured: int = 0
     """Position after the last sample."""
@@ -70,7 +70,7 @@ class Remains:
 class Spool:
     """An open spool, locked against a second process. Make it with :meth:`create` or :meth:`reopen`."""
 
-    def __init__(self, folder: Path, lock: IO[bytes], origin: Origin) -> None:
+    def __init__(self, folder: Path, lock: IO[bytes], origin: SpoolSource) -> None:
         self.folder = folder
         self.origin = origin
         self._lock = lock
@@ -81,7 +81,7 @@ class Spool:
         self._end = 0
 
     @classmethod
-    def create(cls, folder: Path, origin: Origin) -> Spool:
+    def create(cls, folder: Path, origin: SpoolSource) -> Spool:
         """Begin a spool in a folder that is empty or not there yet; private to the user.
 
         Raises:
@@ -103,7 +103,7 @@ class Spool:
         return spool
 
     @classmethod
-    def reopen(cls, folder: Path) -> tuple[Spool, Remains]:
+    def reopen(cls, folder: Path) -> tuple[Spool, SpoolContents]:
         """Open what an earlier process left.
 
         Raises:
@@ -206,8 +206,8 @@ class Spool:
         return self.folder / f"audio-{start:015d}.pcm"
 
 
-def _fields(origin: Origin) -> dict[str, Any]:
-    return {name: getattr(origin, name) for name in Origin.__slots__}
+def _fields(origin: SpoolSource) -> dict[str, Any]:
+    return {name: getattr(origin, name) for name in SpoolSource.__slots__}
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
@@ -250,13 +250,13 @@ def _segments(folder: Path) -> Iterator[tuple[int, Path]]:
             yield int(found[1]), path
 
 
-def _read(folder: Path) -> Remains:
+def _read(folder: Path) -> SpoolContents:
     records = [json.loads(line) for line in (folder / JOURNAL).read_bytes().split(b"\n") if _whole(line)]
     head = records[0] if records else {}
     if head.get("type") != "spool" or head.get("version") != _VERSION:
         raise ValueError("its journal is empty, or of another version")
     optional = {name: head[name] for name in ("path", "size", "channel", "gain") if name in head}
-    remains = Remains(Origin(head["rate_hz"], head["source"], head["kind"], **optional))
+    remains = SpoolContents(SpoolSource(head["rate_hz"], head["source"], head["kind"], **optional))
     holes: list[tuple[int, int, str]] = []
     for record in records[1:]:
         match record["type"]:

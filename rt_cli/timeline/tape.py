@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.errors import RtError
 from rt_cli.events import Ledger
-from rt_cli.timeline.sample_store import Store
+from rt_cli.timeline.sample_store import SampleStore
 
 if TYPE_CHECKING:
     from rt_cli.audio.source import LossReason
@@ -58,7 +58,7 @@ class Tape:
         self.suspended = 0
         """Samples in holes during which the machine slept; nobody is to blame for those."""
         limit = limit_bytes // BYTES_PER_SAMPLE
-        self._store = Store(memory=round(memory_s * rate_hz) if on_disk else limit, limit=limit)
+        self._store = SampleStore(memory=round(memory_s * rate_hz) if on_disk else limit, limit=limit)
 
     def restore(self, settled: int, dropped: int, suspended: int = 0) -> None:
         """Begin where an earlier process came to: everything before ``settled`` is, ``dropped`` of it as holes.

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from rt_cli.audio.microphone.convert import WireConverter
 from rt_cli.audio.microphone.devices import Identity
-from rt_cli.audio.microphone.portaudio_stream import Capture, Microphone
+from rt_cli.audio.microphone.portaudio_stream import DeviceBuffer, Microphone
 from rt_cli.audio.source import SourceInfo
 from rt_cli.clock import SystemClock
 from rt_cli.protocol.endpoint.endpoint import resolve
@@ -38,7 +38,7 @@ class Device:
 
     latency = 0.0
 
-    def __init__(self, capture: Capture, rate_hz: int, block_ms: int) -> None:
+    def __init__(self, capture: DeviceBuffer, rate_hz: int, block_ms: int) -> None:
         self.called: list[float] = []
         """When each block was handed over, monotonic seconds."""
         self._capture = capture
@@ -74,7 +74,7 @@ async def stream(url: str, seconds: float, rate_hz: int, block_ms: int, chunk_ms
     devices = []
 
     async def opened(*_: object) -> Microphone:
-        capture = Capture(asyncio.get_running_loop(), rate_hz, 1)
+        capture = DeviceBuffer(asyncio.get_running_loop(), rate_hz, 1)
         devices.append(Device(capture, rate_hz, block_ms))
         info = SourceInfo("device", "microphone", live=True, rate_hz=rate_hz, channels=1)
         converter = WireConverter(rate_hz, 1, WIRE_HZ)

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rt_cli.server.recognition.pocketsphinx.recognizer import Sphinx
+from rt_cli.server.recognition.pocketsphinx.recognizer import Pocketsphinx
 from tests.bench.measure import DATA, table
 
 if TYPE_CHECKING:
-    from rt_cli.server.recognition.interface import Ears
+    from rt_cli.server.recognition.interface import RecognizerSession
 
 RATE_HZ = 16_000
 PIECE = RATE_HZ // 10 * 2
@@ -38,7 +38,7 @@ def clip(name: str) -> bytes:
         return file.readframes(file.getnframes())
 
 
-async def turn(ears: Ears, pcm: bytes, *, pace: float = 1.0) -> float:
+async def turn(ears: RecognizerSession, pcm: bytes, *, pace: float = 1.0) -> float:
     """Seconds from the end of a turn to its words; ``pace`` 0 is as fast as it goes."""
     loop = asyncio.get_running_loop()
     item = await ears.open(RATE_HZ)
@@ -53,7 +53,7 @@ async def turn(ears: Ears, pcm: bytes, *, pace: float = 1.0) -> float:
     return loop.time() - ended
 
 
-async def speak(sphinx: Sphinx, pcm: bytes, turns: int, delay_s: float) -> list[float]:
+async def speak(sphinx: Pocketsphinx, pcm: bytes, turns: int, delay_s: float) -> list[float]:
     """The latencies of one session, the first left out."""
     async with sphinx.ears() as ears:
         await asyncio.sleep(delay_s)
@@ -67,7 +67,7 @@ async def speak(sphinx: Sphinx, pcm: bytes, turns: int, delay_s: float) -> list[
 async def together(workers: int, sessions: int, turns: int, *, flood: bool = False) -> list[float]:
     """The latencies of some sessions at once."""
     pcm = clip("sense_0870.wav")
-    sphinx = Sphinx(workers)
+    sphinx = Pocketsphinx(workers)
     try:
         sphinx.warm_up()
         async with sphinx.ears() as ears:

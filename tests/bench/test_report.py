@@ -14,7 +14,7 @@ import pytest
 from rt_cli.bench.limits import parse_limit
 from rt_cli.bench.plots import COLOURS, plots
 from rt_cli.bench.recording import Recording
-from rt_cli.bench.report import Facts, report
+from rt_cli.bench.report import ReportData, report
 from tests.bench.levels import ended, level
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-FACTS = Facts(
+FACTS = ReportData(
     endpoint="wss://example.com/v1/realtime?x=<script>alert(1)</script>",
     model="<b>bold</b>",
     date="2026-01-31 12:00 +0000",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.bench.levels import Course, Ramp, opened
+from rt_cli.bench.levels import LevelPlan, LoadLevels, opened
 from rt_cli.bench.recording import Recording, Spoken, load
 from rt_cli.clock import SystemClock
 from rt_cli.errors import AudioError, UsageError
@@ -48,7 +48,7 @@ def ramp(
     spread_s: float = 0.0,
     recordings: Sequence[Recording] = (SECOND,),
     told: list[SessionResult | Level] | None = None,
-) -> Ramp:
+) -> LoadLevels:
     """A ramp over sessions without turn detection: each has one turn, which is committed at its end."""
     endpoint = resolve(SETTINGS.endpoint, server.url, None, embedded=False)
     session = endpoint.dialect.session(SETTINGS.session, endpoint.model, "none")
@@ -56,7 +56,7 @@ def ramp(
     def job(spoken: Spoken, watch: Stopwatch) -> Job:
         return Job(spoken.info.name, partial(opened, spoken), endpoint, "none", session, SETTINGS, probe=watch)
 
-    course = Course(
+    course = LevelPlan(
         levels=levels,
         rounds=rounds,
         spread_s=spread_s,
@@ -64,7 +64,7 @@ def ramp(
         limits=limits,
         piece_s=PIECE_MS / 1000,
     )
-    return Ramp(course, job, SystemClock(), lambda ended, _level: None if told is None else told.append(ended))
+    return LoadLevels(course, job, SystemClock(), lambda ended, _level: None if told is None else told.append(ended))
 
 
 def most(level: Level, measure: str) -> float:
@@ -124,7 +124,7 @@ def test_a_client_that_is_held_up_sees_all_of_its_lateness() -> None:
     assert late >= held_up * 1000 / PIECE_MS - 3
 
 
-async def _speaking(climbing: Ramp) -> None:
+async def _speaking(climbing: LoadLevels) -> None:
     """Wait until sound is being sent."""
     while not climbing.levels or climbing.levels[0].measures["lateness"].n < 5:  # noqa: ASYNC110 # it rings no bell
         await asyncio.sleep(0.01)

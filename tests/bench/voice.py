@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rt_cli.server.replies.interface import Audio, ReplyRequest, Text
 from rt_cli.server.replies.open import open_replier
-from rt_cli.server.replies.voice import Mouth, Voice
+from rt_cli.server.replies.voice import EspeakProcess, Voice
 
 ROUNDS = 50
 SENTENCES = "It is five past six, and the sun is about to set. The last train leaves in an hour. Shall I call a taxi?"
@@ -26,7 +26,7 @@ def show(name: str, milliseconds: list[float]) -> None:
 
 async def start() -> float:
     """From nothing to the first sound, in ms."""
-    mouth = Mouth()
+    mouth = EspeakProcess()
     began = time.perf_counter()
     try:
         async with aclosing(mouth.speak("Yes.", "en-us", 175)) as sound:
@@ -49,7 +49,7 @@ async def first_sound(voice: Voice) -> tuple[float, float, float]:
     return first, (time.perf_counter() - began) * 1000, seconds
 
 
-async def barge_in(mouth: Mouth) -> float:
+async def barge_in(mouth: EspeakProcess) -> float:
     """From the end of a reply to the first sound of the next, in ms."""
     talk = mouth.speak("Once more. " * 2_000, "en-us", 175)
     await anext(talk)

@@ -10,7 +10,7 @@ from rt_cli.server.access.tls import server_context
 from rt_cli.server.faults.grammar import parse
 from rt_cli.server.replies.open import open_replier
 from rt_cli.server.server import LocalServer, serve
-from rt_cli.server.session.session import Session
+from rt_cli.server.session.session import ServerSession
 from tests.server.chat_server import Exchange, chat_server
 from tests.server.scripted import SPOKEN, Scripted
 from tests.servers import CERTIFICATE
@@ -53,12 +53,12 @@ async def stage(name: str, *faults: str, tls: bool = False) -> AsyncIterator[Loc
 
 def leave_out(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Break all endpoints: none of their events has this field."""
-    tell = Session._tell
+    tell = ServerSession._tell
 
-    async def told(session: Session, event: dict[str, Any]) -> None:
+    async def told(session: ServerSession, event: dict[str, Any]) -> None:
         await tell(session, {name: value for name, value in event.items() if name != field})
 
-    monkeypatch.setattr(Session, "_tell", told)
+    monkeypatch.setattr(ServerSession, "_tell", told)
 
 
 async def _replier(stack: AsyncExitStack, name: str) -> Replier | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.disk.wav_writer import Recording
+from rt_cli.disk.wav_writer import WavWriter
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def frames_of(path: Path) -> tuple[int, bytes]:
 
 def test_whole_at_any_time(tmp_path: Path) -> None:
     """After each write, before any close, the file holds what was written."""
-    recording = Recording(tmp_path / "a.wav")
+    recording = WavWriter(tmp_path / "a.wav")
     for count in range(1, 4):
         recording.write(b"\x01\x02" * 100, 24_000)
 
@@ -33,7 +33,7 @@ def test_whole_at_any_time(tmp_path: Path) -> None:
 
 def test_no_audio_no_file(tmp_path: Path) -> None:
     """A session that sends nothing leaves nothing."""
-    recording = Recording(tmp_path / "a.wav")
+    recording = WavWriter(tmp_path / "a.wav")
     recording.close()
     recording.close()
 
@@ -42,7 +42,7 @@ def test_no_audio_no_file(tmp_path: Path) -> None:
 
 def test_directory_gone(tmp_path: Path) -> None:
     """What cannot be written is an OSError, and closing is still fine."""
-    recording = Recording(tmp_path / "missing" / "a.wav")
+    recording = WavWriter(tmp_path / "missing" / "a.wav")
 
     with pytest.raises(OSError, match="missing"):
         recording.write(b"\0\0", 24_000)
@@ -51,7 +51,7 @@ def test_directory_gone(tmp_path: Path) -> None:
 
 def test_created_before_any_sound(tmp_path: Path) -> None:
     """A whole file of no samples."""
-    recording = Recording(tmp_path / "a.wav")
+    recording = WavWriter(tmp_path / "a.wav")
     recording.create(16_000, replace=False)
 
     assert frames_of(recording.path) == (16_000, b"")
@@ -60,7 +60,7 @@ def test_created_before_any_sound(tmp_path: Path) -> None:
 
 def test_sound_has_its_place(tmp_path: Path) -> None:
     """Silence takes the room of what was lost before it, and at the end, too."""
-    recording = Recording(tmp_path / "a.wav")
+    recording = WavWriter(tmp_path / "a.wav")
     recording.write(b"\x01\x02" * 3, 24_000, at=2)
     recording.write(b"\x03\x04", 24_000)
     recording.write(b"", 24_000, at=8)
@@ -74,15 +74,15 @@ def test_an_older_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.touch()
     for replace in (False, True):
-        recording = Recording(path)
+        recording = WavWriter(path)
         recording.create(24_000, replace=replace)
         recording.close()
     assert path.stat().st_size == 44
 
     with pytest.raises(UsageError, match=r"a\.wav exists.*--force"):
-        Recording(path).create(24_000, replace=False)
+        WavWriter(path).create(24_000, replace=False)
     with pytest.raises(UsageError, match="cannot write"):
-        Recording(tmp_path).create(24_000, replace=True)
+        WavWriter(tmp_path).create(24_000, replace=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such pipes here")
@@ -91,4 +91,4 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(UsageError, match="is a pipe"):
-        Recording(tmp_path / "pipe").create(24_000, replace=True)
+        WavWriter(tmp_path / "pipe").create(24_000, replace=True)

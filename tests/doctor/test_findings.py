@@ -13,7 +13,7 @@ from rt_cli.errors import AudioError, EndpointError, RefusedError, RtError, Unre
 from tests.fakes import run
 
 if TYPE_CHECKING:
-    from rt_cli.doctor.finding import Tell
+    from rt_cli.doctor.finding import ReportFinding
 
 
 @pytest.mark.parametrize(
@@ -43,28 +43,28 @@ def test_always_something_to_do(kind: type[RtError]) -> None:
     assert failed("x", kind("something")).fix
 
 
-async def _tells(tell: Tell) -> None:
+async def _tells(tell: ReportFinding) -> None:
     tell(Finding("good", "ok", "all is well"))
 
 
-async def _refuses(_tell: Tell) -> None:
+async def _refuses(_tell: ReportFinding) -> None:
     raise UsageError("a bad value", "write a good one")
 
 
-async def _breaks(tell: Tell) -> None:
+async def _breaks(tell: ReportFinding) -> None:
     tell(Finding("half", "ok", "so far so good"))
     raise ZeroDivisionError("planted")
 
 
-async def _misses(_tell: Tell) -> None:
+async def _misses(_tell: ReportFinding) -> None:
     raise ImportError("no good", name="soxr")
 
 
-async def _hangs(_tell: Tell) -> None:
+async def _hangs(_tell: ReportFinding) -> None:
     await asyncio.Event().wait()
 
 
-async def _says_nothing(_tell: Tell) -> None:
+async def _says_nothing(_tell: ReportFinding) -> None:
     return
 
 
@@ -92,7 +92,7 @@ def test_each_on_its_own() -> None:
 def test_crippled() -> None:
     """What breaks where libraries are missing is no bug to be reported."""
 
-    async def finds_one_missing(tell: Tell) -> None:
+    async def finds_one_missing(tell: ReportFinding) -> None:
         tell(Finding("libraries", "fail", "soxr cannot be imported", "pip install soxr", 1))
 
     told: list[Finding] = []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rt_cli.audio.microphone.devices import InputDevice
 from rt_cli.doctor.finding import Finding
 from rt_cli.doctor.key_shape import key_finding
-from rt_cli.doctor.level import Level, Verdict
+from rt_cli.doctor.level import SpeechLevel, Verdict
 from rt_cli.doctor.machine import disk_finding, kind_of_place, look_at_disk, look_at_python, proxy_finding
 from rt_cli.doctor.sound import devices_finding, level_finding
 from tests.fakes import run
@@ -125,7 +125,7 @@ def test_devices() -> None:
 )
 def test_level_finding(system: str, verdict: Verdict, status: str, code: int) -> None:
     """Each verdict has its status, and each system its own fix."""
-    level = Level(verdict, -30.0, -10.0, "▁▅")
+    level = SpeechLevel(verdict, -30.0, -10.0, "▁▅")
     finding = level_finding(level, '"Yeti" at 48000 Hz', system, muted=False)
     assert (finding.status, finding.exit) == (status, code)
     assert verdict in finding.detail
@@ -136,5 +136,5 @@ def test_level_finding(system: str, verdict: Verdict, status: str, code: int) ->
 
 def test_muted() -> None:
     """A microphone that is known to be muted is told how to unmute it."""
-    finding = level_finding(Level("silent", -96, -96, ""), "it", "Linux", muted=True)
+    finding = level_finding(SpeechLevel("silent", -96, -96, ""), "it", "Linux", muted=True)
     assert "it is muted" in (finding.fix or "")

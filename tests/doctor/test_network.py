@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.doctor import network as module
-from rt_cli.doctor.network import Place, clock_finding, date_in, place_of, proxy_for, reach, tls_finding
+from rt_cli.doctor.network import HostPort, clock_finding, date_in, place_of, proxy_for, reach, tls_finding
 from tests.fakes import run
 from tests.servers import CERTIFICATE, answering, blurting, nobody, polite, scripted, silent
 
@@ -28,7 +28,7 @@ def told(port: int, *, encrypted: bool = False, cacert: str | None = None, clock
     """What is found on the way to a port of this machine; the last finding decides whether it can be reached."""
     findings: list[Finding] = []
     context = ssl.create_default_context(cafile=cacert)
-    reached = run(reach(Place("127.0.0.1", port, encrypted), context, findings.append, clock=clock))
+    reached = run(reach(HostPort("127.0.0.1", port, encrypted), context, findings.append, clock=clock))
     assert reached == (findings[-1].status != "fail")
     return findings
 
@@ -76,7 +76,7 @@ def test_not_reached(
 def test_no_such_host() -> None:
     """A name that cannot be one is told as such."""
     findings: list[Finding] = []
-    place = Place("a" * 64 + ".invalid", 443, encrypted=True)  # no label of DNS is so long
+    place = HostPort("a" * 64 + ".invalid", 443, encrypted=True)  # no label of DNS is so long
     assert not run(reach(place, ssl.create_default_context(), findings.append, clock=False))
     assert [(each.check, each.status, each.exit) for each in findings] == [("dns", "fail", 5)]
 
@@ -121,14 +121,14 @@ def test_certificate_expires(days: int, status: str) -> None:
 @pytest.mark.parametrize(
     ("url", "place"),
     [
-        ("wss://api.openai.com/v1/realtime", Place("api.openai.com", 443, encrypted=True)),
-        ("ws://[::1]:8765/v1", Place("::1", 8765, encrypted=False)),
-        ("http://user:secret@proxy:3128", Place("proxy", 3128, encrypted=False)),
-        ("socks5h://proxy", Place("proxy", 1080, encrypted=False)),
-        ("proxy:3128", Place("proxy", 3128, encrypted=False)),
+        ("wss://api.openai.com/v1/realtime", HostPort("api.openai.com", 443, encrypted=True)),
+        ("ws://[::1]:8765/v1", HostPort("::1", 8765, encrypted=False)),
+        ("http://user:secret@proxy:3128", HostPort("proxy", 3128, encrypted=False)),
+        ("socks5h://proxy", HostPort("proxy", 1080, encrypted=False)),
+        ("proxy:3128", HostPort("proxy", 3128, encrypted=False)),
     ],
 )
-def test_place_of(url: str, place: Place) -> None:
+def test_place_of(url: str, place: HostPort) -> None:
     """Host and port, of the scheme where there is none."""
     assert place_of(url) == place
 

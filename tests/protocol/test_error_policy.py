@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError
-from rt_cli.protocol.error_policy import close_verdict, error_verdict, http_refusal
+from rt_cli.protocol.error_policy import classify_close, classify_error, http_refusal
 from rt_cli.protocol.server_events import ErrorInfo
 
 REFUSED = (RefusedError, 4, False)
@@ -65,7 +65,7 @@ CLOSES: dict[int, Expected] = {
 @pytest.mark.parametrize(("code", "expected"), CLOSES.items(), ids=str)
 def test_close_codes(code: int, expected: Expected) -> None:
     """A close that we did not ask for is refused, unusable or worth another try."""
-    error = close_verdict(code)
+    error = classify_close(code)
 
     assert verdict(error) == expected
     assert str(code) in str(error)
@@ -75,15 +75,15 @@ def test_a_policy_close_for_want_of_room_is_worth_another_try() -> None:
     """1008 is final unless reason or error speak of capacity, wherever they say so."""
     full = ErrorInfo(type="session_limit_reached", message="all sessions are in use")
 
-    assert verdict(close_verdict(1008, "at capacity")) == LOST
-    assert verdict(close_verdict(1008, "", full)) == LOST
-    assert verdict(close_verdict(1008, "invalid token")) == REFUSED
+    assert verdict(classify_close(1008, "at capacity")) == LOST
+    assert verdict(classify_close(1008, "", full)) == LOST
+    assert verdict(classify_close(1008, "invalid token")) == REFUSED
 
 
 @pytest.mark.parametrize("code", [1013, 4429])
 def test_an_overloaded_endpoint_is_given_time(code: int) -> None:
     """Where the endpoint has too much to do the next try waits longer."""
-    error = close_verdict(code)
+    error = classify_close(code)
 
     assert isinstance(error, UnreachableError)
     assert error.retry_after_s == 5
@@ -111,7 +111,7 @@ ERRORS: dict[str, tuple[Expected | None, Expected]] = {
 def test_error_events(name: str, expected: tuple[Expected | None, Expected], field: str) -> None:
     """Only a few errors end a running session; an error in answer to the configuration ends it unless it is load."""
     error = ErrorInfo(**{field: name}, message="said")
-    running, configuring = error_verdict(error, configuring=False), error_verdict(error, configuring=True)
+    running, configuring = classify_error(error, configuring=False), classify_error(error, configuring=True)
 
     assert (None if running is None else verdict(running)) == expected[0]
     assert configuring is not None
@@ -120,14 +120,14 @@ def test_error_events(name: str, expected: tuple[Expected | None, Expected], fie
 
 def test_the_error_before_a_close_says_more_than_its_code() -> None:
     """A session that expired closes with the code of a restart; a bad key may close with any."""
-    assert verdict(close_verdict(1006, "", ErrorInfo(code="invalid_api_key"))) == REFUSED
-    assert close_verdict(1001, "", ErrorInfo(code="session_expired")).code == "session_expired"
-    assert "no more room" in str(close_verdict(1011, "", ErrorInfo(message="no more room")))
+    assert verdict(classify_close(1006, "", ErrorInfo(code="invalid_api_key"))) == REFUSED
+    assert classify_close(1001, "", ErrorInfo(code="session_expired")).code == "session_expired"
+    assert "no more room" in str(classify_close(1011, "", ErrorInfo(message="no more room")))
 
 
 def test_the_rejected_field_is_named() -> None:
     """A configuration that is rejected says which of its fields."""
-    error = error_verdict(ErrorInfo(code="invalid_value", message="no", param="session.audio"), configuring=True)
+    error = classify_error(ErrorInfo(code="invalid_value", message="no", param="session.audio"), configuring=True)
 
     assert "session.audio" in str(error)
 
@@ -137,7 +137,7 @@ def test_the_rejected_field_is_named() -> None:
 def test_words_of_the_endpoint_are_harmless(text: str, code: int, status: int) -> None:
     """Whatever an endpoint says, what is shown of it is one short line without controls."""
     info = ErrorInfo(code=text, message=text, type=text, param=text)
-    errors = [http_refusal(status, text), close_verdict(code, text, info), error_verdict(info, configuring=True)]
+    errors = [http_refusal(status, text), classify_close(code, text, info), classify_error(info, configuring=True)]
 
     for error in errors:
         assert error is not None
@@ -150,8 +150,8 @@ def test_keys_are_not_repeated() -> None:
     key = "sk-proj-abcdef1234567890"
     errors = [
         http_refusal(401, f"Incorrect API key provided: {key}"),
-        close_verdict(3000, f"bad key {key}"),
-        error_verdict(ErrorInfo(code="invalid_api_key", message=f"bad {key}"), configuring=False),
+        classify_close(3000, f"bad key {key}"),
+        classify_error(ErrorInfo(code="invalid_api_key", message=f"bad {key}"), configuring=False),
     ]
 
     assert all(key not in str(error) for error in errors)

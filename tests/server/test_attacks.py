@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from rt_cli.server.access.limits import Limits
 from rt_cli.server.access.tls import server_context
 from rt_cli.server.server import LocalServer, serve
-from rt_cli.server.session.session import Session
+from rt_cli.server.session.session import ServerSession
 from tests.fakes import run
 from tests.server.client import session, silence
 from tests.servers import CERTIFICATE
@@ -364,13 +364,13 @@ def test_a_session_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a client finds a bug, its session alone ends, with 1011, and the bug is not hidden."""
     seen: list[dict[str, Any]] = []
 
-    async def broken(_session: Session, _messages: object) -> None:
+    async def broken(_session: ServerSession, _messages: object) -> None:
         raise ZeroDivisionError("planted")
 
     async def scenario() -> int | None:
         async with attacked(observe=seen.append) as server:
             with monkeypatch.context() as patch:
-                patch.setattr(Session, "run", broken)
+                patch.setattr(ServerSession, "run", broken)
                 client = await connect(server.url)
                 return (await close_of(client))[0]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from rt_cli.audio.source import Source
-    from rt_cli.events import Observation
+    from rt_cli.events import Event
     from rt_cli.settings import TurnDetection
 
 RATE = 24_000
@@ -61,7 +61,7 @@ class MemorySource:
 class Run:
     """What a run said."""
 
-    observations: list[Observation] = field(default_factory=list)
+    observations: list[Event] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     """When each was told, seconds of the event loop."""
     ended: Summary | None = None
@@ -149,7 +149,7 @@ def make_streamer(
     job = Job("memory", opened, endpoint, turns, session, chosen, ExactDetector, memory_s=memory_s)
     bounded = source.info.live and chosen.delivery.on_full == "drop-oldest" and not chosen.input.gate
 
-    def observe(observation: Observation) -> None:
+    def observe(observation: Event) -> None:
         tape = streamer._tape
         assert tape.captured >= tape.sent >= tape.acknowledged >= tape.settled
         assert tape.ledger().balanced

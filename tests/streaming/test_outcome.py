@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from rt_cli.errors import AudioError, EndpointError, RefusedError, RtError, UnreachableError
 from rt_cli.events import Latency, Ledger
-from rt_cli.streaming.outcome import Ending, percentiles
+from rt_cli.streaming.outcome import RunOutcome, percentiles
 
 ALL = Ledger(captured=100, settled=100, acknowledged=0, in_flight=0, waiting=0, dropped=0, padding=0)
 HOLE = replace(ALL, settled=90, dropped=10)
@@ -18,9 +18,9 @@ NOTHING = replace(ALL, captured=0, settled=0)
 CROOKED = replace(ALL, settled=99)
 
 
-def ending(ledger: Ledger = ALL, *errors: RtError, **known: int) -> Ending:
+def ending(ledger: Ledger = ALL, *errors: RtError, **known: int) -> RunOutcome:
     """A run that ended so."""
-    return Ending("x.wav", 1000, ledger, known.pop("suspended", 0), errors, **known)  # type: ignore[arg-type]
+    return RunOutcome("x.wav", 1000, ledger, known.pop("suspended", 0), errors, **known)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def ending(ledger: Ledger = ALL, *errors: RtError, **known: int) -> Ending:
         "nobody reads",
     ],
 )
-def test_ending(end: Ending, exit_code: int, complete: bool, code: str | None) -> None:  # noqa: FBT001 - a column
+def test_ending(end: RunOutcome, exit_code: int, complete: bool, code: str | None) -> None:  # noqa: FBT001 - a column
     """Each way to end has its code and its one error."""
     assert (end.exit_code, end.complete) == (exit_code, complete)
     assert (end.error.code if end.error else None) == code

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
 from rt_cli.timeline.resumed_source import open_resumed
-from rt_cli.timeline.spool import JOURNAL, Origin, Spool
+from rt_cli.timeline.spool import JOURNAL, Spool, SpoolSource
 from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Block
 
 RATE = 24_000
-ORIGIN = Origin(RATE, "somewhere", "microphone")
+ORIGIN = SpoolSource(RATE, "somewhere", "microphone")
 
 
 def read_all(spool: Spool, start: int, end: int) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rt_cli.events import Warned
-from rt_cli.protocol.error_policy import close_verdict
+from rt_cli.protocol.error_policy import classify_close
 from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
 from tests.streaming.harness import MemorySource, settings, stream
@@ -62,4 +62,4 @@ def test_from_then_on_it_is_real_time() -> None:
 )
 def test_how_it_is_said(code: int, reason: str) -> None:
     """By AssemblyAI's code, or in words."""
-    assert close_verdict(code, reason).code == "too_fast"
+    assert classify_close(code, reason).code == "too_fast"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from rt_cli.audio.format import silence
 from rt_cli.timeline import sample_store as store_module
-from rt_cli.timeline.sample_store import Store
+from rt_cli.timeline.sample_store import SampleStore
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -48,7 +48,7 @@ def test_what_is_stored_reads_back(steps: list[Step], memory: int, limit: int, f
     """Whatever is appended, skipped and released, each position reads as what was stored there, or as silence."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "_FILE_BYTES", file_bytes)
-        store, model, released = Store(memory=memory, limit=limit), bytearray(), 0
+        store, model, released = SampleStore(memory=memory, limit=limit), bytearray(), 0
         for what, count in steps:
             match what:
                 case "append":
@@ -70,7 +70,7 @@ def test_what_is_stored_reads_back(steps: list[Step], memory: int, limit: int, f
 
 def test_old_samples_go_to_disk() -> None:
     """Beyond its memory the store keeps no more than a chunk of it there."""
-    store = Store(memory=100, limit=ROOMY)
+    store = SampleStore(memory=100, limit=ROOMY)
     for at in range(0, 10_000, 50):
         store.append(sound(at, at + 50))
         assert store._in_memory <= 200
@@ -83,7 +83,7 @@ def test_files_end_when_their_samples_are_let_go(monkeypatch: pytest.MonkeyPatch
     """A store that lags for days needs no more disk than what it keeps, and the file that is being written."""
     monkeypatch.setattr(store_module, "_FILE_BYTES", 1000)
     before = _open_files()
-    store = Store(memory=50, limit=ROOMY)
+    store = SampleStore(memory=50, limit=ROOMY)
     for at in range(0, 100_000, 50):
         store.append(sound(at, at + 50))
         store.release(at - 2000)
@@ -95,7 +95,7 @@ def test_files_end_when_their_samples_are_let_go(monkeypatch: pytest.MonkeyPatch
 
 def test_a_gap_costs_nothing() -> None:
     """Eight hours of a suspended laptop take neither memory nor the room of what is captured after them."""
-    store = Store(memory=100, limit=1000)
+    store = SampleStore(memory=100, limit=1000)
     store.append(sound(0, 10))
     store.skip(8 * 3600 * 24_000)
     end = store.end
@@ -108,7 +108,7 @@ def test_a_gap_costs_nothing() -> None:
 
 def test_the_limit_refuses_the_newest() -> None:
     """At the limit the new samples are refused as a whole, and what was kept stays."""
-    store = Store(memory=ROOMY, limit=100)
+    store = SampleStore(memory=ROOMY, limit=100)
 
     assert store.append(sound(0, 90))
     assert not store.append(sound(90, 101))
@@ -118,7 +118,7 @@ def test_the_limit_refuses_the_newest() -> None:
 
 def test_released_room_can_be_used_again() -> None:
     """A store that was full takes more once the oldest samples are settled."""
-    store = Store(memory=10, limit=100)
+    store = SampleStore(memory=10, limit=100)
     for at in range(0, 100, 10):
         store.append(sound(at, at + 10))
     assert not store.append(sound(100, 110))
@@ -150,7 +150,7 @@ def test_a_full_disk_loses_only_what_is_refused(room: int, chunks: list[int]) ->
     left = [room]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "TemporaryFile", lambda **_: _SmallDisk(left))
-        store, model = Store(memory=64, limit=ROOMY), bytearray()
+        store, model = SampleStore(memory=64, limit=ROOMY), bytearray()
         for count in chunks:
             pcm = sound(store.end, store.end + count)
             model += pcm if store.append(pcm) else silence(count)
@@ -163,7 +163,7 @@ def test_a_disk_with_room_again_is_used_again(monkeypatch: pytest.MonkeyPatch) -
     """A full disk is no verdict for ever: once there is room the store takes samples again."""
     left = [0]
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: _SmallDisk(left))
-    store = Store(memory=10, limit=ROOMY)
+    store = SampleStore(memory=10, limit=ROOMY)
     store.append(sound(0, 10))
     assert not store.append(sound(10, 20))
     left[0] = 1000

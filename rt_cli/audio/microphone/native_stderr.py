@@ -24,7 +24,7 @@ _UNBUFFERED = 2  # _IONBF of glibc's stdio.h
 _PIPE_BYTES = 65536
 
 
-class NativeNoise:
+class NativeStderr:
     """A pipe that native code prints into. What does not fit between two readings is gone; printing never blocks."""
 
     def __init__(self) -> None:
@@ -97,13 +97,13 @@ def _point_c_stderr_at(descriptor: int) -> None:
     ctypes.c_void_p.in_dll(libc, "stderr").value = stream.value
 
 
-_noise: NativeNoise | None = None
+_noise: NativeStderr | None = None
 
 
-def _shared() -> NativeNoise:
+def _shared() -> NativeStderr:
     global _noise  # noqa: PLW0603  # the C library's stderr is one per process too
     if _noise is None:
-        _noise = NativeNoise()
+        _noise = NativeStderr()
     return _noise
 
 

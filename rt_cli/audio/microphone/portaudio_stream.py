@@ -61,7 +61,7 @@ _open_streams: set[Any] = set()
 """Searching for devices anew would pull the memory from under them."""
 
 
-class Capture:
+class DeviceBuffer:
     """What PortAudio's thread may touch.
 
     Args:
@@ -147,7 +147,7 @@ class Microphone:
         self,
         info: SourceInfo,
         stream: Any,
-        capture: Capture,
+        capture: DeviceBuffer,
         converter: WireConverter,
         block_s: float,
         identity: Identity,
@@ -361,7 +361,7 @@ def _open_alone(
     sounddevice = load_sounddevice()
     refusals: list[Exception] = []
     for rate_hz, channels in attempts(chosen, needed(pick)):
-        capture = Capture(loop, rate_hz, channels)
+        capture = DeviceBuffer(loop, rate_hz, channels)
         try:
             stream = _start(sounddevice, chosen, capture, rate_hz, channels, block_s)
         except sounddevice.PortAudioError as error:
@@ -376,7 +376,9 @@ def _open_alone(
     raise AudioError(message, "is it in use, or not permitted?", code="device_unavailable") from refusals[0]
 
 
-def _start(sounddevice: Any, device: InputDevice, capture: Capture, rate_hz: int, channels: int, block_s: float) -> Any:
+def _start(
+    sounddevice: Any, device: InputDevice, capture: DeviceBuffer, rate_hz: int, channels: int, block_s: float
+) -> Any:
     stream = sounddevice.RawInputStream(
         device=device.index,
         samplerate=rate_hz,

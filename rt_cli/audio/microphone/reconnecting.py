@@ -72,7 +72,7 @@ class Gap:
             yield Block(b"", samples, "device_lost")
 
 
-class Reopening:
+class ReconnectingMicrophone:
     """A :class:`~rt_cli.audio.source.Source` around a microphone, and around the same one when it is back.
 
     Args:
@@ -232,7 +232,7 @@ class Reopening:
             self._tell(code, message)
 
 
-async def open_reopening(
+async def open_reconnecting(
     device: str | None,
     *,
     wire_rate_hz: int,
@@ -240,7 +240,7 @@ async def open_reopening(
     tell: Tell,
     retry_for_s: float = RETRY_FOR_S,
     pick: Pick = "mix",
-) -> Reopening:
+) -> ReconnectingMicrophone:
     """Open a microphone that is waited for when it goes away.
 
     Args:
@@ -258,7 +258,7 @@ async def open_reopening(
     Safe to cancel: the device is closed again.
     """
     first, again = await _open_first(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, tell=tell, pick=pick)
-    return Reopening(
+    return ReconnectingMicrophone(
         first,
         again,
         rate_hz=wire_rate_hz,

@@ -25,7 +25,7 @@ _SPEC = re.compile(r"(\d+)ch (\d+)Hz")
 
 
 @dataclass(frozen=True, slots=True)
-class Recorder:
+class RecorderCommand:
     """A call of a program that writes interleaved float32 in this machine's byte order to its stdout."""
 
     program: str
@@ -90,7 +90,7 @@ def parse_pcms(listed: str) -> list[InputDevice]:
 
 def server_recorders(
     programs: Collection[str], source: str, device: InputDevice, least: int = 1, *, raw: bool
-) -> list[Recorder]:
+) -> list[RecorderCommand]:
     """How to record from a source of the sound server, the best first.
 
     Args:
@@ -106,13 +106,15 @@ def server_recorders(
         "parec": _parec(device.rate_hz, channels, source),
     }
     return [
-        Recorder(program, arguments, device.name, device.rate_hz, channels, source)
+        RecorderCommand(program, arguments, device.name, device.rate_hz, channels, source)
         for program, arguments in recorders.items()
         if program in programs
     ]
 
 
-def lone_recorders(programs: Collection[str], pcm: str | None, channels: int = 1, *, raw: bool) -> list[Recorder]:
+def lone_recorders(
+    programs: Collection[str], pcm: str | None, channels: int = 1, *, raw: bool
+) -> list[RecorderCommand]:
     """How to record where no sound server tells of its sources.
 
     Args:
@@ -145,7 +147,7 @@ def lone_recorders(programs: Collection[str], pcm: str | None, channels: int = 1
             **recorders,
         }
     return [
-        Recorder(program, arguments, pcm or "default", _RATE_HZ, channels)
+        RecorderCommand(program, arguments, pcm or "default", _RATE_HZ, channels)
         for program, arguments in recorders.items()
         if program in programs
     ]

@@ -20,7 +20,7 @@ from rt_cli.audio.channels import check, needed
 from rt_cli.audio.microphone.call_in_thread import call_in_thread
 from rt_cli.audio.microphone.convert import WireConverter
 from rt_cli.audio.microphone.devices import Identity, select
-from rt_cli.audio.microphone.portaudio_stream import CLOSE_DEADLINE_S, Capture, Microphone
+from rt_cli.audio.microphone.portaudio_stream import CLOSE_DEADLINE_S, DeviceBuffer, Microphone
 from rt_cli.audio.microphone.pulse import ask, default_source
 from rt_cli.audio.microphone.recorder_commands import (
     PROGRAMS,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from rt_cli.audio.channels import Pick
-    from rt_cli.audio.microphone.recorder_commands import Recorder
+    from rt_cli.audio.microphone.recorder_commands import RecorderCommand
 
 _READ_BYTES = 1 << 16
 _SPAWN_DEADLINE_S = 5.0
@@ -57,7 +57,7 @@ def installed() -> list[str]:
 
 async def open_recorder(
     device: str | None, *, wire_rate_hz: int, chunk_ms: int = 40, pick: Pick = "mix"
-) -> tuple[Microphone, Recorder, Callable[[float], Awaitable[Microphone]]]:
+) -> tuple[Microphone, RecorderCommand, Callable[[float], Awaitable[Microphone]]]:
     """Open a microphone through the first program that gives sound.
 
     Args:
@@ -91,7 +91,7 @@ async def open_recorder(
     raise AudioError("; ".join(failures) or f"no source for {programs[0]}", code="recorder_failed")
 
 
-async def _recorders(programs: Sequence[str], device: str | None, pick: Pick) -> list[Recorder]:
+async def _recorders(programs: Sequence[str], device: str | None, pick: Pick) -> list[RecorderCommand]:
     """What to try, in order."""
     listed, info = await ask("list", "sources"), await ask("info")
     sources = parse_sources(listed or "")
@@ -122,7 +122,7 @@ async def _said_by(*command: str) -> str:
         return ""
 
 
-class RecordingProcess:
+class RecorderProcess:
     """A running recorder, out of the terminal's signals; closed like a stream of PortAudio.
 
     Args:
@@ -133,7 +133,7 @@ class RecordingProcess:
     latency = 0.1
     """How late sound may be in the pipe, seconds."""
 
-    def __init__(self, recorder: Recorder, capture: Capture) -> None:
+    def __init__(self, recorder: RecorderCommand, capture: DeviceBuffer) -> None:
         self._capture = capture
         self._rate_hz = recorder.rate_hz
         self._last_line = b""
@@ -201,7 +201,7 @@ class RecordingProcess:
 
 
 async def _open(
-    recorder: Recorder, first_block_s: float, *, wire_rate_hz: int, block_s: float, pick: Pick
+    recorder: RecorderCommand, first_block_s: float, *, wire_rate_hz: int, block_s: float, pick: Pick
 ) -> Microphone:
     """Start a recorder and wait for its first sound.
 
@@ -211,10 +211,10 @@ async def _open(
     number = None if recorder.source is None else await _number_of(recorder.source)
     if recorder.source is not None and number is None:
         raise AudioError(f'the microphone "{recorder.name}" is not there', "plug it in again", code="no_such_device")
-    capture = Capture(asyncio.get_running_loop(), recorder.rate_hz, recorder.channels)
+    capture = DeviceBuffer(asyncio.get_running_loop(), recorder.rate_hz, recorder.channels)
 
-    def start() -> RecordingProcess:
-        return RecordingProcess(recorder, capture)
+    def start() -> RecorderProcess:
+        return RecorderProcess(recorder, capture)
 
     try:
         process = await call_in_thread(start, deadline_s=_SPAWN_DEADLINE_S, discard=_end)
@@ -243,7 +243,7 @@ async def _number_of(source: str) -> int | None:
     return there.get(source)
 
 
-async def _sound(capture: Capture, seconds: float) -> None:
+async def _sound(capture: DeviceBuffer, seconds: float) -> None:
     """Wait for the first block. Raises TimeoutError where none comes, or the program ends before."""
     async with asyncio.timeout(seconds):
         await capture.heard.wait()

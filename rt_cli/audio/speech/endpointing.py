@@ -1,7 +1,7 @@
 """Where speech starts and stops, and where a turn ends: from probabilities to positions. Pure.
 
 Two machines, for two ends of the wire: the :class:`Endpointer` is what an endpoint with server VAD does, the
-:class:`TurnMaker` is how ``rt`` makes turns for an endpoint that has none. Positions are samples.
+:class:`TurnDetector` is how ``rt`` makes turns for an endpoint that has none. Positions are samples.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Endpointer:
         self._speaking = False
 
 
-class TurnMaker:
+class TurnDetector:
     """Turns for an endpoint that makes none.
 
     A turn closes after ``silence_ms`` of silence. Past half of ``max_turn_s`` less and less silence will do, and a gap

@@ -23,7 +23,7 @@ _CAUTION = 0.6
 """Share of the endpoint's threshold that opens the gate: what it might hear as speech, it must get."""
 
 
-class Stretch(Struct, frozen=True):
+class SendRange(Struct, frozen=True):
     """Sound that is sent, or sound that is not."""
 
     sent: bool
@@ -33,7 +33,7 @@ class Stretch(Struct, frozen=True):
     """The other kind begins there."""
 
 
-class Passages:
+class SendRanges:
     """The stretches that are sent; kept until they are settled, for a replay.
 
     Args:
@@ -72,13 +72,13 @@ class Passages:
         """Everything before ``to`` is decided."""
         self.known = max(self.known, to)
 
-    def at(self, position: int) -> Stretch:
+    def at(self, position: int) -> SendRange:
         """What is to be done with the sound from ``position`` on."""
         for start, end in self._passages:
             if end is None or end > position:
                 edge = start if position < start else end
-                return Stretch(position >= start, min(edge or self.known, self.known), edge is not None)
-        return Stretch(sent=False, until=self.known, ends=False)
+                return SendRange(position >= start, min(edge or self.known, self.known), edge is not None)
+        return SendRange(sent=False, until=self.known, ends=False)
 
     def unsent(self, start: int, end: int) -> list[tuple[int, int]]:
         """The parts of a range that are not sent, in order, as far as that is known."""
@@ -115,7 +115,7 @@ class Gate:
 
     def __init__(
         self,
-        passages: Passages,
+        passages: SendRanges,
         frame_samples: int,
         rate_hz: int,
         *,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rt_cli.cli.controls.fifo import Fifo
     from rt_cli.cli.controls.keyboard import Keyboard
-    from rt_cli.events import Observer
+    from rt_cli.events import EventHandler
     from rt_cli.settings import Settings
     from rt_cli.streaming.capture.push_to_talk import Command
 
@@ -38,15 +38,15 @@ def wants_keys(settings: Settings, environ: Mapping[str, str]) -> bool:
 
 
 def open_controls(
-    settings: Settings, loop: AbstractEventLoop, observe: Observer, on_quit: Callable[[], None], *, keys: bool
-) -> Handset | None:
+    settings: Settings, loop: AbstractEventLoop, observe: EventHandler, on_quit: Callable[[], None], *, keys: bool
+) -> RunControls | None:
     """The controls that the settings ask for, open; None where nothing is to control the run.
 
     Args:
         settings: Whether and how to push to talk, and what is shown.
         loop: Whose thread uses them.
-        observe: See :class:`Handset`.
-        on_quit: See :class:`Handset`.
+        observe: See :class:`RunControls`.
+        on_quit: See :class:`RunControls`.
         keys: The terminal's keys may be taken.
 
     Raises:
@@ -55,12 +55,12 @@ def open_controls(
     keys = keys and wants_keys(settings, os.environ)
     if not keys and not settings.input.ptt:
         return None
-    controls = Handset(loop, observe, on_quit)
+    controls = RunControls(loop, observe, on_quit)
     controls.start(settings, keys=keys)
     return controls
 
 
-class Handset:
+class RunControls:
     """Hands commands to the run, from :meth:`start` to :meth:`close`.
 
     Args:
@@ -69,7 +69,7 @@ class Handset:
         on_quit: Ends the run, like a first Ctrl-C.
     """
 
-    def __init__(self, loop: AbstractEventLoop, observe: Observer, on_quit: Callable[[], None]) -> None:
+    def __init__(self, loop: AbstractEventLoop, observe: EventHandler, on_quit: Callable[[], None]) -> None:
         self._loop = loop
         self._observe = observe
         self._on_quit = on_quit

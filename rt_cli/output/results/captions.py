@@ -20,7 +20,7 @@ from rt_cli.protocol.sanitize import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rt_cli.events import Observation
+    from rt_cli.events import Event
     from rt_cli.output.results.ndjson import WriteLine
 
 CaptionFormat = Literal["srt", "vtt"]
@@ -53,7 +53,7 @@ class Cue(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
-class Cutter:
+class CueCutter:
     """Cuts finals into cues that never overlap, in the order of the finals."""
 
     def __init__(self) -> None:
@@ -93,11 +93,11 @@ class CaptionOutput:
         self._write_line = write_line
         self._kind = kind
         self._on_printed = on_printed
-        self._cutter = Cutter()
+        self._cutter = CueCutter()
         self._number = 0
         self._begun = False
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Event) -> None:
         """Print a final, or what a file begins with. Never raises."""
         if not self._begun and self._kind == "vtt":
             self._write_line("WEBVTT\n")

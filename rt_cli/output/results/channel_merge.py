@@ -11,10 +11,10 @@ from rt_cli.events import Final, Progress, Summary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rt_cli.events import Observation
+    from rt_cli.events import Event
 
 
-class Merge:
+class ChannelMerge:
     """Holds a final back until no other channel can have an earlier one.
 
     A channel's next final begins where the channel is settled, or later. So a final may go when every other channel is
@@ -26,9 +26,9 @@ class Merge:
 
     def __init__(self, channels: Sequence[str]) -> None:
         self._marks: dict[str, float] = dict.fromkeys(channels, 0.0)
-        self._waiting: dict[str, deque[Observation]] = {channel: deque() for channel in channels}
+        self._waiting: dict[str, deque[Event]] = {channel: deque() for channel in channels}
 
-    def take(self, channel: str, observation: Observation) -> list[tuple[str, Observation]]:
+    def take(self, channel: str, observation: Event) -> list[tuple[str, Event]]:
         """Take what a channel says; returns what is due now, of any channel."""
         if isinstance(observation, Progress):
             self._marks[channel] = max(self._marks[channel], observation.settled_ms)
@@ -38,8 +38,8 @@ class Merge:
                 self._marks[channel] = math.inf
         return self._due()
 
-    def _due(self) -> list[tuple[str, Observation]]:
-        due: list[tuple[str, Observation]] = []
+    def _due(self) -> list[tuple[str, Event]]:
+        due: list[tuple[str, Event]] = []
         while (channel := self._next()) is not None:
             due.append((channel, self._waiting[channel].popleft()))
         return due
@@ -54,7 +54,7 @@ class Merge:
         return channel if min(others, default=math.inf) >= heads[channel] else None
 
 
-def _begins(observation: Observation) -> float:
+def _begins(observation: Event) -> float:
     """When it was spoken, milliseconds; what need not wait, before all others."""
     if isinstance(observation, Final) and observation.start_ms is not None:
         return observation.start_ms

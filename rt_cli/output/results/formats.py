@@ -8,14 +8,14 @@ from msgspec.structs import replace
 
 from rt_cli.events import Final
 from rt_cli.output.results.captions import CaptionOutput
-from rt_cli.output.results.ndjson import JsonOutput
+from rt_cli.output.results.ndjson import NdjsonOutput
 from rt_cli.output.results.text import TextOutput
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.events import Label, Observation
+    from rt_cli.events import Event, Label
     from rt_cli.output.results.ndjson import WriteLine
     from rt_cli.settings import OutputFormat
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Results(Protocol):
     """Takes what happens to a source, and prints what belongs into the result."""
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Event) -> None:
         """Take an observation. Returns at once and never raises."""
         ...
 
@@ -48,13 +48,13 @@ def make_results(
         on_printed: Told the turn of each final that was printed, on any thread.
     """
     if kind == "json":
-        return JsonOutput(write_line, partials=partials, many=many, on_printed=on_printed)
+        return NdjsonOutput(write_line, partials=partials, many=many, on_printed=on_printed)
     if kind == "text":
         return TextOutput(write_line, on_printed, timestamps=timestamps)
     return CaptionOutput(write_line, kind, on_printed)
 
 
-def tell(results: Results, observation: Observation, label: Label | None) -> None:
+def tell(results: Results, observation: Event, label: Label | None) -> None:
     """Let results know of an observation, and whose it is.
 
     Args:
@@ -63,7 +63,7 @@ def tell(results: Results, observation: Observation, label: Label | None) -> Non
         label: To which source, and which channel of it; None: to none, or to the one that was last told of.
     """
     channel = None if label is None else label.channel
-    if isinstance(results, JsonOutput):
+    if isinstance(results, NdjsonOutput):
         results.source, results.channel = (results.source if label is None else label.source), channel
     elif channel and isinstance(observation, Final) and printable(observation.text).strip():
         observation = replace(observation, text=f"{channel}: {observation.text}")

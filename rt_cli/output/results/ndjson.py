@@ -28,7 +28,7 @@ from rt_cli.events import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.events import Observation
+    from rt_cli.events import Event
     from rt_cli.output.line_writer import Written
 
 # JSON escapes C0 by itself. These may stand in a string as they are, but a terminal obeys some and some readers take
@@ -61,7 +61,7 @@ class WriteLine(Protocol):
         ...
 
 
-class JsonOutput:
+class NdjsonOutput:
     """Prints each observation of the contract as one JSON object.
 
     Args:
@@ -88,7 +88,7 @@ class JsonOutput:
         self._many = many
         self._on_printed = on_printed
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Event) -> None:
         """Print an observation that the contract knows. Never raises."""
         if isinstance(observation, SourceOpened):
             self.source = observation.name
@@ -102,7 +102,7 @@ class JsonOutput:
         self._write_line(line, passing=isinstance(observation, Partial), written=told)
 
 
-def to_json(observation: Observation, source: str | None = None, channel: str | None = None) -> str:
+def to_json(observation: Event, source: str | None = None, channel: str | None = None) -> str:
     """The line of NDJSON for an observation of the contract, without a line end.
 
     Args:

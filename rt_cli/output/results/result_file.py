@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rt_cli.disk.serial_thread import SerialThread
-    from rt_cli.events import Label, Observation
+    from rt_cli.events import Event, Label
     from rt_cli.output.line_writer import Written
-    from rt_cli.output.results.write_receipts import Receipts
+    from rt_cli.output.results.write_receipts import WriteReceipts
     from rt_cli.settings import OutputFormat
 
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EROFS}
@@ -60,7 +60,7 @@ class ResultFile:
         self._on_failed = on_failed
         self._failed = False
         self._file: FileIO | None = None
-        self._receipts: Receipts | None = None
+        self._receipts: WriteReceipts | None = None
         self._on_printed = on_printed
         self._in_part: list[int] = []
         told = self._in_part.append if whole and on_printed is not None else on_printed
@@ -80,7 +80,7 @@ class ResultFile:
         except OSError as exc:
             raise UsageError(f"cannot write {shown}: {exc.strerror}", "save it elsewhere") from exc
 
-    def observe(self, observation: Observation, label: Label | None, receipts: Receipts | None) -> None:
+    def observe(self, observation: Event, label: Label | None, receipts: WriteReceipts | None) -> None:
         """Take what happens. Returns at once and never raises.
 
         Args:

@@ -16,8 +16,8 @@ from rt_cli.protocol.sanitize import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rt_cli.events import Label, Observation
-    from rt_cli.output.results.write_receipts import Receipts
+    from rt_cli.events import Event, Label
+    from rt_cli.output.results.write_receipts import WriteReceipts
     from rt_cli.settings import OutputFormat, OutputSettings
 
 EXTENSIONS: dict[OutputFormat, str] = {"text": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".jsonl"}
@@ -39,7 +39,7 @@ class _Source:
     complete: bool = True
 
 
-class Saving:
+class SavedResults:
     """The files of a run.
 
     Args:
@@ -90,7 +90,7 @@ class Saving:
             self._sources[source] = _Source(file, channels)
 
     def observe(
-        self, observation: Observation, label: Label | None = None, receipts: Receipts | None = None
+        self, observation: Event, label: Label | None = None, receipts: WriteReceipts | None = None
     ) -> list[Warned]:
         """Save what belongs into the results. Returns at once and never raises.
 
@@ -123,7 +123,7 @@ class Saving:
         self._transcript = None
         return self._disk.close(deadline_s)
 
-    def _save(self, source: _Source, observation: Observation, label: Label, receipts: Receipts | None) -> None:
+    def _save(self, source: _Source, observation: Event, label: Label, receipts: WriteReceipts | None) -> None:
         if isinstance(observation, Summary) and observation.skipped:
             del self._sources[label.source]  # what an earlier run saved stays
             return

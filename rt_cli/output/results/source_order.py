@@ -10,15 +10,15 @@ from rt_cli.events import Final, Partial, Progress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.events import Label, Observation
+    from rt_cli.events import Event, Label
 
-    Print = Callable[[Observation, Label], None]
+    Print = Callable[[Event, Label], None]
 
 _OVERHEAD = 400
 """About what an observation takes in memory beside its text, bytes."""
 
 
-class Lane:
+class SourceQueue:
     """The observations of one source: printed as they come when it is first, held back until then.
 
     Args:
@@ -29,12 +29,12 @@ class Lane:
     def __init__(self, order: InOrder, show: Print) -> None:
         self._order = order
         self._show = show
-        self._held: list[tuple[Observation, Label]] = []
+        self._held: list[tuple[Event, Label]] = []
         self._first = False
         self._on_shown: Callable[[], None] | None = None
         self.ended = False
 
-    def take(self, observation: Observation, label: Label) -> None:
+    def take(self, observation: Event, label: Label) -> None:
         """Print it, now or later; of what is passing only what can be printed now."""
         if self._first:
             self._show(observation, label)
@@ -72,11 +72,11 @@ class InOrder:
     def __init__(self) -> None:
         self.held_bytes = 0
         """About what waits."""
-        self._lanes: deque[Lane] = deque()
+        self._lanes: deque[SourceQueue] = deque()
 
-    def open(self, show: Print) -> Lane:
+    def open(self, show: Print) -> SourceQueue:
         """A lane behind all that are open."""
-        lane = Lane(self, show)
+        lane = SourceQueue(self, show)
         self._lanes.append(lane)
         self.advance()
         return lane
@@ -90,6 +90,6 @@ class InOrder:
             self._lanes.popleft()
 
 
-def weight(observation: Observation) -> int:
+def weight(observation: Event) -> int:
     """About what holding an observation back takes, bytes."""
     return _OVERHEAD + (4 * len(observation.text) if isinstance(observation, Final) else 0)

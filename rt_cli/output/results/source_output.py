@@ -6,20 +6,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rt_cli.events import Label
-from rt_cli.output.results.channel_merge import Merge
-from rt_cli.output.results.write_receipts import Receipts
+from rt_cli.output.results.channel_merge import ChannelMerge
+from rt_cli.output.results.write_receipts import WriteReceipts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rt_cli.events import Observation, Observer
+    from rt_cli.events import Event, EventHandler
     from rt_cli.output.results.source_order import InOrder
 
-    Print = Callable[[Observation, Label, Receipts], None]
-    Tell = Callable[[Observation, Label], None]
+    Print = Callable[[Event, Label, WriteReceipts], None]
+    Tell = Callable[[Event, Label], None]
 
 
-class Place:
+class SourceOutput:
     """Takes what happens to a source; its results are printed after those of all places that were made before it.
 
     Args:
@@ -33,11 +33,11 @@ class Place:
     def __init__(self, name: str, channels: Sequence[str], order: InOrder, show: Print, status: Tell) -> None:
         self._name = name
         self._status = status
-        self._receipts = Receipts()
+        self._receipts = WriteReceipts()
         self._lane = order.open(lambda observation, label: show(observation, label, self._receipts))
-        self._merge = Merge(channels)
+        self._merge = ChannelMerge(channels)
 
-    def observer(self, channel: str | None = None) -> Observer:
+    def observer(self, channel: str | None = None) -> EventHandler:
         """What is to be told of the source, or of one of its channels."""
         label = Label(self._name, channel)
         return partial(self._observe, label) if channel is None else partial(self._merged, label, channel)
@@ -53,11 +53,11 @@ class Place:
             # What the lane holds back is handed over later; only then is it known how much there is.
             self._lane.when_shown(lambda: self._receipts.close(on_written))
 
-    def _observe(self, label: Label, observation: Observation) -> None:
+    def _observe(self, label: Label, observation: Event) -> None:
         self._status(observation, label)
         self._lane.take(observation, label)
 
-    def _merged(self, label: Label, channel: str, observation: Observation) -> None:
+    def _merged(self, label: Label, channel: str, observation: Event) -> None:
         self._status(observation, label)
         for spoken, due in self._merge.take(channel, observation):
             self._lane.take(due, Label(self._name, spoken))

@@ -12,7 +12,7 @@ from rt_cli.protocol.sanitize import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.events import Observation
+    from rt_cli.events import Event
     from rt_cli.output.results.ndjson import WriteLine
 
 
@@ -33,7 +33,7 @@ class TextOutput:
         self._timestamps = timestamps
         self._ended_ms = 0
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Event) -> None:
         """Print a final. Never raises."""
         if isinstance(observation, Final) and (text := printable(observation.text).strip()):
             told = self._on_printed and partial(self._on_printed, observation.turn)

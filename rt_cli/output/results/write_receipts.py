@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rt_cli.output.results.ndjson import WriteLine
 
 
-class Receipts:
+class WriteReceipts:
     """Counts lines that are handed over on one thread and written on another."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class CountedLines:
     """
 
     def __init__(self, write_line: WriteLine) -> None:
-        self.receipts: Receipts | None = None
+        self.receipts: WriteReceipts | None = None
         """Of the source at hand."""
         self._write_line = write_line
 

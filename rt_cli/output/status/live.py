@@ -22,14 +22,14 @@ from rt_cli.events import Noted, Summary, Total
 from rt_cli.output.line_writer import PASSING_LIMIT, Sink, Written
 from rt_cli.output.status.layout import Page, rows
 from rt_cli.output.status.messages import note
-from rt_cli.output.status.multi_view import Crowd, CrowdView, crowd_rows
+from rt_cli.output.status.multi_view import MultiView, MultiViewer, crowd_rows
 from rt_cli.output.status.view import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-    from rt_cli.events import Label, Observation
+    from rt_cli.events import Event, Label
     from rt_cli.output.status.layout import Row
     from rt_cli.output.status.messages import Level
     from rt_cli.output.status.view import View
@@ -147,12 +147,12 @@ class Screen:
             columns, height = 0, 0
         return columns or _USUAL[0], height or _USUAL[1]
 
-    def draw(self, view: View | CrowdView, lines: list[str]) -> None:
+    def draw(self, view: View | MultiView, lines: list[str]) -> None:
         """Show ``view``, with ``lines`` above it for good; one write to the terminal, whatever comes."""
         columns, height = self._drawn_for = self.size
         # A row that fills the line would leave the cursor between two lines.
         page = Page(max(1, min(MAX_WIDTH, columns - 1)), self._cells, height)
-        shown = crowd_rows(view, page) if isinstance(view, CrowdView) else rows(view, page)
+        shown = crowd_rows(view, page) if isinstance(view, MultiView) else rows(view, page)
         drawn = f"{_CLEAR_LINE}\n".join(painted(row, color=self._color) for row in shown)
         above = "".join((f"\r{_CLEAR}", *(f"{line}\n" for line in lines))) if lines else ""
         up = f"\x1b[{len(shown) - 1}A" if len(shown) > 1 else ""
@@ -188,7 +188,7 @@ class LiveStatus:
         self._unprinted = unprinted
         self._now = now
         self._crowd = crowd > 0
-        self._viewer: Viewer | Crowd = Crowd(crowd) if crowd else Viewer()
+        self._viewer: Viewer | MultiViewer = MultiViewer(crowd) if crowd else Viewer()
         self._lines: deque[_Line] = deque()
         self._printing: list[_Line] = []
         self._changed = threading.Condition()
@@ -198,7 +198,7 @@ class LiveStatus:
         self._thread = threading.Thread(target=self._run, name="rt-live", daemon=True)
         self._thread.start()
 
-    def observe(self, observation: Observation, label: Label | None = None) -> None:
+    def observe(self, observation: Event, label: Label | None = None) -> None:
         """Take an observation. Returns at once and never raises."""
         level: Level = "all" if isinstance(observation, Noted | Summary | Total) else "warnings"
         line = note(observation, level, label if self._crowd else None)
@@ -278,7 +278,7 @@ class LiveStatus:
                 line.written()
         self._printing = []
 
-    def _next(self, screen: Screen | None = None) -> View | CrowdView | None:
+    def _next(self, screen: Screen | None = None) -> View | MultiView | None:
         """Wait for something new; None at the end. What is to be printed is moved to ``_printing``."""
         with self._changed:
             while not (self._stale or self._lines or self._closing.is_set()):

@@ -26,13 +26,13 @@ from rt_cli.events import (
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
-    from rt_cli.events import Label, Observation
+    from rt_cli.events import Event, Label
 
 Level = Literal["all", "warnings", "errors"]
 """How much is said: all that changes, what is wrong, or only what ended the run."""
 
 
-def note(observation: Observation, level: Level = "all", label: Label | None = None) -> str | None:
+def note(observation: Event, level: Level = "all", label: Label | None = None) -> str | None:
     """The line for an observation, without a line end and fit for a terminal; None where there is nothing to say.
 
     Args:
@@ -85,13 +85,13 @@ def controls(change: ControlChanged) -> str:
     return ", ".join(part for part in (said, "MUTED" if change.muted else "") if part)
 
 
-def _error(observation: Observation) -> str | None:
+def _error(observation: Event) -> str | None:
     if not isinstance(observation, Errored):
         return None
     return f"rt: {observation.message}: {observation.hint}" if observation.hint else f"rt: {observation.message}"
 
 
-def _warning(observation: Observation) -> str | None:
+def _warning(observation: Event) -> str | None:
     match observation:
         case Warned(message=message):
             return f"warning: {message}"
@@ -103,7 +103,7 @@ def _warning(observation: Observation) -> str | None:
             return None
 
 
-def _news(observation: Observation) -> str | None:
+def _news(observation: Event) -> str | None:
     match observation:
         case Noted(message=message):
             return message

@@ -16,7 +16,7 @@ from rt_cli.output.status.view import View, Viewer
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
-    from rt_cli.events import Label, Observation
+    from rt_cli.events import Event, Label
     from rt_cli.output.status.layout import Page, Row
 
 MOST_ROWS = 8
@@ -25,7 +25,7 @@ _SHARE = 0.4
 """Of the width, for the names."""
 
 
-class CrowdView(Struct, frozen=True):
+class MultiView(Struct, frozen=True):
     """Everything that is on the screen."""
 
     sources: int
@@ -39,7 +39,7 @@ class CrowdView(Struct, frozen=True):
     """Of those that are done."""
 
 
-class Crowd:
+class MultiViewer:
     """Makes the next view out of each observation, as :class:`~rt_cli.output.status.view.Viewer` does for one source.
 
     Args:
@@ -47,10 +47,10 @@ class Crowd:
     """
 
     def __init__(self, sources: int) -> None:
-        self.view = CrowdView(sources)
+        self.view = MultiView(sources)
         self._viewers: dict[Label, Viewer] = {}
 
-    def take(self, observation: Observation, now: float, label: Label | None = None) -> bool:
+    def take(self, observation: Event, now: float, label: Label | None = None) -> bool:
         """Take an observation at ``now`` (seconds, monotonic); True if there is something new to see."""
         if label is None:
             return False
@@ -76,7 +76,7 @@ class Crowd:
         )
 
 
-def progress(view: CrowdView) -> str:
+def progress(view: MultiView) -> str:
     """How far all are, in words."""
     settled_ms = view.settled_ms + sum(each.settled_ms for each in view.running)
     parts = [f"{view.done} of {view.sources} done"]
@@ -86,7 +86,7 @@ def progress(view: CrowdView) -> str:
     )
 
 
-def crowd_rows(view: CrowdView, page: Page) -> list[Row]:
+def crowd_rows(view: MultiView, page: Page) -> list[Row]:
     """The view, a row a line."""
     most = min(MOST_ROWS, max(0, page.height - 2))
     lines = [_running(each, page) for each in view.running[:most]]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.events import Final, Partial, Progress, SessionChanged, SourceOpened, Withdrawn
 from rt_cli.output.status.messages import counted, note, seconds
-from rt_cli.output.status.multi_view import Crowd, progress
+from rt_cli.output.status.multi_view import MultiViewer, progress
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.events import Label, Observation
+    from rt_cli.events import Event, Label
     from rt_cli.output.line_writer import LineWriter
     from rt_cli.output.status.messages import Level
 
@@ -33,7 +33,7 @@ def colored(line: str) -> str:
 class Status(Protocol):
     """What a person sees of a run, on stderr. Slow, absent or broken, it never touches the run."""
 
-    def observe(self, observation: Observation, label: Label | None = None) -> None:
+    def observe(self, observation: Event, label: Label | None = None) -> None:
         """Take an observation, of whom where there are several. Returns at once and never raises."""
         ...
 
@@ -79,9 +79,9 @@ class PlainStatus:
         self._progress = ""
         self._progress_at = now()
         self._finals = 0
-        self._crowd = Crowd(crowd) if crowd else None
+        self._crowd = MultiViewer(crowd) if crowd else None
 
-    def observe(self, observation: Observation, label: Label | None = None) -> None:
+    def observe(self, observation: Event, label: Label | None = None) -> None:
         """Print what changed."""
         if self._crowd is not None:
             self._observe_crowd(self._crowd, observation, label)
@@ -108,7 +108,7 @@ class PlainStatus:
         """Print what waits and end."""
         return self._writer.close(deadline_s)
 
-    def _observe_crowd(self, crowd: Crowd, observation: Observation, label: Label | None) -> None:
+    def _observe_crowd(self, crowd: MultiViewer, observation: Event, label: Label | None) -> None:
         level = self._level
         if level == "all" and isinstance(observation, SourceOpened | SessionChanged):
             level = "warnings"

@@ -27,7 +27,7 @@ from rt_cli.output.status.messages import controls, money, seconds
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
-    from rt_cli.events import Label, Observation
+    from rt_cli.events import Event, Label
 
 HOLD_S = 1.5
 """How long the highest peak stays where it is."""
@@ -99,7 +99,7 @@ class Viewer:
         self._first: tuple[float, int] | None = None
         """When the first sound was acknowledged, seconds, and how much it was, milliseconds."""
 
-    def take(self, observation: Observation, now: float, _label: Label | None = None) -> bool:
+    def take(self, observation: Event, now: float, _label: Label | None = None) -> bool:
         """Take an observation at ``now`` (seconds, monotonic); True if there is something new to see."""
         before = self.view
         match observation:

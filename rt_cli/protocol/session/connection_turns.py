@@ -18,9 +18,9 @@ from rt_cli.protocol.server_events import (
     TranscriptDelta,
     TranscriptFailed,
 )
-from rt_cli.protocol.session.effects import Heard, Step, Tell
-from rt_cli.protocol.session.pending_commits import Commit, Commits
-from rt_cli.protocol.session.turn_list import Turn, Turns
+from rt_cli.protocol.session.effects import Acknowledge, Effect, Report
+from rt_cli.protocol.session.pending_commits import Commit, PendingCommits
+from rt_cli.protocol.session.turn_list import Turn, TurnList
 from rt_cli.protocol.session.wire_map import WireMap
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _LONGEST_PARTIAL = 20_000
 """Characters; the final has them all."""
 
 
-class Generation:
+class ConnectionTurns:
     """The turns of one connection.
 
     What an event speaks of is found by its id, else by what was told before, else by order: an endpoint that gives no
@@ -51,8 +51,8 @@ class Generation:
         self, *, rate_hz: int, own_turns: bool, silence: int, start: int, next_number: int = 1, detected: bool = False
     ) -> None:
         self.wire = WireMap(start)
-        self.turns = Turns(start, next_number)
-        self.commits = Commits()
+        self.turns = TurnList(start, next_number)
+        self.commits = PendingCommits()
         self.detected = detected
         self.read = start
         """Timeline position up to which the endpoint has read."""
@@ -86,7 +86,7 @@ class Generation:
 
     # -- what the endpoint says ---------------------------------------------------------------------------------------
 
-    def hear(self, event: ServerEvent, now: float) -> list[Step] | None:
+    def hear(self, event: ServerEvent, now: float) -> list[Effect] | None:
         """Take in an event about turns; None if it is about nothing we know, or a repetition."""
         match event:
             case SpeechStarted():
@@ -104,16 +104,16 @@ class Generation:
             case _:
                 return None
 
-    def commit_refused(self, commit: Commit, error: ErrorInfo, now: float) -> list[Step]:
+    def commit_refused(self, commit: Commit, error: ErrorInfo, now: float) -> list[Effect]:
         """An error answered a commit of ours; an empty buffer is silence, anything else fails the turn."""
         turn, empty = commit.turn, commit.is_empty(error)
         if turn is not None and not turn.done:
             turn.done, turn.touched, turn.text = True, now, ""
             turn.speech = turn.speech and not empty
             turn.failure = None if empty else error
-        return [Heard(commit.wire)]
+        return [Acknowledge(commit.wire)]
 
-    def _speech_started(self, event: SpeechStarted, now: float) -> list[Step] | None:
+    def _speech_started(self, event: SpeechStarted, now: float) -> list[Effect] | None:
         turns, name = self.turns, event.item_id
         if self._own_turns or turns.finished(name) or turns.crowded:
             return None
@@ -127,7 +127,7 @@ class Generation:
         turn.start = None if believed is None else self._position(believed)
         return [*self._place(turn, name), *self._heard(believed)]
 
-    def _speech_stopped(self, event: SpeechStopped, now: float) -> list[Step] | None:
+    def _speech_stopped(self, event: SpeechStopped, now: float) -> list[Effect] | None:
         name = event.item_id
         turn = self.turns.find(name) or self._speaking(name)
         if self._own_turns or turn is None or turn.committed or turn.end is not None:
@@ -141,7 +141,7 @@ class Generation:
         turn.close(end, now, speech_end=end - self._silence)
         return self._heard(event.audio_end_ms)
 
-    def _committed(self, event: Committed, now: float) -> list[Step] | None:
+    def _committed(self, event: Committed, now: float) -> list[Effect] | None:
         turns, name = self.turns, event.item_id
         turn = turns.find(name) or (None if self._own_turns else turns.unnamed_speech())
         if turns.finished(name) or turns.crowded or (turn is not None and turn.answered):
@@ -159,9 +159,9 @@ class Generation:
             turn.guess(self.wire.position, self._sure, now)
         turn.committed = turn.answered = True
         turn.touched = now
-        return [*moved, *([Heard(commit.wire)] if commit else [])]
+        return [*moved, *([Acknowledge(commit.wire)] if commit else [])]
 
-    def _delta(self, event: TranscriptDelta, now: float) -> list[Step] | None:
+    def _delta(self, event: TranscriptDelta, now: float) -> list[Effect] | None:
         turns = self.turns
         if turns.finished(event.item_id):
             return None
@@ -176,16 +176,16 @@ class Generation:
         if len(turn.text) < _LONGEST_PARTIAL:
             turn.text += event.delta
         start = None if turn.start is None else to_ms(max(turn.start, turns.covered), self._rate_hz)
-        return [Tell(Partial(turns.number(turn), printable(turn.text), start))]
+        return [Report(Partial(turns.number(turn), printable(turn.text), start))]
 
-    def _completed(self, event: TranscriptCompleted, now: float) -> list[Step] | None:
+    def _completed(self, event: TranscriptCompleted, now: float) -> list[Effect] | None:
         turn = self._over(event.item_id, now)
         if turn is None:
             return None
         turn.text, turn.language = event.transcript, event.language
         return []
 
-    def _failed(self, event: TranscriptFailed, now: float) -> list[Step] | None:
+    def _failed(self, event: TranscriptFailed, now: float) -> list[Effect] | None:
         turn = self._over(event.item_id, now)
         if turn is None:
             return None
@@ -199,10 +199,10 @@ class Generation:
         turn = self.turns.speaking()
         return turn if turn is not None and (not name or not turn.ids) else None
 
-    def _place(self, turn: Turn, name: str | None) -> list[Step]:
+    def _place(self, turn: Turn, name: str | None) -> list[Effect]:
         if name:
             turn.ids.add(name)
-        return [Tell(Withdrawn(number)) for number in self.turns.place(turn)]
+        return [Report(Withdrawn(number)) for number in self.turns.place(turn)]
 
     def _news(self, item_id: str | None) -> bool:
         """Whether words that belong to no turn can be those of a new one, and not a stranger's."""
@@ -232,5 +232,5 @@ class Generation:
     def _position(self, audio_ms: int) -> int:
         return self.wire.timeline(to_samples(audio_ms, self._rate_hz))
 
-    def _heard(self, audio_ms: int | None) -> list[Step]:
-        return [] if audio_ms is None else [Heard(to_samples(audio_ms, self._rate_hz))]
+    def _heard(self, audio_ms: int | None) -> list[Effect]:
+        return [] if audio_ms is None else [Acknowledge(to_samples(audio_ms, self._rate_hz))]

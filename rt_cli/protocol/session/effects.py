@@ -9,7 +9,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from rt_cli.audio.source import LossReason
     from rt_cli.errors import RtError
-    from rt_cli.events import Observation
+    from rt_cli.events import Event
 
 
 class Settle(Struct, frozen=True):
@@ -26,22 +26,22 @@ class Drop(Struct, frozen=True):
     reason: LossReason
 
 
-class Heard(Struct, frozen=True):
+class Acknowledge(Struct, frozen=True):
     """The endpoint has read the first ``wire`` samples of this connection: its answer proves it."""
 
     wire: int
 
 
-class Tell(Struct, frozen=True):
+class Report(Struct, frozen=True):
     """Tell the observers."""
 
-    observation: Observation
+    observation: Event
 
 
-class End(Struct, frozen=True):
+class Fail(Struct, frozen=True):
     """The connection is of no more use; the error says whether another one may be."""
 
     error: RtError
 
 
-Step = Settle | Drop | Heard | Tell | End
+Effect = Settle | Drop | Acknowledge | Report | Fail

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rt_cli.protocol.error_policy import error_verdict
+from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.server_events import ErrorEvent, SessionCreated, SessionUpdated
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
 
 
-class Setup:
+class Handshake:
     """How far the setting up of one connection is."""
 
     def __init__(self) -> None:
@@ -41,5 +41,5 @@ class Setup:
                 self.expires_at = event.expires_at or self.expires_at
             case ErrorEvent():
                 self.last_error = event.error
-                return error_verdict(event.error, configuring=self.greeted)
+                return classify_error(event.error, configuring=self.greeted)
         return None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Failed, Final, Warned, Withdrawn
 from rt_cli.protocol.sanitize import masked, printable
-from rt_cli.protocol.session.effects import Drop, Tell
+from rt_cli.protocol.session.effects import Drop, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rt_cli.protocol.server_events import ErrorInfo
-    from rt_cli.protocol.session.effects import Step
+    from rt_cli.protocol.session.effects import Effect
     from rt_cli.protocol.session.turn_list import Turn
 
 
@@ -35,7 +35,7 @@ def settled_by(turn: Turn) -> int:
     return turn.sure if turn.approx and turn.failure is None and not turn.missing else turn.end or 0
 
 
-def lost(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> list[Step]:
+def lost(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> list[Effect]:
     """What is told of a turn that failed or whose final is missing.
 
     Args:
@@ -47,8 +47,8 @@ def lost(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> list[Step]:
     if turn.failure is not None:
         code, said = spoken(turn.failure)
         failed = Failed(number(turn), to_ms(start, rate_hz), to_ms(end, rate_hz), code or "failed", said)
-        return [Tell(failed), Drop(start, end, "failed")]
-    withdrawn: list[Step] = [Tell(Withdrawn(turn.number))] if turn.number is not None and turn.shown else []
+        return [Report(failed), Drop(start, end, "failed")]
+    withdrawn: list[Effect] = [Report(Withdrawn(turn.number))] if turn.number is not None and turn.shown else []
     return [*withdrawn, Drop(start, end, "no_final")]
 
 
@@ -74,10 +74,10 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
     )
 
 
-def warning(error: ErrorInfo) -> Step:
+def warning(error: ErrorInfo) -> Effect:
     """An error that ends nothing."""
     code, said = spoken(error)
-    return Tell(Warned(code or "endpoint_error", f"the endpoint says: {said or code}"))
+    return Report(Warned(code or "endpoint_error", f"the endpoint says: {said or code}"))
 
 
 def spoken(error: ErrorInfo) -> tuple[str, str]:

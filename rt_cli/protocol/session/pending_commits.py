@@ -32,7 +32,7 @@ class Commit:
         return error.code == _EMPTY
 
 
-class Commits:
+class PendingCommits:
     """In the order in which they were sent."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_samples
 from rt_cli.events import Warned, Withdrawn
-from rt_cli.protocol.error_policy import error_verdict
+from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.server_events import (
     ErrorEvent,
     Ignored,
@@ -20,8 +20,8 @@ from rt_cli.protocol.server_events import (
     SessionUpdated,
     TranscriptFailed,
 )
-from rt_cli.protocol.session.connection_turns import Generation
-from rt_cli.protocol.session.effects import Drop, End, Settle, Step, Tell
+from rt_cli.protocol.session.connection_turns import ConnectionTurns
+from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle
 from rt_cli.protocol.session.outcomes import final, is_silence, lost, settled_by, warning
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Session:
         self._begin(next_number=1, detected=own_turns and own_detector)
 
     def _begin(self, next_number: int, *, detected: bool) -> None:
-        self._now = Generation(
+        self._now = ConnectionTurns(
             rate_hz=self.rate_hz,
             own_turns=self._own_turns,
             silence=self._silence,
@@ -125,12 +125,12 @@ class Session:
 
     # -- what we do ---------------------------------------------------------------------------------------------------
 
-    def connect(self) -> list[Step]:
+    def connect(self) -> list[Effect]:
         """A new connection: nothing of the old one counts, its partials are void, sending starts at *settled*."""
         void = self._now.turns.withdraw()
         self._replayed = max(self._replayed, self.wire.position)
         self._begin(self._now.turns.next_number, detected=self._now.detected)
-        return [Tell(Withdrawn(number)) for number in void]
+        return [Report(Withdrawn(number)) for number in void]
 
     def speech_opens(self, at: int, now: float) -> None:
         """Our own detector heard speech from ``at`` on, which is about to be sent."""
@@ -156,14 +156,14 @@ class Session:
         """The endpoint has read everything before ``to`` (timeline)."""
         self._now.read = max(self._now.read, to)
 
-    def drain(self) -> list[Step]:
+    def drain(self) -> list[Effect]:
         """Everything is sent and committed; what is missing now are answers."""
         self._draining = True
         return self._settle_silence()
 
     # -- what the endpoint says ---------------------------------------------------------------------------------------
 
-    def receive(self, event: ServerEvent, now: float) -> list[Step]:
+    def receive(self, event: ServerEvent, now: float) -> list[Effect]:
         """Take one event in; returns what follows from it, in order."""
         match event:
             case ErrorEvent():
@@ -181,7 +181,7 @@ class Session:
         self.ignored += steps is None
         return [*(steps or []), *self._flush(now), *self._fatal(self.last_error)]
 
-    def tick(self, now: float, acknowledged: int) -> list[Step]:
+    def tick(self, now: float, acknowledged: int) -> list[Effect]:
         """Let time pass: finals that nobody waits for any longer, silence that has grown old.
 
         Args:
@@ -197,7 +197,7 @@ class Session:
         given_up = [*self._give_up_turns(now), *self._give_up_commit(now)]
         return [*given_up, *self._settle_silence(), *self._settle_old(now)]
 
-    def _error(self, error: ErrorInfo, now: float) -> list[Step]:
+    def _error(self, error: ErrorInfo, now: float) -> list[Effect]:
         fatal = self._fatal(error)
         if fatal:
             self.last_error = error
@@ -210,13 +210,13 @@ class Session:
         refused = self._now.commit_refused(commit, error, now)
         return refused if commit.turn or commit.is_empty(error) else [warning(error), *refused]
 
-    def _fatal(self, error: ErrorInfo | None) -> list[Step]:
-        verdict = None if error is None else error_verdict(error, configuring=False)
-        return [] if verdict is None else [End(verdict)]
+    def _fatal(self, error: ErrorInfo | None) -> list[Effect]:
+        verdict = None if error is None else classify_error(error, configuring=False)
+        return [] if verdict is None else [Fail(verdict)]
 
     # -- settling -----------------------------------------------------------------------------------------------------
 
-    def _settle(self, to: int) -> list[Step]:
+    def _settle(self, to: int) -> list[Effect]:
         if to <= self.settled:
             return []
         self.settled = to
@@ -224,7 +224,7 @@ class Session:
         self.wire.forget(to)
         return [Settle(to)]
 
-    def _settle_silence(self) -> list[Step]:
+    def _settle_silence(self) -> list[Effect]:
         """Before the first open turn lies silence; at the end, where none is open, nothing else is left."""
         if self._now.turns.open:
             start = self._now.turns.open[0].start
@@ -233,7 +233,7 @@ class Session:
             return [] if start is None else self._settle(min(start, known))
         return self._settle(self.wire.position) if self.drained else []
 
-    def _settle_old(self, now: float) -> list[Step]:
+    def _settle_old(self, now: float) -> list[Effect]:
         """Silence is old when speech in it would have been told of even by an endpoint that is half a minute behind."""
         if self._quiet is None or self._now.turns.open or self._draining or self._deaf:
             self._quiet = (now, self._now.turns.covered)
@@ -243,9 +243,9 @@ class Session:
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
-    def _flush(self, now: float) -> list[Step]:
+    def _flush(self, now: float) -> list[Effect]:
         """Print what nothing earlier holds back."""
-        steps: list[Step] = []
+        steps: list[Effect] = []
         for turn in self._now.turns.take_done(self.wire.position):
             if not turn.missing:
                 self._progress = max(self._progress, turn.touched)
@@ -253,7 +253,7 @@ class Session:
         self._now.commits.forget_done()
         return [*steps, *self._settle_silence()]
 
-    def _outcome(self, turn: Turn, now: float) -> list[Step]:
+    def _outcome(self, turn: Turn, now: float) -> list[Effect]:
         settled = self._settle(settled_by(turn))
         if is_silence(turn, detected=self._now.detected):
             return [*([warning(turn.failure)] if turn.failure else []), *settled]
@@ -263,7 +263,7 @@ class Session:
         number, latency_ms = self._now.turns.number(turn), self._latency(turn, now)
         resumed = (turn.start or 0) < self._replayed
         # Settled is moved first, so that a journal knows of the final before anybody reads it.
-        return [*settled, Tell(final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))]
+        return [*settled, Report(final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))]
 
     def _latency(self, turn: Turn, now: float) -> int | None:
         end = None if turn.approx else turn.speech_end
@@ -277,9 +277,9 @@ class Session:
 
     # -- patience -----------------------------------------------------------------------------------------------------
 
-    def _give_up_turns(self, now: float) -> list[Step]:
+    def _give_up_turns(self, now: float) -> list[Effect]:
         """The oldest turns lose their finals when nothing was heard of them for too long since it was their turn."""
-        steps: list[Step] = []
+        steps: list[Effect] = []
         while self._now.turns.open and self._is_overdue(self._now.turns.open[0], now):
             turn = self._now.turns.open[0]
             turn.missing = turn.done = True
@@ -291,7 +291,7 @@ class Session:
             return False  # it is still being spoken
         return now - max(turn.touched, self._progress) >= self._patience_s
 
-    def _give_up_commit(self, now: float) -> list[Step]:
+    def _give_up_commit(self, now: float) -> list[Effect]:
         """At the end, a commit that is never answered must not hold the run."""
         pending = self._now.commits.pending
         if not self._draining or self._now.turns.open or not pending:
@@ -303,5 +303,5 @@ class Session:
         if self._now.detected and commit.end <= self._read:
             # It has read everything, it tells where it hears speech, and it told of none.
             said = "the endpoint did not answer the last commit; nobody heard speech before it"
-            return [Tell(Warned("commit_unanswered", said))]
+            return [Report(Warned("commit_unanswered", said))]
         return [Drop(self.settled, commit.end, "no_final")]

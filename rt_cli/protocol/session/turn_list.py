@@ -82,7 +82,7 @@ class Turn:
         return not self.ids and self.alias is None
 
 
-class Turns:
+class TurnList:
     """Turns in timeline order, from the oldest that is not printed.
 
     Args:

@@ -63,14 +63,14 @@ class Welcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
+class Unauthorized:
     """The WebSocket opens, says this ``error`` and closes with 3000 and this reason, as at OpenAI."""
 
     error: Mapping[str, Any]
     reason: str
 
 
-Verdict = Answer | Welcome | Stranger
+Verdict = Answer | Welcome | Unauthorized
 
 
 class Access:
@@ -128,7 +128,7 @@ class Access:
         secret = next((found for key in keys if (found := self._secrets.redeem(key, now))), None)
         if not self._is_token(keys) and secret is None:
             error = _refusal(keys)
-            return Stranger(error, ".".join(str(part) for part in (error["type"], error["code"]) if part))
+            return Unauthorized(error, ".".join(str(part) for part in (error["type"], error["code"]) if part))
         transcribes = parameters.get("intent") == ["transcription"]
         if secret is not None and (secret.session["type"] == "transcription" or not transcribes):
             return Welcome(secret.session)

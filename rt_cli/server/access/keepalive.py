@@ -11,7 +11,7 @@ UNANSWERED = 2
 """Pings in a row without a sign of life that are one too many."""
 
 
-class Finding(Enum):
+class ClientState(Enum):
     """What to do about a client."""
 
     PING = "ping"
@@ -22,7 +22,7 @@ class Finding(Enum):
     """It does not read what it is sent: no close frame would reach it."""
 
 
-class Vigil:
+class Keepalive:
     """Looks at a client.
 
     Any byte from it is a sign of life. While we do not read ourselves, because its audio waits to be recognised, its
@@ -37,7 +37,7 @@ class Vigil:
         """It sent something."""
         self._unanswered = 0
 
-    def look(self, *, reading: bool, sent: int, unsent: int) -> Finding:
+    def look(self, *, reading: bool, sent: int, unsent: int) -> ClientState:
         """Judge the time since the last look; where nothing is wrong, a ping is expected to be sent.
 
         Args:
@@ -47,10 +47,10 @@ class Vigil:
         """
         before, self._outgoing = self._outgoing, (sent, unsent)
         if unsent and before == self._outgoing:
-            return Finding.STUCK
+            return ClientState.STUCK
         if not reading:
             self._unanswered = 0
         if self._unanswered == UNANSWERED:
-            return Finding.SILENT
+            return ClientState.SILENT
         self._unanswered += 1
-        return Finding.PING
+        return ClientState.PING

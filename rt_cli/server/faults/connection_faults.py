@@ -19,7 +19,7 @@ _LONGEST_S = 600.0
 """To stand still without a length; then it is cut, for where nobody can look, somebody may have left long ago."""
 
 
-class Connection(Protocol):
+class FaultTarget(Protocol):
     """What faults need of a WebSocket connection."""
 
     transport: Any
@@ -33,14 +33,14 @@ class Connection(Protocol):
         """Close with a frame."""
 
 
-class Breakage:
+class ConnectionFaults:
     """A connection that can be broken.
 
     Args:
         connection: Open.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: FaultTarget) -> None:
         self._connection = connection
         self._moving = asyncio.Event()
         self._moving.set()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from rt_cli.server.faults.event_names import COMPLETED, FAILED
-from rt_cli.server.faults.grammar import Late
+from rt_cli.server.faults.grammar import Delay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ REORDER_S = 2.0
 """An event that waits for the next of its type, to be swapped with it, waits no longer."""
 
 
-class Luck:
+class Chance:
     """Which occasions of a server's faults are taken; the same every time for the same seed.
 
     Ranges and chances of a connection depend on the seed and its number alone, however connections overlap.
@@ -172,7 +172,7 @@ class Outgoing:
         own = False
         for index, fault in sorted(self.active.items()):
             late = fault.value
-            if not isinstance(late, Late) or late.event not in {None, type_} or not self._takes(index, type_):
+            if not isinstance(late, Delay) or late.event not in {None, type_} or not self._takes(index, type_):
                 continue
             due += self._seconds(late.span, index)
             own = own or late.event is not None

@@ -78,7 +78,7 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class Delay:
     """The value of ``delay``; no event means all of them, which then keep their order."""
 
     event: str | None
@@ -109,7 +109,7 @@ class Rate:
         return f"{self.kilobytes}kB"
 
 
-Value: TypeAlias = int | str | Span | Closing | Late | Rejection | Rate | None
+Value: TypeAlias = int | str | Span | Closing | Delay | Rejection | Rate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class _Wrong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """What may be said of the faults of a name."""
 
     summary: str
@@ -228,7 +228,7 @@ def _fault(spec: str) -> Fault:
     )
 
 
-def _value(name: str, kind: Kind, text: str | None) -> Value:
+def _value(name: str, kind: FaultKind, text: str | None) -> Value:
     if text is None:
         if kind.read is not None and kind.default is None:
             raise _Wrong(f"{name} needs a value, as in {name}={kind.example}")
@@ -330,9 +330,9 @@ def _named(text: str, known: tuple[str, ...]) -> str:
     raise _Wrong("no such event" + (f", {hint}" if (hint := did_you_mean(text, {*known, *short})) else ""))
 
 
-def _late(text: str) -> Late:
+def _late(text: str) -> Delay:
     event, colon, span = text.rpartition(":")
-    return Late(_event(event) if colon else None, _span(span))
+    return Delay(_event(event) if colon else None, _span(span))
 
 
 def _rejection(text: str) -> Rejection:
@@ -357,26 +357,30 @@ def _one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
-KINDS: dict[str, Kind] = {
-    "status": Kind(
+KINDS: dict[str, FaultKind] = {
+    "status": FaultKind(
         "the handshake is refused with an HTTP status; /3s is its Retry-After", _status, "503", when=False, lasts=True
     ),
-    "handshake": Kind("the answer to the handshake comes late", _span, "2s", when=False),
-    "drop": Kind("the connection is cut without a close frame: rst, fin", _one_of("rst", "fin"), "fin", default="rst"),
-    "close": Kind("a close frame, with a reason if you like", _closing, "1001:going away"),
-    "expire": Kind("the session ends then, and expires_at says so from the start", _span, "20s", when=False),
-    "quota": Kind("error insufficient_quota, then close 1008"),
-    "error": Kind("an error event with this code; the session goes on", _code, "server_error"),
-    "garbage": Kind(f"something that is no event: {', '.join(GARBAGE)}", _one_of(*GARBAGE), "utf8", default="json"),
-    "stall": Kind("nothing is read and nothing is written", lasts=True),
-    "mute": Kind("pings are not answered, all else is", lasts=True),
-    "slow": Kind("no more than this is read in a second", _rate, "32kB", lasts=True),
-    "delay": Kind("events leave late, all or those of a type", _late, "100ms..500ms", lasts=True),
-    "omit": Kind("events of a type are left out", _event, "session.updated", lasts=True),
-    "dup": Kind("events of a type come twice", _event, "completed", lasts=True),
-    "reorder": Kind("neighbours of a type are swapped", _event, "completed", lasts=True),
-    "corrupt": Kind("events of a type are cut in half, so that they are no JSON", _event, "committed", lasts=True),
-    "failed": Kind("transcripts fail: ...transcription.failed in place of completed", lasts=True),
-    "reject": Kind("client events of a type get an error, and no more", _rejection, "session.update", lasts=True),
+    "handshake": FaultKind("the answer to the handshake comes late", _span, "2s", when=False),
+    "drop": FaultKind(
+        "the connection is cut without a close frame: rst, fin", _one_of("rst", "fin"), "fin", default="rst"
+    ),
+    "close": FaultKind("a close frame, with a reason if you like", _closing, "1001:going away"),
+    "expire": FaultKind("the session ends then, and expires_at says so from the start", _span, "20s", when=False),
+    "quota": FaultKind("error insufficient_quota, then close 1008"),
+    "error": FaultKind("an error event with this code; the session goes on", _code, "server_error"),
+    "garbage": FaultKind(
+        f"something that is no event: {', '.join(GARBAGE)}", _one_of(*GARBAGE), "utf8", default="json"
+    ),
+    "stall": FaultKind("nothing is read and nothing is written", lasts=True),
+    "mute": FaultKind("pings are not answered, all else is", lasts=True),
+    "slow": FaultKind("no more than this is read in a second", _rate, "32kB", lasts=True),
+    "delay": FaultKind("events leave late, all or those of a type", _late, "100ms..500ms", lasts=True),
+    "omit": FaultKind("events of a type are left out", _event, "session.updated", lasts=True),
+    "dup": FaultKind("events of a type come twice", _event, "completed", lasts=True),
+    "reorder": FaultKind("neighbours of a type are swapped", _event, "completed", lasts=True),
+    "corrupt": FaultKind("events of a type are cut in half, so that they are no JSON", _event, "committed", lasts=True),
+    "failed": FaultKind("transcripts fail: ...transcription.failed in place of completed", lasts=True),
+    "reject": FaultKind("client events of a type get an error, and no more", _rejection, "session.update", lasts=True),
 }
 """Every fault there is."""

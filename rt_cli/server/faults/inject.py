@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from rt_cli.server.access.access import Answer
-from rt_cli.server.faults.connection_faults import Breakage, Connection
-from rt_cli.server.faults.event_faults import Leaving, Luck, Outgoing
+from rt_cli.server.faults.connection_faults import ConnectionFaults, FaultTarget
+from rt_cli.server.faults.event_faults import Chance, Leaving, Outgoing
 from rt_cli.server.faults.event_names import COMMITTED
 from rt_cli.server.faults.grammar import Closing, Rate, Rejection, Span
 from rt_cli.server.faults.malformed import payload
@@ -54,17 +54,17 @@ class Faults:
 
     def __init__(self, plan: FaultPlan, observe: Observe) -> None:
         self._plan = plan
-        self._luck = Luck(plan)
+        self._luck = Chance(plan)
         self._observe = observe
         self._connections = 0
 
-    def connection(self) -> Faulty:
+    def connection(self) -> FaultyConnection:
         """The next one."""
         self._connections += 1
-        return Faulty(self._connections, self._plan, self._luck, self._observe)
+        return FaultyConnection(self._connections, self._plan, self._luck, self._observe)
 
 
-class Faulty:
+class FaultyConnection:
     """The faults of one connection.
 
     Args:
@@ -74,7 +74,7 @@ class Faulty:
         observe: See :class:`Faults`.
     """
 
-    def __init__(self, number: int, plan: FaultPlan, luck: Luck, observe: Observe) -> None:
+    def __init__(self, number: int, plan: FaultPlan, luck: Chance, observe: Observe) -> None:
         self._number = number
         self._plan = plan
         self._luck = luck
@@ -82,7 +82,7 @@ class Faulty:
         self._outgoing = Outgoing(self._take, self._draw)
         self._group: asyncio.TaskGroup
         self._tasks: set[asyncio.Task[None]] = set()
-        self._breakage: Breakage
+        self._breakage: ConnectionFaults
         self._close: Callable[[int, str], Awaitable[None]]
         self._send: Send
         self._awaited: list[tuple[str, float, int]] = []
@@ -124,13 +124,13 @@ class Faulty:
         return limit_s
 
     @asynccontextmanager
-    async def around(self, connection: Connection, send: Send) -> AsyncIterator[None]:
+    async def around(self, connection: FaultTarget, send: Send) -> AsyncIterator[None]:
         """Let faults happen while the block serves a connection; what comes at once comes before all the block says.
 
         The end of the block, by cancellation too, ends them. No fault ends the block: it learns of it from
         :meth:`messages`, as of every client that goes.
         """
-        self._breakage, self._send, self._close = Breakage(connection), send, connection.close
+        self._breakage, self._send, self._close = ConnectionFaults(connection), send, connection.close
         try:
             async with asyncio.TaskGroup() as self._group:
                 self._spawn(self._pump())

@@ -9,9 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
-from rt_cli.server.recognition.fair_share import Share
-from rt_cli.server.recognition.hypothesis_queue import Told
-from rt_cli.server.recognition.interface import NO_HINTS, Ears, Hints, Hypothesis, RecognizerFailed, Transcription
+from rt_cli.server.recognition.fair_share import FairShare
+from rt_cli.server.recognition.hypothesis_queue import HypothesisQueue
+from rt_cli.server.recognition.interface import (
+    NO_HINTS,
+    Hints,
+    Hypothesis,
+    RecognizerFailed,
+    RecognizerSession,
+    Transcription,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -79,10 +86,10 @@ class Batch:
         self._slots = asyncio.Semaphore(slots)
 
     @asynccontextmanager
-    async def ears(self) -> AsyncIterator[Ears]:
+    async def ears(self) -> AsyncIterator[RecognizerSession]:
         """One session's items; those open at the end are given up."""
         async with asyncio.TaskGroup() as tasks:
-            ears = _BatchEars(self, Share(self._slots), tasks)
+            ears = _BatchEars(self, FairShare(self._slots), tasks)
             try:
                 yield ears
             finally:
@@ -90,7 +97,7 @@ class Batch:
 
 
 class _BatchEars:
-    def __init__(self, batch: Batch, share: Share, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, batch: Batch, share: FairShare, tasks: asyncio.TaskGroup) -> None:
         self.batch = batch
         self.share = share
         self._tasks = tasks
@@ -143,7 +150,7 @@ class _Item:
         self._gathered = bytearray()
         self._finished = False
         self._more = asyncio.Event()
-        self._told = Told()
+        self._told = HypothesisQueue()
         self.hypotheses = self._told.hypotheses
 
     async def feed(self, pcm: bytes) -> None:

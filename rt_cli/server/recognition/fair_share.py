@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Share:
+class FairShare:
     """One session's turns at an engine.
 
     A session waits for its next turn with one thing at a time, and those that wait are served in order: with ``n``

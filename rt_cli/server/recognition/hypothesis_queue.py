@@ -15,7 +15,7 @@ _KEPT = 64
 """For a reader that does not read; older ones are of no use to it."""
 
 
-class Told:
+class HypothesisQueue:
     """What an engine has told about one item: any number of hypotheses, then a final one or a failure."""
 
     def __init__(self) -> None:

@@ -78,7 +78,7 @@ class Transcription(Protocol):
         ...
 
 
-class Ears(Protocol):
+class RecognizerSession(Protocol):
     """The recogniser of one session."""
 
     async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:
@@ -99,6 +99,6 @@ class Recognizer(Protocol):
         """The languages it knows (ISO 639-1); None: any, or nobody knows."""
         ...
 
-    def ears(self) -> AbstractAsyncContextManager[Ears]:
+    def ears(self) -> AbstractAsyncContextManager[RecognizerSession]:
         """Words for one session; what is open at the end is abandoned."""
         ...

@@ -27,7 +27,7 @@ def default_workers() -> int:
     return min(2, os.cpu_count() or 1)
 
 
-class Loaded(Generic[Model]):
+class ModelThreads(Generic[Model]):
     """A model, loaded once, and a bounded number of threads for it.
 
     A call that is cancelled runs on in its thread to its end, where nobody hears of it; so calls are to be short.

@@ -11,10 +11,10 @@ from rt_cli.server.recognition.interface import NO_HINTS, Hypothesis, Recognizer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rt_cli.server.recognition.interface import Ears, Hints, Transcription
+    from rt_cli.server.recognition.interface import Hints, RecognizerSession, Transcription
 
 
-class _Deaf:
+class NullRecognizer:
     """Every item's text is empty."""
 
     languages: frozenset[str] | None = None
@@ -23,16 +23,17 @@ class _Deaf:
         self.notice = notice
 
     @asynccontextmanager
-    async def ears(self) -> AsyncIterator[Ears]:
-        yield _DeafEars()
+    async def ears(self) -> AsyncIterator[RecognizerSession]:
+        """A session without words."""
+        yield _NullSession()
 
 
-class _DeafEars:
+class _NullSession:
     async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:  # noqa: ARG002 - the seam's
-        return Wordless()
+        return NullTranscription()
 
 
-class Wordless:
+class NullTranscription:
     """A transcription without an engine: an empty text, or a failure, at the end of the item.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import masked, printable
-from rt_cli.server.recognition.null import _Deaf as NullRecognizer
+from rt_cli.server.recognition.null import NullRecognizer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -122,9 +122,9 @@ async def _open_engine(spec: Spec, workers: int | None, model: str | None) -> As
         async with open_whisper(spec.target, workers) as batch:
             yield batch
     else:
-        from rt_cli.server.recognition.pocketsphinx.recognizer import Sphinx
+        from rt_cli.server.recognition.pocketsphinx.recognizer import Pocketsphinx
 
-        sphinx = Sphinx(workers)
+        sphinx = Pocketsphinx(workers)
         try:
             sphinx.warm_up()
             yield sphinx

@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import printable
-from rt_cli.server.recognition.fair_share import Share
-from rt_cli.server.recognition.hypothesis_queue import Told
-from rt_cli.server.recognition.interface import NO_HINTS, Ears, Hints, Hypothesis, RecognizerFailed, Transcription
-from rt_cli.server.recognition.model_threads import Loaded, default_workers
-from rt_cli.server.recognition.sherpa_stream import Transducing
+from rt_cli.server.recognition.fair_share import FairShare
+from rt_cli.server.recognition.hypothesis_queue import HypothesisQueue
+from rt_cli.server.recognition.interface import (
+    NO_HINTS,
+    Hints,
+    Hypothesis,
+    RecognizerFailed,
+    RecognizerSession,
+    Transcription,
+)
+from rt_cli.server.recognition.model_threads import ModelThreads, default_workers
+from rt_cli.server.recognition.sherpa_stream import SherpaStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -84,7 +91,7 @@ async def open_sherpa(directory: str, workers: int | None = None) -> AsyncIterat
         raise UsageError(f"{printable(directory)}: {exc.strerror}", "give the directory of a model") from None
     settings = _settings(Path(directory), model_files(directory, names))
     await _try(directory, settings)
-    loaded = Loaded(lambda: _load(settings), workers)
+    loaded = ModelThreads(lambda: _load(settings), workers)
     async with loaded.warm():
         yield Sherpa(loaded, workers, f"words by sherpa-onnx ({printable(Path(directory).name or directory)})")
 
@@ -131,16 +138,16 @@ class Sherpa:
 
     languages: frozenset[str] | None = None
 
-    def __init__(self, loaded: Loaded[OnlineRecognizer], workers: int, notice: str) -> None:
+    def __init__(self, loaded: ModelThreads[OnlineRecognizer], workers: int, notice: str) -> None:
         self.notice = notice
         self._loaded = loaded
         self._slots = asyncio.Semaphore(workers)
 
     @asynccontextmanager
-    async def ears(self) -> AsyncIterator[Ears]:
+    async def ears(self) -> AsyncIterator[RecognizerSession]:
         """One session's items; those open at the end are given up."""
         async with asyncio.TaskGroup() as tasks:
-            ears = _SherpaEars(self._loaded, Share(self._slots), tasks)
+            ears = _SherpaEars(self._loaded, FairShare(self._slots), tasks)
             try:
                 yield ears
             finally:
@@ -148,7 +155,7 @@ class Sherpa:
 
 
 class _SherpaEars:
-    def __init__(self, loaded: Loaded[OnlineRecognizer], share: Share, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, loaded: ModelThreads[OnlineRecognizer], share: FairShare, tasks: asyncio.TaskGroup) -> None:
         self.loaded = loaded
         self.share = share
         self._tasks = tasks
@@ -192,7 +199,7 @@ class _Item:
         self._waiting: deque[bytes] = deque()
         self._finished = False
         self._more = asyncio.Event()
-        self._told = Told()
+        self._told = HypothesisQueue()
         self.hypotheses = self._told.hypotheses
 
     @property
@@ -222,7 +229,7 @@ class _Item:
     async def recognise(self) -> None:
         try:
             engine = await self._ears.loaded.model()
-            decoding = Transducing(engine, self._rate_hz)
+            decoding = SherpaStream(engine, self._rate_hz)
             while (piece := await self._next()) is not None:
                 self._told.tell(await self._turn(decoding.push, piece))
                 self._waiting.popleft()

@@ -25,7 +25,7 @@ _CJK = "\u2e80"
 """From here on scripts are written without spaces: a token is a word."""
 
 
-class Transducing:
+class SherpaStream:
     """The state of an item.
 
     Args:

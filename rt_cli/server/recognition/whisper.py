@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import printable
 from rt_cli.server.recognition.batch import Batch, Speech
-from rt_cli.server.recognition.model_threads import Loaded, default_workers
+from rt_cli.server.recognition.model_threads import ModelThreads, default_workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -41,7 +41,7 @@ async def open_whisper(model: str, workers: int | None = None) -> AsyncIterator[
     """
     workers = workers or default_workers()
     await asyncio.to_thread(check_model, model)
-    loaded: Loaded[WhisperModel] = Loaded(lambda: _load(model, workers), workers)
+    loaded: ModelThreads[WhisperModel] = ModelThreads(lambda: _load(model, workers), workers)
     async with loaded.warm():
         notice = f"words by faster-whisper ({printable(Path(model).name)}), at the end of each turn"
         languages = frozenset({"en"}) if model.endswith(".en") else None
@@ -71,7 +71,7 @@ def _load(model: str, workers: int) -> WhisperModel:
 
 
 class _Whisper:
-    def __init__(self, loaded: Loaded[WhisperModel]) -> None:
+    def __init__(self, loaded: ModelThreads[WhisperModel]) -> None:
         self._loaded = loaded
 
     async def transcribe(self, speech: Speech, hints: Hints, tell: Callable[[str], None]) -> str:

@@ -26,7 +26,7 @@ _LONGEST_TYPE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
+class ClientProgress:
     """What must have come from the client."""
 
     words: int = 0
@@ -38,13 +38,13 @@ class Cue:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class EndpointAction:
     """Something that the endpoint did."""
 
     kind: Literal["text", "binary", "close"]
     ms: float
     """When, since the connection was begun."""
-    cue: Cue
+    cue: ClientProgress
     data: bytes = b""
     """The message, or the reason of a close."""
     code: int = 0
@@ -55,7 +55,7 @@ class Deed:
 class Script:
     """One connection."""
 
-    deeds: tuple[Deed, ...] = ()
+    deeds: tuple[EndpointAction, ...] = ()
     words: tuple[str, ...] = ()
     """The types of the client's events that are no sound."""
     audio: int = 0
@@ -95,9 +95,9 @@ def scripts_of(entries: Iterable[Entry]) -> tuple[list[Script], int]:
 class _Draft:
     refusal: int | None
     opened: bool
-    deeds: list[Deed] = field(default_factory=list)
+    deeds: list[EndpointAction] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    cue: Cue = Cue()
+    cue: ClientProgress = ClientProgress()
     left_ms: float | None = None
     over: bool = False
 
@@ -115,10 +115,10 @@ class _Draft:
         elif self.over:
             self.left_ms = entry.ms
         elif (size := entry.appended) is not None:
-            self.cue = Cue(self.cue.words, self.cue.audio + size, entry.ms)
+            self.cue = ClientProgress(self.cue.words, self.cue.audio + size, entry.ms)
         else:
             self.words.append(_type(entry.event))
-            self.cue = Cue(len(self.words), self.cue.audio, entry.ms)
+            self.cue = ClientProgress(len(self.words), self.cue.audio, entry.ms)
 
     def script(self) -> Script:
         if not self.opened:
@@ -126,14 +126,14 @@ class _Draft:
         return Script(tuple(self.deeds), tuple(self.words), self.cue.audio, self.left_ms)
 
 
-def _deed(entry: Entry, cue: Cue) -> Deed:
+def _deed(entry: Entry, cue: ClientProgress) -> EndpointAction:
     if entry.type == "close":
-        return Deed("close", entry.ms, cue, entry.fields.get("reason", "").encode(), entry.fields["code"])
+        return EndpointAction("close", entry.ms, cue, entry.fields.get("reason", "").encode(), entry.fields["code"])
     if "event" in entry.fields:
-        return Deed("text", entry.ms, cue, json.dumps(with_silence(entry.event)).encode())
+        return EndpointAction("text", entry.ms, cue, json.dumps(with_silence(entry.event)).encode())
     if "text" in entry.fields:
-        return Deed("text", entry.ms, cue, entry.fields["text"].encode("utf-8", "replace"))
-    return Deed("binary", entry.ms, cue, b64decode(entry.fields["base64"]))
+        return EndpointAction("text", entry.ms, cue, entry.fields["text"].encode("utf-8", "replace"))
+    return EndpointAction("binary", entry.ms, cue, b64decode(entry.fields["base64"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Reenactment:
         self._advance(now)
 
     @property
-    def deed(self) -> Deed | None:
+    def deed(self) -> EndpointAction | None:
         """What is next; None when nothing is left to do."""
         return self._script.deeds[self._done] if self._done < len(self._script.deeds) else None
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request
 
-    from rt_cli.server.replay.script import Deed, Difference, Script
+    from rt_cli.server.replay.script import Difference, EndpointAction, Script
 
 _LARGEST_MESSAGE = 32 * 1024 * 1024
 _CLOSE_S = 1.0
@@ -221,7 +221,7 @@ class _Performance:
             return False
         return True
 
-    async def _do(self, deed: Deed) -> None:
+    async def _do(self, deed: EndpointAction) -> None:
         if deed.kind != "close":
             await self._connection.send(deed.data, text=deed.kind == "text")
         elif deed.code == _CUT:

@@ -82,7 +82,7 @@ class Template:
         )
 
 
-class Recited:
+class FixedReply:
     """A fixed sentence; its words only, also where audio is wanted: an audio reply has a transcript and no sound.
 
     Args:

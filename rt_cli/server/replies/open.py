@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
 from rt_cli.errors import UsageError
-from rt_cli.server.replies.builtin import Echo, Recited, Template
+from rt_cli.server.replies.builtin import Echo, FixedReply, Template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ async def _open_author(
     stack: AsyncExitStack, reply_text: str | None, llm: str | None, llm_model: str | None
 ) -> Replier:
     if llm is None:
-        return Recited(None if reply_text is None else Template(reply_text))
+        return FixedReply(None if reply_text is None else Template(reply_text))
     from rt_cli.server.replies.chat import open_chat
 
     return await stack.enter_async_context(open_chat(llm, llm_model))

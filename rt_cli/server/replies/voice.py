@@ -99,7 +99,7 @@ async def open_voice(author: Replier) -> AsyncIterator[Replier]:
     """
     if importlib.util.find_spec("espeakng_loader") is None:
         raise UsageError("--reply voice needs espeak-ng", "pip install 'rt-cli[voice]'")
-    mouth = Mouth()
+    mouth = EspeakProcess()
     try:
         mouth.warm_up()
         yield Voice(author, mouth)
@@ -110,7 +110,7 @@ async def open_voice(author: Replier) -> AsyncIterator[Replier]:
 class Voice:
     """Speaks what another replier writes, sentence by sentence, while it writes."""
 
-    def __init__(self, author: Replier, mouth: Mouth) -> None:
+    def __init__(self, author: Replier, mouth: EspeakProcess) -> None:
         self._author = author
         self._mouth = mouth
         self.needs_words = author.needs_words
@@ -143,7 +143,7 @@ class Voice:
 class _Speech:
     """The sound of one reply: one resampler over all its sentences."""
 
-    def __init__(self, mouth: Mouth, voice: str, rate: int) -> None:
+    def __init__(self, mouth: EspeakProcess, voice: str, rate: int) -> None:
         self._mouth = mouth
         self._voice = voice
         self._rate = rate
@@ -161,7 +161,7 @@ class _Speech:
                 yield Audio(piece)
 
 
-class Mouth:
+class EspeakProcess:
     """The process of a server that speaks; a new one takes the place of one that is gone."""
 
     def __init__(self) -> None:

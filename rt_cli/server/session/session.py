@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, to_ms
-from rt_cli.disk.wav_writer import Recording
-from rt_cli.server.recognition.interface import Ears, Hints
+from rt_cli.disk.wav_writer import WavWriter
+from rt_cli.server.recognition.interface import Hints, RecognizerSession
 from rt_cli.server.session import wire
 from rt_cli.server.session.config import ENGLISH, SessionConfig, SessionType
-from rt_cli.server.session.conversation.conversation import Dialogue, new_id
+from rt_cli.server.session.conversation.conversation import Conversation, new_id
 from rt_cli.server.session.conversation.items import Items
 from rt_cli.server.session.input import audio_format
 from rt_cli.server.session.input.input import (
     Abandon,
     Action,
-    Conversation,
-    Feed,
-    Finish,
-    Interrupt,
+    AudioInput,
+    FeedItem,
+    FinishItem,
+    InterruptReply,
     Open,
     Pause,
     Respond,
-    Send,
+    SendEvent,
     TurnEnded,
 )
-from rt_cli.server.session.input.transcription import Hearing
+from rt_cli.server.session.input.transcription import TurnTranscriber
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ _SLICE_FRAMES = 8
 """Frames that the detector takes at once: about 15 ms of CPU, most of it holding the GIL."""
 
 
-class Session:
+class ServerSession:
     """Serves one client.
 
     Messages are handled strictly in order, each to its end: while audio waits for recognition no other message is
@@ -71,7 +71,7 @@ class Session:
     def __init__(
         self,
         type_: SessionType,
-        ears: Ears,
+        ears: RecognizerSession,
         send: Callable[[bytes], Awaitable[None]],
         observe: Observe,
         save_audio: Path | None,
@@ -92,17 +92,17 @@ class Session:
         self._expires_s = expires_s
         self._expires_at = int(time.time() + expires_s)
         self._items = Items()
-        self._conversation = Conversation(
+        self._conversation = AudioInput(
             SessionConfig(type_),
             lambda: new_id("item"),
             last_item=self._items.last,
             languages=languages,
         )
         self._detector: SpeechDetector | None = None
-        self._recording = Recording(save_audio / f"{self.id}.wav") if save_audio is not None else None
+        self._recording = WavWriter(save_audio / f"{self.id}.wav") if save_audio is not None else None
         self._before: str | None = None
-        self._hearing: Hearing
-        self._dialogue: Dialogue
+        self._hearing: TurnTranscriber
+        self._dialogue: Conversation
 
     async def run(self, messages: AsyncIterator[str | bytes]) -> None:
         """Serve until ``messages`` ends. Cancelled, it leaves nothing behind."""
@@ -110,8 +110,8 @@ class Session:
         try:
             async with asyncio.TaskGroup() as group:
                 said = self._conversation.words_so_far
-                self._hearing = Hearing(self._ears, group, self._items, self._tell, self._note, said)
-                self._dialogue = Dialogue(
+                self._hearing = TurnTranscriber(self._ears, group, self._items, self._tell, self._note, said)
+                self._dialogue = Conversation(
                     *(self._conversation, self._items, self._hearing, self._replier, group, self._tell, self._note)
                 )
                 await self._greet()
@@ -202,29 +202,29 @@ class Session:
     async def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
-                case Send(event):
+                case SendEvent(event):
                     await self._tell(self._placed(event))
                 case TurnEnded(item_id, start_ms, end_ms, pcm):
                     self._dialogue.keep(item_id, pcm)
                     self._note("turn", item=item_id, start_ms=start_ms, end_ms=end_ms)
                 case Respond():
                     self._dialogue.answer()
-                case Interrupt():
+                case InterruptReply():
                     self._dialogue.interrupt()
-                case Open() | Feed() | Pause() | Finish() | Abandon():
+                case Open() | FeedItem() | Pause() | FinishItem() | Abandon():
                     await self._listen(action)
 
-    async def _listen(self, action: Open | Feed | Pause | Finish | Abandon) -> None:
+    async def _listen(self, action: Open | FeedItem | Pause | FinishItem | Abandon) -> None:
         match action:
             case Open(item_id):
                 config = self._conversation.config
                 told = config.transcription is not None
                 await self._hearing.open(item_id, config.rate_hz, _hints(config), told=told)
-            case Feed(item_id, pcm):
+            case FeedItem(item_id, pcm):
                 await self._hearing.feed(item_id, pcm)
             case Pause(item_id):
                 self._hearing.pause(item_id)
-            case Finish(item_id, seconds):
+            case FinishItem(item_id, seconds):
                 self._hearing.finish(item_id, seconds)
             case Abandon(item_id):
                 self._hearing.abandon(item_id)

@@ -7,21 +7,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rt_cli.disk.serial_thread import SerialThread
-from rt_cli.disk.wav_writer import Recording
+from rt_cli.disk.wav_writer import WavWriter
 from rt_cli.errors import UsageError
 from rt_cli.events import Warned
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rt_cli.events import Observer
+    from rt_cli.events import EventHandler
 
 LIMIT_BYTES = 1 << 24
 """Sound that may wait for the disk: almost six minutes at 24 kHz."""
 PATIENCE_S = 2.0
 
 
-class Recorder:
+class AudioRecorder:
     """Saves the sound of one source on its timeline: gaps are silence, and so is what a resumed run does not hear.
 
     Args:
@@ -36,9 +36,9 @@ class Recorder:
     """
 
     def __init__(
-        self, path: Path, rate_hz: int, observe: Observer, *, replace: bool, limit_bytes: int = LIMIT_BYTES
+        self, path: Path, rate_hz: int, observe: EventHandler, *, replace: bool, limit_bytes: int = LIMIT_BYTES
     ) -> None:
-        self._recording = Recording(path)
+        self._recording = WavWriter(path)
         self._recording.create(rate_hz, replace=replace)
         self._rate = rate_hz
         self._observe = observe

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import BYTES_PER_SAMPLE, SILENCE_DBFS, levels_dbfs
 from rt_cli.errors import AudioError
 from rt_cli.streaming.capture.gaps import Gaps
-from rt_cli.streaming.timing.repeating_timer import Metronome
+from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Source
     from rt_cli.clock import Clock
     from rt_cli.errors import RtError
-    from rt_cli.streaming.capture.audio_recorder import Recorder
-    from rt_cli.streaming.capture.push_to_talk import Control
-    from rt_cli.streaming.capture.spool_writer import Journal
-    from rt_cli.streaming.timing.change_signal import Bell
+    from rt_cli.streaming.capture.audio_recorder import AudioRecorder
+    from rt_cli.streaming.capture.push_to_talk import PushToTalk
+    from rt_cli.streaming.capture.spool_writer import SpoolWriter
+    from rt_cli.streaming.timing.change_signal import ChangeSignal
     from rt_cli.timeline.tape import Hole, Tape
 
 LEAD_S = 4.0
@@ -28,7 +28,7 @@ LEAD_S = 4.0
 _TIMES_EVERY_S = 0.1
 
 
-class Capture:
+class TapeFeeder:
     """Fills the tape.
 
     Args:
@@ -53,15 +53,15 @@ class Capture:
         source: Source,
         tape: Tape,
         clock: Clock,
-        bell: Bell,
+        bell: ChangeSignal,
         *,
         speed: float,
         piece_s: float,
         limit_s: float | None,
         on_hole: Callable[[Hole], None],
-        journal: Journal | None = None,
-        recorder: Recorder | None = None,
-        control: Control | None = None,
+        journal: SpoolWriter | None = None,
+        recorder: AudioRecorder | None = None,
+        control: PushToTalk | None = None,
         allowance: Callable[[], float] | None = None,
         metered: bool = True,
         weigh: Callable[[], RtError | None] | None = None,
@@ -97,7 +97,7 @@ class Capture:
         """When :meth:`stop` was called first, seconds."""
         self.started_at = clock.now()
         """When the first sample that keeps a pace was due, seconds."""
-        self._pace = Metronome(clock, self._next)
+        self._pace = RepeatingTimer(clock, self._next)
         self._block, self._at, self._end = b"", 0, 0
         """What has a pace to keep, and where its next piece begins and ends, bytes."""
         self._due = self.started_at

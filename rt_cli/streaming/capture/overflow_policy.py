@@ -11,7 +11,7 @@ from rt_cli.timeline.tape import MEMORY_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from rt_cli.audio.speech.gate import Passages
+    from rt_cli.audio.speech.gate import SendRanges
     from rt_cli.errors import RtError
     from rt_cli.settings import OnFull
     from rt_cli.timeline.tape import Hole, Tape
@@ -20,7 +20,7 @@ LEAST_GAP_S = 1.0
 """Given up at a time at least: to an endpoint that is a little too slow a gap now and then, not one in every word."""
 
 
-def newest(end: int, samples: int, blanks: Iterable[tuple[int, int]]) -> int:
+def start_of_newest(end: int, samples: int, blanks: Iterable[tuple[int, int]]) -> int:
     """Where the newest ``samples`` before ``end`` begin, with the blanks before them. Pure.
 
     Negative where there are not so many.
@@ -39,7 +39,7 @@ def newest(end: int, samples: int, blanks: Iterable[tuple[int, int]]) -> int:
     return at - samples
 
 
-def oldest_kept(*, sent: int, captured: int, oldest: int, limit: int, least: int, blanks: list[tuple[int, int]]) -> int:
+def first_kept(*, sent: int, captured: int, oldest: int, limit: int, least: int, blanks: list[tuple[int, int]]) -> int:
     """Before which position nothing is to be sent any more, so that no more than ``limit`` samples wait. Pure.
 
     Args:
@@ -50,13 +50,13 @@ def oldest_kept(*, sent: int, captured: int, oldest: int, limit: int, least: int
         least: Samples that a gap has at least; one that is there grows by as much as it must.
         blanks: Starts and ends of what does not count as waiting.
     """
-    first = newest(captured, limit, blanks)
+    first = start_of_newest(captured, limit, blanks)
     if oldest <= sent < first:
         first = max(first, min(sent + least, captured))
     return max(oldest, first)
 
 
-class Backlog:
+class OverflowPolicy:
     """Sees to it that no more waits than may.
 
     Holes do not count, nor what is not to be sent: a gate holds nobody up. After a loss everything unsettled waits.
@@ -75,7 +75,7 @@ class Backlog:
         policy: OnFull,
         *,
         limit_s: float = MEMORY_S,
-        passages: Callable[[], Passages | None] = lambda: None,
+        passages: Callable[[], SendRanges | None] = lambda: None,
         on_hole: Callable[[Hole], None],
     ) -> None:
         self._tape = tape
@@ -108,7 +108,7 @@ class Backlog:
     def _give_up(self) -> None:
         tape = self._tape
         tape.forget(
-            oldest_kept(
+            first_kept(
                 sent=tape.sent,
                 captured=tape.captured,
                 oldest=tape.oldest,
@@ -130,7 +130,7 @@ class Backlog:
         return [] if passages is None else passages.unsent(start, end)
 
     def _fails(self) -> bool:
-        return self._tape.full or newest(self._tape.captured, self._limit, self._blanks()) > self._tape.sent
+        return self._tape.full or start_of_newest(self._tape.captured, self._limit, self._blanks()) > self._tape.sent
 
     def _too_much(self) -> RtError:
         what = "sound than the memory takes" if self._tape.full else f"than {self._limit_s:g} s of sound"

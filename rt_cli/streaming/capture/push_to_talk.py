@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from rt_cli.audio.format import to_ms, to_samples
 from rt_cli.audio.speech.endpointing import TurnCloses, TurnOpens
-from rt_cli.audio.speech.gate import PRE_ROLL_MS, Passages
+from rt_cli.audio.speech.gate import PRE_ROLL_MS, SendRanges
 from rt_cli.events import ControlChanged
 from rt_cli.streaming.capture.turn_marks import TurnMarks
 
@@ -23,7 +23,7 @@ POST_ROLL_MS = 200
 """Sound kept from after the end of talking: what was said by then has not come through the device yet."""
 
 
-class Controls(Struct, frozen=True):
+class ControlState(Struct, frozen=True):
     """What the commands so far come to."""
 
     push_to_talk: bool = False
@@ -35,7 +35,7 @@ class Controls(Struct, frozen=True):
     """Nothing more counts."""
 
 
-def obeyed(controls: Controls, command: Command) -> Controls:
+def obeyed(controls: ControlState, command: Command) -> ControlState:
     """What a command makes of them; one that means nothing now changes nothing."""
     if controls.ended:
         return controls
@@ -48,7 +48,7 @@ def obeyed(controls: Controls, command: Command) -> Controls:
     )
 
 
-class Control:
+class PushToTalk:
     """Carries out commands on the sound of one run, sample by sample.
 
     With push to talk each stretch of talking is one turn; the rest is captured and not sent.
@@ -68,8 +68,8 @@ class Control:
         start: int = 0,
         on_change: Callable[[ControlChanged], None] = lambda _change: None,
     ) -> None:
-        self.controls = Controls(push_to_talk=push_to_talk)
-        self.passages = Passages(start)
+        self.controls = ControlState(push_to_talk=push_to_talk)
+        self.passages = SendRanges(start)
         self.marks = TurnMarks(start)
         self._captured = start
         self._rate_hz = rate_hz

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import asdict
 
 from rt_cli.events import Failed, Final, Warned
-from rt_cli.protocol.session.effects import Drop, Settle, Tell
-from rt_cli.timeline.spool import Origin, Spool
+from rt_cli.protocol.session.effects import Drop, Report, Settle
+from rt_cli.timeline.spool import Spool, SpoolSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rt_cli.audio.source import SourceInfo
-    from rt_cli.events import Observer
-    from rt_cli.protocol.session.effects import Step
+    from rt_cli.events import EventHandler
+    from rt_cli.protocol.session.effects import Effect
     from rt_cli.settings import InputSettings
     from rt_cli.timeline.tape import Hole
 
 
-def origin_of(info: SourceInfo, rate_hz: int, heard: InputSettings) -> Origin:
+def origin_of(info: SourceInfo, rate_hz: int, heard: InputSettings) -> SpoolSource:
     """What a spool says of its source."""
     path = Path(info.name).absolute() if info.kind == "file" else None
     size = path.stat().st_size if path else None
-    return Origin(
+    return SpoolSource(
         rate_hz, info.name, info.kind, str(path) if path else None, size, channel=heard.channel, gain=heard.gain
     )
 
@@ -36,7 +36,7 @@ def final_of(record: dict[str, Any]) -> Final:
     return Final(**values | {"resumed": True})
 
 
-class Journal:
+class SpoolWriter:
     """The run's side of a spool.
 
     Args:
@@ -45,7 +45,7 @@ class Journal:
         observe: Told when the disk takes no more.
     """
 
-    def __init__(self, spool: Spool, observe: Observer, *, captured: int = 0) -> None:
+    def __init__(self, spool: Spool, observe: EventHandler, *, captured: int = 0) -> None:
         self._spool = spool
         self._known = captured
         self._observe = observe
@@ -70,7 +70,7 @@ class Journal:
         """The source has come to its end."""
         self._note({"type": "ended"})
 
-    def decided(self, steps: Sequence[Step]) -> None:
+    def decided(self, steps: Sequence[Effect]) -> None:
         """What the session decided, in one write: a final and what it settles are journalled together or not at all."""
         records = [record for step in steps if (record := _record(step)) is not None]
         if records:
@@ -100,15 +100,15 @@ class Journal:
                 self._observe(Warned("spool_failed", said))
 
 
-def _record(step: Step) -> dict[str, Any] | None:
+def _record(step: Effect) -> dict[str, Any] | None:
     match step:
         case Settle(to):
             return {"type": "settled", "to": to}
         case Drop(start, end, reason):
             return {"type": "hole", "start": start, "end": end, "reason": reason}
-        case Tell(Final() as final):
+        case Report(Final() as final):
             return {"type": "final", **asdict(final)}
-        case Tell(Failed(turn=turn)):
+        case Report(Failed(turn=turn)):
             return {"type": "turn", "turn": turn}
         case _:
             return None

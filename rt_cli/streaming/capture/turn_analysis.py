@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, levels_dbfs
-from rt_cli.audio.speech.endpointing import TurnMaker
+from rt_cli.audio.speech.endpointing import TurnDetector
 from rt_cli.audio.speech.gate import Gate
 from rt_cli.audio.speech.vad import SpeechDetector
 from rt_cli.streaming.capture.turn_marks import TurnMarks
@@ -14,10 +14,10 @@ from rt_cli.streaming.capture.turn_marks import TurnMarks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.audio.speech.gate import Passages
+    from rt_cli.audio.speech.gate import SendRanges
     from rt_cli.settings import SessionSettings
-    from rt_cli.streaming.capture.capture import Capture
-    from rt_cli.streaming.timing.change_signal import Bell
+    from rt_cli.streaming.capture.capture import TapeFeeder
+    from rt_cli.streaming.timing.change_signal import ChangeSignal
     from rt_cli.timeline.tape import Tape
 
 _MOST_FRAMES = 16
@@ -34,7 +34,7 @@ class Detector(Protocol):
         ...
 
 
-class Hearer(Protocol):
+class FrameConsumer(Protocol):
     """Goes by what the detector says."""
 
     def push(self, probability: float, level_dbfs: float) -> None:
@@ -42,7 +42,7 @@ class Hearer(Protocol):
         ...
 
 
-class Quiet:
+class SilenceTimeout:
     """Notices that nobody has spoken for long.
 
     Args:
@@ -90,13 +90,13 @@ class TurnAnalysis:
     def __init__(
         self,
         tape: Tape,
-        capture: Capture,
-        bell: Bell,
+        capture: TapeFeeder,
+        bell: ChangeSignal,
         settings: SessionSettings,
         make_detector: Callable[[int], Detector] = SpeechDetector,
         *,
         makes_turns: bool = True,
-        passages: Passages | None = None,
+        passages: SendRanges | None = None,
         hang_ms: int | None = None,
         quiet_s: float | None = None,
         on_quiet: Callable[[], None] = lambda: None,
@@ -146,18 +146,18 @@ class TurnAnalysis:
         gone = min(max(0, self._tape.settled - start), end - start)
         return bytes(gone * BYTES_PER_SAMPLE) + self._tape.read(start + gone, end)
 
-    def _hearers(self, frame: int) -> list[Hearer]:
-        hearers: list[Hearer] = []
+    def _hearers(self, frame: int) -> list[FrameConsumer]:
+        hearers: list[FrameConsumer] = []
         if self._makes_turns:
             hearers.append(self._turn_maker(frame))
         if self._passages is not None:
             hearers.append(self._gate(frame, self._passages))
         if self._quiet_s is not None:
             frame_s = frame / self._tape.rate_hz
-            hearers.append(Quiet(frame_s, self._settings.vad_threshold, self._quiet_s, self._on_quiet))
+            hearers.append(SilenceTimeout(frame_s, self._settings.vad_threshold, self._quiet_s, self._on_quiet))
         return hearers
 
-    def _gate(self, frame: int, passages: Passages) -> Gate:
+    def _gate(self, frame: int, passages: SendRanges) -> Gate:
         return Gate(
             passages,
             frame,
@@ -168,7 +168,7 @@ class TurnAnalysis:
         )
 
     def _turn_maker(self, frame: int) -> _Marker:
-        maker = TurnMaker(
+        maker = TurnDetector(
             frame,
             self._tape.rate_hz,
             threshold=self._settings.vad_threshold,
@@ -183,7 +183,7 @@ class TurnAnalysis:
 class _Marker:
     """Marks the turns that are made."""
 
-    def __init__(self, maker: TurnMaker, marks: TurnMarks) -> None:
+    def __init__(self, maker: TurnDetector, marks: TurnMarks) -> None:
         self._maker = maker
         self._marks = marks
 

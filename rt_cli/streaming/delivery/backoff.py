@@ -39,7 +39,7 @@ class Attempt(Struct, frozen=True):
     """The settled mark, or the furthest acknowledged one, moved during it."""
 
 
-class Retries:
+class Backoff:
     """The patience of one run.
 
     Until an endpoint has been ready once, retries stay inside ``connect_timeout_s``: a wrong address should not take

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 from rt_cli.errors import ConnectionLost, EndpointError, RtError
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.sanitize import masked, printable
-from rt_cli.protocol.session.effects import Heard
-from rt_cli.protocol.session.handshake import Setup
+from rt_cli.protocol.session.effects import Acknowledge
+from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.streaming.delivery.liveness import DEAD_S, Vitals, health
 from rt_cli.streaming.delivery.pump import Pump
 from rt_cli.streaming.delivery.sender import Sender
-from rt_cli.streaming.timing.repeating_timer import Metronome
-from rt_cli.streaming.timing.ticks import beat_after
+from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
+from rt_cli.streaming.timing.ticks import next_tick
 from rt_cli.streaming.transport.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rt_cli.events import SessionState
-    from rt_cli.protocol.session.effects import Step
-    from rt_cli.streaming.delivery.run_state import Context
+    from rt_cli.protocol.session.effects import Effect
+    from rt_cli.streaming.delivery.run_state import RunState
     from rt_cli.streaming.transport.connection import Connection
 
 _WATCH_EVERY_S = 0.5
@@ -43,7 +43,7 @@ class Link:
         catch_up: Times real time at which it may be sent to at most.
     """
 
-    def __init__(self, context: Context, *, generation: int, patience_s: float = DEAD_S, catch_up: float) -> None:
+    def __init__(self, context: RunState, *, generation: int, patience_s: float = DEAD_S, catch_up: float) -> None:
         self.generation = generation
         self.state = "connecting"
         self.opened = False
@@ -58,7 +58,7 @@ class Link:
         """It does nothing any more."""
         self.error: RtError | None = None
         """Why it ended, if not by its work being done."""
-        self.setup = Setup()
+        self.setup = Handshake()
         self.padding = 0
         """Samples of silence that were added."""
         self._context = context
@@ -229,10 +229,10 @@ class Link:
             nonlocal due
             # Who was held up, or stopped and continued, has not read yet what came in meanwhile.
             self._look(connection, sender, judge=clock.now() - due < _WATCH_EVERY_S)
-            due = beat_after(clock.now(), since, _WATCH_EVERY_S)
+            due = next_tick(clock.now(), since, _WATCH_EVERY_S)
             return due
 
-        await Metronome(clock, look).run()
+        await RepeatingTimer(clock, look).run()
 
     def _look(self, connection: Connection, sender: Sender, *, judge: bool) -> None:
         context = self._context
@@ -267,9 +267,9 @@ class Link:
         self._context.session.reads(self._context.tape.acknowledged)
         self._context.bell.ring()
 
-    def _apply(self, steps: Sequence[Step]) -> None:
+    def _apply(self, steps: Sequence[Effect]) -> None:
         for step in steps:
-            if isinstance(step, Heard) and self._sender is not None:
+            if isinstance(step, Acknowledge) and self._sender is not None:
                 self._sender.acknowledge(step.wire)
         self._context.apply(steps)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rt_cli.audio.speech.gate import Stretch
+    from rt_cli.audio.speech.gate import SendRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def decide(
     ended: bool,
     closes: int | None,
     sizes: ChunkSizes,
-    stretch: Stretch | None = None,
+    stretch: SendRange | None = None,
     oldest: int = 0,
 ) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
     """What to do next.

@@ -12,7 +12,7 @@ from rt_cli.streaming.delivery.next_action import Allowance, CommitTurn, Finish,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rt_cli.streaming.delivery.run_state import Context
+    from rt_cli.streaming.delivery.run_state import RunState
     from rt_cli.streaming.delivery.sender import Sender
 
 _WAIT = Wait()
@@ -29,7 +29,7 @@ class Pump:
         catch_up: Times real time at which it sends at most.
     """
 
-    def __init__(self, context: Context, sender: Sender, *, catch_up: float) -> None:
+    def __init__(self, context: RunState, sender: Sender, *, catch_up: float) -> None:
         self.padding = 0
         """Samples of silence added, outside the ledger."""
         self._context = context

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.errors import RtError, UnreachableError
 from rt_cli.events import Warned
-from rt_cli.streaming.delivery.backoff import MOST_FRUITLESS, Attempt, Retries
+from rt_cli.streaming.delivery.backoff import MOST_FRUITLESS, Attempt, Backoff
 from rt_cli.streaming.delivery.link import Link
 from rt_cli.streaming.delivery.liveness import patience
 from rt_cli.streaming.delivery.run_state import drain_timeout_s
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rt_cli.events import SessionState
-    from rt_cli.streaming.delivery.run_state import Context
+    from rt_cli.streaming.delivery.run_state import RunState
 
 log = logging.getLogger("rt.delivery")
 
@@ -36,14 +36,14 @@ LAST_S, LAST_SHARE = 30.0, 0.1
 _LOOK_EVERY_S = 0.25
 
 
-class Delivery:
+class Reconnector:
     """Delivers a run over as many connections as it takes, one after the other.
 
     Args:
         context: Of the run.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: RunState) -> None:
         self.link: Link | None = None
         """The one that delivers, or tries to."""
         self._context = context
@@ -176,7 +176,7 @@ class Delivery:
         self._reach = max(self._reach, tape.acknowledged)
         return progressed
 
-    def _after_loss(self, link: Link, error: RtError, retries: Retries, began_at: int) -> float:
+    def _after_loss(self, link: Link, error: RtError, retries: Backoff, began_at: int) -> float:
         """Seconds to wait before the next try. Raises the error if there is to be none."""
         now, progressed = self._context.clock.now(), self._progressed(began_at)
         self._ever_ready = self._ever_ready or link.ready
@@ -233,10 +233,10 @@ class Delivery:
             self._ever_ready = self._ever_ready or link.ready
             self._context.bell.ring()
 
-    def _retries(self) -> Retries:
+    def _retries(self) -> Backoff:
         delivery = self._context.settings.delivery
         usual = RETRY_LIVE_S if self._context.capture.live else RETRY_FINITE_S
-        return Retries(
+        return Backoff(
             connect_timeout_s=delivery.connect_timeout_s,
             retry_for_s=usual if delivery.retry_for_s is None else delivery.retry_for_s,
             began=self._context.clock.now(),

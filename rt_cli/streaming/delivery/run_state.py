@@ -8,26 +8,26 @@ from msgspec import Struct
 
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Dropped, SessionChanged
-from rt_cli.protocol.session.effects import Drop, End, Settle, Tell
+from rt_cli.protocol.session.effects import Drop, Fail, Report, Settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rt_cli.audio.speech.gate import Passages
+    from rt_cli.audio.speech.gate import SendRanges
     from rt_cli.clock import Clock
     from rt_cli.errors import RtError
-    from rt_cli.events import Observer, SessionState
+    from rt_cli.events import EventHandler, SessionState
     from rt_cli.protocol.endpoint.endpoint import Endpoint
-    from rt_cli.protocol.session.effects import Step
+    from rt_cli.protocol.session.effects import Effect
     from rt_cli.protocol.session.session import Session
     from rt_cli.settings import DeliverySettings, Settings
-    from rt_cli.streaming.capture.capture import Capture
-    from rt_cli.streaming.capture.spool_writer import Journal
+    from rt_cli.streaming.capture.capture import TapeFeeder
+    from rt_cli.streaming.capture.spool_writer import SpoolWriter
     from rt_cli.streaming.capture.turn_marks import TurnMarks
     from rt_cli.streaming.cost import Meter
     from rt_cli.streaming.delivery.next_action import ChunkSizes
-    from rt_cli.streaming.measure_hooks import Probe
-    from rt_cli.streaming.timing.change_signal import Bell
+    from rt_cli.streaming.measure_hooks import MeasureHooks
+    from rt_cli.streaming.timing.change_signal import ChangeSignal
     from rt_cli.streaming.transport.wire_recorder import ConnectionLog
     from rt_cli.timeline.tape import Hole, Tape
 
@@ -48,7 +48,7 @@ def dropped(hole: Hole, rate_hz: int) -> Dropped:
     return Dropped(to_ms(hole.start, rate_hz), to_ms(hole.end, rate_hz), hole.reason)
 
 
-class Context(Struct, frozen=True):
+class RunState(Struct, frozen=True):
     """One run."""
 
     endpoint: Endpoint
@@ -57,32 +57,32 @@ class Context(Struct, frozen=True):
     settings: Settings
     tape: Tape
     session: Session
-    capture: Capture
+    capture: TapeFeeder
     marks: TurnMarks | None
     """Where turns close; None where the endpoint finds them."""
-    bell: Bell
+    bell: ChangeSignal
     """Rung on every change, but where :attr:`sound` is."""
-    sound: Bell
+    sound: ChangeSignal
     """Rung when there is more sound, or more room for it, and on every other change."""
     clock: Clock
     sizes: ChunkSizes
-    observe: Observer
+    observe: EventHandler
     meter: Meter
     """Counts what is sent."""
-    journal: Journal | None = None
+    journal: SpoolWriter | None = None
     """Where a spool is kept."""
     weigh: Callable[[], RtError | None] = lambda: None
     """To be told when *sent* has gone back: more waits than before, and perhaps too much."""
     wait_for_room: Callable[[], bool] = lambda: False
     """Whether an endpoint without room is worth more than the usual wait."""
-    passages: Passages | None = None
+    passages: SendRanges | None = None
     """What is sent, where not all of it is."""
-    probe: Probe | None = None
+    probe: MeasureHooks | None = None
     """Of who measures the run."""
     witness: Callable[[], ConnectionLog] | None = None
     """Makes who keeps the next connection."""
 
-    def apply(self, steps: Sequence[Step]) -> None:
+    def apply(self, steps: Sequence[Effect]) -> None:
         """Carry out what the session decided, but for what concerns one connection. Raises an ``End``'s error."""
         if self.journal is not None:
             self.journal.decided(steps)
@@ -97,9 +97,9 @@ class Context(Struct, frozen=True):
                 case Drop(start, end, reason):
                     for hole in self.tape.drop(start, end, reason):
                         self.observe(dropped(hole, self.tape.rate_hz))
-                case Tell(observation):
+                case Report(observation):
                     self.observe(observation)
-                case End(error):
+                case Fail(error):
                     raise error
         self.bell.ring()
 

@@ -24,8 +24,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rt_cli.errors import SenderBusy
-from rt_cli.streaming.timing.repeating_timer import Metronome
-from rt_cli.streaming.timing.ticks import beat_after
+from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
+from rt_cli.streaming.timing.ticks import next_tick
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -284,10 +284,10 @@ class Sender:
                 if not self.free(0):
                     return None
                 self._ping_now()
-            return beat_after(max(self._clock.now() + PING_BUSY_S / 2, self._last_ping + PING_BUSY_S), since)
+            return next_tick(max(self._clock.now() + PING_BUSY_S / 2, self._last_ping + PING_BUSY_S), since)
 
         while True:
-            await Metronome(self._clock, look).run()
+            await RepeatingTimer(self._clock, look).run()
             await self._ping()  # one that has to wait
 
     def _ping_due(self) -> bool:

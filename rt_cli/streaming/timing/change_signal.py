@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Bell:
+class ChangeSignal:
     """Rung on a change; waiters look for themselves whether it was theirs.
 
     Args:
         within: Rung with this one: a kind of change so frequent that the others are spared it.
     """
 
-    def __init__(self, within: Bell | None = None) -> None:
+    def __init__(self, within: ChangeSignal | None = None) -> None:
         self._waiters: dict[asyncio.Future[None], Callable[[], bool]] = {}
         self._within = within
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rt_cli.clock import Clock
 
 
-class Metronome:
+class RepeatingTimer:
     """Calls a function at each moment that it names, from the timer itself.
 
     To wake a task each time costs as much as all that is done for a chunk of audio.

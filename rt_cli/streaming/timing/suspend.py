@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from rt_cli.streaming.timing.repeating_timer import Metronome
-from rt_cli.streaming.timing.ticks import beat_after
+from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
+from rt_cli.streaming.timing.ticks import next_tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class Suspended(Struct, frozen=True):
     seconds: float
 
 
-class Machine:
+class LoopMonitor:
     """Notices both. Pure.
 
     Args:
@@ -74,7 +74,7 @@ class Machine:
 
 
 async def watch(
-    machine: Machine,
+    machine: LoopMonitor,
     clock: Clock,
     act: Callable[[Lagged | Suspended], None],
     asleep: Callable[[], float] = asleep_s,
@@ -89,7 +89,7 @@ async def watch(
         now = clock.now()
         for event in machine.look(due=due, now=now, asleep=asleep()):
             act(event)
-        due = beat_after(now, since, EVERY_S)
+        due = next_tick(now, since, EVERY_S)
         return due
 
-    await Metronome(clock, look).run()
+    await RepeatingTimer(clock, look).run()

@@ -13,7 +13,7 @@ _NEARLY = 0.01
 """Of a beat; what is so near counts as reached, so that rounding makes nobody wait for the same beat again."""
 
 
-def beat_after(moment: float, since: float, every_s: float = BEAT_S) -> float:
+def next_tick(moment: float, since: float, every_s: float = BEAT_S) -> float:
     """The next common moment, in seconds, like all of these; later than ``moment``.
 
     Args:

@@ -28,7 +28,7 @@ except ImportError:  # no wheel with the extension for this machine
 from rt_cli import __version__
 from rt_cli.protocol.codec import shown
 from rt_cli.streaming.transport.frames import Framer
-from rt_cli.streaming.transport.map_errors import closed, unopened, without
+from rt_cli.streaming.transport.map_errors import from_close, from_connect, without
 from rt_cli.streaming.transport.tls import tls_context
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class Connection:
             for message in messages:
                 await self._websocket.send(message, text=True)
         except ConnectionClosed as exc:
-            raise closed(exc, None) from exc
+            raise from_close(exc, None) from exc
 
     def send_at_once(self, messages: Sequence[bytes]) -> None:
         """Write text messages in one piece. Only while ``ready``."""
@@ -247,7 +247,7 @@ class Connection:
         try:
             waiter = await self._websocket.ping()
         except ConnectionClosed as exc:
-            raise closed(exc, None) from exc
+            raise from_close(exc, None) from exc
         return _pong(waiter)
 
     async def receive(self, last_error: ErrorInfo | None = None) -> str | bytes:
@@ -262,7 +262,7 @@ class Connection:
         try:
             message = await self._websocket.recv()
         except ConnectionClosed as exc:
-            raise closed(exc, last_error, self._secrets) from exc
+            raise from_close(exc, last_error, self._secrets) from exc
         message = without(self._secrets, message) if isinstance(message, str) else message
         if self._logged:
             log.debug("< %s", shown(message))
@@ -318,7 +318,7 @@ async def connect(endpoint: Endpoint, *, timeout_s: float, witness: ConnectionLo
     except (WebSocketException, OSError, TimeoutError, ValueError, EOFError, ImportError) as exc:
         # Headers of the user are no keys, and may be words of the protocol; but nor are they for a log.
         private = (*secrets, *(value for _, value in endpoint.more_headers if value))
-        error = unopened(exc, endpoint, timeout_s, private)
+        error = from_connect(exc, endpoint, timeout_s, private)
         if witness is not None:
             witness.failed(error.message, exc.response.status_code if isinstance(exc, InvalidStatus) else None)
         raise error from exc
@@ -335,4 +335,4 @@ async def _pong(waiter: Awaitable[float]) -> None:
     try:
         await waiter
     except ConnectionClosed as exc:
-        raise closed(exc, None) from exc
+        raise from_close(exc, None) from exc

@@ -21,7 +21,7 @@ from websockets.exceptions import (
 
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError, UsageError
 from rt_cli.protocol.codec import shown
-from rt_cli.protocol.error_policy import close_verdict, http_refusal
+from rt_cli.protocol.error_policy import classify_close, http_refusal
 from rt_cli.protocol.sanitize import masked
 
 if TYPE_CHECKING:
@@ -41,17 +41,17 @@ def without(secrets: tuple[str, ...], text: str) -> str:
     return text
 
 
-def closed(exc: ConnectionClosed, last_error: ErrorInfo | None, secrets: tuple[str, ...] = ()) -> RtError:
+def from_close(exc: ConnectionClosed, last_error: ErrorInfo | None, secrets: tuple[str, ...] = ()) -> RtError:
     """What a connection that has ended means."""
     # `rcvd` is what the peer said; what only we said is no verdict of theirs.
     code, reason = (exc.rcvd.code, without(secrets, exc.rcvd.reason)) if exc.rcvd else (_ABNORMAL, "")
     log.debug("closed with %d %s", code, shown(reason))
     if code in {_NO_STATUS, _ABNORMAL} and last_error is None:
         return ConnectionLost("the connection was cut", "check the network and the endpoint")
-    return close_verdict(code, reason, last_error)
+    return classify_close(code, reason, last_error)
 
 
-def unopened(exc: Exception, endpoint: Endpoint, timeout_s: float, secrets: tuple[str, ...] = ()) -> RtError:
+def from_connect(exc: Exception, endpoint: Endpoint, timeout_s: float, secrets: tuple[str, ...] = ()) -> RtError:
     """What a failed opening means; every error that the library or the system raises there is named."""
     where = endpoint.shown
     match exc:

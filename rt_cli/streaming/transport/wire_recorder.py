@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from rt_cli.events import Observer
+    from rt_cli.events import EventHandler
     from rt_cli.protocol.endpoint.endpoint import Endpoint
 
 LIMIT_BYTES = 1 << 24
@@ -43,7 +43,7 @@ Make = Callable[[], bytes]
 """Makes a line, on the thread that writes it."""
 
 
-class WireLog:
+class WireRecorder:
     """The file of all connections of a run.
 
     Args:
@@ -58,7 +58,7 @@ class WireLog:
     """
 
     def __init__(
-        self, path: Path, observe: Observer, *, audio: bool, replace: bool, limit_bytes: int = LIMIT_BYTES
+        self, path: Path, observe: EventHandler, *, audio: bool, replace: bool, limit_bytes: int = LIMIT_BYTES
     ) -> None:
         self.path = path
         self.audio = audio
@@ -160,7 +160,7 @@ class ConnectionLog:
         source: Whose sound it carries.
     """
 
-    def __init__(self, log: WireLog, number: int, endpoint: Endpoint, source: str) -> None:
+    def __init__(self, log: WireRecorder, number: int, endpoint: Endpoint, source: str) -> None:
         self._log = log
         self._number = number
         self._url = endpoint.shown

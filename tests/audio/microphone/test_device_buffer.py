@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rt_cli.audio.microphone.convert import WireConverter
 from rt_cli.audio.microphone.devices import Identity, InputDevice
-from rt_cli.audio.microphone.portaudio_stream import Capture, Microphone, attempts
+from rt_cli.audio.microphone.portaudio_stream import DeviceBuffer, Microphone, attempts
 from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError
 
@@ -29,7 +29,7 @@ FINE = SimpleNamespace(input_overflow=False)
 OVERFLOWED = SimpleNamespace(input_overflow=True)
 
 
-def call(capture: Capture, data: bytes = BLOCK, *, at: float = 0.0, status: SimpleNamespace = FINE) -> None:
+def call(capture: DeviceBuffer, data: bytes = BLOCK, *, at: float = 0.0, status: SimpleNamespace = FINE) -> None:
     """One callback, as PortAudio would make it."""
     capture.callback(data, len(data) // capture.frame_bytes, SimpleNamespace(inputBufferAdcTime=at), status)
 
@@ -55,9 +55,9 @@ class StillStream:
         self.closed += 1
 
 
-def opened(*, block_s: float = 0.04) -> tuple[Microphone, Capture, StillStream]:
+def opened(*, block_s: float = 0.04) -> tuple[Microphone, DeviceBuffer, StillStream]:
     """A mono microphone at 48 kHz whose callbacks the test makes."""
-    capture = Capture(asyncio.get_running_loop(), RATE_HZ, 1)
+    capture = DeviceBuffer(asyncio.get_running_loop(), RATE_HZ, 1)
     stream = StillStream()
     info = SourceInfo("test", "microphone", live=True, rate_hz=RATE_HZ, channels=1)
     return (
@@ -118,7 +118,7 @@ def test_wakes_are_coalesced() -> None:
     """However often the device calls, the loop is woken once for all that it has not looked at yet, and then again."""
     wakes: list[int] = []
 
-    class Counted(Capture):
+    class Counted(DeviceBuffer):
         def wake(self) -> None:
             wakes.append(self.blocks)
 
@@ -138,7 +138,7 @@ def test_callback_survives_the_loop() -> None:
     """A callback after the loop was closed copies its block and raises nothing."""
     loop = asyncio.new_event_loop()
     loop.close()
-    capture = Capture(loop, RATE_HZ, 1)
+    capture = DeviceBuffer(loop, RATE_HZ, 1)
 
     call(capture)
 

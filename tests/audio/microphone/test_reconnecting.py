@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_cli.audio.microphone.input_health import InputHealth
-from rt_cli.audio.microphone.reconnecting import MARGIN_S, TICK_S, Gap, Reopening
+from rt_cli.audio.microphone.reconnecting import MARGIN_S, TICK_S, Gap, ReconnectingMicrophone
 from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError
 from tests.fakes import FakeClock, run
@@ -98,7 +98,9 @@ class Story:
         self.devices.append(Scripted(self.clock, blocks, lost=lost, sounds=sounds))
         return self.devices[-1]
 
-    def source(self, answers: list[Callable[[], Scripted] | None], *, retry_for_s: float = 600) -> Reopening:
+    def source(
+        self, answers: list[Callable[[], Scripted] | None], *, retry_for_s: float = 600
+    ) -> ReconnectingMicrophone:
         """The source under test, which captured two blocks before it is lost; ``None`` is an attempt that fails."""
         answers = list(answers)
 
@@ -110,7 +112,7 @@ class Story:
                 raise AudioError("not there", code="no_such_device")
             return answer()
 
-        return Reopening(
+        return ReconnectingMicrophone(
             self.device(2),
             reopen,
             rate_hz=RATE_HZ,
@@ -120,7 +122,7 @@ class Story:
             retry_for_s=retry_for_s,
         )
 
-    async def read(self, source: Reopening, *, stop: Callable[[Block], bool] = lambda _: False) -> None:
+    async def read(self, source: ReconnectingMicrophone, *, stop: Callable[[Block], bool] = lambda _: False) -> None:
         """Read to the end; stop at the first block for which ``stop`` says so."""
         try:
             async for block in source.blocks():

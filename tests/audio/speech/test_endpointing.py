@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.audio.speech.endpointing import Endpointer, SpeechStarts, SpeechStops, TurnCloses, TurnMaker, TurnOpens
+from rt_cli.audio.speech.endpointing import Endpointer, SpeechStarts, SpeechStops, TurnCloses, TurnDetector, TurnOpens
 
 FRAME = 768
 RATE = 24_000
@@ -27,9 +27,11 @@ def endpointer(
     return Endpointer(FRAME, RATE, threshold=threshold, silence_ms=silence_ms, prefix_ms=prefix_ms, start=start)
 
 
-def turn_maker(*, max_turn_s: float = 30, silence_ms: float = 500, prefix_ms: float = 300, start: int = 0) -> TurnMaker:
+def turn_maker(
+    *, max_turn_s: float = 30, silence_ms: float = 500, prefix_ms: float = 300, start: int = 0
+) -> TurnDetector:
     """A turn maker with the default settings."""
-    return TurnMaker(
+    return TurnDetector(
         FRAME, RATE, threshold=0.5, silence_ms=silence_ms, prefix_ms=prefix_ms, max_turn_s=max_turn_s, start=start
     )
 
@@ -39,7 +41,7 @@ def hear(machine: Endpointer, values: list[float]) -> list[SpeechStarts | Speech
     return [event for value in values if (event := machine.push(value)) is not None]
 
 
-def make(machine: TurnMaker, values: list[tuple[float, float]]) -> list[TurnOpens | TurnCloses]:
+def make(machine: TurnDetector, values: list[tuple[float, float]]) -> list[TurnOpens | TurnCloses]:
     """What a turn maker makes of these frames."""
     return [event for value, level in values for event in machine.push(value, level)]
 

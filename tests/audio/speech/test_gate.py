@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.audio.speech.endpointing import ONSET_FRAMES
-from rt_cli.audio.speech.gate import HANG_MS, PRE_ROLL_MS, Gate, Passages, Stretch
+from rt_cli.audio.speech.gate import HANG_MS, PRE_ROLL_MS, Gate, SendRange, SendRanges
 
 RATE = 1000
 FRAME = 32
@@ -16,9 +16,9 @@ AFTER = -(-(SILENCE_MS + HANG_MS) // FRAME) * FRAME
 """In whole frames."""
 
 
-def gated(probabilities: list[float], *, prefix_ms: int = 0, threshold: float = 0.5) -> Passages:
+def gated(probabilities: list[float], *, prefix_ms: int = 0, threshold: float = 0.5) -> SendRanges:
     """Passages of so many frames."""
-    passages = Passages()
+    passages = SendRanges()
     gate = Gate(passages, FRAME, RATE, threshold=threshold, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
     for probability in probabilities:
         gate.push(probability, 0.0)
@@ -26,7 +26,7 @@ def gated(probabilities: list[float], *, prefix_ms: int = 0, threshold: float = 
     return passages
 
 
-def kept(passages: Passages, end: int) -> list[tuple[int, int]]:
+def kept(passages: SendRanges, end: int) -> list[tuple[int, int]]:
     """The stretches that are sent."""
     found, at = [], 0
     while at < end:
@@ -64,7 +64,7 @@ def test_what_the_endpoint_might_hear_it_gets(probability: float, *, heard: bool
 @given(st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.9]), max_size=200), st.sampled_from([0, 300, 800]))
 def test_every_frame_of_speech_is_sent_with_what_is_around_it(probabilities: list[float], prefix_ms: int) -> None:
     """Also where it is noticed late: what is once decided never has to be taken back."""
-    passages = Passages()
+    passages = SendRanges()
     gate = Gate(passages, FRAME, RATE, threshold=0.5, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
     at, sent = 0, set()
     for probability in [*probabilities, *[0.0] * 100]:
@@ -87,7 +87,7 @@ def test_every_frame_of_speech_is_sent_with_what_is_around_it(probabilities: lis
 
 def test_what_is_settled_is_forgotten() -> None:
     """Hours of it take no room."""
-    passages = Passages()
+    passages = SendRanges()
     for second in range(10_000):
         passages.open(second * 1000)
         passages.close(second * 1000 + 500)
@@ -95,12 +95,12 @@ def test_what_is_settled_is_forgotten() -> None:
         passages.forget(second * 1000)
 
     assert len(passages._passages) <= 2
-    assert passages.at(9_999_600) == Stretch(sent=False, until=9_999_900, ends=False)
+    assert passages.at(9_999_600) == SendRange(sent=False, until=9_999_900, ends=False)
 
 
 def test_nothing_decided_is_taken_back() -> None:
     """A passage that is opened in the past begins where it was said that nothing is sent."""
-    passages = Passages()
+    passages = SendRanges()
     passages.decided(1000)
 
     assert passages.open(400) == 1000

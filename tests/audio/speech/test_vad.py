@@ -12,7 +12,7 @@ import soundfile
 import soxr
 
 from rt_cli.audio.format import float_to_pcm16, levels_dbfs, silence
-from rt_cli.audio.speech.endpointing import Endpointer, TurnMaker
+from rt_cli.audio.speech.endpointing import Endpointer, TurnDetector
 from rt_cli.audio.speech.vad import SpeechDetector
 from rt_cli.errors import UsageError
 
@@ -119,7 +119,7 @@ def test_two_sentences_are_two_turns() -> None:
     detector = SpeechDetector(24_000)
     frame_samples = detector.frame_samples
     endpointer = Endpointer(frame_samples, 24_000, threshold=0.5, silence_ms=500, prefix_ms=300)
-    turn_maker = TurnMaker(frame_samples, 24_000, threshold=0.5, silence_ms=500, prefix_ms=300, max_turn_s=30)
+    turn_maker = TurnDetector(frame_samples, 24_000, threshold=0.5, silence_ms=500, prefix_ms=300, max_turn_s=30)
     heard, made = [], []
     for index, probability in enumerate(detector.push(pcm)):
         frame = pcm[2 * index * frame_samples : 2 * (index + 1) * frame_samples]

@@ -13,11 +13,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rt_cli.events import Final, Partial, Warned
-from rt_cli.output.results.captions import COLUMNS, LONGEST_MS, SHORTEST_MS, CaptionOutput, Cue, Cutter, clock, len_of
+from rt_cli.output.results.captions import (
+    COLUMNS,
+    LONGEST_MS,
+    SHORTEST_MS,
+    CaptionOutput,
+    Cue,
+    CueCutter,
+    clock,
+    len_of,
+)
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
-    from rt_cli.events import Observation
+    from rt_cli.events import Event
     from rt_cli.output.line_writer import Written
     from rt_cli.output.results.captions import CaptionFormat
 
@@ -29,11 +38,11 @@ LONG = (
 
 def cues(*finals: Final) -> list[Cue]:
     """The cues of a run."""
-    cutter = Cutter()
+    cutter = CueCutter()
     return [cue for final in finals for cue in cutter.cut(final)]
 
 
-def written(kind: CaptionFormat, *observations: Observation) -> str:
+def written(kind: CaptionFormat, *observations: Event) -> str:
     """What a run prints."""
     lines: list[str] = []
     output = CaptionOutput(lambda line, **_: lines.append(line), kind)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.events import Final, Ledger, Observation, Partial, Progress, Summary
-from rt_cli.output.results.channel_merge import Merge
+from rt_cli.events import Event, Final, Ledger, Partial, Progress, Summary
+from rt_cli.output.results.channel_merge import ChannelMerge
 
 SIDES = ("left", "right")
 
@@ -24,7 +24,7 @@ def summary(finals: int = 0) -> Summary:
 
 def test_a_final_waits_for_the_other_channel() -> None:
     """Until that is settled up to its beginning."""
-    merge = Merge(SIDES)
+    merge = ChannelMerge(SIDES)
     late = Final(1, "late", start_ms=5_000, end_ms=6_000)
     assert merge.take("left", late) == []
     assert merge.take("right", settled(4_999)) == []
@@ -35,7 +35,7 @@ def test_a_final_waits_for_the_other_channel() -> None:
 
 def test_the_end_of_a_channel_lets_the_other_go() -> None:
     """And its own account comes after its finals."""
-    merge = Merge(SIDES)
+    merge = ChannelMerge(SIDES)
     final = Final(1, "x", start_ms=5_000, end_ms=6_000)
     assert merge.take("left", final) == []
     assert merge.take("left", summary(1)) == []
@@ -44,7 +44,7 @@ def test_the_end_of_a_channel_lets_the_other_go() -> None:
 
 def test_what_is_no_final_waits_for_nobody() -> None:
     """But for the finals of its own channel; nor does a final that does not say when."""
-    merge = Merge(SIDES)
+    merge = ChannelMerge(SIDES)
     assert merge.take("left", Partial(1, "x")) == [("left", Partial(1, "x"))]
     assert merge.take("left", Final(1, "x")) == [("left", Final(1, "x"))]
     waiting = Final(2, "y", start_ms=10)
@@ -64,7 +64,7 @@ def test_any_two_channels(left: list[tuple[int, int]], right: list[tuple[int, in
     expected = sorted(
         (each.start_ms or 0 for steps in scripts.values() for each in steps if isinstance(each, Final)),
     )
-    merge, heard = Merge(SIDES), []
+    merge, heard = ChannelMerge(SIDES), []
     while any(scripts.values()):
         side = random.choice([side for side, steps in scripts.items() if steps])  # type: ignore[attr-defined]  # Random
         heard += merge.take(side, scripts[side].pop(0))
@@ -75,9 +75,9 @@ def test_any_two_channels(left: list[tuple[int, int]], right: list[tuple[int, in
         assert turns == sorted(turns)
 
 
-def script(turns: list[tuple[int, int]]) -> list[Observation]:
+def script(turns: list[tuple[int, int]]) -> list[Event]:
     """What a channel says: each final, then that it is settled up to its end; now and then silence settles."""
-    steps: list[Observation] = []
+    steps: list[Event] = []
     at = 0
     for number, (gap, length) in enumerate(turns, 1):
         start, at = at + gap, at + gap + length

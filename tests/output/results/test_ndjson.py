@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from rt_cli.events import (
     Dropped,
     Errored,
+    Event,
     Failed,
     Final,
     Latency,
     Ledger,
-    Observation,
     Partial,
     Progress,
     SessionChanged,
@@ -27,7 +27,7 @@ from rt_cli.events import (
     Warned,
     Withdrawn,
 )
-from rt_cli.output.results.ndjson import JsonOutput, to_json
+from rt_cli.output.results.ndjson import NdjsonOutput, to_json
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ OPENED = SourceOpened("a.wav", "file", 44_100, 2, 24_000, 2_000)
 
 
 def lines(
-    observations: Iterable[Observation], *, partials: bool = True, many: bool = False, source: str | None = None
+    observations: Iterable[Event], *, partials: bool = True, many: bool = False, source: str | None = None
 ) -> list[dict[str, Any]]:
     """What is printed for ``observations``."""
     printed: list[str] = []
@@ -86,7 +86,7 @@ def lines(
         assert passing is (json.loads(line)["type"] == "partial")
         printed.append(line)
 
-    output = JsonOutput(write_line, partials=partials, many=many)
+    output = NdjsonOutput(write_line, partials=partials, many=many)
     output.source = source
     for observation in observations:
         output.observe(observation)
@@ -165,7 +165,7 @@ def lines(
         ),
     ],
 )
-def test_fields(observation: Observation, expected: dict[str, object]) -> None:
+def test_fields(observation: Event, expected: dict[str, object]) -> None:
     """Each type has the contract's fields, and the optional ones only where they say something."""
     assert lines([observation]) == [expected]
 

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from rt_cli.errors import UsageError
 from rt_cli.events import Final, Label, Ledger, Summary, Warned
-from rt_cli.output.results.saved_results import Saving, check, file_name, format_of
-from rt_cli.output.results.write_receipts import Receipts
+from rt_cli.output.results.saved_results import SavedResults, check, file_name, format_of
+from rt_cli.output.results.write_receipts import WriteReceipts
 from rt_cli.settings import OutputSettings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Run:
 
     def __init__(self, settings: OutputSettings, *sources: str) -> None:
         self.printed: list[int] = []
-        self.saving = Saving(settings, sources, on_printed=self.printed.append)
+        self.saving = SavedResults(settings, sources, on_printed=self.printed.append)
 
     def ended(self) -> Run:
         """Write what waits."""
@@ -87,7 +87,7 @@ def test_a_line_is_on_the_disk_before_it_is_told(tmp_path: Path) -> None:
     """A reader of the file sees it while the run goes on."""
     path = tmp_path / "t.txt"
     run = Run(OutputSettings(save_transcript=str(path)), "a.wav")
-    receipts = Receipts()
+    receipts = WriteReceipts()
     run.saving.observe(Final(1, "hello"), Label("a.wav"), receipts)
     seen: list[str] = []
     receipts.close(lambda: seen.append(path.read_text()))
@@ -112,7 +112,7 @@ def test_timestamps_and_channels_are_in_the_files(tmp_path: Path) -> None:
 def test_a_file_has_its_name_when_it_is_whole(tmp_path: Path, format_: OutputFormat, name: str) -> None:
     """Until then it is a part; and then the final counts as printed, whatever is on stdout."""
     run = Run(OutputSettings(format=format_, output_dir=str(tmp_path / "new")), "x/a.wav")
-    receipts = Receipts()
+    receipts = WriteReceipts()
     run.saving.begin("x/a.wav")
     run.saving.observe(Final(7, "hello", 0, 1_000), A, receipts)
     run.saving.observe(DONE, A, receipts)
@@ -184,7 +184,7 @@ def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.symlink_to("/dev/full")
     run = Run(OutputSettings(save_transcript=str(path)), "a.wav")
-    receipts = Receipts()
+    receipts = WriteReceipts()
     run.saving.observe(Final(1, "hello"), Label("a.wav"), receipts)
     assert run.saving._disk is not None
     while run.saving.failure is None:

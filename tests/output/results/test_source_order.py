@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.events import Final, Label, Observation, Partial, Progress
+from rt_cli.events import Event, Final, Label, Partial, Progress
 from rt_cli.output.results.source_order import InOrder, weight
-from rt_cli.output.results.source_output import Place
+from rt_cli.output.results.source_output import SourceOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.output.results.write_receipts import Receipts
+    from rt_cli.output.results.write_receipts import WriteReceipts
 
 PROGRESS = Progress(0, 0, 0, 0, -96.0, -96.0, None, "ready")
 
@@ -24,7 +24,7 @@ def test_any_interleaving_is_printed_in_order(sources: list[list[str]], random: 
     """What is printed is what one source after the other would print; at the end nothing is held."""
     order, printed = InOrder(), []
     lanes = [order.open(lambda each, _: printed.append(each)) for _ in sources]
-    said: list[list[Observation]] = [
+    said: list[list[Event]] = [
         [Final(turn, f"{number} {turn}") if kind == "final" else PROGRESS for turn, kind in enumerate(kinds)]
         for number, kinds in enumerate(sources)
     ]
@@ -45,7 +45,7 @@ def test_any_interleaving_is_printed_in_order(sources: list[list[str]], random: 
 
 def test_the_first_is_printed_at_once_and_its_partials_too() -> None:
     """Of the others the partials are left out: the final will say the same."""
-    printed: list[Observation] = []
+    printed: list[Event] = []
     order = InOrder()
     first, second = (order.open(lambda each, _: printed.append(each)) for _ in range(2))
     second.take(Partial(1, "th"), Label("b"))
@@ -78,11 +78,11 @@ class Desk:
         self.order = InOrder()
         self.waiting: list[Callable[[], None]] = []
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str) -> SourceOutput:
         """A place."""
-        return Place(name, (), self.order, self._show, lambda *_: None)
+        return SourceOutput(name, (), self.order, self._show, lambda *_: None)
 
-    def _show(self, _observation: Observation, _label: Label, receipts: Receipts) -> None:
+    def _show(self, _observation: Event, _label: Label, receipts: WriteReceipts) -> None:
         self.waiting.append(receipts.expect())
 
     def write(self) -> None:

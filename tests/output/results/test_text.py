@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.events import Errored, Final, Observation, Partial, Warned
+from rt_cli.events import Errored, Event, Final, Partial, Warned
 from rt_cli.output.results.text import TextOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def lines(*observations: Observation) -> list[str]:
+def lines(*observations: Event) -> list[str]:
     """What is printed for ``observations``."""
     printed: list[str] = []
     output = TextOutput(lambda line, **_: printed.append(line))

@@ -18,7 +18,7 @@ import pyte
 import pytest
 from msgspec.structs import replace
 
-from rt_cli.events import Errored, Final, Observation, Partial, Progress, SourceOpened
+from rt_cli.events import Errored, Event, Final, Partial, Progress, SourceOpened
 from rt_cli.output.status.live import LiveStatus, Screen
 from rt_cli.output.status.view import View
 
@@ -521,7 +521,7 @@ def test_a_terminal_that_hung_up_gives_the_results_back(terminal: tuple[io.FileI
 @pytest.mark.parametrize(
     "observation", [Final(1, "x"), progress(1), Errored("x", "y")], ids=lambda value: type(value).__name__
 )
-def test_after_the_end_nothing_is_drawn(terminal: tuple[io.FileIO, TextIO], observation: Observation) -> None:
+def test_after_the_end_nothing_is_drawn(terminal: tuple[io.FileIO, TextIO], observation: Event) -> None:
     """A late observation does no harm."""
     eyes, stream = terminal
     thread, seen = drained(eyes)

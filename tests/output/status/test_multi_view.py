@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from rt_cli.events import (
     Errored,
+    Event,
     Final,
     Label,
     Ledger,
-    Observation,
     Partial,
     Progress,
     SourceOpened,
@@ -22,7 +22,7 @@ from rt_cli.events import (
 )
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.layout import Page
-from rt_cli.output.status.multi_view import MOST_ROWS, Crowd, crowd_rows, progress
+from rt_cli.output.status.multi_view import MOST_ROWS, MultiViewer, crowd_rows, progress
 from rt_cli.output.status.plain import PlainStatus
 
 A, B = Label("a.wav"), Label("b.wav")
@@ -37,14 +37,14 @@ def summary(name: str = "a.wav", exit_code: int = 0, *, skipped: bool = False) -
     return Summary(name, exit_code, done, 24_000, ledger, 1, 0, wall_ms=1_000, skipped=skipped)
 
 
-def drawn(crowd: Crowd, width: int = 60) -> list[str]:
+def drawn(crowd: MultiViewer, width: int = 60) -> list[str]:
     """The lines of the view."""
     return ["".join(text for text, _ in row) for row in crowd_rows(crowd.view, Page(width))]
 
 
 def test_a_line_for_each_and_one_for_all() -> None:
     """Name, share, what is being heard; then the sum."""
-    crowd = Crowd(3)
+    crowd = MultiViewer(3)
     for label in (A, B):
         crowd.take(OPENED, 0.0, label)
     crowd.take(HALF, 0.0, A)
@@ -57,7 +57,7 @@ def test_a_line_for_each_and_one_for_all() -> None:
 
 def test_what_is_done_is_counted() -> None:
     """Its line goes, its numbers stay."""
-    crowd = Crowd(3)
+    crowd = MultiViewer(3)
     crowd.take(HALF, 0.0, A)
     assert crowd.take(Final(1, "hello"), 0.0, A)
     crowd.take(summary(), 0.0, A)
@@ -70,7 +70,7 @@ def test_what_is_done_is_counted() -> None:
 @given(st.integers(1, 200), st.integers(0, 40), st.text(max_size=30))
 def test_no_line_is_too_wide(width: int, running: int, text: str) -> None:
     """Nor are there too many."""
-    crowd = Crowd(running)
+    crowd = MultiViewer(running)
     for number in range(running):
         crowd.take(Partial(1, text), 0.0, Label(f"a rather long name of a file {number}.wav", "left"))
     lines = drawn(crowd, width)
@@ -78,7 +78,7 @@ def test_no_line_is_too_wide(width: int, running: int, text: str) -> None:
     assert max(len(line) for line in lines) <= max(width, 2)
 
 
-def plain(*told: tuple[Observation, Label | None], partials: bool = False) -> list[str]:
+def plain(*told: tuple[Event, Label | None], partials: bool = False) -> list[str]:
     """What a plain status of two says."""
     read, write = os.pipe()
     with os.fdopen(write, "w") as stream, os.fdopen(read) as reader:

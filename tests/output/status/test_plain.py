@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from rt_cli.events import (
     Dropped,
     Errored,
+    Event,
     Failed,
     Final,
     Ledger,
-    Observation,
     Partial,
     Progress,
     SessionChanged,
@@ -62,7 +62,7 @@ class Ticks:
         return self.now
 
 
-def printed(*steps: Observation | float, level: Level = "all", partials: bool = False) -> list[str]:
+def printed(*steps: Event | float, level: Level = "all", partials: bool = False) -> list[str]:
     """What arrives at the other end of a pipe; a number moves the clock by so many seconds."""
     read_end, write_end = os.pipe()
     clock = Ticks()
@@ -133,7 +133,7 @@ def progress(captured_ms: int, state: str = "ready") -> Progress:
         pytest.param(Final(1, "hello"), None, id="final"),
     ],
 )
-def test_words(observation: Observation, expected: str | None) -> None:
+def test_words(observation: Event, expected: str | None) -> None:
     """What a person reads about each observation."""
     assert note(observation) == expected
 
@@ -163,7 +163,7 @@ def test_a_state_is_said_when_it_changes() -> None:
 
 def test_progress_is_said_every_ten_seconds_at_most() -> None:
     """Twenty seconds of progress are two lines, and the finals are counted in them."""
-    steps: list[Observation | float] = [READY, Final(1, "hello")]
+    steps: list[Event | float] = [READY, Final(1, "hello")]
     for quarter in range(81):
         steps += [progress(quarter * 250), 0.25]
     lines = printed(*steps)[1:]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from rt_cli.audio.format import SILENCE_DBFS
 from rt_cli.events import (
+    Event,
     Failed,
     Final,
-    Observation,
     Partial,
     Progress,
     SessionChanged,
@@ -26,7 +26,7 @@ FILE = SourceOpened("speech.wav", "file", 44_100, 2, 24_000, 10_000)
 READY = SessionChanged("ready", "ws://127.0.0.1:1/v1/realtime", "openai", "whisper-1", 24_000)
 
 
-def seen(*observations: Observation, every_s: float = 1.0) -> View:
+def seen(*observations: Event, every_s: float = 1.0) -> View:
     """The view after ``observations``, one every so many seconds."""
     viewer = Viewer()
     for number, observation in enumerate(observations):
@@ -60,7 +60,7 @@ def page(view: View, width: int) -> list[str]:
         pytest.param(READY, "words", id="session"),
     ],
 )
-def test_the_turn_in_progress(observation: Observation, text: str) -> None:
+def test_the_turn_in_progress(observation: Event, text: str) -> None:
     """Its partial is shown until its text went elsewhere."""
     assert seen(FILE, Partial(2, "words"), observation).text == text
 
@@ -116,7 +116,7 @@ def test_the_time_left_comes_from_the_speed_so_far() -> None:
         pytest.param([FILE, progress(2_000), progress(1_000)], id="back-after-a-reconnect"),
     ],
 )
-def test_no_time_left_is_made_up(observations: list[Observation]) -> None:
+def test_no_time_left_is_made_up(observations: list[Event]) -> None:
     """Where it cannot be known it is not shown."""
     assert seen(*observations).eta_s is None
 

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rt_cli.events import Failed, Final, Partial, Warned, Withdrawn
 from rt_cli.protocol.server_events import SessionCreated, SessionUpdated
-from rt_cli.protocol.session.effects import Drop, End, Heard, Settle, Tell
+from rt_cli.protocol.session.effects import Acknowledge, Drop, Fail, Report, Settle
 from rt_cli.protocol.session.session import Session
 from rt_cli.timeline.tape import Hole, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rt_cli.events import Observation
+    from rt_cli.events import Event
     from rt_cli.protocol.server_events import ServerEvent
-    from rt_cli.protocol.session.effects import Step
+    from rt_cli.protocol.session.effects import Effect
 
 RATE = 1000
 """Samples are milliseconds, so that positions can be read."""
 PATIENCE_S = 10.0
 SILENCE_MS = 100
 
-T = TypeVar("T", bound="Observation")
+T = TypeVar("T", bound="Event")
 
 
 class Run:
@@ -46,9 +46,9 @@ class Run:
             heard_at=lambda at: at / RATE,
         )
         self.now = 0.0
-        self.told: list[Observation] = []
+        self.told: list[Event] = []
         self.holes: list[Hole] = []
-        self.ends: list[End] = []
+        self.ends: list[Fail] = []
         self._commits = 0
         self.configure()
 
@@ -126,7 +126,7 @@ class Run:
             self.now = min(end, self.now + every)
             self.apply(self.session.tick(self.now, self.tape.acknowledged))
 
-    def apply(self, steps: Sequence[Step]) -> None:
+    def apply(self, steps: Sequence[Effect]) -> None:
         """Carry out what the session decided, and check what must hold at every instant."""
         before = self.tape.settled
         for step in steps:
@@ -135,11 +135,11 @@ class Run:
                     self.tape.settle(to)
                 case Drop(start, end, reason):
                     self.holes += self.tape.drop(start, end, reason)
-                case Heard(wire):
+                case Acknowledge(wire):
                     self.acknowledge(wire)
-                case Tell(observation):
+                case Report(observation):
                     self.told.append(observation)
-                case End():
+                case Fail():
                     self.ends.append(step)
             assert self.tape.ledger().balanced
         assert before <= self.tape.settled == self.session.settled

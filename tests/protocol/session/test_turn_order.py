@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rt_cli.protocol.session.turn_list import Turn, Turns
+from rt_cli.protocol.session.turn_list import Turn, TurnList
 
 
 def named(
@@ -16,7 +16,7 @@ def named(
     return Turn(0.0, start=start, ids={name} if name else set(), committed=committed, alias=alias)
 
 
-def order(turns: Turns) -> list[str]:
+def order(turns: TurnList) -> list[str]:
     """The names of the open turns."""
     return ["".join(turn.ids) for turn in turns.open]
 
@@ -37,7 +37,7 @@ def test_where_a_new_turn_stands(
     known: list[tuple[str, int | None]], new: tuple[str, int | None], previous: str | None, expected: str
 ) -> None:
     """The item that it follows says it, else its offset, else its arrival."""
-    turns = Turns(0)
+    turns = TurnList(0)
     turns.open = [named(*each) for each in known]
     turn = named(*new)
     turn.previous = previous
@@ -48,7 +48,7 @@ def test_where_a_new_turn_stands(
 
 def test_a_turn_that_another_follows_stands_before_it() -> None:
     """Where the later turn was told of first, the earlier one takes its place."""
-    turns = Turns(0)
+    turns = TurnList(0)
     later = named("b")
     later.previous = "a"
     turns.place(later)
@@ -61,7 +61,7 @@ def test_a_turn_that_another_follows_stands_before_it() -> None:
 @given(starts=st.lists(st.integers(0, 1000), unique=True, max_size=12))
 def test_offsets_make_the_order(starts: list[int]) -> None:
     """Turns whose offsets are known stand in the order of the timeline, whatever the order of their arrival."""
-    turns = Turns(0)
+    turns = TurnList(0)
     for start in starts:
         turns.place(named(str(start), start))
 
@@ -72,7 +72,7 @@ def test_offsets_make_the_order(starts: list[int]) -> None:
 @given(arrival=st.permutations(range(8)))
 def test_previous_items_make_the_order(arrival: list[int]) -> None:
     """A chain of previous items is put together from any order of its links, once all are there."""
-    turns = Turns(0)
+    turns = TurnList(0)
     links = {number: named(f"{number}") for number in arrival}
     for _ in range(2):
         for number in arrival:
@@ -84,7 +84,7 @@ def test_previous_items_make_the_order(arrival: list[int]) -> None:
 
 def test_previous_items_that_lead_in_a_circle() -> None:
     """An endpoint that says that each of two turns follows the other loses neither."""
-    turns = Turns(0)
+    turns = TurnList(0)
     first, second = named("a"), named("b")
     first.previous, second.previous = "b", "a"
     for turn in (first, second, first, second):
@@ -95,7 +95,7 @@ def test_previous_items_that_lead_in_a_circle() -> None:
 
 def test_numbers_stand_in_order() -> None:
     """A turn that is shown before the one ahead of it leaves that one's number free."""
-    turns = Turns(0, next_number=5)
+    turns = TurnList(0, next_number=5)
     turns.open = [named("a"), named("b")]
 
     assert turns.number(turns.open[1]) == 6
@@ -105,7 +105,7 @@ def test_numbers_stand_in_order() -> None:
 
 def test_numbers_taken_back_are_given_again() -> None:
     """Only those that were shown are reported; all are free again."""
-    turns = Turns(0)
+    turns = TurnList(0)
     turns.open = [named("a"), named("b"), named("c")]
     turns.number(turns.open[0])
     turns.number(turns.open[2])
@@ -130,7 +130,7 @@ def test_numbers_taken_back_are_given_again() -> None:
 )
 def test_whose_words_these_are(known: list[Turn], item_id: str | None, expected: int | None) -> None:
     """An id that is known says it; else the order does."""
-    turns = Turns(0)
+    turns = TurnList(0)
     turns.open = known
 
     assert turns.of_words(item_id) is (None if expected is None else known[expected])
@@ -138,7 +138,7 @@ def test_whose_words_these_are(known: list[Turn], item_id: str | None, expected:
 
 def test_where_ids_match_a_strangers_words_are_nobodys() -> None:
     """Once words came under the id of their turn, an unknown id is no longer taken for that of the oldest."""
-    turns = Turns(0)
+    turns = TurnList(0)
     turns.open = [named("a", committed=True), named("b", committed=True)]
     turns.of_words("b")
 
@@ -156,7 +156,7 @@ def test_where_ids_match_a_strangers_words_are_nobodys() -> None:
 )
 def test_where_a_turn_ends(turns: list[tuple[int | None, int | None]], expected: int) -> None:
     """What was told, else the next place that is known, else everything that was sent."""
-    known = Turns(0)
+    known = TurnList(0)
     known.open = [Turn(0.0, start=start, end=end) for start, end in turns]
 
     assert known.end_of(known.open[0], 900) == expected

@@ -14,7 +14,7 @@ from rt_cli.errors import UsageError
 from rt_cli.server.access.access import (
     Access,
     Answer,
-    Stranger,
+    Unauthorized,
     Verdict,
     Welcome,
     choose_subprotocol,
@@ -64,7 +64,7 @@ def test_every_carrier_of_a_key(target: str, header: tuple[str, str]) -> None:
 
     refused = judged(target.format("sk-wrong"), (name, value.format("sk-wrong")))
 
-    assert isinstance(refused, Stranger)
+    assert isinstance(refused, Unauthorized)
     assert refused.error["code"] == "invalid_api_key"
     assert refused.reason == "invalid_request_error.invalid_api_key"
     assert "sk-wrong" not in json.dumps(refused.error)
@@ -73,13 +73,13 @@ def test_every_carrier_of_a_key(target: str, header: tuple[str, str]) -> None:
 @pytest.mark.parametrize("almost", ["", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "é" * 13, "\udcff"])
 def test_nearly_right_is_wrong(almost: str) -> None:
     """Nothing but the token is the token."""
-    assert isinstance(judged("/v1/realtime", ("api-key", almost)), Stranger)
+    assert isinstance(judged("/v1/realtime", ("api-key", almost)), Unauthorized)
 
 
 def test_no_key_at_all() -> None:
     """A missing key is another error, without a code."""
     refused = judged()
-    assert isinstance(refused, Stranger)
+    assert isinstance(refused, Unauthorized)
     assert (refused.error["code"], refused.reason) == (None, "invalid_request_error")
 
 
@@ -220,8 +220,8 @@ def test_an_ephemeral_key() -> None:
     assert body["expires_at"] == NOW + 10
     assert body["session"]["id"].startswith("sess_")
     assert rules.judge(opened, NOW) == rules.judge(opened, NOW + 9) == Welcome(session)
-    assert isinstance(rules.judge(opened, NOW + 10), Stranger)
-    assert isinstance(access().judge(opened, NOW), Stranger)  # another server's
+    assert isinstance(rules.judge(opened, NOW + 10), Unauthorized)
+    assert isinstance(access().judge(opened, NOW), Unauthorized)  # another server's
     more = asked("/v1/realtime/client_secrets", ("api-key", body["value"]), method="POST")
     assert rules.judge(more, NOW).status == HTTPStatus.UNAUTHORIZED  # type: ignore[union-attr]  # it is an Answer
 

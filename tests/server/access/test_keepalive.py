@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.server.access.keepalive import UNANSWERED, Finding, Vigil
+from rt_cli.server.access.keepalive import UNANSWERED, ClientState, Keepalive
 
-PING, SILENT, STUCK = Finding.PING, Finding.SILENT, Finding.STUCK
+PING, SILENT, STUCK = ClientState.PING, ClientState.SILENT, ClientState.STUCK
 
 
-def looks(*heard: bool, reading: bool = True) -> list[Finding]:
+def looks(*heard: bool, reading: bool = True) -> list[ClientState]:
     """Look again and again; each value says whether something came in just before."""
-    vigil = Vigil()
+    vigil = Keepalive()
     found = []
     for index, something in enumerate(heard, 1):
         if something:
@@ -34,7 +34,7 @@ def test_silence_of_our_own_making() -> None:
 
 def test_whoever_does_not_read_is_stuck() -> None:
     """Not a byte gone between two looks, with bytes to go: stuck, though it talks all the time."""
-    vigil = Vigil()
+    vigil = Keepalive()
     found = []
     for sent, unsent in ((5, 40_000), (5, 30_000), (6, 30_000), (6, 30_000)):
         vigil.heard()
@@ -45,7 +45,7 @@ def test_whoever_does_not_read_is_stuck() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=20))
 def test_a_reader_who_talks_is_never_ended(steps: list[tuple[bool, bool]]) -> None:
     """Heard before every look, and taking what it is sent: it is only ever pinged."""
-    vigil = Vigil()
+    vigil = Keepalive()
     for index, (reading, more) in enumerate(steps, 1):
         vigil.heard()
         assert vigil.look(reading=reading, sent=index, unsent=1_000 if more else 0) is PING
@@ -54,7 +54,7 @@ def test_a_reader_who_talks_is_never_ended(steps: list[tuple[bool, bool]]) -> No
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
 def test_silence_is_counted(steps: list[tuple[bool, bool]]) -> None:
     """It is silent exactly when as many pings before it had no sign of life, and all of them were read for."""
-    vigil = Vigil()
+    vigil = Keepalive()
     unanswered = 0
     for heard, reading in steps:
         if heard:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.server.faults.event_faults import REORDER_S, Leaving, Luck, Outgoing, failed
+from rt_cli.server.faults.event_faults import REORDER_S, Chance, Leaving, Outgoing, failed
 from rt_cli.server.faults.event_names import COMPLETED, FAILED
 from rt_cli.server.faults.grammar import Span, parse
 
@@ -27,7 +27,7 @@ class Line:
 
     def __init__(self, *specs: str, connection: int = 1) -> None:
         plan = parse(specs)
-        luck = Luck(plan)
+        luck = Chance(plan)
         self.touched: list[str] = []
         self.outgoing = Outgoing(
             lambda index, type_: luck.takes(index, connection) and not self.touched.append(type_),  # type: ignore[func-returns-value]
@@ -201,7 +201,7 @@ def test_half_an_event_is_text() -> None:
 
 def draws(seed: int, order: Sequence[int]) -> dict[int, list[float | bool]]:
     """The luck of connections that take turns in an order."""
-    luck = Luck(parse(["drop@1s..9s~0.5", f"seed={seed}"]))
+    luck = Chance(parse(["drop@1s..9s~0.5", f"seed={seed}"]))
     drawn: dict[int, list[float | bool]] = {number: [] for number in set(order)}
     for number in order:
         drawn[number] += [luck.seconds(Span(1000, 9000), 0, number), luck.takes(0, number)]
@@ -220,7 +220,7 @@ def test_luck_repeats() -> None:
 
 def test_luck_of_a_connection_that_ended_is_forgotten() -> None:
     """A server of many connections does not grow."""
-    luck = Luck(parse(["drop@1s..9s~0.5"]))
+    luck = Chance(parse(["drop@1s..9s~0.5"]))
     for number in range(100):
         luck.takes(0, number)
         luck.forget(number)

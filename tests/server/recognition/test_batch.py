@@ -14,7 +14,7 @@ from tests.fakes import run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.server.recognition.interface import Ears, Transcription
+    from rt_cli.server.recognition.interface import RecognizerSession, Transcription
 
 
 class Engine:
@@ -46,7 +46,7 @@ class Engine:
             await self._news.wait()
 
 
-async def given(ears: Ears, pcm: bytes) -> Transcription:
+async def given(ears: RecognizerSession, pcm: bytes) -> Transcription:
     """An item, finished."""
     item = await ears.open(1_000)
     await item.feed(pcm)

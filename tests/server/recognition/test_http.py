@@ -20,7 +20,7 @@ from tests.server.transcription_server import Server, Upload, transcription_serv
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rt_cli.server.recognition.interface import Ears, Transcription
+    from rt_cli.server.recognition.interface import RecognizerSession, Transcription
 
 SECOND = bytes(range(256)) * 125
 """A second at 16 kHz."""
@@ -31,7 +31,7 @@ async def told(item: Transcription) -> list[Hypothesis]:
     return [hypothesis async for hypothesis in item.hypotheses()]
 
 
-async def recognised(ears: Ears, pcm: bytes = SECOND, hints: Hints | None = None) -> list[str]:
+async def recognised(ears: RecognizerSession, pcm: bytes = SECOND, hints: Hints | None = None) -> list[str]:
     """The texts of an item, the final one last."""
     item = await ears.open(16_000, hints or Hints())
     await item.feed(pcm)
@@ -42,7 +42,7 @@ async def recognised(ears: Ears, pcm: bytes = SECOND, hints: Hints | None = None
 
 
 @asynccontextmanager
-async def listening(script: Any, **options: Any) -> AsyncIterator[tuple[Server, Ears]]:
+async def listening(script: Any, **options: Any) -> AsyncIterator[tuple[Server, RecognizerSession]]:
     """A server, and a session that is recognised by it."""
     async with (
         transcription_server(script) as server,

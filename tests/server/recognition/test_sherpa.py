@@ -22,7 +22,7 @@ from tests.fakes import run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.server.recognition.interface import Ears, Transcription
+    from rt_cli.server.recognition.interface import RecognizerSession, Transcription
 
 installed = pytest.importorskip("sherpa_onnx", reason="the extra asr is not installed")
 
@@ -106,7 +106,7 @@ def test_words_have_times_in_the_audio(tokens: list[tuple[str, float]]) -> None:
         assert word.text
 
 
-async def heard(ears: Ears, *parts: bytes) -> list[Hypothesis]:
+async def heard(ears: RecognizerSession, *parts: bytes) -> list[Hypothesis]:
     """All that is told about an item."""
     item = await ears.open(RATE_HZ)
 

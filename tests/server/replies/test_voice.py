@@ -17,7 +17,14 @@ from rt_cli.errors import UsageError
 from rt_cli.server.replies import voice
 from rt_cli.server.replies.chat import open_chat
 from rt_cli.server.replies.interface import Audio, Call, Part, ReplyFailed, ReplyRequest, Text, Usage
-from rt_cli.server.replies.voice import LONGEST_SENTENCE, Mouth, Sentences, espeak_voice, open_voice, words_per_minute
+from rt_cli.server.replies.voice import (
+    LONGEST_SENTENCE,
+    EspeakProcess,
+    Sentences,
+    espeak_voice,
+    open_voice,
+    words_per_minute,
+)
 from tests.fakes import run
 from tests.server.chat_server import Exchange, chat_server
 from tests.server.replies.test_builtin import MOST_BYTES, collect, reply, sound, spoken, words
@@ -54,21 +61,21 @@ class Script:
 
 
 @asynccontextmanager
-async def mouth() -> AsyncIterator[Mouth]:
+async def mouth() -> AsyncIterator[EspeakProcess]:
     """A process of its own."""
-    opened = Mouth()
+    opened = EspeakProcess()
     try:
         yield opened
     finally:
         await opened.aclose()
 
 
-async def say(speaker: Mouth, text: str = SENTENCE) -> bytes:
+async def say(speaker: EspeakProcess, text: str = SENTENCE) -> bytes:
     """All of a sentence's sound."""
     return b"".join([pcm async for _, pcm in speaker.speak(text, "en-us", 175)])
 
 
-def pid(speaker: Mouth) -> int:
+def pid(speaker: EspeakProcess) -> int:
     """Of the process."""
     assert speaker._child is not None
     return speaker._child._process.pid

@@ -12,7 +12,7 @@ from openai.types.realtime import RealtimeClientEvent
 from pydantic import TypeAdapter
 
 from rt_cli.server.faults.event_names import CLIENT_EVENTS, SERVER_EVENTS
-from rt_cli.server.session.session import Session
+from rt_cli.server.session.session import ServerSession
 from tests.fakes import run
 from tests.server.client import recording, silence, validated
 from tests.server.scripted import CALL, SPOKEN, Scripted, ScriptedEars
@@ -68,7 +68,7 @@ async def played(script: list[Any], ears: ScriptedEars) -> list[dict[str, Any]]:
     """What a session answers to the script."""
     wire = Wire(script)
     replier = Scripted(CALL, *SPOKEN[:2])
-    await Session("realtime", ears, wire.send, lambda _: None, None, replier=replier).run(wire.messages())
+    await ServerSession("realtime", ears, wire.send, lambda _: None, None, replier=replier).run(wire.messages())
     return wire.told
 
 

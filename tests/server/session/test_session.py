@@ -17,7 +17,7 @@ from rt_cli.server.access.limits import Limits
 from rt_cli.server.replies.interface import ReplyFailed, Text
 from rt_cli.server.server import serve
 from rt_cli.server.session.input import transcription as hearing
-from rt_cli.server.session.session import Session
+from rt_cli.server.session.session import ServerSession
 from tests.fakes import run
 from tests.server.client import COMMITTED, TRANSCRIBE, noise, recording, session, silence
 from tests.server.scripted import CALL, SPOKEN, Scripted, ScriptedEars
@@ -118,7 +118,7 @@ EVENTS = st.lists(
 async def played(script: list[Any], replier: Scripted, ears: ScriptedEars | None = None) -> list[dict[str, Any]]:
     """What a session answers."""
     wire = Wire(script)
-    session = Session("realtime", ears or ScriptedEars("yes"), wire.send, lambda _: None, None, replier=replier)
+    session = ServerSession("realtime", ears or ScriptedEars("yes"), wire.send, lambda _: None, None, replier=replier)
     await session.run(wire.messages())
     return wire.told
 
@@ -246,8 +246,8 @@ def test_the_end_of_a_session_frees_its_sound() -> None:
         for type_ in ("input_audio_buffer.append", "input_audio_buffer.commit", "input_audio_buffer.append"):
             yield json.dumps({"type": type_, "audio": base64.b64encode(noise(1)).decode()})
 
-    async def scenario() -> Session:
-        session = Session("realtime", ScriptedEars("words"), wire.send, lambda _: None, None)
+    async def scenario() -> ServerSession:
+        session = ServerSession("realtime", ScriptedEars("words"), wire.send, lambda _: None, None)
         await session.run(messages())
         return session
 

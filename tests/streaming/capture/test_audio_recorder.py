@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rt_cli.errors import UsageError
-from rt_cli.events import Observation, Warned
-from rt_cli.streaming.capture.audio_recorder import Recorder
+from rt_cli.events import Event, Warned
+from rt_cli.streaming.capture.audio_recorder import AudioRecorder
 from tests.program import read_wav
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rt_cli.disk.wav_writer import Recording
+    from rt_cli.disk.wav_writer import WavWriter
 
 RATE = 24_000
 
@@ -24,7 +24,7 @@ RATE = 24_000
 def test_the_timeline_is_true(tmp_path: Path) -> None:
     """A gap between, at the end, and before what a resumed run hears."""
     path = tmp_path / "a.wav"
-    recorder = Recorder(path, RATE, lambda _: None, replace=False)
+    recorder = AudioRecorder(path, RATE, lambda _: None, replace=False)
     recorder.sound(2, b"\x01\x02\x03\x04")
     recorder.sound(4, b"\x05\x06")
     recorder.sound(8, b"\x07\x08")
@@ -36,7 +36,7 @@ def test_the_timeline_is_true(tmp_path: Path) -> None:
 
 def test_no_sound_is_a_whole_file(tmp_path: Path) -> None:
     """Of no samples."""
-    recorder = Recorder(tmp_path / "a.wav", RATE, lambda _: None, replace=False)
+    recorder = AudioRecorder(tmp_path / "a.wav", RATE, lambda _: None, replace=False)
     recorder.close(0)
 
     assert read_wav(tmp_path / "a.wav") == (b"", RATE)
@@ -46,7 +46,7 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     """Before any thread is started."""
     before = threading.active_count()
     with pytest.raises(UsageError, match="cannot write"):
-        Recorder(tmp_path / "none" / "a.wav", RATE, lambda _: None, replace=False)
+        AudioRecorder(tmp_path / "none" / "a.wav", RATE, lambda _: None, replace=False)
 
     assert threading.active_count() == before
 
@@ -54,7 +54,7 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
 class Slow:
     """Holds the disk up until it is let go, and then lets it fail if it is told to."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: WavWriter) -> None:
         self.go = threading.Event()
         self.failure: OSError | None = None
         self._write = recording.write
@@ -70,8 +70,8 @@ class Slow:
 
 def test_a_full_disk_is_told_once_and_at_the_end(tmp_path: Path) -> None:
     """What is in the file stays whole; the run goes on."""
-    told: list[Observation] = []
-    recorder = Recorder(tmp_path / "a.wav", RATE, told.append, replace=False)
+    told: list[Event] = []
+    recorder = AudioRecorder(tmp_path / "a.wav", RATE, told.append, replace=False)
     recorder.sound(0, b"\1\2")
     written = threading.Event()
     recorder._thread.do(written.set)
@@ -96,8 +96,8 @@ def test_a_full_disk_is_told_once_and_at_the_end(tmp_path: Path) -> None:
 
 def test_a_slow_disk_does_not_fill_the_memory(tmp_path: Path) -> None:
     """Beyond a limit the recording ends, and says so; capture never waits."""
-    told: list[Observation] = []
-    recorder = Recorder(tmp_path / "a.wav", RATE, told.append, replace=False, limit_bytes=8)
+    told: list[Event] = []
+    recorder = AudioRecorder(tmp_path / "a.wav", RATE, told.append, replace=False, limit_bytes=8)
     disk = Slow(recorder._recording)
     for at in range(6):
         recorder.sound(at, b"\1\2")

@@ -11,8 +11,8 @@ import pytest
 
 from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError
-from rt_cli.streaming.capture.capture import LEAD_S, Capture
-from rt_cli.streaming.timing.change_signal import Bell
+from rt_cli.streaming.capture.capture import LEAD_S, TapeFeeder
+from rt_cli.streaming.timing.change_signal import ChangeSignal
 from rt_cli.timeline.tape import Hole, Tape
 from tests.fakes import FakeClock, run
 
@@ -63,10 +63,10 @@ class Setting:
         allowance: Callable[[], float] | None = None,
     ) -> None:
         self.clock = FakeClock()
-        self.bell = Bell()
+        self.bell = ChangeSignal()
         self.tape = Tape(RATE)
         self.holes: list[Hole] = []
-        self.capture = Capture(
+        self.capture = TapeFeeder(
             source,
             self.tape,
             self.clock,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.audio.speech.gate import Passages
+from rt_cli.audio.speech.gate import SendRanges
 from rt_cli.streaming.capture.gaps import Gaps
-from rt_cli.streaming.capture.overflow_policy import Backlog, newest, oldest_kept
+from rt_cli.streaming.capture.overflow_policy import OverflowPolicy, first_kept, start_of_newest
 from rt_cli.streaming.delivery.next_action import ChunkSizes, GiveUp, Send, decide
 from rt_cli.timeline.tape import Hole, Tape
 
@@ -33,7 +33,7 @@ RATE = 1000
 )
 def test_the_newest(samples: int, blanks: list[tuple[int, int]], expected: int) -> None:
     """Counted back from the end, without what does not count."""
-    assert newest(100, samples, blanks) == expected
+    assert start_of_newest(100, samples, blanks) == expected
 
 
 @given(
@@ -44,7 +44,7 @@ def test_the_newest(samples: int, blanks: list[tuple[int, int]], expected: int) 
 def test_the_newest_are_so_many(end: int, samples: int, spans: list[tuple[int, int]]) -> None:
     """However the blanks lie: counted sample by sample, and no blank is cut."""
     blanks = [(min(span), max(span)) for span in spans if max(span) <= end]
-    at = newest(end, samples, blanks)
+    at = start_of_newest(end, samples, blanks)
     blank = {each for start, stop in blanks for each in range(start, stop)}
 
     assert len([each for each in range(at, end) if each not in blank]) == samples
@@ -71,7 +71,7 @@ def test_the_newest_are_so_many(end: int, samples: int, spans: list[tuple[int, i
 def test_what_is_kept(state: dict[str, object], expected: int) -> None:
     """Exactly the newest, but for a gap that begins."""
     full: dict[str, object] = {"sent": 0, "oldest": 0, "limit": 100, "least": 20, "blanks": [], **state}
-    assert oldest_kept(**full) == max(expected, 0)  # type: ignore[arg-type]
+    assert first_kept(**full) == max(expected, 0)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Line:
 
     def __post_init__(self) -> None:
         self.tape = Tape(RATE, memory_s=self.memory_s, on_disk=False)
-        self.backlog = Backlog(self.tape, "drop-oldest", limit_s=self.memory_s, on_hole=self.told.append)
+        self.backlog = OverflowPolicy(self.tape, "drop-oldest", limit_s=self.memory_s, on_hole=self.told.append)
 
     def capture(self, samples: int) -> None:
         """So much sound, each sample with its own value."""
@@ -170,8 +170,8 @@ def test_never_more_than_may_wait_and_nothing_both_sent_and_given_up(steps: list
 def test_what_is_not_to_be_sent_does_not_wait() -> None:
     """With push to talk: minutes of it leave room; what was said is counted, and given up alone."""
     tape, told = Tape(RATE, on_disk=False), list[Hole]()
-    passages = Passages()
-    backlog = Backlog(tape, "drop-oldest", limit_s=1, passages=lambda: passages, on_hole=told.append)
+    passages = SendRanges()
+    backlog = OverflowPolicy(tape, "drop-oldest", limit_s=1, passages=lambda: passages, on_hole=told.append)
     tape.append(bytes(2 * 60_000))
     passages.decided(60_000)
     backlog.weigh()
@@ -191,7 +191,7 @@ def test_what_is_not_to_be_sent_does_not_wait() -> None:
 def test_failing_gives_nothing_up(sent: int) -> None:
     """It says why nothing more is to be captured, from the first sample too many on; what was lost does not count."""
     tape, told = Tape(RATE, on_disk=False), list[Hole]()
-    backlog = Backlog(tape, "fail", limit_s=1, on_hole=told.append)
+    backlog = OverflowPolicy(tape, "fail", limit_s=1, on_hole=told.append)
     tape.append(bytes(2 * 500))
     tape.mark_sent(sent)
     tape.lose(5000, "device_lost")
@@ -210,7 +210,7 @@ def test_failing_gives_nothing_up(sent: int) -> None:
 def test_failing_also_where_the_memory_is_full() -> None:
     """A turn that never ends is sent in time, and yet it must be kept somewhere."""
     tape = Tape(RATE, limit_bytes=10_000, on_disk=False)
-    backlog = Backlog(tape, "fail", limit_s=1, on_hole=lambda _hole: None)
+    backlog = OverflowPolicy(tape, "fail", limit_s=1, on_hole=lambda _hole: None)
     for _ in range(50):
         assert backlog.weigh() is None
         tape.append(bytes(2 * 100))
@@ -224,7 +224,7 @@ def test_failing_also_where_the_memory_is_full() -> None:
 def test_a_spool_lets_everything_wait() -> None:
     """Whatever the memory: the tape sees to it."""
     tape = Tape(RATE, memory_s=0.1)
-    backlog = Backlog(tape, "spool", limit_s=0.1, on_hole=lambda _hole: pytest.fail("given up"))
+    backlog = OverflowPolicy(tape, "spool", limit_s=0.1, on_hole=lambda _hole: pytest.fail("given up"))
     for _ in range(100):
         tape.append(bytes(2 * 100))
         assert backlog.weigh() is None

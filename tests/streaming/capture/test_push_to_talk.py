@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from rt_cli.audio.speech.gate import PRE_ROLL_MS
 from rt_cli.events import ControlChanged
-from rt_cli.streaming.capture.push_to_talk import COMMANDS, POST_ROLL_MS, Command, Control, Controls, obeyed
+from rt_cli.streaming.capture.push_to_talk import COMMANDS, POST_ROLL_MS, Command, ControlState, PushToTalk, obeyed
 from rt_cli.streaming.delivery.next_action import ChunkSizes, CommitTurn, Finish, Send, Skip, Wait, decide
 from rt_cli.timeline.tape import Tape
 
 RATE = 1000
 """Samples are milliseconds, so that positions can be read."""
-IDLE = Controls(push_to_talk=True)
-TALKING = Controls(push_to_talk=True, talking=True)
-OPEN = Controls()
+IDLE = ControlState(push_to_talk=True)
+TALKING = ControlState(push_to_talk=True, talking=True)
+OPEN = ControlState()
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,18 @@ OPEN = Controls()
         (TALKING, "start", TALKING),
         (TALKING, "stop", IDLE),
         (TALKING, "toggle", IDLE),
-        (TALKING, "mute", Controls(push_to_talk=True, talking=True, muted=True)),
-        (OPEN, "mute", Controls(muted=True)),
-        (Controls(muted=True), "mute", OPEN),
+        (TALKING, "mute", ControlState(push_to_talk=True, talking=True, muted=True)),
+        (OPEN, "mute", ControlState(muted=True)),
+        (ControlState(muted=True), "mute", OPEN),
         (OPEN, "start", OPEN),
         (OPEN, "toggle", OPEN),
-        (OPEN, "quit", Controls(ended=True)),
-        (TALKING, "quit", Controls(push_to_talk=True, talking=True, ended=True)),
-        (Controls(ended=True), "mute", Controls(ended=True)),
-        (Controls(push_to_talk=True, ended=True), "toggle", Controls(push_to_talk=True, ended=True)),
+        (OPEN, "quit", ControlState(ended=True)),
+        (TALKING, "quit", ControlState(push_to_talk=True, talking=True, ended=True)),
+        (ControlState(ended=True), "mute", ControlState(ended=True)),
+        (ControlState(push_to_talk=True, ended=True), "toggle", ControlState(push_to_talk=True, ended=True)),
     ],
 )
-def test_a_command(before: Controls, command: Command, after: Controls) -> None:
+def test_a_command(before: ControlState, command: Command, after: ControlState) -> None:
     """One at a time; what makes no sense changes nothing, and nothing counts after the end."""
     assert obeyed(before, command) == after
 
@@ -47,7 +47,7 @@ def test_a_command(before: Controls, command: Command, after: Controls) -> None:
 def test_changes_are_told_once() -> None:
     """With the place on the timeline; a command that changes nothing says nothing."""
     told: list[ControlChanged] = []
-    control = Control(RATE, push_to_talk=True, on_change=told.append)
+    control = PushToTalk(RATE, push_to_talk=True, on_change=told.append)
     for at, command in enumerate(["start", "start", "mute", "stop", "stop", "quit"]):
         control.captured(at * 1000)
         control.obey(command)  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def test_changes_are_told_once() -> None:
 def test_without_push_to_talk_nobody_talks() -> None:
     """The only thing that can change is whether the microphone is heard."""
     told: list[ControlChanged] = []
-    control = Control(RATE, on_change=told.append)
+    control = PushToTalk(RATE, on_change=told.append)
     for command in ("start", "mute", "toggle", "mute"):
         control.obey(command)  # type: ignore[arg-type]
 
@@ -72,7 +72,7 @@ def test_without_push_to_talk_nobody_talks() -> None:
 class Sending:
     """A tape, and a pump that sends all that it may at once."""
 
-    def __init__(self, control: Control, *, chunk: int = 40) -> None:
+    def __init__(self, control: PushToTalk, *, chunk: int = 40) -> None:
         self.tape = Tape(RATE)
         self.sent: list[int] = []
         self.commits: list[int] = []
@@ -124,7 +124,7 @@ STEPS = st.lists(st.one_of(st.integers(0, 900), st.sampled_from([c for c in COMM
 @given(steps=STEPS)
 def test_what_is_said_while_talking_is_sent_and_nothing_else(steps: list[int | Command]) -> None:
     """From the pre-roll to the post-roll, each sample once, each turn with its commit, whatever is pressed when."""
-    control = Control(RATE, push_to_talk=True)
+    control = PushToTalk(RATE, push_to_talk=True)
     sending = Sending(control)
     turns: list[list[int]] = []
     for step in steps:
@@ -151,7 +151,7 @@ def test_what_is_said_while_talking_is_sent_and_nothing_else(steps: list[int | C
 @given(steps=STEPS, settled=st.integers(0, 20_000))
 def test_a_replay_sends_the_same(steps: list[int | Command], settled: int) -> None:
     """After a connection was lost, what was left out stays out, and is counted once."""
-    control = Control(RATE, push_to_talk=True)
+    control = PushToTalk(RATE, push_to_talk=True)
     sending = Sending(control, chunk=1)
     for step in steps:
         if isinstance(step, int):

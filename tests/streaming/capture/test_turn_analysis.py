@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 
@@ -11,13 +11,10 @@ from rt_cli.audio.speech.endpointing import TurnCloses, TurnOpens
 from rt_cli.settings import SessionSettings
 from rt_cli.streaming.capture.turn_analysis import TurnAnalysis
 from rt_cli.streaming.capture.turn_marks import TurnMarks
-from rt_cli.streaming.timing.change_signal import Bell
+from rt_cli.streaming.timing.change_signal import ChangeSignal
 from rt_cli.timeline.tape import Tape
 from tests.exact import ExactDetector, turns
 from tests.fakes import run
-
-if TYPE_CHECKING:
-    from rt_cli.streaming.capture.capture import Capture
 
 RATE = 24_000
 SETTINGS = SessionSettings(silence_ms=200, prefix_ms=0)
@@ -35,7 +32,7 @@ def marks_of(pcm: bytes, *, start: int = 0) -> TurnMarks:
     async def scenario() -> TurnMarks:
         tape = Tape(RATE)
         tape.restore(start, 0)
-        analysis = TurnAnalysis(tape, cast("Capture", Ended()), Bell(), SETTINGS, ExactDetector)
+        analysis = TurnAnalysis(tape, cast("Any", Ended()), ChangeSignal(), SETTINGS, ExactDetector)
         tape.append(pcm)
         await asyncio.wait_for(analysis.run(), 5)
         return analysis.marks

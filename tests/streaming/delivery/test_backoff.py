@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError
-from rt_cli.streaming.delivery.backoff import LONGEST_DELAY_S, Attempt, Retries
+from rt_cli.streaming.delivery.backoff import LONGEST_DELAY_S, Attempt, Backoff
 
 LOST = ConnectionLost("cut")
 
 
-def make(*, connect_timeout_s: float = 10, retry_for_s: float = 120, dice: float = 0.999) -> Retries:
+def make(*, connect_timeout_s: float = 10, retry_for_s: float = 120, dice: float = 0.999) -> Backoff:
     """Retries that throw the same number every time."""
-    return Retries(connect_timeout_s=connect_timeout_s, retry_for_s=retry_for_s, began=0.0, dice=lambda: dice)
+    return Backoff(connect_timeout_s=connect_timeout_s, retry_for_s=retry_for_s, began=0.0, dice=lambda: dice)
 
 
 @pytest.mark.parametrize("code", ["rate_limited", "no_room", "session_limit_reached"])
 def test_a_full_endpoint_is_waited_for_while_others_of_ours_will_make_room(code: str) -> None:
     """That costs no patience; another error does, and so does a full endpoint where nobody of ours is inside."""
     full, others = UnreachableError("full", code=code), [True]
-    retries = Retries(
+    retries = Backoff(
         connect_timeout_s=10, retry_for_s=120, began=0.0, dice=lambda: 0.0, wait_for_room=lambda: others[0]
     )
     for now in range(0, 100, 7):
@@ -33,7 +33,7 @@ def test_a_full_endpoint_is_waited_for_while_others_of_ours_will_make_room(code:
     assert retries.after(attempt(full, now=108.1)) is None
 
     others[0] = True
-    retries = Retries(connect_timeout_s=10, retry_for_s=120, began=0.0, dice=lambda: 0.0, wait_for_room=lambda: True)
+    retries = Backoff(connect_timeout_s=10, retry_for_s=120, began=0.0, dice=lambda: 0.0, wait_for_room=lambda: True)
     assert retries.after(attempt(now=9.9)) is not None
     assert retries.after(attempt(now=10.1)) is None
 

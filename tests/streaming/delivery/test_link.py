@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rt_cli.errors import EXIT_OK
-from rt_cli.events import Errored, Final, Observation, Warned
+from rt_cli.events import Errored, Event, Final, Warned
 from tests.fakes import run
 from tests.servers import Client, Script, Server, never_answers, polite, scripted, stops_reading
 from tests.streaming.harness import RATE, MemorySource, Run, make_streamer, settings, stream
@@ -174,14 +174,14 @@ def test_cancelling_closes_the_connection_within_a_second(script: Script) -> Non
         assert run(scenario(server)) < 1.5
 
 
-class Attentive(list[Observation]):
+class Attentive(list[Event]):
     """Observations, and word of the first final among them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heard = threading.Event()
 
-    def append(self, observation: Observation) -> None:
+    def append(self, observation: Event) -> None:
         """Take one."""
         super().append(observation)
         if isinstance(observation, Final):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.audio.speech.gate import Stretch
+from rt_cli.audio.speech.gate import SendRange
 from rt_cli.streaming.delivery.next_action import (
     Allowance,
     ChunkSizes,
@@ -46,23 +46,29 @@ SIZES = ChunkSizes(usual=100, most=1000)
         pytest.param({"sent": 30, "captured": 500, "closes": 30}, CommitTurn(), id="at the close"),
         pytest.param({"sent": 500, "captured": 500, "closes": 500, "ended": True}, CommitTurn(), id="at the end"),
         pytest.param(
-            {"captured": 500, "stretch": Stretch(sent=False, until=300, ends=False)}, Skip(300), id="nothing to send"
-        ),
-        pytest.param({"captured": 500, "stretch": Stretch(sent=False, until=0, ends=False)}, Wait(), id="not decided"),
-        pytest.param(
-            {"captured": 500, "stretch": Stretch(sent=True, until=250, ends=False)}, Send(250), id="as far as decided"
+            {"captured": 500, "stretch": SendRange(sent=False, until=300, ends=False)}, Skip(300), id="nothing to send"
         ),
         pytest.param(
-            {"captured": 500, "stretch": Stretch(sent=True, until=50, ends=False)}, Wait(), id="decided for too little"
+            {"captured": 500, "stretch": SendRange(sent=False, until=0, ends=False)}, Wait(), id="not decided"
         ),
         pytest.param(
-            {"captured": 500, "stretch": Stretch(sent=True, until=50, ends=True)}, Send(50), id="up to the edge"
+            {"captured": 500, "stretch": SendRange(sent=True, until=250, ends=False)}, Send(250), id="as far as decided"
         ),
         pytest.param(
-            {"captured": 500, "closes": 40, "stretch": Stretch(sent=False, until=90, ends=True)}, Skip(40), id="a close"
+            {"captured": 500, "stretch": SendRange(sent=True, until=50, ends=False)},
+            Wait(),
+            id="decided for too little",
         ),
         pytest.param(
-            {"sent": 500, "captured": 500, "ended": True, "stretch": Stretch(sent=False, until=500, ends=False)},
+            {"captured": 500, "stretch": SendRange(sent=True, until=50, ends=True)}, Send(50), id="up to the edge"
+        ),
+        pytest.param(
+            {"captured": 500, "closes": 40, "stretch": SendRange(sent=False, until=90, ends=True)},
+            Skip(40),
+            id="a close",
+        ),
+        pytest.param(
+            {"sent": 500, "captured": 500, "ended": True, "stretch": SendRange(sent=False, until=500, ends=False)},
             Finish(),
             id="the end of silence",
         ),
@@ -75,7 +81,7 @@ SIZES = ChunkSizes(usual=100, most=1000)
             {"sent": 100, "captured": 500, "oldest": 300, "closes": 100}, CommitTurn(), id="the turn before it first"
         ),
         pytest.param(
-            {"captured": 500, "oldest": 300, "stretch": Stretch(sent=False, until=100, ends=True)},
+            {"captured": 500, "oldest": 300, "stretch": SendRange(sent=False, until=100, ends=True)},
             GiveUp(300),
             id="also what would not have been sent",
         ),

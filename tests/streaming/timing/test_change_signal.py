@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rt_cli.streaming.timing.change_signal import Bell
+from rt_cli.streaming.timing.change_signal import ChangeSignal
 from tests.fakes import run
 
 
@@ -12,7 +12,7 @@ def test_a_ring_wakes_only_those_whose_condition_holds() -> None:
     """The others sleep on."""
 
     async def scenario() -> None:
-        bell, count = Bell(), 0
+        bell, count = ChangeSignal(), 0
         waiters = [asyncio.create_task(bell.until(lambda least=least: count >= least)) for least in (1, 2)]
         await asyncio.sleep(0)
         count = 1
@@ -37,8 +37,8 @@ def test_a_bell_within_another_rings_with_it() -> None:
             asked.append(who)
             return False
 
-        sound = Bell()
-        bell = Bell(within=sound)
+        sound = ChangeSignal()
+        bell = ChangeSignal(within=sound)
         waiters = [
             asyncio.create_task(bell.rung(lambda: ask("change"))),
             asyncio.create_task(sound.rung(lambda: ask("sound"))),
@@ -57,14 +57,14 @@ def test_a_bell_within_another_rings_with_it() -> None:
 
 def test_until_does_not_wait_for_what_holds_already() -> None:
     """No ring is needed."""
-    run(Bell().until(lambda: True), seconds=5)
+    run(ChangeSignal().until(lambda: True), seconds=5)
 
 
 def test_rung_waits_for_a_ring_though_the_condition_holds() -> None:
     """Who has just looked wants to know of a change."""
 
     async def scenario() -> None:
-        bell = Bell()
+        bell = ChangeSignal()
         waiter = asyncio.create_task(bell.rung(lambda: True))
         for _ in range(5):
             await asyncio.sleep(0)
@@ -79,7 +79,7 @@ def test_who_waits_no_more_is_forgotten() -> None:
     """A waiter that was cancelled is not asked again."""
 
     async def scenario() -> None:
-        bell, asked = Bell(), 0
+        bell, asked = ChangeSignal(), 0
 
         def condition() -> bool:
             nonlocal asked

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from rt_cli.clock import SystemClock
-from rt_cli.streaming.timing.repeating_timer import Metronome
+from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
 from tests.fakes import FakeClock, run
 
 
@@ -21,7 +21,7 @@ def test_it_is_called_when_it_says() -> None:
         called.append(clock.now())
         return clock.now() + 1.5 if len(called) < 4 else None
 
-    run(Metronome(clock, beat).run())
+    run(RepeatingTimer(clock, beat).run())
     assert called == [100.0, 101.5, 103.0, 104.5]
 
 
@@ -33,7 +33,7 @@ def test_what_has_passed_is_called_at_once() -> None:
         turns.append(clock.now())
         return 100.0 + len(turns) - 50 if len(turns) < 5 else None
 
-    run(Metronome(clock, beat).run())
+    run(RepeatingTimer(clock, beat).run())
     assert turns == [100.0] * 5
 
 
@@ -49,7 +49,7 @@ def test_the_clock_of_the_machine_is_kept() -> None:
         due.append(began + 0.01 * (len(due) + 1))
         return due[-1] if len(due) <= 10 else None
 
-    run(Metronome(SystemClock(), beat).run())
+    run(RepeatingTimer(SystemClock(), beat).run())
     assert len(late) == 10
     assert min(late) >= 0
 
@@ -64,7 +64,7 @@ def test_what_it_raises_is_raised_where_it_is_waited_for() -> None:
         return due
 
     with pytest.raises(ValueError, match="planted"):
-        run(Metronome(FakeClock(), beat).run())
+        run(RepeatingTimer(FakeClock(), beat).run())
 
 
 def test_cancelled_it_calls_no_more() -> None:
@@ -80,7 +80,7 @@ def test_cancelled_it_calls_no_more() -> None:
                 thrice.set()
             return clock.now() + 0.01
 
-        running = asyncio.create_task(Metronome(clock, beat).run())
+        running = asyncio.create_task(RepeatingTimer(clock, beat).run())
         await thrice.wait()
         running.cancel()
         await asyncio.wait((running,))
@@ -102,7 +102,7 @@ def test_hurried_it_is_called_now() -> None:
             said.append("beat")
             return None if over else time.monotonic() + 3600
 
-        metronome = Metronome(SystemClock(), beat)
+        metronome = RepeatingTimer(SystemClock(), beat)
         metronome.hurry()
         running = asyncio.create_task(metronome.run())
         await asyncio.sleep(0)

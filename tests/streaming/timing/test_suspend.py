@@ -8,7 +8,7 @@ import time
 import pytest
 
 from rt_cli.clock import SystemClock
-from rt_cli.streaming.timing.suspend import Lagged, Machine, Suspended, asleep_s, watch
+from rt_cli.streaming.timing.suspend import Lagged, LoopMonitor, Suspended, asleep_s, watch
 from tests.fakes import run
 
 
@@ -26,7 +26,7 @@ from tests.fakes import run
 )
 def test_look(late_s: float, slept_s: float, expected: list[Lagged | Suspended]) -> None:
     """One moment, judged."""
-    machine = Machine(asleep=10.0)
+    machine = LoopMonitor(asleep=10.0)
 
     seen = machine.look(due=100.0, now=100.0 + late_s, asleep=10.0 + slept_s)
 
@@ -35,7 +35,7 @@ def test_look(late_s: float, slept_s: float, expected: list[Lagged | Suspended])
 
 def test_a_lag_is_said_once_a_minute() -> None:
     """However often it happens."""
-    machine = Machine(asleep=0.0)
+    machine = LoopMonitor(asleep=0.0)
     said = [machine.look(due=float(now), now=now + 0.1 + now / 1000, asleep=0.0) for now in range(0, 130, 10)]
 
     assert [index for index, events in enumerate(said) if events] == [0, 6, 12]
@@ -54,7 +54,7 @@ def test_a_blocked_loop_is_measured() -> None:
 
     async def scenario() -> list[Lagged | Suspended]:
         seen: list[Lagged | Suspended] = []
-        machine = Machine(asleep_s())
+        machine = LoopMonitor(asleep_s())
         task = asyncio.create_task(watch(machine, SystemClock(), seen.append))
         await asyncio.sleep(0.05)
         time.sleep(0.4)  # noqa: ASYNC251 - the fault

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.streaming.timing.ticks import BEAT_S, beat_after
+from rt_cli.streaming.timing.ticks import BEAT_S, next_tick
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from rt_cli.streaming.timing.ticks import BEAT_S, beat_after
 )
 def test_the_next_beat(moment: float, every_s: float, expected: float) -> None:
     """Of a beat that began at 7."""
-    assert beat_after(moment, 7.0, every_s) == pytest.approx(expected)
+    assert next_tick(moment, 7.0, every_s) == pytest.approx(expected)
 
 
 @given(since=st.floats(0, 1e7), beats=st.integers(0, 10**7))
@@ -31,13 +31,13 @@ def test_who_wakes_at_a_beat_waits_for_the_next(since: float, beats: int) -> Non
     """However large the numbers are: else a loop would spin."""
     at = since + beats * BEAT_S
 
-    assert beat_after(at, since) - at == pytest.approx(BEAT_S, abs=1e-6)
+    assert next_tick(at, since) - at == pytest.approx(BEAT_S, abs=1e-6)
 
 
 @given(since=st.floats(0, 1e5), past=st.floats(0, 1e5))
 def test_all_meet(since: float, past: float) -> None:
     """A slow look falls on a beat of the fast ones."""
-    slow = beat_after(since + past, since, 2 * BEAT_S)
+    slow = next_tick(since + past, since, 2 * BEAT_S)
 
     beats = (slow - since) / BEAT_S
     assert beats == pytest.approx(round(beats), abs=1e-4)

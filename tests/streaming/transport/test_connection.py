@@ -26,7 +26,7 @@ from rt_cli.protocol.endpoint.endpoint import Endpoint, resolve
 from rt_cli.protocol.server_events import ErrorInfo
 from rt_cli.settings import EndpointSettings
 from rt_cli.streaming.transport.connection import Connection, connect
-from rt_cli.streaming.transport.map_errors import unopened
+from rt_cli.streaming.transport.map_errors import from_connect
 from tests.fakes import run
 from tests.servers import (
     CERTIFICATE,
@@ -370,7 +370,7 @@ def _example(kind: type[Exception]) -> Exception:
 @pytest.mark.parametrize("kind", list(_library_errors()))
 def test_every_error_of_the_library_has_a_meaning(kind: type[Exception]) -> None:
     """None comes out of an opening as it is, and only a wrong URL is the user's fault."""
-    error = unopened(_example(kind), endpoint("ws://127.0.0.1:1"), 1.0)
+    error = from_connect(_example(kind), endpoint("ws://127.0.0.1:1"), 1.0)
     assert isinstance(error, RtError)
     assert error.exit_code in {2, 4, 5, 6}
     if issubclass(kind, exceptions.InvalidHandshake):
@@ -390,7 +390,7 @@ def test_every_error_of_the_library_has_a_meaning(kind: type[Exception]) -> None
 )
 def test_errors_of_the_system(error: Exception, code: str) -> None:
     """They have a code, and words of their own or of ours."""
-    meaning = unopened(error, endpoint("ws://127.0.0.1:1"), 1.0)
+    meaning = from_connect(error, endpoint("ws://127.0.0.1:1"), 1.0)
     assert meaning.code == code
     assert "()" not in str(meaning)
     assert "None" not in str(meaning)
@@ -400,12 +400,14 @@ def test_a_proxy_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks why nothing listens is sent to look at the right program; an endpoint on this machine has no proxy."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     away, near = endpoint("wss://speech.example"), endpoint("wss://127.0.0.1:1")
-    assert "HTTPS_PROXY" in str(unopened(ConnectionRefusedError(), away, 1.0))
-    assert "HTTPS_PROXY" not in str(unopened(ConnectionRefusedError(), near, 1.0))
+    assert "HTTPS_PROXY" in str(from_connect(ConnectionRefusedError(), away, 1.0))
+    assert "HTTPS_PROXY" not in str(from_connect(ConnectionRefusedError(), near, 1.0))
 
 
 def test_the_password_of_a_proxy_is_not_repeated() -> None:
     """The library quotes what it cannot use."""
-    error = unopened(exceptions.InvalidProxy("ftp://me:s3cr3t@proxy.example", "scheme"), endpoint("wss://x.example"), 1)
+    error = from_connect(
+        exceptions.InvalidProxy("ftp://me:s3cr3t@proxy.example", "scheme"), endpoint("wss://x.example"), 1
+    )
     assert "proxy.example" in str(error)
     assert "s3cr3t" not in str(error)

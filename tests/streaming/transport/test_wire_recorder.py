@@ -19,28 +19,28 @@ from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.protocol.recording_format import entries
 from rt_cli.settings import EndpointSettings
 from rt_cli.streaming.transport.connection import Connection, connect
-from rt_cli.streaming.transport.wire_recorder import WireLog
+from rt_cli.streaming.transport.wire_recorder import WireRecorder
 from tests.fakes import run
 from tests.servers import Client, Server, answering, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from rt_cli.events import Observation
+    from rt_cli.events import Event
     from tests.servers import Script
 
 KEY = "canary/5e9f1c7ab2d84+8f0e"
 full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
 
 
-def never(observation: Observation) -> None:
+def never(observation: Event) -> None:
     """Nothing is to be told."""
     raise AssertionError(observation)
 
 
-def record(path: Path, observe: Callable[[Observation], None] = never, **options: Any) -> WireLog:
+def record(path: Path, observe: Callable[[Event], None] = never, **options: Any) -> WireRecorder:
     """A recording that is begun."""
-    return WireLog(path, observe, **({"audio": False, "replace": False} | options))
+    return WireRecorder(path, observe, **({"audio": False, "replace": False} | options))
 
 
 def kept(path: Path) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ def test_what_never_opened(tmp_path: Path) -> None:
 
 def test_a_slow_disk_is_not_waited_for(tmp_path: Path) -> None:
     """What is too much is left out; where, and how much, is in the file, and it is said once."""
-    told: list[Observation] = []
+    told: list[Event] = []
     log = record(tmp_path / "a", told.append, limit_bytes=1000)
     go = threading.Event()
 
@@ -215,7 +215,7 @@ def test_a_slow_disk_is_not_waited_for(tmp_path: Path) -> None:
 @full_disk
 def test_a_full_disk_is_told_once_and_at_the_end() -> None:
     """The run goes on."""
-    told: list[Observation] = []
+    told: list[Event] = []
     log = record(Path("/dev/full"), told.append)
     while not told:
         log.note(lambda: b"x")

@@ -20,7 +20,7 @@ ANSWER_S = 20.0
 _LOG = logging.getLogger("rt.local")
 
 
-class Decoder:
+class DecoderProcess:
     """A process, and the one question that it may owe an answer to. Begin with :meth:`start`.
 
     Args:
@@ -46,7 +46,7 @@ class Decoder:
         """Runs as long as the process; never raises."""
 
     @classmethod
-    async def start(cls, heard: Callable[[bytes, bytes], None], ended: Callable[[str], None]) -> Decoder:
+    async def start(cls, heard: Callable[[bytes, bytes], None], ended: Callable[[str], None]) -> DecoderProcess:
         """Start a process; it loads its model meanwhile. Cancelled, it leaves none behind.
 
         Raises:

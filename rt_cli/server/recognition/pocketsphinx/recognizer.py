@@ -10,11 +10,29 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
-from rt_cli.server.recognition.interface import NO_HINTS, Ears, Hints, Hypothesis, RecognizerFailed, Transcription, Word
+from rt_cli.server.recognition.interface import (
+    NO_HINTS,
+    Hints,
+    Hypothesis,
+    RecognizerFailed,
+    RecognizerSession,
+    Transcription,
+    Word,
+)
 from rt_cli.server.recognition.model_threads import default_workers
 from rt_cli.server.recognition.pocketsphinx import worker as wire
-from rt_cli.server.recognition.pocketsphinx.process import Decoder
-from rt_cli.server.recognition.pocketsphinx.schedule import SLICE_S, Job, Kind, Lane, Load, Retire, Run, Schedule, Skip
+from rt_cli.server.recognition.pocketsphinx.process import DecoderProcess
+from rt_cli.server.recognition.pocketsphinx.schedule import (
+    SLICE_S,
+    ItemStep,
+    LoadDecoder,
+    RetireDecoder,
+    RunStep,
+    Schedule,
+    SessionQueue,
+    SkipStep,
+    StepKind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,10 +47,10 @@ OVERDUE_S = 2.0
 _KEPT_HYPOTHESES = 64
 """For a client that does not read; older ones are of no use to it."""
 _EXIT_S = 1.0
-_QUESTIONS = {Kind.SOUND: wire.AUDIO, Kind.PAUSE: wire.END, Kind.FINISH: wire.END, Kind.DROP: wire.DROP}
+_QUESTIONS = {StepKind.SOUND: wire.AUDIO, StepKind.PAUSE: wire.END, StepKind.FINISH: wire.END, StepKind.DROP: wire.DROP}
 
 
-class Sphinx:
+class Pocketsphinx:
     """The decoders of a server.
 
     Args:
@@ -46,7 +64,7 @@ class Sphinx:
     def __init__(self, workers: int | None = None) -> None:
         at_once = workers or default_workers()
         self._schedule: Schedule[_Transcription] = Schedule(at_once, DECODERS_PER_WORKER * at_once)
-        self._decoders: dict[int, Decoder] = {}
+        self._decoders: dict[int, DecoderProcess] = {}
         self._lives: set[asyncio.Task[None]] = set()
         self._starts: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -58,7 +76,7 @@ class Sphinx:
         self._load(self._schedule.load_one())
 
     @asynccontextmanager
-    async def ears(self) -> AsyncIterator[Ears]:
+    async def ears(self) -> AsyncIterator[RecognizerSession]:
         """A session's share; what is open at the end is abandoned."""
         ears = _SphinxEars(self)
         try:
@@ -80,12 +98,12 @@ class Sphinx:
         if self._lives:
             await asyncio.wait(self._lives, timeout=_EXIT_S)
 
-    def add(self, lane: Lane[_Transcription], job: Job[_Transcription]) -> None:
+    def add(self, lane: SessionQueue[_Transcription], job: ItemStep[_Transcription]) -> None:
         """Put a job behind the others of its session."""
         self._schedule.add(lane, job)
         self._carry_on()
 
-    def forget(self, lane: Lane[_Transcription], item: _Transcription) -> None:
+    def forget(self, lane: SessionQueue[_Transcription], item: _Transcription) -> None:
         """Do no more for an item."""
         self._schedule.forget(lane, item)
         self._carry_on()
@@ -97,20 +115,20 @@ class Sphinx:
         loop = asyncio.get_running_loop()
         while (order := self._schedule.next(loop.time())) is not None:
             match order:
-                case Run():
+                case RunStep():
                     self._run(order)
-                case Skip(job):
+                case SkipStep(job):
                     job.item.step_done(job)
-                case Load():
+                case LoadDecoder():
                     self._load(order)
-                case Retire(number):
+                case RetireDecoder(number):
                     self._decoders.pop(number).kill()
         if self._alarm is not None:
             self._alarm.cancel()
         again_at = self._schedule.look_again_at()
         self._alarm = None if again_at is None else loop.call_at(again_at, self._carry_on)
 
-    def _run(self, order: Run[_Transcription]) -> None:
+    def _run(self, order: RunStep[_Transcription]) -> None:
         decoder, job = self._decoders[order.decoder], order.job
         if order.begins:
             job.item.begin(decoder)
@@ -120,18 +138,18 @@ class Sphinx:
             decoder.ask(_QUESTIONS[job.kind], job.pcm)
         self._overdue[order.decoder] = asyncio.get_running_loop().call_later(OVERDUE_S, self._too_long, order.lane)
 
-    def _too_long(self, lane: Lane[_Transcription]) -> None:
+    def _too_long(self, lane: SessionQueue[_Transcription]) -> None:
         self._schedule.overdue(lane)
         self._carry_on()
 
-    def _load(self, order: Load) -> None:
+    def _load(self, order: LoadDecoder) -> None:
         task = asyncio.create_task(self._start(order.decoder), name=f"start of decoder {order.decoder}")
         self._starts.add(task)
         task.add_done_callback(self._starts.discard)
 
     async def _start(self, number: int) -> None:
         try:
-            decoder = await Decoder.start(partial(self._hear, number), partial(self._ended, number))
+            decoder = await DecoderProcess.start(partial(self._hear, number), partial(self._ended, number))
         except OSError as exc:
             self._lost(number, f"the recogniser's process cannot start: {exc.strerror}")
             return
@@ -174,9 +192,9 @@ class Sphinx:
 class _SphinxEars:
     """What the pool knows of a session, and a voice that any decoder can go on with."""
 
-    def __init__(self, sphinx: Sphinx) -> None:
+    def __init__(self, sphinx: Pocketsphinx) -> None:
         self.sphinx = sphinx
-        self.lane: Lane[_Transcription] = Lane()
+        self.lane: SessionQueue[_Transcription] = SessionQueue()
         self.voice: dict[str, Any] | None = None
         self._open: set[_Transcription] = set()
         self._less_waiting = asyncio.Event()
@@ -192,7 +210,7 @@ class _SphinxEars:
             self._less_waiting.clear()
             await self._less_waiting.wait()
 
-    def work(self, job: Job[_Transcription]) -> None:
+    def work(self, job: ItemStep[_Transcription]) -> None:
         self.sphinx.add(self.lane, job)
 
     def progress(self) -> None:
@@ -227,13 +245,13 @@ class _Transcription:
         for start in range(0, len(pcm), piece):
             await self._ears.room()
             part = pcm[start : start + piece]
-            self._work(Kind.SOUND, part, len(part) / BYTES_PER_SAMPLE / self._rate_hz)
+            self._work(StepKind.SOUND, part, len(part) / BYTES_PER_SAMPLE / self._rate_hz)
 
     def pause(self) -> None:
-        self._work(Kind.PAUSE)
+        self._work(StepKind.PAUSE)
 
     def finish(self) -> None:
-        self._work(Kind.FINISH)
+        self._work(StepKind.FINISH)
 
     def abandon(self) -> None:
         if not self._over:
@@ -252,7 +270,7 @@ class _Transcription:
             self._news.clear()
             await self._news.wait()
 
-    def begin(self, decoder: Decoder) -> None:
+    def begin(self, decoder: DecoderProcess) -> None:
         """The pool begins an utterance."""
         self._began_s = self._read_s
         decoder.begin(self._rate_hz, self._ears.voice)
@@ -268,11 +286,11 @@ class _Transcription:
         self._texts.append(text)
         self._words += [Word(word, self._began_s + start, self._began_s + end) for word, start, end in words]
 
-    def step_done(self, job: Job[_Transcription]) -> None:
+    def step_done(self, job: ItemStep[_Transcription]) -> None:
         """The pool has done a job of this item."""
         self._read_s += job.seconds
         self._ears.progress()
-        if job.kind is Kind.FINISH and not self._over:
+        if job.kind is StepKind.FINISH and not self._over:
             self._end()
             self._tell(Hypothesis(self._text(""), final=True, words=tuple(self._words)))
 
@@ -283,9 +301,9 @@ class _Transcription:
             self._failure = reason
             self._news.set()
 
-    def _work(self, kind: Kind, pcm: bytes = b"", seconds: float = 0.0) -> None:
+    def _work(self, kind: StepKind, pcm: bytes = b"", seconds: float = 0.0) -> None:
         if not self._over:
-            self._ears.work(Job(self, kind, pcm, seconds))
+            self._ears.work(ItemStep(self, kind, pcm, seconds))
 
     def _end(self) -> None:
         self._over = True

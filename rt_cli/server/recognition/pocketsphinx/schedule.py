@@ -31,7 +31,7 @@ RETRY_S = 10.0
 ItemT = TypeVar("ItemT")
 
 
-class Kind(Enum):
+class StepKind(Enum):
     """What a job asks for."""
 
     SOUND = auto()
@@ -44,11 +44,11 @@ class Kind(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class Job(Generic[ItemT]):
+class ItemStep(Generic[ItemT]):
     """A step of an item, at most :data:`SLICE_S` of sound in it."""
 
     item: ItemT
-    kind: Kind
+    kind: StepKind
     pcm: bytes = b""
     seconds: float = 0.0
     begun: bool = False
@@ -56,11 +56,11 @@ class Job(Generic[ItemT]):
 
 
 @dataclass(slots=True, eq=False)
-class Lane(Generic[ItemT]):
+class SessionQueue(Generic[ItemT]):
     """One session: its jobs, in their order."""
 
-    jobs: deque[Job[ItemT]] = field(default_factory=deque)
-    running: Job[ItemT] | None = None
+    jobs: deque[ItemStep[ItemT]] = field(default_factory=deque)
+    running: ItemStep[ItemT] | None = None
     waiting_s: float = 0.0
     """Seconds of sound that are not recognised yet."""
     decoder: int | None = None
@@ -74,32 +74,32 @@ class Lane(Generic[ItemT]):
 
 
 @dataclass(frozen=True, slots=True)
-class Run(Generic[ItemT]):
+class RunStep(Generic[ItemT]):
     """Give a job to a decoder; :meth:`Schedule.done` is due."""
 
     decoder: int
-    lane: Lane[ItemT]
-    job: Job[ItemT]
+    lane: SessionQueue[ItemT]
+    job: ItemStep[ItemT]
     begins: bool
     """An utterance begins with it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Skip(Generic[ItemT]):
+class SkipStep(Generic[ItemT]):
     """A job is done without a decoder: there was no utterance to end."""
 
-    job: Job[ItemT]
+    job: ItemStep[ItemT]
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadDecoder:
     """Load a decoder; :meth:`Schedule.loaded` or :meth:`Schedule.lost` is due."""
 
     decoder: int
 
 
 @dataclass(frozen=True, slots=True)
-class Retire:
+class RetireDecoder:
     """Unload a decoder, which is forgotten already."""
 
     decoder: int
@@ -119,21 +119,21 @@ class Schedule(Generic[ItemT]):
         self._loading: set[int] = set()
         self._free: dict[int, float] = {}
         """Decoders that nobody uses, and since when."""
-        self._holders: dict[int, Lane[ItemT]] = {}
-        self._turn: deque[Lane[ItemT]] = deque()
+        self._holders: dict[int, SessionQueue[ItemT]] = {}
+        self._turn: deque[SessionQueue[ItemT]] = deque()
         """Lanes with a job that is not running, the longest waiting first."""
         self._running = 0
         self._load_again_at = 0.0
 
-    def holder(self, decoder: int) -> Lane[ItemT] | None:
+    def holder(self, decoder: int) -> SessionQueue[ItemT] | None:
         """Whose utterance a decoder is in."""
         return self._holders.get(decoder)
 
-    def load_one(self) -> Load:
+    def load_one(self) -> LoadDecoder:
         """Load a decoder before anybody needs one; there must be none yet."""
         return self._load(min(self._cold))
 
-    def add(self, lane: Lane[ItemT], job: Job[ItemT]) -> None:
+    def add(self, lane: SessionQueue[ItemT], job: ItemStep[ItemT]) -> None:
         """Put a job behind the others of its lane; sound joins sound of its item up to a slice."""
         lane.waiting_s += job.seconds
         last = lane.jobs[-1] if lane.jobs else None
@@ -144,22 +144,22 @@ class Schedule(Generic[ItemT]):
         lane.jobs.append(job)
         self._queue(lane)
 
-    def forget(self, lane: Lane[ItemT], item: ItemT) -> None:
+    def forget(self, lane: SessionQueue[ItemT], item: ItemT) -> None:
         """Take back all jobs of an item; its utterance ends with the next job of the lane."""
         for job in [job for job in lane.jobs if job.item is item]:
             lane.jobs.remove(job)
             lane.waiting_s -= job.seconds
         if lane.item is item and lane.decoder is not None:
-            lane.jobs.appendleft(Job(item, Kind.DROP))
+            lane.jobs.appendleft(ItemStep(item, StepKind.DROP))
             self._queue(lane)
         elif not lane.jobs and lane in self._turn:
             self._turn.remove(lane)
 
-    def next(self, now: float) -> Run[ItemT] | Skip[ItemT] | Load | Retire | None:
+    def next(self, now: float) -> RunStep[ItemT] | SkipStep[ItemT] | LoadDecoder | RetireDecoder | None:
         """The next thing to do at ``now`` (s), if there is any."""
         for lane in self._turn:
-            if lane.decoder is None and lane.jobs[0].kind is not Kind.SOUND:
-                return Skip(self._without_decoder(lane))
+            if lane.decoder is None and lane.jobs[0].kind is not StepKind.SOUND:
+                return SkipStep(self._without_decoder(lane))
         return self._more_or_fewer_decoders(now) or self._run()
 
     def look_again_at(self) -> float | None:
@@ -169,21 +169,21 @@ class Schedule(Generic[ItemT]):
             times += [lane.quiet_since + QUIET_S for lane in self._quiet()]
         return min(times, default=None)
 
-    def done(self, lane: Lane[ItemT], now: float, *, again: bool = False) -> None:
+    def done(self, lane: SessionQueue[ItemT], now: float, *, again: bool = False) -> None:
         """What a lane was running is complete, or goes on (``again``) with its next turn."""
         job = self._stopped(lane)
         lane.quiet_since = now
-        if again and not (lane.jobs and lane.jobs[0].kind is Kind.DROP):
+        if again and not (lane.jobs and lane.jobs[0].kind is StepKind.DROP):
             job.begun = True
             lane.jobs.appendleft(job)
         else:
             lane.waiting_s -= job.seconds
-            if not again and job.kind is not Kind.SOUND:
+            if not again and job.kind is not StepKind.SOUND:
                 self._release(lane, now)
         if lane.jobs:
             self._queue(lane)
 
-    def overdue(self, lane: Lane[ItemT]) -> None:
+    def overdue(self, lane: SessionQueue[ItemT]) -> None:
         """What a lane is running takes too long: it makes room for others to run beside it."""
         self._running -= lane.counted
         lane.counted = False
@@ -215,11 +215,11 @@ class Schedule(Generic[ItemT]):
         """Whether any decoder is there or on its way."""
         return bool(self._loading or self._free or self._holders)
 
-    def _stranded(self) -> list[Lane[ItemT]]:
+    def _stranded(self) -> list[SessionQueue[ItemT]]:
         """The lanes that wait for a decoder, in the order of their turns."""
-        return [lane for lane in self._turn if lane.decoder is None and lane.jobs[0].kind is Kind.SOUND]
+        return [lane for lane in self._turn if lane.decoder is None and lane.jobs[0].kind is StepKind.SOUND]
 
-    def _fail(self, lane: Lane[ItemT]) -> list[ItemT]:
+    def _fail(self, lane: SessionQueue[ItemT]) -> list[ItemT]:
         """Take the lane's utterance from it."""
         item, lane.item, lane.decoder, lane.spoken_s = lane.item, None, None, 0.0
         if lane.running is not None:
@@ -230,41 +230,41 @@ class Schedule(Generic[ItemT]):
             self._queue(lane)
         return [] if item is None else [item]
 
-    def _forget_next(self, lane: Lane[ItemT]) -> ItemT:
+    def _forget_next(self, lane: SessionQueue[ItemT]) -> ItemT:
         item = lane.jobs[0].item
         self.forget(lane, item)
         return item
 
-    def _queue(self, lane: Lane[ItemT]) -> None:
+    def _queue(self, lane: SessionQueue[ItemT]) -> None:
         if lane.running is None and lane not in self._turn:
             self._turn.append(lane)
 
-    def _without_decoder(self, lane: Lane[ItemT]) -> Job[ItemT]:
+    def _without_decoder(self, lane: SessionQueue[ItemT]) -> ItemStep[ItemT]:
         job = lane.jobs.popleft()
         if not lane.jobs:
             self._turn.remove(lane)
         return job
 
-    def _more_or_fewer_decoders(self, now: float) -> Load | Retire | None:
+    def _more_or_fewer_decoders(self, now: float) -> LoadDecoder | RetireDecoder | None:
         wanted = self._wanted()
         # One after the other: loading takes a second of a core from those who are being recognised.
         if wanted and self._cold and not self._loading and (now >= self._load_again_at or not self._usable):
             return self._load(min(self._cold))
         for lane in sorted(self._quiet(), key=lambda lane: lane.quiet_since)[: self._short()]:
             if now - lane.quiet_since >= QUIET_S and lane.item is not None:
-                lane.jobs.append(Job(lane.item, Kind.PAUSE))
+                lane.jobs.append(ItemStep(lane.item, StepKind.PAUSE))
                 self._queue(lane)
         for decoder, since in self._spare().items():
             if now - since >= SPARE_S:
                 del self._free[decoder]
                 self._cold.add(decoder)
-                return Retire(decoder)
+                return RetireDecoder(decoder)
         return None
 
-    def _load(self, decoder: int) -> Load:
+    def _load(self, decoder: int) -> LoadDecoder:
         self._cold.remove(decoder)
         self._loading.add(decoder)
-        return Load(decoder)
+        return LoadDecoder(decoder)
 
     def _wanted(self) -> int:
         """Decoders that are missing and not on their way."""
@@ -279,10 +279,10 @@ class Schedule(Generic[ItemT]):
         """The decoders that could go, and since when nobody uses them: one always stays."""
         return self._free if len(self._free) + len(self._loading) + len(self._holders) > 1 else {}
 
-    def _quiet(self) -> Iterator[Lane[ItemT]]:
+    def _quiet(self) -> Iterator[SessionQueue[ItemT]]:
         return (lane for lane in self._holders.values() if lane.running is None and not lane.jobs)
 
-    def _run(self) -> Run[ItemT] | None:
+    def _run(self) -> RunStep[ItemT] | None:
         if self._running >= self._places:
             return None
         for lane in self._turn:
@@ -296,10 +296,10 @@ class Schedule(Generic[ItemT]):
                 lane.spoken_s += job.seconds
             lane.running, lane.counted, lane.item = job, True, job.item
             self._running += 1
-            return Run(decoder, lane, job, begins)
+            return RunStep(decoder, lane, job, begins)
         return None
 
-    def _take(self, lane: Lane[ItemT]) -> int:
+    def _take(self, lane: SessionQueue[ItemT]) -> int:
         # The longest in use first, so that spare ones stay spare.
         decoder = min(self._free)
         del self._free[decoder]
@@ -307,33 +307,33 @@ class Schedule(Generic[ItemT]):
         lane.decoder = decoder
         return decoder
 
-    def _cut(self, lane: Lane[ItemT]) -> Job[ItemT] | None:
+    def _cut(self, lane: SessionQueue[ItemT]) -> ItemStep[ItemT] | None:
         """The end of an utterance that had enough, before more sound of it."""
         job = lane.jobs[0]
         enough = lane.spoken_s >= (SHARED_S if self._short() else LONGEST_S)
-        return Job(job.item, Kind.PAUSE) if enough and job.kind is Kind.SOUND and not job.begun else None
+        return ItemStep(job.item, StepKind.PAUSE) if enough and job.kind is StepKind.SOUND and not job.begun else None
 
-    def _stopped(self, lane: Lane[ItemT]) -> Job[ItemT]:
+    def _stopped(self, lane: SessionQueue[ItemT]) -> ItemStep[ItemT]:
         job, lane.running = lane.running, None
         assert job is not None  # noqa: S101 - an answer without a question would be a bug of the caller
         self._running -= lane.counted
         lane.counted = False
         return job
 
-    def _release(self, lane: Lane[ItemT], now: float) -> None:
+    def _release(self, lane: SessionQueue[ItemT], now: float) -> None:
         if lane.decoder is not None:
             del self._holders[lane.decoder]
             self._free[lane.decoder] = now
         lane.decoder, lane.spoken_s, lane.item = None, 0.0, None
 
 
-def _ends_soon(lane: Lane[Any]) -> bool:
-    return any(job is not None and job.kind is not Kind.SOUND for job in (lane.running, *list(lane.jobs)[:1]))
+def _ends_soon(lane: SessionQueue[Any]) -> bool:
+    return any(job is not None and job.kind is not StepKind.SOUND for job in (lane.running, *list(lane.jobs)[:1]))
 
 
-def _may_join(last: Job[ItemT], job: Job[ItemT]) -> bool:
+def _may_join(last: ItemStep[ItemT], job: ItemStep[ItemT]) -> bool:
     return (
-        last.kind is job.kind is Kind.SOUND
+        last.kind is job.kind is StepKind.SOUND
         and last.item is job.item
         and not last.begun
         and last.seconds + job.seconds <= SLICE_S

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from rt_cli.server.session import wire
 from rt_cli.server.session.conversation import item_shapes, response_create
 from rt_cli.server.session.conversation.items import KEPT_BYTES, KEPT_BYTES_OF_A_TRANSCRIPTION, Item, Items, Sound
-from rt_cli.server.session.conversation.responses import Host, Replies
+from rt_cli.server.session.conversation.responses import Host, Responses
 from rt_cli.server.session.input import audio_format
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from rt_cli.server.replies.interface import Replier
-    from rt_cli.server.session.input.input import Conversation
-    from rt_cli.server.session.input.transcription import Hearing
+    from rt_cli.server.session.input.input import AudioInput
+    from rt_cli.server.session.input.transcription import TurnTranscriber
 
 
 def new_id(kind: str) -> str:
@@ -25,7 +25,7 @@ def new_id(kind: str) -> str:
     return f"{kind}_{secrets.token_hex(10)}"
 
 
-class Dialogue:
+class Conversation:
     """Items and responses of one session.
 
     Args:
@@ -40,9 +40,9 @@ class Dialogue:
 
     def __init__(
         self,
-        conversation: Conversation,
+        conversation: AudioInput,
         items: Items,
-        hearing: Hearing,
+        hearing: TurnTranscriber,
         replier: Replier | None,
         group: asyncio.TaskGroup,
         tell: Callable[[wire.Event], Awaitable[None]],
@@ -66,7 +66,7 @@ class Dialogue:
             ended=conversation.reply_ended,
             new_id=new_id,
         )
-        self._replies = Replies(host, group)
+        self._replies = Responses(host, group)
 
     async def obey(self, event: wire.ClientEvent) -> bool:
         """Do what a client event asks for.
@@ -144,7 +144,7 @@ class Dialogue:
         # What the client asked for afterwards is answered afterwards.
         await self._begin(asked).wait()
 
-    def _begin(self, asked: response_create.Asked) -> asyncio.Event:
+    def _begin(self, asked: response_create.ResponseRequest) -> asyncio.Event:
         input_ = None if asked.input is None else [self._input(*pair) for pair in enumerate(asked.input)]
         coding = audio_format.coding(asked.settings.output_format)
         return self._replies.create(asked.settings, input_, audio_format.encoder(coding))

@@ -29,7 +29,7 @@ _TOKENS_PER_MINUTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ResponseSettings:
     """What a response is asked to be: the session's settings under those of ``response.create``."""
 
     spoken: bool = True
@@ -94,7 +94,7 @@ class Response:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ResponseSettings,
         items: Items,
         conversation_id: str,
         read: Tokens,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.server.session.conversation.reply_config import FIELDS, OUTPUT
-from rt_cli.server.session.conversation.response import Settings
+from rt_cli.server.session.conversation.response import ResponseSettings
 from rt_cli.server.session.validate import anything, fields, list_of, mapping, nullable, text
 from rt_cli.server.session.wire import Rejected
 
@@ -20,10 +20,10 @@ _MAX_VALUE = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResponseRequest:
     """A checked ``response.create``."""
 
-    settings: Settings
+    settings: ResponseSettings
     input: list[Any] | None = None
     """Items and references to items, unchecked, in the place of the conversation; None: the conversation."""
 
@@ -47,7 +47,7 @@ _RESPONSE = fields(
 )
 
 
-def asked(response: object, replies: Mapping[str, Any], conversation_id: str, *, voice_fixed: bool) -> Asked:
+def asked(response: object, replies: Mapping[str, Any], conversation_id: str, *, voice_fixed: bool) -> ResponseRequest:
     """What a ``response.create`` asks for.
 
     Args:
@@ -73,12 +73,14 @@ def asked(response: object, replies: Mapping[str, Any], conversation_id: str, *,
         message = "The voice cannot change once the assistant has been heard."
         raise Rejected("cannot_update_voice", message, "response.audio.output.voice")
     settings = {**replies, **{name: given[name] for name in FIELDS if name in given}}
-    return Asked(_settings(settings, output, given.get("metadata"), conversation != "none"), given.get("input"))
+    return ResponseRequest(
+        _settings(settings, output, given.get("metadata"), conversation != "none"), given.get("input")
+    )
 
 
-def by_itself(replies: Mapping[str, Any]) -> Asked:
+def by_itself(replies: Mapping[str, Any]) -> ResponseRequest:
     """What is asked by the end of a turn."""
-    return Asked(_settings(replies, replies["output"], None, in_conversation=True))
+    return ResponseRequest(_settings(replies, replies["output"], None, in_conversation=True))
 
 
 def _settings(
@@ -86,9 +88,9 @@ def _settings(
     output: Mapping[str, Any],
     metadata: Mapping[str, str] | None,
     in_conversation: bool,  # noqa: FBT001 - private, and named where it is called
-) -> Settings:
+) -> ResponseSettings:
     limit, voice = fields_["max_output_tokens"], output["voice"]
-    return Settings(
+    return ResponseSettings(
         spoken=fields_["output_modalities"] == ["audio"],
         instructions=fields_["instructions"] or None,
         tools=tuple(fields_["tools"]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rt_cli.server.replies.interface import OUTPUT_RATE_HZ, Part, Replier, ReplyFailed, ReplyRequest
 from rt_cli.server.session.conversation.items import CONTEXT_TOKENS, Item, Items, Tokens, context, text_tokens
-from rt_cli.server.session.conversation.response import Encoder, Response, Settings
+from rt_cli.server.session.conversation.response import Encoder, Response, ResponseSettings
 from rt_cli.server.session.wire import Rejected
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Host:
     new_id: Callable[[str], str]
 
 
-class Replies:
+class Responses:
     """The responses of a session: one at a time in its conversation, others beside it.
 
     Args:
@@ -61,7 +61,7 @@ class Replies:
         self._tasks: set[asyncio.Task[None]] = set()
         self._next: Callable[[], object] | None = None
 
-    def create(self, settings: Settings, input_: Sequence[Item] | None, encoder: Encoder) -> asyncio.Event:
+    def create(self, settings: ResponseSettings, input_: Sequence[Item] | None, encoder: Encoder) -> asyncio.Event:
         """Begin a response. What is returned is set once the client has been told of it.
 
         Args:
@@ -142,7 +142,7 @@ class _Reply:
     def __init__(
         self,
         host: Host,
-        settings: Settings,
+        settings: ResponseSettings,
         input_: Sequence[Item] | None,
         encoder: Encoder,
         release: Callable[[Response], None],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rt_cli.server.session.wire import Event
 
 
-class Idleness:
+class IdleTimeout:
     """The silence since the last reply. Positions are samples."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from rt_cli.audio.speech.endpointing import MIN_TURN_MS, ONSET_FRAMES, Endpointe
 from rt_cli.server.session import wire
 from rt_cli.server.session.config import ENGLISH, SERVER_VAD, SessionConfig, updated
 from rt_cli.server.session.input.audio_buffer import AudioBuffer
-from rt_cli.server.session.input.idle_timeout import Idleness, timeout_triggered
+from rt_cli.server.session.input.idle_timeout import IdleTimeout, timeout_triggered
 from rt_cli.server.session.input.semantic_vad import SemanticEndpointer
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MANUAL = {**SERVER_VAD, "silence_duration_ms": 500}
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendEvent:
     """Tell the client."""
 
     event: wire.Event
@@ -46,7 +46,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class FeedItem:
     """Recognise more of an item that is open."""
 
     item_id: str
@@ -61,7 +61,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
+class FinishItem:
     """The item is complete: report its final text."""
 
     item_id: str
@@ -94,11 +94,11 @@ class Respond:
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupt:
+class InterruptReply:
     """Somebody began to speak: whatever is being answered in the default conversation is cancelled."""
 
 
-Action = Send | Open | Feed | Pause | Finish | Abandon | TurnEnded | Respond | Interrupt
+Action = SendEvent | Open | FeedItem | Pause | FinishItem | Abandon | TurnEnded | Respond | InterruptReply
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ class _Item:
     """It is being recognised."""
 
 
-class Conversation:
+class AudioInput:
     """The state of one session.
 
     Args:
@@ -145,7 +145,7 @@ class Conversation:
         self._frame = 0
         self._heard = 0
         self._endpointer: Endpointer | SemanticEndpointer | None = None
-        self._idleness = Idleness()
+        self._idleness = IdleTimeout()
         self._uncommitted_from = 0
         self._committed: str | None = None
         self._just_committed: str | None = None
@@ -263,7 +263,7 @@ class Conversation:
         self._cut(self.received)
         self._idleness.restart(self.received)
         self._forget()
-        return [*abandoned, Send(wire.cleared())]
+        return [*abandoned, SendEvent(wire.cleared())]
 
     def _start(self, at: int) -> list[Action]:
         self._idleness.end()
@@ -275,9 +275,9 @@ class Conversation:
         if self.config.turn_detection is not None and not item.announced:
             item.announced = True
             item.start = start if fresh else item.start
-            actions.append(Send(wire.speech_started(item.id, self._ms(item.start))))
+            actions.append(SendEvent(wire.speech_started(item.id, self._ms(item.start))))
             if self.config.interrupts:
-                actions.append(Interrupt())
+                actions.append(InterruptReply())
         if (self.needs_words or self.config.transcription is not None) and not item.opened:
             item.opened = True
             actions.append(Open(item.id))
@@ -289,7 +289,7 @@ class Conversation:
         self._speaking = False
         if self.config.turn_detection is None:
             return [*actions, Pause(item.id)] if item.opened else actions
-        actions += [Send(wire.speech_stopped(item.id, self._ms(at))), *self._close(item, at)]
+        actions += [SendEvent(wire.speech_stopped(item.id, self._ms(at))), *self._close(item, at)]
         if self.config.answers_turns:
             actions.append(Respond(item.id))
         return actions
@@ -300,7 +300,7 @@ class Conversation:
             return []
         item, rate_hz = self._item, self.config.rate_hz
         if item is not None and self._heard - item.start >= MAX_BUFFERED_S * rate_hz:
-            stopped = [Send(wire.speech_stopped(item.id, self._ms(self._heard)))] if item.announced else []
+            stopped = [SendEvent(wire.speech_stopped(item.id, self._ms(self._heard)))] if item.announced else []
             return [*self._feed(self._heard), *stopped, *self._close(item, self._heard)]
         if item is not None:
             return []
@@ -311,17 +311,17 @@ class Conversation:
         item = self._present_item()
         item.start = start
         told = timeout_triggered(item.id, self._ms(item.start), self._ms(end))
-        return [Send(told), *self._close(item, end), Respond(item.id)]
+        return [SendEvent(told), *self._close(item, end), Respond(item.id)]
 
     def _close(self, item: _Item, end: int) -> list[Action]:
         self._idleness.end()
         previous = self._just_committed or self._last_item()
-        actions: list[Action] = [Send(event) for event in wire.item_committed(item.id, previous)]
+        actions: list[Action] = [SendEvent(event) for event in wire.item_committed(item.id, previous)]
         seconds = (end - item.start) / self.config.rate_hz
         if item.opened:
-            actions.append(Finish(item.id, seconds))
+            actions.append(FinishItem(item.id, seconds))
         elif self.config.transcription is not None:
-            actions.append(Send(wire.transcript_completed(item.id, "", seconds)))
+            actions.append(SendEvent(wire.transcript_completed(item.id, "", seconds)))
         self._committed = self._just_committed = item.id
         self.turns += 1
         pcm = self._buffer.between(item.start, end)
@@ -346,7 +346,7 @@ class Conversation:
             return []
         pcm = self._buffer.between(self._fed, end)
         self._fed = end
-        return [Feed(item.id, pcm)]
+        return [FeedItem(item.id, pcm)]
 
     def _forget(self) -> None:
         """Keep what may still come into an item."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 
-class Deltas:
+class StableWords:
     """Turns hypotheses, which get revised, into deltas, which can only be appended.
 
     A word is told once two hypotheses in a row agree on it and on all before it. Where a later hypothesis takes back a

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rt_cli.server.recognition.interface import Ears, Hints, RecognizerFailed, Transcription
+from rt_cli.server.recognition.interface import Hints, RecognizerFailed, RecognizerSession, Transcription
 from rt_cli.server.session import wire
-from rt_cli.server.session.input.stable_words import Deltas
+from rt_cli.server.session.input.stable_words import StableWords
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -34,7 +34,7 @@ class _Turn:
     report: asyncio.Task[None] | None = None
 
 
-class Hearing:
+class TurnTranscriber:
     """The recognition of one session.
 
     Args:
@@ -48,7 +48,7 @@ class Hearing:
 
     def __init__(
         self,
-        ears: Ears,
+        ears: RecognizerSession,
         group: asyncio.TaskGroup,
         items: Items,
         tell: Callable[[wire.Event], Awaitable[None]],
@@ -135,7 +135,7 @@ class Hearing:
             self._note("transcript", item=item_id, text=text)
 
     async def _recognise(self, item_id: str, turn: _Turn) -> str:
-        deltas = Deltas()
+        deltas = StableWords()
         text = ""
         async for hypothesis in turn.transcription.hypotheses():
             text = hypothesis.text

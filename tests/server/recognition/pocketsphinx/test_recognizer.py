@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.server.recognition.interface import Ears, Hypothesis, RecognizerFailed, Transcription
+from rt_cli.server.recognition.interface import Hypothesis, RecognizerFailed, RecognizerSession, Transcription
 from rt_cli.server.recognition.pocketsphinx import process, recognizer
-from rt_cli.server.recognition.pocketsphinx.recognizer import DECODERS_PER_WORKER, MAX_WAITING_S, Sphinx
+from rt_cli.server.recognition.pocketsphinx.recognizer import DECODERS_PER_WORKER, MAX_WAITING_S, Pocketsphinx
 from rt_cli.server.recognition.registry import unavailable
 from tests.fakes import run
 from tests.server.client import recording
@@ -32,9 +32,9 @@ LONG = recording("sense_0870", RATE_HZ)
 
 
 @asynccontextmanager
-async def pool(workers: int = 1) -> AsyncIterator[Sphinx]:
+async def pool(workers: int = 1) -> AsyncIterator[Pocketsphinx]:
     """A pool that ends with the block."""
-    sphinx = Sphinx(workers)
+    sphinx = Pocketsphinx(workers)
     try:
         yield sphinx
     finally:
@@ -46,7 +46,7 @@ async def final(item: Transcription) -> Hypothesis:
     return [hypothesis async for hypothesis in item.hypotheses()][-1]
 
 
-async def recognise(ears: Ears, pcm: bytes) -> Hypothesis:
+async def recognise(ears: RecognizerSession, pcm: bytes) -> Hypothesis:
     """All of an item."""
     item = await ears.open(RATE_HZ)
     await item.feed(pcm)

@@ -16,20 +16,20 @@ from rt_cli.server.recognition.pocketsphinx.schedule import (
     SHARED_S,
     SLICE_S,
     SPARE_S,
-    Job,
-    Kind,
-    Lane,
-    Load,
-    Retire,
-    Run,
+    ItemStep,
+    LoadDecoder,
+    RetireDecoder,
+    RunStep,
     Schedule,
-    Skip,
+    SessionQueue,
+    SkipStep,
+    StepKind,
 )
 
 
-def sound(item: str, seconds: float = SLICE_S) -> Job[str]:
+def sound(item: str, seconds: float = SLICE_S) -> ItemStep[str]:
     """A piece of sound."""
-    return Job(item, Kind.SOUND, b"pcm", seconds)
+    return ItemStep(item, StepKind.SOUND, b"pcm", seconds)
 
 
 class Pool:
@@ -38,41 +38,41 @@ class Pool:
     def __init__(self, places: int = 1, decoders: int = 4, loaded: int = 4) -> None:
         self.schedule: Schedule[str] = Schedule(places, decoders)
         self.now = 0.0
-        self.running: list[Run[str]] = []
-        self.skipped: list[Job[str]] = []
+        self.running: list[RunStep[str]] = []
+        self.skipped: list[ItemStep[str]] = []
         self.loading: list[int] = []
         self.retired: list[int] = []
         for _ in range(loaded):
             self.schedule.loaded(self.schedule.load_one().decoder, self.now)
 
-    def lane(self, *jobs: Job[str]) -> Lane[str]:
+    def lane(self, *jobs: ItemStep[str]) -> SessionQueue[str]:
         """A session with something to do."""
-        lane: Lane[str] = Lane()
+        lane: SessionQueue[str] = SessionQueue()
         for job in jobs:
             self.schedule.add(lane, job)
         return lane
 
-    def go(self) -> list[Run[str]]:
+    def go(self) -> list[RunStep[str]]:
         """Do all that can be done now; what runs."""
         while (order := self.schedule.next(self.now)) is not None:
             match order:
-                case Run():
+                case RunStep():
                     self.running.append(order)
-                case Skip(job):
+                case SkipStep(job):
                     self.skipped.append(job)
-                case Load(decoder):
+                case LoadDecoder(decoder):
                     self.loading.append(decoder)
-                case Retire(decoder):
+                case RetireDecoder(decoder):
                     self.retired.append(decoder)
         return self.running
 
-    def answer(self, *, again: bool = False) -> Run[str]:
+    def answer(self, *, again: bool = False) -> RunStep[str]:
         """The longest running job is answered."""
         run = self.running.pop(0)
         self.schedule.done(run.lane, self.now, again=again)
         return run
 
-    def served(self, answers: int = 1_000) -> list[tuple[str, Kind]]:
+    def served(self, answers: int = 1_000) -> list[tuple[str, StepKind]]:
         """Run to the end, or for some answers: item and kind of each job, in order."""
         log = []
         for _ in range(answers):
@@ -87,7 +87,7 @@ def test_sessions_take_turns() -> None:
     """A slice of one is followed by a slice of another, however many the first has waiting."""
     pool = Pool()
     pool.lane(*(sound("flood") for _ in range(50)))
-    pool.lane(sound("live"), Job("live", Kind.FINISH))
+    pool.lane(sound("live"), ItemStep("live", StepKind.FINISH))
 
     assert [item for item, _ in pool.served(6)] == ["flood", "live", "flood", "live", "flood", "flood"]
 
@@ -95,7 +95,7 @@ def test_sessions_take_turns() -> None:
 def test_small_pieces_make_one_slice() -> None:
     """Sound of an item that has not begun grows up to a slice, and not beyond an end."""
     pool = Pool()
-    lane = pool.lane(*(sound("a", 0.05) for _ in range(5)), Job("a", Kind.PAUSE), sound("a", 0.05))
+    lane = pool.lane(*(sound("a", 0.05) for _ in range(5)), ItemStep("a", StepKind.PAUSE), sound("a", 0.05))
 
     assert [round(job.seconds, 2) for job in lane.jobs] == [0.2, 0.05, 0, 0.05]
     assert lane.jobs[0].pcm == b"pcm" * 4
@@ -116,7 +116,7 @@ def test_places(places: int) -> None:
 def test_an_utterance_keeps_its_decoder() -> None:
     """From its first sound to its end; the next one may get another."""
     pool = Pool(places=2)
-    pool.lane(sound("a"), sound("a"), Job("a", Kind.PAUSE), sound("a"))
+    pool.lane(sound("a"), sound("a"), ItemStep("a", StepKind.PAUSE), sound("a"))
     pool.go()
     runs = [pool.answer(), *(pool.answer() for _ in range(3) if pool.go())]
 
@@ -126,10 +126,10 @@ def test_an_utterance_keeps_its_decoder() -> None:
 def test_ends_without_an_utterance_need_no_decoder() -> None:
     """An item without sound is over at once, be all decoders taken."""
     pool = Pool(decoders=1, loaded=0)
-    pool.lane(Job("empty", Kind.PAUSE), Job("empty", Kind.FINISH))
+    pool.lane(ItemStep("empty", StepKind.PAUSE), ItemStep("empty", StepKind.FINISH))
 
     assert pool.go() == []
-    assert [job.kind for job in pool.skipped] == [Kind.PAUSE, Kind.FINISH]
+    assert [job.kind for job in pool.skipped] == [StepKind.PAUSE, StepKind.FINISH]
     assert pool.loading == []
 
 
@@ -165,7 +165,7 @@ def test_who_waits_for_a_decoder_is_not_passed() -> None:
     """The decoder that becomes free goes to the longest waiting."""
     pool = Pool(decoders=1, loaded=1)
     for item in "abc":
-        pool.lane(sound(item), Job(item, Kind.FINISH))
+        pool.lane(sound(item), ItemStep(item, StepKind.FINISH))
     log = pool.served()
 
     assert [item for item, _ in log] == ["a", "a", "b", "b", "c", "c"]
@@ -178,9 +178,9 @@ def test_long_utterances_are_cut(others: int, limit_s: float) -> None:
     pool.lane(*(sound("long") for _ in range(int(LONGEST_S / SLICE_S) + 10)))
     pool.go()
     for _ in range(others):
-        pool.lane(sound("other"), Job("other", Kind.FINISH))
+        pool.lane(sound("other"), ItemStep("other", StepKind.FINISH))
     log = pool.served()
-    cut = log.index(("long", Kind.PAUSE))
+    cut = log.index(("long", StepKind.PAUSE))
 
     assert cut == pytest.approx(limit_s / SLICE_S, abs=1)
     assert [item for item, _ in log[cut + 1 :][: 2 * others]] == ["other"] * 2 * others
@@ -193,11 +193,11 @@ def test_a_quiet_utterance_makes_room() -> None:
     pool.served()
     assert (idle.decoder, pool.schedule.look_again_at()) == (0, None)
     pool.now = QUIET_S / 2
-    other = pool.lane(sound("other"), Job("other", Kind.FINISH))
+    other = pool.lane(sound("other"), ItemStep("other", StepKind.FINISH))
     assert pool.go() == []
     assert pool.schedule.look_again_at() == QUIET_S
     pool.now = QUIET_S
-    assert pool.served() == [("idle", Kind.PAUSE), ("other", Kind.SOUND), ("other", Kind.FINISH)]
+    assert pool.served() == [("idle", StepKind.PAUSE), ("other", StepKind.SOUND), ("other", StepKind.FINISH)]
     assert other.decoder is None
     pool.schedule.add(idle, sound("idle"))
     assert [run.begins for run in pool.go()] == [True]
@@ -219,11 +219,11 @@ def test_spare_decoders_go() -> None:
 def test_forget_while_waiting() -> None:
     """Jobs of an item that nobody wants are gone, those of the next stay."""
     pool = Pool()
-    lane = pool.lane(sound("a"), Job("a", Kind.FINISH), sound("b"), Job("b", Kind.FINISH))
+    lane = pool.lane(sound("a"), ItemStep("a", StepKind.FINISH), sound("b"), ItemStep("b", StepKind.FINISH))
     pool.schedule.forget(lane, "a")
 
     assert lane.waiting_s == pytest.approx(SLICE_S)
-    assert pool.served() == [("b", Kind.SOUND), ("b", Kind.FINISH)]
+    assert pool.served() == [("b", StepKind.SOUND), ("b", StepKind.FINISH)]
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -235,7 +235,7 @@ def test_forget_while_running(*, again: bool) -> None:
     pool.schedule.forget(lane, "a")
     pool.answer(again=again)
 
-    assert pool.served() == [("a", Kind.DROP)]
+    assert pool.served() == [("a", StepKind.DROP)]
     assert (lane.decoder, lane.waiting_s, len(lane.jobs)) == (None, pytest.approx(0), 0)
 
 
@@ -251,7 +251,7 @@ def test_forget_the_only_one() -> None:
 def test_a_job_in_steps_takes_turns() -> None:
     """A long job of one lets others run between its steps."""
     pool = Pool()
-    pool.lane(sound("a"), Job("a", Kind.FINISH))
+    pool.lane(sound("a"), ItemStep("a", StepKind.FINISH))
     pool.lane(*(sound("b") for _ in range(4)))
     pool.go()
     steps = []
@@ -272,19 +272,19 @@ def run_is_of(item: str, pool: Pool) -> bool:
 def test_a_lost_decoder_fails_its_item_only() -> None:
     """The item whose utterance it held fails; the next item of the session and other sessions go on."""
     pool = Pool(places=2, decoders=2, loaded=2)
-    pool.lane(sound("a1"), Job("a1", Kind.FINISH), sound("a2"), Job("a2", Kind.FINISH))
-    pool.lane(sound("b"), Job("b", Kind.FINISH))
+    pool.lane(sound("a1"), ItemStep("a1", StepKind.FINISH), sound("a2"), ItemStep("a2", StepKind.FINISH))
+    pool.lane(sound("b"), ItemStep("b", StepKind.FINISH))
     lost = pool.go()[0]
     assert pool.schedule.lost(lost.decoder, pool.now) == ["a1"]
     pool.running.remove(lost)
 
-    assert [item for item, kind in pool.served() if kind is Kind.FINISH] == ["b", "a2"]
+    assert [item for item, kind in pool.served() if kind is StepKind.FINISH] == ["b", "a2"]
 
 
 def test_decoders_that_cannot_be_loaded() -> None:
     """Who waits fails where there is no decoder at all, and waits on where there is one; the next tries again."""
     pool = Pool(decoders=2, loaded=0)
-    pool.lane(sound("a"), Job("a", Kind.FINISH), sound("a2"))
+    pool.lane(sound("a"), ItemStep("a", StepKind.FINISH), sound("a2"))
     pool.lane(sound("b"))
     pool.go()
     assert pool.schedule.lost(pool.loading.pop(), pool.now) == ["a", "b", "a2"]
@@ -325,23 +325,23 @@ class World:
     places: int
     decoders: int
     pool: Pool = field(init=False)
-    lanes: list[Lane[str]] = field(init=False)
-    asked: list[list[tuple[str, Kind]]] = field(init=False)
-    got: list[list[tuple[str, Kind]]] = field(init=False)
+    lanes: list[SessionQueue[str]] = field(init=False)
+    asked: list[list[tuple[str, StepKind]]] = field(init=False)
+    got: list[list[tuple[str, StepKind]]] = field(init=False)
     passed: dict[int, list[int]] = field(init=False)
     """For each session that could run, how often each other was begun meanwhile."""
 
     def __post_init__(self) -> None:
         self.pool = Pool(self.places, self.decoders, 1)
-        self.lanes = [Lane() for _ in range(5)]
+        self.lanes = [SessionQueue() for _ in range(5)]
         self.asked = [[] for _ in self.lanes]
         self.got = [[] for _ in self.lanes]
         self.passed = {}
 
-    def add(self, number: int, kind: Kind) -> None:
+    def add(self, number: int, kind: StepKind) -> None:
         """A session wants something."""
-        item = f"{number}.{sum(kind is Kind.FINISH for _, kind in self.asked[number])}"
-        job = sound(item) if kind is Kind.SOUND else Job(item, kind)
+        item = f"{number}.{sum(kind is StepKind.FINISH for _, kind in self.asked[number])}"
+        job = sound(item) if kind is StepKind.SOUND else ItemStep(item, kind)
         self.asked[number].append((item, kind))
         self.pool.schedule.add(self.lanes[number], job)
         self.check()
@@ -362,7 +362,7 @@ class World:
         held = [lane.decoder for lane in self.lanes if lane.decoder is not None]
         assert len(held) == len(set(held)) <= self.decoders
         for job in self.pool.skipped:
-            if job.kind is not Kind.DROP:
+            if job.kind is not StepKind.DROP:
                 self.got[int(job.item[0])].append((job.item, job.kind))
         self.pool.skipped.clear()
         for number, lane in enumerate(self.lanes):
@@ -396,12 +396,12 @@ class World:
         assert all(lane.waiting_s == pytest.approx(0) for lane in self.lanes)
 
 
-def without_pauses(log: list[tuple[str, Kind]]) -> list[tuple[str, Kind]]:
+def without_pauses(log: list[tuple[str, StepKind]]) -> list[tuple[str, StepKind]]:
     """All but the ends of utterances: the schedule adds its own."""
-    return [entry for entry in log if entry[1] is not Kind.PAUSE]
+    return [entry for entry in log if entry[1] is not StepKind.PAUSE]
 
 
-KINDS = st.sampled_from([Kind.SOUND, Kind.SOUND, Kind.SOUND, Kind.PAUSE, Kind.FINISH])
+KINDS = st.sampled_from([StepKind.SOUND, StepKind.SOUND, StepKind.SOUND, StepKind.PAUSE, StepKind.FINISH])
 STEPS = st.lists(st.one_of(st.none(), st.tuples(st.integers(0, 4), KINDS)), max_size=120)
 """A job is answered, or a session adds one."""
 

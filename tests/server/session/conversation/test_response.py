@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rt_cli.server.replies.interface import Audio, Call, Part, Text, Usage
 from rt_cli.server.session.conversation.items import Item, Items, Tokens
-from rt_cli.server.session.conversation.response import Response, Settings
+from rt_cli.server.session.conversation.response import Response, ResponseSettings
 from tests.server.client import check
 
 PARTS = st.one_of(
@@ -25,7 +25,7 @@ ENDS = st.sampled_from(
 )
 
 
-def response(settings: Settings, items: Items) -> Response:
+def response(settings: ResponseSettings, items: Items) -> Response:
     """One with plain ids."""
     numbers = count()
     return Response(settings, items, "conv_1", Tokens(5, 6, 7), lambda kind: f"{kind}_{next(numbers)}")
@@ -56,7 +56,7 @@ def test_whatever_is_said(
 ) -> None:
     """One beginning, one end, nothing afterwards; deltas add up; all that opens is closed; limits and counts hold."""
     items = Items()
-    said = response(Settings(spoken=spoken, in_conversation=in_conversation, max_output_tokens=limit), items)
+    said = response(ResponseSettings(spoken=spoken, in_conversation=in_conversation, max_output_tokens=limit), items)
     events = said.begin()
     for number, part in enumerate(parts):
         events += said.take(part)
@@ -114,7 +114,7 @@ def test_all_is_said() -> None:
     """Without a limit nothing is left out, in order."""
     items = Items()
     items.add(Item({"id": "user", "type": "message", "role": "user", "content": []}))
-    said = response(Settings(), items)
+    said = response(ResponseSettings(), items)
     parts = (Text("a "), Audio(b"\0\0"), Call("call_1", "f", "{}"), Text("b"))
     events = [event for part in parts for event in said.take(part)]
     done = said.finish("completed")[-1]["response"]

@@ -16,14 +16,14 @@ from rt_cli.server.session.input import input as module
 from rt_cli.server.session.input.input import (
     Abandon,
     Action,
-    Conversation,
-    Feed,
-    Finish,
-    Interrupt,
+    AudioInput,
+    FeedItem,
+    FinishItem,
+    InterruptReply,
     Open,
     Pause,
     Respond,
-    Send,
+    SendEvent,
     TurnEnded,
 )
 from rt_cli.server.session.wire import Rejected
@@ -40,16 +40,16 @@ def conversation(
     type_: SessionType = "transcription",
     words: bool = True,
     **options: Any,
-) -> Conversation:
+) -> AudioInput:
     """A session at 16 kHz whose items are called a, b, c, ..."""
     names = itertools.count()
     config = SessionConfig(type_, RATE, {"model": "any"} if words else None, turn_detection=turn_detection)
-    talk = Conversation(config, lambda: chr(ord("a") + next(names) % 26), **options)
+    talk = AudioInput(config, lambda: chr(ord("a") + next(names) % 26), **options)
     talk.listen(FRAME)
     return talk
 
 
-def frames(talk: Conversation, *probabilities: float) -> list[Action]:
+def frames(talk: AudioInput, *probabilities: float) -> list[Action]:
     """Hear a frame for each probability; its samples are its number."""
     actions: list[Action] = []
     for probability in probabilities:
@@ -61,14 +61,14 @@ def frames(talk: Conversation, *probabilities: float) -> list[Action]:
 def told(actions: list[Action]) -> list[str]:
     """The short names of what happened."""
     return [
-        action.event["type"].split(".", 1)[-1] if isinstance(action, Send) else type(action).__name__
+        action.event["type"].split(".", 1)[-1] if isinstance(action, SendEvent) else type(action).__name__
         for action in actions
     ]
 
 
 def fed(actions: list[Action]) -> list[int]:
     """The numbers of the frames that were recognised."""
-    pcm = b"".join(action.pcm for action in actions if isinstance(action, Feed))
+    pcm = b"".join(action.pcm for action in actions if isinstance(action, FeedItem))
     return [int.from_bytes(pcm[at : at + 2], "little") for at in range(0, len(pcm), 2 * FRAME)]
 
 
@@ -86,7 +86,7 @@ def test_a_turn_of_server_vad() -> None:
 def test_offsets_count_from_the_start_of_all_audio() -> None:
     """The start includes the prefix, the end the silence."""
     talk = conversation()
-    events = [a.event for a in frames(talk, *[QUIET] * 10, *[SPEECH] * 5, *[QUIET] * 5) if isinstance(a, Send)]
+    events = [a.event for a in frames(talk, *[QUIET] * 10, *[SPEECH] * 5, *[QUIET] * 5) if isinstance(a, SendEvent)]
 
     assert events[0]["audio_start_ms"] == (10 - 2) * 32
     assert events[1]["audio_end_ms"] == (15 + 3) * 32
@@ -97,7 +97,7 @@ def test_previous_item() -> None:
     talk = conversation()
     actions = frames(talk, *[SPEECH, SPEECH, *[QUIET] * 4] * 3)
 
-    chain = [a.event for a in actions if isinstance(a, Send) and a.event["type"] == "input_audio_buffer.committed"]
+    chain = [a.event for a in actions if isinstance(a, SendEvent) and a.event["type"] == "input_audio_buffer.committed"]
     assert [(e["previous_item_id"], e["item_id"]) for e in chain] == [(None, "a"), ("a", "b"), ("b", "c")]
 
 
@@ -155,7 +155,7 @@ def test_usage_counts_the_whole_item() -> None:
     talk = conversation(None)
     frames(talk, *[QUIET] * 40, *[SPEECH] * 10)
 
-    finish = next(action for action in talk.commit() if isinstance(action, Finish))
+    finish = next(action for action in talk.commit() if isinstance(action, FinishItem))
     assert finish.seconds == 50 * FRAME / RATE
 
 
@@ -190,7 +190,7 @@ def test_rate_is_settled_by_the_first_audio() -> None:
 TURN = (*[SPEECH] * 5, *[QUIET] * 5)
 
 
-def detect(talk: Conversation, **fields: Any) -> None:
+def detect(talk: AudioInput, **fields: Any) -> None:
     """Update the turn detection of a conversation."""
     talk.update({"type": "realtime", "audio": {"input": {"turn_detection": fields}}})
 
@@ -214,14 +214,14 @@ def test_answers_are_off_where_the_client_says_so() -> None:
     """Either switch by itself, and both in a transcription and where the client commits."""
     talk = conversation(type_="realtime")
     detect(talk, create_response=False)
-    assert [type(a) for a in frames(talk, *TURN) if isinstance(a, Respond | Interrupt)] == [Interrupt]
+    assert [type(a) for a in frames(talk, *TURN) if isinstance(a, Respond | InterruptReply)] == [InterruptReply]
     detect(talk, create_response=True, interrupt_response=False)
-    assert [type(a) for a in frames(talk, *TURN) if isinstance(a, Respond | Interrupt)] == [Respond]
+    assert [type(a) for a in frames(talk, *TURN) if isinstance(a, Respond | InterruptReply)] == [Respond]
     for other in (conversation(), conversation(None, type_="realtime")):
-        assert not names_of([*frames(other, *TURN), *other_commit(other)], Respond, Interrupt)
+        assert not names_of([*frames(other, *TURN), *other_commit(other)], Respond, InterruptReply)
 
 
-def other_commit(talk: Conversation) -> list[Action]:
+def other_commit(talk: AudioInput) -> list[Action]:
     """What a commit does; nothing where there is nothing to commit."""
     try:
         return talk.commit()
@@ -246,7 +246,7 @@ def test_the_item_before_is_what_the_session_says() -> None:
     chain = [
         (action.event["previous_item_id"], action.event["item_id"])
         for action in [*actions, *both]
-        if isinstance(action, Send) and action.event["type"] == "input_audio_buffer.committed"
+        if isinstance(action, SendEvent) and action.event["type"] == "input_audio_buffer.committed"
     ]
     assert chain == [("other", "a"), ("other", "b"), ("b", "c")]
 
@@ -271,7 +271,7 @@ def test_words_for_the_replier() -> None:
     """A replier that needs words gets them where the client wants none; the client is told none."""
     actions = frames(conversation(type_="realtime", words=False, needs_words=True), *TURN)
 
-    assert names_of(actions, Open, Finish) == ["a", "a"]
+    assert names_of(actions, Open, FinishItem) == ["a", "a"]
     assert not any("transcription" in name for name in told(actions))
 
 
@@ -331,7 +331,7 @@ def test_idle_timeout() -> None:
     assert [name.removeprefix("item.input_audio_transcription.") for name in told(actions)] == [
         *("timeout_triggered", "committed", "item.added", "item.done", "completed", "TurnEnded", "Respond")
     ]
-    assert isinstance(actions[0], Send)
+    assert isinstance(actions[0], SendEvent)
     start_ms = (2 * TOO_LONG + 10) * 32
     assert actions[0].event["audio_start_ms"] == start_ms
     assert actions[0].event["audio_end_ms"] == start_ms + 6_000
@@ -429,7 +429,7 @@ class Observer:
     def __init__(self, *, needs_words: bool) -> None:
         names = itertools.count()
         config = SessionConfig("realtime", 8_000, {"model": "any"}, turn_detection=VAD)
-        self.talk = Conversation(config, lambda: f"item {next(names)}", needs_words=needs_words)
+        self.talk = AudioInput(config, lambda: f"item {next(names)}", needs_words=needs_words)
         self.talk.listen(SHORT)
         self.stories: dict[str, str] = {}
         self.fed: dict[str, tuple[int, int]] = {}
@@ -446,18 +446,18 @@ class Observer:
         """Take actions in their order."""
         for action in actions:
             match action:
-                case Send(event):
+                case SendEvent(event):
                     self.told(event)
-                case Feed(item_id, pcm):
+                case FeedItem(item_id, pcm):
                     self.feed(item_id, pcm)
                 case TurnEnded(item_id, start_ms, end_ms, pcm):
                     self.mark(item_id, "E")
                     self.ended(item_id, (start_ms, end_ms), pcm)
-                case Open(item_id) | Finish(item_id) | Abandon(item_id) | Respond(item_id):
+                case Open(item_id) | FinishItem(item_id) | Abandon(item_id) | Respond(item_id):
                     self.mark(item_id, type(action).__name__[0])
                 case Pause(item_id):
                     assert self.goes_on(item_id)
-                case Interrupt():
+                case InterruptReply():
                     pass
 
     def told(self, event: dict[str, Any]) -> None:
@@ -567,7 +567,7 @@ def test_any_schedule(steps: list[tuple[int, float] | str], needs_words: bool) -
         observer.check()
 
 
-def command(talk: Conversation, name: str) -> list[Action]:
+def command(talk: AudioInput, name: str) -> list[Action]:
     """Do something other than hearing."""
     match name:
         case "commit":

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.server.session.input.stable_words import Deltas
+from rt_cli.server.session.input.stable_words import StableWords
 
 TEXTS = st.lists(st.sampled_from(["he", "might", "even", "have"]), max_size=6).map(" ".join)
 
@@ -24,7 +24,7 @@ TEXTS = st.lists(st.sampled_from(["he", "might", "even", "have"]), max_size=6).m
 )
 def test_told(hypotheses: list[str], final: str, told: list[str]) -> None:
     """A word is told when two hypotheses in a row agree on it and on all before it."""
-    deltas = Deltas()
+    deltas = StableWords()
 
     assert told[: len(hypotheses)] == [deltas.push(text) for text in hypotheses]
     assert told[len(hypotheses) :] in ([], [deltas.finish(final)])
@@ -33,7 +33,7 @@ def test_told(hypotheses: list[str], final: str, told: list[str]) -> None:
 @given(st.lists(TEXTS), TEXTS)
 def test_concatenation(hypotheses: list[str], final: str) -> None:
     """What was told, put together, is words of some hypothesis, and the final text if that begins with them."""
-    deltas = Deltas()
+    deltas = StableWords()
     before = "".join(deltas.push(text) for text in hypotheses)
     whole = before + deltas.finish(final)
 
