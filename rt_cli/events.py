@@ -15,7 +15,7 @@ SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "cl
 
 
 class Label(Struct, frozen=True):
-    """Whose observations these are, where there may be several."""
+    """Whose events these are, where there may be several."""
 
     source: str
     """As it was named by the user."""

@@ -10,12 +10,12 @@ from rt_cli.audio.source import Block
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rt_cli.audio.source import Source, SourceInfo, Tell
+    from rt_cli.audio.source import Source, SourceInfo, Warn
 
 
-def amplified(source: Source, gain_db: float, tell: Tell | None = None) -> Source:
+def amplified(source: Source, gain_db: float, warn: Warn | None = None) -> Source:
     """The source, made louder by ``gain_db`` decibels; as it is for 0."""
-    return Amplified(source, gain_db, tell) if gain_db else source
+    return Amplified(source, gain_db, warn) if gain_db else source
 
 
 class Amplified:
@@ -24,13 +24,13 @@ class Amplified:
     Args:
         source: Open.
         gain_db: What its samples are multiplied by, decibels; beyond full scale they are clipped.
-        tell: Told once, of ``clipping``; None for nobody.
+        warn: Told once, of ``clipping``; None for nobody.
     """
 
-    def __init__(self, source: Source, gain_db: float, tell: Tell | None = None) -> None:
+    def __init__(self, source: Source, gain_db: float, warn: Warn | None = None) -> None:
         self._source = source
         self._gain_db = gain_db
-        self._tell = tell
+        self._warn = warn
         self._clipped = False
 
     @property
@@ -56,7 +56,7 @@ class Amplified:
 
         loud = np.rint(np.frombuffer(pcm, "<i2") * np.float64(10 ** (self._gain_db / 20)))
         kept = np.clip(loud, -FULL_SCALE, FULL_SCALE - 1)
-        if self._tell is not None and not self._clipped and np.any(kept != loud):
+        if self._warn is not None and not self._clipped and np.any(kept != loud):
             self._clipped = True
-            self._tell("clipping", f"the sound clips with --gain {self._gain_db:g}: make it smaller")
+            self._warn("clipping", f"the sound clips with --gain {self._gain_db:g}: make it smaller")
         return kept.astype("<i2").tobytes()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    Tell = Callable[[str, str], None]
+    Warn = Callable[[str, str], None]
     """How a source says what a person should know and nobody need act on: a code for scripts, and a message."""
 
 SourceKind = Literal["file", "pipe", "microphone"]

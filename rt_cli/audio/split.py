@@ -11,7 +11,7 @@ from rt_cli.audio.source import Block
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from rt_cli.audio.source import Source, SourceInfo, Tell
+    from rt_cli.audio.source import Source, SourceInfo, Warn
 
 _AHEAD = 2
 """Blocks of a source that can wait, which the faster reader may be ahead of the slower one."""
@@ -26,7 +26,7 @@ class Split:
         open_source: Opens it at a wire rate, Hz; its warnings go to the second argument.
     """
 
-    def __init__(self, open_source: Callable[[int, Tell], Awaitable[Source]]) -> None:
+    def __init__(self, open_source: Callable[[int, Warn], Awaitable[Source]]) -> None:
         self.sides = (Side(self), Side(self))
         """Left and right."""
         self.opened = asyncio.Event()
@@ -37,14 +37,14 @@ class Split:
         self._open_source = open_source
         self._room = asyncio.Event()
 
-    async def run(self, rate_hz: int, tell: Tell) -> None:
+    async def run(self, rate_hz: int, warn: Warn) -> None:
         """Open the source and read it to its end, or until neither side wants more; then close it.
 
         Errors of the source, of any kind, are raised by both sides: each of them has results that are worth keeping.
         Cancelling closes the source and ends both sides.
         """
         try:
-            self.source = source = await self._open_source(rate_hz, tell)
+            self.source = source = await self._open_source(rate_hz, warn)
         except Exception as exc:  # noqa: BLE001 - both sides raise it
             self.failure = exc
             return
@@ -97,7 +97,7 @@ class Side:
         self._ended = False
         self._error: Exception | None = None
 
-    async def open(self, _rate_hz: int, _tell: Tell) -> Side:
+    async def open(self, _rate_hz: int, _warn: Warn) -> Side:
         """Wait until the source is open.
 
         Raises:

@@ -16,7 +16,7 @@ from rt_cli.streaming.streamer import Streamer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rt_cli.audio.source import Tell
+    from rt_cli.audio.source import Warn
     from rt_cli.bench.level import SessionResult
     from rt_cli.bench.limits import Limit
     from rt_cli.bench.recording import Recording
@@ -50,7 +50,7 @@ class LoadLevels:
         course: What to do.
         make_job: A job for a source, with its stopwatch as its probe.
         clock: The time.
-        tell: Told of each session and each level as it ends.
+        warn: Told of each session and each level as it ends.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class LoadLevels:
         course: LevelPlan,
         make_job: Callable[[Spoken, Stopwatch], Job],
         clock: Clock,
-        tell: Callable[[SessionResult | Level, Level], None],
+        warn: Callable[[SessionResult | Level, Level], None],
     ) -> None:
         self.levels: list[Level] = []
         """The last one may be running."""
@@ -66,7 +66,7 @@ class LoadLevels:
         self._course = course
         self._make_job = make_job
         self._clock = clock
-        self._tell = tell
+        self._warn = warn
         self._streamers: set[Streamer] = set()
 
     async def run(self) -> list[Level]:
@@ -76,7 +76,7 @@ class LoadLevels:
             self.levels.append(level)
             await self._run_level(level)
             level.cut = self.interrupted
-            self._tell(level, level)
+            self._warn(level, level)
             if self.interrupted or not holds(self._course.limits, level):
                 break
         return self.levels
@@ -122,7 +122,7 @@ class LoadLevels:
             result = await self._run_session(level, recording, number=number, round_=round_, began=began)
             level.running -= 1
             level.results.append(result)
-            self._tell(result, level)
+            self._warn(result, level)
 
     async def _turn(self, begins: float) -> None:
         while not self.interrupted and (now := self._clock.now()) < begins:
@@ -133,7 +133,7 @@ class LoadLevels:
     ) -> SessionResult:
         spoken = Spoken(recording, self._clock, max(1, round(self._course.piece_s * recording.rate_hz)))
         watch = Stopwatch(spoken, self._clock, level.measures)
-        streamer = Streamer(self._make_job(spoken, watch), self._clock, watch.observe)
+        streamer = Streamer(self._make_job(spoken, watch), self._clock, watch.on_event)
         self._streamers.add(streamer)
         try:
             summary = await streamer.run()
@@ -142,6 +142,6 @@ class LoadLevels:
         return watch.result(recording, summary, number=number, round_=round_, began=began)
 
 
-async def opened(spoken: Spoken, _rate_hz: int, _tell: Tell) -> Spoken:
+async def opened(spoken: Spoken, _rate_hz: int, _warn: Warn) -> Spoken:
     """The source of a job, which is open already."""
     return spoken

@@ -14,7 +14,7 @@ from rt_cli.errors import AudioError, UsageError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from rt_cli.audio.source import Tell
+    from rt_cli.audio.source import Warn
     from rt_cli.clock import Clock
 
 LONGEST_S = 600.0
@@ -43,13 +43,13 @@ class Recording:
         return self.samples / self.rate_hz
 
 
-async def load(name: str, rate_hz: int, tell: Tell, *, limit_s: float | None, reference: str | None) -> Recording:
+async def load(name: str, rate_hz: int, warn: Warn, *, limit_s: float | None, reference: str | None) -> Recording:
     """Read a recording at a wire rate.
 
     Args:
         name: A file.
         rate_hz: To resample to.
-        tell: Takes its warnings; called from another thread, too.
+        warn: Takes its warnings; called from another thread, too.
         limit_s: No more of it than this.
         reference: The words in it.
 
@@ -57,7 +57,7 @@ async def load(name: str, rate_hz: int, tell: Tell, *, limit_s: float | None, re
         AudioError: Unreadable or empty.
         UsageError: Too long to be kept in memory.
     """
-    source = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, tell=tell)
+    source = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, warn=warn)
     wanted = round(min(limit_s or LONGEST_S, LONGEST_S) * rate_hz) * BYTES_PER_SAMPLE
     pcm = bytearray()
     try:

@@ -72,9 +72,9 @@ class Stopwatch:
 
     # -- the observer -------------------------------------------------------------------------------------------------
 
-    def observe(self, observation: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Take what happened."""
-        match observation:
+        match event:
             case SessionChanged(state="ready") if not self._ready:
                 self._ready = True
                 self._measure("ready", self._clock.now() - self._started_at)

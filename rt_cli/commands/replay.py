@@ -97,11 +97,11 @@ async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, 
 
     lines = LineWriter(sys.stdout, on_broken=give_up)
 
-    def observe(number: int, message: str) -> None:
+    def on_event(number: int, message: str) -> None:
         warn(f"connection {number}: {message}")
 
     host, port = address
-    playing = replaying(scripts, observe=observe, host=host, port=port, speed=speed, patience_s=patience_s)
+    playing = replaying(scripts, on_event=on_event, host=host, port=port, speed=speed, patience_s=patience_s)
     try:
         with on_signals(interrupted.set):
             async with playing as stage:

@@ -112,7 +112,7 @@ async def _serve(wanted: _Wanted) -> None:
 
     lines = LineWriter(sys.stdout, on_broken=end)
 
-    def observe(event: dict[str, Any]) -> None:
+    def on_event(event: dict[str, Any]) -> None:
         if wanted.json:
             lines.write(jsonlib.dumps(event))
         elif event["type"] == "warning":
@@ -122,7 +122,7 @@ async def _serve(wanted: _Wanted) -> None:
         async with AsyncExitStack() as stack:
             stack.enter_context(on_signals(ended.set))
             replier = await stack.enter_async_context(open_replier(**wanted.reply))
-            server = await stack.enter_async_context(serve_locally(**wanted.server, replier=replier, observe=observe))
+            server = await stack.enter_async_context(serve_locally(**wanted.server, replier=replier, on_event=on_event))
             lines.write(jsonlib.dumps({"type": "listening", "url": server.url}) if wanted.json else server.url)
             for notice in _notices(server, replier.notice if replier else None, wanted.server):
                 warn(notice)

@@ -87,7 +87,7 @@ async def look_at_microphone(tell: ReportFinding, device: str | None) -> None:
     """Listen for 1.5 s, and judge what was heard."""
     warnings: list[str] = []
     source = await open_reconnecting(
-        device, wire_rate_hz=RATE_HZ, tell=lambda code, _message: warnings.append(code), retry_for_s=0
+        device, wire_rate_hz=RATE_HZ, warn=lambda code, _message: warnings.append(code), retry_for_s=0
     )
     pcm = bytearray()
     ending = asyncio.get_running_loop().call_later(LISTEN_S, source.stop)

@@ -35,7 +35,7 @@ STATUS_PATIENCE_S = 2.0
 
 
 class Output:
-    """Hands each observation to the results on stdout and to the status on stderr.
+    """Hands each event to the results on stdout and to the status on stderr.
 
     Args:
         results: Formats results for ``stdout``.
@@ -86,20 +86,20 @@ class Output:
         """
         self._saving.begin(name, max(1, len(channels)))
         order = InOrder() if self._saving.apart else self._order
-        return SourceOutput(name, channels, order, self._show, self._status.observe)
+        return SourceOutput(name, channels, order, self._show, self._status.on_event)
 
-    def observe(self, observation: Event) -> None:
-        """Take an observation that is of no source, or of the only one. Returns at once and never raises."""
-        self._show(observation)
-        self._status.observe(observation)
+    def on_event(self, event: Event) -> None:
+        """Take an event that is of no source, or of the only one. Returns at once and never raises."""
+        self._show(event)
+        self._status.on_event(event)
 
-    def _show(self, observation: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
+    def _show(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
         if self._saving.prints:
             self._lines.receipts = receipts
-            tell(self._results, observation, label)
+            tell(self._results, event, label)
             self._lines.receipts = None
-        for warning in self._saving.observe(observation, label, receipts):
-            self.observe(warning)
+        for warning in self._saving.on_event(event, label, receipts):
+            self.on_event(warning)
 
     def close(self, deadline_s: float | None = None) -> bool:
         """Deliver what waits. Blocks, so call it when the event loop is done, or from a thread; idempotent.

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 
-def open_wirelog(settings: OutputSettings, sources: Iterable[str], observe: EventHandler) -> WireRecorder | None:
+def open_wirelog(settings: OutputSettings, sources: Iterable[str], on_event: EventHandler) -> WireRecorder | None:
     """The file of ``--record``, begun; None without one.
 
     Args:
         settings: What is to be saved.
         sources: Their names, which may be files.
-        observe: Told when the disk takes no more.
+        on_event: Told when the disk takes no more.
 
     Raises:
         UsageError: It cannot be written, or something else is in that file, or is to come there.
@@ -36,4 +36,4 @@ def open_wirelog(settings: OutputSettings, sources: Iterable[str], observe: Even
         raise UsageError(f"{path} is a file of this run already", "record elsewhere")
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
-    return WireRecorder(path, observe, audio=settings.record_audio, replace=settings.force)
+    return WireRecorder(path, on_event, audio=settings.record_audio, replace=settings.force)

@@ -33,7 +33,7 @@ from rt_cli.streaming.streamer import Streamer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from rt_cli.audio.source import Source, Tell
+    from rt_cli.audio.source import Source, Warn
     from rt_cli.events import EventHandler, Summary
     from rt_cli.output.results.source_output import SourceOutput
     from rt_cli.protocol.endpoint.endpoint import Endpoint
@@ -148,7 +148,7 @@ class _Run:
         self._summaries: list[Summary] = []
         self._source_ended = asyncio.Event()
         self._signals: list[int] = []
-        self._unread = False
+        self._stdout_closed = False
         self._began = 0.0
         self._room_made_at = -math.inf
 
@@ -174,7 +174,7 @@ class _Run:
         self._listen(loop)
         try:
             self._wirelog = open_wirelog(
-                self._settings.output, [source.name for source in self._sources], output.observe
+                self._settings.output, [source.name for source in self._sources], output.on_event
             )
             self._take_control(loop)
             exit_code = await self._deliver()
@@ -184,7 +184,7 @@ class _Run:
             if self._wirelog is not None:
                 await asyncio.to_thread(self._wirelog.close)
             # Who left has not read what was printed last.
-            printed = await self._close() and output.failure is None and not self._unread
+            printed = await self._close() and output.failure is None and not self._stdout_closed
             for streamer in self._streamers:
                 streamer.close(printed=printed)
         failure = output.failure or (self._done and self._done.failure)
@@ -221,13 +221,13 @@ class _Run:
             limits = Limits()
             self._pool.shrink(limits.sessions // self._sessions_each)
             server = await stack.enter_async_context(serve(limits=limits))
-            self._output.observe(Warned("demo_quality", server.notice))
+            self._output.on_event(Warned("demo_quality", server.notice))
             url = server.url
         endpoint = endpoint_of(self._settings, plan.choice, plan.key, url)
-        self._output.observe(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
+        self._output.on_event(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
         if endpoint.trust.insecure and endpoint.url.startswith("wss:"):
             unchecked = "the certificate is not checked (--insecure): whoever is on the way can listen"
-            self._output.observe(Warned("insecure", unchecked))
+            self._output.on_event(Warned("insecure", unchecked))
         return endpoint
 
     # -- one source ---------------------------------------------------------------------------------------------------
@@ -262,19 +262,19 @@ class _Run:
     async def _stream(self, source: NamedSource, endpoint: Endpoint, plan: Plan, place: SourceOutput) -> list[Summary]:
         if not self._split:
             job = self._job(source, source.open, endpoint, plan)
-            return [await self._run_streamer(job, place.observer())]
+            return [await self._run_streamer(job, place.handler())]
         from rt_cli.audio.split import Split
 
         split = Split(source.open)
 
         def tell(code: str, message: str) -> None:
-            place.observer()(Warned(code, message))
+            place.handler()(Warned(code, message))
 
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(split.run(endpoint.dialect.rate_hz, tell), name="split")
             sides = [
                 tasks.create_task(
-                    self._run_streamer(self._job(source, side.open, endpoint, plan, channel), place.observer(channel)),
+                    self._run_streamer(self._job(source, side.open, endpoint, plan, channel), place.handler(channel)),
                     name=channel,
                 )
                 for channel, side in zip(SIDES, split.sides, strict=True)
@@ -286,7 +286,7 @@ class _Run:
     def _job(
         self,
         source: NamedSource,
-        opened: Callable[[int, Tell], Awaitable[Source]],
+        opened: Callable[[int, Warn], Awaitable[Source]],
         endpoint: Endpoint,
         plan: Plan,
         channel: str | None = None,
@@ -307,9 +307,9 @@ class _Run:
             witness=None if self._wirelog is None else partial(self._wirelog.connection, endpoint, source.name),
         )
 
-    async def _run_streamer(self, job: Job, observe: EventHandler) -> Summary:
+    async def _run_streamer(self, job: Job, on_event: EventHandler) -> Summary:
         # The order of two channels is known by their marks.
-        streamer = Streamer(job, SystemClock(), observe, progress=self._watched or self._split)
+        streamer = Streamer(job, SystemClock(), on_event, progress=self._watched or self._split)
         self._streamers.append(streamer)
         # Both channels obey what was said before they were there.
         if self._controls is not None and len(self._streamers) >= self._sessions_each:
@@ -326,7 +326,7 @@ class _Run:
         connected = sum(streamer.connected for streamer in self._streamers)
         since = asyncio.get_running_loop().time() - self._room_made_at
         if connected and self._pool.shrink(connected // self._sessions_each):
-            self._output.observe(Warned("no_room", f"the endpoint has no room: {connected} at once from here on"))
+            self._output.on_event(Warned("no_room", f"the endpoint has no room: {connected} at once from here on"))
         # It has been an endpoint for us, so this is an outage like any other.
         patience_s = self._settings.delivery.retry_for_s
         return connected > 0 or since < (RETRY_FINITE_S if patience_s is None else patience_s)
@@ -336,33 +336,35 @@ class _Run:
     def _skip(self, source: NamedSource, place: SourceOutput) -> None:
         summary = untouched(source.name, EXIT_OK, self._wall_ms(), skipped=True)
         self._summaries.append(summary)
-        place.observer()(summary)
+        place.handler()(summary)
 
     def _leave(self, source: NamedSource, exit_code: int) -> None:
         """The summary of a source that was never opened."""
         summary = untouched(source.name, exit_code, self._wall_ms())
         self._summaries.append(summary)
         place = self._output.place(source.name)
-        place.observer()(summary)
+        place.handler()(summary)
         place.end()
 
     def _refused(self, error: RtError) -> int:
         """Nothing can be sent anywhere: every source has its summary all the same."""
-        self._output.observe(Errored(error.code, error.message, error.hint))
+        self._output.on_event(Errored(error.code, error.message, error.hint))
         for source in self._sources:
             self._leave(source, error.exit_code)
         return self._conclude()
 
     def _conclude(self) -> int:
         short = len(self._summaries) < len(self._sources) * self._sessions_each
-        summed = total(self._summaries, self._signals[:1] if short else [], self._wall_ms(), unread=self._unread)
+        summed = total(
+            self._summaries, self._signals[:1] if short else [], self._wall_ms(), stdout_closed=self._stdout_closed
+        )
         if len(self._sources) * self._sessions_each > 1:
-            self._output.observe(summed)
+            self._output.on_event(summed)
         return summed.exit
 
     @property
     def _over(self) -> bool:
-        return bool(self._signals) or self._unread
+        return bool(self._signals) or self._stdout_closed
 
     @property
     def _watched(self) -> bool:
@@ -393,7 +395,7 @@ class _Run:
     def _take_control(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._open_controls is not None:
             quit_run = partial(self._on_signal, loop, EXIT_INTERRUPTED)
-            self._controls = self._open_controls(loop, self._output.observe, quit_run)
+            self._controls = self._open_controls(loop, self._output.on_event, quit_run)
 
     def _obey(self, command: Command) -> None:
         for streamer in self._streamers:
@@ -410,7 +412,7 @@ class _Run:
             streamer.printed(turn)
 
     def _hang_up(self) -> None:
-        self._unread = True
+        self._stdout_closed = True
         self._source_ended.set()
         for streamer in self._streamers:
             streamer.hang_up()

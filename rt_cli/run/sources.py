@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from rt_cli.audio.source import Source, Tell
+    from rt_cli.audio.source import Source, Warn
     from rt_cli.settings import InputSettings
     from rt_cli.timeline.spool import Spool, SpoolContents
 
@@ -26,7 +26,7 @@ class NamedSource:
     """A source that is not open yet."""
 
     name: str
-    open: Callable[[int, Tell], Awaitable[Source]]
+    open: Callable[[int, Warn], Awaitable[Source]]
     """At a wire rate, Hz; its warnings go to the second argument."""
     spool: Path | None = None
     """Where to keep its sound until it is delivered."""
@@ -39,17 +39,17 @@ def file_source(name: str, settings: InputSettings, spool: Path | None = None) -
     if name == "-":
         return _pipe(settings, spool, live=False)
 
-    async def opened(rate_hz: int, tell: Tell) -> Source:
+    async def opened(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.decode.files import open_file
 
         loop = asyncio.get_running_loop()
 
         def tell_soon(code: str, message: str) -> None:
-            loop.call_soon_threadsafe(tell, code, message)
+            loop.call_soon_threadsafe(warn, code, message)
 
         pick = parse_pick(settings.channel)
-        file = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, tell=tell_soon, pick=pick)
-        return amplified(file, settings.gain, tell)
+        file = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, warn=tell_soon, pick=pick)
+        return amplified(file, settings.gain, warn)
 
     return NamedSource(name, opened, spool)
 
@@ -64,18 +64,18 @@ def microphone_source(
 ) -> NamedSource:
     """The microphone; it is waited for when it goes away."""
 
-    async def opened(rate_hz: int, tell: Tell) -> Source:
+    async def opened(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.microphone.reconnecting import RETRY_FOR_S, open_reconnecting
 
         microphone = await open_reconnecting(
             settings.device,
             wire_rate_hz=rate_hz,
             chunk_ms=40 if settings.chunk_ms is None else settings.chunk_ms,
-            tell=tell,
+            warn=warn,
             retry_for_s=RETRY_FOR_S if retry_for_s is None else retry_for_s,
             pick=parse_pick(settings.channel),
         )
-        return amplified(microphone, settings.gain, tell)
+        return amplified(microphone, settings.gain, warn)
 
     return NamedSource("microphone", opened, spool)
 
@@ -88,18 +88,18 @@ def resumed_source(folder: Path) -> NamedSource:
     """
     from rt_cli.timeline.spool import Spool
 
-    spool, remains = Spool.reopen(folder)
+    spool, contents = Spool.reopen(folder)
 
-    async def opened(rate_hz: int, _tell: Tell) -> Source:
+    async def opened(rate_hz: int, _warn: Warn) -> Source:
         from rt_cli.timeline.resumed_source import open_resumed
 
-        return await open_resumed(spool, remains, rate_hz)
+        return await open_resumed(spool, contents, rate_hz)
 
-    return NamedSource(remains.origin.source, opened, resume=(spool, remains))
+    return NamedSource(contents.origin.source, opened, resume=(spool, contents))
 
 
 def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSource:
-    async def opened(rate_hz: int, tell: Tell) -> Source:
+    async def opened(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.decode.pipe import open_pipe
 
         pipe = open_pipe(
@@ -111,7 +111,7 @@ def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSo
             live=live,
             pick=parse_pick(settings.channel),
         )
-        return amplified(pipe, settings.gain, tell)
+        return amplified(pipe, settings.gain, warn)
 
     return NamedSource("-", opened, spool)
 

@@ -36,17 +36,17 @@ def untouched(name: str, exit_code: int, wall_ms: int, *, skipped: bool = False)
     )
 
 
-def total(summaries: Sequence[Summary], codes: Sequence[int], wall_ms: int, *, unread: bool) -> Total:
+def total(summaries: Sequence[Summary], codes: Sequence[int], wall_ms: int, *, stdout_closed: bool) -> Total:
     """The account of all.
 
     Args:
         summaries: Of the sources, or of their channels where they are told apart.
         codes: More exit codes that count: of a signal that kept sources from being sent.
         wall_ms: Since the start of the run.
-        unread: Nobody reads the results: the quiet end that was wanted.
+        stdout_closed: Nobody reads the results: the quiet end that was wanted.
     """
     return Total(
-        exit=EXIT_OK if unread else worst_exit([*codes, *(summary.exit for summary in summaries)]),
+        exit=EXIT_OK if stdout_closed else worst_exit([*codes, *(summary.exit for summary in summaries)]),
         sources=len(summaries),
         finals=sum(summary.finals for summary in summaries),
         failed_sources=sum(summary.exit != EXIT_OK for summary in summaries),

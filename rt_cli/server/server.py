@@ -88,7 +88,7 @@ async def serve(
     recognizer_model: str | None = None,
     workers: int | None = None,
     save_audio: Path | None = None,
-    observe: Observe | None = None,
+    on_event: Observe | None = None,
     token: str | None = None,
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
@@ -108,7 +108,7 @@ async def serve(
         recognizer_model: What an ``http:`` recogniser is asked for.
         workers: Recognitions at once; None: what fits the engine and the machine.
         save_audio: Directory, created if need be, for ``SESSION.wav``: what each session received, sample for sample.
-        observe: Told ``session_opened``, ``turn``, ``transcript``, ``transcription_failed``, ``warning`` and
+        on_event: Told ``session_opened``, ``turn``, ``transcript``, ``transcription_failed``, ``warning`` and
             ``session_closed``, each with ``session``, and ``refused`` with ``status`` (of HTTP, or the close code) and
             ``code``, and ``fault`` (see :class:`rt_cli.server.faults.inject.Faults`); must return at once and must not
             raise.
@@ -124,15 +124,15 @@ async def serve(
             writable.
     """
     address = listening_address(host, token)
-    observe = observe or (lambda _event: None)
+    on_event = on_event or (lambda _event: None)
     if save_audio is not None:
         prepare(save_audio)
     async with open_recognizer(recognizer, workers, model=recognizer_model) as engine:
-        endpoint = _Endpoint(engine, observe, save_audio, token, limits or Limits(), replier)
+        endpoint = _Endpoint(engine, on_event, save_audio, token, limits or Limits(), replier)
         if faults:
             from rt_cli.server.faults.inject import Faults
 
-            endpoint.faults = Faults(faults, observe)
+            endpoint.faults = Faults(faults, on_event)
         server = await _listen(endpoint, address, port, tls)
         try:
             bound = server.sockets[0].getsockname()[1]
@@ -226,7 +226,7 @@ class _Endpoint:
 
     Args:
         recognizer: For the sessions.
-        observe: Told what happens.
+        on_event: Told what happens.
         save_audio: Existing directory for what is received.
         token: What clients must present, if anything.
         limits: What they may take.
@@ -236,7 +236,7 @@ class _Endpoint:
     def __init__(
         self,
         recognizer: Recognizer,
-        observe: Observe,
+        on_event: Observe,
         save_audio: Path | None,
         token: str | None,
         limits: Limits,
@@ -245,7 +245,7 @@ class _Endpoint:
         self.limits = limits
         self.faults: Faults | None = None
         self._recognizer = recognizer
-        self._observe = observe
+        self._on_event = on_event
         self._save_audio = save_audio
         self._replier = replier
         self._access = Access(token, ClientSecrets(self._described), MODELS, time.time())
@@ -289,7 +289,7 @@ class _Endpoint:
             await self._turn_away(connection, connection.verdict)
             return
         if len(self._sessions) >= self.limits.sessions:
-            self._observe(
+            self._on_event(
                 {"type": "refused", "status": int(CloseCode.TRY_AGAIN_LATER), "code": "session_limit_reached"}
             )
             await connection.close(CloseCode.TRY_AGAIN_LATER, f"{self.limits.sessions} sessions are open")
@@ -300,7 +300,7 @@ class _Endpoint:
         try:
             await self._serve(connection)
         except Exception as exc:
-            self._observe({"type": "warning", "message": f"a session failed, which is a bug: {exc!r}"})
+            self._on_event({"type": "warning", "message": f"a session failed, which is a bug: {exc!r}"})
             raise  # the library logs it and closes with 1011
         finally:
             self._sessions.discard(task)
@@ -309,12 +309,12 @@ class _Endpoint:
         verdict = connection.verdict
         assert isinstance(verdict, Welcome)  # noqa: S101 - all others have been answered; narrows the type
         faulty = connection.faulty
-        async with self._recognizer.ears() as ears:
+        async with self._recognizer.session() as recognizer_session:
             session = ServerSession(
                 verdict.session["type"],
-                ears,
+                recognizer_session,
                 faulty.send if faulty else connection.tell,
-                self._observe,
+                self._on_event,
                 self._save_audio,
                 replier=self._replier,
                 close=faulty.close if faulty else connection.close,
@@ -331,7 +331,7 @@ class _Endpoint:
 
     async def _turn_away(self, connection: _Connection, stranger: Unauthorized) -> None:
         code = stranger.error["code"] or "missing_api_key"
-        self._observe({"type": "refused", "status": UNAUTHORIZED_CLOSE, "code": code})
+        self._on_event({"type": "refused", "status": UNAUTHORIZED_CLOSE, "code": code})
         error = {**stranger.error, "event_id": None}
         event = {"type": "error", "event_id": f"event_{secrets.token_hex(10)}", "error": error}
         await connection.tell(json.dumps(event).encode())
@@ -342,7 +342,7 @@ class _Endpoint:
 
     def _noted(self, answer: Answer) -> Answer:
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            self._observe({"type": "refused", "status": answer.status.value, "code": answer.code})
+            self._on_event({"type": "refused", "status": answer.status.value, "code": answer.code})
         return answer
 
     async def shut(self, server: Server) -> None:

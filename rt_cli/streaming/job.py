@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from rt_cli.audio.source import Source, Tell
+    from rt_cli.audio.source import Source, Warn
     from rt_cli.protocol.endpoint.endpoint import Endpoint
     from rt_cli.settings import Settings, TurnDetection
     from rt_cli.streaming.capture.turn_analysis import Detector
@@ -34,7 +34,7 @@ class Job(Struct, frozen=True):
 
     name: str
     """What the source is called in the summary, also when it cannot be opened."""
-    open_source: Callable[[int, Tell], Awaitable[Source]]
+    open_source: Callable[[int, Warn], Awaitable[Source]]
     """Opens it at a wire rate, Hz, its warnings go to the second argument; may raise AudioError or UsageError."""
     endpoint: Endpoint
     turns: TurnDetection

@@ -1,4 +1,4 @@
-"""Where a run can be looked at more closely than its observations tell, by who measures it."""
+"""Where a run can be looked at more closely than its events tell, by who measures it."""
 
 from __future__ import annotations
 

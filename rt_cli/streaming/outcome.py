@@ -30,11 +30,11 @@ class RunOutcome(Struct, frozen=True):
     """How often it was told to stop."""
     signal_exit: int = EXIT_OK
     """130 or 143."""
-    cut_short: bool = False
+    truncated: bool = False
     """A source that has an end did not come to it."""
-    unpaid: bool = False
+    cost_limit_hit: bool = False
     """A source that has an end did not come to it, as that would have cost too much."""
-    unread: bool = False
+    stdout_closed: bool = False
     """Nobody reads what is printed: the quiet end that was wanted."""
 
     @property
@@ -42,7 +42,7 @@ class RunOutcome(Struct, frozen=True):
         """What went wrong; an account that does not balance, or has nothing in it, is such a thing, too."""
         if not self.ledger.balanced:
             return (*self.errors, RtError(f"the ledger does not balance: {self.ledger}", "please report this"))
-        if not (self.errors or self.ledger.captured or self.signals or self.unread or self.unpaid):
+        if not (self.errors or self.ledger.captured or self.signals or self.stdout_closed or self.cost_limit_hit):
             return (AudioError(f"no audio in {self.name}", "check the source", code="empty"),)
         return self.errors
 
@@ -54,12 +54,12 @@ class RunOutcome(Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """The worst of what applies."""
-        if self.unread:
+        if self.stdout_closed:
             return EXIT_OK
         codes = [error.exit_code for error in self.causes]
-        if self.signals and (self.cut_short or self.signals > 1):
+        if self.signals and (self.truncated or self.signals > 1):
             codes.append(self.signal_exit)
-        if self.unpaid or not self.delivered:
+        if self.cost_limit_hit or not self.delivered:
             codes.append(EXIT_INCOMPLETE)
         return worst_exit(codes)
 
@@ -72,7 +72,7 @@ class RunOutcome(Struct, frozen=True):
     def error(self) -> RtError | None:
         """The one error to tell: the one that gives the exit code."""
         told = min(self.causes, key=lambda each: each.exit_code != self.exit_code, default=None)
-        if told is None and self.unpaid:
+        if told is None and self.cost_limit_hit:
             said = f"the cost limit is reached: the rest of {self.name} was not sent"
             return RtError(said, "raise --max-cost", code="max_cost")
         if told is None and self.exit_code == EXIT_INCOMPLETE:

@@ -28,7 +28,7 @@ class SendPolicy(Struct, frozen=True):
     """To be run beside the capture."""
     marks: TurnMarks | None
     """None where the endpoint finds the turns."""
-    passages: SendRanges | None
+    send_ranges: SendRanges | None
     """None where everything is sent."""
 
 
@@ -38,7 +38,7 @@ def select(
     *,
     tape: Tape,
     capture: TapeFeeder,
-    bell: ChangeSignal,
+    changed: ChangeSignal,
     control: PushToTalk,
     make_detector: Callable[[int], Detector],
     on_quiet: Callable[[], None],
@@ -50,7 +50,7 @@ def select(
         turns: Who makes the turns.
         tape: What is heard.
         capture: Fills it.
-        bell: Rung when there is more sound, and when more is known of it.
+        changed: Notified when there is more sound, and when more is known of it.
         control: Who may be heard.
         make_detector: Of speech.
         on_quiet: Told when nobody has spoken for ``stop_after_silence_s``; of live sources only.
@@ -64,15 +64,15 @@ def select(
         analysis = TurnAnalysis(
             tape,
             capture,
-            bell,
+            changed,
             settings.session,
             make_detector,
             makes_turns=makes_turns,
-            passages=gated,
+            send_ranges=gated,
             hang_ms=LONGEST_THOUGHT_MS if turns == "semantic_vad" else None,
             quiet_s=quiet_s,
             on_quiet=on_quiet,
         )
     if by_hand:
-        return SendPolicy(analysis, control.marks, control.passages)
+        return SendPolicy(analysis, control.marks, control.send_ranges)
     return SendPolicy(analysis, analysis.marks if analysis is not None and makes_turns else None, gated)

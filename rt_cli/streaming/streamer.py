@@ -14,7 +14,7 @@ from rt_cli.streaming.capture.audio_recorder import AudioRecorder
 from rt_cli.streaming.capture.capture import TapeFeeder
 from rt_cli.streaming.capture.overflow_policy import OverflowPolicy
 from rt_cli.streaming.capture.push_to_talk import POST_ROLL_MS, PushToTalk
-from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, origin_of
+from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, spool_source
 from rt_cli.streaming.cost import Meter, bill_of
 from rt_cli.streaming.delivery.reconnect import Reconnector
 from rt_cli.streaming.delivery.run_state import RunState, drain_timeout_s, dropped
@@ -47,27 +47,27 @@ class Streamer:
     Args:
         job: What to do.
         clock: The time.
-        observe: Told everything that happens.
+        on_event: Told everything that happens.
         progress: Whether anybody looks at marks and levels.
     """
 
-    def __init__(self, job: Job, clock: Clock, observe: EventHandler, *, progress: bool = False) -> None:
+    def __init__(self, job: Job, clock: Clock, on_event: EventHandler, *, progress: bool = False) -> None:
         self._job = job
         self._clock = clock
-        self._observe = observe
+        self._on_event = on_event
         self._progress = progress
         self._rate = job.endpoint.dialect.rate_hz
         self._sound = ChangeSignal()
-        self._bell = ChangeSignal(within=self._sound)
+        self._changed = ChangeSignal(also=self._sound)
         self._tape = Tape(self._rate)
         self._turns = job.turns
-        self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=observe)
+        self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=on_event)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
         self._backlog: OverflowPolicy | None = None
         self._capture: TapeFeeder | None = None
         self._selection: SendPolicy | None = None
         self._session = self._make_session()
-        self._journal: SpoolWriter | None = None
+        self._spool_writer: SpoolWriter | None = None
         self._recorder: AudioRecorder | None = None
         self._delivery: Reconnector | None = None
         self._delivering: asyncio.Task[None] | None = None
@@ -115,8 +115,8 @@ class Streamer:
 
     def printed(self, turn: int) -> None:
         """A final was printed; any thread may say so."""
-        if self._journal is not None:
-            self._journal.printed(turn)
+        if self._spool_writer is not None:
+            self._spool_writer.printed(turn)
 
     def interrupt(self, exit_code: int) -> None:
         """Ctrl-C or SIGTERM: the first ends capture and waits for what is open, the second closes now.
@@ -134,7 +134,7 @@ class Streamer:
     def obey(self, command: Command) -> None:
         """A key, a signal or a line says who may be heard; its ``quit`` is :meth:`interrupt`'s business."""
         self._control.obey(command)
-        self._bell.ring()
+        self._changed.notify()
 
     def hang_up(self) -> None:
         """Nobody reads what we print: end quietly."""
@@ -152,7 +152,7 @@ class Streamer:
             self._tape,
             policy,
             limit_s=self._job.memory_s,
-            passages=lambda: self._selection.passages if self._selection else None,
+            send_ranges=lambda: self._selection.send_ranges if self._selection else None,
             on_hole=self._tell_hole,
         )
 
@@ -161,26 +161,26 @@ class Streamer:
 
     def _weigh(self) -> RtError | None:
         """Look at what waits, and say so at once if that ends the capture."""
-        error = self._backlog.weigh() if self._backlog else None
+        error = self._backlog.enforce() if self._backlog else None
         if error is not None:
-            self._observe(Noted(error.message))
+            self._on_event(Noted(error.message))
         return error
 
     # -- the spool ----------------------------------------------------------------------------------------------------
 
     def _open_journal(self, source: Source) -> None:
         if self._job.resume is not None:
-            spool, remains = self._job.resume
-            self._journal = SpoolWriter(spool, self._observe, captured=remains.captured)
-            self._tape.restore(remains.settled, remains.dropped, remains.suspended)
-            self._session.restore(remains.settled, remains.captured, remains.next_turn)
+            spool, contents = self._job.resume
+            self._spool_writer = SpoolWriter(spool, self._on_event, captured=contents.captured)
+            self._tape.restore(contents.settled, contents.dropped, contents.suspended)
+            self._session.restore(contents.settled, contents.captured, contents.next_turn)
             # Journalled, but the process died before they were known to be printed.
-            for final in remains.finals:
-                self._observe(final_of(final))
+            for final in contents.finals:
+                self._on_event(final_of(final))
         elif self._job.spool is not None:
-            self._journal = SpoolWriter(
-                Spool.create(self._job.spool, origin_of(source.info, self._rate, self._job.settings.input)),
-                self._observe,
+            self._spool_writer = SpoolWriter(
+                Spool.create(self._job.spool, spool_source(source.info, self._rate, self._job.settings.input)),
+                self._on_event,
             )
 
     # -- what was captured, for the user ------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Streamer:
             if source.info.kind == "file" and path.exists() and path.samefile(source.info.name):
                 raise UsageError(f"{path} is the source itself", "save the sound elsewhere")
             force = self._job.settings.output.force
-            self._recorder = AudioRecorder(path, self._rate, self._observe, replace=force)
+            self._recorder = AudioRecorder(path, self._rate, self._on_event, replace=force)
 
     async def _close_recorder(self) -> None:
         if self._recorder is not None:
@@ -201,8 +201,8 @@ class Streamer:
 
     @property
     def _delivered(self) -> bool:
-        cut_short = self._capture is None or self._capture.cut_short
-        return self._tape.settled == self._tape.captured and not cut_short
+        truncated = self._capture is None or self._capture.truncated
+        return self._tape.settled == self._tape.captured and not truncated
 
     def close(self, *, printed: bool) -> None:
         """Let go of the spool, when the run is over and its results are out.
@@ -210,15 +210,15 @@ class Streamer:
         Args:
             printed: All of them; else the spool stays, whatever was delivered.
         """
-        if self._journal is not None:
-            self._journal.close(delivered=self._delivered and printed)
+        if self._spool_writer is not None:
+            self._spool_writer.close(delivered=self._delivered and printed)
 
     # -- running ------------------------------------------------------------------------------------------------------
 
     async def _stream(self, source: Source) -> None:
         settings, info = self._job.settings, source.info
         duration_ms = None if info.duration_s is None else round(info.duration_s * 1000)
-        self._observe(SourceOpened(info.name, info.kind, info.rate_hz, info.channels, self._rate, duration_ms))
+        self._on_event(SourceOpened(info.name, info.kind, info.rate_hz, info.channels, self._rate, duration_ms))
         if settings.input.ptt:
             self._control.tell()
         sizes = self._job.chunk_sizes(self._rate, live=info.live)
@@ -228,7 +228,7 @@ class Streamer:
             self._turns,
             tape=self._tape,
             capture=capture,
-            bell=self._sound,
+            changed=self._sound,
             control=self._control,
             make_detector=self._job.make_detector,
             on_quiet=self._fall_silent,
@@ -240,7 +240,7 @@ class Streamer:
                 others.append(tasks.create_task(selection.analysis.run(), name="analysis"))
             if self._progress:
                 others.append(tasks.create_task(self._report(), name="progress"))
-            watching = watch(self._machine, self._clock, self._bear, since=capture.started_at)
+            watching = watch(self._machine, self._clock, self._on_lag_or_suspend, since=capture.started_at)
             others.append(tasks.create_task(watching, name="machine"))
             self._delivering = tasks.create_task(self._deliver(self._delivery), name="delivery")
             if self._signals:
@@ -252,7 +252,7 @@ class Streamer:
             for other in others:
                 other.cancel()
         if self._progress:
-            self._observe(self._snapshot())
+            self._on_event(self._snapshot())
         if capture.error is not None:
             # What follows from it would be told in its place otherwise.
             self._errors.insert(0, capture.error)
@@ -269,12 +269,12 @@ class Streamer:
             piece_s=sizes.usual / self._rate,
             limit_s=self._job.settings.input.duration_s,
             on_hole=self._tell_hole,
-            journal=self._journal,
+            spool_writer=self._spool_writer,
             recorder=self._recorder,
             control=self._control,
             allowance=None if self._job.settings.delivery.max_cost is None else lambda: self._meter.room,
             metered=self._progress,
-            weigh=None if self._on_full(source) == "spool" else self._weigh,
+            enforce=None if self._on_full(source) == "spool" else self._weigh,
         )
 
     def _make_context(self, capture: TapeFeeder, selection: SendPolicy, sizes: ChunkSizes) -> RunState:
@@ -286,15 +286,15 @@ class Streamer:
             session=self._session,
             capture=capture,
             marks=selection.marks,
-            passages=selection.passages,
+            send_ranges=selection.send_ranges,
             meter=self._meter,
-            bell=self._bell,
+            changed=self._changed,
             sound=self._sound,
             clock=self._clock,
             sizes=sizes,
-            observe=self._observe,
-            journal=self._journal,
-            weigh=lambda: self._backlog.weigh() if self._backlog else None,
+            on_event=self._on_event,
+            spool_writer=self._spool_writer,
+            enforce=lambda: self._backlog.enforce() if self._backlog else None,
             wait_for_room=self._job.wait_for_room,
             probe=self._job.probe,
             witness=self._job.witness,
@@ -303,17 +303,17 @@ class Streamer:
     def _fall_silent(self) -> None:
         """Nobody speaks any more: the source has come to its end."""
         if self._capture is not None:
-            self._observe(Noted(f"no speech for {self._job.settings.input.stop_after_silence_s:g} s: ending"))
+            self._on_event(Noted(f"no speech for {self._job.settings.input.stop_after_silence_s:g} s: ending"))
             self._capture.finish()
 
-    def _bear(self, event: Lagged | Suspended) -> None:
+    def _on_lag_or_suspend(self, event: Lagged | Suspended) -> None:
         """What the machine did to us is said; after a sleep no connection is what it seems."""
         link = self._delivery.link if self._delivery else None
         match event:
             case Lagged(seconds) if link is not None and link.ready:
-                self._observe(Warned("loop_lag", f"the program was held up for {seconds * 1000:.0f} ms"))
+                self._on_event(Warned("loop_lag", f"the program was held up for {seconds * 1000:.0f} ms"))
             case Suspended(seconds):
-                self._observe(Warned("suspended", f"the machine was suspended for {seconds:.0f} s"))
+                self._on_event(Warned("suspended", f"the machine was suspended for {seconds:.0f} s"))
                 if self._capture is not None:
                     self._capture.slept(seconds)
                 if link is not None:
@@ -328,7 +328,7 @@ class Streamer:
     async def _report(self) -> None:
         """Tell of marks and level ten times a second, until cancelled."""
         while True:
-            self._observe(self._snapshot())
+            self._on_event(self._snapshot())
             await self._clock.sleep_until(self._clock.now() + _PROGRESS_EVERY_S)
 
     def _snapshot(self) -> Progress:
@@ -366,19 +366,19 @@ class Streamer:
         return self._capture.heard_at(position) if self._capture else None
 
     def _warn(self, code: str, message: str) -> None:
-        self._observe(Warned(code, message))
+        self._on_event(Warned(code, message))
 
     def _tell_hole(self, hole: Hole) -> None:
-        self._observe(dropped(hole, self._rate))
+        self._on_event(dropped(hole, self._rate))
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _conclude(self, began: float) -> Summary:
         delivery, capture = self._delivery, self._capture
-        passages = self._selection.passages if self._selection else None
-        if self._journal is not None and not self._delivered:
-            folder = self._journal.folder
-            self._observe(Warned("spooled", f"what was not delivered is in {folder}: rt send --resume {folder}"))
+        send_ranges = self._selection.send_ranges if self._selection else None
+        if self._spool_writer is not None and not self._delivered:
+            folder = self._spool_writer.folder
+            self._on_event(Warned("spooled", f"what was not delivered is in {folder}: rt send --resume {folder}"))
         ending = RunOutcome(
             name=self._job.name,
             rate_hz=self._rate,
@@ -387,13 +387,13 @@ class Streamer:
             errors=tuple(self._errors),
             signals=self._signals,
             signal_exit=self._signal_exit,
-            cut_short=capture is None or capture.cut_short,
-            unread=self._hung_up,
-            unpaid=capture is not None and capture.spent and not capture.live,
+            truncated=capture is None or capture.truncated,
+            stdout_closed=self._hung_up,
+            cost_limit_hit=capture is not None and capture.spent and not capture.live,
         )
         log.debug("%d events of the endpoint were ignored", self._session.ignored)
         if (error := ending.error) is not None and not self._hung_up:
-            self._observe(Errored(error.code, error.message, error.hint))
+            self._on_event(Errored(error.code, error.message, error.hint))
         summary = Summary(
             source=self._job.name,
             exit=ending.exit_code,
@@ -405,8 +405,8 @@ class Streamer:
             wall_ms=round((self._clock.now() - began) * 1000),
             latency_ms=percentiles(self._session.latencies_ms),
             sent=self._meter.sent,
-            gated=passages.left_out if passages else 0,
+            gated=send_ranges.left_out if send_ranges else 0,
             cost=self._meter.cost,
         )
-        self._observe(summary)
+        self._on_event(summary)
         return summary

@@ -26,22 +26,22 @@ class ResumedSource:
 
     Args:
         spool: Open.
-        remains: What it says.
+        contents: What it says.
         rest: The file that was being read, from its start; None for any other source, or where it had ended.
     """
 
-    def __init__(self, spool: Spool, remains: SpoolContents, rest: Source | None) -> None:
-        origin = remains.origin
+    def __init__(self, spool: Spool, contents: SpoolContents, rest: Source | None) -> None:
+        origin = contents.origin
         self.info = SourceInfo(
             name=origin.source,
             kind="file" if rest is not None else "pipe",
             live=False,
             rate_hz=origin.rate_hz,
             channels=1,
-            duration_s=rest.info.duration_s if rest else remains.captured / origin.rate_hz,
+            duration_s=rest.info.duration_s if rest else contents.captured / origin.rate_hz,
         )
         self._spool = spool
-        self._remains = remains
+        self._remains = contents
         self._rest = rest
         self._stopping = False
 
@@ -122,22 +122,22 @@ def _known(reason: str) -> LossReason:
             return "full"
 
 
-async def open_resumed(spool: Spool, remains: SpoolContents, wire_rate_hz: int) -> ResumedSource:
+async def open_resumed(spool: Spool, contents: SpoolContents, wire_rate_hz: int) -> ResumedSource:
     """The source that goes on where the spool ends.
 
     Raises:
         AudioError: The endpoint wants another rate, or the file is not the one that was being read.
     """
-    origin = remains.origin
+    origin = contents.origin
     if wire_rate_hz != origin.rate_hz:
         raise AudioError(
             f"the spool holds sound at {origin.rate_hz} Hz, the endpoint takes {wire_rate_hz} Hz",
             "use the endpoint it was made for",
         )
     rest = None
-    if origin.path is not None and not remains.ended:
+    if origin.path is not None and not contents.ended:
         rest = await asyncio.to_thread(_open_again, Path(origin.path), origin)
-    return ResumedSource(spool, remains, rest)
+    return ResumedSource(spool, contents, rest)
 
 
 def _open_again(path: Path, origin: SpoolSource) -> Source:

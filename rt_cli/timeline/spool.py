@@ -113,17 +113,17 @@ class Spool:
             raise UsageError(f"no spool in {folder}", "check the name; one that was delivered is removed")
         lock = _lock(folder)
         try:
-            remains = _read(folder)
+            contents = _read(folder)
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as exc:
             lock.close()
             raise UsageError(
                 f"the spool in {folder} cannot be read ({exc})", "its sound is in its .pcm files"
             ) from None
-        spool = cls(folder, lock, remains.origin)
+        spool = cls(folder, lock, contents.origin)
         # The last record may have been cut short: what follows it begins a line of its own.
         spool._journal.write(b"\n")
-        spool._end = remains.captured
-        return spool, remains
+        spool._end = contents.captured
+        return spool, contents
 
     def append(self, start: int, pcm: bytes) -> None:
         """Add captured sound at a timeline position. Raises OSError where the disk takes no more."""
@@ -256,31 +256,31 @@ def _read(folder: Path) -> SpoolContents:
     if head.get("type") != "spool" or head.get("version") != _VERSION:
         raise ValueError("its journal is empty, or of another version")
     optional = {name: head[name] for name in ("path", "size", "channel", "gain") if name in head}
-    remains = SpoolContents(SpoolSource(head["rate_hz"], head["source"], head["kind"], **optional))
+    contents = SpoolContents(SpoolSource(head["rate_hz"], head["source"], head["kind"], **optional))
     holes: list[tuple[int, int, str]] = []
     for record in records[1:]:
         match record["type"]:
             case "settled":
-                remains.settled = record["to"]
+                contents.settled = record["to"]
             case "final":
-                remains.finals.append(record)
-                remains.next_turn = record["turn"] + 1
+                contents.finals.append(record)
+                contents.next_turn = record["turn"] + 1
             case "turn":
-                remains.next_turn = record["turn"] + 1
+                contents.next_turn = record["turn"] + 1
             case "printed":
-                remains.finals = [final for final in remains.finals if final["turn"] > record["turn"]]
+                contents.finals = [final for final in contents.finals if final["turn"] > record["turn"]]
             case "hole":
                 holes.append((record["start"], record["end"], record["reason"]))
             case "ended":
-                remains.ended = True
+                contents.ended = True
     holes = _disjoint(holes)
     ends = [start + path.stat().st_size // BYTES_PER_SAMPLE for start, path in _segments(folder)]
-    remains.captured = max([remains.settled, *ends, *(end for _, end, _ in holes)])
-    gone = [(min(end, remains.settled) - start, why) for start, end, why in holes if start < remains.settled]
-    remains.dropped = sum(samples for samples, _ in gone)
-    remains.suspended = sum(samples for samples, why in gone if why == "suspended")
-    remains.holes = [(max(start, remains.settled), end, why) for start, end, why in holes if end > remains.settled]
-    return remains
+    contents.captured = max([contents.settled, *ends, *(end for _, end, _ in holes)])
+    gone = [(min(end, contents.settled) - start, why) for start, end, why in holes if start < contents.settled]
+    contents.dropped = sum(samples for samples, _ in gone)
+    contents.suspended = sum(samples for samples, why in gone if why == "suspended")
+    contents.holes = [(max(start, contents.settled), end, why) for start, end, why in holes if end > contents.settled]
+    return contents
 
 
 def _disjoint(holes: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:

@@ -71,7 +71,7 @@ class Flood(Two):
 def split(source: Two) -> tuple[Split, asyncio.Task[None]]:
     """Over an open source, running."""
 
-    async def opened(_rate_hz: int, _tell: Tell) -> Two:
+    async def opened(_rate_hz: int, _warn: Tell) -> Two:
         return source
 
     both = Split(opened)
@@ -210,7 +210,7 @@ def test_a_source_that_breaks(error: Exception) -> None:
 def test_a_source_that_does_not_open() -> None:
     """Both sides say why."""
 
-    async def refused(_rate_hz: int, _tell: Tell) -> Two:
+    async def refused(_rate_hz: int, _warn: Tell) -> Two:
         raise AudioError("no such device")
 
     async def test() -> None:

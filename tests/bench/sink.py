@@ -81,7 +81,7 @@ class Turns:
         self._committed = 0
 
     def heard(self, samples: int) -> list[dict[str, Any]]:
-        """Events due when that many samples are there: each turn starts and ends a second inside its stretch."""
+        """Events due when that many samples are there: each turn starts and ends a second inside its send_range."""
         events: list[dict[str, Any]] = []
         while True:
             start = self.items * self._turn if self._open is None else (self.items - 1) * self._turn

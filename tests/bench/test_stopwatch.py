@@ -126,7 +126,7 @@ def test_a_client_that_is_held_up_sees_all_of_its_lateness() -> None:
 
 async def _speaking(climbing: LoadLevels) -> None:
     """Wait until sound is being sent."""
-    while not climbing.levels or climbing.levels[0].measures["lateness"].n < 5:  # noqa: ASYNC110 # it rings no bell
+    while not climbing.levels or climbing.levels[0].measures["lateness"].n < 5:  # noqa: ASYNC110 # it rings no changed
         await asyncio.sleep(0.01)
 
 

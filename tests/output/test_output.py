@@ -70,8 +70,8 @@ def streams() -> Iterator[Streams]:
 def test_results_and_status_do_not_mix(streams: Streams) -> None:
     """Finals on stdout; source, partial, account on stderr."""
     output = streams.output(OutputSettings(partials=True))
-    for observation in (OPENED, Partial(1, "hel"), Final(1, "hello"), SUMMARY):
-        output.observe(observation)
+    for event in (OPENED, Partial(1, "hel"), Final(1, "hello"), SUMMARY):
+        output.on_event(event)
     assert output.close(DEADLINE_S)
     out, err = streams.read()
 
@@ -82,9 +82,9 @@ def test_results_and_status_do_not_mix(streams: Streams) -> None:
 def test_json_takes_the_partials(streams: Streams) -> None:
     """They are on stdout then, and not on stderr too."""
     output = streams.output(OutputSettings(format="json", partials=True, status="off"), many_sources=True)
-    observe = output.place("a.wav").observer()
-    for observation in (Partial(1, "hel"), Final(1, "hello"), SUMMARY):
-        observe(observation)
+    on_event = output.place("a.wav").handler()
+    for event in (Partial(1, "hel"), Final(1, "hello"), SUMMARY):
+        on_event(event)
     assert output.close(DEADLINE_S)
     out, err = streams.read()
 
@@ -104,13 +104,13 @@ def test_json_takes_the_partials(streams: Streams) -> None:
 def test_a_failing_run_has_one_rt_line(streams: Streams, settings: OutputSettings) -> None:
     """However much or little is said otherwise."""
     output = streams.output(settings)
-    for observation in (
+    for event in (
         OPENED,
         Progress(0, 0, 0, 0, -96.0, -96.0, None, "connecting"),
         Errored("dns", "no host", "check it"),
         SUMMARY,
     ):
-        output.observe(observation)
+        output.on_event(event)
     assert output.close(DEADLINE_S)
     _, err = streams.read()
 
@@ -121,8 +121,8 @@ def test_a_stderr_that_nobody_reads_does_not_hold_up_the_results(streams: Stream
     """Its pipe is full; results are delivered, and the end comes within the patience for a status."""
     output = streams.output(OutputSettings(verbose=True, partials=True))
     for number in range(2_000):
-        output.observe(Partial(1, f"{number:0100}"))
-    output.observe(Final(1, "hello"))
+        output.on_event(Partial(1, f"{number:0100}"))
+    output.on_event(Final(1, "hello"))
     started = time.monotonic()
 
     assert output.close(0.2)
@@ -137,8 +137,8 @@ def test_a_broken_stderr_disturbs_nothing(streams: Streams) -> None:
     """Results go on; nobody is told."""
     streams.err.close()
     output = streams.output(OutputSettings())
-    for observation in (OPENED, Final(1, "hello"), Errored("x", "y"), SUMMARY):
-        output.observe(observation)
+    for event in (OPENED, Final(1, "hello"), Errored("x", "y"), SUMMARY):
+        output.on_event(event)
 
     assert output.close(DEADLINE_S)
     assert streams.out.read(100) == b"hello\n"
@@ -149,7 +149,7 @@ def test_a_closed_stdout_is_told(streams: Streams) -> None:
     """The run may end, and it is no failure."""
     streams.out.close()
     output = streams.output(OutputSettings(quiet=True))
-    output.observe(Final(1, "hello"))
+    output.on_event(Final(1, "hello"))
 
     assert streams.closed.wait(DEADLINE_S)
     assert output.close(DEADLINE_S)
@@ -159,7 +159,7 @@ def test_a_closed_stdout_is_told(streams: Streams) -> None:
 def test_results_that_nobody_reads_are_reported(streams: Streams) -> None:
     """A deadline that passes with results in hand is said to the caller."""
     output = streams.output(OutputSettings(quiet=True))
-    output.observe(Final(1, "x" * 1_000_000))
+    output.on_event(Final(1, "x" * 1_000_000))
 
     assert not output.close(0.1)
     streams.out.close()
@@ -169,8 +169,8 @@ def test_results_that_nobody_reads_are_reported(streams: Streams) -> None:
 def test_without_any_stream(streams: Streams) -> None:
     """``>&- 2>&-``: stdout counts as closed, stderr is not missed."""
     output = streams.output(OutputSettings(), stdout=None, stderr=None)
-    output.observe(Errored("x", "y"))
-    output.observe(Final(1, "hello"))
+    output.on_event(Errored("x", "y"))
+    output.on_event(Final(1, "hello"))
 
     assert streams.closed.wait(DEADLINE_S)
     assert output.close(DEADLINE_S)

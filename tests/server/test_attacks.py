@@ -102,7 +102,7 @@ def test_without_the_token() -> None:
     seen: list[dict[str, Any]] = []
 
     async def scenario() -> list[tuple[int | None, list[dict[str, Any]]]]:
-        async with attacked(token=TOKEN, observe=seen.append) as server:
+        async with attacked(token=TOKEN, on_event=seen.append) as server:
             ends = []
             for headers in ({}, {"Authorization": "Bearer sk-guessed"}):
                 async with connect(server.url, additional_headers=headers) as client:
@@ -279,7 +279,7 @@ def test_a_client_that_never_reads() -> None:
     seen: list[dict[str, Any]] = []
 
     async def scenario() -> float:
-        async with attacked(limits=Limits(ping_s=0.5), observe=seen.append) as server:
+        async with attacked(limits=Limits(ping_s=0.5), on_event=seen.append) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             writer.write(UPGRADE + b"\r\n")
             await reader.readuntil(b"\r\n\r\n")
@@ -368,7 +368,7 @@ def test_a_session_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError("planted")
 
     async def scenario() -> int | None:
-        async with attacked(observe=seen.append) as server:
+        async with attacked(on_event=seen.append) as server:
             with monkeypatch.context() as patch:
                 patch.setattr(ServerSession, "run", broken)
                 client = await connect(server.url)

@@ -53,7 +53,7 @@ def test_three_thousand_frames(caplog: pytest.LogCaptureFixture) -> None:
         async with (
             transcription_server(words) as recognizer,
             open_replier("echo", reply_text=None, llm=None) as replier,
-            serve(recognizer=f"http:{recognizer.url}", replier=replier, observe=told.append) as server,
+            serve(recognizer=f"http:{recognizer.url}", replier=replier, on_event=told.append) as server,
         ):
             fuzzer = Fuzzer(server.url, seed=1)
             async for _ in fuzzer.run(3_000):

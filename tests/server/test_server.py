@@ -291,7 +291,7 @@ def test_recording_is_sample_exact(tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
 
     async def scenario() -> None:
-        async with endpoint(save_audio=tmp_path / "new", observe=seen.append) as client:
+        async with endpoint(save_audio=tmp_path / "new", on_event=seen.append) as client:
             await client.configure(format={"type": "audio/pcm", "rate": 44_100})
             await client.append(sound, 7_778)
             await client.barrier()
@@ -310,7 +310,7 @@ def test_recording_that_fails(tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
 
     async def scenario() -> None:
-        async with endpoint(save_audio=tmp_path / "gone", observe=seen.append) as client:
+        async with endpoint(save_audio=tmp_path / "gone", on_event=seen.append) as client:
             (tmp_path / "gone").rmdir()
             await client.append(silence(3))
             await client.barrier()

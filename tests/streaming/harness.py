@@ -1,4 +1,4 @@
-"""Runs a streamer inside a test: sound from memory, observations in a list, the ledger looked at with each of them."""
+"""Runs a streamer inside a test: sound from memory, events in a list, the ledger looked at with each of them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class MemorySource:
 class Run:
     """What a run said."""
 
-    observations: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     """When each was told, seconds of the event loop."""
     ended: Summary | None = None
@@ -75,43 +75,43 @@ class Run:
     @property
     def finals(self) -> list[Final]:
         """In the order they were told."""
-        return [each for each in self.observations if isinstance(each, Final)]
+        return [each for each in self.events if isinstance(each, Final)]
 
     @property
     def dropped(self) -> list[Dropped]:
         """In the order they were told."""
-        return [each for each in self.observations if isinstance(each, Dropped)]
+        return [each for each in self.events if isinstance(each, Dropped)]
 
     @property
     def warnings(self) -> list[str]:
         """Their codes, in the order they were told."""
-        return [each.code for each in self.observations if isinstance(each, Warned)]
+        return [each.code for each in self.events if isinstance(each, Warned)]
 
     @property
     def states(self) -> list[str]:
         """Of the session."""
-        return [each.state for each in self.observations if isinstance(each, SessionChanged)]
+        return [each.state for each in self.events if isinstance(each, SessionChanged)]
 
     def when(self, state: str, nth: int = 0) -> float:
         """When a state was told for the n-th time, seconds of the event loop."""
-        told = zip(self.times, self.observations, strict=True)
+        told = zip(self.times, self.events, strict=True)
         return [at for at, each in told if isinstance(each, SessionChanged) and each.state == state][nth]
 
     def caught_up_after(self, moment: float, lag_ms: int = 500) -> float:
         """When so little was unacknowledged again for the first time after a moment; both seconds of the event loop."""
-        told = zip(self.times, self.observations, strict=True)
+        told = zip(self.times, self.events, strict=True)
         return next(at for at, each in told if at > moment and isinstance(each, Progress) and each.lag_ms < lag_ms)
 
     def check_story(self) -> None:
         """What holds for every run: numbers rise, ranges are apart, no partial is left or too late."""
-        told = [each for each in self.observations if isinstance(each, Final | Failed)]
+        told = [each for each in self.events if isinstance(each, Final | Failed)]
         for before, after in itertools.pairwise(told):
             assert before.turn < after.turn
             if not (isinstance(before, Final) and before.approx):
                 assert (before.end_ms or 0) <= (after.start_ms or 0)
         shown: set[int] = set()
         over = 0
-        for each in self.observations:
+        for each in self.events:
             match each:
                 case Partial(turn):
                     assert turn > over
@@ -149,15 +149,15 @@ def make_streamer(
     job = Job("memory", opened, endpoint, turns, session, chosen, ExactDetector, memory_s=memory_s)
     bounded = source.info.live and chosen.delivery.on_full == "drop-oldest" and not chosen.input.gate
 
-    def observe(observation: Event) -> None:
+    def on_event(event: Event) -> None:
         tape = streamer._tape
         assert tape.captured >= tape.sent >= tape.acknowledged >= tape.settled
         assert tape.ledger().balanced
         assert not bounded or tape.ledger().waiting <= memory_s * RATE
         run.times.append(asyncio.get_running_loop().time())
-        run.observations.append(observation)
+        run.events.append(event)
 
-    streamer = Streamer(job, SystemClock(), observe, progress=True)
+    streamer = Streamer(job, SystemClock(), on_event, progress=True)
     return streamer
 
 

@@ -148,7 +148,7 @@ def test_a_final_that_never_comes_is_a_hole_with_its_range(turn_detection: TurnD
 def test_a_failed_turn_is_told_and_the_others_go_on(turn_detection: TurnDetection) -> None:
     """Its number, its range, its reason."""
     result, verdict = told_by(Habits(says=failing), turn_detection)
-    failed = [each for each in result.observations if isinstance(each, Failed)]
+    failed = [each for each in result.events if isinstance(each, Failed)]
 
     assert [(each.turn, each.code) for each in failed] == [(NEVER, "audio_unintelligible")]
     assert [hole.reason for hole in result.dropped] == ["failed"]
@@ -161,8 +161,8 @@ def test_partials_of_a_lost_connection_are_withdrawn() -> None:
     result, verdict = told_by(Habits(lifetime_s=0.6, announced=False, final_delay_s=0.25), drain_s=3.0)
 
     assert verdict.perfect
-    shown = {each.turn for each in result.observations if isinstance(each, Partial)}
-    withdrawn = {each.turn for each in result.observations if isinstance(each, Withdrawn)}
+    shown = {each.turn for each in result.events if isinstance(each, Partial)}
+    withdrawn = {each.turn for each in result.events if isinstance(each, Withdrawn)}
     assert withdrawn
     assert withdrawn <= shown
     assert result.summary.complete

@@ -30,7 +30,7 @@ async def through(fault: Fault, seconds: int) -> tuple[Run, Verdict]:
 
 def lags_ms(result: Run) -> list[int]:
     """What was captured and not acknowledged, ten times a second."""
-    return [each.lag_ms for each in result.observations if isinstance(each, Progress)]
+    return [each.lag_ms for each in result.events if isinstance(each, Progress)]
 
 
 @pytest.mark.parametrize(

@@ -222,8 +222,8 @@ def test_failing_delivers_what_was_captured(detection: TurnDetection) -> None:
     outcome.check()
     assert result.dropped == []
     assert result.finals
-    assert [each.code for each in result.observations if isinstance(each, Errored)] == ["full"]
-    assert any(isinstance(each, Noted) and each.message.startswith("more than 2 s") for each in result.observations)
+    assert [each.code for each in result.events if isinstance(each, Errored)] == ["full"]
+    assert any(isinstance(each, Noted) and each.message.startswith("more than 2 s") for each in result.events)
     assert (result.summary.exit, result.summary.complete) == (5, False)
     assert 2 * RATE < result.summary.ledger.captured < len(SOUND) // 2
 
@@ -233,7 +233,7 @@ def test_failing_waits_no_longer_than_after_a_signal() -> None:
     outcome = run(through(Proxy(), chosen("fail", drain_timeout_s=1.0), away=(0.3, 4.0)), seconds=30)
     summary = outcome.run.summary
 
-    assert [each.code for each in outcome.run.observations if isinstance(each, Errored)] == ["full"]
+    assert [each.code for each in outcome.run.events if isinstance(each, Errored)] == ["full"]
     assert (summary.exit, summary.complete, outcome.run.dropped) == (5, False, [])
     assert summary.wall_ms < 4000
     assert 2 * RATE < summary.ledger.waiting <= summary.ledger.captured

@@ -37,10 +37,10 @@ def ending(ledger: Ledger = ALL, *errors: RtError, **known: int) -> RunOutcome:
         (ending(ALL, AudioError("corrupt")), 3, False, "audio_input"),
         (ending(HALF, EndpointError("odd"), AudioError("corrupt")), 3, False, "audio_input"),
         (ending(signals=1, signal_exit=130), 0, True, None),
-        (ending(signals=1, signal_exit=130, cut_short=True), 130, False, None),
-        (ending(signals=1, signal_exit=143, cut_short=True), 143, False, None),
+        (ending(signals=1, signal_exit=130, truncated=True), 130, False, None),
+        (ending(signals=1, signal_exit=143, truncated=True), 143, False, None),
         (ending(HALF, signals=2, signal_exit=130), 130, False, None),
-        (ending(HALF, UnreachableError("gone"), unread=True), 0, False, "unreachable"),
+        (ending(HALF, UnreachableError("gone"), stdout_closed=True), 0, False, "unreachable"),
     ],
     ids=[
         "all delivered",

@@ -25,4 +25,4 @@ def test_every_turn_has_its_beginning_and_its_place(chunk_ms: int) -> None:
 
     result = run(scenario(), seconds=30)
     assert judge([final.text for final in result.finals], spans).perfect
-    assert all(each.start_ms is not None for each in result.observations if isinstance(each, Partial))
+    assert all(each.start_ms is not None for each in result.events if isinstance(each, Partial))

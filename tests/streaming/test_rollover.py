@@ -107,4 +107,4 @@ def test_sessions_too_short_for_any_turn_end_the_run() -> None:
     result = run(scenario(), seconds=60)
     assert result.summary.exit == 5
     assert not result.summary.complete
-    assert [each.code for each in result.observations if isinstance(each, Errored)] == ["sessions_too_short"]
+    assert [each.code for each in result.events if isinstance(each, Errored)] == ["sessions_too_short"]

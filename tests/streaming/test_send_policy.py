@@ -103,7 +103,7 @@ async def controlled(url: str, pcm: bytes, commands: Sequence[tuple[float, Comma
 
     async def press() -> None:
         for at_s, command in commands:
-            await streamer._bell.until(lambda at_s=at_s: streamer._tape.captured >= at_s * RATE)
+            await streamer._changed.wait_until(lambda at_s=at_s: streamer._tape.captured >= at_s * RATE)
             streamer.obey(command)
 
     async with asyncio.TaskGroup() as tasks:
@@ -126,7 +126,7 @@ class TestPushToTalk:
         async def scenario() -> None:
             async with ExactEndpoint(habits).serving() as endpoint:
                 result = await controlled(endpoint.url, pcm, commands, given("client", ptt=True))
-            changes = [each for each in result.observations if isinstance(each, ControlChanged)]
+            changes = [each for each in result.events if isinstance(each, ControlChanged)]
             talks = [change.at_ms for change in changes[1:]]
             wanted = [(talks[0] - 300, talks[1] + 200), (talks[2] - 300, talks[3] + 200), (talks[4] - 300, 12_000)]
             assert changes[0] == ControlChanged(0, muted=False, talking=False)
@@ -161,7 +161,7 @@ def test_muted_is_silence_on_the_wire() -> None:
         async with ExactEndpoint(Habits(records=True)).serving() as endpoint:
             result = await controlled(endpoint.url, pcm, [(3, "mute"), (6, "mute")], given())
             (call,) = endpoint.calls
-        changes = [each for each in result.observations if isinstance(each, ControlChanged)]
+        changes = [each for each in result.events if isinstance(each, ControlChanged)]
         silent = range(changes[0].at_ms * 24, changes[1].at_ms * 24)
         received = b"".join(call.audio)
         assert received[: silent.start * 2] == pcm[: silent.start * 2]
@@ -224,7 +224,7 @@ class TestCost:
             async with ExactEndpoint().serving() as endpoint:
                 result = await stream(endpoint.url, MemorySource(pcm), self._chosen(0.04))
             assert judge([final.text for final in result.finals], spans[:4]).perfect
-            assert [each.code for each in result.observations if isinstance(each, Errored)] == ["max_cost"]
+            assert [each.code for each in result.events if isinstance(each, Errored)] == ["max_cost"]
             assert (result.summary.exit, result.summary.complete) == (7, False)
             assert 4 * RATE - 1 <= result.summary.sent == result.summary.ledger.settled <= 4 * RATE
 

@@ -50,10 +50,10 @@ def test_what_was_written_is_there_without_any_goodbye(tmp_path: Path) -> None:
     spool.note({"type": "settled", "to": 400}, {"type": "final", "turn": 3, "text": "x", "start_ms": 0, "end_ms": 9})
     spool._lock.close()  # as its process's death would
 
-    again, remains = Spool.reopen(tmp_path / "spool")
+    again, contents = Spool.reopen(tmp_path / "spool")
 
-    assert (remains.settled, remains.captured, remains.next_turn) == (400, 1000, 4)
-    assert [final["turn"] for final in remains.finals] == [3]
+    assert (contents.settled, contents.captured, contents.next_turn) == (400, 1000, 4)
+    assert [final["turn"] for final in contents.finals] == [3]
     assert read_all(again, 400, 1000) == b"\1\0" * 600
     spool.close(delivered=False)
     again.close(delivered=False)
@@ -67,10 +67,10 @@ def test_a_printed_final_is_not_printed_again(tmp_path: Path) -> None:
     spool.note({"type": "printed", "turn": 2})
     spool.close(delivered=False)
 
-    again, remains = Spool.reopen(tmp_path / "spool")
+    again, contents = Spool.reopen(tmp_path / "spool")
     again.close(delivered=False)
 
-    assert [final["turn"] for final in remains.finals] == [3]
+    assert [final["turn"] for final in contents.finals] == [3]
 
 
 def test_a_record_that_death_cut_short_never_was(tmp_path: Path) -> None:
@@ -81,13 +81,13 @@ def test_a_record_that_death_cut_short_never_was(tmp_path: Path) -> None:
     with (tmp_path / "spool" / JOURNAL).open("ab") as journal:
         journal.write(b'{"type":"settled","to":99')
 
-    again, remains = Spool.reopen(tmp_path / "spool")
+    again, contents = Spool.reopen(tmp_path / "spool")
     again.note({"type": "turn", "turn": 8})
     again.close(delivered=False)
     third, later = Spool.reopen(tmp_path / "spool")
     third.close(delivered=False)
 
-    assert remains.settled == 0
+    assert contents.settled == 0
     assert later.next_turn == 9
 
 
@@ -150,11 +150,11 @@ def test_what_was_lost_twice_is_counted_once(tmp_path: Path) -> None:
     spool.note({"type": "settled", "to": 300})
     spool.close(delivered=False)
 
-    again, remains = Spool.reopen(tmp_path / "spool")
+    again, contents = Spool.reopen(tmp_path / "spool")
     again.close(delivered=False)
 
-    assert remains.dropped == 250
-    assert remains.holes == [(500, 550, "failed"), (600, 700, "overflow")]
+    assert contents.dropped == 250
+    assert contents.holes == [(500, 550, "failed"), (600, 700, "overflow")]
 
 
 def test_each_gap_keeps_its_reason(tmp_path: Path) -> None:
@@ -174,8 +174,8 @@ def test_each_gap_keeps_its_reason(tmp_path: Path) -> None:
     spool.close(delivered=False)
 
     async def resumed() -> list[Block]:
-        again, remains = Spool.reopen(tmp_path / "spool")
-        source = await open_resumed(again, remains, RATE)
+        again, contents = Spool.reopen(tmp_path / "spool")
+        source = await open_resumed(again, contents, RATE)
         blocks = [block async for block in source.blocks()]
         again.close(delivered=False)
         return blocks
@@ -221,8 +221,8 @@ def test_a_disk_that_stays_full_is_not_littered(tmp_path: Path, monkeypatch: pyt
     spool.append(1100, b"\3\0" * 100)
     spool.close(delivered=False)
 
-    again, remains = Spool.reopen(tmp_path / "spool")
-    found = list(again.read(0, remains.captured))
+    again, contents = Spool.reopen(tmp_path / "spool")
+    found = list(again.read(0, contents.captured))
     again.close(delivered=False)
     assert found == [(0, b"\1\0" * 100), (1100, b"\3\0" * 100)]
     assert len(list((tmp_path / "spool").glob("*.pcm"))) == 2
@@ -371,16 +371,16 @@ def test_a_live_source_is_delivered_up_to_its_last_captured_sample(tmp_path: Pat
             first = await finals_of(process)
             await process.wait()
             process.stdin.close()
-            spool, remains = Spool.reopen(folder)
+            spool, contents = Spool.reopen(folder)
             spool.close(delivered=False)
             async with program("send", "--resume", str(folder), *options) as again:
                 second = await finals_of(again)
                 await again.wait()
         by_turn = {final["turn"]: final["text"] for final in [*first, *second]}
-        captured = np.frombuffer(pcm[: remains.captured * 2], dtype="<i2")
+        captured = np.frombuffer(pcm[: contents.captured * 2], dtype="<i2")
         numbers = range(np.count_nonzero(captured) // 2)
         assert again.returncode == 0
-        assert remains.captured > RATE
+        assert contents.captured > RATE
         assert judge([by_turn[turn] for turn in sorted(by_turn)], [numbers]).perfect
 
     run(scenario(), seconds=40)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Strict(ExactEndpoint):
-    """Hangs up on its first caller, who is in a hurry."""
+    """Hangs up on its first caller, who is in a fire_now."""
 
     async def _call(self, connection: ServerConnection) -> None:
         if self.calls:
@@ -49,7 +49,7 @@ def test_from_then_on_it_is_real_time() -> None:
         endpoint = Strict()
         async with endpoint.serving():
             result = await stream(endpoint.url, MemorySource(pcm), chosen)
-        warnings = [each.code for each in result.observations if isinstance(each, Warned)]
+        warnings = [each.code for each in result.events if isinstance(each, Warned)]
         assert judge([final.text for final in result.finals], spans).perfect
         assert warnings.count("too_fast") == 1
         assert endpoint.took >= len(pcm) / 2 / 24_000 - 1.1

@@ -36,7 +36,7 @@ def test_a_bug_has_an_exit_code_an_error_and_a_balanced_summary() -> None:
         assert result.summary is not None
         assert (result.summary.exit, result.summary.complete) == (1, False)
         assert result.summary.ledger.balanced
-        errors = [each for each in result.observations if isinstance(each, Errored)]
+        errors = [each for each in result.events if isinstance(each, Errored)]
         assert [error.message for error in errors] == ["unexpected ZeroDivisionError: planted"]
 
     run(scenario())
@@ -54,7 +54,7 @@ def test_a_bug_while_opening_is_the_outcome_of_its_source() -> None:
         streamer._job = replace(streamer._job, open_source=broken)
         summary = await streamer.run()
         assert (summary.exit, summary.complete) == (1, False)
-        errors = [each for each in told.observations if isinstance(each, Errored)]
+        errors = [each for each in told.events if isinstance(each, Errored)]
         assert [error.message for error in errors] == ["unexpected ZeroDivisionError: planted"]
 
     run(scenario())

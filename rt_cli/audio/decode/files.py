@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from rt_cli.audio.channels import Pick
-    from rt_cli.audio.source import Tell
+    from rt_cli.audio.source import Warn
 
 _MP3_FRAMES = 1152
 _SNIFF_BYTES = 512
@@ -52,13 +52,13 @@ class _Decoder(Protocol):
     def close(self) -> None: ...
 
 
-def open_file(path: str | Path, *, wire_rate_hz: int, tell: Tell | None = None, pick: Pick = "mix") -> FileSource:
+def open_file(path: str | Path, *, wire_rate_hz: int, warn: Warn | None = None, pick: Pick = "mix") -> FileSource:
     """Open a file of sound.
 
     Args:
         path: Of a regular file.
         wire_rate_hz: Of the blocks.
-        tell: Told of a WAV that can be read, but is shorter than its header says, and of tracks that are not heard.
+        warn: Told of a WAV that can be read, but is shorter than its header says, and of tracks that are not heard.
         pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
 
     Raises:
@@ -73,8 +73,8 @@ def open_file(path: str | Path, *, wire_rate_hz: int, tell: Tell | None = None, 
         raise AudioError(f"{path}: {error.message}", error.hint, code=error.code) from error.__cause__
     except OSError as error:
         raise AudioError(f"{path}: cannot be read", error.strerror) from error
-    if tell is not None and decoder.warning is not None:
-        tell(decoder.warning[0], f"{path}: {decoder.warning[1]}")
+    if warn is not None and decoder.warning is not None:
+        warn(decoder.warning[0], f"{path}: {decoder.warning[1]}")
     return FileSource(decoder, str(path))
 
 
@@ -296,7 +296,7 @@ class _Soundfile:
         import soundfile
 
         try:
-            return max(0, int(self._sound.tell()) - self._frames_read)
+            return max(0, int(self._sound.warn()) - self._frames_read)
         except soundfile.LibsndfileError:
             return 0
 

@@ -28,7 +28,7 @@ class AdcClock:
         self._steady_frames = 0
 
     def lost(self, adc_time_s: float, frames: int, *, overflowed: bool) -> int | None:
-        """Tell one block; called once for each, in order.
+        """Warn one block; called once for each, in order.
 
         Args:
             adc_time_s: When its first frame was taken, on any clock; 0 where the driver does not know.

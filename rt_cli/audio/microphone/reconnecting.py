@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from rt_cli.audio.channels import Pick
-    from rt_cli.audio.source import SourceInfo, Tell
+    from rt_cli.audio.source import SourceInfo, Warn
     from rt_cli.clock import Clock
 
 RETRY_FOR_S = 600.0
@@ -79,7 +79,7 @@ class ReconnectingMicrophone:
         first: Open.
         reopen: Opens the same device again, or raises an RtError while it is not there.
         rate_hz: Of the timeline.
-        tell: Told ``device_lost``, ``device_back`` and what ``health`` finds.
+        warn: Told ``device_lost``, ``device_back`` and what ``health`` finds.
         health: Shown all sound.
         clock: The one that the sources tell their times by.
         retry_for_s: How long one outage is waited out; 0 for not at all.
@@ -91,7 +91,7 @@ class ReconnectingMicrophone:
         reopen: Callable[[], Awaitable[TimedSource]],
         *,
         rate_hz: int,
-        tell: Tell,
+        warn: Warn,
         health: InputHealth,
         clock: Clock,
         retry_for_s: float = RETRY_FOR_S,
@@ -100,7 +100,7 @@ class ReconnectingMicrophone:
         self._device: TimedSource | None = first
         self._reopen = reopen
         self._rate_hz = rate_hz
-        self._tell = tell
+        self._warn = warn
         self._health = health
         self._clock = clock
         self._retry_for_s = retry_for_s
@@ -163,7 +163,7 @@ class ReconnectingMicrophone:
     async def _missing(self, gap: Gap, lost: AudioError) -> AsyncIterator[Block]:
         """The gap, until the device is back or capture is stopped."""
         gone_at = self._clock.now()
-        self._tell("device_lost", f'the microphone "{self._info.name}" is gone: waiting for it')
+        self._warn("device_lost", f'the microphone "{self._info.name}" is gone: waiting for it')
         away, self._device = self._device, None
         self._returning = returning = asyncio.create_task(self._bring_back(away, gone_at + self._retry_for_s, lost))
         while not (returning.done() or self._stopped.is_set()):
@@ -183,7 +183,7 @@ class ReconnectingMicrophone:
             device.stop()
         for block in gap.until(device.last_at if device.began_at is None else device.began_at):
             yield block
-        self._tell("device_back", f'the microphone "{self._info.name}" is back after {gap.seconds:.1f} s')
+        self._warn("device_back", f'the microphone "{self._info.name}" is back after {gap.seconds:.1f} s')
 
     async def _tick(self, returning: asyncio.Task[TimedSource]) -> None:
         """Wait a moment, less where there is news."""
@@ -229,7 +229,7 @@ class ReconnectingMicrophone:
 
     def _say(self, warnings: list[tuple[str, str]]) -> None:
         for code, message in warnings:
-            self._tell(code, message)
+            self._warn(code, message)
 
 
 async def open_reconnecting(
@@ -237,7 +237,7 @@ async def open_reconnecting(
     *,
     wire_rate_hz: int,
     chunk_ms: int = 40,
-    tell: Tell,
+    warn: Warn,
     retry_for_s: float = RETRY_FOR_S,
     pick: Pick = "mix",
 ) -> ReconnectingMicrophone:
@@ -247,7 +247,7 @@ async def open_reconnecting(
         device: As :func:`rt_cli.audio.microphone.devices.select` takes it; None for the default of this moment.
         wire_rate_hz: Of the blocks it will yield.
         chunk_ms: How much the caller likes to send at once.
-        tell: Told what happens to the microphone, and ``recorder`` where a program records for want of PortAudio.
+        warn: Told what happens to the microphone, and ``recorder`` where a program records for want of PortAudio.
         retry_for_s: How long one outage is waited out.
         pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
 
@@ -257,12 +257,12 @@ async def open_reconnecting(
 
     Safe to cancel: the device is closed again.
     """
-    first, again = await _open_first(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, tell=tell, pick=pick)
+    first, again = await _open_first(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, warn=warn, pick=pick)
     return ReconnectingMicrophone(
         first,
         again,
         rate_hz=wire_rate_hz,
-        tell=tell,
+        warn=warn,
         health=InputHealth(wire_rate_hz * width(pick)),
         clock=SystemClock(),
         retry_for_s=retry_for_s,
@@ -270,7 +270,7 @@ async def open_reconnecting(
 
 
 async def _open_first(
-    device: str | None, *, wire_rate_hz: int, chunk_ms: int, tell: Tell, pick: Pick
+    device: str | None, *, wire_rate_hz: int, chunk_ms: int, warn: Warn, pick: Pick
 ) -> tuple[TimedSource, Callable[[], Awaitable[TimedSource]]]:
     """The microphone, and what opens the same one again: by PortAudio, or by a program where that is not to be had."""
     opened = partial(open_microphone, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, pick=pick)
@@ -288,5 +288,5 @@ async def _open_first(
             raise
         message = f"{missing.message}; {error.message}"
         raise AudioError(message, missing.hint, code=missing.code) from missing
-    tell("recorder", f"{missing.message}: recording with {recorder.program} ({missing.hint})")
+    warn("recorder", f"{missing.message}: recording with {recorder.program} ({missing.hint})")
     return recorded, partial(again, FIRST_BLOCK_S)

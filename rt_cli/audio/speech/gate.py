@@ -46,26 +46,26 @@ class SendRanges:
         self.left_out = 0
         """Samples that were not sent; a replay counts nothing twice."""
         self._reach = start
-        self._passages: list[tuple[int, int | None]] = []
+        self._send_ranges: list[tuple[int, int | None]] = []
         self._closed = start
 
     @property
     def is_open(self) -> bool:
         """Whether what comes is sent."""
-        return bool(self._passages) and self._passages[-1][1] is None
+        return bool(self._send_ranges) and self._send_ranges[-1][1] is None
 
     def open(self, at: int) -> int:
         """Send from ``at`` on, but nothing that was decided otherwise; returns from where. Idempotent while open."""
         if not self.is_open:
-            self._passages.append((max(at, self.known, self._closed), None))
-        return self._passages[-1][0]
+            self._send_ranges.append((max(at, self.known, self._closed), None))
+        return self._send_ranges[-1][0]
 
     def close(self, at: int) -> int:
         """Send up to ``at``, which may lie ahead, and nothing that follows; returns up to where."""
         if self.is_open:
-            start, _ = self._passages[-1]
+            start, _ = self._send_ranges[-1]
             self._closed = max(at, self.known, start)
-            self._passages[-1] = (start, self._closed)
+            self._send_ranges[-1] = (start, self._closed)
         return self._closed
 
     def decided(self, to: int) -> None:
@@ -74,7 +74,7 @@ class SendRanges:
 
     def at(self, position: int) -> SendRange:
         """What is to be done with the sound from ``position`` on."""
-        for start, end in self._passages:
+        for start, end in self._send_ranges:
             if end is None or end > position:
                 edge = start if position < start else end
                 return SendRange(position >= start, min(edge or self.known, self.known), edge is not None)
@@ -84,10 +84,10 @@ class SendRanges:
         """The parts of a range that are not sent, in order, as far as that is known."""
         parts, position = [], start
         while position < min(end, self.known):
-            stretch = self.at(position)
-            if not stretch.sent:
-                parts.append((position, min(stretch.until, end)))
-            position = stretch.until
+            send_range = self.at(position)
+            if not send_range.sent:
+                parts.append((position, min(send_range.until, end)))
+            position = send_range.until
         return parts
 
     def leave_out(self, start: int, end: int) -> None:
@@ -96,16 +96,16 @@ class SendRanges:
         self._reach = max(self._reach, end)
 
     def forget(self, settled: int) -> None:
-        """Drop the passages that no replay can meet again."""
-        while self._passages and (self._passages[0][1] or settled + 1) <= settled:
-            self._passages.pop(0)
+        """Drop the send_ranges that no replay can meet again."""
+        while self._send_ranges and (self._send_ranges[0][1] or settled + 1) <= settled:
+            self._send_ranges.pop(0)
 
 
 class Gate:
-    """Opens passages around speech.
+    """Opens send_ranges around speech.
 
     Args:
-        passages: To open and close.
+        send_ranges: To open and close.
         frame_samples: Length of a frame.
         rate_hz: Of the audio.
         threshold: Probability from which the endpoint takes a frame for speech; the gate is more cautious.
@@ -115,7 +115,7 @@ class Gate:
 
     def __init__(
         self,
-        passages: SendRanges,
+        send_ranges: SendRanges,
         frame_samples: int,
         rate_hz: int,
         *,
@@ -124,9 +124,9 @@ class Gate:
         prefix_ms: float,
     ) -> None:
         before_ms = max(PRE_ROLL_MS, prefix_ms + _MARGIN_MS)
-        self._passages = passages
+        self._send_ranges = send_ranges
         self._frame = frame_samples
-        self._position = passages.known
+        self._position = send_ranges.known
         self._undecided = to_samples(before_ms, rate_hz) + ONSET_FRAMES * frame_samples
         self._endpointer = Endpointer(
             frame_samples,
@@ -134,7 +134,7 @@ class Gate:
             threshold=_CAUTION * threshold,
             silence_ms=silence_ms + HANG_MS,
             prefix_ms=before_ms,
-            start=passages.known,
+            start=send_ranges.known,
         )
 
     def push(self, probability: float, _level_dbfs: float) -> None:
@@ -142,10 +142,10 @@ class Gate:
         self._position += self._frame
         match self._endpointer.push(probability):
             case SpeechStarts(at):
-                self._passages.open(at)
+                self._send_ranges.open(at)
             case None:
                 pass
             case stops:
-                self._passages.close(stops.at)
+                self._send_ranges.close(stops.at)
         # Silence is sent after all if speech follows soon.
-        self._passages.decided(self._position - (0 if self._passages.is_open else self._undecided))
+        self._send_ranges.decided(self._position - (0 if self._send_ranges.is_open else self._undecided))

@@ -38,14 +38,14 @@ def wants_keys(settings: Settings, environ: Mapping[str, str]) -> bool:
 
 
 def open_controls(
-    settings: Settings, loop: AbstractEventLoop, observe: EventHandler, on_quit: Callable[[], None], *, keys: bool
+    settings: Settings, loop: AbstractEventLoop, on_event: EventHandler, on_quit: Callable[[], None], *, keys: bool
 ) -> RunControls | None:
     """The controls that the settings ask for, open; None where nothing is to control the run.
 
     Args:
         settings: Whether and how to push to talk, and what is shown.
         loop: Whose thread uses them.
-        observe: See :class:`RunControls`.
+        on_event: See :class:`RunControls`.
         on_quit: See :class:`RunControls`.
         keys: The terminal's keys may be taken.
 
@@ -55,7 +55,7 @@ def open_controls(
     keys = keys and wants_keys(settings, os.environ)
     if not keys and not settings.input.ptt:
         return None
-    controls = RunControls(loop, observe, on_quit)
+    controls = RunControls(loop, on_event, on_quit)
     controls.start(settings, keys=keys)
     return controls
 
@@ -65,13 +65,13 @@ class RunControls:
 
     Args:
         loop: Whose thread uses it.
-        observe: Told which keys there are, and of lines that mean nothing.
+        on_event: Told which keys there are, and of lines that mean nothing.
         on_quit: Ends the run, like a first Ctrl-C.
     """
 
-    def __init__(self, loop: AbstractEventLoop, observe: EventHandler, on_quit: Callable[[], None]) -> None:
+    def __init__(self, loop: AbstractEventLoop, on_event: EventHandler, on_quit: Callable[[], None]) -> None:
         self._loop = loop
-        self._observe = observe
+        self._on_event = on_event
         self._on_quit = on_quit
         self._obey: Callable[[Command], None] | None = None
         self._early: list[Command] = []
@@ -102,7 +102,7 @@ class RunControls:
 
             self._keyboard = Keyboard(sys.stdin, self._loop, self._on_key)
             self._keyboard.start()
-            self._observe(KeysOffered(push_to_talk))
+            self._on_event(KeysOffered(push_to_talk))
 
     def attach(self, obey: Callable[[Command], None]) -> None:
         """From now on commands go there; first those that came before."""
@@ -137,7 +137,7 @@ class RunControls:
         command = next((each for each in COMMANDS if each == line.lower()), None)
         if command is None:
             said = f"{printable(line)!r} is no command: there are {', '.join(COMMANDS)}"
-            self._observe(Warned("unknown_command", said))
+            self._on_event(Warned("unknown_command", said))
         else:
             self._take(command)
 

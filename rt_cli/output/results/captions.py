@@ -97,19 +97,19 @@ class CaptionOutput:
         self._number = 0
         self._begun = False
 
-    def observe(self, observation: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Print a final, or what a file begins with. Never raises."""
         if not self._begun and self._kind == "vtt":
             self._write_line("WEBVTT\n")
         self._begun = True
-        if not isinstance(observation, Final):
+        if not isinstance(event, Final):
             return
-        cues = self._cutter.cut(observation)
+        cues = self._cutter.cut(event)
         for cue in cues:
             self._number += 1
             text = to_srt(cue, self._number) if self._kind == "srt" else to_vtt(cue)
             told = self._on_printed if cue is cues[-1] else None
-            self._write_line(text, written=told and partial(told, observation.turn))
+            self._write_line(text, written=told and partial(told, event.turn))
 
 
 def to_srt(cue: Cue, number: int) -> str:

@@ -28,13 +28,13 @@ class ChannelMerge:
         self._marks: dict[str, float] = dict.fromkeys(channels, 0.0)
         self._waiting: dict[str, deque[Event]] = {channel: deque() for channel in channels}
 
-    def take(self, channel: str, observation: Event) -> list[tuple[str, Event]]:
+    def take(self, channel: str, event: Event) -> list[tuple[str, Event]]:
         """Take what a channel says; returns what is due now, of any channel."""
-        if isinstance(observation, Progress):
-            self._marks[channel] = max(self._marks[channel], observation.settled_ms)
+        if isinstance(event, Progress):
+            self._marks[channel] = max(self._marks[channel], event.settled_ms)
         else:
-            self._waiting[channel].append(observation)
-            if isinstance(observation, Summary):
+            self._waiting[channel].append(event)
+            if isinstance(event, Summary):
                 self._marks[channel] = math.inf
         return self._due()
 
@@ -45,7 +45,7 @@ class ChannelMerge:
         return due
 
     def _next(self) -> str | None:
-        """The channel whose first observation is due."""
+        """The channel whose first event is due."""
         heads = {channel: _begins(waiting[0]) for channel, waiting in self._waiting.items() if waiting}
         if not heads:
             return None
@@ -54,8 +54,8 @@ class ChannelMerge:
         return channel if min(others, default=math.inf) >= heads[channel] else None
 
 
-def _begins(observation: Event) -> float:
+def _begins(event: Event) -> float:
     """When it was spoken, milliseconds; what need not wait, before all others."""
-    if isinstance(observation, Final) and observation.start_ms is not None:
-        return observation.start_ms
+    if isinstance(event, Final) and event.start_ms is not None:
+        return event.start_ms
     return -1.0

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Results(Protocol):
     """Takes what happens to a source, and prints what belongs into the result."""
 
-    def observe(self, observation: Event) -> None:
-        """Take an observation. Returns at once and never raises."""
+    def on_event(self, event: Event) -> None:
+        """Take an event. Returns at once and never raises."""
         ...
 
 
@@ -54,17 +54,17 @@ def make_results(
     return CaptionOutput(write_line, kind, on_printed)
 
 
-def tell(results: Results, observation: Event, label: Label | None) -> None:
-    """Let results know of an observation, and whose it is.
+def tell(results: Results, event: Event, label: Label | None) -> None:
+    """Let results know of an event, and whose it is.
 
     Args:
         results: Of one or many sources.
-        observation: What happened.
+        event: What happened.
         label: To which source, and which channel of it; None: to none, or to the one that was last told of.
     """
     channel = None if label is None else label.channel
     if isinstance(results, NdjsonOutput):
         results.source, results.channel = (results.source if label is None else label.source), channel
-    elif channel and isinstance(observation, Final) and printable(observation.text).strip():
-        observation = replace(observation, text=f"{channel}: {observation.text}")
-    results.observe(observation)
+    elif channel and isinstance(event, Final) and printable(event.text).strip():
+        event = replace(event, text=f"{channel}: {event.text}")
+    results.on_event(event)

@@ -1,4 +1,4 @@
-"""Observations as NDJSON: the contract that scripts rely on."""
+"""Events as NDJSON: the contract that scripts rely on."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class WriteLine(Protocol):
 
 
 class NdjsonOutput:
-    """Prints each observation of the contract as one JSON object.
+    """Prints each event of the contract as one JSON object.
 
     Args:
         write_line: Where the lines go.
@@ -88,25 +88,25 @@ class NdjsonOutput:
         self._many = many
         self._on_printed = on_printed
 
-    def observe(self, observation: Event) -> None:
-        """Print an observation that the contract knows. Never raises."""
-        if isinstance(observation, SourceOpened):
-            self.source = observation.name
-        if type(observation) not in _TYPES or (isinstance(observation, Partial) and not self._partials):
+    def on_event(self, event: Event) -> None:
+        """Print an event that the contract knows. Never raises."""
+        if isinstance(event, SourceOpened):
+            self.source = event.name
+        if type(event) not in _TYPES or (isinstance(event, Partial) and not self._partials):
             return
-        source = self.source if self._many and not isinstance(observation, Total) else None
+        source = self.source if self._many and not isinstance(event, Total) else None
         told = None
-        if isinstance(observation, Final) and self._on_printed is not None:
-            told = partial(self._on_printed, observation.turn)
-        line = to_json(observation, source, self.channel)
-        self._write_line(line, passing=isinstance(observation, Partial), written=told)
+        if isinstance(event, Final) and self._on_printed is not None:
+            told = partial(self._on_printed, event.turn)
+        line = to_json(event, source, self.channel)
+        self._write_line(line, passing=isinstance(event, Partial), written=told)
 
 
-def to_json(observation: Event, source: str | None = None, channel: str | None = None) -> str:
-    """The line of NDJSON for an observation of the contract, without a line end.
+def to_json(event: Event, source: str | None = None, channel: str | None = None) -> str:
+    """The line of NDJSON for an event of the contract, without a line end.
 
     Args:
-        observation: Any but SourceOpened and Progress.
+        event: Any but SourceOpened and Progress.
         source: What the line is about, where there are several; a summary names its own.
         channel: And which channel of it, where they are told apart.
 
@@ -114,12 +114,12 @@ def to_json(observation: Event, source: str | None = None, channel: str | None =
         One line that every JSON reader takes and no terminal obeys: control characters and bidirectional overrides
         are escaped, and lone surrogates (of a file name that is no UTF-8) become the text of an escape.
     """
-    fields: dict[str, object] = {"type": _TYPES[type(observation)]}
+    fields: dict[str, object] = {"type": _TYPES[type(event)]}
     if source is not None:
         fields["source"] = source
     if channel is not None:
         fields["channel"] = channel
-    fields.update(_summary(observation) if isinstance(observation, Summary) else _present(asdict(observation)))
+    fields.update(_summary(event) if isinstance(event, Summary) else _present(asdict(event)))
     try:
         line = msgspec.json.encode(fields)
     except UnicodeEncodeError:

@@ -80,16 +80,16 @@ class ResultFile:
         except OSError as exc:
             raise UsageError(f"cannot write {shown}: {exc.strerror}", "save it elsewhere") from exc
 
-    def observe(self, observation: Event, label: Label | None, receipts: WriteReceipts | None) -> None:
+    def on_event(self, event: Event, label: Label | None, receipts: WriteReceipts | None) -> None:
         """Take what happens. Returns at once and never raises.
 
         Args:
-            observation: What.
+            event: What.
             label: To which source.
             receipts: Count what is to be written of the source.
         """
         self._receipts = receipts
-        tell(self._results, observation, label)
+        tell(self._results, event, label)
 
     def end(self, *, complete: bool) -> None:
         """Nothing more will come. Returns at once.

@@ -89,13 +89,11 @@ class SavedResults:
             file = self._file(self._paths[source], self._settings.format, whole=True)
             self._sources[source] = _Source(file, channels)
 
-    def observe(
-        self, observation: Event, label: Label | None = None, receipts: WriteReceipts | None = None
-    ) -> list[Warned]:
+    def on_event(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> list[Warned]:
         """Save what belongs into the results. Returns at once and never raises.
 
         Args:
-            observation: What happened.
+            event: What happened.
             label: To which source; None: to none of them.
             receipts: Count what is to be written of the source.
 
@@ -103,9 +101,9 @@ class SavedResults:
             Which files take no more, each told once; the run goes on without them.
         """
         if self._transcript is not None:
-            self._transcript.observe(observation, label, receipts)
+            self._transcript.on_event(event, label, receipts)
         if label is not None and label.source in self._sources:
-            self._save(self._sources[label.source], observation, label, receipts)
+            self._save(self._sources[label.source], event, label, receipts)
         told, self._told = self._told, len(self._failures)
         return [
             Warned("save_failed", f"{failure.filename} takes no more results: {failure.strerror}")
@@ -123,14 +121,14 @@ class SavedResults:
         self._transcript = None
         return self._disk.close(deadline_s)
 
-    def _save(self, source: _Source, observation: Event, label: Label, receipts: WriteReceipts | None) -> None:
-        if isinstance(observation, Summary) and observation.skipped:
+    def _save(self, source: _Source, event: Event, label: Label, receipts: WriteReceipts | None) -> None:
+        if isinstance(event, Summary) and event.skipped:
             del self._sources[label.source]  # what an earlier run saved stays
             return
-        source.file.observe(observation, label, receipts)
-        if isinstance(observation, Summary):
+        source.file.on_event(event, label, receipts)
+        if isinstance(event, Summary):
             source.channels -= 1
-            source.complete = source.complete and observation.complete
+            source.complete = source.complete and event.complete
             if source.channels == 0:
                 source.file.end(complete=source.complete)
                 del self._sources[label.source]

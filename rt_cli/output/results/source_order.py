@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     Print = Callable[[Event, Label], None]
 
 _OVERHEAD = 400
-"""About what an observation takes in memory beside its text, bytes."""
+"""About what an event takes in memory beside its text, bytes."""
 
 
 class SourceQueue:
-    """The observations of one source: printed as they come when it is first, held back until then.
+    """The events of one source: printed as they come when it is first, held back until then.
 
     Args:
         order: What it waits in.
@@ -34,13 +34,13 @@ class SourceQueue:
         self._on_shown: Callable[[], None] | None = None
         self.ended = False
 
-    def take(self, observation: Event, label: Label) -> None:
+    def take(self, event: Event, label: Label) -> None:
         """Print it, now or later; of what is passing only what can be printed now."""
         if self._first:
-            self._show(observation, label)
-        elif not isinstance(observation, Partial | Progress):
-            self._held.append((observation, label))
-            self._order.held_bytes += weight(observation)
+            self._show(event, label)
+        elif not isinstance(event, Partial | Progress):
+            self._held.append((event, label))
+            self._order.held_bytes += weight(event)
 
     def end(self) -> None:
         """Nothing more will come: the next may be printed when this one is. Idempotent."""
@@ -57,9 +57,9 @@ class SourceQueue:
     def lead(self) -> None:
         """Be the first: print what was held back. Idempotent."""
         self._first = True
-        for observation, label in self._held:
-            self._order.held_bytes -= weight(observation)
-            self._show(observation, label)
+        for event, label in self._held:
+            self._order.held_bytes -= weight(event)
+            self._show(event, label)
         self._held.clear()
         if self._on_shown is not None:
             self._on_shown()
@@ -90,6 +90,6 @@ class InOrder:
             self._lanes.popleft()
 
 
-def weight(observation: Event) -> int:
-    """About what holding an observation back takes, bytes."""
-    return _OVERHEAD + (4 * len(observation.text) if isinstance(observation, Final) else 0)
+def weight(event: Event) -> int:
+    """About what holding an event back takes, bytes."""
+    return _OVERHEAD + (4 * len(event.text) if isinstance(event, Final) else 0)

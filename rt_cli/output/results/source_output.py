@@ -34,13 +34,13 @@ class SourceOutput:
         self._name = name
         self._status = status
         self._receipts = WriteReceipts()
-        self._lane = order.open(lambda observation, label: show(observation, label, self._receipts))
+        self._lane = order.open(lambda event, label: show(event, label, self._receipts))
         self._merge = ChannelMerge(channels)
 
-    def observer(self, channel: str | None = None) -> EventHandler:
+    def handler(self, channel: str | None = None) -> EventHandler:
         """What is to be told of the source, or of one of its channels."""
         label = Label(self._name, channel)
-        return partial(self._observe, label) if channel is None else partial(self._merged, label, channel)
+        return partial(self._on_event, label) if channel is None else partial(self._merged, label, channel)
 
     def end(self, on_written: Callable[[], None] | None = None) -> None:
         """Nothing more will be told.
@@ -53,11 +53,11 @@ class SourceOutput:
             # What the lane holds back is handed over later; only then is it known how much there is.
             self._lane.when_shown(lambda: self._receipts.close(on_written))
 
-    def _observe(self, label: Label, observation: Event) -> None:
-        self._status(observation, label)
-        self._lane.take(observation, label)
+    def _on_event(self, label: Label, event: Event) -> None:
+        self._status(event, label)
+        self._lane.take(event, label)
 
-    def _merged(self, label: Label, channel: str, observation: Event) -> None:
-        self._status(observation, label)
-        for spoken, due in self._merge.take(channel, observation):
+    def _merged(self, label: Label, channel: str, event: Event) -> None:
+        self._status(event, label)
+        for spoken, due in self._merge.take(channel, event):
             self._lane.take(due, Label(self._name, spoken))

@@ -33,11 +33,11 @@ class TextOutput:
         self._timestamps = timestamps
         self._ended_ms = 0
 
-    def observe(self, observation: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Print a final. Never raises."""
-        if isinstance(observation, Final) and (text := printable(observation.text).strip()):
-            told = self._on_printed and partial(self._on_printed, observation.turn)
-            self._write_line(self._stamp(observation) + text, written=told)
+        if isinstance(event, Final) and (text := printable(event.text).strip()):
+            told = self._on_printed and partial(self._on_printed, event.turn)
+            self._write_line(self._stamp(event) + text, written=told)
 
     def _stamp(self, final: Final) -> str:
         """Where the turn begins; where the one before it ended, if the final does not say."""

@@ -164,7 +164,7 @@ class Screen:
 
 
 class LiveStatus:
-    """Shows observations at most ten times a second, and only when there is something new.
+    """Shows events at most ten times a second, and only when there is something new.
 
     Args:
         stream: Standard error, a terminal.
@@ -198,12 +198,12 @@ class LiveStatus:
         self._thread = threading.Thread(target=self._run, name="rt-live", daemon=True)
         self._thread.start()
 
-    def observe(self, observation: Event, label: Label | None = None) -> None:
-        """Take an observation. Returns at once and never raises."""
-        level: Level = "all" if isinstance(observation, Noted | Summary | Total) else "warnings"
-        line = note(observation, level, label if self._crowd else None)
+    def on_event(self, event: Event, label: Label | None = None) -> None:
+        """Take an event. Returns at once and never raises."""
+        level: Level = "all" if isinstance(event, Noted | Summary | Total) else "warnings"
+        line = note(event, level, label if self._crowd else None)
         with self._changed:
-            if self._viewer.take(observation, self._now(), label):
+            if self._viewer.take(event, self._now(), label):
                 self._stale = True
                 self._changed.notify()
             if line is not None:

@@ -1,4 +1,4 @@
-"""What is said on stderr, in words: one line for each observation that a person should know of. Pure.
+"""What is said on stderr, in words: one line for each event that a person should know of. Pure.
 
 Only an error starts with ``rt:``; so a script, or a person who greps, finds the cause of a failure and nothing else.
 """
@@ -32,21 +32,21 @@ Level = Literal["all", "warnings", "errors"]
 """How much is said: all that changes, what is wrong, or only what ended the run."""
 
 
-def note(observation: Event, level: Level = "all", label: Label | None = None) -> str | None:
-    """The line for an observation, without a line end and fit for a terminal; None where there is nothing to say.
+def note(event: Event, level: Level = "all", label: Label | None = None) -> str | None:
+    """The line for an event, without a line end and fit for a terminal; None where there is nothing to say.
 
     Args:
-        observation: What happened.
+        event: What happened.
         level: What is worth saying.
         label: Of whom, where several are heard at once.
     """
-    if isinstance(observation, Summary) and label is not None:
-        observation = replace(observation, source=str(label))
-    said = _error(observation)
+    if isinstance(event, Summary) and label is not None:
+        event = replace(event, source=str(label))
+    said = _error(event)
     if said is None and level != "errors":
-        said = _warning(observation)
+        said = _warning(event)
     if said is None and level == "all":
-        said = _news(observation)
+        said = _news(event)
     return None if said is None else printable(said if label is None else _labelled(said, label))
 
 
@@ -85,14 +85,14 @@ def controls(change: ControlChanged) -> str:
     return ", ".join(part for part in (said, "MUTED" if change.muted else "") if part)
 
 
-def _error(observation: Event) -> str | None:
-    if not isinstance(observation, Errored):
+def _error(event: Event) -> str | None:
+    if not isinstance(event, Errored):
         return None
-    return f"rt: {observation.message}: {observation.hint}" if observation.hint else f"rt: {observation.message}"
+    return f"rt: {event.message}: {event.hint}" if event.hint else f"rt: {event.message}"
 
 
-def _warning(observation: Event) -> str | None:
-    match observation:
+def _warning(event: Event) -> str | None:
+    match event:
         case Warned(message=message):
             return f"warning: {message}"
         case Failed(turn=turn, start_ms=start, message=message):
@@ -103,20 +103,20 @@ def _warning(observation: Event) -> str | None:
             return None
 
 
-def _news(observation: Event) -> str | None:
-    match observation:
+def _news(event: Event) -> str | None:
+    match event:
         case Noted(message=message):
             return message
         case SourceOpened():
-            return _source(observation)
+            return _source(event)
         case SessionChanged():
-            return _session(observation)
+            return _session(event)
         case Summary():
-            return _summary(observation)
+            return _summary(event)
         case ControlChanged():
-            return controls(observation)
+            return controls(event)
         case Total(sources=sources, finals=finals, captured_ms=captured, wall_ms=wall):
-            apart = [f"{count} {kind}" for count, kind in _apart(observation) if count]
+            apart = [f"{count} {kind}" for count, kind in _apart(event) if count]
             of = f" ({', '.join(apart)})" if apart else ""
             heard = f"{seconds(captured)} captured, {counted(finals, 'final')} in {seconds(wall)}"
             return f"total: {counted(sources, 'source')}{of}, {heard}"

@@ -40,7 +40,7 @@ class MultiView(Struct, frozen=True):
 
 
 class MultiViewer:
-    """Makes the next view out of each observation, as :class:`~rt_cli.output.status.view.Viewer` does for one source.
+    """Makes the next view out of each event, as :class:`~rt_cli.output.status.view.Viewer` does for one source.
 
     Args:
         sources: How many there are.
@@ -50,18 +50,18 @@ class MultiViewer:
         self.view = MultiView(sources)
         self._viewers: dict[Label, Viewer] = {}
 
-    def take(self, observation: Event, now: float, label: Label | None = None) -> bool:
-        """Take an observation at ``now`` (seconds, monotonic); True if there is something new to see."""
+    def take(self, event: Event, now: float, label: Label | None = None) -> bool:
+        """Take an event at ``now`` (seconds, monotonic); True if there is something new to see."""
         if label is None:
             return False
         before = self.view
-        if isinstance(observation, Summary):
+        if isinstance(event, Summary):
             self._viewers.pop(label, None)
-            self._end(observation)
+            self._end(event)
         else:
-            self._viewers.setdefault(label, Viewer()).take(observation, now)
+            self._viewers.setdefault(label, Viewer()).take(event, now)
         running = tuple(replace(each.view, source=printable(str(name))) for name, each in self._viewers.items())
-        finals = self.view.finals + isinstance(observation, Final)
+        finals = self.view.finals + isinstance(event, Final)
         self.view = replace(self.view, running=running, finals=finals)
         return self.view != before
 

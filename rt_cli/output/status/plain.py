@@ -33,8 +33,8 @@ def colored(line: str) -> str:
 class Status(Protocol):
     """What a person sees of a run, on stderr. Slow, absent or broken, it never touches the run."""
 
-    def observe(self, observation: Event, label: Label | None = None) -> None:
-        """Take an observation, of whom where there are several. Returns at once and never raises."""
+    def on_event(self, event: Event, label: Label | None = None) -> None:
+        """Take an event, of whom where there are several. Returns at once and never raises."""
         ...
 
     def say(self, line: str) -> None:
@@ -81,16 +81,16 @@ class PlainStatus:
         self._finals = 0
         self._crowd = MultiViewer(crowd) if crowd else None
 
-    def observe(self, observation: Event, label: Label | None = None) -> None:
+    def on_event(self, event: Event, label: Label | None = None) -> None:
         """Print what changed."""
         if self._crowd is not None:
-            self._observe_crowd(self._crowd, observation, label)
+            self._observe_crowd(self._crowd, event, label)
             return
-        if line := note(observation, self._level):
+        if line := note(event, self._level):
             self._writer.write(self._look(line))
-        match observation:
+        match event:
             case Partial() | Withdrawn() if self._partials:
-                self._observe_partial(observation)
+                self._observe_partial(event)
             case SourceOpened():
                 self._finals = 0
             case SessionChanged(state=state):
@@ -98,7 +98,7 @@ class PlainStatus:
             case Final():
                 self._finals += 1
             case Progress() if self._level == "all":
-                self._observe_progress(observation)
+                self._observe_progress(event)
 
     def say(self, line: str) -> None:
         """Print a line."""
@@ -108,16 +108,16 @@ class PlainStatus:
         """Print what waits and end."""
         return self._writer.close(deadline_s)
 
-    def _observe_crowd(self, crowd: MultiViewer, observation: Event, label: Label | None) -> None:
+    def _observe_crowd(self, crowd: MultiViewer, event: Event, label: Label | None) -> None:
         level = self._level
-        if level == "all" and isinstance(observation, SourceOpened | SessionChanged):
+        if level == "all" and isinstance(event, SourceOpened | SessionChanged):
             level = "warnings"
-        if line := note(observation, level, label):
+        if line := note(event, level, label):
             self._writer.write(self._look(line))
         now = self._now()
-        changed = crowd.take(observation, now, label)
-        if self._partials and isinstance(observation, Partial | Withdrawn):
-            self._observe_partial(observation, label)
+        changed = crowd.take(event, now, label)
+        if self._partials and isinstance(event, Partial | Withdrawn):
+            self._observe_partial(event, label)
         elif changed and self._level == "all" and now - self._progress_at >= PROGRESS_EVERY_S:
             self._progress_at = now
             self._writer.write(progress(crowd.view), passing=True)

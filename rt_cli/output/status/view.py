@@ -1,4 +1,4 @@
-"""What the live view shows, as a value: observations in, the next view out. Pure.
+"""What the live view shows, as a value: events in, the next view out. Pure.
 
 Being frozen, a view can be drawn by one thread while the next one is made by another; being comparable, it tells
 whether there is anything new to draw.
@@ -91,7 +91,7 @@ class View(Struct, frozen=True):
 
 
 class Viewer:
-    """Makes the next view out of each observation; keeps what is needed for it but not shown."""
+    """Makes the next view out of each event; keeps what is needed for it but not shown."""
 
     def __init__(self) -> None:
         self.view = View()
@@ -99,28 +99,28 @@ class Viewer:
         self._first: tuple[float, int] | None = None
         """When the first sound was acknowledged, seconds, and how much it was, milliseconds."""
 
-    def take(self, observation: Event, now: float, _label: Label | None = None) -> bool:
-        """Take an observation at ``now`` (seconds, monotonic); True if there is something new to see."""
+    def take(self, event: Event, now: float, _label: Label | None = None) -> bool:
+        """Take an event at ``now`` (seconds, monotonic); True if there is something new to see."""
         before = self.view
-        match observation:
+        match event:
             case SourceOpened():
-                self._open(observation)
+                self._open(event)
             case SessionChanged(state=state, endpoint=endpoint, model=model):
                 self.view = replace(
                     before, state=state.replace("_", " "), endpoint=printable(endpoint), model=printable(model)
                 )
             case Progress():
-                self._progress(observation, now)
+                self._progress(event, now)
             case ControlChanged():
-                self.view = replace(before, heard=controls(observation))
+                self.view = replace(before, heard=controls(event))
             case KeysOffered(push_to_talk=push_to_talk):
                 self.view = replace(before, keys=f"{'space talk  ' if push_to_talk else ''}m mute  q end")
             case Partial(turn=turn, text=text):
                 self.view = replace(before, turn=turn, text=printable(text).strip())
             case Final():
-                self.view = replace(self._without(observation.turn), finals=before.finals + 1)
+                self.view = replace(self._without(event.turn), finals=before.finals + 1)
             case Withdrawn() | Failed():
-                self.view = self._without(observation.turn)
+                self.view = self._without(event.turn)
         return self.view != before
 
     def _open(self, source: SourceOpened) -> None:

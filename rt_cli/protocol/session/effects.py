@@ -35,7 +35,7 @@ class Acknowledge(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """Tell the observers."""
 
-    observation: Event
+    event: Event
 
 
 class Fail(Struct, frozen=True):

@@ -48,20 +48,20 @@ class Faults:
 
     Args:
         plan: At least one.
-        observe: Told ``fault`` each time one happens: ``fault`` as it could be given again, ``connection`` from 1,
+        on_event: Told ``fault`` each time one happens: ``fault`` as it could be given again, ``connection`` from 1,
             ``session`` or None, and ``event`` where one was touched. What lasts is told when it begins.
     """
 
-    def __init__(self, plan: FaultPlan, observe: Observe) -> None:
+    def __init__(self, plan: FaultPlan, on_event: Observe) -> None:
         self._plan = plan
         self._luck = Chance(plan)
-        self._observe = observe
+        self._on_event = on_event
         self._connections = 0
 
     def connection(self) -> FaultyConnection:
         """The next one."""
         self._connections += 1
-        return FaultyConnection(self._connections, self._plan, self._luck, self._observe)
+        return FaultyConnection(self._connections, self._plan, self._luck, self._on_event)
 
 
 class FaultyConnection:
@@ -71,14 +71,14 @@ class FaultyConnection:
         number: From 1.
         plan: All faults.
         luck: Of the server.
-        observe: See :class:`Faults`.
+        on_event: See :class:`Faults`.
     """
 
-    def __init__(self, number: int, plan: FaultPlan, luck: Chance, observe: Observe) -> None:
+    def __init__(self, number: int, plan: FaultPlan, luck: Chance, on_event: Observe) -> None:
         self._number = number
         self._plan = plan
         self._luck = luck
-        self._observe = observe
+        self._on_event = on_event
         self._outgoing = Outgoing(self._take, self._draw)
         self._group: asyncio.TaskGroup
         self._tasks: set[asyncio.Task[None]] = set()
@@ -312,7 +312,7 @@ class FaultyConnection:
             self._told.add(index)
             event = None
         note = {"type": "fault", "connection": self._number, "session": self._session, "fault": str(fault)}
-        self._observe(note if event is None else {**note, "event": event})
+        self._on_event(note if event is None else {**note, "event": event})
         return True
 
     def _draw(self, span: Span, index: int) -> float:

@@ -86,14 +86,14 @@ class Batch:
         self._slots = asyncio.Semaphore(slots)
 
     @asynccontextmanager
-    async def ears(self) -> AsyncIterator[RecognizerSession]:
+    async def session(self) -> AsyncIterator[RecognizerSession]:
         """One session's items; those open at the end are given up."""
         async with asyncio.TaskGroup() as tasks:
-            ears = _BatchEars(self, FairShare(self._slots), tasks)
+            session = _BatchEars(self, FairShare(self._slots), tasks)
             try:
-                yield ears
+                yield session
             finally:
-                ears.abandon()
+                session.abandon()
 
 
 class _BatchEars:
@@ -141,10 +141,10 @@ class _Item:
 
     work: asyncio.Task[None]
 
-    def __init__(self, ears: _BatchEars, rate_hz: int, hints: Hints) -> None:
+    def __init__(self, session: _BatchEars, rate_hz: int, hints: Hints) -> None:
         self.waiting: deque[bytes] = deque()
         """Pieces not recognised yet, that which is at work included."""
-        self._ears = ears
+        self._ears = session
         self._rate_hz = rate_hz
         self._hints = hints
         self._gathered = bytearray()

@@ -99,6 +99,6 @@ class Recognizer(Protocol):
         """The languages it knows (ISO 639-1); None: any, or nobody knows."""
         ...
 
-    def ears(self) -> AbstractAsyncContextManager[RecognizerSession]:
+    def session(self) -> AbstractAsyncContextManager[RecognizerSession]:
         """Words for one session; what is open at the end is abandoned."""
         ...

@@ -23,7 +23,7 @@ class NullRecognizer:
         self.notice = notice
 
     @asynccontextmanager
-    async def ears(self) -> AsyncIterator[RecognizerSession]:
+    async def session(self) -> AsyncIterator[RecognizerSession]:
         """A session without words."""
         yield _NullSession()
 

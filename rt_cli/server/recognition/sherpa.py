@@ -144,14 +144,14 @@ class Sherpa:
         self._slots = asyncio.Semaphore(workers)
 
     @asynccontextmanager
-    async def ears(self) -> AsyncIterator[RecognizerSession]:
+    async def session(self) -> AsyncIterator[RecognizerSession]:
         """One session's items; those open at the end are given up."""
         async with asyncio.TaskGroup() as tasks:
-            ears = _SherpaEars(self._loaded, FairShare(self._slots), tasks)
+            session = _SherpaEars(self._loaded, FairShare(self._slots), tasks)
             try:
-                yield ears
+                yield session
             finally:
-                ears.abandon()
+                session.abandon()
 
 
 class _SherpaEars:
@@ -193,8 +193,8 @@ class _Item:
 
     work: asyncio.Task[None]
 
-    def __init__(self, ears: _SherpaEars, rate_hz: int) -> None:
-        self._ears = ears
+    def __init__(self, session: _SherpaEars, rate_hz: int) -> None:
+        self._ears = session
         self._rate_hz = rate_hz
         self._waiting: deque[bytes] = deque()
         self._finished = False

@@ -57,7 +57,7 @@ class Stage:
 async def replaying(
     scripts: Sequence[Script],
     *,
-    observe: Callable[[int, str], None],
+    on_event: Callable[[int, str], None],
     host: str = "127.0.0.1",
     port: int = 0,
     speed: float = 1.0,
@@ -69,7 +69,7 @@ async def replaying(
 
     Args:
         scripts: Of the recorded connections.
-        observe: Told of each difference, with the number of the connection, from 1; must not raise.
+        on_event: Told of each difference, with the number of the connection, from 1; must not raise.
         host: To listen on.
         port: 0 is any free one.
         speed: Times the recorded pace; ``inf`` waits for the client alone.
@@ -78,7 +78,7 @@ async def replaying(
     Raises:
         UsageError: Address or port not to be had.
     """
-    play = _Play(scripts, observe, speed, patience_s)
+    play = _Play(scripts, on_event, speed, patience_s)
     try:
         server = await serve(
             play.handle,
@@ -112,11 +112,11 @@ async def replaying(
 
 class _Play:
     def __init__(
-        self, scripts: Sequence[Script], observe: Callable[[int, str], None], speed: float, patience_s: float
+        self, scripts: Sequence[Script], on_event: Callable[[int, str], None], speed: float, patience_s: float
     ) -> None:
         self.stage = Stage()
         self._scripts = scripts
-        self._observe = observe
+        self._on_event = on_event
         self._speed = speed
         self._patience_s = patience_s
         self._begun = 0
@@ -157,7 +157,7 @@ class _Play:
     def tell(self, number: int, message: str) -> None:
         """A client is not the recorded one."""
         self.stage.differences += 1
-        self._observe(number, message)
+        self._on_event(number, message)
 
     def _end(self) -> None:
         self.stage.played += 1

@@ -57,9 +57,9 @@ class ServerSession:
 
     Args:
         type_: What the URL asked for.
-        ears: The recogniser.
+        recognizer_session: The recogniser.
         send: Sends a text frame, waits for a client that is slow to read; must not raise when the client is gone.
-        observe: Told what happens; must return at once and must not raise.
+        on_event: Told what happens; must return at once and must not raise.
         save_audio: Existing directory for what is received.
         replier: What answers turns; None: responses have no output.
         close: How a session that has expired is ended; None: it is told, and goes on.
@@ -71,9 +71,9 @@ class ServerSession:
     def __init__(
         self,
         type_: SessionType,
-        ears: RecognizerSession,
+        recognizer_session: RecognizerSession,
         send: Callable[[bytes], Awaitable[None]],
-        observe: Observe,
+        on_event: Observe,
         save_audio: Path | None,
         *,
         replier: Replier | None = None,
@@ -83,16 +83,16 @@ class ServerSession:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.id = new_id("sess")
-        self._ears = ears
+        self._recognizer_session = recognizer_session
         self._send = send
-        self._observe = observe
+        self._on_event = on_event
         self._replier = replier
         self._close = close
         self._settings = settings
         self._expires_s = expires_s
         self._expires_at = int(time.time() + expires_s)
         self._items = Items()
-        self._conversation = AudioInput(
+        self._audio_input = AudioInput(
             SessionConfig(type_),
             lambda: new_id("item"),
             last_item=self._items.last,
@@ -101,52 +101,54 @@ class ServerSession:
         self._detector: SpeechDetector | None = None
         self._recording = WavWriter(save_audio / f"{self.id}.wav") if save_audio is not None else None
         self._before: str | None = None
-        self._hearing: TurnTranscriber
-        self._dialogue: Conversation
+        self._transcriber: TurnTranscriber
+        self._conversation: Conversation
 
     async def run(self, messages: AsyncIterator[str | bytes]) -> None:
         """Serve until ``messages`` ends. Cancelled, it leaves nothing behind."""
         self._note("session_opened")
         try:
             async with asyncio.TaskGroup() as group:
-                said = self._conversation.words_so_far
-                self._hearing = TurnTranscriber(self._ears, group, self._items, self._tell, self._note, said)
-                self._dialogue = Conversation(
-                    *(self._conversation, self._items, self._hearing, self._replier, group, self._tell, self._note)
+                said = self._audio_input.words_so_far
+                self._transcriber = TurnTranscriber(
+                    self._recognizer_session, group, self._items, self._tell, self._note, said
+                )
+                self._conversation = Conversation(
+                    *(self._audio_input, self._items, self._transcriber, self._replier, group, self._tell, self._note)
                 )
                 await self._greet()
                 expiry = group.create_task(self._expire(), name=f"end of {self.id}")
                 async for message in messages:
                     await self._handle(message)
                 expiry.cancel()
-                self._dialogue.close()
-                await self._hearing.close()
+                self._conversation.close()
+                await self._transcriber.close()
         finally:
             self._stop_recording()
             self._let_go()
-            received, rate_hz = self._conversation.received, self._conversation.config.rate_hz
+            received, rate_hz = self._audio_input.received, self._audio_input.config.rate_hz
             self._note(
                 "session_closed",
                 received_samples=received,
                 received_ms=to_ms(received, rate_hz),
                 rate_hz=rate_hz,
-                turns=self._conversation.turns,
+                turns=self._audio_input.turns,
             )
 
     async def _greet(self) -> None:
         wrong = None
         try:
-            self._update(self._settings or {"type": self._conversation.config.type})
+            self._update(self._settings or {"type": self._audio_input.config.type})
         except wire.Rejected as rejected:
             wrong = rejected
-            self._update({"type": self._conversation.config.type})
+            self._update({"type": self._audio_input.config.type})
         await self._tell({"type": "session.created", "session": self._describe()})
         if wrong is not None:
             await self._tell(wire.error(wrong, None))
 
     def _update(self, session: object) -> None:
-        self._conversation.update(session)
-        self._conversation.needs_words = self._dialogue.needs_words()
+        self._audio_input.update(session)
+        self._audio_input.needs_words = self._conversation.needs_words()
 
     async def _expire(self) -> None:
         await asyncio.sleep(self._expires_s)
@@ -165,16 +167,16 @@ class ServerSession:
     async def _obey(self, event: wire.ClientEvent) -> None:
         match event.type:
             case "input_audio_buffer.append":
-                await self._append(audio_format.decode(event.audio, "audio", self._conversation.config.input_format))
+                await self._append(audio_format.decode(event.audio, "audio", self._audio_input.config.input_format))
             case "input_audio_buffer.commit":
-                await self._perform(self._conversation.commit())
+                await self._perform(self._audio_input.commit())
             case "input_audio_buffer.clear":
-                await self._perform(self._conversation.clear())
+                await self._perform(self._audio_input.clear())
             case "session.update":
                 self._update(event.session)
                 await self._tell({"type": "session.updated", "session": self._describe()})
             case other:
-                if not await self._dialogue.obey(event):
+                if not await self._conversation.obey(event):
                     wrong = (
                         f"Unknown event type: {other[:100]!r}." if isinstance(other, str) else "type must be a string."
                     )
@@ -183,20 +185,20 @@ class ServerSession:
     async def _append(self, pcm: bytes) -> None:
         if not pcm:
             return
-        self._conversation.admit(len(pcm) // BYTES_PER_SAMPLE)
+        self._audio_input.admit(len(pcm) // BYTES_PER_SAMPLE)
         await self._record(pcm)
         detector = self._detector or await self._begin()
         step = _SLICE_FRAMES * detector.frame_samples * BYTES_PER_SAMPLE
         for start in range(0, len(pcm), step):
             part = pcm[start : start + step]
             probabilities = await asyncio.to_thread(detector.push, part)
-            await self._perform(self._conversation.hear(part, probabilities))
+            await self._perform(self._audio_input.hear(part, probabilities))
 
     async def _begin(self) -> SpeechDetector:
         from rt_cli.audio.speech.vad import SpeechDetector
 
-        self._detector = await asyncio.to_thread(SpeechDetector, self._conversation.config.rate_hz)
-        self._conversation.listen(self._detector.frame_samples)
+        self._detector = await asyncio.to_thread(SpeechDetector, self._audio_input.config.rate_hz)
+        self._audio_input.listen(self._detector.frame_samples)
         return self._detector
 
     async def _perform(self, actions: list[Action]) -> None:
@@ -205,41 +207,41 @@ class ServerSession:
                 case SendEvent(event):
                     await self._tell(self._placed(event))
                 case TurnEnded(item_id, start_ms, end_ms, pcm):
-                    self._dialogue.keep(item_id, pcm)
+                    self._conversation.keep(item_id, pcm)
                     self._note("turn", item=item_id, start_ms=start_ms, end_ms=end_ms)
                 case Respond():
-                    self._dialogue.answer()
+                    self._conversation.answer()
                 case InterruptReply():
-                    self._dialogue.interrupt()
+                    self._conversation.interrupt()
                 case Open() | FeedItem() | Pause() | FinishItem() | Abandon():
                     await self._listen(action)
 
     async def _listen(self, action: Open | FeedItem | Pause | FinishItem | Abandon) -> None:
         match action:
             case Open(item_id):
-                config = self._conversation.config
+                config = self._audio_input.config
                 told = config.transcription is not None
-                await self._hearing.open(item_id, config.rate_hz, _hints(config), told=told)
+                await self._transcriber.open(item_id, config.rate_hz, _hints(config), told=told)
             case FeedItem(item_id, pcm):
-                await self._hearing.feed(item_id, pcm)
+                await self._transcriber.feed(item_id, pcm)
             case Pause(item_id):
-                self._hearing.pause(item_id)
+                self._transcriber.pause(item_id)
             case FinishItem(item_id, seconds):
-                self._hearing.finish(item_id, seconds)
+                self._transcriber.finish(item_id, seconds)
             case Abandon(item_id):
-                self._hearing.abandon(item_id)
+                self._transcriber.abandon(item_id)
 
     def _placed(self, event: wire.Event) -> wire.Event:
         """The events of a commit, with the place that the item has now: a reply may have begun since it was decided."""
         if event["type"] == "input_audio_buffer.committed":
-            self._before = self._dialogue.place(event["item_id"])
+            self._before = self._conversation.place(event["item_id"])
         return {**event, "previous_item_id": self._before} if "previous_item_id" in event else event
 
     async def _record(self, pcm: bytes) -> None:
         if self._recording is None:
             return
         try:
-            await asyncio.to_thread(self._recording.write, pcm, self._conversation.config.rate_hz)
+            await asyncio.to_thread(self._recording.write, pcm, self._audio_input.config.rate_hz)
         except OSError as exc:
             self._note("warning", message=f"{self._recording.path}: not recorded any further: {exc.strerror}")
             self._stop_recording()
@@ -256,17 +258,17 @@ class ServerSession:
     def _let_go(self) -> None:
         """Free what is large now: session and dialogue know each other, and so wait for the collector of garbage."""
         self._items.clear()
-        self._conversation.clear()
+        self._audio_input.clear()
         self._detector = None
 
     def _describe(self) -> dict[str, Any]:
-        return {"id": self.id, **self._conversation.config.describe(), "expires_at": self._expires_at}
+        return {"id": self.id, **self._audio_input.config.describe(), "expires_at": self._expires_at}
 
     async def _tell(self, event: wire.Event) -> None:
         await self._send(msgspec.json.encode({"event_id": new_id("event"), **event}))
 
     def _note(self, type_: str, **facts: Any) -> None:
-        self._observe({"type": type_, "session": self.id, **facts})
+        self._on_event({"type": type_, "session": self.id, **facts})
 
 
 def _hints(config: SessionConfig) -> Hints:

@@ -28,7 +28,7 @@ class AudioRecorder:
         path: Of the WAV file.
         rate_hz: The wire rate, which the file has, too.
         replace: Whether an older file may be replaced.
-        observe: Told when the disk takes no more.
+        on_event: Told when the disk takes no more.
         limit_bytes: What may wait for it.
 
     Raises:
@@ -36,12 +36,12 @@ class AudioRecorder:
     """
 
     def __init__(
-        self, path: Path, rate_hz: int, observe: EventHandler, *, replace: bool, limit_bytes: int = LIMIT_BYTES
+        self, path: Path, rate_hz: int, on_event: EventHandler, *, replace: bool, limit_bytes: int = LIMIT_BYTES
     ) -> None:
         self._recording = WavWriter(path)
         self._recording.create(rate_hz, replace=replace)
         self._rate = rate_hz
-        self._observe = observe
+        self._on_event = on_event
         self._limit = limit_bytes
         self._lock = threading.Lock()
         self._waiting = 0
@@ -84,7 +84,7 @@ class AudioRecorder:
     def _tell(self) -> None:
         if not self._told and (error := self.error) is not None:
             self._told = True
-            self._observe(Warned("save_audio", error.message))
+            self._on_event(Warned("save_audio", error.message))
 
     # -- on the thread ------------------------------------------------------------------------------------------------
 

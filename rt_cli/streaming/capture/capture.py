@@ -35,17 +35,17 @@ class TapeFeeder:
         source: Open, and read by nobody else.
         tape: Where the sound goes.
         clock: For the pace.
-        bell: Rung for every piece captured, and waited on while there is no room.
+        changed: Notified for every piece captured, and waited on while there is no room.
         speed: Multiple of real time for a source that can wait; ``inf`` for as fast as there is room.
         piece_s: How much is captured at a time when a pace is kept.
         limit_s: Captured at most; None for no limit.
         on_hole: Told of every gap.
-        journal: Written to before the tape.
+        spool_writer: Written to before the tape.
         recorder: Given all sound, also what the tape has no room for.
         control: Says who may be heard, and is told how far the sound has come.
         allowance: How many samples may still be sent, of what is to be paid for; None for any number.
         metered: Whether anybody will ask for levels.
-        weigh: Asked after each piece why no more is to be captured; None for no reason.
+        enforce: Asked after each piece why no more is to be captured; None for no reason.
     """
 
     def __init__(
@@ -53,22 +53,22 @@ class TapeFeeder:
         source: Source,
         tape: Tape,
         clock: Clock,
-        bell: ChangeSignal,
+        changed: ChangeSignal,
         *,
         speed: float,
         piece_s: float,
         limit_s: float | None,
         on_hole: Callable[[Hole], None],
-        journal: SpoolWriter | None = None,
+        spool_writer: SpoolWriter | None = None,
         recorder: AudioRecorder | None = None,
         control: PushToTalk | None = None,
         allowance: Callable[[], float] | None = None,
         metered: bool = True,
-        weigh: Callable[[], RtError | None] | None = None,
+        enforce: Callable[[], RtError | None] | None = None,
     ) -> None:
         self.ended = False
         """Nothing more will come."""
-        self.cut_short = False
+        self.truncated = False
         """A source that can end was stopped before its end."""
         self.error: RtError | None = None
         """Why capture ended, if not by the end of the source."""
@@ -79,19 +79,19 @@ class TapeFeeder:
         self._source = source
         self._tape = tape
         self._clock = clock
-        self._bell = bell
+        self._changed = changed
         self._speed = math.inf if source.info.live else speed
         self._piece = max(1, round(piece_s * tape.rate_hz))
         self._lead = round(LEAD_S * tape.rate_hz)
         self._limited = limit_s is not None or allowance is not None
         self._limit = math.inf if limit_s is None else round(limit_s * tape.rate_hz)
         self._gaps = Gaps(on_hole)
-        self._journal = journal
+        self._spool_writer = spool_writer
         self._recorder = recorder
         self._control = control
         self._allowance = allowance
         self._metered = metered
-        self._weigh = weigh
+        self._weigh = enforce
         self._began = tape.captured
         self.stopped_at: float | None = None
         """When :meth:`stop` was called first, seconds."""
@@ -115,13 +115,13 @@ class TapeFeeder:
         if self.stopped_at is None:
             self.stopped_at = self._clock.now()
         self._source.stop()
-        self._pace.hurry()
-        self._bell.ring()
+        self._pace.fire_now()
+        self._changed.notify()
 
     def finish(self) -> None:
         """Let what was captured be all there is: as if the source, a live one, came to its end here. Idempotent."""
         self._source.stop()
-        self._bell.ring()
+        self._changed.notify()
 
     def slept(self, seconds: float) -> None:
         """The machine was suspended: a live source has missed so much, and silence takes its place."""
@@ -140,17 +140,17 @@ class TapeFeeder:
                     break
             else:
                 finished = self.stopped_at is None
-            if finished and self._journal is not None:
-                self._journal.ended()
+            if finished and self._spool_writer is not None:
+                self._spool_writer.ended()
         except AudioError as exc:
             self.error = exc
         finally:
             full = self.spent or self._tape.captured >= self._limit
-            self.cut_short = not (finished or full or self.live or self.error)
+            self.truncated = not (finished or full or self.live or self.error)
             self._gaps.end()
             self.ended = True
             self._tell_control()
-            self._bell.ring()
+            self._changed.notify()
 
     def take_levels(self) -> tuple[float, float]:
         """RMS and peak, dBFS, of the loudest piece since the last call."""
@@ -180,7 +180,7 @@ class TapeFeeder:
         self._block, self._at = pcm, 0
         self._due = self._cut()
         while self._at < len(pcm):
-            await self._bell.until(self._has_room)
+            await self._changed.wait_until(self._has_room)
             if self._done():
                 return
             await self._pace.run()
@@ -227,13 +227,13 @@ class TapeFeeder:
             self._report(holes)
         else:
             self._gaps.end()
-            if self._journal is not None:
-                self._journal.sound(start, piece)
+            if self._spool_writer is not None:
+                self._spool_writer.sound(start, piece)
         if self._metered:
             self.levels = max(self.levels, levels_dbfs(piece))
         self._note_time()
         self._tell_control()
-        self._bell.ring()
+        self._changed.notify()
 
     def _within_limits(self, piece: bytes) -> bytes:
         """As much of it as may be captured: other sources may have spent it while this one waited for its pace."""
@@ -256,7 +256,7 @@ class TapeFeeder:
             del self._positions[:settled], self._times[:settled]
 
     def _report(self, holes: list[Hole]) -> None:
-        if self._journal is not None:
+        if self._spool_writer is not None:
             for hole in holes:
-                self._journal.hole(hole)
+                self._spool_writer.hole(hole)
         self._gaps.report(holes)

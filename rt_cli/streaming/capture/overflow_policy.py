@@ -65,7 +65,7 @@ class OverflowPolicy:
         tape: Where it waits; kept off the disk for any policy but ``spool``, which leaves it to the tape.
         policy: What is done.
         limit_s: Seconds of sound that may wait.
-        passages: What is sent, where not all of it is.
+        send_ranges: What is sent, where not all of it is.
         on_hole: Told of what is given up.
     """
 
@@ -75,7 +75,7 @@ class OverflowPolicy:
         policy: OnFull,
         *,
         limit_s: float = MEMORY_S,
-        passages: Callable[[], SendRanges | None] = lambda: None,
+        send_ranges: Callable[[], SendRanges | None] = lambda: None,
         on_hole: Callable[[Hole], None],
     ) -> None:
         self._tape = tape
@@ -83,10 +83,10 @@ class OverflowPolicy:
         self._limit_s = limit_s
         self._limit = round(limit_s * tape.rate_hz)
         self._least = min(round(LEAST_GAP_S * tape.rate_hz), self._limit)
-        self._passages = passages
+        self._send_ranges = send_ranges
         self._gaps = Gaps(on_hole)
 
-    def weigh(self) -> RtError | None:
+    def enforce(self) -> RtError | None:
         """Give up what is too much, or say why nothing more is to be captured; after every change for the worse."""
         tape = self._tape
         if self._policy == "spool":
@@ -126,8 +126,8 @@ class OverflowPolicy:
         return self._tape.holes + self._unsent(self._tape.settled, self._tape.captured)
 
     def _unsent(self, start: int, end: int) -> list[tuple[int, int]]:
-        passages = self._passages()
-        return [] if passages is None else passages.unsent(start, end)
+        send_ranges = self._send_ranges()
+        return [] if send_ranges is None else send_ranges.unsent(start, end)
 
     def _fails(self) -> bool:
         return self._tape.full or start_of_newest(self._tape.captured, self._limit, self._blanks()) > self._tape.sent

@@ -51,7 +51,7 @@ def obeyed(controls: ControlState, command: Command) -> ControlState:
 class PushToTalk:
     """Carries out commands on the sound of one run, sample by sample.
 
-    With push to talk each stretch of talking is one turn; the rest is captured and not sent.
+    With push to talk each send_range of talking is one turn; the rest is captured and not sent.
 
     Args:
         rate_hz: Of the timeline.
@@ -69,7 +69,7 @@ class PushToTalk:
         on_change: Callable[[ControlChanged], None] = lambda _change: None,
     ) -> None:
         self.controls = ControlState(push_to_talk=push_to_talk)
-        self.passages = SendRanges(start)
+        self.send_ranges = SendRanges(start)
         self.marks = TurnMarks(start)
         self._captured = start
         self._rate_hz = rate_hz
@@ -87,11 +87,11 @@ class PushToTalk:
         """Carry a command out, at the sample that was captured last."""
         before, self.controls = self.controls, obeyed(self.controls, command)
         if self.controls.talking and not before.talking:
-            self._opened = self.passages.open(self._captured - self._pre_roll)
+            self._opened = self.send_ranges.open(self._captured - self._pre_roll)
             self.marks.add([TurnOpens(self._opened)])
         elif before.talking and not self.controls.talking:
             # Never so little that there would be nothing to commit, however fast the keys.
-            self._closes = self.passages.close(max(self._captured, self._opened) + self._post_roll)
+            self._closes = self.send_ranges.close(max(self._captured, self._opened) + self._post_roll)
             self.marks.add([TurnCloses(self._closes)])
         if (before.talking, before.muted) != (self.controls.talking, self.controls.muted):
             self.tell()
@@ -108,7 +108,7 @@ class PushToTalk:
             return
         silent = not (ended or self.controls.talking)
         decided = min(to, max(self._closes, to - self._pre_roll)) if silent else to
-        self.passages.decided(decided)
+        self.send_ranges.decided(decided)
         self.marks.analysed = max(self.marks.analysed, decided)
 
     def tell(self) -> None:

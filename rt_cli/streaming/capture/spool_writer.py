@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rt_cli.timeline.tape import Hole
 
 
-def origin_of(info: SourceInfo, rate_hz: int, heard: InputSettings) -> SpoolSource:
+def spool_source(info: SourceInfo, rate_hz: int, heard: InputSettings) -> SpoolSource:
     """What a spool says of its source."""
     path = Path(info.name).absolute() if info.kind == "file" else None
     size = path.stat().st_size if path else None
@@ -42,13 +42,13 @@ class SpoolWriter:
     Args:
         spool: Open.
         captured: Timeline position up to which it holds everything already.
-        observe: Told when the disk takes no more.
+        on_event: Told when the disk takes no more.
     """
 
-    def __init__(self, spool: Spool, observe: EventHandler, *, captured: int = 0) -> None:
+    def __init__(self, spool: Spool, on_event: EventHandler, *, captured: int = 0) -> None:
         self._spool = spool
         self._known = captured
-        self._observe = observe
+        self._on_event = on_event
         self._told = False
 
     @property
@@ -70,7 +70,7 @@ class SpoolWriter:
         """The source has come to its end."""
         self._note({"type": "ended"})
 
-    def decided(self, steps: Sequence[Effect]) -> None:
+    def write_effects(self, steps: Sequence[Effect]) -> None:
         """What the session decided, in one write: a final and what it settles are journalled together or not at all."""
         records = [record for step in steps if (record := _record(step)) is not None]
         if records:
@@ -97,7 +97,7 @@ class SpoolWriter:
             if not self._told:
                 self._told = True
                 said = f"the spool takes no more ({exc.strerror}): from here on a crash would lose sound"
-                self._observe(Warned("spool_failed", said))
+                self._on_event(Warned("spool_failed", said))
 
 
 def _record(step: Effect) -> dict[str, Any] | None:

@@ -77,11 +77,11 @@ class TurnAnalysis:
     Args:
         tape: What to look at.
         capture: Says when no more will come.
-        bell: Rung when more is known.
+        changed: Notified when more is known.
         settings: What a turn is.
         make_detector: Given the rate; called in a thread, as a model takes its time to load.
         makes_turns: Mark turns; else :attr:`marks` only says how far it has looked.
-        passages: To be opened around speech; None where everything is sent.
+        send_ranges: To be opened around speech; None where everything is sent.
         hang_ms: Silence after speech that is sent, beyond what the gate adds; None is what ends a turn.
         quiet_s: So much without speech is told of.
         on_quiet: Told of it, once per silence.
@@ -91,12 +91,12 @@ class TurnAnalysis:
         self,
         tape: Tape,
         capture: TapeFeeder,
-        bell: ChangeSignal,
+        changed: ChangeSignal,
         settings: SessionSettings,
         make_detector: Callable[[int], Detector] = SpeechDetector,
         *,
         makes_turns: bool = True,
-        passages: SendRanges | None = None,
+        send_ranges: SendRanges | None = None,
         hang_ms: int | None = None,
         quiet_s: float | None = None,
         on_quiet: Callable[[], None] = lambda: None,
@@ -106,11 +106,11 @@ class TurnAnalysis:
         self.marks = TurnMarks(tape.captured)
         self._tape = tape
         self._capture = capture
-        self._bell = bell
+        self._changed = changed
         self._settings = settings
         self._make_detector = make_detector
         self._makes_turns = makes_turns
-        self._passages = passages
+        self._send_ranges = send_ranges
         self._hang_ms = settings.silence_ms if hang_ms is None else hang_ms
         self._quiet_s = quiet_s
         self._on_quiet = on_quiet
@@ -119,10 +119,10 @@ class TurnAnalysis:
         """Look at everything until the end of the input. Cancelling it leaves the marks as they are."""
         detector = await asyncio.to_thread(self._make_detector, self._tape.rate_hz)
         frame = detector.frame_samples
-        hearers = self._hearers(frame)
+        consumers = self._consumers(frame)
         pending = b""
         while True:
-            await self._bell.until(lambda: self._tape.captured > self._read or self._capture.ended)
+            await self._changed.wait_until(lambda: self._tape.captured > self._read or self._capture.ended)
             end = min(self._tape.captured, self._read + _MOST_FRAMES * frame)
             if end == self._read:
                 break
@@ -132,34 +132,34 @@ class TurnAnalysis:
             for probability in await asyncio.to_thread(detector.push, pcm):
                 level, _ = levels_dbfs(pending[: frame * BYTES_PER_SAMPLE])
                 pending = pending[frame * BYTES_PER_SAMPLE :]
-                for hearer in hearers:
-                    hearer.push(probability, level)
+                for consumer in consumers:
+                    consumer.push(probability, level)
                 self.marks.analysed += frame
-            self._bell.ring()
+            self._changed.notify()
         self.marks.analysed = self._tape.captured
-        if self._passages is not None:
-            self._passages.decided(self._tape.captured)
-        self._bell.ring()
+        if self._send_ranges is not None:
+            self._send_ranges.decided(self._tape.captured)
+        self._changed.notify()
 
     def _sound(self, start: int, end: int) -> bytes:
         """What is on the tape; silence where it was settled and let go before we came, as nobody waits for us then."""
         gone = min(max(0, self._tape.settled - start), end - start)
         return bytes(gone * BYTES_PER_SAMPLE) + self._tape.read(start + gone, end)
 
-    def _hearers(self, frame: int) -> list[FrameConsumer]:
-        hearers: list[FrameConsumer] = []
+    def _consumers(self, frame: int) -> list[FrameConsumer]:
+        consumers: list[FrameConsumer] = []
         if self._makes_turns:
-            hearers.append(self._turn_maker(frame))
-        if self._passages is not None:
-            hearers.append(self._gate(frame, self._passages))
+            consumers.append(self._turn_detector(frame))
+        if self._send_ranges is not None:
+            consumers.append(self._gate(frame, self._send_ranges))
         if self._quiet_s is not None:
             frame_s = frame / self._tape.rate_hz
-            hearers.append(SilenceTimeout(frame_s, self._settings.vad_threshold, self._quiet_s, self._on_quiet))
-        return hearers
+            consumers.append(SilenceTimeout(frame_s, self._settings.vad_threshold, self._quiet_s, self._on_quiet))
+        return consumers
 
-    def _gate(self, frame: int, passages: SendRanges) -> Gate:
+    def _gate(self, frame: int, send_ranges: SendRanges) -> Gate:
         return Gate(
-            passages,
+            send_ranges,
             frame,
             self._tape.rate_hz,
             threshold=self._settings.vad_threshold,
@@ -167,7 +167,7 @@ class TurnAnalysis:
             prefix_ms=self._settings.prefix_ms,
         )
 
-    def _turn_maker(self, frame: int) -> _Marker:
+    def _turn_detector(self, frame: int) -> _Marker:
         maker = TurnDetector(
             frame,
             self._tape.rate_hz,

@@ -37,14 +37,14 @@ class Link:
     predecessor still works.
 
     Args:
-        context: Of the run.
-        generation: Which connection of the run this is, from 1.
+        state: Of the run.
+        attempt: Which connection of the run this is, from 1.
         patience_s: How long the endpoint may show no sign of life.
         catch_up: Times real time at which it may be sent to at most.
     """
 
-    def __init__(self, context: RunState, *, generation: int, patience_s: float = DEAD_S, catch_up: float) -> None:
-        self.generation = generation
+    def __init__(self, state: RunState, *, attempt: int, patience_s: float = DEAD_S, catch_up: float) -> None:
+        self.attempt = attempt
         self.state = "connecting"
         self.opened = False
         """The handshake has succeeded."""
@@ -61,7 +61,7 @@ class Link:
         self.setup = Handshake()
         self.padding = 0
         """Samples of silence that were added."""
-        self._context = context
+        self._state = state
         self._patience_s = patience_s
         self._catch_up = catch_up
         self._begun_as: SessionState | None = None
@@ -91,7 +91,7 @@ class Link:
             state: What to call it then: ``ready``, ``resumed`` or ``rolled_over``.
         """
         self._begun_as = state
-        self._context.bell.ring()
+        self._state.changed.notify()
 
     def retire(self) -> None:
         """Send no more, and end as soon as the turns that are committed have their finals.
@@ -101,7 +101,7 @@ class Link:
         self._retiring = True
         if self._pump is not None:
             self._pump.hold()
-        self._context.bell.ring()
+        self._state.changed.notify()
 
     async def run(self) -> None:
         """Deliver everything, until the last final is in or given up, or until it may retire.
@@ -111,13 +111,13 @@ class Link:
         Raises:
             RtError: The connection failed or ended; its class says whether another one may help.
         """
-        settings = self._context.settings
-        witness = self._context.witness() if self._context.witness else None
+        settings = self._state.settings
+        witness = self._state.witness() if self._state.witness else None
         timeout_s = settings.delivery.connect_timeout_s
-        connection = await connect(self._context.endpoint, timeout_s=timeout_s, witness=witness)
+        connection = await connect(self._state.endpoint, timeout_s=timeout_s, witness=witness)
         self.opened = True
-        if self._context.probe is not None:
-            self._context.probe.opened()
+        if self._state.probe is not None:
+            self._state.probe.opened()
         try:
             await self._converse(connection)
         except BaseException:
@@ -129,22 +129,22 @@ class Link:
                 await self._sender.aclose()
 
     async def _converse(self, connection: Connection) -> None:
-        context = self._context
+        state = self._state
         self._sender = sender = Sender(
             connection,
-            context.clock,
-            rate_hz=context.tape.rate_hz,
-            generation=self.generation,
+            state.clock,
+            rate_hz=state.tape.rate_hz,
+            attempt=self.attempt,
             on_acknowledged=self._acknowledged,
-            on_round_trip=_nobody if context.probe is None else context.probe.round_trip,
+            on_round_trip=_nobody if state.probe is None else state.probe.round_trip,
         )
-        self._pump = Pump(context, sender, catch_up=self._catch_up)
+        self._pump = Pump(state, sender, catch_up=self._catch_up)
         error: RtError | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 others = [
                     tasks.create_task(self._receive(connection), name="receive"),
-                    tasks.create_task(sender.keep_pinging(context.capture.started_at), name="pings"),
+                    tasks.create_task(sender.keep_pinging(state.capture.started_at), name="pings"),
                     tasks.create_task(self._watch(connection, sender), name="watch"),
                 ]
                 await self._configure(sender)
@@ -157,27 +157,27 @@ class Link:
             self.padding = self._pump.padding
         # Not raised above: before 3.11.4, what an `except*` raises comes out in a group.
         # An endpoint may hang up as soon as it has said all; why it refuses more is worth knowing all the same.
-        if error is not None and not (context.session.drained and isinstance(error, ConnectionLost)):
+        if error is not None and not (state.session.drained and isinstance(error, ConnectionLost)):
             raise error
 
     async def _configure(self, sender: Sender) -> None:
         """Audio is held until the endpoint is configured; each wait has a deadline."""
-        timeout_s = self._context.settings.delivery.connect_timeout_s
+        timeout_s = self._state.settings.delivery.connect_timeout_s
         waited_for = "session.created"
         try:
             async with asyncio.timeout(timeout_s):
-                await self._context.bell.until(lambda: self.setup.greeted)
+                await self._state.changed.wait_until(lambda: self.setup.greeted)
                 waited_for = "session.updated"
-                await sender.control(session_update_event(self._context.configuration, "rt_session"))
-                await self._context.bell.until(lambda: self.setup.configured)
+                await sender.control(session_update_event(self._state.configuration, "rt_session"))
+                await self._state.changed.wait_until(lambda: self.setup.configured)
         except TimeoutError:
             raise self._no_answer(waited_for, timeout_s) from None
-        expires_at, longest_s = self.setup.expires_at, self._context.settings.delivery.max_session_s
+        expires_at, longest_s = self.setup.expires_at, self._state.settings.delivery.max_session_s
         self.life_s = min(
             math.inf if expires_at is None else expires_at - time.time(), math.inf if longest_s is None else longest_s
         )
-        self.ready_at = self._context.clock.now()
-        self._context.bell.ring()
+        self.ready_at = self._state.clock.now()
+        self._state.changed.notify()
 
     def _no_answer(self, waited_for: str, timeout_s: float) -> RtError:
         error = self.setup.last_error
@@ -189,40 +189,40 @@ class Link:
         )
 
     async def _deliver(self, pump: Pump, tasks: asyncio.TaskGroup) -> None:
-        context = self._context
-        await context.bell.until(lambda: self._begun_as is not None)
+        state = self._state
+        await state.changed.wait_until(lambda: self._begun_as is not None)
         if self._begun_as is not None:
             self._change(self._begun_as)
             self.state, self.serving = "ready", True
-            context.bell.ring()
+            state.changed.notify()
         pumping = tasks.create_task(pump.run(), name="pump")
-        pumping.add_done_callback(lambda _task: context.bell.ring())
-        await context.bell.until(lambda: pumping.done() or self._may_retire())
+        pumping.add_done_callback(lambda _task: state.changed.notify())
+        await state.changed.wait_until(lambda: pumping.done() or self._may_retire())
         if self._may_retire():
             pumping.cancel()
             return
         self.state = "draining"
-        await context.bell.until(lambda: context.session.drained or self._may_retire())
+        await state.changed.wait_until(lambda: state.session.drained or self._may_retire())
 
     def _may_retire(self) -> bool:
-        return self._retiring and not self._context.session.committed_turns
+        return self._retiring and not self._state.session.committed_turns
 
     async def _receive(self, connection: Connection) -> None:
-        context = self._context
+        state = self._state
         while True:
-            blamed = context.session.last_error if self.ready else self.setup.last_error
+            blamed = state.session.last_error if self.ready else self.setup.last_error
             message = await connection.receive(blamed)
             event = decode(message)
             if not self.setup.configured and (error := self.setup.receive(event)) is not None:
                 raise error
             if self.ready and self._begun_as is not None:
-                self._apply(context.session.receive(event, context.clock.now()))
+                self._apply(state.session.receive(event, state.clock.now()))
             else:
-                context.bell.ring()
+                state.changed.notify()
 
     async def _watch(self, connection: Connection, sender: Sender) -> None:
         """Look at the endpoint's health and at what is overdue, twice a second."""
-        clock, since = self._context.clock, self._context.capture.started_at
+        clock, since = self._state.clock, self._state.capture.started_at
         due = clock.now()
 
         def look() -> float:
@@ -235,19 +235,19 @@ class Link:
         await RepeatingTimer(clock, look).run()
 
     def _look(self, connection: Connection, sender: Sender, *, judge: bool) -> None:
-        context = self._context
+        state = self._state
         if self._failure is not None:
             raise self._failure
         if judge:
             self._judge(connection, sender)
         if self.ready and self._begun_as is not None:
-            self._apply(context.session.tick(context.clock.now(), context.tape.acknowledged))
+            self._apply(state.session.tick(state.clock.now(), state.tape.acknowledged))
         else:
-            context.bell.ring()
+            state.changed.notify()
 
     def _judge(self, connection: Connection, sender: Sender) -> None:
         vitals = Vitals(
-            now=self._context.clock.now(),
+            now=self._state.clock.now(),
             inbound_at=connection.inbound_at,
             progress_at=sender.progress_at,
             in_flight=sender.in_flight,
@@ -263,19 +263,19 @@ class Link:
             self._change("ready", reason="the endpoint reads again")
 
     def _acknowledged(self, wire: int) -> None:
-        self._context.tape.mark_acknowledged(self._context.session.wire.timeline(wire))
-        self._context.session.reads(self._context.tape.acknowledged)
-        self._context.bell.ring()
+        self._state.tape.mark_acknowledged(self._state.session.wire.timeline(wire))
+        self._state.session.reads(self._state.tape.acknowledged)
+        self._state.changed.notify()
 
     def _apply(self, steps: Sequence[Effect]) -> None:
         for step in steps:
             if isinstance(step, Acknowledge) and self._sender is not None:
                 self._sender.acknowledge(step.wire)
-        self._context.apply(steps)
+        self._state.apply(steps)
 
     def _change(self, state: SessionState, reason: str | None = None) -> None:
         self.state = state
-        self._context.tell_state(state, generation=self.generation, reason=reason)
+        self._state.report_session(state, attempt=self.attempt, reason=reason)
 
 
 def _nobody(_seconds: float) -> None:

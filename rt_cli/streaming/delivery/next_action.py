@@ -70,7 +70,7 @@ def decide(
     ended: bool,
     closes: int | None,
     sizes: ChunkSizes,
-    stretch: SendRange | None = None,
+    send_range: SendRange | None = None,
     oldest: int = 0,
 ) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
     """What to do next.
@@ -82,22 +82,22 @@ def decide(
         ended: No more will come.
         closes: Where the next turn closes, if that is known; at or behind ``sent``.
         sizes: Of chunks.
-        stretch: What is to be done from ``sent`` on; None where everything is sent.
+        send_range: What is to be done from ``sent`` on; None where everything is sent.
         oldest: Position before which nothing is sent any more, whatever is known of it.
     """
     if closes == sent:
         return CommitTurn()
     if sent < min(oldest, known):
         return GiveUp(min(oldest, known) - sent)
-    limit = min(known, captured if stretch is None else stretch.until)
+    limit = min(known, captured if send_range is None else send_range.until)
     if closes is not None:
         limit = min(limit, closes)
     length = limit - sent
     if length <= 0:
         return Finish() if ended and sent == captured else Wait()
-    if stretch is not None and not stretch.sent:
+    if send_range is not None and not send_range.sent:
         return Skip(length)
-    edge = stretch is not None and stretch.ends and limit == stretch.until
+    edge = send_range is not None and send_range.ends and limit == send_range.until
     last = edge or limit == closes or (ended and limit == captured)
     if length < sizes.usual and not last:
         return Wait()

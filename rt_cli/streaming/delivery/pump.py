@@ -24,22 +24,22 @@ class Pump:
     """Sends what is on the tape over one connection, from *settled* on.
 
     Args:
-        context: Of the run.
+        state: Of the run.
         sender: Of this connection.
         catch_up: Times real time at which it sends at most.
     """
 
-    def __init__(self, context: RunState, sender: Sender, *, catch_up: float) -> None:
+    def __init__(self, state: RunState, sender: Sender, *, catch_up: float) -> None:
         self.padding = 0
         """Samples of silence added, outside the ledger."""
-        self._context = context
-        self._clock = context.clock
-        self._tape = context.tape
-        self._session = context.session
-        self._marks = context.marks
-        self._passages = context.passages
+        self._state = state
+        self._clock = state.clock
+        self._tape = state.tape
+        self._session = state.session
+        self._marks = state.marks
+        self._send_ranges = state.send_ranges
         self._sender = sender
-        self._allowance = Allowance(context.clock.now(), catch_up * context.tape.rate_hz, context.sizes.most)
+        self._allowance = Allowance(state.clock.now(), catch_up * state.tape.rate_hz, state.sizes.most)
         self._held = False
         self._committed_at = -1
         self._committed_wire = 0
@@ -66,7 +66,7 @@ class Pump:
                     case CommitTurn():
                         await self._commit()
                     case Wait():
-                        await self._context.sound.rung(self._has_more)
+                        await self._state.sound.wait_notified(self._has_more)
                     case Finish():
                         await self._finish()
                         return
@@ -84,7 +84,7 @@ class Pump:
         return not isinstance(step, Wait)
 
     def _next(self) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
-        tape, marks, ended = self._tape, self._marks, self._context.capture.ended
+        tape, marks, ended = self._tape, self._marks, self._state.capture.ended
         sent, known, closes = tape.sent, tape.captured, None
         if self._held or (sent == known and marks is None and not ended):
             return _WAIT
@@ -96,16 +96,16 @@ class Pump:
             captured=tape.captured,
             ended=ended,
             closes=closes,
-            sizes=self._context.sizes,
-            stretch=None if self._passages is None else self._passages.at(sent),
+            sizes=self._state.sizes,
+            send_range=None if self._send_ranges is None else self._send_ranges.at(sent),
             oldest=tape.oldest,
         )
 
     def _skip(self, samples: int) -> None:
         """Leave sound out: it stands on the timeline, and nobody will ask for it."""
         start = self._tape.sent
-        if self._passages is not None:
-            self._passages.leave_out(start, start + samples)
+        if self._send_ranges is not None:
+            self._send_ranges.leave_out(start, start + samples)
         self._pass_over(samples)
         # Nothing was sent that an answer could tell of.
         self._acknowledge()
@@ -119,9 +119,9 @@ class Pump:
             return
         if self._marks is not None:
             self._marks.leave_out(start, end)
-        if self._passages is not None:
-            for part in self._passages.unsent(start, end):
-                self._passages.leave_out(*part)
+        if self._send_ranges is not None:
+            for part in self._send_ranges.unsent(start, end):
+                self._send_ranges.leave_out(*part)
         if not self._session.wire.wire:
             self._session.begins(end)
         self._pass_over(samples)
@@ -132,7 +132,7 @@ class Pump:
     def _pass_over(self, samples: int) -> None:
         self._tape.mark_sent(self._tape.sent + samples)
         self._session.wire.skipped(samples)
-        self._context.sound.ring()  # there is room on the tape
+        self._state.sound.notify()  # there is room on the tape
 
     def _acknowledge(self) -> None:
         self._tape.mark_acknowledged(self._session.wire.timeline(self._sender.acknowledged))
@@ -169,7 +169,7 @@ class Pump:
         if step.alike and self._allowance.unlimited:
             count = max(1, min(1 + step.alike, self._sender.spare // size))
         samples = size * count
-        if not self._context.sizes.fixed:
+        if not self._state.sizes.fixed:
             size = samples
         return append_events(self._tape.read(start, start + samples), size * BYTES_PER_SAMPLE), samples
 
@@ -178,11 +178,11 @@ class Pump:
         self._look_for_speech(end)
         self._tape.mark_sent(end)
         self._session.wire.sent(samples)
-        self._context.meter.add(samples)
+        self._state.meter.add(samples)
 
     def _tell_probe(self) -> None:
-        if self._context.probe is not None:
-            self._context.probe.sent(self._tape.sent)
+        if self._state.probe is not None:
+            self._state.probe.sent(self._tape.sent)
 
     def _look_for_speech(self, end: int) -> None:
         """Tell of a turn that opens before ``end``, perhaps in what was sent already: speech is noticed late."""
@@ -196,7 +196,7 @@ class Pump:
     async def _pad(self, samples: int) -> None:
         self.padding += samples
         self._session.wire.padded(samples)
-        self._context.meter.add(samples)
+        self._state.meter.add(samples)
         await self._sender.audio([append_event(silence(samples))], samples)
 
     async def _commit(self, *, tail: bool = False) -> None:
@@ -214,4 +214,4 @@ class Pump:
         """Always commit what is left: the answer proves that everything was read."""
         if self._session.wire.wire > self._committed_wire or (self._marks is None and self._session.wire.wire):
             await self._commit(tail=True)
-        self._context.apply(self._session.drain())
+        self._state.apply(self._session.drain())

@@ -60,22 +60,22 @@ class RunState(Struct, frozen=True):
     capture: TapeFeeder
     marks: TurnMarks | None
     """Where turns close; None where the endpoint finds them."""
-    bell: ChangeSignal
+    changed: ChangeSignal
     """Rung on every change, but where :attr:`sound` is."""
     sound: ChangeSignal
-    """Rung when there is more sound, or more room for it, and on every other change."""
+    """Notified when there is more sound, or more room for it, and on every other change."""
     clock: Clock
     sizes: ChunkSizes
-    observe: EventHandler
+    on_event: EventHandler
     meter: Meter
     """Counts what is sent."""
-    journal: SpoolWriter | None = None
+    spool_writer: SpoolWriter | None = None
     """Where a spool is kept."""
-    weigh: Callable[[], RtError | None] = lambda: None
+    enforce: Callable[[], RtError | None] = lambda: None
     """To be told when *sent* has gone back: more waits than before, and perhaps too much."""
     wait_for_room: Callable[[], bool] = lambda: False
     """Whether an endpoint without room is worth more than the usual wait."""
-    passages: SendRanges | None = None
+    send_ranges: SendRanges | None = None
     """What is sent, where not all of it is."""
     probe: MeasureHooks | None = None
     """Of who measures the run."""
@@ -84,35 +84,35 @@ class RunState(Struct, frozen=True):
 
     def apply(self, steps: Sequence[Effect]) -> None:
         """Carry out what the session decided, but for what concerns one connection. Raises an ``End``'s error."""
-        if self.journal is not None:
-            self.journal.decided(steps)
+        if self.spool_writer is not None:
+            self.spool_writer.write_effects(steps)
         for step in steps:
             match step:
                 case Settle(to):
                     self.tape.settle(to)
                     if self.marks is not None:
                         self.marks.forget(to)
-                    if self.passages is not None:
-                        self.passages.forget(to)
+                    if self.send_ranges is not None:
+                        self.send_ranges.forget(to)
                 case Drop(start, end, reason):
                     for hole in self.tape.drop(start, end, reason):
-                        self.observe(dropped(hole, self.tape.rate_hz))
-                case Report(observation):
-                    self.observe(observation)
+                        self.on_event(dropped(hole, self.tape.rate_hz))
+                case Report(event):
+                    self.on_event(event)
                 case Fail(error):
                     raise error
-        self.bell.ring()
+        self.changed.notify()
 
-    def tell_state(self, state: SessionState, *, generation: int, reason: str | None = None) -> None:
+    def report_session(self, state: SessionState, *, attempt: int, reason: str | None = None) -> None:
         """Say what became of a connection."""
-        self.observe(
+        self.on_event(
             SessionChanged(
                 state=state,
                 endpoint=self.endpoint.shown,
                 dialect=self.endpoint.dialect.name,
                 model=self.endpoint.model,
                 rate_hz=self.tape.rate_hz,
-                attempt=generation,
+                attempt=attempt,
                 reason=reason,
             )
         )

@@ -125,7 +125,7 @@ class Sender:
         transport: The connection.
         clock: For round trips.
         rate_hz: Samples per second of the audio.
-        generation: Which connection of the run it is; for the log.
+        attempt: Which connection of the run it is; for the log.
         busy: What happens to a stream or chunk while a stream is being sent.
         on_acknowledged: Told the count of samples that the endpoint has provably read, when it grows.
         on_round_trip: Told how long each pong took, seconds.
@@ -137,7 +137,7 @@ class Sender:
         clock: Clock,
         *,
         rate_hz: int,
-        generation: int = 1,
+        attempt: int = 1,
         busy: Literal["wait", "fail"] = "wait",
         on_acknowledged: Callable[[int], None] = lambda _samples: None,
         on_round_trip: Callable[[float], None] = lambda _seconds: None,
@@ -155,7 +155,7 @@ class Sender:
         self._transport = transport
         self._clock = clock
         self._rate_hz = rate_hz
-        self._generation = generation
+        self._attempt = attempt
         self._busy = busy
         self._on_acknowledged = on_acknowledged
         self._on_round_trip = on_round_trip
@@ -170,7 +170,7 @@ class Sender:
         self._pinged = 0
         self._last_ping = clock.now()
         self._logged = log.isEnabledFor(logging.DEBUG)
-        log.debug("generation %d: sender made", generation)
+        log.debug("generation %d: sender made", attempt)
 
     @property
     def in_flight(self) -> int:
@@ -217,7 +217,7 @@ class Sender:
         """Wait until that much audio fits into the window. Safe to cancel."""
         while not self._fits(samples):
             if self._opened.is_set():
-                log.debug("generation %d: window closed, %d samples in flight", self._generation, self.in_flight)
+                log.debug("generation %d: window closed, %d samples in flight", self._attempt, self.in_flight)
                 self._opened.clear()
             if self.sent > self._pinged:  # another ping would prove nothing more
                 await self._ping()
@@ -268,7 +268,7 @@ class Sender:
         self.acknowledged = samples
         self.progress_at = self._clock.now()
         if not self._opened.is_set():
-            log.debug("generation %d: window opened, %d samples in flight", self._generation, self.in_flight)
+            log.debug("generation %d: window opened, %d samples in flight", self._attempt, self.in_flight)
             self._opened.set()
         self._on_acknowledged(samples)
 
@@ -369,4 +369,4 @@ class Sender:
 
     def _log_lane(self, what: str) -> None:
         if self._logged:
-            log.debug("generation %d: lane %s, %d samples sent", self._generation, what, self.sent)
+            log.debug("generation %d: lane %s, %d samples sent", self._attempt, what, self.sent)

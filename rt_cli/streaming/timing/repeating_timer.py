@@ -37,7 +37,7 @@ class RepeatingTimer:
             self._cancel()
             self._over = None
 
-    def hurry(self) -> None:
+    def fire_now(self) -> None:
         """Call it now, whatever moment it named, if this runs."""
         if self._over is not None and not self._over.done():
             self._cancel()

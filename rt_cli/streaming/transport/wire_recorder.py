@@ -50,7 +50,7 @@ class WireRecorder:
         path: Of the file.
         audio: Whether the sound is kept, too; else its size stands in its place.
         replace: Whether an older file may be replaced.
-        observe: Told when the disk takes no more.
+        on_event: Told when the disk takes no more.
         limit_bytes: What may wait for it.
 
     Raises:
@@ -58,12 +58,12 @@ class WireRecorder:
     """
 
     def __init__(
-        self, path: Path, observe: EventHandler, *, audio: bool, replace: bool, limit_bytes: int = LIMIT_BYTES
+        self, path: Path, on_event: EventHandler, *, audio: bool, replace: bool, limit_bytes: int = LIMIT_BYTES
     ) -> None:
         self.path = path
         self.audio = audio
         self.began = time.monotonic()
-        self._observe = observe
+        self._on_event = on_event
         self._limit = limit_bytes
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -124,7 +124,7 @@ class WireRecorder:
     def _tell(self, reason: str) -> None:
         if not self._told:
             self._told = True
-            self._observe(Warned("record", self._incomplete(reason)))
+            self._on_event(Warned("record", self._incomplete(reason)))
 
     def _incomplete(self, reason: str) -> str:
         return f"{self.path} does not hold the whole session: {reason}"

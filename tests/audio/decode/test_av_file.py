@@ -176,7 +176,7 @@ def test_first_track(tmp_path: Path, tracks: int) -> None:
     """Of several tracks the first is heard, and it is told that there are others."""
     path = write_media(tmp_path / "a.mkv", tones(440), 48_000, tracks=tracks, seconds_of_video=2)
     said: list[str] = []
-    pcm, failure = run(drain(open_file(path, wire_rate_hz=WIRE, tell=lambda code, _: said.append(code))))
+    pcm, failure = run(drain(open_file(path, wire_rate_hz=WIRE, warn=lambda code, _: said.append(code))))
 
     assert failure is None
     assert abs(len(pcm) // 2 - 2 * WIRE) < 1024

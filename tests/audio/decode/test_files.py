@@ -246,7 +246,7 @@ def test_wav_that_is_shorter_than_it_says_is_told(tmp_path: Path, length: int | 
     if length is not None:
         os.truncate(tmp_path / "a.wav", length)
     said: list[str] = []
-    source = open_file(tmp_path / "a.wav", wire_rate_hz=WIRE, tell=lambda code, _message: said.append(code))
+    source = open_file(tmp_path / "a.wav", wire_rate_hz=WIRE, warn=lambda code, _message: said.append(code))
     run(source.aclose())
 
     assert told == said

@@ -116,7 +116,7 @@ class Story:
             self.device(2),
             reopen,
             rate_hz=RATE_HZ,
-            tell=lambda *warning: self.told.append(warning),
+            warn=lambda *warning: self.told.append(warning),
             health=InputHealth(RATE_HZ, "Linux"),
             clock=self.clock,
             retry_for_s=retry_for_s,

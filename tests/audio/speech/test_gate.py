@@ -18,32 +18,32 @@ AFTER = -(-(SILENCE_MS + HANG_MS) // FRAME) * FRAME
 
 def gated(probabilities: list[float], *, prefix_ms: int = 0, threshold: float = 0.5) -> SendRanges:
     """Passages of so many frames."""
-    passages = SendRanges()
-    gate = Gate(passages, FRAME, RATE, threshold=threshold, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
+    send_ranges = SendRanges()
+    gate = Gate(send_ranges, FRAME, RATE, threshold=threshold, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
     for probability in probabilities:
         gate.push(probability, 0.0)
-    passages.decided(FRAME * len(probabilities))
-    return passages
+    send_ranges.decided(FRAME * len(probabilities))
+    return send_ranges
 
 
-def kept(passages: SendRanges, end: int) -> list[tuple[int, int]]:
+def kept(send_ranges: SendRanges, end: int) -> list[tuple[int, int]]:
     """The stretches that are sent."""
     found, at = [], 0
     while at < end:
-        stretch = passages.at(at)
-        if stretch.sent:
-            found.append((at, min(end, stretch.until)))
-        at = max(at + 1, stretch.until)
+        send_range = send_ranges.at(at)
+        if send_range.sent:
+            found.append((at, min(end, send_range.until)))
+        at = max(at + 1, send_range.until)
     return found
 
 
 def test_two_utterances_far_apart() -> None:
     """Each with its pre-roll and its hang; the silence between them is left out."""
     quiet, speech = [0.0] * 60, [1.0] * 20
-    passages = gated([*quiet, *speech, *quiet, *speech, *quiet])
+    send_ranges = gated([*quiet, *speech, *quiet, *speech, *quiet])
     first, second = 60 * FRAME, 140 * FRAME
 
-    assert kept(passages, 220 * FRAME) == [
+    assert kept(send_ranges, 220 * FRAME) == [
         (first - PRE_ROLL_MS, first + 20 * FRAME + AFTER),
         (second - PRE_ROLL_MS, second + 20 * FRAME + AFTER),
     ]
@@ -64,14 +64,14 @@ def test_what_the_endpoint_might_hear_it_gets(probability: float, *, heard: bool
 @given(st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.9]), max_size=200), st.sampled_from([0, 300, 800]))
 def test_every_frame_of_speech_is_sent_with_what_is_around_it(probabilities: list[float], prefix_ms: int) -> None:
     """Also where it is noticed late: what is once decided never has to be taken back."""
-    passages = SendRanges()
-    gate = Gate(passages, FRAME, RATE, threshold=0.5, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
+    send_ranges = SendRanges()
+    gate = Gate(send_ranges, FRAME, RATE, threshold=0.5, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
     at, sent = 0, set()
     for probability in [*probabilities, *[0.0] * 100]:
         gate.push(probability, 0.0)
-        while (stretch := passages.at(at)).until > at:
-            sent |= set(range(at, stretch.until)) if stretch.sent else set()
-            at = stretch.until
+        while (send_range := send_ranges.at(at)).until > at:
+            sent |= set(range(at, send_range.until)) if send_range.sent else set()
+            at = send_range.until
     speech = [p >= 0.5 for p in probabilities]
     runs = [i for i in range(1, len(speech)) if speech[i] and speech[i - 1]]
     before = max(PRE_ROLL_MS, prefix_ms + 200)
@@ -87,22 +87,22 @@ def test_every_frame_of_speech_is_sent_with_what_is_around_it(probabilities: lis
 
 def test_what_is_settled_is_forgotten() -> None:
     """Hours of it take no room."""
-    passages = SendRanges()
+    send_ranges = SendRanges()
     for second in range(10_000):
-        passages.open(second * 1000)
-        passages.close(second * 1000 + 500)
-        passages.decided(second * 1000 + 900)
-        passages.forget(second * 1000)
+        send_ranges.open(second * 1000)
+        send_ranges.close(second * 1000 + 500)
+        send_ranges.decided(second * 1000 + 900)
+        send_ranges.forget(second * 1000)
 
-    assert len(passages._passages) <= 2
-    assert passages.at(9_999_600) == SendRange(sent=False, until=9_999_900, ends=False)
+    assert len(send_ranges._send_ranges) <= 2
+    assert send_ranges.at(9_999_600) == SendRange(sent=False, until=9_999_900, ends=False)
 
 
 def test_nothing_decided_is_taken_back() -> None:
     """A passage that is opened in the past begins where it was said that nothing is sent."""
-    passages = SendRanges()
-    passages.decided(1000)
+    send_ranges = SendRanges()
+    send_ranges.decided(1000)
 
-    assert passages.open(400) == 1000
-    assert passages.close(1500) == 1500
-    assert passages.open(1200) == 1500
+    assert send_ranges.open(400) == 1000
+    assert send_ranges.close(1500) == 1500
+    assert send_ranges.open(1200) == 1500

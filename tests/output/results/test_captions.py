@@ -42,12 +42,12 @@ def cues(*finals: Final) -> list[Cue]:
     return [cue for final in finals for cue in cutter.cut(final)]
 
 
-def written(kind: CaptionFormat, *observations: Event) -> str:
+def written(kind: CaptionFormat, *events: Event) -> str:
     """What a run prints."""
     lines: list[str] = []
     output = CaptionOutput(lambda line, **_: lines.append(line), kind)
-    for observation in observations:
-        output.observe(observation)
+    for event in events:
+        output.on_event(event)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -197,7 +197,7 @@ def test_a_final_is_printed_when_its_last_cue_is() -> None:
         assert not passing
         waiting.append(written)
 
-    CaptionOutput(write_line, "srt", printed.append).observe(Final(7, LONG, 0, 12_000))
+    CaptionOutput(write_line, "srt", printed.append).on_event(Final(7, LONG, 0, 12_000))
     *first, last = waiting
 
     assert first == [None, None]

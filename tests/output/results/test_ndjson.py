@@ -76,9 +76,9 @@ OPENED = SourceOpened("a.wav", "file", 44_100, 2, 24_000, 2_000)
 
 
 def lines(
-    observations: Iterable[Event], *, partials: bool = True, many: bool = False, source: str | None = None
+    events: Iterable[Event], *, partials: bool = True, many: bool = False, source: str | None = None
 ) -> list[dict[str, Any]]:
-    """What is printed for ``observations``."""
+    """What is printed for ``events``."""
     printed: list[str] = []
 
     def write_line(line: str, *, passing: bool = False, written: Callable[[], None] | None = None) -> None:
@@ -88,13 +88,13 @@ def lines(
 
     output = NdjsonOutput(write_line, partials=partials, many=many)
     output.source = source
-    for observation in observations:
-        output.observe(observation)
+    for event in events:
+        output.on_event(event)
     return [json.loads(line) for line in printed]
 
 
 @pytest.mark.parametrize(
-    ("observation", "expected"),
+    ("event", "expected"),
     [
         pytest.param(READY, READY_LINE, id="session"),
         pytest.param(
@@ -165,9 +165,9 @@ def lines(
         ),
     ],
 )
-def test_fields(observation: Event, expected: dict[str, object]) -> None:
+def test_fields(event: Event, expected: dict[str, object]) -> None:
     """Each type has the contract's fields, and the optional ones only where they say something."""
-    assert lines([observation]) == [expected]
+    assert lines([event]) == [expected]
 
 
 def test_type_comes_first() -> None:

@@ -63,8 +63,8 @@ def files(folder: Path) -> dict[str, str]:
 def test_a_transcript_in_the_format_of_its_name(tmp_path: Path, name: str, expected: str) -> None:
     """Whatever stdout is."""
     run = Run(OutputSettings(format="json", save_transcript=str(tmp_path / name)), "a.wav")
-    run.saving.observe(Final(1, "hello", 500, 1_000), Label("a.wav"))
-    run.saving.observe(Final(2, "bye", 2_000, 2_500), Label("a.wav"))
+    run.saving.on_event(Final(1, "hello", 500, 1_000), Label("a.wav"))
+    run.saving.on_event(Final(2, "bye", 2_000, 2_500), Label("a.wav"))
     run.ended()
 
     assert files(tmp_path) == {name: expected}
@@ -76,8 +76,8 @@ def test_a_transcript_in_the_format_of_its_name(tmp_path: Path, name: str, expec
 def test_a_transcript_as_ndjson(tmp_path: Path, name: str) -> None:
     """What --json prints."""
     run = Run(OutputSettings(save_transcript=str(tmp_path / name)), "a.wav")
-    for observation in (Final(1, "hello", 500, 1_000), DONE):
-        run.saving.observe(observation, Label("a.wav"))
+    for event in (Final(1, "hello", 500, 1_000), DONE):
+        run.saving.on_event(event, Label("a.wav"))
     run.ended()
 
     assert [json.loads(line)["type"] for line in (tmp_path / name).read_text().splitlines()] == ["final", "summary"]
@@ -88,7 +88,7 @@ def test_a_line_is_on_the_disk_before_it_is_told(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     run = Run(OutputSettings(save_transcript=str(path)), "a.wav")
     receipts = WriteReceipts()
-    run.saving.observe(Final(1, "hello"), Label("a.wav"), receipts)
+    run.saving.on_event(Final(1, "hello"), Label("a.wav"), receipts)
     seen: list[str] = []
     receipts.close(lambda: seen.append(path.read_text()))
     run.ended()
@@ -99,8 +99,8 @@ def test_a_line_is_on_the_disk_before_it_is_told(tmp_path: Path) -> None:
 def test_timestamps_and_channels_are_in_the_files(tmp_path: Path) -> None:
     """As on stdout."""
     run = Run(OutputSettings(save_transcript=str(tmp_path / "t.txt"), timestamps=True), "a.wav")
-    run.saving.observe(Final(1, "hello", 500, 1_000), Label("a.wav", "left"))
-    run.saving.observe(Final(1, " ", 500, 1_000), Label("a.wav", "right"))
+    run.saving.on_event(Final(1, "hello", 500, 1_000), Label("a.wav", "left"))
+    run.saving.on_event(Final(1, " ", 500, 1_000), Label("a.wav", "right"))
     run.ended()
 
     assert files(tmp_path) == {"t.txt": "[00:00:00.500] left: hello\n"}
@@ -114,8 +114,8 @@ def test_a_file_has_its_name_when_it_is_whole(tmp_path: Path, format_: OutputFor
     run = Run(OutputSettings(format=format_, output_dir=str(tmp_path / "new")), "x/a.wav")
     receipts = WriteReceipts()
     run.saving.begin("x/a.wav")
-    run.saving.observe(Final(7, "hello", 0, 1_000), A, receipts)
-    run.saving.observe(DONE, A, receipts)
+    run.saving.on_event(Final(7, "hello", 0, 1_000), A, receipts)
+    run.saving.on_event(DONE, A, receipts)
     seen: list[list[str]] = []
     receipts.close(lambda: seen.append([path.name for path in (tmp_path / "new").iterdir()]))
     run.ended()
@@ -132,9 +132,9 @@ def test_what_is_incomplete_stays_a_part(tmp_path: Path) -> None:
     run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav", "x/b.wav")
     run.saving.begin("x/a.wav")
     run.saving.begin("x/b.wav")
-    run.saving.observe(Final(1, "half"), A)
-    run.saving.observe(Final(1, "cut off"), B)
-    run.saving.observe(replace(DONE, exit=7, complete=False), A)
+    run.saving.on_event(Final(1, "half"), A)
+    run.saving.on_event(Final(1, "cut off"), B)
+    run.saving.on_event(replace(DONE, exit=7, complete=False), A)
     run.ended()
 
     assert files(tmp_path) == {"a.txt": "earlier\n", "a.txt.part": "half\n", "b.txt.part": "cut off\n"}
@@ -145,7 +145,7 @@ def test_a_result_without_words_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("earlier\n")
     run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav")
     run.saving.begin("x/a.wav")
-    run.saving.observe(DONE, A)
+    run.saving.on_event(DONE, A)
     run.ended()
 
     assert files(tmp_path) == {"a.txt": ""}
@@ -157,11 +157,11 @@ def test_channels_end_together(tmp_path: Path) -> None:
     for label in (A, B):
         run.saving.begin(label.source, 2)
         for channel in ("left", "right"):
-            run.saving.observe(Final(1, "hello"), replace(label, channel=channel))
-    run.saving.observe(DONE, replace(A, channel="left"))
-    run.saving.observe(replace(DONE, complete=False), replace(B, channel="left"))
-    run.saving.observe(DONE, replace(A, channel="right"))
-    run.saving.observe(DONE, replace(B, channel="right"))
+            run.saving.on_event(Final(1, "hello"), replace(label, channel=channel))
+    run.saving.on_event(DONE, replace(A, channel="left"))
+    run.saving.on_event(replace(DONE, complete=False), replace(B, channel="left"))
+    run.saving.on_event(DONE, replace(A, channel="right"))
+    run.saving.on_event(DONE, replace(B, channel="right"))
     run.ended()
 
     assert files(tmp_path) == dict.fromkeys(("a.txt", "b.txt.part"), "left: hello\nright: hello\n")
@@ -172,7 +172,7 @@ def test_a_skipped_source_keeps_its_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("earlier\n")
     run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav")
     run.saving.begin("x/a.wav")
-    run.saving.observe(replace(DONE, skipped=True), A)
+    run.saving.on_event(replace(DONE, skipped=True), A)
     run.ended()
 
     assert files(tmp_path) == {"a.txt": "earlier\n"}
@@ -185,11 +185,11 @@ def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
     path.symlink_to("/dev/full")
     run = Run(OutputSettings(save_transcript=str(path)), "a.wav")
     receipts = WriteReceipts()
-    run.saving.observe(Final(1, "hello"), Label("a.wav"), receipts)
+    run.saving.on_event(Final(1, "hello"), Label("a.wav"), receipts)
     assert run.saving._disk is not None
     while run.saving.failure is None:
         os.sched_yield()
-    warnings = [run.saving.observe(Final(turn, "more"), Label("a.wav"), receipts) for turn in (2, 3)]
+    warnings = [run.saving.on_event(Final(turn, "more"), Label("a.wav"), receipts) for turn in (2, 3)]
     receipts.close(pytest.fail)  # they are not written
     run.ended()
 
@@ -204,7 +204,7 @@ def test_an_older_transcript_is_kept(tmp_path: Path) -> None:
     path.touch()
     for force in (False, True):
         run = Run(OutputSettings(save_transcript=str(path), force=force), "a.wav")
-        run.saving.observe(Final(1, f"hello {force}"), Label("a.wav"))
+        run.saving.on_event(Final(1, f"hello {force}"), Label("a.wav"))
         run.ended()
     assert path.read_text() == "hello True\n"
 

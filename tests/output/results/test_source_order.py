@@ -96,8 +96,8 @@ def test_a_source_counts_as_written_when_its_last_line_is() -> None:
     desk, told = Desk(), []
     first, second = desk.place("a"), desk.place("b")
     for place in (first, second):
-        place.observer()(Final(1, "x"))
-        place.observer()(Final(2, "y"))
+        place.handler()(Final(1, "x"))
+        place.handler()(Final(2, "y"))
     second.end(lambda: told.append("b"))
     desk.write()
     assert told == []

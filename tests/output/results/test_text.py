@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def lines(*observations: Event) -> list[str]:
-    """What is printed for ``observations``."""
+def lines(*events: Event) -> list[str]:
+    """What is printed for ``events``."""
     printed: list[str] = []
     output = TextOutput(lambda line, **_: printed.append(line))
-    for observation in observations:
-        output.observe(observation)
+    for event in events:
+        output.on_event(event)
     return printed
 
 
@@ -56,7 +56,7 @@ def test_a_printed_final_is_told_by_its_turn() -> None:
         assert not passing
         waiting.append(written)
 
-    TextOutput(write_line, printed.append).observe(Final(turn=7, text="words"))
+    TextOutput(write_line, printed.append).on_event(Final(turn=7, text="words"))
 
     assert printed == []
     (written,) = waiting
@@ -70,6 +70,6 @@ def test_timestamps() -> None:
     printed: list[str] = []
     output = TextOutput(lambda line, **_: printed.append(line), timestamps=True)
     for final in (Final(1, "one", 1_230, 3_004), Final(2, "two"), Final(3, ""), Final(4, "four", 3_600_000, 3_601_000)):
-        output.observe(final)
+        output.on_event(final)
 
     assert printed == ["[00:00:01.230] one", "[00:00:03.004] two", "[01:00:00.000] four"]

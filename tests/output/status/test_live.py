@@ -95,7 +95,7 @@ def progress(ms):
 
 output = make_output(OutputSettings(format=sys.argv[1], partials=True), many_sources=False,
     on_stdout_closed=lambda: None, stdout=sys.stdout, stderr=sys.stderr, environ=os.environ)
-see = output.observe
+see = output.on_event
 see(SourceOpened("speech.wav", "file", 44100, 2, 24000, 10000))
 see(SessionChanged("ready", "ws://127.0.0.1:1/v1", "openai", "whisper-1", 24000))
 for turn in range(1, 6):
@@ -400,7 +400,7 @@ def test_a_resize_alone_is_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
     """Although nothing else is new: a stalled run keeps its view in order, too."""
     eyes, stream = terminal
     status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
-    status.observe(progress(1_000))
+    status.on_event(progress(1_000))
     seen = b""
     while b"captured 1.0 s" not in seen:
         seen += read_some(eyes)
@@ -419,7 +419,7 @@ def test_a_run_that_fails_at_once_draws_nothing(terminal: tuple[io.FileIO, TextI
     program = (
         "import sys; from rt_cli.output.status.live import LiveStatus; from rt_cli.events import Errored;"
         "status = LiveStatus(sys.stderr, environ={}, unprinted=lambda _line, _written: None);"
-        "status.observe(Errored('dns', 'no host'));"
+        "status.on_event(Errored('dns', 'no host'));"
         "sys.exit('rich' in sys.modules if status.close(5) else 9)"
     )
     done = subprocess.Popen([sys.executable, "-c", program], stderr=stream)
@@ -443,18 +443,18 @@ def progress(ms: int) -> Progress:
 
 
 def test_at_most_ten_redraws_a_second(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """However many observations there are; and the last one is on the screen."""
+    """However many events there are; and the last one is on the screen."""
     eyes, stream = terminal
     thread, seen = drained(eyes)
     status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
     started = time.monotonic()
-    status.observe(SourceOpened("speech.wav", "file", 44_100, 2, 24_000, None))
+    status.on_event(SourceOpened("speech.wav", "file", 44_100, 2, 24_000, None))
     count = 0
     while time.monotonic() - started < 0.6:
         count += 1
-        status.observe(progress(count))
+        status.on_event(progress(count))
         time.sleep(0.0005)
-    status.observe(progress(777_000))
+    status.on_event(progress(777_000))
     status.say("the end")
     assert status.close(DEADLINE_S)
     took_s = time.monotonic() - started
@@ -473,13 +473,13 @@ def test_nothing_new_is_not_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
     status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
     started = time.monotonic()
     while time.monotonic() - started < 0.6:
-        status.observe(Progress(1_000, 1_000, 0, 0, -96.0, -96.0, None, "ready"))
+        status.on_event(Progress(1_000, 1_000, 0, 0, -96.0, -96.0, None, "ready"))
         time.sleep(0.01)
     assert status.close(DEADLINE_S)
     stream.close()
     thread.join(DEADLINE_S)
 
-    # Perhaps empty before the first observation.
+    # Perhaps empty before the first event.
     assert seen[0].count("captured") <= 2
 
 
@@ -490,7 +490,7 @@ def test_a_stopped_terminal_is_not_felt(terminal: tuple[io.FileIO, TextIO]) -> N
     slowest_s = 0.0
     for number in range(3_000):
         started = time.monotonic()
-        status.observe(Partial(1, "word " * number))
+        status.on_event(Partial(1, "word " * number))
         status.say("x" * 100)
         slowest_s = max(slowest_s, time.monotonic() - started)
 
@@ -512,22 +512,22 @@ def test_a_terminal_that_hung_up_gives_the_results_back(terminal: tuple[io.FileI
     status.say("a note")
     status.result("two")
     assert status.close(DEADLINE_S)
-    status.observe(Errored("x", "y"))
+    status.on_event(Errored("x", "y"))
     status.result("three")
 
     assert unprinted == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize(
-    "observation", [Final(1, "x"), progress(1), Errored("x", "y")], ids=lambda value: type(value).__name__
+    "event", [Final(1, "x"), progress(1), Errored("x", "y")], ids=lambda value: type(value).__name__
 )
-def test_after_the_end_nothing_is_drawn(terminal: tuple[io.FileIO, TextIO], observation: Event) -> None:
-    """A late observation does no harm."""
+def test_after_the_end_nothing_is_drawn(terminal: tuple[io.FileIO, TextIO], event: Event) -> None:
+    """A late event does no harm."""
     eyes, stream = terminal
     thread, seen = drained(eyes)
     status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
     assert status.close(DEADLINE_S)
-    status.observe(observation)
+    status.on_event(event)
     assert status.close(DEADLINE_S)
     stream.close()
     thread.join(DEADLINE_S)

@@ -83,8 +83,8 @@ def plain(*told: tuple[Event, Label | None], partials: bool = False) -> list[str
     read, write = os.pipe()
     with os.fdopen(write, "w") as stream, os.fdopen(read) as reader:
         status = PlainStatus(LineWriter(stream, on_broken=lambda: None), partials=partials, crowd=2)
-        for observation, label in told:
-            status.observe(observation, label)
+        for event, label in told:
+            status.on_event(event, label)
         assert status.close(5.0)
         stream.close()
         return reader.read().splitlines()

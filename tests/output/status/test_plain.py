@@ -74,7 +74,7 @@ def printed(*steps: Event | float, level: Level = "all", partials: bool = False)
                 if isinstance(step, float):
                     clock.now += step
                 else:
-                    status.observe(step)
+                    status.on_event(step)
             assert status.close(DEADLINE_S)
         return (reader.readall() or b"").decode().splitlines()
 
@@ -85,7 +85,7 @@ def progress(captured_ms: int, state: str = "ready") -> Progress:
 
 
 @pytest.mark.parametrize(
-    ("observation", "expected"),
+    ("event", "expected"),
     [
         pytest.param(OPENED, "source: a.wav (file, 44100 Hz, stereo, 13.7 s)", id="source"),
         pytest.param(
@@ -133,9 +133,9 @@ def progress(captured_ms: int, state: str = "ready") -> Progress:
         pytest.param(Final(1, "hello"), None, id="final"),
     ],
 )
-def test_words(observation: Event, expected: str | None) -> None:
-    """What a person reads about each observation."""
-    assert note(observation) == expected
+def test_words(event: Event, expected: str | None) -> None:
+    """What a person reads about each event."""
+    assert note(event) == expected
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,11 @@ FILE = SourceOpened("speech.wav", "file", 44_100, 2, 24_000, 10_000)
 READY = SessionChanged("ready", "ws://127.0.0.1:1/v1/realtime", "openai", "whisper-1", 24_000)
 
 
-def seen(*observations: Event, every_s: float = 1.0) -> View:
-    """The view after ``observations``, one every so many seconds."""
+def seen(*events: Event, every_s: float = 1.0) -> View:
+    """The view after ``events``, one every so many seconds."""
     viewer = Viewer()
-    for number, observation in enumerate(observations):
-        viewer.take(observation, number * every_s)
+    for number, event in enumerate(events):
+        viewer.take(event, number * every_s)
     return viewer.view
 
 
@@ -50,7 +50,7 @@ def page(view: View, width: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("observation", "text"),
+    ("event", "text"),
     [
         pytest.param(Partial(2, "other words"), "other words", id="partial"),
         pytest.param(Final(2, "words"), "", id="final"),
@@ -60,9 +60,9 @@ def page(view: View, width: int) -> list[str]:
         pytest.param(READY, "words", id="session"),
     ],
 )
-def test_the_turn_in_progress(observation: Event, text: str) -> None:
+def test_the_turn_in_progress(event: Event, text: str) -> None:
     """Its partial is shown until its text went elsewhere."""
-    assert seen(FILE, Partial(2, "words"), observation).text == text
+    assert seen(FILE, Partial(2, "words"), event).text == text
 
 
 def test_the_same_again_is_nothing_new() -> None:
@@ -109,16 +109,16 @@ def test_the_time_left_comes_from_the_speed_so_far() -> None:
 
 
 @pytest.mark.parametrize(
-    "observations",
+    "events",
     [
         pytest.param([progress(1_000), progress(2_000)], id="length-unknown"),
         pytest.param([FILE, progress(1_000), progress(1_000)], id="nothing-moves"),
         pytest.param([FILE, progress(2_000), progress(1_000)], id="back-after-a-reconnect"),
     ],
 )
-def test_no_time_left_is_made_up(observations: list[Event]) -> None:
+def test_no_time_left_is_made_up(events: list[Event]) -> None:
     """Where it cannot be known it is not shown."""
-    assert seen(*observations).eta_s is None
+    assert seen(*events).eta_s is None
 
 
 @pytest.mark.parametrize("width", [80, 100], ids=str)

@@ -137,8 +137,8 @@ class Run:
                     self.holes += self.tape.drop(start, end, reason)
                 case Acknowledge(wire):
                     self.acknowledge(wire)
-                case Report(observation):
-                    self.told.append(observation)
+                case Report(event):
+                    self.told.append(event)
                 case Fail():
                     self.ends.append(step)
             assert self.tape.ledger().balanced
@@ -155,7 +155,7 @@ class Run:
     # -- what came of it --------------------------------------------------------------------------------------------
 
     def all_told(self, kind: type[T]) -> list[T]:
-        """The observations of one kind."""
+        """The events of one kind."""
         return [each for each in self.told if isinstance(each, kind)]
 
     @property

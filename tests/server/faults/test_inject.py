@@ -36,7 +36,7 @@ class Broken:
     told: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def observe(self, note: dict[str, Any]) -> None:
+    def on_event(self, note: dict[str, Any]) -> None:
         """As the server wants it."""
         self.told.append(note)
         self.news.set()
@@ -59,7 +59,7 @@ class Broken:
 async def broken(*specs: str) -> AsyncIterator[Broken]:
     """An endpoint that breaks as it is told."""
     watched = Broken("")
-    async with serve(recognizer="none", faults=parse(specs), observe=watched.observe) as server:
+    async with serve(recognizer="none", faults=parse(specs), on_event=watched.on_event) as server:
         watched.url = server.url
         yield watched
 

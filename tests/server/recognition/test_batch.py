@@ -46,9 +46,9 @@ class Engine:
             await self._news.wait()
 
 
-async def given(ears: RecognizerSession, pcm: bytes) -> Transcription:
+async def given(session: RecognizerSession, pcm: bytes) -> Transcription:
     """An item, finished."""
-    item = await ears.open(1_000)
+    item = await session.open(1_000)
     await item.feed(pcm)
     item.finish()
     return item
@@ -64,8 +64,8 @@ def test_text_grows() -> None:
 
     async def scenario() -> None:
         engine = Engine()
-        async with Batch(engine, notice="", slots=1, piece_bytes=2_000).ears() as ears:
-            item = await given(ears, bytes(3_000))
+        async with Batch(engine, notice="", slots=1, piece_bytes=2_000).session() as session:
+            item = await given(session, bytes(3_000))
             engine.allowed.release()
             engine.allowed.release()
             assert await told(item) == [
@@ -82,8 +82,8 @@ def test_item_without_sound() -> None:
 
     async def scenario() -> None:
         engine = Engine()
-        async with Batch(engine, notice="", slots=1).ears() as ears:
-            assert await told(await given(ears, b"")) == [Hypothesis("", final=True)]
+        async with Batch(engine, notice="", slots=1).session() as session:
+            assert await told(await given(session, b"")) == [Hypothesis("", final=True)]
         assert engine.began == []
 
     run(scenario())
@@ -94,9 +94,9 @@ def test_failure_is_one_items() -> None:
 
     async def scenario() -> None:
         engine = Engine()
-        async with Batch(engine, notice="", slots=1, piece_bytes=1_000).ears() as ears:
+        async with Batch(engine, notice="", slots=1, piece_bytes=1_000).session() as session:
             engine.allowed.release()
-            bad = await ears.open(1_000)
+            bad = await session.open(1_000)
             await bad.feed(b"bad" + bytes(997))
             with pytest.raises(RecognizerFailed, match="bad sound"):
                 await told(bad)
@@ -104,7 +104,7 @@ def test_failure_is_one_items() -> None:
             bad.finish()
             assert len(bad.waiting) <= 1  # type: ignore[attr-defined]
             engine.allowed.release()
-            assert (await told(await given(ears, bytes(1_000))))[-1] == Hypothesis("0.5", final=True)
+            assert (await told(await given(session, bytes(1_000))))[-1] == Hypothesis("0.5", final=True)
         assert len(engine.began) == 2
 
     run(scenario())
@@ -116,7 +116,7 @@ def test_sessions_take_turns() -> None:
     async def scenario() -> None:
         engine = Engine()
         batch = Batch(engine, notice="", slots=1)
-        async with batch.ears() as many, batch.ears() as one:
+        async with batch.session() as many, batch.session() as one:
             flood = [await given(many, bytes([1]) * 200) for _ in range(5)]
             await engine.working(1)
             single = await given(one, bytes([2]) * 200)
@@ -136,8 +136,8 @@ def test_audio_that_waits_is_bounded() -> None:
 
     async def scenario() -> None:
         engine = Engine()
-        async with Batch(engine, notice="", slots=1, piece_bytes=1_000).ears() as ears:
-            item = await ears.open(1_000)
+        async with Batch(engine, notice="", slots=1, piece_bytes=1_000).session() as session:
+            item = await session.open(1_000)
             feeding = asyncio.create_task(feed(item, 10))
             await engine.working(1)
             fed = 0
@@ -167,8 +167,8 @@ def test_abandoned_items_end_at_once() -> None:
 
     async def scenario() -> None:
         engine = Engine()
-        async with Batch(engine, notice="", slots=1).ears() as ears:
-            first, second = await given(ears, bytes(2_000)), await given(ears, bytes(2_000))
+        async with Batch(engine, notice="", slots=1).session() as session:
+            first, second = await given(session, bytes(2_000)), await given(session, bytes(2_000))
             await engine.working(1)
             first.abandon()
             second.abandon()
@@ -176,7 +176,7 @@ def test_abandoned_items_end_at_once() -> None:
                 with pytest.raises(RecognizerFailed):
                     await told(item)
             engine.allowed.release()
-            assert (await told(await given(ears, bytes(1_000))))[-1].text == "0.5"
+            assert (await told(await given(session, bytes(1_000))))[-1].text == "0.5"
         assert (len(engine.began), engine.ended) == (2, 2)
 
     run(scenario())
@@ -187,9 +187,9 @@ def test_end_of_session() -> None:
 
     async def scenario() -> None:
         engine = Engine()
-        async with Batch(engine, notice="", slots=1).ears() as ears:
-            await given(ears, bytes(2_000))
-            await ears.open(1_000)
+        async with Batch(engine, notice="", slots=1).session() as session:
+            await given(session, bytes(2_000))
+            await session.open(1_000)
             await engine.working(1)
         assert engine.ended == 1
 

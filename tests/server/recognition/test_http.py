@@ -31,9 +31,9 @@ async def told(item: Transcription) -> list[Hypothesis]:
     return [hypothesis async for hypothesis in item.hypotheses()]
 
 
-async def recognised(ears: RecognizerSession, pcm: bytes = SECOND, hints: Hints | None = None) -> list[str]:
+async def recognised(session: RecognizerSession, pcm: bytes = SECOND, hints: Hints | None = None) -> list[str]:
     """The texts of an item, the final one last."""
-    item = await ears.open(16_000, hints or Hints())
+    item = await session.open(16_000, hints or Hints())
     await item.feed(pcm)
     item.finish()
     hypotheses = await told(item)
@@ -47,9 +47,9 @@ async def listening(script: Any, **options: Any) -> AsyncIterator[tuple[Server, 
     async with (
         transcription_server(script) as server,
         open_http(server.url, **options) as recognizer,
-        recognizer.ears() as ears,
+        recognizer.session() as session,
     ):
-        yield server, ears
+        yield server, session
 
 
 async def hello(upload: Upload) -> None:
@@ -62,8 +62,8 @@ def test_upload(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RT_RECOGNIZER_API_KEY", "sk-made-up")
 
     async def scenario() -> None:
-        async with listening(hello, model="large") as (server, ears):
-            assert await recognised(ears, SECOND, Hints("de-CH", "Grüezi")) == ["Hello."]
+        async with listening(hello, model="large") as (server, session):
+            assert await recognised(session, SECOND, Hints("de-CH", "Grüezi")) == ["Hello."]
             (upload,) = server.uploads
         assert upload.path == "/v1/audio/transcriptions"
         assert (upload.pcm, upload.rate_hz) == (SECOND, 16_000)
@@ -83,9 +83,9 @@ def test_no_key_no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
         async with (
             transcription_server(hello) as server,
             open_recognizer(f"http:{server.url}/v1") as recognizer,
-            recognizer.ears() as ears,
+            recognizer.session() as session,
         ):
-            await recognised(ears)
+            await recognised(session)
             (upload,) = server.uploads
         assert "authorization" not in upload.headers
         assert upload.fields == {"model": "whisper-1", "response_format": "json", "stream": "true"}
@@ -120,8 +120,8 @@ def test_streamed_words_come_before_the_end() -> None:
         await upload.end()
 
     async def scenario() -> None:
-        async with listening(script) as (_, ears):
-            item = await ears.open(16_000)
+        async with listening(script) as (_, session):
+            item = await session.open(16_000)
             await item.feed(SECOND)
             item.finish()
             texts = []
@@ -143,9 +143,9 @@ def test_server_that_does_not_know_streams() -> None:
             await hello(upload)
 
     async def scenario() -> None:
-        async with listening(script) as (server, ears):
-            assert await recognised(ears) == ["Hello."]
-            assert await recognised(ears) == ["Hello."]
+        async with listening(script) as (server, session):
+            assert await recognised(session) == ["Hello."]
+            assert await recognised(session) == ["Hello."]
             assert ["stream" in upload.fields for upload in server.uploads] == [True, False, False]
 
     run(scenario())
@@ -215,15 +215,15 @@ def test_failures(script: Any, reason: str) -> None:
     async def scenario() -> None:
         nonlocal now
         # The audio's length counts towards the deadline.
-        async with listening(answer, answer_s=1 if "within" in reason else 15) as (server, ears):
+        async with listening(answer, answer_s=1 if "within" in reason else 15) as (server, session):
             now = script
             with pytest.raises(RecognizerFailed, match=reason) as caught:
-                await recognised(ears, SECOND[:3200])
+                await recognised(session, SECOND[:3200])
             assert server.url.removeprefix("http://") in str(caught.value)
             assert str(caught.value).isprintable()
             now = hello
             if "within" not in reason:
-                assert await recognised(ears) == ["Hello."]
+                assert await recognised(session) == ["Hello."]
 
     run(scenario())
 
@@ -234,9 +234,9 @@ def test_nobody_listens() -> None:
     async def scenario() -> None:
         async with transcription_server(hello) as server:
             pass
-        async with open_http(server.url) as recognizer, recognizer.ears() as ears:
+        async with open_http(server.url) as recognizer, recognizer.session() as session:
             with pytest.raises(RecognizerFailed, match="cannot be used"):
-                await recognised(ears)
+                await recognised(session)
 
     run(scenario())
 
@@ -253,8 +253,8 @@ def test_connection_that_was_closed_meanwhile() -> None:
             await hello(upload)
 
     async def scenario() -> None:
-        async with listening(script) as (_, ears):
-            assert await recognised(ears) == ["Hello."]
+        async with listening(script) as (_, session):
+            assert await recognised(session) == ["Hello."]
         assert len(asked) == 2
 
     run(scenario())
@@ -269,8 +269,8 @@ def test_abandoned_upload_ends() -> None:
         await hello(upload)
 
     async def scenario() -> None:
-        async with listening(script, uploads=1) as (server, ears):
-            item = await ears.open(16_000)
+        async with listening(script, uploads=1) as (server, session):
+            item = await session.open(16_000)
             await item.feed(SECOND)
             item.finish()
             await server.received(1)
@@ -278,7 +278,7 @@ def test_abandoned_upload_ends() -> None:
             await server.left.wait()
             with pytest.raises(RecognizerFailed):
                 await told(item)
-            assert (await recognised(ears, SECOND[:3200]))[-1] == "Hello."
+            assert (await recognised(session, SECOND[:3200]))[-1] == "Hello."
 
     run(scenario())
 
@@ -288,8 +288,8 @@ def test_end_of_session_ends_uploads() -> None:
 
     async def scenario() -> None:
         async with transcription_server(nothing) as server, open_http(server.url) as recognizer:
-            async with recognizer.ears() as ears:
-                item = await ears.open(16_000)
+            async with recognizer.session() as session:
+                item = await session.open(16_000)
                 await item.feed(SECOND)
                 item.finish()
                 await server.received(1)
@@ -305,8 +305,8 @@ def test_long_items_go_in_pieces() -> None:
         await upload.answer({"text": str(len(upload.pcm))})
 
     async def scenario() -> None:
-        async with listening(script, piece_bytes=10_000) as (server, ears):
-            item = await ears.open(16_000)
+        async with listening(script, piece_bytes=10_000) as (server, session):
+            item = await session.open(16_000)
             await item.feed(SECOND[:4_000])
             item.pause()
             await item.feed(SECOND[4_000:6_000])
@@ -333,9 +333,9 @@ def test_uploads_at_once_are_bounded() -> None:
         async with transcription_server(script) as server, open_http(server.url, uploads=allowed) as recognizer:
 
             async def session(items: int) -> None:
-                async with recognizer.ears() as ears, asyncio.TaskGroup() as group:
+                async with recognizer.session() as session, asyncio.TaskGroup() as group:
                     for _ in range(items):
-                        group.create_task(recognised(ears))
+                        group.create_task(recognised(session))
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(session(4))

@@ -91,8 +91,8 @@ def test_none_tells_empty_texts() -> None:
     """Without a recogniser items have a final text, and it is empty."""
 
     async def scenario() -> None:
-        async with open_recognizer("none") as recognizer, recognizer.ears() as ears:
-            item = await ears.open(24_000)
+        async with open_recognizer("none") as recognizer, recognizer.session() as session:
+            item = await session.open(24_000)
             await item.feed(bytes(4_800))
             item.finish()
             assert [(each.text, each.final) async for each in item.hypotheses()] == [("", True)]

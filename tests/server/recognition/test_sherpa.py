@@ -106,9 +106,9 @@ def test_words_have_times_in_the_audio(tokens: list[tuple[str, float]]) -> None:
         assert word.text
 
 
-async def heard(ears: RecognizerSession, *parts: bytes) -> list[Hypothesis]:
+async def heard(session: RecognizerSession, *parts: bytes) -> list[Hypothesis]:
     """All that is told about an item."""
-    item = await ears.open(RATE_HZ)
+    item = await session.open(RATE_HZ)
 
     async def feed() -> None:
         for part in parts:
@@ -129,9 +129,9 @@ def test_words_while_somebody_speaks() -> None:
     """Partials grow, the final has all tokens, silence inside ends a segment and not the item, and words have times."""
 
     async def scenario() -> list[Hypothesis]:
-        async with open_recognizer(f"sherpa:{MODEL}") as recognizer, recognizer.ears() as ears:
+        async with open_recognizer(f"sherpa:{MODEL}") as recognizer, recognizer.session() as session:
             assert "tone_transducer" in recognizer.notice
-            return await heard(ears, loud(1.92), quiet(3.0), loud(1.92))
+            return await heard(session, loud(1.92), quiet(3.0), loud(1.92))
 
     *partials, final = run(scenario(), 60)
     assert final.final
@@ -151,9 +151,9 @@ def test_silence_has_no_words() -> None:
     """Nothing is heard in nothing, nor in an item without audio."""
 
     async def scenario() -> None:
-        async with open_recognizer(f"sherpa:{MODEL}") as recognizer, recognizer.ears() as ears:
-            assert (await heard(ears, quiet(1)))[-1] == Hypothesis("", final=True)
-            assert await heard(ears) == [Hypothesis("", final=True)]
+        async with open_recognizer(f"sherpa:{MODEL}") as recognizer, recognizer.session() as session:
+            assert (await heard(session, quiet(1)))[-1] == Hypothesis("", final=True)
+            assert await heard(session) == [Hypothesis("", final=True)]
 
     run(scenario(), 60)
 
@@ -164,11 +164,11 @@ def test_items_beside_each_other() -> None:
     async def scenario() -> None:
         async with (
             open_recognizer(f"sherpa:{MODEL}", 2) as recognizer,
-            recognizer.ears() as one,
-            recognizer.ears() as other,
+            recognizer.session() as one,
+            recognizer.session() as other,
             asyncio.TaskGroup() as group,
         ):
-            long = [group.create_task(heard(ears, loud(3.2))) for ears in (one, other, other)]
+            long = [group.create_task(heard(session, loud(3.2))) for session in (one, other, other)]
             short = group.create_task(heard(one, loud(0.64)))
         texts = [task.result()[-1].text for task in (*long, short)]
         assert texts[0] == texts[1] == texts[2]
@@ -183,8 +183,8 @@ def test_waiting_audio_is_bounded() -> None:
     """Whoever feeds a minute at once waits for it to be recognised; abandoned, it is let go."""
 
     async def scenario() -> None:
-        async with open_recognizer(f"sherpa:{MODEL}", 1) as recognizer, recognizer.ears() as ears:
-            item = await ears.open(RATE_HZ)
+        async with open_recognizer(f"sherpa:{MODEL}", 1) as recognizer, recognizer.session() as session:
+            item = await session.open(RATE_HZ)
             feeding = asyncio.create_task(item.feed(loud(60)))
             most = 0.0
             async for hypothesis in item.hypotheses():
@@ -196,7 +196,7 @@ def test_waiting_audio_is_bounded() -> None:
             await feeding
             with pytest.raises(RecognizerFailed):
                 await told(item)
-            assert (await heard(ears, loud(1)))[-1].text
+            assert (await heard(session, loud(1)))[-1].text
 
     run(scenario(), 60)
 

@@ -80,8 +80,8 @@ def silent(linears: list, sizes: list[int]) -> None:
 
 async def recognised(spec: str, seconds: float, hints: Hints) -> list[Hypothesis]:
     """All that is told about an item of silence."""
-    async with open_recognizer(spec) as recognizer, recognizer.ears() as ears:
-        item = await ears.open(24_000, hints)
+    async with open_recognizer(spec) as recognizer, recognizer.session() as session:
+        item = await session.open(24_000, hints)
         await item.feed(bytes(int(seconds * 24_000) * 2))
         item.finish()
         return [hypothesis async for hypothesis in item.hypotheses()]

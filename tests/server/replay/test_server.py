@@ -48,10 +48,10 @@ async def playing(
     """A stage, and what differed."""
     told: list[str] = []
 
-    def observe(number: int, message: str) -> None:
+    def on_event(number: int, message: str) -> None:
         told.append(f"{number}: {message}")
 
-    async with replaying(parts, observe=observe, patience_s=patience_s, speed=speed) as stage:
+    async with replaying(parts, on_event=on_event, patience_s=patience_s, speed=speed) as stage:
         yield stage, told
     assert stage.differences == len(told)
 
@@ -213,7 +213,7 @@ def test_a_port_that_is_taken() -> None:
         async with playing(scripts(CALL)) as (stage, _):
             port = int(stage.url.split(":")[2].split("/")[0])
             with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1 port {port}"):
-                async with replaying([], observe=lambda *_: None, port=port):
+                async with replaying([], on_event=lambda *_: None, port=port):
                     pass
 
     run(scenario())

@@ -63,14 +63,14 @@ class Setting:
         allowance: Callable[[], float] | None = None,
     ) -> None:
         self.clock = FakeClock()
-        self.bell = ChangeSignal()
+        self.changed = ChangeSignal()
         self.tape = Tape(RATE)
         self.holes: list[Hole] = []
         self.capture = TapeFeeder(
             source,
             self.tape,
             self.clock,
-            self.bell,
+            self.changed,
             speed=speed,
             piece_s=0.1,
             limit_s=limit_s,
@@ -99,7 +99,7 @@ def test_everything_in_order() -> None:
     setting = run(captured(Blocks(Block(SOUND[: 4001 * 2]), Block(b""), Block(SOUND[4001 * 2 :]))))
     assert setting.tape.read(0, setting.tape.captured) == SOUND
     assert setting.capture.ended
-    assert not setting.capture.cut_short
+    assert not setting.capture.truncated
 
 
 @pytest.mark.parametrize(("speed", "seconds"), [(1, 2.0), (2, 1.0), (0.5, 4.0), (math.inf, 0.0)])
@@ -135,7 +135,7 @@ def test_limit(*, live: bool) -> None:
     setting = run(captured(Blocks(Block(SOUND), Block(SOUND), live=live), limit_s=1.3))
     assert setting.tape.captured == 31_200
     assert setting.capture.ended
-    assert not setting.capture.cut_short
+    assert not setting.capture.truncated
 
 
 def test_source_that_can_wait_waits() -> None:
@@ -149,7 +149,7 @@ def test_source_that_can_wait_waits() -> None:
             full = setting.tape.captured
             while not setting.capture.ended:
                 setting.tape.mark_sent(setting.tape.captured)
-                setting.bell.ring()
+                setting.changed.notify()
                 await setting.until_still()
         return full, setting.tape.captured
 
@@ -178,7 +178,7 @@ def test_stop_in_the_middle_of_a_file() -> None:
 
     setting = run(scenario())
     assert setting.capture.ended
-    assert setting.capture.cut_short
+    assert setting.capture.truncated
     assert 0 < setting.tape.captured < 20 * RATE
 
 
@@ -191,7 +191,7 @@ def test_stop_of_a_live_source() -> None:
         await setting.capture.run()
         return setting
 
-    assert not run(scenario()).capture.cut_short
+    assert not run(scenario()).capture.truncated
 
 
 def test_loss_is_a_hole() -> None:
@@ -226,7 +226,7 @@ def test_source_that_breaks() -> None:
     setting = run(captured(Blocks(Block(SOUND), error=error)))
     assert setting.capture.error is error
     assert setting.tape.captured == RATE
-    assert not setting.capture.cut_short
+    assert not setting.capture.truncated
 
 
 def test_levels_are_of_the_loudest_since_the_last_look() -> None:
@@ -258,7 +258,7 @@ def test_stop_is_not_held_up_by_a_slow_pace() -> None:
         setting.capture.stop()
         stopped = setting.clock.now()
         await running
-        assert setting.capture.cut_short
+        assert setting.capture.truncated
         assert stopped > 100  # in the middle of its pace
         assert setting.clock.now() - stopped < 1
 

@@ -91,7 +91,7 @@ class Line:
         """So much sound, each sample with its own value."""
         at = self.tape.captured
         self.tape.append(b"".join((each % 30_000 + 1).to_bytes(2, "little") for each in range(at, at + samples)))
-        self.backlog.weigh()
+        self.backlog.enforce()
 
     def pump(self, steps: int) -> None:
         """Take so many steps, as far as there are any."""
@@ -124,7 +124,7 @@ class Line:
         """The connection, and with it what it had not settled."""
         self.on_wire.clear()
         self.tape.rewind()
-        self.backlog.weigh()
+        self.backlog.enforce()
 
     lost: list[Hole] = field(default_factory=list)
     """The gaps that were captured."""
@@ -170,19 +170,19 @@ def test_never_more_than_may_wait_and_nothing_both_sent_and_given_up(steps: list
 def test_what_is_not_to_be_sent_does_not_wait() -> None:
     """With push to talk: minutes of it leave room; what was said is counted, and given up alone."""
     tape, told = Tape(RATE, on_disk=False), list[Hole]()
-    passages = SendRanges()
-    backlog = OverflowPolicy(tape, "drop-oldest", limit_s=1, passages=lambda: passages, on_hole=told.append)
+    send_ranges = SendRanges()
+    backlog = OverflowPolicy(tape, "drop-oldest", limit_s=1, send_ranges=lambda: send_ranges, on_hole=told.append)
     tape.append(bytes(2 * 60_000))
-    passages.decided(60_000)
-    backlog.weigh()
+    send_ranges.decided(60_000)
+    backlog.enforce()
     assert (told, tape.ledger().dropped) == ([], 0)
 
-    passages.open(60_000)
+    send_ranges.open(60_000)
     tape.append(bytes(2 * 1500))
-    passages.close(61_500)
+    send_ranges.close(61_500)
     tape.append(bytes(2 * 60_000))
-    passages.decided(121_500)
-    backlog.weigh()
+    send_ranges.decided(121_500)
+    backlog.enforce()
     assert told == [Hole(60_000, 60_500, "full")]
     assert tape.oldest == 60_500
 
@@ -196,15 +196,15 @@ def test_failing_gives_nothing_up(sent: int) -> None:
     tape.mark_sent(sent)
     tape.lose(5000, "device_lost")
     tape.append(bytes(2 * (500 + sent)))
-    assert backlog.weigh() is None
+    assert backlog.enforce() is None
 
     tape.append(bytes(2))
-    error = backlog.weigh()
+    error = backlog.enforce()
     assert error is not None
     assert (error.exit_code, error.code) == (5, "full")
     assert told == []
     tape.mark_sent(tape.captured)
-    assert backlog.weigh() is None
+    assert backlog.enforce() is None
 
 
 def test_failing_also_where_the_memory_is_full() -> None:
@@ -212,13 +212,13 @@ def test_failing_also_where_the_memory_is_full() -> None:
     tape = Tape(RATE, limit_bytes=10_000, on_disk=False)
     backlog = OverflowPolicy(tape, "fail", limit_s=1, on_hole=lambda _hole: None)
     for _ in range(50):
-        assert backlog.weigh() is None
+        assert backlog.enforce() is None
         tape.append(bytes(2 * 100))
         tape.mark_sent(tape.captured)
-    assert backlog.weigh() is None
+    assert backlog.enforce() is None
 
     tape.append(bytes(2 * 100))
-    assert "the memory takes" in str(backlog.weigh())
+    assert "the memory takes" in str(backlog.enforce())
 
 
 def test_a_spool_lets_everything_wait() -> None:
@@ -227,7 +227,7 @@ def test_a_spool_lets_everything_wait() -> None:
     backlog = OverflowPolicy(tape, "spool", limit_s=0.1, on_hole=lambda _hole: pytest.fail("given up"))
     for _ in range(100):
         tape.append(bytes(2 * 100))
-        assert backlog.weigh() is None
+        assert backlog.enforce() is None
     assert tape.ledger().waiting == 10_000
     tape.close()
 

@@ -92,7 +92,7 @@ class Sending:
 
     def pump(self, *, ended: bool) -> object:
         """Do what is to be done; returns what ends it."""
-        marks, passages, tape = self._control.marks, self._control.passages, self.tape
+        marks, send_ranges, tape = self._control.marks, self._control.send_ranges, self.tape
         while True:
             sent, last = tape.sent, self.commits[-1] if self.commits else -1
             step = decide(
@@ -102,14 +102,14 @@ class Sending:
                 ended=ended,
                 closes=marks.closes_after(max(sent, last + 1)),
                 sizes=self._sizes,
-                stretch=passages.at(sent),
+                send_range=send_ranges.at(sent),
             )
             match step:
                 case Send(samples):
                     self.sent += range(sent, sent + samples)
                     tape.mark_sent(sent + samples)
                 case Skip(samples):
-                    passages.leave_out(sent, sent + samples)
+                    send_ranges.leave_out(sent, sent + samples)
                     tape.mark_sent(sent + samples)
                 case CommitTurn():
                     self.commits.append(sent)
@@ -144,7 +144,7 @@ def test_what_is_said_while_talking_is_sent_and_nothing_else(steps: list[int | C
 
     assert sending.sent == wanted
     assert sending.commits == [end for _, end in turns if end <= captured]
-    assert control.passages.left_out == captured - len(wanted)
+    assert control.send_ranges.left_out == captured - len(wanted)
     assert sending.tape.sent == captured
 
 
@@ -158,13 +158,13 @@ def test_a_replay_sends_the_same(steps: list[int | Command], settled: int) -> No
             sending.capture(step)
         else:
             control.obey(step)
-    first, left_out = list(sending.sent), control.passages.left_out
+    first, left_out = list(sending.sent), control.send_ranges.left_out
     settled = min(settled, sending.tape.sent)
     sending.tape.settle(settled)
-    control.passages.forget(settled)
+    control.send_ranges.forget(settled)
     sending.tape.rewind()
     sending.sent, sending.commits = [], [settled]
     sending.pump(ended=False)
 
     assert sending.sent == [at for at in first if at >= settled]
-    assert control.passages.left_out == left_out
+    assert control.send_ranges.left_out == left_out

@@ -29,7 +29,7 @@ def delivered(script: Script, **delivery: object) -> tuple[Run, Server]:
 
 def errors(done: Run) -> list[Errored]:
     """What ended it."""
-    return [each for each in done.observations if isinstance(each, Errored)]
+    return [each for each in done.events if isinstance(each, Errored)]
 
 
 def test_configuration_then_audio_then_commit() -> None:
@@ -135,7 +135,7 @@ def test_error_on_the_way_is_a_warning() -> None:
     done, _ = delivered(complains)
     assert done.summary is not None
     assert done.summary.exit == EXIT_OK
-    warnings = [each.message for each in done.observations if isinstance(each, Warned)]
+    warnings = [each.message for each in done.events if isinstance(each, Warned)]
     assert "the endpoint says: that was odd" in warnings
 
 
@@ -175,22 +175,22 @@ def test_cancelling_closes_the_connection_within_a_second(script: Script) -> Non
 
 
 class Attentive(list[Event]):
-    """Observations, and word of the first final among them."""
+    """Events, and word of the first final among them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heard = threading.Event()
 
-    def append(self, observation: Event) -> None:
+    def append(self, event: Event) -> None:
         """Take one."""
-        super().append(observation)
-        if isinstance(observation, Final):
+        super().append(event)
+        if isinstance(event, Final):
             self.heard.set()
 
 
 def test_final_is_told_when_it_comes() -> None:
     """Not at the end of the run: this endpoint goes on only when its first final was heard."""
-    observations = Attentive()
+    events = Attentive()
 
     async def in_two_parts(client: Client) -> None:
         await client.greet()
@@ -199,13 +199,13 @@ def test_final_is_told_when_it_comes() -> None:
         await client.say("input_audio_buffer.speech_stopped", item_id="a", audio_end_ms=200)
         await client.say("input_audio_buffer.committed", item_id="a", previous_item_id=None)
         await client.complete("a", "first")
-        assert await asyncio.to_thread(observations.heard.wait, 10)
+        assert await asyncio.to_thread(events.heard.wait, 10)
         await client.until("input_audio_buffer.commit")
         await client.say("input_audio_buffer.committed", item_id="b", previous_item_id="a")
         await client.complete("b", "second")
         await client.until("nothing")
 
-    done = Run(observations)
+    done = Run(events)
     with scripted(in_two_parts) as server:
         run(make_streamer(done, server.url, MemorySource(SOUND)).run())
     assert [final.text for final in done.finals] == ["first", "second"]

@@ -46,29 +46,33 @@ SIZES = ChunkSizes(usual=100, most=1000)
         pytest.param({"sent": 30, "captured": 500, "closes": 30}, CommitTurn(), id="at the close"),
         pytest.param({"sent": 500, "captured": 500, "closes": 500, "ended": True}, CommitTurn(), id="at the end"),
         pytest.param(
-            {"captured": 500, "stretch": SendRange(sent=False, until=300, ends=False)}, Skip(300), id="nothing to send"
+            {"captured": 500, "send_range": SendRange(sent=False, until=300, ends=False)},
+            Skip(300),
+            id="nothing to send",
         ),
         pytest.param(
-            {"captured": 500, "stretch": SendRange(sent=False, until=0, ends=False)}, Wait(), id="not decided"
+            {"captured": 500, "send_range": SendRange(sent=False, until=0, ends=False)}, Wait(), id="not decided"
         ),
         pytest.param(
-            {"captured": 500, "stretch": SendRange(sent=True, until=250, ends=False)}, Send(250), id="as far as decided"
+            {"captured": 500, "send_range": SendRange(sent=True, until=250, ends=False)},
+            Send(250),
+            id="as far as decided",
         ),
         pytest.param(
-            {"captured": 500, "stretch": SendRange(sent=True, until=50, ends=False)},
+            {"captured": 500, "send_range": SendRange(sent=True, until=50, ends=False)},
             Wait(),
             id="decided for too little",
         ),
         pytest.param(
-            {"captured": 500, "stretch": SendRange(sent=True, until=50, ends=True)}, Send(50), id="up to the edge"
+            {"captured": 500, "send_range": SendRange(sent=True, until=50, ends=True)}, Send(50), id="up to the edge"
         ),
         pytest.param(
-            {"captured": 500, "closes": 40, "stretch": SendRange(sent=False, until=90, ends=True)},
+            {"captured": 500, "closes": 40, "send_range": SendRange(sent=False, until=90, ends=True)},
             Skip(40),
             id="a close",
         ),
         pytest.param(
-            {"sent": 500, "captured": 500, "ended": True, "stretch": SendRange(sent=False, until=500, ends=False)},
+            {"sent": 500, "captured": 500, "ended": True, "send_range": SendRange(sent=False, until=500, ends=False)},
             Finish(),
             id="the end of silence",
         ),
@@ -81,7 +85,7 @@ SIZES = ChunkSizes(usual=100, most=1000)
             {"sent": 100, "captured": 500, "oldest": 300, "closes": 100}, CommitTurn(), id="the turn before it first"
         ),
         pytest.param(
-            {"captured": 500, "oldest": 300, "stretch": SendRange(sent=False, until=100, ends=True)},
+            {"captured": 500, "oldest": 300, "send_range": SendRange(sent=False, until=100, ends=True)},
             GiveUp(300),
             id="also what would not have been sent",
         ),
@@ -168,7 +172,7 @@ def test_allowance_without_a_limit() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 500), st.floats(0, 3)), min_size=1, max_size=40))
 def test_allowance_keeps_the_rate(takes: list[tuple[int, float]]) -> None:
-    """Over any stretch, no more than the burst and what the rate gives."""
+    """Over any send_range, no more than the burst and what the rate gives."""
     allowance, now, total = Allowance(now=0.0, rate=100, burst=200), 0.0, 0
     for samples, pause in takes:
         now = max(now + pause, allowance.take(samples, now + pause))

@@ -12,16 +12,16 @@ def test_a_ring_wakes_only_those_whose_condition_holds() -> None:
     """The others sleep on."""
 
     async def scenario() -> None:
-        bell, count = ChangeSignal(), 0
-        waiters = [asyncio.create_task(bell.until(lambda least=least: count >= least)) for least in (1, 2)]
+        changed, count = ChangeSignal(), 0
+        waiters = [asyncio.create_task(changed.wait_until(lambda least=least: count >= least)) for least in (1, 2)]
         await asyncio.sleep(0)
         count = 1
-        bell.ring()
+        changed.notify()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert [waiter.done() for waiter in waiters] == [True, False]
         count = 2
-        bell.ring()
+        changed.notify()
         await asyncio.wait(waiters)
 
     run(scenario())
@@ -38,15 +38,15 @@ def test_a_bell_within_another_rings_with_it() -> None:
             return False
 
         sound = ChangeSignal()
-        bell = ChangeSignal(within=sound)
+        changed = ChangeSignal(also=sound)
         waiters = [
-            asyncio.create_task(bell.rung(lambda: ask("change"))),
-            asyncio.create_task(sound.rung(lambda: ask("sound"))),
+            asyncio.create_task(changed.wait_notified(lambda: ask("change"))),
+            asyncio.create_task(sound.wait_notified(lambda: ask("sound"))),
         ]
         await asyncio.sleep(0)
-        sound.ring()
+        sound.notify()
         assert asked == ["sound"]
-        bell.ring()
+        changed.notify()
         assert asked == ["sound", "change", "sound"]
         for waiter in waiters:
             waiter.cancel()
@@ -64,12 +64,12 @@ def test_rung_waits_for_a_ring_though_the_condition_holds() -> None:
     """Who has just looked wants to know of a change."""
 
     async def scenario() -> None:
-        bell = ChangeSignal()
-        waiter = asyncio.create_task(bell.rung(lambda: True))
+        changed = ChangeSignal()
+        waiter = asyncio.create_task(changed.wait_notified(lambda: True))
         for _ in range(5):
             await asyncio.sleep(0)
         assert not waiter.done()
-        bell.ring()
+        changed.notify()
         await waiter
 
     run(scenario())
@@ -79,19 +79,19 @@ def test_who_waits_no_more_is_forgotten() -> None:
     """A waiter that was cancelled is not asked again."""
 
     async def scenario() -> None:
-        bell, asked = ChangeSignal(), 0
+        changed, asked = ChangeSignal(), 0
 
         def condition() -> bool:
             nonlocal asked
             asked += 1
             return False
 
-        waiter = asyncio.create_task(bell.until(condition))
+        waiter = asyncio.create_task(changed.wait_until(condition))
         await asyncio.sleep(0)
         waiter.cancel()
         await asyncio.wait((waiter,))
         before = asked
-        bell.ring()
+        changed.notify()
         assert asked == before
 
     run(scenario())

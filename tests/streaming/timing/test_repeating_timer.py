@@ -102,16 +102,16 @@ def test_hurried_it_is_called_now() -> None:
             said.append("beat")
             return None if over else time.monotonic() + 3600
 
-        metronome = RepeatingTimer(SystemClock(), beat)
-        metronome.hurry()
-        running = asyncio.create_task(metronome.run())
+        timer = RepeatingTimer(SystemClock(), beat)
+        timer.fire_now()
+        running = asyncio.create_task(timer.run())
         await asyncio.sleep(0)
         said.append("hurried")
         over = True
-        metronome.hurry()
-        metronome.hurry()
+        timer.fire_now()
+        timer.fire_now()
         await running
-        metronome.hurry()
+        timer.fire_now()
         return said
 
     assert run(scenario()) == ["beat", "hurried", "beat"]

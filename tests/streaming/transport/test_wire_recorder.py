@@ -33,14 +33,14 @@ KEY = "canary/5e9f1c7ab2d84+8f0e"
 full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
 
 
-def never(observation: Event) -> None:
+def never(event: Event) -> None:
     """Nothing is to be told."""
-    raise AssertionError(observation)
+    raise AssertionError(event)
 
 
-def record(path: Path, observe: Callable[[Event], None] = never, **options: Any) -> WireRecorder:
+def record(path: Path, on_event: Callable[[Event], None] = never, **options: Any) -> WireRecorder:
     """A recording that is begun."""
-    return WireRecorder(path, observe, **({"audio": False, "replace": False} | options))
+    return WireRecorder(path, on_event, **({"audio": False, "replace": False} | options))
 
 
 def kept(path: Path) -> list[dict[str, Any]]:

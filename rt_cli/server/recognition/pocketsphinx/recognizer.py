@@ -76,13 +76,13 @@ class Pocketsphinx:
         self._load(self._schedule.load_one())
 
     @asynccontextmanager
-    async def ears(self) -> AsyncIterator[RecognizerSession]:
+    async def session(self) -> AsyncIterator[RecognizerSession]:
         """A session's share; what is open at the end is abandoned."""
-        ears = _SphinxEars(self)
+        session = _SphinxEars(self)
         try:
-            yield ears
+            yield session
         finally:
-            ears.close()
+            session.close()
 
     async def aclose(self) -> None:
         """End all processes, within a second."""
@@ -227,8 +227,8 @@ class _SphinxEars:
 class _Transcription:
     """An item: utterances, one after the other."""
 
-    def __init__(self, ears: _SphinxEars, rate_hz: int) -> None:
-        self._ears = ears
+    def __init__(self, session: _SphinxEars, rate_hz: int) -> None:
+        self._ears = session
         self._rate_hz = rate_hz
         self._texts: list[str] = []
         self._words: list[Word] = []

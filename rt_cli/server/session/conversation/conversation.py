@@ -31,7 +31,7 @@ class Conversation:
     Args:
         conversation: The input side, whose configuration counts.
         items: The conversation's.
-        hearing: Where words come from.
+        transcriber: Where words come from.
         replier: What answers; None: nothing does.
         group: Parent of the tasks.
         tell: Sends an event.
@@ -40,15 +40,15 @@ class Conversation:
 
     def __init__(
         self,
-        conversation: AudioInput,
+        audio_input: AudioInput,
         items: Items,
-        hearing: TurnTranscriber,
+        transcriber: TurnTranscriber,
         replier: Replier | None,
         group: asyncio.TaskGroup,
         tell: Callable[[wire.Event], Awaitable[None]],
         note: Callable[..., None],
     ) -> None:
-        self._conversation = conversation
+        self._audio_input = audio_input
         self._items = items
         self._replier = replier
         self._tell = tell
@@ -59,7 +59,7 @@ class Conversation:
             items=items,
             conversation_id=self._id,
             tell=self._tell_of_response,
-            settled=hearing.settled,
+            settled=transcriber.settled,
             note=note,
             began=conversation.reply_began,
             heard=self._fix_voice,
@@ -103,24 +103,24 @@ class Conversation:
 
     def needs_words(self) -> bool:
         """Whether turns are to be recognised for what answers them: where it answers in writing, always."""
-        config = self._conversation.config
+        config = self._audio_input.config
         if self._replier is None or config.type == "transcription":
             return False
         return self._replier.needs_words or config.replies["output_modalities"] == ["text"]
 
     def place(self, item_id: str) -> str | None:
         """Give a turn that is being committed its place; the item before it."""
-        transcribing = self._conversation.config.type == "transcription"
+        transcribing = self._audio_input.config.type == "transcription"
         self._items.kept_bytes = KEPT_BYTES_OF_A_TRANSCRIPTION if transcribing else KEPT_BYTES
         return self._items.add(Item(wire.turn(item_id))).previous
 
     def keep(self, item_id: str, pcm: bytes) -> None:
         """Keep the audio of a turn that was committed."""
-        self._items.give_sound(item_id, item_shapes.sound(pcm, self._conversation.config.rate_hz))
+        self._items.give_sound(item_id, item_shapes.sound(pcm, self._audio_input.config.rate_hz))
 
     def answer(self) -> None:
         """A turn has ended that is to be answered."""
-        self._replies.answer(lambda: self._begin(response_create.by_itself(self._conversation.config.replies)))
+        self._replies.answer(lambda: self._begin(response_create.by_itself(self._audio_input.config.replies)))
 
     def interrupt(self) -> None:
         """Somebody speaks."""
@@ -132,15 +132,15 @@ class Conversation:
 
     async def _create_item(self, event: wire.ClientEvent) -> None:
         item = self._checked(event.item, "item")
-        self._items.create(item, event.previous_item_id, self._conversation.promised)
+        self._items.create(item, event.previous_item_id, self._audio_input.promised)
         for told in wire.item_created(item.shape, item.previous):
             await self._tell(told)
 
     async def _create_response(self, response: object) -> None:
-        config = self._conversation.config
+        config = self._audio_input.config
         if config.type == "transcription":
             raise wire.Rejected("invalid_value", "A transcription session has no responses.", "type")
-        asked = response_create.asked(response, config.replies, self._id, voice_fixed=self._conversation.voice_fixed)
+        asked = response_create.asked(response, config.replies, self._id, voice_fixed=self._audio_input.voice_fixed)
         # What the client asked for afterwards is answered afterwards.
         await self._begin(asked).wait()
 
@@ -161,7 +161,7 @@ class Conversation:
         return item
 
     def _checked(self, value: object, param: str) -> Item:
-        config = self._conversation.config
+        config = self._audio_input.config
 
         def decode(audio: object, path: str) -> bytes:
             return audio_format.decode(audio, path, config.input_format)
@@ -169,12 +169,12 @@ class Conversation:
         return item_shapes.checked(value, param, new_id, decode, config.rate_hz)
 
     def _encoding(self, item: Item) -> Callable[[Sound], bytes]:
-        config = self._conversation.config
+        config = self._audio_input.config
         coding = config.output_format if item.is_spoken_reply else config.input_format
         return lambda sound: audio_format.encode(sound, coding)
 
     def _fix_voice(self) -> None:
-        self._conversation.voice_fixed = True
+        self._audio_input.voice_fixed = True
 
     async def _tell_of_response(self, event: dict[str, Any]) -> None:
         if event["type"] == "response.created":

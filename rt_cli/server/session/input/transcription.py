@@ -38,7 +38,7 @@ class TurnTranscriber:
     """The recognition of one session.
 
     Args:
-        ears: The recogniser.
+        recognizer_session: The recogniser.
         group: Parent of the tasks that tell.
         items: Where the words are kept.
         tell: Sends an event.
@@ -48,14 +48,14 @@ class TurnTranscriber:
 
     def __init__(
         self,
-        ears: RecognizerSession,
+        recognizer_session: RecognizerSession,
         group: asyncio.TaskGroup,
         items: Items,
         tell: Callable[[wire.Event], Awaitable[None]],
         note: Callable[..., None],
         words_so_far: Callable[[str, str], Any],
     ) -> None:
-        self._ears = ears
+        self._recognizer_session = recognizer_session
         self._group = group
         self._items = items
         self._tell = tell
@@ -73,7 +73,7 @@ class TurnTranscriber:
             hints: What the client says about its words.
             told: Whether the client is told them.
         """
-        turn = _Turn(await self._ears.open(rate_hz, hints), told)
+        turn = _Turn(await self._recognizer_session.open(rate_hz, hints), told)
         self._open[item_id] = turn
         turn.report = self._group.create_task(self._report(item_id, turn), name=f"words of {item_id}")
         self._reports[item_id] = turn.report

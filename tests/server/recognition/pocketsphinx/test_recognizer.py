@@ -46,9 +46,9 @@ async def final(item: Transcription) -> Hypothesis:
     return [hypothesis async for hypothesis in item.hypotheses()][-1]
 
 
-async def recognise(ears: RecognizerSession, pcm: bytes) -> Hypothesis:
+async def recognise(session: RecognizerSession, pcm: bytes) -> Hypothesis:
     """All of an item."""
-    item = await ears.open(RATE_HZ)
+    item = await session.open(RATE_HZ)
     await item.feed(pcm)
     item.finish()
     return await final(item)
@@ -63,8 +63,8 @@ def test_words_and_their_times() -> None:
     """The final has every word of the text with its time in the item's audio, utterances after pauses too."""
 
     async def scenario() -> Hypothesis:
-        async with pool() as sphinx, sphinx.ears() as ears:
-            item = await ears.open(RATE_HZ)
+        async with pool() as sphinx, sphinx.session() as session:
+            item = await session.open(RATE_HZ)
             await item.feed(SHORT)
             item.pause()
             await item.feed(SHORT)
@@ -85,8 +85,8 @@ def test_items_of_a_session_overlap() -> None:
     """An item is begun before the one before it is recognised: each gets its own words."""
 
     async def scenario() -> list[Hypothesis]:
-        async with pool() as sphinx, sphinx.ears() as ears:
-            return list(await asyncio.gather(recognise(ears, SHORT), recognise(ears, LONG[: len(SHORT)])))
+        async with pool() as sphinx, sphinx.session() as session:
+            return list(await asyncio.gather(recognise(session, SHORT), recognise(session, LONG[: len(SHORT)])))
 
     first, second = run(scenario(), 90)
     assert wrong(first.text) <= 2
@@ -97,8 +97,8 @@ def test_an_item_without_sound_needs_no_process() -> None:
     """Its text is empty, at once."""
 
     async def scenario() -> tuple[Hypothesis, list[int]]:
-        async with pool() as sphinx, sphinx.ears() as ears:
-            return await recognise(ears, b""), workers()
+        async with pool() as sphinx, sphinx.session() as session:
+            return await recognise(session, b""), workers()
 
     assert run(scenario()) == (Hypothesis("", final=True), [])
 
@@ -110,8 +110,8 @@ def test_more_sessions_than_decoders() -> None:
 
     async def scenario() -> tuple[list[Hypothesis], int]:
         async with pool() as sphinx, AsyncExitStack() as stack:
-            every = [await stack.enter_async_context(sphinx.ears()) for _ in range(sessions)]
-            heard = await asyncio.gather(*(recognise(ears, SHORT) for ears in every))
+            every = [await stack.enter_async_context(sphinx.session()) for _ in range(sessions)]
+            heard = await asyncio.gather(*(recognise(session, SHORT) for session in every))
             return list(heard), len(workers())
 
     heard, processes = run(scenario(), 120)
@@ -123,7 +123,7 @@ def test_a_flood_delays_others_by_its_turns_only() -> None:
     """Beside one who sends ten minutes of sound, another's final comes before a tenth of that is recognised."""
 
     async def scenario() -> tuple[Hypothesis, float]:
-        async with pool() as sphinx, sphinx.ears() as ears, sphinx.ears() as flooding:
+        async with pool() as sphinx, sphinx.session() as session, sphinx.session() as flooding:
             fed = 0
             full = asyncio.Event()
 
@@ -137,7 +137,7 @@ def test_a_flood_delays_others_by_its_turns_only() -> None:
 
             task = asyncio.create_task(flood())
             await full.wait()
-            heard = await recognise(ears, SHORT)
+            heard = await recognise(session, SHORT)
             task.cancel()
             return heard, fed
 
@@ -151,8 +151,8 @@ def test_waiting_sound_is_bounded() -> None:
     """While no decoder is there, 5 s are taken and no more; then all the rest."""
 
     async def scenario() -> tuple[float, Hypothesis]:
-        async with pool() as sphinx, sphinx.ears() as ears:
-            item = await ears.open(RATE_HZ)
+        async with pool() as sphinx, sphinx.session() as session:
+            item = await session.open(RATE_HZ)
             taken = 0.0
             full = asyncio.Event()
 
@@ -184,7 +184,7 @@ def test_a_crash_is_the_trouble_of_one() -> None:
     """A process that dies takes its open item along; the other session goes on, and so does the first."""
 
     async def scenario() -> tuple[Hypothesis, Hypothesis]:
-        async with pool(2) as sphinx, sphinx.ears() as first, sphinx.ears() as second:
+        async with pool(2) as sphinx, sphinx.session() as first, sphinx.session() as second:
             broken = await first.open(RATE_HZ)
             await broken.feed(SHORT)
             await anext(broken.hypotheses())
@@ -210,7 +210,7 @@ def test_a_process_that_hangs_stops_nobody_else(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(process, "ANSWER_S", 600.0)
 
     async def scenario() -> Hypothesis:
-        async with pool() as sphinx, sphinx.ears() as first, sphinx.ears() as second:
+        async with pool() as sphinx, sphinx.session() as first, sphinx.session() as second:
             hanging = await first.open(RATE_HZ)
             await hanging.feed(SHORT)
             await anext(hanging.hypotheses())
@@ -230,13 +230,13 @@ def test_what_is_abandoned_makes_room() -> None:
 
     async def scenario() -> tuple[Hypothesis, list[int], list[int]]:
         async with pool() as sphinx:
-            async with sphinx.ears() as leaving:
+            async with sphinx.session() as leaving:
                 item = await leaving.open(RATE_HZ)
                 await item.feed(LONG[: RATE_HZ * 6])
                 await anext(item.hypotheses())
                 before = workers()
-            async with sphinx.ears() as ears:
-                return await recognise(ears, SHORT), before, workers()
+            async with sphinx.session() as session:
+                return await recognise(session, SHORT), before, workers()
 
     heard, before, after = run(scenario(), 90)
     assert wrong(heard.text) == 0
@@ -247,9 +247,9 @@ def test_a_voice_is_known_from_item_to_item() -> None:
     """What a session said before helps it, and nobody else: the same sound reads the same for every new session."""
 
     async def scenario() -> tuple[list[str], str]:
-        async with pool() as sphinx, sphinx.ears() as ears:
-            texts = [(await recognise(ears, LONG)).text for _ in range(2)]
-            async with sphinx.ears() as stranger:
+        async with pool() as sphinx, sphinx.session() as session:
+            texts = [(await recognise(session, LONG)).text for _ in range(2)]
+            async with sphinx.session() as stranger:
                 return texts, (await recognise(stranger, LONG)).text
 
     (first, second), stranger = run(scenario(), 90)
@@ -262,14 +262,14 @@ def test_waiting_for_words_can_be_cancelled() -> None:
 
     async def scenario() -> Hypothesis:
         async with pool() as sphinx:
-            async with sphinx.ears() as ears:
-                item = await ears.open(RATE_HZ)
+            async with sphinx.session() as session:
+                item = await session.open(RATE_HZ)
                 feeding, reading = asyncio.create_task(item.feed(LONG * 3)), asyncio.create_task(final(item))
                 await asyncio.sleep(0)
                 feeding.cancel()
                 reading.cancel()
                 await asyncio.wait([feeding, reading])
-            async with sphinx.ears() as ears:
-                return await recognise(ears, SHORT)
+            async with sphinx.session() as session:
+                return await recognise(session, SHORT)
 
     assert wrong(run(scenario(), 90).text) == 0
