@@ -29,7 +29,7 @@ class Conversation:
     """Items and responses of one session.
 
     Args:
-        conversation: The input side, whose configuration counts.
+        audio_input: The input side, whose configuration counts.
         items: The conversation's.
         transcriber: Where words come from.
         replier: What answers; None: nothing does.
@@ -61,9 +61,9 @@ class Conversation:
             tell=self._tell_of_response,
             settled=transcriber.settled,
             note=note,
-            began=conversation.reply_began,
+            began=audio_input.reply_began,
             heard=self._fix_voice,
-            ended=conversation.reply_ended,
+            ended=audio_input.reply_ended,
             new_id=new_id,
         )
         self._replies = Responses(host, group)
