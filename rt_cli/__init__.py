@@ -1,3 +1,3 @@
-"""Realtime audio streaming: sound in from a microphone, a file or a pipe; words out of any realtime endpoint."""
+"""Realtime transcription: streams audio from a microphone, a file or a pipe to any realtime endpoint."""
 
 __version__ = "0.1.0"

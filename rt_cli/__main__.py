@@ -1,4 +1,4 @@
-"""The entry point: from arguments to an exit code, and every error to one line."""
+"""The entry point: runs the command line, prints every error as one line, returns the exit code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def main() -> int:
     """Run ``rt`` with the arguments of this process."""
     if sys.argv[1:] == ["--version"]:
         return _version()
-    gc.disable()  # until a command's event loop begins
-    # OpenBLAS, which numpy brings and we hardly use, would start a thread for each core, and each would spin.
+    gc.disable()  # a command enables it again when its event loop starts
+    # numpy loads OpenBLAS, which starts one spinning thread per core by default; rt hardly uses it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if os.environ.get("RT_DEBUG"):
         return _run()
@@ -24,21 +24,21 @@ def main() -> int:
     try:
         return _run()
     except RtError as exc:
-        return _complain(str(exc), exc.exit_code)
+        return _print_error(str(exc), exc.exit_code)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except SystemExit as exc:
-        if isinstance(exc.__context__, BrokenPipeError):  # Typer's word for a reader that has gone
+        if isinstance(exc.__context__, BrokenPipeError):  # Typer exits this way when the reader closed stdout
             return 0
         raise
     except OSError as exc:
-        return _complain(*_trouble(exc))
-    except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug is one line, too
-        return _complain(str(unexpected(exc)), 1)
+        return _print_error(*_describe_os_error(exc))
+    except Exception as exc:  # noqa: BLE001 - last resort: a bug is reported in one line, too
+        return _print_error(str(unexpected(exc)), 1)
 
 
-def _trouble(exc: OSError) -> tuple[str, int]:
-    """A full disk or a folder of somebody else is no bug: what to say of it, and the exit code."""
+def _describe_os_error(exc: OSError) -> tuple[str, int]:
+    """Return message and exit code for an OSError: a full disk or a missing permission is not a bug."""
     from rt_cli.errors import unexpected
 
     if exc.errno not in {errno.ENOSPC, errno.EACCES, errno.EROFS}:
@@ -47,14 +47,14 @@ def _trouble(exc: OSError) -> tuple[str, int]:
 
 
 def _version() -> int:
-    """Before anything is imported."""
+    """Print the version without importing anything else."""
     try:
-        print(f"rt {__version__}", flush=True)  # noqa: T201 - what was asked for
+        print(f"rt {__version__}", flush=True)  # noqa: T201 - the output of --version
     except BrokenPipeError:
         sys.stdout = None
     except OSError as exc:
         sys.stdout = None
-        return _complain(*_trouble(exc))
+        return _print_error(*_describe_os_error(exc))
     return 0
 
 
@@ -69,21 +69,21 @@ def _run() -> int:
         if type(exc).__name__ == "NoArgsIsHelpError":
             print(exc.format_message())  # noqa: T201 - the help
             return 2
-        said = exc.format_message().removesuffix(".")
+        message = exc.format_message().removesuffix(".")
         context = getattr(exc, "ctx", None)
-        asked = context.command_path if context else "rt"
-        return _complain(said if said.endswith("?") else f"{said}: see {asked} --help", exc.exit_code)
+        command = context.command_path if context else "rt"
+        return _print_error(message if message.endswith("?") else f"{message}: see {command} --help", exc.exit_code)
 
 
-def _complain(text: str, exit_code: int) -> int:
+def _print_error(text: str, exit_code: int) -> int:
     from rt_cli.protocol.sanitize import printable
 
-    if sys.stderr is None:  # closed before the start; print would take stdout in its place
+    if sys.stderr is None:  # closed before the start; print would write to stdout instead
         return exit_code
     try:
-        print(f"rt: {printable(text)}", file=sys.stderr)  # noqa: T201 - the one line
+        print(f"rt: {printable(text)}", file=sys.stderr)  # noqa: T201 - the error line
     except OSError:
-        pass  # nobody is there to read it
+        pass  # stderr is closed
     return exit_code
 
 

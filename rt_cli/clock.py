@@ -1,4 +1,4 @@
-"""Time as an argument, so that five minutes of audio take no time in a test."""
+"""The clock as an argument, so that a test of five minutes of audio needs no real time."""
 
 from __future__ import annotations
 
@@ -11,37 +11,41 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """A monotonic clock that can be waited on."""
+    """A monotonic clock with timers."""
 
     def now(self) -> float:
-        """Seconds since an arbitrary moment; never goes back."""
+        """Return seconds since an arbitrary moment; never decreases."""
         ...
 
     async def sleep_until(self, deadline: float) -> None:
-        """Return at ``deadline`` (seconds, as :meth:`now` counts them) or at once if it has passed.
+        """Return at ``deadline`` (seconds of :meth:`now`), or at once if it has passed.
 
         Safe to cancel.
         """
         ...
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback`` on the running event loop at ``deadline`` (seconds); returns what cancels that."""
+        """Call ``callback`` on the running event loop at ``deadline`` (seconds of :meth:`now`).
+
+        Returns:
+            A function that cancels the call.
+        """
         ...
 
 
 class SystemClock:
-    """The machine's monotonic clock."""
+    """The monotonic clock of the system."""
 
     def now(self) -> float:
-        """Seconds of ``time.monotonic``."""
+        """Return the seconds of ``time.monotonic``."""
         return time.monotonic()
 
     async def sleep_until(self, deadline: float) -> None:
-        """Sleep to an absolute deadline; late by at most one timer tick, and never drifting. Safe to cancel."""
+        """Sleep until an absolute deadline; at most one timer tick late, without drift. Safe to cancel."""
         delay_s = deadline - time.monotonic()
-        if delay_s > 0:  # asyncio would take a turn of the loop for nothing, for every chunk of a fast file
+        if delay_s > 0:  # avoid a useless turn of the event loop for every chunk of a fast file
             await asyncio.sleep(delay_s)
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
-        """By a timer of the event loop, which counts as ``time.monotonic`` does."""
+        """Use a timer of the event loop, whose clock is ``time.monotonic``."""
         return asyncio.get_running_loop().call_at(deadline, callback).cancel

@@ -11,8 +11,8 @@
     └── EndpointError           6   not a usable endpoint: 404, configuration rejected, protocol broken
     SenderBusy                      the caller asked to fail rather than wait (not an RtError: a caller's choice)
 
-The number is the exit code. What is incomplete (7) or interrupted (130, 143) is no error but the state of a run;
-:func:`worst_exit` puts them all in order.
+The number is the exit code. Incomplete (7) and interrupted (130, 143) are not errors but states of a run.
+:func:`worst_exit` defines the order of all exit codes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ EXIT_INCOMPLETE = 7
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
-# When several apply the cause wins.
+# If several exit codes apply, the first in this list wins: a cause precedes its consequences.
 _SEVERITY = (1, 2, 4, 3, 6, 5, EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_INCOMPLETE, EXIT_OK)
 
 
 class RtError(Exception):
-    """Something went wrong that one line can explain.
+    """An error that one line can explain.
 
     Args:
         message: What happened, without a trailing full stop.
@@ -69,7 +69,7 @@ class AudioError(RtError):
 
 
 class RefusedError(RtError):
-    """The endpoint knows us and says no: key, permission, quota."""
+    """The endpoint refuses access: key, permission, quota."""
 
     exit_code = 4
     default_code = "refused"
@@ -81,8 +81,8 @@ class UnreachableError(RtError):
     Args:
         message: What happened.
         hint: What to do about it.
-        final: Trying again cannot help, as with a bad certificate.
-        retry_after_s: Seconds the endpoint asked us to wait.
+        final: True if a retry cannot help, for example with a bad certificate.
+        retry_after_s: Seconds that the endpoint asks to wait before a retry.
         code: See :class:`RtError`.
     """
 
@@ -104,24 +104,24 @@ class UnreachableError(RtError):
 
 
 class ConnectionLost(UnreachableError):
-    """An established connection ended before we ended it."""
+    """The endpoint or the network ended an established connection."""
 
     default_code = "connection_lost"
 
 
 class EndpointError(RtError):
-    """What answers is not a usable realtime endpoint, or it rejects the configuration."""
+    """The server is not a usable realtime endpoint, or it rejects the configuration."""
 
     exit_code = 6
     default_code = "endpoint"
 
 
 class SenderBusy(Exception):
-    """A stream of audio is already being sent, and the caller asked to fail rather than wait."""
+    """Another stream of audio is being sent, and the caller does not want to wait."""
 
 
 def unexpected(exc: BaseException) -> RtError:
-    """A bug, in one line; of a group the first that is in it. With ``RT_DEBUG`` stderr gets its traceback before."""
+    """Convert a bug (or the first of an exception group) to a one-line error. ``RT_DEBUG`` prints a traceback."""
     if os.environ.get("RT_DEBUG"):
         import traceback
 
@@ -132,13 +132,13 @@ def unexpected(exc: BaseException) -> RtError:
 
 
 def worst_exit(codes: list[int]) -> int:
-    """The exit code of a run whose parts ended with ``codes``; 0 for none."""
+    """Return the exit code of a run whose parts ended with ``codes``; 0 without parts."""
     return min(codes, key=_SEVERITY.index, default=EXIT_OK)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """A hint for somebody whose finger slipped, or None if nothing known is close to what was written."""
-    # Only mistakes pay for the import.
+    """Return a hint for a misspelt name, or None if no known name is similar."""
+    # Import here: only errors need it.
     from difflib import get_close_matches
 
     close = get_close_matches(name, sorted(known), n=1)

@@ -1,7 +1,7 @@
-"""What happened, as frozen values: the only thing that output and status ever see.
+"""The events of a run, as frozen values: the only input of output and status.
 
 Times are integer milliseconds on the timeline of the source (0 = first captured sample) unless a name says otherwise.
-The wire form of the first group is the NDJSON contract; the second group is for the live view alone.
+Events marked "NDJSON" are the contract for scripts; the others are for the status only.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "cl
 
 
 class Label(Struct, frozen=True):
-    """Whose events these are, where there may be several."""
+    """Source and channel of an event, if there are several sources."""
 
     source: str
-    """As it was named by the user."""
+    """Name of the source as the user wrote it."""
     channel: str | None = None
-    """Where the channels of the source are told apart."""
+    """Channel, if the channels of the source are transcribed separately."""
 
     def __str__(self) -> str:
-        """In words."""
+        """Return source and channel, separated by a space."""
         return f"{self.source} {self.channel}" if self.channel else self.source
 
 
 class SessionChanged(Struct, frozen=True):
-    """The connection to the endpoint changed its state. NDJSON ``session``."""
+    """The state of the connection to the endpoint changed. NDJSON ``session``."""
 
     state: SessionState
     endpoint: str
@@ -41,7 +41,7 @@ class SessionChanged(Struct, frozen=True):
 
 
 class Partial(Struct, frozen=True):
-    """The text of a turn so far; all of it, not the news. NDJSON ``partial``."""
+    """The whole text of a turn so far. NDJSON ``partial``."""
 
     turn: int
     text: str
@@ -49,23 +49,23 @@ class Partial(Struct, frozen=True):
 
 
 class Withdrawn(Struct, frozen=True):
-    """The partials of a turn are void; it will be heard again. NDJSON ``withdrawn``."""
+    """The partials of a turn are void; its audio will be sent again. NDJSON ``withdrawn``."""
 
     turn: int
 
 
 class Final(Struct, frozen=True):
-    """The text of a turn; it will not change any more. NDJSON ``final``."""
+    """The final text of a turn. NDJSON ``final``."""
 
     turn: int
     text: str
     start_ms: int | None = None
     end_ms: int | None = None
     approx: bool = False
-    """The endpoint gives no offsets: the range is a guess."""
+    """The endpoint sends no offsets: the range is a guess."""
     language: str | None = None
     latency_ms: int | None = None
-    """End of speech to final."""
+    """Time from the end of speech to the final."""
     resumed: bool = False
 
 
@@ -80,7 +80,7 @@ class Failed(Struct, frozen=True):
 
 
 class Dropped(Struct, frozen=True):
-    """A hole: a range of the timeline that will be in no final. NDJSON ``dropped``."""
+    """A range of the timeline that no final will cover. NDJSON ``dropped``."""
 
     start_ms: int
     end_ms: int
@@ -88,20 +88,20 @@ class Dropped(Struct, frozen=True):
 
 
 class Warned(Struct, frozen=True):
-    """Something a user should know that does not end the run. NDJSON ``warning``."""
+    """A problem that does not end the run. NDJSON ``warning``."""
 
     code: str
     message: str
 
 
 class Noted(Struct, frozen=True):
-    """Something said once, for people only."""
+    """A message for the status only."""
 
     message: str
 
 
 class Errored(Struct, frozen=True):
-    """The cause of the end of a run; the summary follows. NDJSON ``error``."""
+    """The error that ends a run; the summary follows. NDJSON ``error``."""
 
     code: str
     message: str
@@ -111,8 +111,8 @@ class Errored(Struct, frozen=True):
 class Ledger(Struct, frozen=True):
     """Where every captured sample is, in samples at the wire rate.
 
-    ``captured = settled + acknowledged + in_flight + waiting + dropped`` at every instant; ``padding`` is silence that
-    we added and stands outside.
+    ``captured = settled + acknowledged + in_flight + waiting + dropped`` at every instant; ``padding`` is silence
+    that ``rt`` added, and is not part of the sum.
     """
 
     captured: int
@@ -125,13 +125,13 @@ class Ledger(Struct, frozen=True):
 
     @property
     def balanced(self) -> bool:
-        """Whether the sum holds."""
+        """Whether the equation holds."""
         parts = self.settled + self.acknowledged + self.in_flight + self.waiting + self.dropped
         return self.captured == parts
 
 
 class Latency(Struct, frozen=True):
-    """End of speech to final over a run, milliseconds."""
+    """Time from the end of speech to the final over a run, milliseconds."""
 
     p50: int
     p95: int
@@ -139,14 +139,14 @@ class Latency(Struct, frozen=True):
 
 
 class Cost(Struct, frozen=True):
-    """What the sound that was sent costs, at the price that the configuration gives."""
+    """Cost of the sent audio at the configured price."""
 
     amount: float
     currency: str
 
 
 class Summary(Struct, frozen=True):
-    """The account of one source. NDJSON ``summary``; the last line of a run with one source."""
+    """The summary of one source. NDJSON ``summary``; the last line of a run with one source."""
 
     source: str
     exit: int
@@ -158,17 +158,17 @@ class Summary(Struct, frozen=True):
     wall_ms: int
     latency_ms: Latency | None = None
     skipped: bool = False
-    """Nothing was sent: an earlier run had finished it."""
+    """Nothing was sent, because an earlier run finished this source."""
     sent: int = 0
-    """Samples that went over the wire, on all connections: silence that was added, and what was sent again."""
+    """Samples sent on all connections, including padding and audio sent again."""
     gated: int = 0
-    """Samples that were captured and not sent, as nobody spoke or wanted to be heard."""
+    """Samples captured but not sent, because of ``--gate``, push-to-talk or mute."""
     cost: Cost | None = None
-    """Where there is a price."""
+    """None without a configured price."""
 
 
 class Total(Struct, frozen=True):
-    """The account of several sources. NDJSON ``total``, last."""
+    """The total of several sources. NDJSON ``total``; the last line."""
 
     exit: int
     sources: int
@@ -182,7 +182,7 @@ class Total(Struct, frozen=True):
 
 
 class SourceOpened(Struct, frozen=True):
-    """A source is open and its sound is being captured. For the live view; also names the source of what follows."""
+    """A source is open and capture has started. For the status; the following events belong to this source."""
 
     name: str
     kind: str
@@ -193,32 +193,32 @@ class SourceOpened(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """The marks and the level, at most ten times a second. For the live view."""
+    """Marks and audio level, at most ten times a second. For the status."""
 
     captured_ms: int
     acknowledged_ms: int
     settled_ms: int
     lag_ms: int
-    """Captured but not yet acknowledged."""
+    """Audio captured but not yet acknowledged."""
     rms_dbfs: float
     peak_dbfs: float
     round_trip_ms: float | None
     state: str
     """connecting, ready, stalled, draining, ..."""
     sent_ms: int = 0
-    """Sent on all connections."""
+    """Audio sent on all connections."""
     cost: Cost | None = None
-    """Of what was sent, where there is a price."""
+    """Cost of the sent audio; None without a configured price."""
 
 
 class ControlChanged(Struct, frozen=True):
-    """A person has taken the word, given it up, or was muted. NDJSON ``control``."""
+    """The user started or stopped talking (push-to-talk), or changed mute. NDJSON ``control``."""
 
     at_ms: int
     muted: bool
-    """Silence takes the place of the sound."""
+    """Silence replaces the audio."""
     talking: bool | None
-    """Whether what is said is sent; None without push to talk."""
+    """Whether audio is sent; None without push-to-talk."""
 
 
 class KeysOffered(Struct, frozen=True):
@@ -244,7 +244,7 @@ Event = (
     | ControlChanged
     | KeysOffered
 )
-"""Everything an observer may be told."""
+"""All events that an event handler may receive."""
 
 EventHandler = Callable[[Event], None]
-"""Told synchronously on the event loop; must return at once and must not raise."""
+"""Called on the event loop; must return at once and must not raise."""

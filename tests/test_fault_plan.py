@@ -25,7 +25,7 @@ PLAN = {
     ],
     "F4 quota": [
         "stream/test_faults_budgets.py::test_a_used_up_quota_ends_it_at_once",
-        "commands/test_serve_faults.py::test_what_cannot_pass_ends_it",
+        "commands/test_serve_faults.py::test_permanent_fault_ends_the_run",
     ],
     "F5 close codes": [
         "protocol/test_recovery.py::test_close_codes",

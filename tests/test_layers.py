@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,7 +128,9 @@ def test_imports_point_one_way(path: str) -> None:
     ("path", "line"),
     [
         pytest.param(
-            "timeline/tape.py", "from rt_cli.streaming.timing.change_signal import Bell", id="timeline to streaming"
+            "timeline/tape.py",
+            "from rt_cli.streaming.timing.change_signal import ChangeSignal",
+            id="timeline to streaming",
         ),
         pytest.param("audio/gain.py", "import rt_cli.protocol.sanitize", id="audio to protocol"),
         pytest.param(
@@ -163,6 +166,86 @@ def test_imports_point_one_way(path: str) -> None:
 def test_forbidden_import_is_found(path: str, line: str) -> None:
     """A planted import against the plan is a fault."""
     assert len(faults(path, line)) == 1
+
+
+def _name(path: str) -> str:
+    return "rt_cli." + path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def dependencies(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Which modules of the package each module imports, wherever in it, and for types, too.
+
+    Args:
+        sources: Text by path below ``rt_cli``.
+    """
+    names = {_name(path) for path in sources}
+    found = {}
+    for path, source in sources.items():
+        every = set(imported(source))
+        modules = (every & names) | {name.rpartition(".")[0] for name in every if name not in names}
+        found[_name(path)] = (modules & names) - {_name(path)}
+    return found
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, perhaps by way of others."""
+    left = {name: set(imports) for name, imports in graph.items()}
+    while free := [name for name, imports in left.items() if not imports & left.keys()]:
+        for name in free:
+            del left[name]
+    # What is left is in a circle, or needs one: only the former are also needed by one.
+    while unused := [name for name in left if not any(name in imports for imports in left.values())]:
+        for name in unused:
+            del left[name]
+    return [sorted(left)] if left else []
+
+
+def test_no_circle_of_imports() -> None:
+    """Not even for types: of two modules that need each other, one belongs in the other or in a third."""
+    assert circles(dependencies({path: file.read_text(encoding="utf-8") for path, file in MODULES.items()})) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from rt_cli.a import x",
+        "from rt_cli import a",
+        "if TYPE_CHECKING:\n    from rt_cli.a import x",
+        "def f():\n    import rt_cli.a",
+    ],
+)
+def test_planted_circle_is_found(line: str) -> None:
+    """In every form, across three modules."""
+    sources = {"a.py": "from rt_cli.b.c import d", "b/c.py": "import rt_cli.e", "e.py": line, "f.py": "import rt_cli.a"}
+    assert circles(dependencies(sources)) == [["rt_cli.a", "rt_cli.b.c", "rt_cli.e"]]
+    assert circles(dependencies(sources | {"e.py": ""})) == []
+
+
+def test_folders_hold_at_most_fifteen_modules() -> None:
+    """One idea a folder; only lists of alike things may be longer."""
+    long = {"commands", "protocol/dialects", "help"}
+    counted = Counter(path.rpartition("/")[0] for path in MODULES)
+    assert {folder: count for folder, count in counted.items() if count > 15 and folder not in long} == {}
+
+
+def test_every_folder_explains_itself() -> None:
+    """The docstring of its package says what lives there."""
+    silent = [path for path, file in MODULES.items() if file.name == "__init__.py" and not ast.get_docstring(
+        ast.parse(file.read_text(encoding="utf-8")))]  # fmt: skip
+    assert silent == []
+    assert {path.rpartition("/")[0] for path in MODULES} == {
+        path.rpartition("/")[0] for path in MODULES if path.endswith("__init__.py")
+    }
+
+
+def test_no_public_class_name_stands_in_two_files() -> None:
+    """A name means one thing."""
+    places: dict[str, list[str]] = {}
+    for path, file in MODULES.items():
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(path)
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
 def test_start_is_light() -> None:

@@ -1,1 +1,1 @@
-"""PCM in memory: formats, resampling, channels, gain, and what a source of sound is."""
+"""PCM in memory: formats, resampling, channels, gain, and the Source protocol."""

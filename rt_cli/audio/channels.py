@@ -1,4 +1,4 @@
-"""Which channels of a sound are heard. Pure."""
+"""Channel selection. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Pick = Literal["mix", "split"] | int
-"""All channels averaged; the first two, each for itself; or one of them, counted from 0."""
+"""``mix``: the average of all channels; ``split``: the first two, separately; a number: one channel, from 0."""
 
 SIDES = ("left", "right")
-"""What the channels of ``split`` are called."""
+"""Names of the channels of ``split``."""
 MOST_CHANNELS = 64
 _NAMED: dict[str, Pick] = {"mix": "mix", "split": "split", "left": 0, "right": 1}
 
 
 def parse_pick(text: str) -> Pick:
-    """What ``--channel`` means: mix, left, right, split, or a number from 1.
+    """Parse a value of ``--channel``: mix, left, right, split, or a number from 1.
 
     Raises:
-        UsageError: None of these.
+        UsageError: Any other value.
     """
     if (named := _NAMED.get(text)) is not None:
         return named
@@ -35,43 +35,43 @@ def parse_pick(text: str) -> Pick:
 
 
 def of_channel(path: Path, channel: str | None) -> Path:
-    """``talk.left.wav`` for ``talk.wav``, where channels are told apart."""
+    """Insert the channel into a file name: ``talk.left.wav`` for ``talk.wav``. None returns ``path``."""
     return path if channel is None else path.with_name(f"{path.stem}.{channel}{path.suffix}")
 
 
-def needed(pick: Pick) -> int:
-    """How many channels a sound must have."""
+def min_channels(pick: Pick) -> int:
+    """Smallest number of channels that a source needs for ``pick``."""
     return {"mix": 1, "split": 2}[pick] if isinstance(pick, str) else pick + 1
 
 
 def width(pick: Pick) -> int:
-    """How many channels come out of :func:`choose`."""
+    """Number of channels that :func:`choose` returns."""
     return 2 if pick == "split" else 1
 
 
-def check(channels: int, pick: Pick, spoken: str = "") -> None:
-    """Find out early that a sound has not enough channels.
+def check(channels: int, pick: Pick, label: str = "") -> None:
+    """Check that a source has enough channels, before decoding starts.
 
     Args:
-        channels: Of the sound.
-        pick: What is to be heard.
-        spoken: What the sound is called, and a space.
+        channels: Number of channels of the source.
+        pick: The channels to use.
+        label: Name of the source for the message, with a space at its end.
 
     Raises:
-        AudioError: What is asked for is not in it.
+        AudioError: The source does not have the channel (``no_channel``).
     """
-    if channels < needed(pick):
-        wanted = "two channels to split" if pick == "split" else f"channel {needed(pick)}"
+    if channels < min_channels(pick):
+        missing = "two channels to split" if pick == "split" else f"channel {min_channels(pick)}"
         has = "1 channel" if channels == 1 else f"{channels} channels"
-        raise AudioError(f"{spoken}has {has}, not {wanted}", "choose another with --channel, or mix", code="no_channel")
+        raise AudioError(f"{label}has {has}, not {missing}", "choose another with --channel, or mix", code="no_channel")
 
 
 def choose(frames: NDArray[np.float32], pick: Pick) -> NDArray[np.float32]:
-    """The channels that are heard.
+    """Select channels.
 
     Args:
-        frames: Shape ``(frames, channels)``; enough channels, see :func:`check`.
-        pick: Which.
+        frames: Shape ``(frames, channels)`` with enough channels, see :func:`check`.
+        pick: The channels to use.
 
     Returns:
         Shape ``(frames,)``, or ``(frames, 2)`` for ``split``.
@@ -82,13 +82,13 @@ def choose(frames: NDArray[np.float32], pick: Pick) -> NDArray[np.float32]:
 
 
 def mix(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The average of the channels: shape ``(frames, channels)`` to ``(frames,)``."""
+    """Average the channels: shape ``(frames, channels)`` to ``(frames,)``."""
     import numpy as np
 
     channels = frames.shape[1]
     if channels == 1:
         return frames[:, 0]
-    # Column by column: a reduction over the short axis is ten times slower.
+    # One column at a time, because numpy.mean over the short axis is ten times slower.
     total = frames[:, 0].copy()
     for channel in range(1, channels):
         total += frames[:, channel]

@@ -1,7 +1,7 @@
-"""Audio as numbers: formats, positions, levels. Pure.
+"""Sample format, positions and levels. Pure.
 
-Everything inside ``rt`` is mono signed 16-bit little-endian PCM at the wire rate; positions are samples at that rate,
-counted from the first captured sample: the *timeline*.
+Audio inside ``rt`` is mono signed 16-bit little-endian PCM (s16le) at the wire rate. Positions on the *timeline* are
+samples at that rate, counted from the first captured sample.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 BYTES_PER_SAMPLE = 2
 FULL_SCALE = 32768
 SILENCE_DBFS = -96.0
-"""Level given for digital silence, and the floor of every level: 20 log10(1/32768) is -90.3."""
+"""Level of digital silence and lower limit of every level; one quantization step is 20 log10(1/32768) = -90.3 dBFS."""
 
 
 def to_ms(samples: int, rate_hz: int) -> int:
-    """Samples as whole milliseconds, rounded down."""
+    """Convert samples to whole milliseconds, rounded down."""
     return samples * 1000 // rate_hz
 
 
 def to_samples(ms: float, rate_hz: int) -> int:
-    """Milliseconds as samples, rounded to the nearest."""
+    """Convert milliseconds to samples, rounded to the nearest."""
     return round(ms * rate_hz / 1000)
 
 
 def silence(samples: int) -> bytes:
-    """Digital silence, ``2 * samples`` bytes."""
+    """Return digital silence, ``2 * samples`` bytes."""
     return bytes(samples * BYTES_PER_SAMPLE)
 
 
 def levels_dbfs(pcm: bytes) -> tuple[float, float]:
-    """RMS and peak level of s16le audio in dBFS, each within [-96, 0]; (-96, -96) for no audio.
+    """Return RMS and peak level of s16le audio in dBFS, each within [-96, 0]; (-96, -96) for no audio.
 
-    A full-scale sine has an RMS of -3 dBFS here, as most meters show it.
+    A full-scale sine has an RMS of -3 dBFS, as on most meters.
     """
     import numpy as np
 
@@ -54,14 +54,14 @@ def _dbfs(value: float) -> float:
 
 
 def float_to_pcm16(block: NDArray[np.float32]) -> bytes:
-    """Write mono float audio as PCM16.
+    """Convert mono float audio to PCM16.
 
     Args:
         block: Shape ``(frames,)``, nominal range [-1, 1].
 
     Returns:
-        Signed 16-bit little-endian, ``2 * frames`` bytes; rounded to nearest, beyond full scale clipped, never
-        wrapped. NaN becomes silence.
+        Signed 16-bit little-endian, ``2 * frames`` bytes; rounded to the nearest and clipped at full scale. NaN becomes
+        silence.
     """
     import numpy as np
 

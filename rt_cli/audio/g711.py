@@ -1,9 +1,8 @@
-"""G.711, both laws, by table.
+"""G.711 mu-law and A-law by lookup table.
 
-The laws are those of ITU-T Recommendation G.711 (11/1988). They are defined on 14 bits (mu-law) and 13 bits (A-law);
-how a sample of 16 bits is taken is that of the ITU's Software Tool Library (Recommendation G.191): the lower bits of
-the magnitude are cut off, and the magnitude of a negative sample is its one's complement, so that both halves of the
-scale are alike.
+ITU-T Recommendation G.711 (11/1988) defines the laws on 14 bits (mu-law) and 13 bits (A-law). 16-bit samples are
+reduced as in the ITU's Software Tool Library (Recommendation G.191): the lower bits of the magnitude are cut off, and
+the magnitude of a negative sample is its one's complement, so that both halves of the scale are symmetric.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     Pcm = bytes | bytearray | memoryview | NDArray[np.int16]
 
 Law = Literal["pcmu", "pcma"]
-"""mu-law and A-law, by the names that RTP and OpenAI give them."""
+"""mu-law and A-law, with their names in RTP and in the OpenAI API."""
 
 RATE_HZ = 8_000
 _MU_BIAS = 33
@@ -29,23 +28,23 @@ _A_EVEN_BITS = 0x55
 
 
 def encode(pcm: Pcm, law: Law) -> bytes:
-    """Compress s16le samples.
+    """Encode s16le samples.
 
     Args:
-        pcm: Whole samples, as bytes or as an array of shape ``(samples,)``, contiguous.
-        law: Which of the two.
+        pcm: Whole samples, as bytes or as a contiguous array of shape ``(samples,)``.
+        law: mu-law or A-law.
 
     Returns:
-        A byte for each sample.
+        One byte per sample.
     """
     frombuffer, unsigned, take = _encoder(law)
-    # "clip" spares a check of bounds that 16 bits cannot cross: a third of the time.
+    # mode "clip" skips the bounds check, which 16-bit indices do not need; the check takes a third of the time.
     codes: bytes = take(frombuffer(pcm, unsigned), None, None, "clip").tobytes()
     return codes
 
 
 def decode(data: bytes, law: Law) -> bytes:
-    """Expand G.711 to s16le: two bytes for each one."""
+    """Decode G.711 to s16le: two bytes for each byte of ``data``."""
     import numpy as np
 
     return decode_table(law).take(np.frombuffer(data, np.uint8), mode="clip").tobytes()
@@ -53,7 +52,7 @@ def decode(data: bytes, law: Law) -> bytes:
 
 @cache
 def decode_table(law: Law) -> NDArray[np.int16]:
-    """The samples of the 256 codes, little-endian, scaled to 16 bits; shape ``(256,)``, not to be written to."""
+    """Return the samples of the 256 codes, little-endian, scaled to 16 bits; shape ``(256,)``, read-only."""
     import numpy as np
 
     code = np.arange(256) ^ (0xFF if law == "pcmu" else _A_EVEN_BITS)
@@ -71,7 +70,7 @@ def decode_table(law: Law) -> NDArray[np.int16]:
 
 @cache
 def _encoder(law: Law) -> tuple[Callable[..., Any], Any, Callable[..., Any]]:
-    """What encoding takes: for 20 ms, looking it up each time would be a third of the cost."""
+    """Cache the functions and the dtype of :func:`encode`: for 20 ms of audio their lookup is a third of the cost."""
     import numpy as np
 
     return np.frombuffer, np.dtype("<u2"), _encode_table(law).take
@@ -79,7 +78,7 @@ def _encoder(law: Law) -> tuple[Callable[..., Any], Any, Callable[..., Any]]:
 
 @cache
 def _encode_table(law: Law) -> NDArray[np.uint8]:
-    """The codes of all samples, by the sample as an unsigned number; shape ``(65536,)``."""
+    """Return the codes of all samples, indexed by the sample as an unsigned number; shape ``(65536,)``."""
     import numpy as np
 
     sample = np.arange(1 << 16).astype(np.uint16).view(np.int16).astype(np.int32)

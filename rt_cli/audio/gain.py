@@ -1,4 +1,4 @@
-"""A source made louder or softer."""
+"""Gain for a source."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def amplified(source: Source, gain_db: float, warn: Warn | None = None) -> Source:
-    """The source, made louder by ``gain_db`` decibels; as it is for 0."""
+    """Wrap a source with a gain of ``gain_db`` decibels. A gain of 0 returns the source itself."""
     return Amplified(source, gain_db, warn) if gain_db else source
 
 
 class Amplified:
-    """A :class:`~rt_cli.audio.source.Source` around another one.
+    """A :class:`~rt_cli.audio.source.Source` that applies a gain to another one.
 
     Args:
-        source: Open.
-        gain_db: What its samples are multiplied by, decibels; beyond full scale they are clipped.
-        warn: Told once, of ``clipping``; None for nobody.
+        source: An open source.
+        gain_db: Gain in decibels; samples beyond full scale are clipped.
+        warn: Called once, with ``clipping``, when the first sample is clipped. None disables the warning.
     """
 
     def __init__(self, source: Source, gain_db: float, warn: Warn | None = None) -> None:
@@ -35,28 +35,28 @@ class Amplified:
 
     @property
     def info(self) -> SourceInfo:
-        """Of the source."""
+        """The info of the wrapped source."""
         return self._source.info
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """The sound of the source, amplified. Read it once; raises, and may be cancelled, as the source."""
+        """Yield the amplified blocks. Iterate once; errors and cancellation are those of the wrapped source."""
         async for block in self._source.blocks():
             yield Block(self._amplify(block.pcm), block.lost, block.reason)
 
     def stop(self) -> None:
-        """As the source's."""
+        """Stop the wrapped source."""
         self._source.stop()
 
     async def aclose(self) -> None:
-        """As the source's."""
+        """Close the wrapped source."""
         await self._source.aclose()
 
     def _amplify(self, pcm: bytes) -> bytes:
         import numpy as np
 
-        loud = np.rint(np.frombuffer(pcm, "<i2") * np.float64(10 ** (self._gain_db / 20)))
-        kept = np.clip(loud, -FULL_SCALE, FULL_SCALE - 1)
-        if self._warn is not None and not self._clipped and np.any(kept != loud):
+        scaled = np.rint(np.frombuffer(pcm, "<i2") * np.float64(10 ** (self._gain_db / 20)))
+        clipped = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1)
+        if self._warn is not None and not self._clipped and np.any(clipped != scaled):
             self._clipped = True
             self._warn("clipping", f"the sound clips with --gain {self._gain_db:g}: make it smaller")
-        return kept.astype("<i2").tobytes()
+        return clipped.astype("<i2").tobytes()

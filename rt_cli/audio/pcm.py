@@ -1,4 +1,4 @@
-"""Uncompressed encodings: their names, their sizes, and how to read them. Pure."""
+"""Sample encodings: names, sizes and decoding. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import Encoding
 
 SampleFormat = Literal["u8", "s16le", "s24le", "s32le", "f32le", "f64le", "mulaw", "alaw"]
-"""What a sample can be: the encodings of raw PCM, and two more that only WAV has."""
+"""The encodings of raw PCM, and two more (u8, f64le) that only WAV has."""
 
 SAMPLE_BYTES: dict[SampleFormat, int] = {
     "u8": 1,
@@ -48,16 +48,16 @@ _SPELLINGS: dict[str, Encoding] = {
     "ulaw": "mulaw",
     "alaw": "alaw",
 }
-"""Without case, underscores and ffmpeg's ``pcm_``."""
+"""Accepted names in lower case, without underscores, hyphens and ffmpeg's prefix ``pcm_``."""
 
 
 class PcmLayout(Struct, frozen=True):
-    """How bytes are to be read as sound."""
+    """Encoding, rate and channels of raw PCM."""
 
     encoding: SampleFormat
     rate_hz: int
     channels: int
-    """Interleaved."""
+    """Number of interleaved channels."""
 
     @property
     def frame_bytes(self) -> int:
@@ -66,14 +66,14 @@ class PcmLayout(Struct, frozen=True):
 
 
 def parse_encoding(text: str) -> Encoding:
-    """The encoding that ffmpeg (``pcm_s16le``), ALSA (``S16_LE``) or a person (``ulaw``) means.
+    """Parse an encoding as ffmpeg (``pcm_s16le``), ALSA (``S16_LE``) or the user (``ulaw``) spells it.
 
     Raises:
-        UsageError: Nobody means that.
+        UsageError: The name is unknown.
     """
     name = text.strip().lower()
     if name == "s24_le":
-        # ALSA's name for three bytes in four; ffmpeg's s24le is three. Read as the other, each is noise.
+        # ALSA's S24_LE has 3 bytes of sample in 4; ffmpeg's s24le has 3 bytes. Decoding one as the other gives noise.
         raise UsageError(f"encoding {text!r} keeps 24 bits in 4 bytes", "use S24_3LE (three bytes) or S32_LE")
     encoding = _SPELLINGS.get(name.removeprefix("pcm_").replace("_", "").replace("-", ""))
     if encoding is None:
@@ -82,15 +82,15 @@ def parse_encoding(text: str) -> Encoding:
 
 
 def decode(data: bytes, layout: PcmLayout, pick: Pick = "mix") -> NDArray[np.float32]:
-    """Read whole frames as float audio.
+    """Decode whole frames to float audio.
 
     Args:
-        data: A multiple of ``layout.frame_bytes``.
-        layout: How to read it.
-        pick: Which channels are heard.
+        data: Length is a multiple of ``layout.frame_bytes``.
+        layout: Layout of ``data``.
+        pick: The channels to use.
 
     Returns:
-        As :func:`rt_cli.audio.channels.choose`; range [-1, 1] (floating point: whatever it holds).
+        Shape as from :func:`rt_cli.audio.channels.choose`; range [-1, 1], unlimited for f32le and f64le.
     """
     return choose(_samples(data, layout.encoding).reshape(-1, layout.channels), pick)
 
@@ -118,7 +118,7 @@ def _samples(data: bytes, encoding: SampleFormat) -> NDArray[np.float32]:
 
 
 def _widen(data: bytes) -> NDArray[np.int32]:
-    """Three bytes as the upper three of four."""
+    """Convert 24-bit samples to 32 bits: the three bytes become the upper three of four."""
     import numpy as np
 
     wide = np.zeros((len(data) // 3, 4), dtype=np.uint8)
@@ -129,13 +129,13 @@ def _widen(data: bytes) -> NDArray[np.int32]:
 def _narrow(values: NDArray[np.float64]) -> NDArray[np.float32]:
     import numpy as np
 
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes infinite, which the resampler mutes
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow gives infinity; the resampler makes it silence
         return values.astype(np.float32)
 
 
 @cache
 def _g711_table(law: Law) -> NDArray[np.float32]:
-    """256 codes as values scaled like PCM16."""
+    """Return the samples of the 256 codes, scaled like PCM16 to [-1, 1]; shape ``(256,)``."""
     import numpy as np
 
     from rt_cli.audio.g711 import decode_table

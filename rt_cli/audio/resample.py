@@ -1,4 +1,4 @@
-"""From the source's rate to the wire's, without aliasing, block by block."""
+"""Resampling from the source rate to the wire rate, block by block, with soxr."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
 _LOUDEST = 16.0
-"""24 dB beyond full scale: floating point may hold such peaks; what is louder is no sound."""
+"""Upper limit of a float sample, 24 dB above full scale. Real peaks stay below; larger values are damaged data."""
 
 
 def check_rate(rate_hz: int) -> None:
-    """Find out early that sound at this rate cannot be used. Raises AudioError."""
+    """Check a sample rate before decoding starts.
+
+    Raises:
+        AudioError: The rate is out of range.
+    """
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
         raise AudioError(
             f"a sample rate of {rate_hz} Hz cannot be used",
@@ -27,15 +31,15 @@ def check_rate(rate_hz: int) -> None:
 
 
 class Resampler:
-    """Float audio at one rate in, PCM16 at another out.
+    """Converts float audio at one rate to PCM16 at another.
 
-    Positions are aligned: the n-th sample out is the sound at ``n * source / wire`` in. After :meth:`flush` there are
-    ``samples * wire / source`` of them, rounded either way. Where the rates are equal nothing is changed.
+    Positions are aligned: output sample ``n`` is the input at position ``n * source / wire``. After :meth:`flush` the
+    output has ``samples * wire / source`` samples, rounded up or down. Equal rates change no sample.
 
     Args:
         source_rate_hz: 1000 to 768000.
-        wire_rate_hz: The same.
-        channels: 1, or 2 that are kept apart.
+        wire_rate_hz: 1000 to 768000.
+        channels: 1, or 2 separate channels.
 
     Raises:
         AudioError: A rate is out of range.
@@ -52,24 +56,24 @@ class Resampler:
             self._stream = soxr.ResampleStream(source_rate_hz, wire_rate_hz, channels, dtype="float32", quality="HQ")
 
     def push(self, block: NDArray[np.float32]) -> bytes:
-        """Take the next block and give what is ready; some 20 ms stay inside.
+        """Resample the next block. The resampler holds back about 20 ms.
 
         Args:
-            block: Shape ``(frames,)``, of two channels ``(frames, 2)``; nominal range [-1, 1]; NaN and
-                infinities are silence.
+            block: Shape ``(frames,)``, or ``(frames, 2)`` for two channels; nominal range [-1, 1]. NaN and infinities
+                become silence.
 
         Returns:
-            s16le at the wire rate, interleaved; beyond full scale clipped.
+            s16le at the wire rate, interleaved, clipped at full scale.
         """
         import numpy as np
 
-        if not np.abs(block).max(initial=0) <= _LOUDEST:  # NaN is not
-            # One of them would ring through the filter for as long as it remembers.
+        if not np.abs(block).max(initial=0) <= _LOUDEST:  # also true for NaN
+            # One NaN or infinity would spoil the output over the whole length of the filter.
             block = np.clip(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), -_LOUDEST, _LOUDEST)
         return float_to_pcm16(block if self._stream is None else self._stream.resample_chunk(block))
 
     def flush(self) -> bytes:
-        """Give the rest. Nothing may be pushed afterwards; a second call gives nothing."""
+        """Return the rest of the output. No :meth:`push` may follow; a second call returns no bytes."""
         if self._stream is None:
             return b""
         import numpy as np

@@ -1,4 +1,4 @@
-"""What every source of sound looks like to the rest of the program."""
+"""The Source protocol: the interface of files, pipes, microphones and spools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     Warn = Callable[[str, str], None]
-    """How a source says what a person should know and nobody need act on: a code for scripts, and a message."""
+    """Report a warning of a source: a code for scripts, and a message for the user."""
 
 SourceKind = Literal["file", "pipe", "microphone"]
 LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "no_final"]
@@ -18,18 +18,18 @@ LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What a source says of itself once it is open."""
+    """Properties of an open source."""
 
     name: str
-    """What a person calls it: the path as given, ``-``, or the device's name."""
+    """Name for the user: the path as the user gave it, ``-``, or the name of the device."""
     kind: SourceKind
     live: bool
-    """True where sound goes on whether or not we read it: microphone, ``rt stream -``."""
+    """True if the source goes on whether or not ``rt`` reads it: microphone, ``rt stream -``."""
     rate_hz: int
     """The source's own rate, before resampling."""
     channels: int
     duration_s: float | None = None
-    """Where it is known beforehand."""
+    """None if the duration is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +37,35 @@ class Block:
     """Captured audio, ready for the timeline."""
 
     pcm: bytes
-    """Mono s16le at the wire rate; may be empty when only a loss is reported."""
+    """Mono s16le at the wire rate; may be empty if the block only reports a loss."""
     lost: int = 0
-    """Samples (wire rate) that were lost just before this block; silence takes their place on the timeline."""
+    """Samples (wire rate) lost directly before this block. The timeline has silence in their place."""
     reason: LossReason = "overflow"
 
 
 class Source(Protocol):
-    """An open source. Opening may fail with AudioError; once open, it is owned by one reader."""
+    """An open source with one reader. Opening a source may raise AudioError."""
 
     @property
     def info(self) -> SourceInfo:
-        """What was opened."""
+        """Properties of the source."""
         ...
 
     def blocks(self) -> AsyncIterator[Block]:
-        """The sound, in order, until its end or :meth:`stop`; the resampler's tail included. Read it once.
+        """Yield the audio in order, until the end of the source or :meth:`stop`. Iterate once.
 
-        A finite source produces no faster than it is read; a live one is always read. Raises AudioError where the
-        source breaks half-way, after yielding all that could be read.
+        The last block includes the tail of the resampler. A finite source reads no faster than its consumer; the
+        consumer of a live source must always read.
+
+        Raises:
+            AudioError: The source failed. All audio before the failure has been yielded.
         """
         ...
 
     def stop(self) -> None:
-        """End capture now: what was captured is still yielded, then the iterator ends. Idempotent, never blocks."""
+        """Stop capture now. The iterator yields the captured audio, then ends. Idempotent, never blocks."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of file, pipe or device within 2 s. Idempotent; safe without :meth:`blocks` ever being read."""
+        """Release file, pipe or device within 2 s. Idempotent; may be called without any call of :meth:`blocks`."""
         ...

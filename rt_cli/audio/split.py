@@ -1,4 +1,4 @@
-"""Two sources out of one: the channels of a sound, each with a reader of its own."""
+"""One stereo source read as two mono sources, each with its own reader."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 
     from rt_cli.audio.source import Source, SourceInfo, Warn
 
-_AHEAD = 2
-"""Blocks of a source that can wait, which the faster reader may be ahead of the slower one."""
-_MOST = 2_000
-"""Blocks of a live source that may wait for a reader which is always reading, before they are lost: over a minute."""
+_MAX_LEAD = 2
+"""For a source that is not live: blocks by which the faster reader may be ahead of the slower one."""
+_MAX_LIVE_QUEUE = 2_000
+"""For a live source: most queued blocks of one side (over a minute); further blocks are lost."""
 
 
 class Split:
-    """Reads a source of two interleaved channels once, and hands each channel to its side without loss.
+    """Reads a source of two interleaved channels once and passes each channel to its side.
 
     Args:
-        open_source: Opens it at a wire rate, Hz; its warnings go to the second argument.
+        open_source: Opens the source: takes the wire rate in Hz and the callback for warnings.
     """
 
     def __init__(self, open_source: Callable[[int, Warn], Awaitable[Source]]) -> None:
         self.sides = (Side(self), Side(self))
         """Left and right."""
         self.opened = asyncio.Event()
-        """Or failed to."""
+        """Set when the source is open, or when opening it has failed."""
         self.source: Source | None = None
         self.failure: Exception | None = None
-        """Why it could not be opened."""
+        """The error of opening the source, if any."""
         self._open_source = open_source
         self._room = asyncio.Event()
 
     async def run(self, rate_hz: int, warn: Warn) -> None:
-        """Open the source and read it to its end, or until neither side wants more; then close it.
+        """Open the source, read it to its end or until both sides have stopped, then close it.
 
-        Errors of the source, of any kind, are raised by both sides: each of them has results that are worth keeping.
+        This method raises no error of the source. Both sides raise it instead, so that each keeps its results.
         Cancelling closes the source and ends both sides.
         """
         try:
@@ -52,9 +52,9 @@ class Split:
             self.opened.set()
         error: Exception | None = None
         try:
-            self.look()
+            self.check_sides()
             async for block in source.blocks():
-                await self._hand_over(block, live=source.info.live)
+                await self._distribute(block, live=source.info.live)
         except Exception as exc:  # noqa: BLE001 - both sides raise it
             error = exc
         finally:
@@ -62,13 +62,13 @@ class Split:
                 side.end(error)
             await source.aclose()
 
-    def look(self) -> None:
-        """A side has changed its mind, or has read: stop where nobody wants more."""
+    def check_sides(self) -> None:
+        """Continue reading if a side has space; stop the source if both sides have stopped. Called by the sides."""
         self._room.set()
         if self.source is not None and all(side.stopped for side in self.sides):
             self.source.stop()
 
-    async def _hand_over(self, block: Block, *, live: bool) -> None:
+    async def _distribute(self, block: Block, *, live: bool) -> None:
         import numpy as np
 
         while not live and any(side.full for side in self.sides):
@@ -80,19 +80,19 @@ class Split:
 
 
 class Side:
-    """One channel; a :class:`~rt_cli.audio.source.Source`.
+    """One channel of a :class:`Split`; a :class:`~rt_cli.audio.source.Source`.
 
     Args:
-        split: What it is a side of.
+        split: The split that this side belongs to.
     """
 
     def __init__(self, split: Split) -> None:
         self.stopped = False
-        """It wants no more."""
+        """True after :meth:`stop`."""
         self._split = split
-        self._waiting: deque[Block] = deque()
-        self._missed = 0
-        self._more = asyncio.Event()
+        self._queue: deque[Block] = deque()
+        self._lost_samples = 0
+        self._changed = asyncio.Event()
         self._closed = False
         self._ended = False
         self._error: Exception | None = None
@@ -101,7 +101,7 @@ class Side:
         """Wait until the source is open.
 
         Raises:
-            RtError: It cannot be opened.
+            RtError: The source cannot be opened.
         """
         await self._split.opened.wait()
         if self._split.failure is not None:
@@ -110,61 +110,64 @@ class Side:
 
     @property
     def info(self) -> SourceInfo:
-        """Of the whole source."""
+        """The info of the whole source."""
         if self._split.source is None:
             raise RuntimeError("not open yet")
         return self._split.source.info
 
     @property
     def full(self) -> bool:
-        """Whether the other side has to wait for this one."""
-        return len(self._waiting) >= _AHEAD and not self._closed
+        """True if the other side has to wait for this one."""
+        return len(self._queue) >= _MAX_LEAD and not self._closed
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """The sound of the channel, until the end of the source or :meth:`stop`. Read it once; safe to cancel.
+        """Yield the audio of the channel, until the end of the source or :meth:`stop`. Iterate once; safe to cancel.
 
         Raises:
-            AudioError: The source broke, after all there was has been yielded.
+            AudioError: The source failed. All audio before the failure has been yielded.
         """
         while True:
-            while self._waiting:
-                block = self._waiting.popleft()
-                self._split.look()
+            while self._queue:
+                block = self._queue.popleft()
+                self._split.check_sides()
                 yield block
             if self._ended or (self.stopped and not self.info.live):
                 break
-            self._more.clear()
-            await self._more.wait()
+            self._changed.clear()
+            await self._changed.wait()
         if self._error is not None:
             raise self._error
 
     def stop(self) -> None:
-        """End capture: what waits is still yielded; a live source is stopped when both sides are. Idempotent."""
+        """Stop this side: the iterator yields the queued audio, then ends. Idempotent.
+
+        A live source goes on until both sides have stopped.
+        """
         self.stopped = True
-        self._more.set()
-        self._split.look()
+        self._changed.set()
+        self._split.check_sides()
 
     async def aclose(self) -> None:
-        """Let go of the source, which is closed by :meth:`Split.run`. Idempotent."""
+        """Drop the queued audio and stop this side. :meth:`Split.run` closes the source. Idempotent."""
         self._closed = True
-        self._waiting.clear()
+        self._queue.clear()
         self.stop()
 
     def take(self, block: Block) -> None:
-        """Take the next block; never waits."""
+        """Queue the next block without waiting; count it as lost if the queue is full."""
         if self._closed:
             return
-        if len(self._waiting) >= _MOST:
-            self._missed += block.lost + len(block.pcm) // 2
+        if len(self._queue) >= _MAX_LIVE_QUEUE:
+            self._lost_samples += block.lost + len(block.pcm) // 2
             return
-        missed, self._missed = self._missed, 0
-        self._waiting.append(Block(block.pcm, block.lost + missed, block.reason))
-        self._more.set()
+        lost_samples, self._lost_samples = self._lost_samples, 0
+        self._queue.append(Block(block.pcm, block.lost + lost_samples, block.reason))
+        self._changed.set()
 
     def end(self, error: Exception | None) -> None:
-        """No more will come."""
-        if self._missed:
-            self._waiting.append(Block(b"", self._missed))
-            self._missed = 0
+        """End the iterator after the queued blocks. ``error`` is raised at its end."""
+        if self._lost_samples:
+            self._queue.append(Block(b"", self._lost_samples))
+            self._lost_samples = 0
         self._ended, self._error = True, error
-        self._more.set()
+        self._changed.set()

@@ -1,4 +1,4 @@
-"""What a level must keep to. Pure."""
+"""The limits that a level must keep. Pure."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ NAMES = (*(f"{measure}_{quantile}" for measure in MEASURES for quantile in QUANT
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The largest value that a number of a level may have."""
+    """The largest allowed value of one number of a level."""
 
     name: str
     allowed: float
     """In the unit of the number: milliseconds, a factor, or a share."""
 
-    def held(self, level: Level) -> bool:
-        """Whether a level keeps to it; one in which nothing was measured does not."""
+    def is_kept(self, level: Level) -> bool:
+        """Return whether a level keeps the limit. A level without a measured value does not."""
         measured = level.value(self.name)
         return measured is not None and measured <= self.allowed
 
 
 def parse_limit(text: str) -> Limit:
-    """A limit from ``final_p95=2s``, ``errors=1%`` or ``rtf_p95=1.2``.
+    """Parse a limit such as ``final_p95=2s``, ``errors=1%`` or ``rtf_p95=1.2``.
 
     Raises:
-        UsageError: No such number, or a value that does not fit it.
+        UsageError: Unknown name, or an invalid value for it.
     """
     name, equals, value = (part.strip() for part in text.partition("="))
     if name not in NAMES:
@@ -46,8 +46,8 @@ def parse_limit(text: str) -> Limit:
     found = _NUMBER.fullmatch(value) if equals else None
     allowed = _allowed(name, float(found[1]), found[2]) if found else None
     if allowed is None:
-        wanted = "2s" if _is_time(name) else "1.2" if name.startswith("rtf") else "5%"
-        raise UsageError(f"--limit {text}: no value for {name}", f"as in {name}={wanted}")
+        example = "2s" if _is_time(name) else "1.2" if name.startswith("rtf") else "5%"
+        raise UsageError(f"--limit {text}: no value for {name}", f"as in {name}={example}")
     return Limit(name, allowed)
 
 
@@ -63,23 +63,23 @@ def _allowed(name: str, number: float, unit: str | None) -> float | None:
     return None if unit else number
 
 
-def passed(limits: Sequence[Limit], level: Level) -> list[Limit]:
-    """The limits that a level does not keep to."""
-    return [limit for limit in limits if not limit.held(level)]
+def exceeded_limits(limits: Sequence[Limit], level: Level) -> list[Limit]:
+    """Return the limits that a level exceeds."""
+    return [limit for limit in limits if not limit.is_kept(level)]
 
 
 def holds(limits: Sequence[Limit], level: Level) -> bool:
-    """Whether a level keeps to all limits; one that was cut short, or of which every session failed, never does."""
-    return bool(level.results) and not (level.cut or level.all_failed or passed(limits, level))
+    """Return whether a level keeps all limits. Never true if it was interrupted, or if every session failed."""
+    return bool(level.results) and not (level.interrupted or level.all_failed or exceeded_limits(limits, level))
 
 
 def exit_code(limits: Sequence[Limit], levels: Sequence[Level]) -> int:
-    """0 if any level held; else why its sessions failed, or 7 where they did not but a limit was passed."""
+    """Return 0 if any level keeps all limits; else the worst exit code of the sessions, or 7 if none failed."""
     if highest(limits, levels) is not None:
         return EXIT_OK
     return worst_exit([code for level in levels for code in level.exits]) or EXIT_INCOMPLETE
 
 
 def highest(limits: Sequence[Limit], levels: Sequence[Level]) -> int | None:
-    """The most sessions at once that held; None if no level did."""
+    """Return the most parallel sessions that keep all limits; None if no level does."""
     return max((level.sessions for level in levels if holds(limits, level)), default=None)

@@ -1,4 +1,4 @@
-"""Results as NDJSON. Pure."""
+"""Results as NDJSON objects. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.bench.level import MEASURES
-from rt_cli.bench.limits import highest, holds, passed
-from rt_cli.bench.table import client_is_felt
+from rt_cli.bench.limits import exceeded_limits, highest, holds
+from rt_cli.bench.table import client_is_busy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ _DIGITS = 3
 
 
 def session_line(result: SessionResult, level: Level) -> dict[str, Any]:
-    """One session."""
+    """Return the object of one session."""
     return {
         "type": "bench_session",
         "sessions": level.sessions,
@@ -33,8 +33,8 @@ def session_line(result: SessionResult, level: Level) -> dict[str, Any]:
         "exit": result.exit,
         "complete": result.complete,
         **({"error": result.error} if result.error else {}),
-        "failed": dict(result.failed),
-        "warnings": dict(result.warned),
+        "failed": dict(result.failures),
+        "warnings": dict(result.warnings),
         "dropped_ms": result.dropped_ms,
         "finals": result.finals,
         "reconnects": result.reconnects,
@@ -44,7 +44,7 @@ def session_line(result: SessionResult, level: Level) -> dict[str, Any]:
 
 
 def level_line(level: Level, limits: Sequence[Limit]) -> dict[str, Any]:
-    """One level."""
+    """Return the object of one level."""
     return {
         "type": "bench_level",
         "sessions": level.sessions,
@@ -52,7 +52,7 @@ def level_line(level: Level, limits: Sequence[Limit]) -> dict[str, Any]:
         "held": holds(limits, level),
         "limits": [_limit(limit, level) for limit in limits],
         "errors": round(level.errors, _DIGITS),
-        "error_codes": dict(level.troubles),
+        "error_codes": dict(level.error_codes),
         "warnings": dict(level.warnings),
         "finals": sum(result.finals for result in level.results),
         "unmeasured": sum(result.unmeasured for result in level.results),
@@ -60,7 +60,7 @@ def level_line(level: Level, limits: Sequence[Limit]) -> dict[str, Any]:
         **_measures(level.measures),
         **_words(level.words),
         "client_cpu": _rounded(level.client_cpu),
-        "client_felt": client_is_felt(level),
+        "client_felt": client_is_busy(level),
         "wall_ms": round(level.wall_s * 1000),
     }
 
@@ -68,7 +68,7 @@ def level_line(level: Level, limits: Sequence[Limit]) -> dict[str, Any]:
 def summary_line(
     levels: Sequence[Level], limits: Sequence[Limit], *, endpoint: str, model: str, exit_code: int, interrupted: bool
 ) -> dict[str, Any]:
-    """The verdict."""
+    """Return the object of the last line."""
     last = levels[-1] if levels else None
     return {
         "type": "bench_summary",
@@ -77,7 +77,7 @@ def summary_line(
         "model": model,
         "highest": highest(limits, levels),
         "levels": [level.sessions for level in levels],
-        "stopped_by": [limit.name for limit in passed(limits, last)] if last else [],
+        "stopped_by": [limit.name for limit in exceeded_limits(limits, last)] if last else [],
         "interrupted": interrupted,
     }
 
@@ -87,8 +87,10 @@ def _measures(measures: Tally) -> dict[str, Any]:
 
 
 def _percentiles(histogram: Histogram) -> dict[str, float] | None:
-    found = histogram.percentiles()
-    return None if found is None else {name: round(value, _DIGITS) for name, value in asdict(found).items()}
+    values = histogram.percentiles()
+    return (
+        None if values is None else {name: round(value, _DIGITS) for name, value in asdict(values).items()}
+    )
 
 
 def _words(words: Words | None) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _limit(limit: Limit, level: Level) -> dict[str, Any]:
         "name": limit.name,
         "allowed": limit.allowed,
         "measured": _rounded(measured),
-        "held": limit.held(level),
+        "held": limit.is_kept(level),
     }
 
 

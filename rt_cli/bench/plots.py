@@ -1,4 +1,4 @@
-"""Plots as SVG that stands in a page and takes its colours from it. Wants matplotlib."""
+"""Plots as SVG elements for an HTML page, in the text colour of that page. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rt_cli.bench.limits import Limit
 
 _INK = "#010203"
-"""Nothing else is drawn in it, so that it can be found in the SVG; there it becomes the page's own colour of text."""
+"""Colour of text and axes, used for nothing else: in the SVG it is replaced by the page's text colour."""
 COLOURS = ("#3b82c4", "#d9822b", "#2f9e6e", "#b0529b", "#8a7a2e", "#c2453d")
-"""As readable on white as on black."""
+"""Readable on white and on black."""
 _LINES = {"p50": COLOURS[0], "p95": COLOURS[1], "p99": COLOURS[3]}
 _RC: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -38,7 +38,7 @@ _RC: dict[Any, Any] = {
 
 
 def plots(levels: Sequence[Level], limits: Sequence[Limit]) -> dict[str, str]:
-    """Plots of what was measured, by their titles, as SVG elements. Blocks for a second or two."""
+    """Return the plots as SVG elements, by title. Blocks for a second or two."""
     drawn = {}
     finals = [level for level in levels if level.measures["final"].n]
     if finals:
@@ -58,7 +58,7 @@ def _draw(name: str, fill: Callable[[Axes], None]) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    # The salt keeps the ids of one plot from meaning parts of another on the same page.
+    # A salt per plot: element ids must be unique on the page.
     with rc_context({**_RC, "svg.hashsalt": name}):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         fill(figure.subplots())
@@ -69,7 +69,7 @@ def _draw(name: str, fill: Callable[[Axes], None]) -> str:
 
 
 def _growth(axes: Axes, levels: Sequence[Level], measure: str, limits: Sequence[Limit]) -> None:
-    """Percentiles over the number of sessions, and the limits on them."""
+    """Plot percentiles over the number of sessions, and their limits."""
     for quantile, colour in _LINES.items():
         values = [(level.sessions, level.measures[measure].percentile(QUANTILES[quantile])) for level in levels]
         known = [(sessions, value) for sessions, value in values if value is not None]
@@ -83,7 +83,7 @@ def _growth(axes: Axes, levels: Sequence[Level], measure: str, limits: Sequence[
 
 
 def _curves(axes: Axes, levels: Sequence[Level], measure: str) -> None:
-    """The share of all values up to each value, for each level."""
+    """Plot the cumulative distribution of a measure, for each level."""
     for at, level in enumerate(levels):
         values, shares = zip(*[(0.0, 0.0), *level.measures[measure].curve()], strict=True)
         label = f"{level.sessions} at once (n = {level.measures[measure].n})"

@@ -1,4 +1,4 @@
-"""Recordings that are spoken again and again: read once, given to sessions at the pace of a microphone."""
+"""Recordings: read once, sent by many sessions at the pace of a microphone."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from rt_cli.clock import Clock
 
 LONGEST_S = 600.0
-"""All sessions share a recording in memory: 29 MB for ten minutes at 24 kHz."""
+"""Longest recording: all sessions share it in memory, 29 MB for ten minutes at 24 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Sound in memory."""
+    """A recording in memory."""
 
     name: str
     pcm: bytes
     """Mono s16le."""
     rate_hz: int
     reference: str | None = None
-    """The words in it, if they are known."""
+    """The words of the recording, if known."""
 
     @property
     def samples(self) -> int:
-        """Its length."""
+        """Length in samples."""
         return len(self.pcm) // BYTES_PER_SAMPLE
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """Length in seconds."""
         return self.samples / self.rate_hz
 
 
@@ -47,48 +47,48 @@ async def load(name: str, rate_hz: int, warn: Warn, *, limit_s: float | None, re
     """Read a recording at a wire rate.
 
     Args:
-        name: A file.
-        rate_hz: To resample to.
-        warn: Takes its warnings; called from another thread, too.
-        limit_s: No more of it than this.
-        reference: The words in it.
+        name: Path of the file.
+        rate_hz: Rate to resample to.
+        warn: Called with its warnings, also from another thread.
+        limit_s: Read at most this long.
+        reference: The words of the recording.
 
     Raises:
-        AudioError: Unreadable or empty.
-        UsageError: Too long to be kept in memory.
+        AudioError: The file is unreadable or empty.
+        UsageError: The recording is too long for memory.
     """
     source = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, warn=warn)
-    wanted = round(min(limit_s or LONGEST_S, LONGEST_S) * rate_hz) * BYTES_PER_SAMPLE
+    limit_bytes = round(min(limit_s or LONGEST_S, LONGEST_S) * rate_hz) * BYTES_PER_SAMPLE
     pcm = bytearray()
     try:
         async for block in source.blocks():
             pcm += block.pcm
-            if len(pcm) > wanted:
+            if len(pcm) > limit_bytes:
                 break
     finally:
         await source.aclose()
     if not pcm:
         raise AudioError(f"no audio in {name}", "check the file", code="empty")
-    if len(pcm) > wanted and (limit_s is None or limit_s > LONGEST_S):
+    if len(pcm) > limit_bytes and (limit_s is None or limit_s > LONGEST_S):
         raise UsageError(f"{name} is longer than {LONGEST_S / 60:g} minutes", "use the first of it: --duration 60")
-    return Recording(name, bytes(pcm[:wanted]), rate_hz, reference)
+    return Recording(name, bytes(pcm[:limit_bytes]), rate_hz, reference)
 
 
-class Spoken:
-    """A recording as a live source: it begins when it is told to, and then goes on whether or not it is read.
+class RecordingSource:
+    """A recording as a live source. It starts at :meth:`begin`, and then keeps its pace without back-pressure.
 
-    Each piece comes when its last sample is due, against absolute deadlines, so that an endpoint or a machine that is
-    slow cannot slow the schedule down that it is measured by.
+    Each block comes when its last sample is due. Deadlines are absolute, so that a slow endpoint or machine does not
+    slow down the schedule that measures it.
 
     Args:
-        recording: What is said.
-        clock: For the pace.
-        piece: Samples that come at a time.
+        recording: The recording.
+        clock: The clock of the pace.
+        piece: Length of the blocks in samples.
     """
 
     def __init__(self, recording: Recording, clock: Clock, piece: int) -> None:
         self.began_at: float | None = None
-        """When its first sample was due, seconds."""
+        """Due time of the first sample, seconds."""
         self._recording = recording
         self._clock = clock
         self._piece = piece
@@ -97,20 +97,20 @@ class Spoken:
 
     @property
     def info(self) -> SourceInfo:
-        """Live, like the microphone that it stands for."""
+        """Return the properties of the source: live, like a microphone."""
         rate = self._recording.rate_hz
         return SourceInfo(self._recording.name, "file", True, rate, 1, self._recording.seconds)
 
     def begin(self) -> None:
-        """Speak from now on. Idempotent."""
+        """Start the source. Idempotent."""
         self._begin.set()
 
     def due(self, position: int) -> float | None:
-        """When the sample at a position was or is spoken, seconds; None before it has begun."""
+        """Return the due time of the sample at a position, seconds; None before the start."""
         return None if self.began_at is None else self.began_at + position / self._recording.rate_hz
 
     def dues(self, start: int, end: int) -> Iterator[float]:
-        """When each of the pieces that end in (start, end] was due, seconds."""
+        """Yield the due time of each block that ends in (start, end], seconds."""
         whole = range(start - start % self._piece + self._piece, end + 1, self._piece)
         last = (end,) if start < end == self._recording.samples and end % self._piece else ()
         for position in (*whole, *last):
@@ -118,7 +118,7 @@ class Spoken:
                 yield due
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """The recording, once. Safe to cancel."""
+        """Yield the recording once. Safe to cancel."""
         await self._begin.wait()
         began = self.began_at = self._clock.now()
         for start in range(0, self._recording.samples, self._piece):
@@ -129,9 +129,9 @@ class Spoken:
             yield Block(self._recording.pcm[start * BYTES_PER_SAMPLE : end * BYTES_PER_SAMPLE])
 
     def stop(self) -> None:
-        """Fall silent; at once, if it has not begun."""
+        """End the source after the current block, or at once before the start."""
         self._stopped = True
         self._begin.set()
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

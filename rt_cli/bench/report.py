@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, and asks nobody for anything. Wants matplotlib."""
+"""The report: one HTML file without external resources. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli import __version__
 from rt_cli.bench.plots import plots
-from rt_cli.bench.table import HEAD, cells, number, remarks, verdict
+from rt_cli.bench.table import HEAD, cells, conclusion, number, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +34,13 @@ th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(-
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 2rem; }
 figure { margin: 2rem 0 0; } svg { width: 100%; height: auto; }
 """
-_ALONE = "default-src 'none'; style-src 'unsafe-inline'"
-"""The page's own rule: a browser fetches nothing for it, and runs nothing in it."""
+_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""Content security policy of the page: a browser loads nothing for it, and runs no script in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """What was measured, and how."""
+    """Facts about the measurement, for the head of the report."""
 
     endpoint: str
     """URL without secrets."""
@@ -52,12 +52,12 @@ class ReportData:
 
 
 def report(levels: Sequence[Level], limits: Sequence[Limit], facts: ReportData) -> str:
-    """The page. Blocks for some seconds: it draws.
+    """Return the HTML page. Blocks for some seconds, to draw the plots.
 
     Args:
-        levels: At least one.
-        limits: That were set.
-        facts: For who reads it later.
+        levels: The levels, at least one.
+        limits: The limits of the run.
+        facts: Facts about the measurement.
     """
     figures = "\n".join(
         f"<figure><h2>{escape(title)}</h2>\n{svg}</figure>" for title, svg in plots(levels, limits).items()
@@ -67,15 +67,15 @@ def report(levels: Sequence[Level], limits: Sequence[Limit], facts: ReportData) 
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_ALONE}">
+<meta http-equiv="Content-Security-Policy" content="{_SECURITY_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>rt bench: {escape(facts.endpoint)}</title>
 <style>{_STYLE}</style>
 </head>
 <body>
 <h1>rt bench: {escape(facts.endpoint)}</h1>
-<p class="verdict">{escape(verdict(levels, limits))}</p>
-<p>{escape(_described(facts))}</p>
+<p class="verdict">{escape(conclusion(levels, limits))}</p>
+<p>{escape(_description(facts))}</p>
 <p>{escape(_limits(limits))}</p>
 <div class="wide">{_table(levels, limits)}</div>
 {notes}
@@ -85,7 +85,7 @@ def report(levels: Sequence[Level], limits: Sequence[Limit], facts: ReportData) 
 """
 
 
-def _described(facts: ReportData) -> str:
+def _description(facts: ReportData) -> str:
     sounds = ", ".join(f"{recording.name} ({recording.seconds:.1f} s)" for recording in facts.recordings)
     rounds = f", {facts.rounds} rounds" if facts.rounds > 1 else ""
     return (
@@ -109,5 +109,5 @@ def _table(levels: Sequence[Level], limits: Sequence[Limit]) -> str:
 
 
 def _row(row: Sequence[str]) -> str:
-    *figures, held = row
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in figures) + f'<td class="{held}">{held}</td></tr>'
+    *figures, kept = row
+    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in figures) + f'<td class="{kept}">{kept}</td></tr>'

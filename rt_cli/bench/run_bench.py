@@ -1,4 +1,4 @@
-"""From what ``rt bench`` was given to its results: endpoint, recordings, signals, lines, report."""
+"""One call of ``rt bench``: endpoint, recordings, signals, output lines, report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.bench import ndjson, table
 from rt_cli.bench.level import Level
-from rt_cli.bench.levels import LevelPlan, LoadLevels, opened
+from rt_cli.bench.levels import LevelPlan, LoadLevels, open_source
 from rt_cli.bench.limits import exit_code, parse_limit
 from rt_cli.bench.recording import load
 from rt_cli.bench.words import compare
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from rt_cli.bench.level import SessionResult
     from rt_cli.bench.limits import Limit
-    from rt_cli.bench.recording import Recording, Spoken
+    from rt_cli.bench.recording import Recording, RecordingSource
     from rt_cli.bench.stopwatch import Stopwatch
     from rt_cli.output.status.live_table import LiveTable
     from rt_cli.protocol.endpoint.endpoint import Endpoint
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 MOST_SESSIONS = 4096
 _CHUNK_MS = 40
-_LOOK_EVERY_S = 0.5
+_REDRAW_INTERVAL_S = 0.5
 _LAST_LINES_S = 1.0
 _SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """The command's own options, as they were given."""
+    """The options of ``rt bench`` alone, not parsed yet."""
 
     files: Sequence[str]
     sessions: str
@@ -63,35 +63,35 @@ class BenchOptions:
     html: Path | None
 
 
-def run_bench(settings: Settings, wanted: BenchOptions) -> int:
-    """Measure, print, and return the exit code.
+def run_bench(settings: Settings, options: BenchOptions) -> int:
+    """Run all levels, print the results, and return the exit code.
 
     Raises:
-        RtError: Before anything was sent.
+        RtError: An invalid option or an unusable endpoint, before anything is sent.
     """
-    levels = parse_levels(wanted.sessions)
-    limits = [parse_limit(text) for text in wanted.limits]
-    spread_s = _seconds("--spread", wanted.spread)
-    references = _references(wanted)
+    levels = parse_levels(options.sessions)
+    limits = [parse_limit(text) for text in options.limits]
+    spread_s = _seconds("--spread", options.spread)
+    references = _references(options)
     if any(limit.name == "wer" for limit in limits) and not references:
         raise UsageError("a limit on wrong words needs the right ones", "give --reference FILE for each recording")
-    if wanted.html is not None:
-        _check_report(wanted.html)
-    # A config file may say these; they are for one source at a time, and for one that has no end.
+    if options.html is not None:
+        _check_report(options.html)
+    # A config file may set these. They are for a single source, and for a source without an end.
     settings = replace(
         settings,
         input=replace(settings.input, stop_after_silence_s=None),
         output=replace(settings.output, save_audio=None),
     )
     plan = make_plan(settings, os.environ)
-    return asyncio.run(_Bench(settings, wanted, plan, levels, limits, references, spread_s).run())
+    return asyncio.run(_Bench(settings, options, plan, levels, limits, references, spread_s).run())
 
 
 def parse_levels(text: str) -> list[int]:
-    """``1,2,4``: each more than the one before.
+    """Parse ``1,2,4``: numbers in ascending order.
 
     Raises:
-        UsageError: Anything else.
+        UsageError: Any other text.
     """
     levels = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
     if levels != sorted(set(levels)) or not 1 <= levels[0] <= levels[-1] <= MOST_SESSIONS:
@@ -101,19 +101,19 @@ def parse_levels(text: str) -> list[int]:
 
 def _seconds(option: str, text: str) -> float:
     try:
-        # Any key of seconds from 0 on will do: they are all written alike.
+        # Any key in seconds with the range from 0 works here; this one stands for the syntax only.
         return float(str(convert(settings_keys()["retry_for"], text)))
     except ValueError as exc:
         raise UsageError(f"{option} {text}: must {exc}") from None
 
 
-def _references(wanted: BenchOptions) -> list[str]:
-    if not wanted.references:
+def _references(options: BenchOptions) -> list[str]:
+    if not options.references:
         return []
-    if len(wanted.references) != len(wanted.files):
+    if len(options.references) != len(options.files):
         raise UsageError("not as many references as recordings", "give one for each, in their order")
     texts = []
-    for path in wanted.references:
+    for path in options.references:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as exc:
@@ -135,19 +135,19 @@ class _Bench:
     """One call of the command.
 
     Args:
-        settings: Of all sessions.
-        wanted: The command's own options.
+        settings: Common to all sessions.
+        options: The options of ``rt bench`` alone.
         plan: Endpoint, key, session.
-        levels: Sessions at once.
-        limits: To keep to.
-        references: The words of each recording, or nothing.
-        spread_s: In which the sessions of a level start.
+        levels: Parallel sessions of each level.
+        limits: The limits that each level must keep.
+        references: The words of each recording, or empty.
+        spread_s: Time over which the first sessions of a level start.
     """
 
     def __init__(
         self,
         settings: Settings,
-        wanted: BenchOptions,
+        options: BenchOptions,
         plan: Plan,
         levels: Sequence[int],
         limits: Sequence[Limit],
@@ -155,7 +155,7 @@ class _Bench:
         spread_s: float,
     ) -> None:
         self._settings = settings
-        self._wanted = wanted
+        self._options = options
         self._plan = plan
         self._levels = levels
         self._limits = limits
@@ -164,14 +164,14 @@ class _Bench:
         self._json = settings.output.format == "json"
         self._bill = bill_of(settings)
         self._signals: list[int] = []
-        self._unread = False
-        self._ramp: LoadLevels | None = None
+        self._stdout_closed = False
+        self._load_levels: LoadLevels | None = None
         self._live: LiveTable | None = None
 
     async def run(self) -> int:
-        """Do it. Cancelling it cancels every session."""
+        """Run the command, and return the exit code. Cancelling cancels every session."""
         loop = asyncio.get_running_loop()
-        self._out = LineWriter(sys.stdout, on_broken=partial(_soon, loop, self._hang_up))
+        self._out = LineWriter(sys.stdout, on_broken=partial(_call_soon, loop, self._on_stdout_closed))
         self._err = LineWriter(sys.stderr, on_broken=_ignore)
         self._look = self._choose_look()
         for number, code in _SIGNALS.items():
@@ -192,7 +192,7 @@ class _Bench:
         output = self._settings.output
         terminal = sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
         look = choose_look(output.status, quiet=output.quiet, is_terminal=terminal, environ=os.environ)
-        # Lines of NDJSON would fall into the table where both go to the same terminal.
+        # A live table and NDJSON on the same terminal would overwrite each other.
         shared = self._json and sys.stdout is not None and sys.stdout.isatty()
         return "all" if look == "live" and shared else look
 
@@ -203,75 +203,75 @@ class _Bench:
             from rt_cli.server.server import serve
 
             server = await stack.enter_async_context(serve(limits=Limits(sessions=max(self._levels))))
-            self._say(f"{server.notice}; it runs in this process, whose CPU it shares", "warnings")
+            self._print_status(f"{server.notice}; it runs in this process, whose CPU it shares", "warnings")
             url = server.url
         endpoint = endpoint_of(self._settings, self._plan.choice, self._plan.key, url)
-        self._say(f"endpoint: {endpoint.shown} ({self._plan.choice.reason}), model {endpoint.model}")
+        self._print_status(f"endpoint: {endpoint.shown} ({self._plan.choice.reason}), model {endpoint.model}")
         return endpoint
 
     async def _measure(self, endpoint: Endpoint) -> int:
         recordings = await self._recordings(endpoint.dialect.rate_hz)
         chunk_ms = self._settings.input.chunk_ms or _CHUNK_MS
-        course = LevelPlan(
+        plan = LevelPlan(
             levels=self._levels,
-            rounds=self._wanted.rounds,
+            rounds=self._options.rounds,
             spread_s=self._spread_s,
             recordings=recordings,
             limits=self._limits,
             piece_s=chunk_ms / 1000,
         )
-        self._ramp = ramp = LoadLevels(course, partial(self._job, endpoint), SystemClock(), self._tell)
+        self._load_levels = load_levels = LoadLevels(plan, partial(self._job, endpoint), SystemClock(), self._on_result)
         if self._signals:
             return self._signals[0]
         async with asyncio.TaskGroup() as tasks:
-            showing = tasks.create_task(self._show(ramp), name="live table")
-            levels = await ramp.run()
-            showing.cancel()
+            table_task = tasks.create_task(self._update_table(load_levels), name="live table")
+            levels = await load_levels.run()
+            table_task.cancel()
         return await self._conclude(endpoint, levels, recordings, chunk_ms)
 
     async def _recordings(self, rate_hz: int) -> list[Recording]:
         def warn(_code: str, message: str) -> None:
-            self._say(message, "warnings")
+            self._print_status(message, "warnings")
 
         limit_s = self._settings.input.duration_s
-        references: Sequence[str | None] = self._references or [None] * len(self._wanted.files)
+        references: Sequence[str | None] = self._references or [None] * len(self._options.files)
         return [
             await load(name, rate_hz, warn, limit_s=limit_s, reference=reference)
-            for name, reference in zip(self._wanted.files, references, strict=True)
+            for name, reference in zip(self._options.files, references, strict=True)
         ]
 
-    def _job(self, endpoint: Endpoint, spoken: Spoken, watch: Stopwatch) -> Job:
+    def _job(self, endpoint: Endpoint, source: RecordingSource, stopwatch: Stopwatch) -> Job:
         return Job(
-            spoken.info.name,
-            partial(opened, spoken),
+            source.info.name,
+            partial(open_source, source),
             endpoint,
             self._plan.turns,
             self._plan.session,
             self._settings,
             bill=self._bill,
-            probe=watch,
+            probe=stopwatch,
         )
 
-    # -- what is told -------------------------------------------------------------------------------------------------
+    # -- output -------------------------------------------------------------------------------------------------------
 
-    def _tell(self, ended: SessionResult | Level, level: Level) -> None:
-        if isinstance(ended, Level):
-            self._print(ndjson.level_line(ended, self._limits))
+    def _on_result(self, result: SessionResult | Level, level: Level) -> None:
+        if isinstance(result, Level):
+            self._print_ndjson(ndjson.level_line(result, self._limits))
             if self._look == "all":
-                final = table.number("final_p95", ended.value("final_p95"))
-                self._say(f"{ended.sessions} at once: {len(ended.results)} ended, final p95 {final}")
+                final = table.number("final_p95", result.value("final_p95"))
+                self._print_status(f"{result.sessions} at once: {len(result.results)} ended, final p95 {final}")
         else:
-            self._print(ndjson.session_line(ended, level))
+            self._print_ndjson(ndjson.session_line(result, level))
 
-    def _print(self, line: dict[str, Any]) -> None:
+    def _print_ndjson(self, line: dict[str, Any]) -> None:
         if self._json:
             self._out.write(json.dumps(line))
 
-    def _say(self, message: str, level: str = "all") -> None:
+    def _print_status(self, message: str, level: str = "all") -> None:
         if self._look in ("all", "live") or (level == "warnings" and self._look == "warnings"):
             self._err.write(printable(message))
 
-    async def _show(self, ramp: LoadLevels) -> None:
+    async def _update_table(self, load_levels: LoadLevels) -> None:
         """Redraw the live table until cancelled."""
         if self._look != "live" or sys.stderr is None:
             return
@@ -279,19 +279,19 @@ class _Bench:
 
         self._live = LiveTable(sys.stderr)
         while True:
-            if ramp.levels:
-                running = f"{ramp.levels[-1].running} running"
-                self._live.show([*table.lines(ramp.levels, self._limits, running=True), running])
-            await asyncio.sleep(_LOOK_EVERY_S)
+            if load_levels.levels:
+                running = f"{load_levels.levels[-1].running} running"
+                self._live.show([*table.lines(load_levels.levels, self._limits, running=True), running])
+            await asyncio.sleep(_REDRAW_INTERVAL_S)
 
     async def _conclude(
         self, endpoint: Endpoint, levels: Sequence[Level], recordings: Sequence[Recording], chunk_ms: int
     ) -> int:
-        code = EXIT_OK if self._unread else next(iter(self._signals), exit_code(self._limits, levels))
+        code = EXIT_OK if self._stdout_closed else next(iter(self._signals), exit_code(self._limits, levels))
         if self._live is not None:
             await asyncio.to_thread(self._live.close)
         if self._json:
-            self._print(
+            self._print_ndjson(
                 ndjson.summary_line(
                     levels,
                     self._limits,
@@ -302,13 +302,13 @@ class _Bench:
                 )
             )
             for remark in table.remarks(levels):
-                self._say(remark, "warnings")
+                self._print_status(remark, "warnings")
         else:
             for line in (*table.lines(levels, self._limits), *table.remarks(levels)):
                 self._out.write(printable(line))
-            self._out.write(table.verdict(levels, self._limits))
-        if self._wanted.html is not None and any(level.results for level in levels):
-            await asyncio.to_thread(self._report, self._wanted.html, endpoint, levels, recordings, chunk_ms)
+            self._out.write(table.conclusion(levels, self._limits))
+        if self._options.html is not None and any(level.results for level in levels):
+            await asyncio.to_thread(self._report, self._options.html, endpoint, levels, recordings, chunk_ms)
         return code
 
     def _report(
@@ -317,38 +317,38 @@ class _Bench:
         from rt_cli.bench.report import ReportData, report
 
         date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z")
-        facts = ReportData(endpoint.shown, endpoint.model, date, recordings, chunk_ms, self._wanted.rounds)
+        facts = ReportData(endpoint.shown, endpoint.model, date, recordings, chunk_ms, self._options.rounds)
         try:
             path.write_text(report(levels, self._limits, facts), encoding="utf-8")
         except OSError as exc:
             raise UsageError(
                 f"cannot write {printable(str(path))}: {exc.strerror}", "make room, or elsewhere"
             ) from None
-        self._say(f"report: {path}")
+        self._print_status(f"report: {path}")
 
-    # -- what comes from outside --------------------------------------------------------------------------------------
+    # -- signals ------------------------------------------------------------------------------------------------------
 
     def _on_signal(self, loop: asyncio.AbstractEventLoop, code: int, *_frame: object) -> None:
         self._signals.append(code)
-        if len(self._signals) > 2:  # noqa: PLR2004 - the third means it
+        if len(self._signals) > 2:  # noqa: PLR2004 - the third signal ends at once
             os._exit(code)
-        _soon(loop, partial(self._interrupt, code))
+        _call_soon(loop, partial(self._interrupt, code))
 
     def _interrupt(self, code: int) -> None:
-        if self._ramp is not None:
-            self._ramp.interrupt(code)
+        if self._load_levels is not None:
+            self._load_levels.interrupt(code)
 
-    def _hang_up(self) -> None:
-        self._unread = True
+    def _on_stdout_closed(self) -> None:
+        self._stdout_closed = True
         for _ in range(2):
             self._interrupt(EXIT_OK)
 
 
-def _soon(loop: asyncio.AbstractEventLoop, act: Any) -> None:
-    # A loop that has closed has nothing left to stop.
+def _call_soon(loop: asyncio.AbstractEventLoop, act: Any) -> None:
+    # RuntimeError: the loop is closed, so nothing is left to stop.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(act)
 
 
 def _ignore() -> None:
-    """Let a broken stderr be: status goes silent and the run goes on."""
+    """Ignore a broken stderr: the run goes on without status lines."""

@@ -1,4 +1,4 @@
-"""One session on the way that a user's sound takes, with a stopwatch beside it."""
+"""Measure one session: the run itself uses the same code as ``rt stream``."""
 
 from __future__ import annotations
 
@@ -11,74 +11,74 @@ from rt_cli.events import Dropped, Errored, Failed, Final, Partial, SessionChang
 
 if TYPE_CHECKING:
     from rt_cli.bench.level import Tally
-    from rt_cli.bench.recording import Recording, Spoken
+    from rt_cli.bench.recording import Recording, RecordingSource
     from rt_cli.bench.words import Words
     from rt_cli.clock import Clock
     from rt_cli.events import Event, Summary
 
 
 class Stopwatch:
-    """Measures a run; its probe and its observer.
+    """Measures a run, as its measure hooks and its event handler.
 
-    The sound begins when the session is ready, and everything after that is counted from the moment at which it was
-    due by the schedule, not from when it was sent: who is held up does not see his delay taken out of the figures.
+    The sound starts when the session is ready. All later times count from the due time of the sound, not from the time
+    of sending, so that a delay of this process is part of the figures.
 
     Args:
-        spoken: The source, which it begins.
+        source: The source, which the stopwatch starts.
         clock: The time.
-        together: Also takes what is measured.
+        level_measures: Receives all measured values, too.
     """
 
-    def __init__(self, spoken: Spoken, clock: Clock, together: Tally) -> None:
+    def __init__(self, source: RecordingSource, clock: Clock, level_measures: Tally) -> None:
         self.measures = tally()
-        self.failed: Counter[str] = Counter()
-        self.warned: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self.warnings: Counter[str] = Counter()
         self.dropped_ms = 0
         self.unmeasured = 0
         self.error: str | None = None
-        self._together = together
-        self._spoken = spoken
+        self._level_measures = level_measures
+        self._source = source
         self._clock = clock
         self._started_at = clock.now()
-        self._opened = False
+        self._connected = False
         self._ready = False
-        self._reach = 0
+        self._sent_end = 0
         self._turns: set[int] = set()
         self._texts: dict[int, str] = {}
         self._last_final_at: float | None = None
 
-    # -- the probe ----------------------------------------------------------------------------------------------------
+    # -- measure hooks ------------------------------------------------------------------------------------------------
 
     def opened(self) -> None:
-        """The handshake has succeeded, perhaps after retries."""
-        if not self._opened:
-            self._opened = True
+        """Measure the time to the first handshake, including retries."""
+        if not self._connected:
+            self._connected = True
             self._measure("connect", self._clock.now() - self._started_at)
 
     def sent(self, end: int) -> None:
-        """Sound is written, for the first time: how late is each piece of it, however many go at once?"""
+        """Measure the lateness of each newly sent block, also if several blocks are sent together."""
         now = self._clock.now()
-        for due in self._spoken.dues(self._reach, end):
+        for due in self._source.dues(self._sent_end, end):
             self._measure("lateness", now - due)
-        self._reach = max(self._reach, end)
+        self._sent_end = max(self._sent_end, end)
 
     def round_trip(self, seconds: float) -> None:
-        """A pong has come."""
+        """Measure the time from a ping to its pong."""
         self._measure("round_trip", seconds)
 
     def heard_at(self, position: int) -> float | None:
-        """When a sample was due."""
-        return self._spoken.due(position)
+        """Return the due time of a sample, seconds."""
+        return self._source.due(position)
 
-    # -- the observer -------------------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------------
 
     def on_event(self, event: Event) -> None:
-        """Take what happened."""
+        """Measure and count an event of the run."""
         match event:
             case SessionChanged(state="ready") if not self._ready:
                 self._ready = True
                 self._measure("ready", self._clock.now() - self._started_at)
-                self._spoken.begin()
+                self._source.begin()
             case Partial(turn, text, start_ms) if text and turn not in self._turns:
                 self._turns.add(turn)
                 self._first_words(turn, start_ms)
@@ -90,42 +90,42 @@ class Stopwatch:
                 else:
                     self._measure("final", latency_ms / 1000)
             case Failed(code=code):
-                self.failed[code] += 1
+                self.failures[code] += 1
             case Dropped(start_ms, end_ms):
                 self.dropped_ms += end_ms - start_ms
             case Warned(code=code):
-                self.warned[code] += 1
+                self.warnings[code] += 1
             case Errored(code=code):
                 self.error = code
 
     def _first_words(self, turn: int, start_ms: int | None) -> None:
         if start_ms is None and turn > 1:
             return
-        due = self._spoken.due(round((start_ms or 0) * self._spoken.info.rate_hz / 1000))
+        due = self._source.due(round((start_ms or 0) * self._source.info.rate_hz / 1000))
         if due is not None:
             self._measure("first_partial", self._clock.now() - due)
 
     def _measure(self, name: str, seconds: float) -> None:
-        for measures in (self.measures, self._together):
+        for measures in (self.measures, self._level_measures):
             measures[name].add(seconds * 1000)
 
-    # -- the end ------------------------------------------------------------------------------------------------------
+    # -- result -------------------------------------------------------------------------------------------------------
 
     def result(
         self, recording: Recording, summary: Summary, *, number: int, round_: int, began: float
     ) -> SessionResult:
-        """What it came to.
+        """Return the result of the session.
 
         Args:
-            recording: What was said.
+            recording: The recording of the session.
             summary: Of the run.
-            number: Which of the sessions at once, from 1.
-            round_: Its how manyth recording, from 1.
-            began: When the level did, seconds.
+            number: Number among the parallel sessions, from 1.
+            round_: Number of the recording within its slot, from 1.
+            began: Start of the level, seconds.
         """
-        if self._last_final_at is not None and self._spoken.began_at is not None and summary.complete:
-            factor = (self._last_final_at - self._spoken.began_at) / recording.seconds
-            for measures in (self.measures, self._together):
+        if self._last_final_at is not None and self._source.began_at is not None and summary.complete:
+            factor = (self._last_final_at - self._source.began_at) / recording.seconds
+            for measures in (self.measures, self._level_measures):
                 measures["rtf"].add(factor)
         return SessionResult(
             number=number,
@@ -137,8 +137,8 @@ class Stopwatch:
             finals=summary.finals,
             unmeasured=self.unmeasured,
             reconnects=summary.reconnects,
-            failed=self.failed,
-            warned=self.warned,
+            failures=self.failures,
+            warnings=self.warnings,
             dropped_ms=self.dropped_ms,
             exit=summary.exit,
             complete=summary.complete,
@@ -147,7 +147,7 @@ class Stopwatch:
         )
 
     def _words(self, reference: str | None, *, complete: bool) -> Words | None:
-        """Of a session that failed the words are missing for another reason than that they were not understood."""
+        """Compare the words with the reference. None for a failed session, whose missing words are no errors."""
         if reference is None or not complete:
             return None
         return compare(reference, " ".join(text for _, text in sorted(self._texts.items())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rt_cli.bench.level import QUANTILES
-from rt_cli.bench.limits import highest, holds, passed
+from rt_cli.bench.limits import exceeded_limits, highest, holds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rt_cli.bench.limits import Limit
 
 BUSY = 0.8
-"""A share of a core that leaves a process no time to be punctual."""
-_NOTHING = "-"
+"""CPU share of one core above which this process may be late itself."""
+_NO_VALUE = "-"
 HEAD = (
     ("at", "once"),
     ("", "ended"),
@@ -35,19 +35,19 @@ HEAD = (
     ("client", "CPU"),
     ("", "held"),
 )
-"""Two lines."""
+"""Head of the table: two lines per column."""
 
 
 def cells(level: Level, limits: Sequence[Limit], *, ended: bool = True) -> tuple[str, ...]:
-    """The row of a level, in the order of :data:`HEAD`.
+    """Return the row of a level, in the order of :data:`HEAD`.
 
     Args:
-        level: Of which.
-        limits: Say whether it held.
-        ended: It runs no more.
+        level: The level.
+        limits: The limits that it must keep.
+        ended: Whether the level has ended.
     """
     measures, words = level.measures, level.words
-    verdict = ("yes" if holds(limits, level) else "no") if ended else "..."
+    held = ("yes" if holds(limits, level) else "no") if ended else "..."
     return (
         str(level.sessions),
         str(len(level.results)),
@@ -64,17 +64,17 @@ def cells(level: Level, limits: Sequence[Limit], *, ended: bool = True) -> tuple
         _factor(measures["rtf"]),
         _share(None if words is None else words.error_rate),
         _share(level.client_cpu),
-        verdict,
+        held,
     )
 
 
 def lines(levels: Sequence[Level], limits: Sequence[Limit], *, running: bool = False) -> list[str]:
-    """All levels in aligned columns under a head of two lines.
+    """Return all levels as lines of aligned columns, with two head lines.
 
     Args:
         levels: In their order.
-        limits: Say which of them held.
-        running: The last of them is not over.
+        limits: The limits that they must keep.
+        running: Whether the last level is still running.
     """
     rows = [cells(level, limits, ended=not (running and level is levels[-1])) for level in levels]
     heads = list(zip(*HEAD, strict=True))
@@ -85,41 +85,41 @@ def lines(levels: Sequence[Level], limits: Sequence[Limit], *, running: bool = F
     ]
 
 
-def verdict(levels: Sequence[Level], limits: Sequence[Limit]) -> str:
-    """The result in a sentence."""
+def conclusion(levels: Sequence[Level], limits: Sequence[Limit]) -> str:
+    """Return the result in one sentence."""
     most, last = highest(limits, levels), levels[-1]
     if holds(limits, last):
         return f"held: {most} at once, the most that was tried"
-    causes = [_cause(limit, last) for limit in passed(limits, last)] if not last.all_failed else []
-    why = "interrupted" if last.cut else ", ".join(causes) or "every session failed"
+    causes = [_cause(limit, last) for limit in exceeded_limits(limits, last)] if not last.all_failed else []
+    why = "interrupted" if last.interrupted else ", ".join(causes) or "every session failed"
     return f"held: {'no level' if most is None else f'{most} at once'}; not {last.sessions}: {why}"
 
 
 def remarks(levels: Sequence[Level]) -> list[str]:
-    """What a reader of the table should know."""
-    said = []
+    """Return notes on the table: small samples, errors, warnings, a busy client."""
+    notes = []
     if any(_few(level.measures[name], "p99") for level in levels for name in ("final", "lateness")):
-        said.append("* of so few values this is simply the largest")
+        notes.append("* of so few values this is simply the largest")
     for level in levels:
-        for what, counter in (("errors", level.troubles), ("warnings", level.warnings)):
+        for what, counter in (("errors", level.error_codes), ("warnings", level.warnings)):
             if counter:
                 counts = ", ".join(f"{code} {count}" for code, count in counter.most_common())
-                said.append(f"{level.sessions} at once, {what}: {counts}")
-        if client_is_felt(level):
-            said.append(
+                notes.append(f"{level.sessions} at once, {what}: {counts}")
+        if client_is_busy(level):
+            notes.append(
                 f"{level.sessions} at once: this process took {_share(level.client_cpu)} of a core and was held up"
                 f" {level.warnings['loop_lag']} times: some of the delay is its own: fewer sessions, or more machines"
             )
-    return said
+    return notes
 
 
-def client_is_felt(level: Level) -> bool:
-    """Whether it may be this process or its machine, rather than the endpoint, that is measured."""
+def client_is_busy(level: Level) -> bool:
+    """Return whether this process or its machine may have caused part of the measured delay."""
     return (level.client_cpu or 0) > BUSY or level.warnings["loop_lag"] > 0
 
 
 def number(name: str, value: float | None) -> str:
-    """A number of a level, by the name that limits have for it."""
+    """Return a number of a level as text, in the unit of its name in limits."""
     if value is None:
         return "not measured"
     if name in ("errors", "wer", "client_cpu"):
@@ -128,8 +128,8 @@ def number(name: str, value: float | None) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """A time in the unit that fits it."""
-    if value < 10:  # noqa: PLR2004 - two digits, wherever the point is
+    """Return a time with a suitable unit."""
+    if value < 10:  # noqa: PLR2004 - two significant digits
         return f"{value:.1f}ms"
     return f"{value:.0f}ms" if value < 1000 else f"{value / 1000:.2f}s"  # noqa: PLR2004
 
@@ -146,14 +146,14 @@ def _few(histogram: Histogram, quantile: str) -> bool:
 def _time(histogram: Histogram, quantile: str) -> str:
     value = histogram.percentile(QUANTILES[quantile])
     if value is None:
-        return _NOTHING
+        return _NO_VALUE
     return milliseconds(value) + ("*" if quantile != "p50" and _few(histogram, quantile) else "")
 
 
 def _factor(histogram: Histogram) -> str:
     value = histogram.percentile(QUANTILES["p95"])
-    return _NOTHING if value is None else f"{value:.2f}x"
+    return _NO_VALUE if value is None else f"{value:.2f}x"
 
 
 def _share(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value * 100:.3g}%"
+    return _NO_VALUE if value is None else f"{value * 100:.3g}%"

@@ -1,4 +1,4 @@
-"""Words against a reference. Wants jiwer."""
+"""Compare words with a reference. Needs jiwer."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What became of the words of a reference."""
+    """Word counts of a comparison with a reference."""
 
     reference: int
-    """How many it has."""
+    """Number of words in the reference."""
     substitutions: int
     deletions: int
     insertions: int
 
     @property
     def error_rate(self) -> float:
-        """The word error rate; above 1 where more was heard than said."""
+        """The word error rate; above 1 with many insertions."""
         return (self.substitutions + self.deletions + self.insertions) / self.reference
 
 
-def together(counts: Iterable[Words]) -> Words | None:
-    """The sum, so that long texts weigh more; None of nothing."""
+def total(counts: Iterable[Words]) -> Words | None:
+    """Return the sum of the counts, so that each word counts the same; None without counts."""
     counts = list(counts)
     if not counts:
         return None
@@ -41,16 +41,16 @@ def together(counts: Iterable[Words]) -> Words | None:
     )
 
 
-def compare(reference: str, heard: str) -> Words:
+def compare(reference: str, transcript: str) -> Words:
     """Align two texts; case and punctuation do not count.
 
     Raises:
         UsageError: The reference has no words, or jiwer is missing.
     """
     jiwer, plain = _jiwer()
-    if not (said := plain(reference)):
+    if not (reference_words := plain(reference)):
         raise UsageError("a reference has no words", "give the text that is spoken in the recording")
-    aligned = jiwer.process_words(said, plain(heard))
+    aligned = jiwer.process_words(reference_words, plain(transcript))
     return Words(
         reference=aligned.hits + aligned.substitutions + aligned.deletions,
         substitutions=aligned.substitutions,
@@ -65,6 +65,6 @@ def _jiwer() -> tuple[Any, Any]:
         import jiwer
     except ImportError:
         raise UsageError("a reference needs jiwer, which is not installed", "pip install 'rt-cli[bench]'") from None
-    transforms: Any = jiwer  # half of it is typed
+    transforms: Any = jiwer  # only partly typed
     steps = (transforms.ToLowerCase, transforms.RemovePunctuation, transforms.RemoveMultipleSpaces, transforms.Strip)
     return jiwer, transforms.Compose([step() for step in steps])

@@ -1,4 +1,4 @@
-"""The Typer application: one short file per command, read when that command is wanted."""
+"""The Typer application. It imports the module of a command only when that command runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Examples:
     ffmpeg -i URL -f wav - | rt stream - anything that can be played
 """
 
-_PLACES = {
+_LOCATIONS = {
     "stream": "stream:stream",
     "send": "send:send",
     "serve": "serve:serve",
@@ -38,45 +38,45 @@ _PLACES = {
     "bench": "bench:bench",
     "config": "config:app",
 }
-"""Module and name of each command, in the order of the help."""
+"""Module and attribute of each command, in the order of the help."""
 
 
 class _Commands(Mapping[str, "Command"]):
-    """All commands by name; what is not asked for is not imported, which is most of what a start would cost."""
+    """All commands by name. Imports a command at the first access: imports are most of the start-up time."""
 
     def __init__(self) -> None:
-        self._made: dict[str, Command] = {}
+        self._cache: dict[str, Command] = {}
 
     def __getitem__(self, name: str) -> Command:
-        if name not in self._made:
-            module, _, place = _PLACES[name].partition(":")
-            self._made[name] = _made(name, getattr(import_module(f"rt_cli.commands.{module}"), place))
-        return self._made[name]
+        if name not in self._cache:
+            module, _, attribute = _LOCATIONS[name].partition(":")
+            self._cache[name] = _build(name, getattr(import_module(f"rt_cli.commands.{module}"), attribute))
+        return self._cache[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_PLACES)
+        return iter(_LOCATIONS)
 
     def __len__(self) -> int:
-        return len(_PLACES)
+        return len(_LOCATIONS)
 
 
-def _made(name: str, command: Any) -> Command:
+def _build(name: str, command: Any) -> Command:
     if not isinstance(command, typer.Typer):
-        from rt_cli.cli.help import Command as Shaped
+        from rt_cli.cli.help import Command as HelpCommand
 
         function, command = command, typer.Typer(rich_markup_mode=None, add_completion=False)
-        command.command(name, cls=Shaped)(function)
-    made = get_command(command)
-    made.name = name
-    return made
+        command.command(name, cls=HelpCommand)(function)
+    click_command = get_command(command)
+    click_command.name = name
+    return click_command
 
 
 class _Group(TyperGroup):
-    """The commands of the program."""
+    """The commands of the program, imported lazily."""
 
-    def __init__(self, **described: Any) -> None:
-        super().__init__(**described)
-        self.commands = _Commands()  # type: ignore[assignment]  # nobody adds to it
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands()  # type: ignore[assignment]  # a read-only mapping is enough
 
 
 app = typer.Typer(
@@ -89,8 +89,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(value: bool) -> None:
+    if value:
         typer.echo(f"rt {__version__}")
         raise typer.Exit
 
@@ -101,4 +101,4 @@ def root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """All commands; their help is above."""
+    """The root command. Its help text is ``_HELP``."""

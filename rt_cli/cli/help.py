@@ -1,4 +1,4 @@
-"""Help that fits a screen: what is needed every day at once, all of it with ``--help-all``, in groups."""
+"""Help that fits on one screen: ``--help`` lists the common options, ``--help-all`` lists all of them in groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter, Parameter
 
 SHORT = 24
-"""So many options fit a screen."""
+"""The most options that fit on one screen."""
 _ALL = "rt.help_all"
 
 EVERY_DAY = frozenset(
@@ -25,7 +25,7 @@ EVERY_DAY = frozenset(
         *("sessions", "rounds", "spread", "limit", "reference", "html"),
     )
 )
-"""Options of commands that have more than a screen of them, by the names of their parameters."""
+"""Options in ``--help`` of a command with more than :data:`SHORT` options, by parameter name."""
 
 _GROUPS = {
     "endpoint": "Endpoint",
@@ -34,19 +34,19 @@ _GROUPS = {
     "output": "Output",
     "delivery": "Delivery",
 }
-"""The tables of the settings, in words."""
-_NO_KEYS = {"mic": "input", "config": "endpoint", "json": "output"} | dict.fromkeys(
+"""Headings of the settings' tables."""
+_NON_KEY_TABLES = {"mic": "input", "config": "endpoint", "json": "output"} | dict.fromkeys(
     ("spool", "resume", "jobs", "skip_done"), "delivery"
 )
-"""Options that belong to a table without being a key of it."""
+"""Headings of options that are not settings keys: the table that each option belongs to."""
 
 
 class Command(TyperCommand):
-    """A command whose help is short, and whose examples stay as they are written."""
+    """A command with a short help. Its examples keep their line breaks."""
 
-    def __init__(self, name: str | None, *, help: str | None = None, **described: Any) -> None:  # noqa: A002 - Typer's
-        # A line of \b keeps the paragraph after it from being filled.
-        super().__init__(name, help=(help or "").replace("Examples:\n", "\b\nExamples:\n"), **described)
+    def __init__(self, name: str | None, *, help: str | None = None, **attributes: Any) -> None:  # noqa: A002 - Typer's
+        # A line with \b alone: Click does not re-wrap the paragraph after it.
+        super().__init__(name, help=(help or "").replace("Examples:\n", "\b\nExamples:\n"), **attributes)
         self._is_long = sum(not getattr(param, "hidden", False) for param in self.params) > SHORT
         if self._is_long:
             self.params.append(
@@ -61,7 +61,7 @@ class Command(TyperCommand):
             )
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
-        """Write arguments and options; of many options those of every day, or all of them in groups."""
+        """Write arguments and options: the common options, or with ``--help-all`` all options in groups."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
@@ -78,12 +78,12 @@ class Command(TyperCommand):
             return "Arguments"
         if in_groups:
             key = settings_keys().get(param.name or "")
-            return _GROUPS.get(key.table if key else _NO_KEYS.get(param.name or "", ""), "Options")
+            return _GROUPS.get(key.table if key else _NON_KEY_TABLES.get(param.name or "", ""), "Options")
         return "Options" if not self._is_long or param.name in EVERY_DAY else None
 
 
-def _show_all(ctx: Context, _param: Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
+def _show_all(ctx: Context, _param: Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
         ctx.meta[_ALL] = True
         typer.echo(ctx.get_help())
         ctx.exit()

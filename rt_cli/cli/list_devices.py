@@ -1,4 +1,4 @@
-"""The microphones that are there now, and as they come and go, for ``rt devices`` and for the shell."""
+"""List microphones, and watch them appear and vanish, for ``rt devices`` and for shell completion."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ if TYPE_CHECKING:
 
     from rt_cli.audio.microphone.devices import InputDevice
 
-LOOK_EVERY_S = 1.0
+POLL_INTERVAL_S = 1.0
 _LAST_LINES_S = 1.0
-_OFFER_WITHIN_S = 2.0
+_COMPLETION_DEADLINE_S = 2.0
 _HEAD = ("index", "name", "host API", "channels", "rate", "")
 
 
-async def tell(*, json: bool, watch: bool) -> int:
-    """Print the microphones that are there, and with ``watch`` how they come and go; returns the exit code.
+async def list_devices(*, json: bool, watch: bool) -> int:
+    """Print the microphones. With ``watch``, also print each one that appears or vanishes. Returns the exit code.
 
     Raises:
-        AudioError: There is none, no PortAudio, or the sound system does not answer.
+        AudioError: No microphone, no PortAudio, or the sound system does not answer.
     """
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     with on_signals(ended.set):
-        found = await devices_now()
-        if not found and not watch:
+        devices = await devices_now()
+        if not devices and not watch:
             raise AudioError("no microphone found", "connect one, then rt doctor", code="no_microphone")
 
-        def end() -> None:  # from the writer's thread
+        def end() -> None:  # in the writer's thread
             loop.call_soon_threadsafe(ended.set)
 
         lines = LineWriter(sys.stdout, on_broken=end)
         try:
-            for line in map(jsonlib.dumps, map(shape, found)) if json else table(found):
+            for line in map(jsonlib.dumps, map(device_event, devices)) if json else table(devices):
                 lines.write(line)
             if watch:
-                await _watch(found, lines, ended, json=json)
+                await _watch(devices, lines, ended, json=json)
         finally:
             lines.close(_LAST_LINES_S)
         lines.check()
     return 0
 
 
-async def _watch(found: list[InputDevice], lines: LineWriter, ended: asyncio.Event, *, json: bool) -> None:
-    while not await _ended_within(ended, LOOK_EVERY_S):
-        before, found = found, await devices_now(again=True)
-        for change, device in changes(before, found):
-            event = shape(device) | {"type": change}
+async def _watch(devices: list[InputDevice], lines: LineWriter, ended: asyncio.Event, *, json: bool) -> None:
+    while not await _wait_for_end(ended, POLL_INTERVAL_S):
+        before, devices = devices, await devices_now(again=True)
+        for change, device in changes(before, devices):
+            event = device_event(device) | {"type": change}
             lines.write(jsonlib.dumps(event) if json else f"{change:<8}  {printable(device.full_name)}")
 
 
-async def _ended_within(ended: asyncio.Event, seconds: float) -> bool:
+async def _wait_for_end(ended: asyncio.Event, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
             await ended.wait()
@@ -68,8 +68,8 @@ async def _ended_within(ended: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-def shape(device: InputDevice) -> dict[str, Any]:
-    """A device as NDJSON."""
+def device_event(device: InputDevice) -> dict[str, Any]:
+    """Return the NDJSON object of a device."""
     return {
         "type": "device",
         "index": device.index,
@@ -82,9 +82,9 @@ def shape(device: InputDevice) -> dict[str, Any]:
     }
 
 
-def table(found: Sequence[InputDevice]) -> list[str]:
-    """The devices as lines of aligned columns, the head first."""
-    rows = [_HEAD, *(_row(device) for device in found)]
+def table(devices: Sequence[InputDevice]) -> list[str]:
+    """Return the devices as lines of aligned columns, with a head line."""
+    rows = [_HEAD, *(_row(device) for device in devices)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     numbers = {0, 3, 4}
     return [
@@ -102,13 +102,13 @@ def _row(device: InputDevice) -> tuple[str, ...]:
     return numbers[0], printable(device.name), printable(device.hostapi), *numbers[1:], ", ".join(marks)
 
 
-async def offered(incomplete: str) -> list[tuple[str, str]]:
-    """Names that hold what was typed, and their host APIs; none where PortAudio fails or takes more than 2 s."""
+async def complete_names(incomplete: str) -> list[tuple[str, str]]:
+    """Return names that contain the typed text, and their host APIs. Empty if PortAudio fails or takes over 2 s."""
     try:
-        async with asyncio.timeout(_OFFER_WITHIN_S):
-            found = await devices_now()
-    except (AudioError, TimeoutError):  # whoever presses a key wants no message in the middle of the line
+        async with asyncio.timeout(_COMPLETION_DEADLINE_S):
+            devices = await devices_now()
+    except (AudioError, TimeoutError):  # a message would break the command line that the user is typing
         do_not_wait_at_exit()
         return []
-    folded = incomplete.casefold()
-    return [(device.name, device.hostapi) for device in found if folded in device.name.casefold()]
+    part = incomplete.casefold()
+    return [(device.name, device.hostapi) for device in devices if part in device.name.casefold()]

@@ -1,4 +1,4 @@
-"""The options of ``stream`` and ``send``, each named and explained once."""
+"""The options of ``stream`` and ``send``: names, metavar, help and completion of each."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from rt_cli.cli.completion import choices_of, complete_device, one_of, profiles
 Command = Callable[..., int]
 
 
-def _value(*described: str, offers: Callable[..., Any] | None = None) -> Any:
-    """An option with a value: its names, what stands for the value, the help, and what the shell offers."""
-    *names, metavar, text = described
-    return Annotated[str | None, typer.Option(*names, metavar=metavar, help=text, autocompletion=offers)]
+def _value(*spec: str, completion: Callable[..., Any] | None = None) -> Any:
+    """Return an option with a value. ``spec`` is its names, its metavar and its help."""
+    *names, metavar, text = spec
+    return Annotated[str | None, typer.Option(*names, metavar=metavar, help=text, autocompletion=completion)]
 
 
-def _flag(*described: str) -> Any:
-    """An option that is given or not: its names and the help."""
-    *names, text = described
+def _flag(*spec: str) -> Any:
+    """Return an option without a value. ``spec`` is its names and its help."""
+    *names, text = spec
     return Annotated[bool | None, typer.Option(*names, help=text)]
 
 
 COMMON: dict[str, Any] = {
     "local": _flag("--local", "The embedded endpoint: no key, no network."),
     "url": _value("--url", "URL", "http, https, ws or wss; /v1/realtime optional."),
-    "dialect": _value("--dialect", "NAME", "auto, openai or azure.", offers=one_of("auto", "openai", "azure")),
+    "dialect": _value("--dialect", "NAME", "auto, openai or azure.", completion=one_of("auto", "openai", "azure")),
     "model": _value("--model", "-m", "NAME", "Transcription model."),
-    "profile": _value("--profile", "-p", "NAME", "Profile of the config file.", offers=profiles),
+    "profile": _value("--profile", "-p", "NAME", "Profile of the config file.", completion=profiles),
     "config": Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Config file.")],
     "cacert": _value("--cacert", "FILE", "PEM with more certificate authorities."),
     "client_cert": _value("--client-cert", "FILE", "PEM certificate to show the endpoint."),
@@ -49,32 +49,32 @@ COMMON: dict[str, Any] = {
     "sample_rate": _value("--sample-rate", "HZ", "Of raw PCM on stdin [24000]."),
     "channels": _value("--channels", "N", "Of raw PCM on stdin [1]."),
     "encoding": _value(
-        "--encoding", "NAME", "Of raw PCM: s16le s24le s32le f32le mulaw alaw.", offers=choices_of("encoding")
+        "--encoding", "NAME", "Of raw PCM: s16le s24le s32le f32le mulaw alaw.", completion=choices_of("encoding")
     ),
     "gate": _flag("--gate", "Send only what is near speech."),
     "channel": _value(
         "--channel",
         "WHICH",
         "mix, left, right, a number, or split [mix].",
-        offers=one_of("mix", "left", "right", "split"),
+        completion=one_of("mix", "left", "right", "split"),
     ),
     "gain": _value("--gain", "DB", "Make the sound louder, or softer [0]."),
     "language": _value("--language", "-l", "CODE", "Spoken language, as en."),
     "prompt": _value("--prompt", "TEXT", "Words and names to expect."),
     "turn_detection": _value(
-        "--turn-detection", "WHO", "server_vad, semantic_vad, client or none.", offers=choices_of("turn_detection")
+        "--turn-detection", "WHO", "server_vad, semantic_vad, client or none.", completion=choices_of("turn_detection")
     ),
     "vad_threshold": _value("--vad-threshold", "P", "Speech from here, 0..1 [0.5]."),
     "silence_ms": _value("--silence-ms", "MS", "Silence that ends a turn [500]."),
     "prefix_ms": _value("--prefix-ms", "MS", "Audio kept before speech [300]."),
     "max_turn": _value("--max-turn", "TIME", "Longest turn rt makes itself [30]."),
     "noise_reduction": _value(
-        "--noise-reduction", "KIND", "near_field, far_field.", offers=choices_of("noise_reduction")
+        "--noise-reduction", "KIND", "near_field, far_field.", completion=choices_of("noise_reduction")
     ),
     "extra": Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Any field of the session object.")
     ],
-    "format": _value("--output", "-o", "FORMAT", "text, json, srt or vtt [text].", offers=choices_of("format")),
+    "format": _value("--output", "-o", "FORMAT", "text, json, srt or vtt [text].", completion=choices_of("format")),
     "timestamps": _flag("--timestamps", "When each line of text begins."),
     "save_transcript": _value("--save-transcript", "FILE", "Results also here: .txt .srt .vtt .jsonl"),
     "save_audio": _value("--save-audio", "FILE", "What was captured, as WAV."),
@@ -84,7 +84,7 @@ COMMON: dict[str, Any] = {
     "force": _flag("--force", "Files to save may be replaced."),
     "json": _flag("--json", "NDJSON on stdout; the same as -o json."),
     "partials": _flag("--partials", "Also what is not final yet (stderr for text)."),
-    "status": _value("--status", "HOW", "auto, live, plain or off.", offers=choices_of("status")),
+    "status": _value("--status", "HOW", "auto, live, plain or off.", completion=choices_of("status")),
     "quiet": _flag("--quiet", "-q", "Nothing on stderr but errors."),
     "verbose": _flag("--verbose", "-v", "Wire events and sender state on stderr."),
     "log_file": _value("--log-file", "FILE", "The same, into a file."),
@@ -95,9 +95,9 @@ COMMON: dict[str, Any] = {
     "max_session": _value("--max-session", "TIME", "Longest life of a connection."),
     "max_cost": _value("--max-cost", "AMOUNT", "End when it has cost so much (price_per_minute)."),
 }
-"""By the names of the settings' keys; None is not given."""
-_CHOOSE = ("local", "url", "profile", "config")
-"""Those that say which values count."""
+"""Options by settings key. The value None means that the command line has no such option."""
+_SELECTORS = ("local", "url", "profile", "config")
+"""Options that select where the values come from; ``rt config show --help`` lists only these."""
 
 Device = Annotated[
     str | None,
@@ -135,44 +135,46 @@ ResumeDir = Annotated[
 
 
 def with_common_options(command: Command) -> Command:
-    """Let a command take the common options as its ``**given``."""
+    """Add the common options to a command, which takes them as ``**values``."""
     return _with(command, COMMON)
 
 
 def with_endpoint_options(command: Command) -> Command:
-    """The same for those that say which endpoint, how it is reached and what is asked of it."""
+    """Add the options that select, reach and configure the endpoint."""
     names = list(COMMON)
-    wanted = [*names[: names.index("chunk_ms")], "language", "turn_detection", "extra", "connect_timeout"]
-    return _with(command, {name: COMMON[name] for name in wanted})
+    selection = [*names[: names.index("chunk_ms")], "language", "turn_detection", "extra", "connect_timeout"]
+    return _with(command, {name: COMMON[name] for name in selection})
 
 
 def with_bench_options(command: Command) -> Command:
-    """The same, and what changes how sound is sent and what becomes of it."""
+    """Add the endpoint options, and those for sending sound and for transcription."""
     names = list(COMMON)
-    wanted = [*names[: names.index("sample_rate")], *names[names.index("language") : names.index("format")]]
-    wanted += ["force", "json", "status", "quiet", "connect_timeout", "drain_timeout"]
-    return _with(command, {name: COMMON[name] for name in wanted})
+    selection = [*names[: names.index("sample_rate")], *names[names.index("language") : names.index("format")]]
+    selection += ["force", "json", "status", "quiet", "connect_timeout", "drain_timeout"]
+    return _with(command, {name: COMMON[name] for name in selection})
 
 
-def with_options_of_a_run(command: Command) -> Command:
-    """All that say what a run does, but for its own; its help shows only those that choose what counts."""
+def with_run_options(command: Command) -> Command:
+    """Add all options that change a run, except ``--json``. The help lists only those of ``_SELECTORS``."""
     own = {"device": Device, "speed": Speed, "stop_after_silence": StopAfterSilence, "on_full": OnFull}
-    wanted = {name: option for name, option in (COMMON | own).items() if name != "json"}
-    return _with(command, {name: wanted[name] if name in _CHOOSE else _hidden(wanted[name]) for name in wanted})
+    selection = {name: option for name, option in (COMMON | own).items() if name != "json"}
+    return _with(
+        command, {name: selection[name] if name in _SELECTORS else _hidden(selection[name]) for name in selection}
+    )
 
 
 def _hidden(option: Any) -> Any:
-    described = copy(option.__metadata__[0])
-    described.hidden = True
-    return Annotated[option.__origin__, described]
+    info = copy(option.__metadata__[0])
+    info.hidden = True
+    return Annotated[option.__origin__, info]
 
 
 def _with(command: Command, options: Mapping[str, Any]) -> Command:
     own = inspect.signature(command, eval_str=True).parameters.values()
-    named = [parameter for parameter in own if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+    own_parameters = [parameter for parameter in own if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
     common = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
         for name, option in options.items()
     ]
-    command.__signature__ = inspect.Signature([*named, *common])  # type: ignore[attr-defined] # what Typer reads
+    command.__signature__ = inspect.Signature([*own_parameters, *common])  # type: ignore[attr-defined] # Typer reads it
     return command

@@ -1,4 +1,4 @@
-"""What a command asks of its process: signals, open files, garbage collection, warnings on stderr."""
+"""Process-wide settings of a command: signals, open files, garbage collection, warnings on stderr."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _FILES = 4_096
-"""Open at once, if we may."""
+"""Open files to allow, if the hard limit permits."""
 
 
 @contextmanager
 def on_signals(call: Callable[[], None]) -> Iterator[None]:
     """Call a function in the running event loop on SIGINT and SIGTERM, while the block runs.
 
-    The loop's own handlers wake it wherever it is; a handler of ``signal.signal`` alone is late by as long as the loop
-    sleeps if the signal comes just before it falls asleep. Windows has only those, and its loop wakes itself.
+    ``loop.add_signal_handler`` always wakes the loop. A plain ``signal.signal`` handler does not: a signal that arrives
+    just before the loop sleeps is handled only after that sleep. Windows has only ``signal.signal``, and its loop wakes
+    up by itself.
     """
     import asyncio
 
@@ -43,47 +44,47 @@ def on_signals(call: Callable[[], None]) -> Iterator[None]:
             try:
                 loop.remove_signal_handler(number)
             except NotImplementedError:
-                pass  # nothing to remove
+                pass  # Windows: no handler was added
             signal.signal(number, handler)
 
 
 def collect_garbage() -> None:
-    """Collect garbage from now on; called where a command's event loop begins.
+    """Enable garbage collection; called just before a command's event loop starts.
 
-    The program starts without: what it imports stays to its end, and to look through all of it again and again would
-    take a tenth of the start.
+    The program starts with collection disabled: imported modules live until exit, and repeated scans of them would take
+    a tenth of the start-up time.
     """
     gc.enable()
 
 
 def allow_many_files() -> None:
-    """As many open connections as the system lets us have without asking anybody; Windows has no such limit."""
+    """Raise the limit of open files, up to the hard limit; Windows has no such limit."""
     try:
         import resource
     except ImportError:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def tell_once() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """What goes wrong in the event loop itself, in one line each: without this a full system floods stderr."""
-    told: set[str] = set()
+def warn_once() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Return a loop exception handler that prints each distinct error once: a full system would flood stderr."""
+    lines: set[str] = set()
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if os.environ.get("RT_DEBUG") == "1":
             loop.default_exception_handler(context)
-        elif (line := f"{context['message']}: {context.get('exception')!r}") not in told:
-            told.add(line)
+        elif (line := f"{context['message']}: {context.get('exception')!r}") not in lines:
+            lines.add(line)
             warn(line)
 
     return handle
 
 
 def warn(text: str) -> None:
-    """One line for people on stderr; the text is untrusted."""
-    if sys.stderr is None:  # closed before the start; print would take stdout in its place
+    """Print one warning line to stderr. The text is untrusted."""
+    if sys.stderr is None:  # closed before the start; print() would write to stdout instead
         return
     print(f"warning: {printable(text)}", file=sys.stderr)  # noqa: T201 - stderr is for people

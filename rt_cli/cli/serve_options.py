@@ -1,4 +1,4 @@
-"""The options of ``serve``, each named and explained once, its help, and the token's way in."""
+"""The options and the help of ``serve``, and where its token comes from."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "RT_SERVE_TOKEN"  # noqa: S105 - the name of the variable, no token
 _LARGEST_TOKEN = 4_096
-"""Bytes; more would not fit into a request."""
+"""Bytes; a longer token would not fit into a request."""
 
 
 def _value(kind: Any, name: str, metavar: str, text: str, **more: Any) -> Any:
-    """An option with a value, whose help says the default."""
+    """Return an option with a value. Its help text contains the default."""
     return Annotated[kind, typer.Option(name, metavar=metavar, help=text, show_default=False, **more)]
 
 
@@ -99,10 +99,10 @@ FAULTS = """--fault takes FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%
 
 
 def serving_token(token_file: Path | None, environ: Mapping[str, str]) -> str | None:
-    """What clients must present, from the file, else from the environment; None where nothing is asked of them.
+    """Return the token that clients must present: from the file, else from the environment. None for no token.
 
     Raises:
-        UsageError: The file cannot be read, or what is there cannot be a key; the token is never shown.
+        UsageError: The file cannot be read, or its content cannot be a key. The message never contains the token.
     """
     if token_file is not None:
         return clean_key(_read(token_file), f"the token file {printable(str(token_file))}")

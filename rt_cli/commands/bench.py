@@ -36,7 +36,7 @@ def bench(
     reference: References = None,
     html: Html = None,
     retry_for: RetryFor = "0",
-    **given: Any,
+    **values: Any,
 ) -> int:
     """Speak to an endpoint in many sessions, and measure them.
 
@@ -46,12 +46,12 @@ def bench(
         rt bench --url URL --sessions 1,2,4,8 --limit final_p95=2s talk.wav
         rt bench --url URL --sessions 8 --html report.html talk.wav
     """
-    force = bool(given.pop("force"))
-    settings = settings_of({"retry_for": retry_for, "format": None, **given})
+    force = bool(values.pop("force"))
+    settings = settings_of({"retry_for": retry_for, "format": None, **values})
     from rt_cli.bench.run_bench import BenchOptions, run_bench
 
     if html is not None and html.exists() and not force:
         raise UsageError(f"{html} exists", "another name, or --force")
-    wanted = BenchOptions(files, sessions, rounds, spread, limit or [], reference or [], html)
+    bench_options = BenchOptions(files, sessions, rounds, spread, limit or [], reference or [], html)
     collect_garbage()
-    return run_bench(settings, wanted)
+    return run_bench(settings, bench_options)

@@ -1,4 +1,4 @@
-"""``rt config``: where the configuration is, what counts of it, and a first one."""
+"""``rt config``: print the path of the config file, print the effective values, write an example file."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def path(config: ConfigFile = None, json: Json = False) -> int:
     Examples:
         $EDITOR "$(rt config path)"
     """
-    from rt_cli.config.show import tell_path
+    from rt_cli.config.show import print_path
 
-    return tell_path(config, json=json)
+    return print_path(config, json=json)
 
 
-@options.with_options_of_a_run
-def show(json: Json = False, **given: Any) -> int:
+@options.with_run_options
+def show(json: Json = False, **values: Any) -> int:
     """Print every value and where it comes from.
 
     Takes all options of rt stream and rt send, and says what they would do. The lines are TOML; secrets are ***.
@@ -49,9 +49,9 @@ def show(json: Json = False, **given: Any) -> int:
         rt config show -p work
         rt config show --json | jq -r 'select(.key=="url").origin'
     """
-    from rt_cli.config.show import tell_values
+    from rt_cli.config.show import print_values
 
-    return tell_values(given, json=json)
+    return print_values(values, json=json)
 
 
 def init(config: ConfigFile = None, force: Force = False) -> int:

@@ -20,8 +20,8 @@ def devices(json: Json = False, watch: Watch = False) -> int:
     """
     import asyncio
 
-    from rt_cli.cli.list_devices import tell
+    from rt_cli.cli.list_devices import list_devices
     from rt_cli.cli.process import collect_garbage
 
     collect_garbage()
-    return asyncio.run(tell(json=json, watch=watch))
+    return asyncio.run(list_devices(json=json, watch=watch))

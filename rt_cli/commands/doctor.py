@@ -1,4 +1,4 @@
-"""``rt doctor``: what works here, and what to do about what does not."""
+"""``rt doctor``: check this machine and the endpoint, and print a fix for each failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NoMic = Annotated[bool, typer.Option("--no-mic", help="Leave the microphone alon
 
 
 @options.with_endpoint_options
-def doctor(device: options.Device = None, no_mic: NoMic = False, json: Json = False, **given: Any) -> int:
+def doctor(device: options.Device = None, no_mic: NoMic = False, json: Json = False, **values: Any) -> int:
     """Say what works here, and what to do about what does not.
 
     Exits as rt stream --mic would, with 0 if it would work.
@@ -27,4 +27,4 @@ def doctor(device: options.Device = None, no_mic: NoMic = False, json: Json = Fa
     from rt_cli.doctor.run_doctor import diagnose
 
     collect_garbage()
-    return diagnose({"device": device, **given}, microphone=not no_mic, json=json)
+    return diagnose({"device": device, **values}, microphone=not no_mic, json=json)

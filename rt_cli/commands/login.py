@@ -1,4 +1,4 @@
-"""``rt login`` and ``rt logout``: a key into the keyring of the system, and out of it."""
+"""``rt login`` and ``rt logout``: store a key in the keyring of the system, and remove it."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def login(url: Url = None, profile: Profile = None, config: Config = None) -> in
     from rt_cli.doctor.key_shape import key_finding
     from rt_cli.keys import keyring as keyrings
 
-    address, account = _whose(url, profile, config)
-    keyrings.module()  # before anybody types a key for nothing
-    key = _checked(_asked(account) if sys.stdin is not None and sys.stdin.isatty() else _read())
-    found = key_finding("this", key, address.host)
+    address, account = _address_and_account(url, profile, config)
+    keyrings.module()  # fails before the prompt if no keyring library is installed
+    key = _check_key(_prompt_for_key(account) if sys.stdin is not None and sys.stdin.isatty() else _read_stdin())
+    finding = key_finding("this", key, address.host)
     keyring = keyrings.store(account, key)
-    if found.status != "ok":
-        _say(f"warning: {found.detail}")
-    used = f"-p {profile}" if profile else f"--url https://{account.rpartition('@')[2]}"
-    _say(f"the key for {account} is stored ({keyring}); it is used with {used}")
+    if finding.status != "ok":
+        _print_line(f"warning: {finding.detail}")
+    usage = f"-p {profile}" if profile else f"--url https://{account.rpartition('@')[2]}"
+    _print_line(f"the key for {account} is stored ({keyring}); it is used with {usage}")
     return 0
 
 
@@ -62,15 +62,15 @@ def logout(url: Url = None, profile: Profile = None, config: Config = None) -> i
     """
     from rt_cli.keys import keyring as keyrings
 
-    _, account = _whose(url, profile, config)
+    _, account = _address_and_account(url, profile, config)
     if not keyrings.remove(account):
         raise UsageError(f"no key for {account} is stored", "name its --url or --profile", code="missing_key")
-    _say(f"the key for {account} is removed")
+    _print_line(f"the key for {account} is removed")
     return 0
 
 
-def _whose(url: str | None, profile: str | None, config: Path | None) -> tuple[Address, str]:
-    """The address that a key is for, and the name that it is stored under."""
+def _address_and_account(url: str | None, profile: str | None, config: Path | None) -> tuple[Address, str]:
+    """Return the address that the key is for, and the account name in the keyring."""
     from rt_cli.config.layers import load_settings
     from rt_cli.keys.keyring import accounts_of
     from rt_cli.protocol.endpoint.url import parse_address
@@ -86,11 +86,11 @@ def _whose(url: str | None, profile: str | None, config: Path | None) -> tuple[A
     return address, accounts_of(address, endpoint.profile)[0]
 
 
-def _asked(account: str) -> str:
+def _prompt_for_key(account: str) -> str:
     from getpass import GetPassWarning, getpass
 
     with warnings.catch_warnings():
-        # It would go on and show what is typed.
+        # getpass() only warns when it cannot turn off the echo; the key would be visible.
         warnings.simplefilter("error", GetPassWarning)
         try:
             return getpass(f"Key for {account} (it is not shown): ", sys.stderr)
@@ -98,7 +98,7 @@ def _asked(account: str) -> str:
             raise UsageError("the key cannot be asked for here", "give it on stdin: rt login < FILE") from None
 
 
-def _read() -> str:
+def _read_stdin() -> str:
     if sys.stdin is None:
         return ""
     try:
@@ -107,7 +107,7 @@ def _read() -> str:
         raise UsageError("the key from stdin is not text", "it must be the key and nothing else") from None
 
 
-def _checked(text: str) -> str:
+def _check_key(text: str) -> str:
     from rt_cli.protocol.endpoint.key_source import clean_key
 
     key = clean_key(text, "stdin")
@@ -116,5 +116,5 @@ def _checked(text: str) -> str:
     return key
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     print(f"rt: {text}", file=sys.stderr)  # noqa: T201 - stdout is for results

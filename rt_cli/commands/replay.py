@@ -1,4 +1,4 @@
-"""``rt replay``: what ``--record`` kept, for people, or for a client to go through once more."""
+"""``rt replay``: print a ``--record`` file, or replay the endpoint's side of it to a client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rt_cli.server.replay.script import Script
 
 _LONGEST_LINE = 1 << 26
-"""Bytes; what is longer was not written by us."""
+"""Bytes. ``--record`` writes no longer line."""
 _PORT = 8765
 _PATIENCE_S = 60
 _LAST_LINES_S = 0.3
@@ -57,12 +57,12 @@ def replay(
         rt replay session.ndjson
         rt replay --serve --speed max session.ndjson
     """
-    given = {"--host": host, "--port": port, "--speed": speed, "--patience": patience}
-    alone = [name for name, value in given.items() if value is not None]
-    if alone and not serve:
-        raise UsageError(f"{alone[0]} without --serve", "add --serve, or leave it out")
+    serve_options = {"--host": host, "--port": port, "--speed": speed, "--patience": patience}
+    serve_only = [name for name, value in serve_options.items() if value is not None]
+    if serve_only and not serve:
+        raise UsageError(f"{serve_only[0]} without --serve", "add --serve, or leave it out")
     if not serve:
-        return _print(file, whole=whole)
+        return _print_timeline(file, whole=whole)
     if whole:
         raise UsageError("--all is for printing", "leave out --all or --serve")
     import asyncio
@@ -91,36 +91,36 @@ async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, 
     loop = asyncio.get_running_loop()
     interrupted = asyncio.Event()
 
-    def give_up() -> None:  # from the writer's thread; who left knows the URL
+    def stop_if_failed() -> None:  # in the writer's thread; a reader that closed stdout has the URL already
         if lines.failure is not None:
             loop.call_soon_threadsafe(interrupted.set)
 
-    lines = LineWriter(sys.stdout, on_broken=give_up)
+    lines = LineWriter(sys.stdout, on_broken=stop_if_failed)
 
     def on_event(number: int, message: str) -> None:
         warn(f"connection {number}: {message}")
 
     host, port = address
-    playing = replaying(scripts, on_event=on_event, host=host, port=port, speed=speed, patience_s=patience_s)
+    replay_server = replaying(scripts, on_event=on_event, host=host, port=port, speed=speed, patience_s=patience_s)
     try:
         with on_signals(interrupted.set):
-            async with playing as stage:
-                lines.write(stage.url)
+            async with replay_server as server:
+                lines.write(server.url)
                 if not is_loopback(host):
                     warn("whoever reaches this port can read what was recorded")
-                ends = [loop.create_task(event.wait()) for event in (stage.over, interrupted)]
+                ends = [loop.create_task(event.wait()) for event in (server.over, interrupted)]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 for end in ends:
                     end.cancel()
     finally:
         lines.close(_LAST_LINES_S)
     lines.check()
-    if not stage.over.is_set():
+    if not server.over.is_set():
         return EXIT_INTERRUPTED
-    return EXIT_INCOMPLETE if stage.differences else EXIT_OK
+    return EXIT_INCOMPLETE if server.differences else EXIT_OK
 
 
-def _print(file: Path, *, whole: bool) -> int:
+def _print_timeline(file: Path, *, whole: bool) -> int:
     from rt_cli.output.line_writer import Sink
     from rt_cli.output.results.wire_timeline import timeline
 

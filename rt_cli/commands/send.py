@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rt_cli.run.skip_done import DoneMarks
 
 MOST_JOBS = 256
-"""Each has a connection, a decoder and a few megabytes."""
+"""Each job has a connection, a decoder and a few megabytes of memory."""
 
 _FILES = "WAV, FLAC, OGG, MP3; m4a, video with rt-cli[media]; - is stdin."
 Files = Annotated[list[str] | None, typer.Argument(metavar="FILE...", help=_FILES)]
@@ -34,7 +34,7 @@ def send(
     resume: options.ResumeDir = None,
     jobs: Jobs = 1,
     skip_done: SkipDone = False,
-    **given: Any,
+    **values: Any,
 ) -> int:
     """Send sound files and print what is said in them.
 
@@ -48,7 +48,7 @@ def send(
         raise UsageError("a spool is for one file", "give one file with --spool")
     if skip_done and (resume is not None or "-" in (files or ())):
         raise UsageError("--skip-done knows files by their content", "give files, neither - nor --resume")
-    settings = settings_of({"speed": speed, **given})
+    settings = settings_of({"speed": speed, **values})
     from rt_cli.run.run import run
     from rt_cli.run.sources import file_source, resumed_source
 
@@ -56,10 +56,10 @@ def send(
     if resume is not None:
         return run(settings, [resumed_source(resume)])
     sources = [file_source(name, settings.input, spool) for name in files or ()]
-    return run(settings, sources, jobs=jobs, done=_done(settings.output.output_dir) if skip_done else None)
+    return run(settings, sources, jobs=jobs, done_marks=_done_marks(settings.output.output_dir) if skip_done else None)
 
 
-def _done(output_dir: str | None) -> DoneMarks:
+def _done_marks(output_dir: str | None) -> DoneMarks:
     from rt_cli.run.skip_done import DoneMarks, done_path
 
     return DoneMarks(done_path(output_dir))

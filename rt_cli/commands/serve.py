@@ -1,4 +1,4 @@
-"""``rt serve``: the embedded endpoint by hand."""
+"""``rt serve``: run the embedded endpoint on its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.cli import serve_options as options
-from rt_cli.cli.process import allow_many_files, collect_garbage, on_signals, tell_once, warn
+from rt_cli.cli.process import allow_many_files, collect_garbage, on_signals, warn, warn_once
 from rt_cli.config.values import convert, settings_keys
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import printable
@@ -25,13 +25,13 @@ _LAST_LINES_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What is to be run."""
+class _ServeArguments:
+    """Arguments of the parts that ``rt serve`` starts."""
 
     server: Mapping[str, Any]
-    """For the server, as it names it."""
+    """Keyword arguments of :func:`rt_cli.server.server.serve`."""
     reply: Mapping[str, Any]
-    """For what answers turns."""
+    """Keyword arguments of :func:`rt_cli.server.replies.open.open_replier`."""
     json: bool
 
 
@@ -54,7 +54,7 @@ def serve(
     save_audio: options.SaveAudio = None,
     json: options.Json = False,
 ) -> None:
-    """Run the embedded endpoint until a signal ends it; all of its help is in ``serve_options``."""
+    """Run the embedded endpoint until a signal. The help text is ``serve_options.HELP``."""
     if "help" in (fault or ()):
         print(options.FAULTS, end="")  # noqa: T201 - a question, answered like --help
         return
@@ -77,9 +77,9 @@ def serve(
         "limits": _limits(max_sessions, max_session),
         "faults": parse(fault or ()),
     }
-    answers = {"name": reply, "reply_text": reply_text, "llm": llm, "llm_model": llm_model}
+    replier = {"name": reply, "reply_text": reply_text, "llm": llm, "llm_model": llm_model}
     collect_garbage()
-    asyncio.run(_serve(_Wanted(server, answers, json)))
+    asyncio.run(_serve(_ServeArguments(server, replier, json)))
 
 
 serve.__doc__ = options.HELP
@@ -92,11 +92,11 @@ def _limits(max_sessions: int, max_session: str) -> Limits:
         longest = float(str(convert(replace(settings_keys()["max_session"], optional=False), max_session)))
     except ValueError as exc:
         raise UsageError(f"--max-session must {exc}, not {printable(max_session)!r}") from None
-    # All of them may come in the same instant.
+    # All sessions may start at the same time.
     return Limits(sessions=max_sessions, session_s=longest, handshakes=max(Limits().handshakes, max_sessions))
 
 
-async def _serve(wanted: _Wanted) -> None:
+async def _serve(arguments: _ServeArguments) -> None:
     import asyncio
 
     from rt_cli.output.line_writer import LineWriter
@@ -104,16 +104,16 @@ async def _serve(wanted: _Wanted) -> None:
     from rt_cli.server.server import serve as serve_locally
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    loop.set_exception_handler(tell_once())
+    loop.set_exception_handler(warn_once())
     allow_many_files()
 
-    def end() -> None:  # from the writer's thread
+    def end() -> None:  # in the writer's thread
         loop.call_soon_threadsafe(ended.set)
 
     lines = LineWriter(sys.stdout, on_broken=end)
 
     def on_event(event: dict[str, Any]) -> None:
-        if wanted.json:
+        if arguments.json:
             lines.write(jsonlib.dumps(event))
         elif event["type"] == "warning":
             warn(event["message"])
@@ -121,10 +121,12 @@ async def _serve(wanted: _Wanted) -> None:
     try:
         async with AsyncExitStack() as stack:
             stack.enter_context(on_signals(ended.set))
-            replier = await stack.enter_async_context(open_replier(**wanted.reply))
-            server = await stack.enter_async_context(serve_locally(**wanted.server, replier=replier, on_event=on_event))
-            lines.write(jsonlib.dumps({"type": "listening", "url": server.url}) if wanted.json else server.url)
-            for notice in _notices(server, replier.notice if replier else None, wanted.server):
+            replier = await stack.enter_async_context(open_replier(**arguments.reply))
+            server = await stack.enter_async_context(
+                serve_locally(**arguments.server, replier=replier, on_event=on_event)
+            )
+            lines.write(jsonlib.dumps({"type": "listening", "url": server.url}) if arguments.json else server.url)
+            for notice in _notices(server, replier.notice if replier else None, arguments.server):
                 warn(notice)
             await ended.wait()
     finally:
@@ -132,9 +134,9 @@ async def _serve(wanted: _Wanted) -> None:
     lines.check()
 
 
-def _notices(server: LocalServer, reply: str | None, wanted: Mapping[str, Any]) -> list[str]:
+def _notices(server: LocalServer, reply: str | None, arguments: Mapping[str, Any]) -> list[str]:
     from rt_cli.server.access.access import is_loopback
 
-    clear = wanted["tls"] is None and not is_loopback(wanted["host"])
-    exposed = "audio and token cross the network in the clear: give --certfile, or put a proxy with TLS in front"
-    return [line for line in (server.notice, reply, exposed if clear else None) if line]
+    unencrypted = arguments["tls"] is None and not is_loopback(arguments["host"])
+    advice = "audio and token cross the network in the clear: give --certfile, or put a proxy with TLS in front"
+    return [line for line in (server.notice, reply, advice if unencrypted else None) if line]

@@ -1,4 +1,4 @@
-"""``rt stream``: sound that goes on whether or not anybody listens."""
+"""``rt stream``: stream live sound from the microphone or a pipe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def stream(
     ptt: options.PushToTalk = False,
     ptt_fifo: options.TalkFifo = None,
     stop_after_silence: options.StopAfterSilence = None,
-    **given: Any,
+    **values: Any,
 ) -> int:
     """Stream the microphone or a pipe, and print what is said.
 
@@ -41,8 +41,8 @@ def stream(
         raise UsageError(problem, "give either --mic or - (stdin)")
     if spool is not None and (ptt or ptt_fifo):
         raise UsageError("--spool keeps on disk what --ptt is not to send", "give one of them")
-    talk = {"ptt": ptt or ptt_fifo is not None, "ptt_fifo": ptt_fifo, "stop_after_silence": stop_after_silence}
-    settings = settings_of({"device": device, "on_full": on_full, **talk, **given})
+    push_to_talk = {"ptt": ptt or ptt_fifo is not None, "ptt_fifo": ptt_fifo, "stop_after_silence": stop_after_silence}
+    settings = settings_of({"device": device, "on_full": on_full, **push_to_talk, **values})
     if spool is not None and settings.delivery.on_full != "spool":
         raise UsageError(
             f"--spool keeps everything on disk, so --on-full {settings.delivery.on_full} has nothing to do",
@@ -53,8 +53,8 @@ def stream(
     from rt_cli.run.sources import live_source, microphone_source
 
     if mic:
-        opened = microphone_source(settings.input, spool, retry_for_s=settings.delivery.retry_for_s)
+        named_source = microphone_source(settings.input, spool, retry_for_s=settings.delivery.retry_for_s)
     else:
-        opened = live_source(settings.input, spool)
+        named_source = live_source(settings.input, spool)
     collect_garbage()
-    return run(settings, [opened], open_controls=partial(open_controls, settings, keys=mic))
+    return run(settings, [named_source], open_controls=partial(open_controls, settings, keys=mic))

@@ -1,4 +1,4 @@
-"""The config file: where it is, what it says, and on which line."""
+"""The config file: its path, its content, and the line of each key."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _LARGEST_FILE = 1 << 20
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
-    """The config file that is read when no option names one: ``RT_CONFIG``, else the user's own."""
+    """Return the default path of the config file: ``RT_CONFIG``, else the path in the user's config folder."""
     if environ.get("RT_CONFIG", "").strip():
-        return expanded(environ["RT_CONFIG"])
+        return expand_home(environ["RT_CONFIG"])
     from platformdirs import user_config_path
 
     return user_config_path("rt", appauthor=False) / "config.toml"
 
 
-def expanded(path: str) -> Path:
-    """A path in which a leading ``~`` is the home folder, if there is one."""
+def expand_home(path: str) -> Path:
+    """Replace a leading ``~`` by the home folder; no change if there is no home folder."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -36,14 +36,14 @@ def expanded(path: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A config file, with its text for the line numbers of complaints."""
+    """A config file: parsed data, and the text for line numbers in error messages."""
 
     path: Path
     text: str = ""
     data: dict[str, Any] = field(default_factory=dict)
 
-    def complain(self, path: tuple[str, ...], problem: str, hint: str | None = None) -> Never:
-        """Raise a UsageError with the place: file, line and key."""
+    def reject(self, path: tuple[str, ...], problem: str, hint: str | None = None) -> Never:
+        """Raise a UsageError that names file, line and key."""
         line = line_of(self.text, path)
         place = printable(f"{self.path}:{line}" if line else str(self.path))
         *tables, key = path
@@ -52,10 +52,10 @@ class Document:
 
 
 def read_document(config: Path | None, environ: Mapping[str, str]) -> Document:
-    """The config file that is named, or the one of :func:`config_path`, which may be missing where nobody named it.
+    """Read a config file, or the one of :func:`config_path`. Only the file in the user's config folder may be missing.
 
     Raises:
-        UsageError: It cannot be read, or is no TOML; with the line.
+        UsageError: The file cannot be read, or is no TOML; the message contains the line.
     """
     path = config or config_path(environ)
     must_exist = config is not None or bool(environ.get("RT_CONFIG", "").strip())
@@ -74,7 +74,7 @@ def read_document(config: Path | None, environ: Mapping[str, str]) -> Document:
 def _parse(path: Path, content: bytes) -> Document:
     name = printable(str(path))
     try:
-        # Editors on Windows put a byte order mark in front.
+        # utf-8-sig: Windows editors write a byte order mark.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = content.count(b"\n", 0, exc.start) + 1
@@ -96,7 +96,7 @@ _LINE = re.compile(r"\s*(?:\[\[?(?P<table>[^\[\]#]+)\]|(?P<key>[^=#\[\]]+?)\s*=)
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:
-    """The line of a key, a table or, where it is written in some other way, of the nearest thing around it."""
+    """Return the line of a key or table. If no line has exactly that path, the line of the nearest enclosing table."""
     best: tuple[int, int] | None = None
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), start=1):

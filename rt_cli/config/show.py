@@ -1,4 +1,4 @@
-"""The configuration as people and programs are shown it: as TOML with origins, or as NDJSON."""
+"""``rt config``: print the effective values as TOML with origins or as NDJSON, and write the example file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.config.config_file import config_path
-from rt_cli.config.layers import given_values, layers_of
+from rt_cli.config.layers import effective_values, loader_arguments
 from rt_cli.config.values import settings_keys
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import masked, printable
@@ -25,41 +25,41 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownValue:
-    """A value, as it may be seen."""
+class SettingRow:
+    """One setting to print: secrets are masked."""
 
     key: Key
     value: Any
-    """Of JSON; ``auto`` and ``max`` as they are written."""
+    """A JSON value; the texts ``auto`` and ``max`` for None and infinity."""
     origin: str
 
 
-def tell_values(given: dict[str, Any], *, json: bool) -> int:
-    """Print every value with its origin. Raises UsageError for what no run would accept either."""
-    rows = shown(given_values(**layers_of(given)))
+def print_values(values: dict[str, Any], *, json: bool) -> int:
+    """Print every value with its origin. Raises UsageError for values that a run would reject."""
+    rows = setting_rows(effective_values(**loader_arguments(values)))
     for line in _ndjson(rows) if json else _toml(rows):
         print(line)  # noqa: T201 - the result
     return 0
 
 
-def tell_path(config: Path | None, *, json: bool) -> int:
-    """Print which config file counts, and whether it is there."""
+def print_path(config: Path | None, *, json: bool) -> int:
+    """Print the path of the config file, and whether the file exists."""
     path = config or config_path(os.environ)
-    there = path.is_file()
+    exists = path.is_file()
     if json:
-        print(jsonlib.dumps({"type": "config", "path": str(path), "exists": there}))  # noqa: T201 - the result
+        print(jsonlib.dumps({"type": "config", "path": str(path), "exists": exists}))  # noqa: T201 - the result
         return 0
     print(path)  # noqa: T201 - the result
-    if not there:
+    if not exists:
         print(f"{printable(str(path))} is not there: rt config init writes it", file=sys.stderr)  # noqa: T201
     return 0
 
 
 def write_example(config: Path | None, *, force: bool) -> int:
-    """Write the example to the config file that counts, and print where.
+    """Write the example to the config file, and print its path.
 
     Raises:
-        UsageError: It is there, or cannot be written.
+        UsageError: The file exists already, or cannot be written.
     """
     from importlib.resources import files
 
@@ -77,17 +77,17 @@ def write_example(config: Path | None, *, force: bool) -> int:
     return 0
 
 
-def shown(given: Layer) -> list[ShownValue]:
-    """Every value in the order of the settings: what was given, and the defaults."""
+def setting_rows(values: Layer) -> list[SettingRow]:
+    """Return every setting in the order of the settings: effective values, else defaults."""
     defaults = Settings()
     rows = []
     for name, key in settings_keys().items():
-        value, origin = given.get(name) or (getattr(getattr(defaults, key.table), key.field), "default")
-        rows.append(ShownValue(key, _visible(key, value), origin))
+        value, origin = values.get(name) or (getattr(getattr(defaults, key.table), key.field), "default")
+        rows.append(SettingRow(key, _mask(key, value), origin))
     return rows
 
 
-def _visible(key: Key, value: Any) -> Any:
+def _mask(key: Key, value: Any) -> Any:
     match value:
         case None:
             return "auto"
@@ -102,13 +102,13 @@ def _visible(key: Key, value: Any) -> Any:
     return value
 
 
-def _ndjson(rows: Iterable[ShownValue]) -> Iterator[str]:
+def _ndjson(rows: Iterable[SettingRow]) -> Iterator[str]:
     for row in rows:
         event = {"type": "setting", "table": row.key.table, "key": row.key.name}
         yield jsonlib.dumps(event | {"value": row.value, "origin": row.origin})
 
 
-def _toml(rows: Iterable[ShownValue]) -> Iterator[str]:
+def _toml(rows: Iterable[SettingRow]) -> Iterator[str]:
     lines = [(row, f"{row.key.name} = {_toml_value(row.value)}") for row in rows]
     width = min(40, max(len(line) for _, line in lines))
     table = ""
@@ -116,7 +116,7 @@ def _toml(rows: Iterable[ShownValue]) -> Iterator[str]:
         if row.key.table != table:
             yield f"{'' if not table else chr(10)}[{row.key.table}]"
             table = row.key.table
-        # What cannot stand in a table is a comment, so that all of it can be read as a config file.
+        # Keys that are not allowed in a table are printed as comments, so that the output is a valid config file.
         yield f"{'' if row.key.only is None else '# '}{line:<{width}}  # {printable(row.origin)}"
 
 
@@ -125,5 +125,5 @@ def _toml_value(value: Any) -> str:
         return "{" + ", ".join(f"{jsonlib.dumps(name)} = {_toml_value(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml_value, value))}]"
-    # Texts of JSON are texts of TOML, once their control characters are gone.
+    # A JSON string without control characters is a TOML string, too.
     return jsonlib.dumps(printable(value) if isinstance(value, str) else value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""The keys of the settings, and one value at a time: kind, unit and range. Pure.
+"""The keys of the settings, and the conversion of one value: kind, unit and range. Pure.
 
-The keys are the fields of the settings' dataclasses; there is no other list of them. A field in seconds (``_s``) loses
-its suffix, because its value may say its own unit.
+The keys are the fields of the settings' dataclasses; there is no other list of them. The key of a field in seconds has
+no suffix ``_s``, because its value may contain a unit.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ RANGES: dict[str, tuple[float, float]] = {
 """Smallest and largest value of every number, in the unit of its field."""
 
 _UNLIMITED = {"speed", "catch_up"}
-"""Numbers that may be ``max``."""
+"""Numbers that accept ``max``."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))\s*(ms|s|m|h)?")
-_TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,19 @@ class Key:
     """One value that can be configured."""
 
     name: str
-    """In the config file, in ``RT_...`` and as an option."""
+    """Name in the config file, in ``RT_...`` and as an option."""
     table: str
     field: str
     kind: Any
     """bool, int, float, str, tuple or a Literal."""
     optional: bool
-    """``auto`` stands for None."""
+    """Whether the key accepts ``auto``, which means None."""
     only: str | None
-    """``profiles``: not in the tables and not in the environment. ``rt``: set by the loader."""
+    """``profiles``: not allowed in tables and environment. ``rt``: set by the loader only."""
 
     @property
     def unit(self) -> str:
-        """``ms``, ``s`` or nothing."""
+        """``ms``, ``s`` or empty."""
         return next((unit for unit in ("ms", "s") if self.field.endswith(f"_{unit}")), "")
 
 
@@ -85,7 +85,7 @@ def _keys_of(table: str, cls: type) -> list[Key]:
         hint = hints[field.name]
         optional = get_origin(hint) in {Union, UnionType} and NoneType in get_args(hint)
         kind = next(arg for arg in get_args(hint) if arg is not NoneType) if optional else hint
-        # A Literal stays as it is, for its choices; of a tuple only the origin matters.
+        # Keep a Literal with its choices; reduce a generic such as tuple[...] to its origin.
         kind = kind if get_origin(kind) is Literal else get_origin(kind) or kind
         name = field.name.removesuffix("_s")
         keys.append(Key(name, table, field.name, kind, optional, field.metadata.get("only")))
@@ -93,15 +93,15 @@ def _keys_of(table: str, cls: type) -> list[Key]:
 
 
 def convert(key: Key, raw: object) -> object:
-    """The value of a key, from TOML, from the environment or from an option.
+    """Convert the value of a key, from TOML, from the environment or from an option.
 
     Raises:
-        ValueError: With what it must be, to follow the word "must".
+        ValueError: The value is invalid. The message says what the value must be, to follow the word "must".
     """
     if key.optional and raw == "auto":
         return None
     if key.kind is bool:
-        return _truth(raw)
+        return _boolean(raw)
     if key.name == "headers":
         return _headers(raw)
     if key.kind is tuple:
@@ -115,12 +115,12 @@ def convert(key: Key, raw: object) -> object:
     if key.name == "proxy":
         return check_proxy(raw)
     if isinstance(raw, str) and raw.strip():
-        return _sayable(raw) if key.table == "session" or key.name == "model" else raw
+        return _check_utf8(raw) if key.table == "session" or key.name == "model" else raw
     raise ValueError("be text, not empty" + _or_auto(key))
 
 
-def _sayable(text: str) -> str:
-    """Text that can be sent: bytes of the command line that are no UTF-8 are lone surrogates, which JSON has not."""
+def _check_utf8(text: str) -> str:
+    """Return text that JSON can hold: no lone surrogates, which stand for non-UTF-8 bytes of the command line."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -141,11 +141,11 @@ def _or_auto(key: Key) -> str:
     return ", or auto" if key.optional else ""
 
 
-def _truth(raw: object) -> bool:
+def _boolean(raw: object) -> bool:
     if isinstance(raw, bool):
         return raw
-    if isinstance(raw, str) and raw.strip().lower() in _TRUTH:
-        return _TRUTH[raw.strip().lower()]
+    if isinstance(raw, str) and raw.strip().lower() in _BOOLEANS:
+        return _BOOLEANS[raw.strip().lower()]
     raise ValueError("be true or false")
 
 
@@ -157,22 +157,22 @@ def _choice(choices: tuple[str, ...], raw: object) -> str:
 
 def _number(key: Key, raw: object) -> float:
     lowest, highest = RANGES[key.name]
-    value = math.inf if key.name in _UNLIMITED and raw == "max" else _measured(raw, key.unit)
+    value = math.inf if key.name in _UNLIMITED and raw == "max" else _parse_number(raw, key.unit)
     whole = key.kind is float or (value is not None and math.isfinite(value) and value == int(value))
     if value is None or not whole or not lowest <= value <= highest:
-        raise ValueError(f"be {_described(key, lowest, highest)}{_or_auto(key)}")
+        raise ValueError(f"be {_expectation(key, lowest, highest)}{_or_auto(key)}")
     return value if key.kind is float else int(value)
 
 
-def _described(key: Key, lowest: float, highest: float) -> str:
+def _expectation(key: Key, lowest: float, highest: float) -> str:
     number = "a whole number" if key.kind is int else "a number"
     bounds = f"of at least {lowest:g}" if math.isinf(highest) else f"from {lowest:g} to {highest:g}"
     unit = {"ms": " (milliseconds; or with a unit: ms, s)", "s": " (seconds; or with a unit: ms, s, m, h)"}
     return f"{number} {bounds}{unit.get(key.unit, '')}" + (", or max" if key.name in _UNLIMITED else "")
 
 
-def _measured(raw: object, unit: str) -> float | None:
-    """A number, or a text of one with a unit if the key has one; None if it is neither."""
+def _parse_number(raw: object, unit: str) -> float | None:
+    """Parse a number, or a text with a number and, if the key has a unit, a unit. None if it is neither."""
     if isinstance(raw, int | float) and not isinstance(raw, bool):
         return float(raw) if abs(raw) < 2**53 or raw == math.inf else None
     found = _NUMBER.fullmatch(raw.strip()) if isinstance(raw, str) else None
@@ -180,7 +180,7 @@ def _measured(raw: object, unit: str) -> float | None:
         return None
     if not found[2]:
         return float(found[1])
-    # Rounded: 1.1 s must be 1100 ms, not a hair more.
+    # Round: 1.1 s must be exactly 1100 ms.
     return round(float(found[1]) * _SECONDS[found[2]] / _SECONDS[unit], 6)
 
 
@@ -194,18 +194,18 @@ def _headers(raw: object) -> Headers:
 
 def _overrides(raw: object) -> tuple[tuple[str, object], ...]:
     if isinstance(raw, Mapping):
-        return tuple(_flat(raw, ""))
+        return tuple(_flatten(raw, ""))
     if isinstance(raw, Sequence) and not isinstance(raw, str):
         return tuple(override(item) for item in raw)
     raise ValueError("be a table of path = value")
 
 
-def _flat(table: Mapping[str, object], prefix: str) -> list[tuple[str, object]]:
-    """A table of tables as dotted paths; TOML makes one of ``audio.input.x = 1``."""
+def _flatten(table: Mapping[str, object], prefix: str) -> list[tuple[str, object]]:
+    """Flatten nested tables to dotted paths; TOML parses ``audio.input.x = 1`` as nested tables."""
     pairs: list[tuple[str, object]] = []
     for name, value in table.items():
         if isinstance(value, Mapping) and value:
-            pairs += _flat(value, f"{prefix}{name}.")
+            pairs += _flatten(value, f"{prefix}{name}.")
         else:
             _check_json(value)
             pairs.append((f"{prefix}{name}", value))
@@ -220,15 +220,15 @@ def _check_json(value: object) -> None:
 
 
 def override(text: object) -> tuple[str, object]:
-    """``path=value`` of ``--set``: the value as JSON if it is JSON, else as text.
+    """Parse ``path=value`` of ``--set``: the value as JSON if it is valid JSON, else as text.
 
     Raises:
-        ValueError: No ``=``, or nothing before it.
+        ValueError: No ``=``, or no path before it.
     """
     path, equals, value = text.partition("=") if isinstance(text, str) else ("", "", "")
     if not equals or not path.strip():
         raise ValueError("be written path=value")
-    _sayable(path + value)
+    _check_utf8(path + value)
     try:
         return path.strip(), json.loads(value, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A thread for what may block, in order: writing to a disk must not slow the capture of sound."""
+"""One background thread that runs blocking jobs in order, so that disk writes do not delay audio capture."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ if TYPE_CHECKING:
 
 
 class SerialThread:
-    """Does one thing after the other.
+    """A thread that runs one job after the other.
 
     Args:
-        name: Of the thread.
+        name: Name of the thread.
     """
 
     def __init__(self, name: str) -> None:
-        self._acts: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        # A daemon: a disk that never answers must not keep the process.
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # A daemon thread, because a disk that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def do(self, act: Callable[[], None]) -> None:
-        """Do it soon. Returns at once; any thread may call it.
+    def do(self, job: Callable[[], None]) -> None:
+        """Queue a job and return at once. Thread-safe.
 
         Args:
-            act: Must not raise; what is handed over after :meth:`close` is not done.
+            job: Must not raise. A job that is queued after :meth:`close` does not run.
         """
-        self._acts.put(act)
+        self._jobs.put(job)
 
     def close(self, deadline_s: float | None = None) -> bool:
-        """Do what waits and end. Blocks; idempotent.
+        """Run the queued jobs and end the thread. Blocks; idempotent.
 
         Returns:
-            Whether all is done; False if it took longer than ``deadline_s``.
+            True if all jobs are done; False if they take longer than ``deadline_s``.
         """
-        self._acts.put(None)
+        self._jobs.put(None)
         self._thread.join(deadline_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (act := self._acts.get()) is not None:
-            act()
+        while (job := self._jobs.get()) is not None:
+            job()

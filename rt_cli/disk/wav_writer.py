@@ -1,4 +1,4 @@
-"""Sound as it came, sample for sample, as a WAV file that is whole at any time."""
+"""A WAV file that is valid after every write, with the captured audio sample for sample."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _PCM = 1
 _LARGEST = 0xFFFF_FFFF
-"""What a size field can say; readers take a file that claims it as going on to its end."""
+"""Largest value of a size field. Readers take it as: the data goes on to the end of the file."""
 
 
 class WavWriter:
-    """A WAV file that begins with :meth:`create` or with the first audio.
+    """A WAV file. :meth:`create` or the first :meth:`write` opens it.
 
     Args:
-        path: To be written; an older file is replaced.
+        path: Path of the file; an existing file is replaced.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,10 +32,10 @@ class WavWriter:
         self._bytes = 0
 
     def create(self, rate_hz: int, *, replace: bool) -> None:
-        """Begin with a file that holds no sound.
+        """Create the file without audio.
 
         Raises:
-            UsageError: It cannot be written, or it is there and not empty and must not be replaced.
+            UsageError: The file cannot be written, or it is not empty and ``replace`` is False.
         """
         try:
             _refuse(self.path, replace=replace)
@@ -44,19 +44,20 @@ class WavWriter:
             raise UsageError(f"cannot write {self.path}: {exc.strerror}", "save the sound elsewhere") from exc
 
     def write(self, pcm: bytes, rate_hz: int, *, at: int | None = None) -> None:
-        """Append s16le mono at ``rate_hz``, which must not change; the header is right afterwards. May block.
+        """Append s16le mono audio and update the header. May block.
 
         Args:
             pcm: Whole samples.
-            rate_hz: Samples per second.
-            at: Its place, samples from the beginning; silence takes the room before it. None: at the end.
+            rate_hz: Samples per second; the same in every call.
+            at: Position of the audio, in samples from the start of the file; silence fills the space before it. None
+                appends at the end.
 
         Raises:
-            OSError: The file cannot be written; what was written stays.
+            OSError: The write failed. Earlier audio stays in the file.
         """
         file = self._file or self._begin(rate_hz)
         if at is not None and at * BYTES_PER_SAMPLE > self._bytes:
-            # What a file is lengthened by is zeros, and costs no disk on most systems.
+            # truncate() extends the file with zeros, which use no disk space on most systems.
             file.truncate(_HEADER.size + at * BYTES_PER_SAMPLE)
             self._bytes = at * BYTES_PER_SAMPLE
         file.seek(_HEADER.size + self._bytes)
@@ -66,10 +67,10 @@ class WavWriter:
         _write_all(file, _header(self._bytes, rate_hz))
 
     def close(self) -> None:
-        """Let go of the file. Idempotent.
+        """Close the file. Idempotent.
 
         Raises:
-            OSError: The last of it could not be written.
+            OSError: The system could not write the last data.
         """
         file, self._file = self._file, None
         if file is not None:
@@ -107,7 +108,11 @@ def _header(data_bytes: int, rate_hz: int) -> bytes:
 
 
 def prepare(directory: Path) -> None:
-    """Create a directory for recordings; raise UsageError where nothing can be written there."""
+    """Create a directory for recordings.
+
+    Raises:
+        UsageError: The directory cannot be created or is not writable.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe = directory / ".rt-probe"

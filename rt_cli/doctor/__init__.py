@@ -1,1 +1,1 @@
-"""``rt doctor``: what works here, and what to do about what does not."""
+"""``rt doctor``: checks of this machine and the endpoint, with a fix for each failure."""

@@ -1,4 +1,4 @@
-"""The endpoint, as the main job would use it: the way there, the session, the round trip."""
+"""Check the endpoint in the same way as a run: network, session, round trip."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rt_cli.doctor.finding import Finding, failed
+from rt_cli.doctor.finding import Finding, error_finding
 from rt_cli.doctor.machine import proxy_finding
-from rt_cli.doctor.network import place_of, proxy_for, reach
+from rt_cli.doctor.network import check_connection, host_port_of, proxy_for
 from rt_cli.errors import EndpointError, RtError, UsageError
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.endpoint.endpoint import resolve
@@ -35,94 +35,94 @@ _PING_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which endpoint, and with which key."""
+    """The endpoint to check, and its key."""
 
     settings: Settings
     choice: Choice
     key: str | None = field(repr=False)
     keyless: bool = False
-    """A key is needed and there is none: that was told already, and nothing beyond the way there can be tried."""
+    """A required key is missing. The key check reports that; here only the network can be checked."""
 
 
-async def look_at_endpoint(tell: ReportFinding, target: Target) -> None:
-    """Go the whole way to a session that takes audio, and back. No audio is sent."""
-    async with _opened(target, tell) as endpoint:
+async def check_endpoint(report: ReportFinding, target: Target) -> None:
+    """Open a session up to the point where it takes audio, and measure the round trip. Sends no audio."""
+    async with _open_endpoint(target, report) as endpoint:
         if endpoint is None:
             return
-        tell(Finding("endpoint", "ok", f"{endpoint.shown} ({target.choice.reason}), model {endpoint.model}"))
-        if not endpoint.embedded and not await _way(endpoint, tell):
+        report(Finding("endpoint", "ok", f"{endpoint.shown} ({target.choice.reason}), model {endpoint.model}"))
+        if not endpoint.embedded and not await _check_network(endpoint, report):
             return
         if not target.keyless:
-            await _converse(endpoint, target, tell)
+            await _check_session(endpoint, target, report)
 
 
 @asynccontextmanager
-async def _opened(target: Target, tell: ReportFinding) -> AsyncIterator[Endpoint | None]:
-    """The endpoint; the embedded one runs while the block does."""
+async def _open_endpoint(target: Target, report: ReportFinding) -> AsyncIterator[Endpoint | None]:
+    """Yield the endpoint; None if it cannot be used. Runs the embedded endpoint during the block."""
     settings = target.settings.endpoint
     if target.choice.url is not None:
         yield resolve(settings, target.choice.url, target.key)
         return
     if (reason := unavailable()) is not None:
-        tell(failed("endpoint", EndpointError(reason, code="no_recognizer")))
+        report(error_finding("endpoint", EndpointError(reason, code="no_recognizer")))
         yield None
         return
     async with serve() as server:
         yield resolve(settings, server.url, None, embedded=True)
 
 
-async def _way(endpoint: Endpoint, tell: ReportFinding) -> bool:
-    """Whether the endpoint, or the proxy before it, can be reached."""
+async def _check_network(endpoint: Endpoint, report: ReportFinding) -> bool:
+    """Check the network up to the endpoint, or up to its proxy. True if it is reachable."""
     context = tls_context(endpoint.trust)
     proxy = endpoint.proxy or (None if endpoint.loopback else proxy_for(endpoint.url))
     try:
-        place = place_of(proxy or endpoint.url)
+        host_port = host_port_of(proxy or endpoint.url)
     except ValueError:
         fix = "write it like http://HOST:PORT"
-        tell(Finding("proxy", "fail", "what is set as the proxy is no URL", fix, UsageError.exit_code))
+        report(Finding("proxy", "fail", "what is set as the proxy is no URL", fix, UsageError.exit_code))
         return False
-    tell(proxy_finding(os.environ, used=proxy))
-    # A proxy's clock is of no interest, and this machine's is its own.
-    return await reach(place, context, tell, clock=proxy is None and not endpoint.loopback)
+    report(proxy_finding(os.environ, proxy=proxy))
+    # The clock of a proxy does not matter, and a loopback endpoint has the clock of this machine.
+    return await check_connection(host_port, context, report, clock=proxy is None and not endpoint.loopback)
 
 
-async def _converse(endpoint: Endpoint, target: Target, tell: ReportFinding) -> None:
+async def _check_session(endpoint: Endpoint, target: Target, report: ReportFinding) -> None:
     timeout_s = target.settings.delivery.connect_timeout_s
     began = time.perf_counter()
     try:
         connection = await connect(endpoint, timeout_s=timeout_s)
     except RtError as error:
-        tell(failed("websocket", error))
+        report(error_finding("websocket", error))
         return
-    tell(Finding("websocket", "ok", f"open in {_ms(began)}"))
+    report(Finding("websocket", "ok", f"open in {_elapsed(began)}"))
     try:
         began = time.perf_counter()
         async with asyncio.timeout(timeout_s):
             await _configure(connection, endpoint, target.settings)
-        tell(Finding("session", "ok", f"takes audio after {_ms(began)}"))
-        tell(await _round_trip(connection))
+        report(Finding("session", "ok", f"takes audio after {_elapsed(began)}"))
+        report(await _round_trip(connection))
     except TimeoutError:
         detail = f"not configured within {timeout_s:g} s"
-        tell(
+        report(
             Finding("session", "fail", detail, "is it an OpenAI-compatible realtime endpoint?", EndpointError.exit_code)
         )
     except RtError as error:
-        tell(failed("session", error))
+        report(error_finding("session", error))
     finally:
         await connection.close()
 
 
 async def _configure(connection: Connection, endpoint: Endpoint, settings: Settings) -> None:
-    """The first words, to where audio would be sent. Raises what the endpoint has against them."""
-    dialect, setup, said = endpoint.dialect, Handshake(), False
+    """Run the handshake up to the point where audio may be sent. Raises the errors of the endpoint."""
+    dialect, handshake, update_sent = endpoint.dialect, Handshake(), False
     turns = dialect.turn_detection(endpoint.model, settings.session.turn_detection, embedded=endpoint.embedded)
     session = dialect.session(settings.session, endpoint.model, turns)
-    while not setup.configured:
-        error = setup.receive(decode(await connection.receive(setup.last_error)))
+    while not handshake.configured:
+        error = handshake.receive(decode(await connection.receive(handshake.last_error)))
         if error is not None:
             raise error
-        if setup.greeted and not said:
-            said = True
+        if handshake.greeted and not update_sent:
+            update_sent = True
             await connection.send([session_update_event(session, "rt_doctor")])
 
 
@@ -140,5 +140,5 @@ async def _round_trip(connection: Connection) -> Finding:
     return Finding("round trip", "ok", f"{min(times) * 1000:.1f} ms, the best of {PINGS}")
 
 
-def _ms(began: float) -> str:
+def _elapsed(began: float) -> str:
     return f"{(time.perf_counter() - began) * 1000:.0f} ms"

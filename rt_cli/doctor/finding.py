@@ -1,4 +1,4 @@
-"""What was found, and what that means for the main job. Pure."""
+"""Findings, and the exit code that they mean for a run. Pure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Status = Literal["ok", "warn", "fail", "skip"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     check: str
-    """Its name, stable for scripts."""
+    """Name of the check, stable for scripts."""
     status: Status
     detail: str
-    """What was found; text of others is in it, and made printable where it is shown."""
+    """The result in words. Contains untrusted text, which the output makes printable."""
     fix: str | None = None
-    """What to do about it."""
+    """How to fix it."""
     exit: int = 0
-    """How the main job would end because of it; not 0 where the status is ``fail``."""
+    """Exit code of a run with this problem; not 0 if the status is ``fail``."""
 
 
 ReportFinding = Callable[[Finding], None]
@@ -40,14 +40,14 @@ _FIXES = {
     5: "check the network and the endpoint",
     6: "check the URL and the model",
 }
-"""By exit code, for errors that have no hint of their own."""
+"""Fixes by exit code, for errors without a hint."""
 
 
-def failed(check: str, error: RtError) -> Finding:
-    """The finding that an error is."""
+def error_finding(check: str, error: RtError) -> Finding:
+    """Convert an error to a finding."""
     return Finding(check, "fail", error.message, error.hint or _FIXES[error.exit_code], error.exit_code)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """How the main job would end: 0, or the gravest of what failed."""
+    """Return the exit code of a run: 0, or the worst one of the failed findings."""
     return worst_exit([finding.exit for finding in findings if finding.status == "fail"])

@@ -1,4 +1,4 @@
-"""Whether a key looks like one of its provider's; it is never shown. Pure."""
+"""Check whether a key has the format of its provider. Never prints the key. Pure."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ _PLACEHOLDER = re.compile(r"(?i).*(?:your|api|my)[-_ ]?(?:api|key|token).*|[x*.]
 
 
 def key_finding(origin: str, key: str, host: str) -> Finding:
-    """Judge a key by its shape.
+    """Check the format of a key.
 
     Args:
-        origin: Where it comes from.
-        key: Cleaned.
-        host: Where it goes.
+        origin: Source of the key, in words.
+        key: The key, cleaned.
+        host: The host that receives it.
     """
     fix = f"put the key itself into {origin}"
     if _PLACEHOLDER.fullmatch(key):
         return Finding("key", "warn", f"what {origin} holds for {host} looks like a placeholder", fix)
     provider = next((name for name, dialect in DIALECTS.items() if dialect.owns(host)), None)
     if provider in _SHAPES:
-        shape, described = _SHAPES[provider]
+        shape, description = _SHAPES[provider]
         if not shape.fullmatch(key):
-            return Finding("key", "warn", f"what {origin} holds does not look like a key for {host}: {described}", fix)
+            return Finding(
+                "key", "warn", f"what {origin} holds does not look like a key for {host}: {description}", fix
+            )
     return Finding("key", "ok", f"from {origin}, for {host}")

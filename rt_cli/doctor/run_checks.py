@@ -1,4 +1,4 @@
-"""One check after the other, each on its own: what breaks in one does not keep the next from being made."""
+"""Run the checks one after the other. An error in one check does not stop the next one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rt_cli.doctor.finding import Finding, ReportFinding, failed
+from rt_cli.doctor.finding import Finding, ReportFinding, error_finding
 from rt_cli.errors import RtError, unexpected
 
 if TYPE_CHECKING:
@@ -15,50 +15,52 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something to look at."""
+    """One check of ``rt doctor``."""
 
     name: str
-    look: Callable[[ReportFinding], Awaitable[None]]
-    """Tells what it finds; may raise anything."""
+    run: Callable[[ReportFinding], Awaitable[None]]
+    """Runs the check and reports its findings; may raise anything."""
     deadline_s: float
     exit: int
-    """How the main job would end if this check never came to an end."""
+    """Exit code of a run if this check exceeds its deadline."""
 
 
-async def examine(checks: Sequence[Check], tell: ReportFinding) -> None:
-    """Make the checks in order; each tells at least one finding. Cancelling it ends the check that runs."""
-    crippled = False
+async def run_checks(checks: Sequence[Check], report: ReportFinding) -> None:
+    """Run the checks in order; each reports at least one finding. Cancelling ends the running check."""
+    libraries_missing = False
     for check in checks:
-        told: list[Finding] = []
+        findings: list[Finding] = []
 
-        def note(finding: Finding, told: list[Finding] = told) -> None:
-            told.append(finding)
-            tell(finding)
+        def report_and_keep(finding: Finding, findings: list[Finding] = findings) -> None:
+            findings.append(finding)
+            report(finding)
 
-        await _look(check, note, crippled=crippled)
-        crippled = crippled or any(each.check == "libraries" and each.status == "fail" for each in told)
-        if not told:
-            tell(Finding(check.name, "skip", "nothing to look at"))
+        await _run_check(check, report_and_keep, libraries_missing=libraries_missing)
+        libraries_missing = libraries_missing or any(
+            finding.check == "libraries" and finding.status == "fail" for finding in findings
+        )
+        if not findings:
+            report(Finding(check.name, "skip", "nothing to look at"))
 
 
-async def _look(check: Check, tell: ReportFinding, *, crippled: bool) -> None:
-    """Make a check; ``crippled`` says that libraries are missing, which explains whatever else breaks."""
+async def _run_check(check: Check, report: ReportFinding, *, libraries_missing: bool) -> None:
+    """Run a check. With ``libraries_missing``, an unexpected error is a consequence of the missing libraries."""
     try:
         async with asyncio.timeout(check.deadline_s):
-            await check.look(tell)
+            await check.run(report)
     except TimeoutError:
-        tell(Finding(check.name, "fail", f"no answer within {check.deadline_s:g} s", "try again", check.exit))
+        report(Finding(check.name, "fail", f"no answer within {check.deadline_s:g} s", "try again", check.exit))
     except RtError as error:
-        tell(failed(check.name, error))
+        report(error_finding(check.name, error))
     except ImportError as error:
         name = error.name or "rt-cli"
-        tell(
+        report(
             Finding(
                 check.name, "fail", f"{name} cannot be imported ({error})", "pip install --force-reinstall rt-cli", 1
             )
         )
-    except Exception as error:  # noqa: BLE001  # a check that breaks is a finding, too
-        if crippled:
-            tell(Finding(check.name, "fail", f"cannot be looked at ({error})", "mend the libraries first", 1))
+    except Exception as error:  # noqa: BLE001  # an error of a check is a finding, too
+        if libraries_missing:
+            report(Finding(check.name, "fail", f"cannot be looked at ({error})", "mend the libraries first", 1))
         else:
-            tell(failed(check.name, unexpected(error)))
+            report(error_finding(check.name, unexpected(error)))

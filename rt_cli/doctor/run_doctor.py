@@ -1,4 +1,4 @@
-"""The checks of ``rt doctor``, in order, and their findings as lines."""
+"""``rt doctor``: its checks in order, and their findings as lines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.config.config_file import config_path
 from rt_cli.config.layers import load_settings
-from rt_cli.doctor.finding import Finding, ReportFinding, exit_code, failed
-from rt_cli.doctor.machine import look_at_disk, look_at_python
-from rt_cli.doctor.run_checks import Check, examine
+from rt_cli.doctor.finding import Finding, ReportFinding, error_finding, exit_code
+from rt_cli.doctor.machine import check_disk, check_python
+from rt_cli.doctor.run_checks import Check, run_checks
 from rt_cli.errors import AudioError, RefusedError, UnreachableError, UsageError
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.protocol.sanitize import masked, printable
@@ -28,80 +28,83 @@ if TYPE_CHECKING:
 _LAST_LINES_S = 1.0
 _SHORT_S = 10.0
 _KEY_S = 70.0
-"""A key command may take a minute."""
+"""Longer than the deadline of a key command, 60 s."""
 _INDENT = " " * 19
 
 
-def diagnose(given: dict[str, Any], *, microphone: bool, json: bool) -> int:
-    """Make all checks, print what they find as they find it, and return how the main job would end.
+def diagnose(values: dict[str, Any], *, microphone: bool, json: bool) -> int:
+    """Run all checks, print each finding at once, and return the exit code that a run would have.
 
     Args:
-        given: Options by the names of the settings' keys, and ``config`` and ``profile``.
-        microphone: Whether the main job has one.
+        values: Options by settings key, and ``config`` and ``profile``.
+        microphone: Whether to check the microphone.
         json: Print NDJSON.
     """
     lines = LineWriter(sys.stdout, on_broken=lambda: None)
     findings: list[Finding] = []
 
-    def tell(finding: Finding) -> None:
+    def report(finding: Finding) -> None:
         findings.append(finding)
-        for line in [jsonlib.dumps(shape(finding))] if json else told(finding):
+        for line in [jsonlib.dumps(finding_event(finding))] if json else finding_lines(finding):
             lines.write(line)
 
     try:
-        asyncio.run(examine(_Patient(given).checks(microphone=microphone), tell))
-        lines.write(jsonlib.dumps(summary(findings)) if json else verdict(findings, microphone=microphone))
+        asyncio.run(run_checks(_Checks(values).checks(microphone=microphone), report))
+        lines.write(jsonlib.dumps(summary(findings)) if json else conclusion(findings, microphone=microphone))
     finally:
         lines.close(_LAST_LINES_S)
     lines.check()
     return exit_code(findings)
 
 
-class _Patient:
-    """What one check finds out and a later one needs. Imports that a broken library breaks belong to its check."""
+class _Checks:
+    """The checks, and the results that later checks need.
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        self._config: Path | None = given.pop("config")
-        self._profile: str | None = given.pop("profile")
-        self._given = given
+    Each check imports its own libraries, so that a broken library fails only that check.
+    """
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._config: Path | None = values.pop("config")
+        self._profile: str | None = values.pop("profile")
+        self._values = values
         self._settings: Settings | None = None
         self._target: Target | None = None
 
     def checks(self, *, microphone: bool) -> list[Check]:
-        """In the order in which they are made."""
-        sound = Check("microphone", self._sound, 40.0, AudioError.exit_code)
+        """Return the checks in the order of their execution."""
+        sound = Check("microphone", self._check_sound, 40.0, AudioError.exit_code)
         return [
-            Check("python", look_at_python, 2 * _SHORT_S, 1),
-            Check("config", self._look_at_config, _SHORT_S, UsageError.exit_code),
+            Check("python", check_python, 2 * _SHORT_S, 1),
+            Check("config", self._check_config, _SHORT_S, UsageError.exit_code),
             *([sound] if microphone else []),
-            Check("key", self._key, _KEY_S, RefusedError.exit_code),
-            Check("endpoint", self._endpoint, 120.0, UnreachableError.exit_code),
-            Check("disk", look_at_disk, _SHORT_S, 1),
+            Check("key", self._check_key, _KEY_S, RefusedError.exit_code),
+            Check("endpoint", self._check_endpoint, 120.0, UnreachableError.exit_code),
+            Check("disk", check_disk, _SHORT_S, 1),
         ]
 
-    async def _look_at_config(self, tell: ReportFinding) -> None:
+    async def _check_config(self, report: ReportFinding) -> None:
         path = self._config or config_path(os.environ)
         try:
             self._settings = self._load(self._config, self._profile)
         except UsageError as error:
-            tell(failed("config", error))
-            # What can be looked at without the file is looked at without it.
+            report(error_finding("config", error))
+            # Later checks go on without the config file.
             self._settings = self._load(Path(os.devnull), None)
             return
-        tell(Finding("config", "ok", str(path) if path.exists() else f"no file; it would be {path}"))
+        report(Finding("config", "ok", str(path) if path.exists() else f"no file; it would be {path}"))
 
     def _load(self, config: Path | None, profile: str | None) -> Settings:
-        return load_settings(self._given, config=config, profile=profile, environ=os.environ)
+        return load_settings(self._values, config=config, profile=profile, environ=os.environ)
 
-    async def _sound(self, tell: ReportFinding) -> None:
-        from rt_cli.doctor.sound import LISTEN_S, look_at_sound
+    async def _check_sound(self, report: ReportFinding) -> None:
+        from rt_cli.doctor.sound import LISTEN_S, check_sound
 
         if sys.stderr is not None and sys.stderr.isatty():
             print(f"say something: rt doctor listens for {LISTEN_S:g} s", file=sys.stderr)  # noqa: T201  # for people
-        device = self._given["device"] if self._settings is None else self._settings.input.device
-        await look_at_sound(tell, device)
+        device = self._values["device"] if self._settings is None else self._settings.input.device
+        await check_sound(report, device)
 
-    async def _key(self, tell: ReportFinding) -> None:
+    async def _check_key(self, report: ReportFinding) -> None:
         if self._settings is None:
             return
         from rt_cli.doctor.endpoint import Target
@@ -114,27 +117,27 @@ class _Patient:
         choice = choose(endpoint, os.environ)
         if choice.url is None:
             self._target = Target(self._settings, choice, None)
-            tell(Finding("key", "skip", "the embedded endpoint needs none"))
+            report(Finding("key", "skip", "the embedded endpoint needs none"))
             return
         self._target = Target(self._settings, choice, None, keyless=True)
         address = parse_address(choice.url, endpoint.dialect)
         key = await asyncio.to_thread(find_key, endpoint, choice.url, os.environ)
         self._target = Target(self._settings, choice, key)
         if key is None:
-            tell(Finding("key", "ok", f"none, and {address.host} may need none"))
+            report(Finding("key", "ok", f"none, and {address.host} may need none"))
         else:
-            tell(key_finding(_origin(endpoint, address), key, address.host))
+            report(key_finding(_origin(endpoint, address), key, address.host))
 
-    async def _endpoint(self, tell: ReportFinding) -> None:
+    async def _check_endpoint(self, report: ReportFinding) -> None:
         if self._target is None:
             return
-        from rt_cli.doctor.endpoint import look_at_endpoint
+        from rt_cli.doctor.endpoint import check_endpoint
 
-        await look_at_endpoint(tell, self._target)
+        await check_endpoint(report, self._target)
 
 
 def _origin(settings: EndpointSettings, address: Address) -> str:
-    """Where a key that was found is, for people."""
+    """Return the source of the key, in words."""
     from rt_cli.protocol.endpoint.key_source import KeyCommand, KeyFile, KeyVariable, key_source
 
     try:
@@ -152,8 +155,8 @@ def _origin(settings: EndpointSettings, address: Address) -> str:
             return "the keyring"
 
 
-def shape(finding: Finding) -> dict[str, Any]:
-    """A finding as NDJSON."""
+def finding_event(finding: Finding) -> dict[str, Any]:
+    """Return the NDJSON object of a finding."""
     fix = {} if finding.fix is None else {"fix": _plain(finding.fix)}
     return {
         "type": "finding",
@@ -164,20 +167,22 @@ def shape(finding: Finding) -> dict[str, Any]:
     }
 
 
-def told(finding: Finding) -> list[str]:
-    """A finding as lines for people."""
+def finding_lines(finding: Finding) -> list[str]:
+    """Return the text lines of a finding."""
     lines = [f"{finding.status:<4}  {finding.check:<11}  {_plain(finding.detail)}"]
     return lines if finding.fix is None else [*lines, f"{_INDENT}fix: {_plain(finding.fix)}"]
 
 
 def summary(findings: Sequence[Finding]) -> dict[str, Any]:
-    """All findings as the last line of NDJSON."""
-    counts = {status: sum(each.status == status for each in findings) for status in ("ok", "warn", "fail", "skip")}
+    """Return the NDJSON object of the last line: a summary of all findings."""
+    counts = {
+        status: sum(finding.status == status for finding in findings) for status in ("ok", "warn", "fail", "skip")
+    }
     return {"type": "summary", "exit": exit_code(findings), **counts}
 
 
-def verdict(findings: Sequence[Finding], *, microphone: bool) -> str:
-    """All findings as the last line for people."""
+def conclusion(findings: Sequence[Finding], *, microphone: bool) -> str:
+    """Return the last text line: a conclusion from all findings."""
     job = "rt stream --mic" if microphone else "rt send"
     code = exit_code(findings)
     return f"{job} would end with exit code {code}" if code else f"{job} would work"

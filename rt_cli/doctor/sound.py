@@ -1,4 +1,4 @@
-"""The sound system: PortAudio, the devices, and the microphone itself."""
+"""Check the sound system: PortAudio, the devices, the microphone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rt_cli.audio.microphone.input_health import silence_hint
 from rt_cli.audio.microphone.pulse import ask
 from rt_cli.audio.microphone.reconnecting import WITHOUT_PORTAUDIO, open_reconnecting
 from rt_cli.audio.microphone.recorder_process import installed
-from rt_cli.doctor.finding import Finding, failed
+from rt_cli.doctor.finding import Finding, error_finding
 from rt_cli.doctor.level import measure
-from rt_cli.doctor.machine import this_place
+from rt_cli.doctor.machine import environment_kind
 from rt_cli.errors import AudioError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LISTEN_S = 1.5
 RATE_HZ = 24_000
 DEADLINE_S = 40.0
-"""Longer than the deadlines of all that is waited for inside."""
+"""Longer than the sum of the deadlines inside the check."""
 
 _NO_DEVICE = {
     "container": "give the container one: --device /dev/snd, or the socket of PulseAudio and PULSE_SERVER",
@@ -46,73 +46,75 @@ _LEVEL_DOWN = {
 }
 
 
-async def look_at_sound(tell: ReportFinding, device: str | None) -> None:
-    """PortAudio, the devices, then 1.5 s of the microphone as the main job would open it."""
+async def check_sound(report: ReportFinding, device: str | None) -> None:
+    """Check PortAudio, the devices, then 1.5 s of the microphone, opened in the same way as in a run."""
     try:
-        found = await devices_now()
+        devices = await devices_now()
     except AudioError as error:
         if error.code not in WITHOUT_PORTAUDIO:
-            tell(failed("portaudio", error))
+            report(error_finding("portaudio", error))
             return
         programs = installed()
         if not programs:
-            tell(failed("portaudio", error))
+            report(error_finding("portaudio", error))
             return
         detail = f"{error.message}; there is {', '.join(programs)} to record with"
-        tell(Finding("portaudio", "warn", detail, error.hint))
+        report(Finding("portaudio", "warn", detail, error.hint))
     else:
-        tell(Finding("portaudio", "ok", load_sounddevice().get_portaudio_version()[1]))
-        tell(devices_finding(found, this_place()))
-        if not found:
+        report(Finding("portaudio", "ok", load_sounddevice().get_portaudio_version()[1]))
+        report(devices_finding(devices, environment_kind()))
+        if not devices:
             return
-        select(found, device)
-    await look_at_microphone(tell, device)
+        select(devices, device)
+    await check_microphone(report, device)
 
 
-def devices_finding(found: Sequence[InputDevice], place: str) -> Finding:
-    """Whether there is anything to capture from.
+def devices_finding(devices: Sequence[InputDevice], environment: str) -> Finding:
+    """Return the finding about the input devices.
 
     Args:
-        found: The input devices.
-        place: As :func:`rt_cli.doctor.machine.this_place` calls it.
+        devices: The input devices.
+        environment: As returned by :func:`rt_cli.doctor.machine.environment_kind`.
     """
-    if not found:
-        hint = _NO_DEVICE.get(place, "connect one; is PulseAudio or PipeWire running, are you in the group audio?")
+    if not devices:
+        hint = _NO_DEVICE.get(
+            environment, "connect one; is PulseAudio or PipeWire running, are you in the group audio?"
+        )
         return Finding("devices", "fail", "no microphone found", hint, AudioError.exit_code)
-    named = ", ".join(f'"{device.full_name}"{" (default)" if device.is_default else ""}' for device in found)
-    return Finding("devices", "ok", f"{len(found)}: {named}")
+    names = ", ".join(f'"{device.full_name}"{" (default)" if device.is_default else ""}' for device in devices)
+    return Finding("devices", "ok", f"{len(devices)}: {names}")
 
 
-async def look_at_microphone(tell: ReportFinding, device: str | None) -> None:
-    """Listen for 1.5 s, and judge what was heard."""
+async def check_microphone(report: ReportFinding, device: str | None) -> None:
+    """Record the microphone for 1.5 s, and rate its level."""
     warnings: list[str] = []
     source = await open_reconnecting(
         device, wire_rate_hz=RATE_HZ, warn=lambda code, _message: warnings.append(code), retry_for_s=0
     )
     pcm = bytearray()
-    ending = asyncio.get_running_loop().call_later(LISTEN_S, source.stop)
+    stop_timer = asyncio.get_running_loop().call_later(LISTEN_S, source.stop)
     try:
         async for block in source.blocks():
             pcm += block.pcm
     finally:
-        ending.cancel()
+        stop_timer.cancel()
         await source.aclose()
     level = measure(bytes(pcm), RATE_HZ, clipped="clipping" in warnings)
-    opened = f'"{source.info.name}" at {source.info.rate_hz} Hz'
-    tell(level_finding(level, opened, platform.system(), muted=await _muted()))
+    microphone = f'"{source.info.name}" at {source.info.rate_hz} Hz'
+    report(level_finding(level, microphone, platform.system(), muted=await _muted()))
 
 
-def level_finding(level: SpeechLevel, opened: str, system: str, *, muted: bool) -> Finding:
-    """The verdict, with what to do on this system.
+def level_finding(level: SpeechLevel, microphone: str, system: str, *, muted: bool) -> Finding:
+    """Return the finding about the level, with a fix for this system.
 
     Args:
-        level: What was heard.
-        opened: What was listened to.
-        system: As ``platform.system()`` calls it.
-        muted: The sound server says that its default source is.
+        level: The measured level.
+        microphone: Name and sample rate of the microphone, in words.
+        system: As returned by ``platform.system()``.
+        muted: Whether the default source of the sound server is muted.
     """
-    detail = f"{level.verdict}: {level.speech_dbfs:.0f} dBFS, peak {level.peak_dbfs:.0f}  {level.drawing}  {opened}"
-    match level.verdict:
+    detail = f"{level.rating}: {level.speech_dbfs:.0f} dBFS, peak {level.peak_dbfs:.0f}  {level.bars}  {microphone}"
+    match level.rating:
         case "silent":
             unmute = "it is muted: pactl set-source-mute @DEFAULT_SOURCE@ 0"
             return Finding(

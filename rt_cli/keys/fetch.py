@@ -1,4 +1,4 @@
-"""Fetch a key from where :mod:`rt_cli.protocol.endpoint.key_source` says: variable, file, command, else the keyring."""
+"""Fetch a key from its :mod:`rt_cli.protocol.endpoint.key_source`: variable, file, command, else the keyring."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
-from rt_cli.config.config_file import expanded
+from rt_cli.config.config_file import expand_home
 from rt_cli.errors import RefusedError, UsageError
 from rt_cli.protocol.endpoint.key_source import KeyFile, KeySource, KeyVariable, clean_key, key_source
 from rt_cli.protocol.endpoint.url import parse_address
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from rt_cli.settings import EndpointSettings
 
 COMMAND_DEADLINE_S = 60.0
-"""A password store may ask for a passphrase."""
+"""Long, because a password store may prompt for a passphrase."""
 _LARGEST_KEY = 1 << 16
 
 
 def find_key(settings: EndpointSettings, url: str, environ: Mapping[str, str]) -> str | None:
-    """The key for a URL, or None if it needs none. Blocks while others are asked: not for the event loop.
+    """Return the key for a URL, or None if the URL needs none. Blocks on files, commands and the keyring.
 
-    What is in the keyring of the system counts last, and is not looked for where a connection is not encrypted.
+    The keyring of the system is the last source. It is not used for unencrypted connections.
 
     Raises:
-        UsageError: A bad URL; a file or command that gives no key.
-        RefusedError: The host needs a key and there is none.
+        UsageError: An invalid URL; a file or command without a key.
+        RefusedError: The host needs a key, and no key is configured.
     """
     address = parse_address(url, settings.dialect)
     try:
         source = key_source(settings, address, environ)
     except RefusedError:
-        if (key := _stored(settings, address)) is None:
+        if (key := _keyring_key(settings, address)) is None:
             raise
         return key
-    return _stored(settings, address) if source is None else read_key(source, environ)
+    return _keyring_key(settings, address) if source is None else read_key(source, environ)
 
 
-def _stored(settings: EndpointSettings, address: Address) -> str | None:
+def _keyring_key(settings: EndpointSettings, address: Address) -> str | None:
     if address.scheme != "wss" or address.credentials is not None:
         return None
     from rt_cli.keys.keyring import accounts_of, stored_key
@@ -52,7 +52,7 @@ def _stored(settings: EndpointSettings, address: Address) -> str | None:
 
 
 def read_key(source: KeySource, environ: Mapping[str, str]) -> str:
-    """The key, cleaned. Raises UsageError, which names where it came from and never shows it."""
+    """Read and clean a key. Raises UsageError, whose message names the source and never contains the key."""
     if isinstance(source, KeyVariable):
         return clean_key(environ.get(source.name, ""), source.name)
     if isinstance(source, KeyFile):
@@ -62,7 +62,7 @@ def read_key(source: KeySource, environ: Mapping[str, str]) -> str:
 
 def _read_file(path: str) -> str:
     try:
-        with expanded(path).open("rb") as file:
+        with expand_home(path).open("rb") as file:
             return file.read(_LARGEST_KEY).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(
@@ -75,8 +75,8 @@ def _read_file(path: str) -> str:
 
 def _run(command: str) -> str:
     try:
-        # Without a shell: what is written is what runs. Without our stdin: that may be the sound.
-        done = subprocess.run(  # noqa: S603 - the user's own command, from the user's own configuration
+        # No shell: the command runs exactly as configured. No stdin: it may carry the sound of this run.
+        process = subprocess.run(  # noqa: S603 - the user's own command, from the user's own configuration
             shlex.split(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -90,4 +90,4 @@ def _run(command: str) -> str:
         raise UsageError(f"the key command failed with status {exc.returncode}", "run it by hand") from None
     except subprocess.TimeoutExpired:
         raise UsageError(f"the key command took more than {COMMAND_DEADLINE_S:g} s", "run it by hand") from None
-    return done.stdout[:_LARGEST_KEY].decode("utf-8", "replace")
+    return process.stdout[:_LARGEST_KEY].decode("utf-8", "replace")

@@ -1,6 +1,6 @@
-"""The border to the keyring of the system, which may be missing, locked, slow or broken.
+"""Access to the keyring of the system, which may be missing, locked, slow or broken.
 
-A key is stored for a host, or for a profile at a host, and so it goes nowhere else.
+An account is a host, or a profile at a host: a stored key is used for no other host.
 """
 
 from __future__ import annotations
@@ -24,47 +24,49 @@ T = TypeVar("T")
 
 SERVICE = "rt"
 DEADLINE_S = 60.0
-"""A keyring may ask for its passphrase."""
+"""Long, because a keyring may prompt for its passphrase."""
 
 
 def accounts_of(address: Address, profile: str | None) -> list[str]:
-    """The names under which a key for an address may be stored, the first one that is found counts."""
-    place = address.host if address.port is None else f"{address.host}:{address.port}"
-    return [f"{profile}@{place}", place] if profile else [place]
+    """Return the account names for the key of an address. The first account with a key takes precedence."""
+    host = address.host if address.port is None else f"{address.host}:{address.port}"
+    return [f"{profile}@{host}", host] if profile else [host]
 
 
 def stored_key(accounts: list[str]) -> str | None:
-    """The first key that is stored under one of the names; None where there is none, or no keyring."""
+    """Return the first key stored under one of the accounts; None without a key or without a keyring."""
     if find_spec("keyring") is None:
         return None
     import keyring
 
     try:
-        return _patiently(lambda: next(filter(None, (keyring.get_password(SERVICE, name) for name in accounts)), None))
+        return _call_with_deadline(
+            lambda: next(filter(None, (keyring.get_password(SERVICE, name) for name in accounts)), None)
+        )
     except UsageError as error:
-        # The endpoint may need no key; if it does, it says so.
+        # Not an error here: the endpoint may need no key, and a missing key is reported later.
         log.debug("%s", error)
         return None
 
 
 def store(account: str, key: str) -> str:
-    """Store a key; returns the name of the keyring. Raises UsageError."""
+    """Store a key, and return the name of the keyring. Raises UsageError."""
     keyring = module()
-    _patiently(lambda: keyring.set_password(SERVICE, account, key), key)
+    _call_with_deadline(lambda: keyring.set_password(SERVICE, account, key), key)
     return printable(str(keyring.get_keyring().name))
 
 
 def remove(account: str) -> bool:
     """Remove a key; False if none is stored. Raises UsageError."""
     keyring = module()
-    if _patiently(lambda: keyring.get_password(SERVICE, account)) is None:
+    if _call_with_deadline(lambda: keyring.get_password(SERVICE, account)) is None:
         return False
-    _patiently(lambda: keyring.delete_password(SERVICE, account))
+    _call_with_deadline(lambda: keyring.delete_password(SERVICE, account))
     return True
 
 
 def module() -> ModuleType:
-    """The library that speaks to the keyring. Raises UsageError where it is not installed."""
+    """Import and return the keyring library. Raises UsageError if it is not installed."""
     try:
         import keyring
     except ImportError:
@@ -74,29 +76,29 @@ def module() -> ModuleType:
     return keyring
 
 
-def _patiently(ask: Callable[[], T], secret: str = "") -> T:
-    """Ask the keyring, but not for ever."""
+def _call_with_deadline(call: Callable[[], T], secret: str = "") -> T:
+    """Call the keyring in a thread, with a deadline. Error messages have the secret masked."""
     answers: list[T] = []
     failures: list[Exception] = []
 
     def work() -> None:
         try:
-            answers.append(ask())
-        except Exception as exc:  # noqa: BLE001 - each keyring raises what it likes
+            answers.append(call())
+        except Exception as exc:  # noqa: BLE001 - keyring backends raise any type
             failures.append(exc)
 
     worker = threading.Thread(target=work, name="keyring", daemon=True)
     worker.start()
     worker.join(DEADLINE_S)
     if failures:
-        said = masked(printable(str(failures[0]).partition("\n")[0]))
-        said = said.replace(secret, "***") if secret else said
-        raise _useless(said or type(failures[0]).__name__) from None
+        message = masked(printable(str(failures[0]).partition("\n")[0]))
+        message = message.replace(secret, "***") if secret else message
+        raise _keyring_error(message or type(failures[0]).__name__) from None
     if not answers:
-        raise _useless(f"no answer within {DEADLINE_S:g} s")
+        raise _keyring_error(f"no answer within {DEADLINE_S:g} s")
     return answers[0]
 
 
-def _useless(said: str) -> UsageError:
+def _keyring_error(message: str) -> UsageError:
     hint = "is it there, and unlocked? else use --api-key-file, --api-key-cmd or RT_API_KEY"
-    return UsageError(f"the keyring does not work ({said.rstrip('.')})", hint, code="no_keyring")
+    return UsageError(f"the keyring does not work ({message.rstrip('.')})", hint, code="no_keyring")

@@ -1,1 +1,1 @@
-"""What a run reports, on stdout, stderr and in files. Sees events only."""
+"""Output of a run: results, status and logs, on stdout, stderr and in files. Input: events only."""

@@ -1,4 +1,4 @@
-"""Lines to a standard stream, from a thread of its own: a slow reader must not slow the capture of sound."""
+"""Write lines to a standard stream from a separate thread: a slow reader must not delay audio capture."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from rt_cli.errors import UsageError
 if TYPE_CHECKING:
     from typing import TextIO
 
-PASSING_LIMIT = 1_000
-"""Lines that may wait before passing ones are left out."""
+DROPPABLE_LIMIT = 1_000
+"""Waiting lines from which on droppable lines are dropped."""
 
 
 class _Raw(Protocol):
-    """The part of an unbuffered file that is used here."""
+    """The part of an unbuffered file that :class:`Sink` uses."""
 
     def write(self, data: bytes, /) -> int | None: ...
 
 
 class Sink:
-    """The unbuffered end of a standard stream; UTF-8 whatever the locale says.
+    """The unbuffered file below a standard stream; UTF-8 in every locale.
 
-    Not through the stream itself: a thread that blocks inside its buffer holds a lock that the interpreter wants at
-    exit, and what stays in the buffer of a closed pipe is a traceback at exit.
+    Does not use the stream's buffer: a thread that blocks in the buffer holds a lock that the interpreter needs at
+    exit, and unwritten text in the buffer of a closed pipe causes a traceback at exit.
 
     Args:
-        stream: ``sys.stdout``, ``sys.stderr`` or an open text file; None (closed before we began) breaks at once.
+        stream: ``sys.stdout``, ``sys.stderr`` or an open text file; None (closed before the start) fails at once.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        # What a host program puts in the place of sys.stdout need not have a buffer, nor a buffer a raw end.
+        # A host program may replace sys.stdout by an object without a buffer, or with a buffer without a raw file.
         buffer = getattr(stream, "buffer", None)
         self._raw: _Raw | None = getattr(buffer, "raw", buffer)
-        self._is_terminal = False  # asked now: one that hung up denies it
+        self._is_terminal = False  # read it now: isatty() is false after a hang-up
         if stream is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._is_terminal = stream.isatty()
                 stream.flush()
 
     def write(self, text: str) -> None:
-        """Write all of ``text``, however long the reader takes.
+        """Write all of ``text``. Blocks as long as the reader does.
 
         Raises:
-            OSError: The reader is gone, or the disk is full.
-            ValueError: The stream was closed on our side.
+            OSError: The reader has closed the stream, or the disk is full.
+            ValueError: This process has closed the stream.
         """
         if self._stream is None:
             raise BrokenPipeError(errno.EPIPE, "closed before the start")
@@ -70,7 +70,7 @@ class Sink:
                 rest = rest[written:]
 
     def lost_its_reader(self, error: Exception) -> bool:
-        """Whether ``error``, raised by :meth:`write`, only says that nobody reads any more."""
+        """Return whether ``error``, raised by :meth:`write`, only means that the reader has closed the stream."""
         if isinstance(error, BrokenPipeError | ConnectionResetError | ValueError):
             return True
         number = error.errno if isinstance(error, OSError) else None
@@ -79,73 +79,73 @@ class Sink:
         return number == errno.EIO and self._is_terminal
 
     def discard(self) -> None:
-        """Let the descriptor lead nowhere, so that nothing written to it at exit can fail."""
+        """Redirect the descriptor to the null device, so that a write at exit cannot fail."""
         if self._stream is None:
             return
         with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
+            null = os.open(os.devnull, os.O_WRONLY)
             try:
-                os.dup2(nowhere, self._stream.fileno())
+                os.dup2(null, self._stream.fileno())
             finally:
-                os.close(nowhere)
+                os.close(null)
 
 
-Written = Callable[[], None] | None
-"""What is called when a line has been written."""
+OnWritten = Callable[[], None] | None
+"""Callback after a line was written."""
 
 
 class LineWriter:
-    """Owns a stream: whole lines, in order, each written as soon as the reader takes it.
+    """Owns a stream and writes whole lines in order.
 
-    Lines wait in memory without a limit, because results must not be lost and capture must not wait: an hour of
-    speech is about 60 kB of them. What could grow, the partials, is *passing* and does have a limit.
+    The queue has no limit, because results must not be lost and capture must not wait: an hour of speech is about
+    60 kB of lines. Partials, which could grow without limit, are *droppable*: they do have a limit.
 
     Args:
-        stream: Where the lines go; see :class:`Sink`.
-        on_broken: Called once, on the writer's thread, when the reader is gone or writing failed; ``failure`` tells
-            which. Meant for ``call_soon_threadsafe``.
+        stream: Destination of the lines; see :class:`Sink`.
+        on_broken: Called once, on the writer's thread, when the reader has closed the stream (``failure`` is None) or a
+            write failed (``failure`` is set). Meant for ``call_soon_threadsafe``.
     """
 
     def __init__(self, stream: TextIO | None, *, on_broken: Callable[[], None]) -> None:
         self.failure: OSError | None = None
-        """Why lines could not be written, if it was not the reader who left: a full disk, for one."""
+        """The error of a failed write, for example a full disk; None if the reader closed the stream."""
         self._sink = Sink(stream)
         self._on_broken = on_broken
-        self._lines: deque[tuple[str, Written]] = deque()
+        self._lines: deque[tuple[str, OnWritten]] = deque()
         self._changed = threading.Condition()
         self._broken = False
         self._closing = False
-        # A daemon: a reader that never reads must not keep the process.
+        # A daemon thread: a reader that never reads must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="rt-writer", daemon=True)
         self._thread.start()
 
     @property
     def broken(self) -> bool:
-        """Whether the stream is gone; what is written then is swallowed."""
+        """Whether the stream is closed or has failed; later lines are discarded."""
         return self._broken
 
-    def write(self, line: str, *, passing: bool = False, written: Written = None) -> None:
-        """Hand over a line, without its line end. Returns at once; never raises; any thread may call it.
+    def write(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
+        """Queue a line. Returns at once; never raises; any thread may call it.
 
         Args:
             line: Text without line ends. Lone surrogates are written as escapes.
-            passing: Later lines will say the same and more; leave it out while many wait.
-            written: Called on the writer's thread when the reader's end has the line; must not raise.
+            droppable: Drop the line while many wait: later lines repeat its content.
+            on_written: Called on the writer's thread after the line was written; must not raise.
         """
         with self._changed:
-            if self._broken or self._closing or (passing and len(self._lines) >= PASSING_LIMIT):
+            if self._broken or self._closing or (droppable and len(self._lines) >= DROPPABLE_LIMIT):
                 return
-            self._lines.append((line, written))
+            self._lines.append((line, on_written))
             self._changed.notify()
 
     def close(self, deadline_s: float | None = None) -> bool:
-        """Write what waits and end. Blocks; idempotent.
+        """Write the waiting lines and end the thread. Blocks; idempotent.
 
         Args:
-            deadline_s: Seconds that the reader may take; None waits for ever.
+            deadline_s: Maximum time, seconds; None waits without limit.
 
         Returns:
-            Whether nothing waits any more. If not, it is given up.
+            True if no line waits any more; False if lines were given up at the deadline.
         """
         with self._changed:
             self._closing = True
@@ -154,35 +154,38 @@ class LineWriter:
         return not self._thread.is_alive()
 
     def check(self) -> None:
-        """Raise UsageError if lines could not be written; that the reader left is no failure. After :meth:`close`."""
+        """Check for a failed write; call after :meth:`close`. A reader that closed the stream is not a failure.
+
+        Raises:
+            UsageError: Lines could not be written.
+        """
         if self.failure is not None:
             raise UsageError(f"cannot write the output: {self.failure.strerror}", "make room, or write elsewhere")
 
     def _run(self) -> None:
         while (waiting := self._next()) is not None:
-            line, written = waiting
+            line, on_written = waiting
             try:
                 self._sink.write(line + "\n")
             except (OSError, ValueError) as error:
                 self._give_up(error)
                 return
-            if written is not None:
-                written()
+            if on_written is not None:
+                on_written()
 
-    def _next(self) -> tuple[str, Written] | None:
+    def _next(self) -> tuple[str, OnWritten] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._closing)
             return self._lines.popleft() if self._lines else None
 
     def _give_up(self, error: OSError | ValueError) -> None:
-        gone = self._sink.lost_its_reader(error)
-        if gone:
+        if self._sink.lost_its_reader(error):
             self._sink.discard()
         elif isinstance(error, OSError):
             self.failure = error
         with self._changed:
             self._broken = True
             self._lines.clear()
-        # The event loop may have closed first: then nobody is left to be told.
+        # RuntimeError: the event loop is already closed, so no callback is needed.
         with contextlib.suppress(RuntimeError):
             self._on_broken()

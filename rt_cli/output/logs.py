@@ -1,4 +1,4 @@
-"""Logging for ``-v`` and ``--log-file``: from any thread, never blocking one, never with a key."""
+"""Logging for ``-v`` and ``--log-file``: callable from any thread, never blocks, never logs a key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import OutputSettings
 
 ROOT = "rt"
-"""The logger that all of ``rt`` logs below."""
+"""Name of the parent of all loggers of ``rt``."""
 
 _NOTHING = logging.CRITICAL + 1
 _SHORT = "%(levelname)s %(name)s: %(message)s"
@@ -26,11 +26,11 @@ _LONG = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
 
 
 class Logs:
-    """Log lines go where the settings say, until :meth:`close`. Only ``rt``'s own loggers; the root stays untouched.
+    """Sends log lines to stderr and the log file until :meth:`close`. Does not change the root logger.
 
     Args:
         settings: ``verbose``, ``log_file``.
-        say: Takes a line for stderr; any thread calls it.
+        say: Prints a line on stderr; called from any thread.
 
     Raises:
         UsageError: The log file cannot be opened.
@@ -44,19 +44,19 @@ class Logs:
         self._writer: LineWriter | None = None
         if settings.log_file is not None:
             self._file = _open(settings.log_file)
-            tell = partial(self._tell_broken, settings.log_file, _ignore if settings.quiet else say)
-            self._writer = LineWriter(self._file, on_broken=tell)
+            on_broken = partial(self._report_broken, settings.log_file, _ignore if settings.quiet else say)
+            self._writer = LineWriter(self._file, on_broken=on_broken)
             self._handlers.append(LineHandler(self._writer.write, _LONG))
         if settings.verbose:
             self._handlers.append(LineHandler(say, _SHORT))
         for handler in self._handlers:
             self._logger.addHandler(handler)
-        # Where there is no handler, logging would print warnings on stderr, behind the status's back.
+        # Without a handler, logging prints warnings on stderr and disturbs the status.
         self._logger.setLevel(logging.DEBUG if self._handlers else _NOTHING)
         self._logger.propagate = False
 
     def close(self, deadline_s: float | None = None) -> None:
-        """Write what waits, for at most ``deadline_s``, and stop logging. Idempotent."""
+        """Write the waiting lines, for at most ``deadline_s``, and stop logging. Idempotent."""
         for handler in self._handlers:
             self._logger.removeHandler(handler)
         level, self._logger.propagate = self._before
@@ -64,17 +64,17 @@ class Logs:
         if self._writer is not None and self._writer.close(deadline_s) and self._file is not None:
             self._file.close()
 
-    def _tell_broken(self, path: str, say: Callable[[str], None]) -> None:
-        """A full disk: the log ends there, and the run goes on."""
+    def _report_broken(self, path: str, say: Callable[[str], None]) -> None:
+        """Report a failed log file, for example on a full disk. The run continues without it."""
         if self._writer is not None and (error := self._writer.failure) is not None:
             say(f"warning: the log file {printable(path)} takes no more: {error.strerror}")
 
 
 class LineHandler(logging.Handler):
-    """Formats a record into lines that are fit for a terminal and hold no keys.
+    """Formats a record into printable lines without keys.
 
     Args:
-        write_line: Takes each line; must not block.
+        write_line: Writes a line; must not block.
         pattern: ``%``-format of a record.
     """
 
@@ -84,7 +84,7 @@ class LineHandler(logging.Handler):
         self.setFormatter(logging.Formatter(pattern, datefmt="%Y-%m-%dT%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record; the further lines of a traceback are indented, so that each record starts at the margin."""
+        """Write the record. Continuation lines are indented, so that only a new record starts at the margin."""
         try:
             first, *rest = self.format(record).splitlines() or [""]
         except (TypeError, ValueError):  # arguments that do not match the message
@@ -103,4 +103,4 @@ def _open(path: str) -> TextIO:
 
 
 def _ignore(_line: str) -> None:
-    """Nobody wants to know."""
+    """Discard the line (``--quiet``)."""

@@ -1,4 +1,4 @@
-"""Everything that a run says: results to stdout, status to stderr, logs where they were asked for."""
+"""All outputs of a run: results to stdout or files, status to stderr, logs to stderr or a file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.logs import Logs
-from rt_cli.output.results.formats import make_results, tell
+from rt_cli.output.results.formats import dispatch, make_results
 from rt_cli.output.results.saved_results import SavedResults
-from rt_cli.output.results.source_order import InOrder
+from rt_cli.output.results.source_order import SourceOrder
 from rt_cli.output.results.source_output import SourceOutput
 from rt_cli.output.results.write_receipts import CountedLines
 from rt_cli.output.status.choose import make_status
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from rt_cli.events import Event, Label
-    from rt_cli.output.line_writer import Written
+    from rt_cli.output.line_writer import OnWritten
     from rt_cli.output.results.formats import Results
     from rt_cli.output.results.ndjson import WriteLine
     from rt_cli.output.results.write_receipts import WriteReceipts
     from rt_cli.output.status.plain import Status
     from rt_cli.settings import OutputSettings
 
-LAST_WORDS_S = 1.0
-"""How long stderr may take at least; long enough for a live view that is just importing what it draws with."""
-STATUS_PATIENCE_S = 2.0
-"""How long a stderr that nobody reads may hold up the end of a run that has delivered its results."""
+STATUS_CLOSE_MIN_S = 1.0
+"""Minimum time to close the status; long enough for a live view that is still importing Rich."""
+STATUS_CLOSE_MAX_S = 2.0
+"""Maximum time that a blocked stderr may delay the end of a run with delivered results."""
 
 
 class Output:
-    """Hands each event to the results on stdout and to the status on stderr.
+    """Passes each event to the results (stdout, files) and to the status (stderr).
 
     Args:
         results: Formats results for ``stdout``.
-        status: What a person sees.
+        status: Status on stderr.
         stdout: Owns standard output.
-        lines: What the results are written through.
+        lines: Counts the result lines of each source.
         logs: Open until :meth:`close`.
-        saving: Results in files; where those take the place of stdout, nothing is printed.
-        prints_results: Whether results go through ``status``, because both streams are one terminal.
+        saved: Results in files; with ``--output-dir`` they replace stdout, except for NDJSON.
+        status_prints_results: True if ``status`` prints the results, because both streams are one terminal.
     """
 
     def __init__(
@@ -54,73 +54,73 @@ class Output:
         stdout: LineWriter,
         lines: CountedLines,
         logs: Logs,
-        saving: SavedResults,
+        saved: SavedResults,
         *,
-        prints_results: bool,
+        status_prints_results: bool,
     ) -> None:
-        self._order = InOrder()
+        self._order = SourceOrder()
         self._results = results
         self._status = status
         self._stdout = stdout
         self._lines = lines
         self._logs = logs
-        self._saving = saving
-        self._prints_results = prints_results
+        self._saved = saved
+        self._status_prints_results = status_prints_results
 
     @property
     def failure(self) -> OSError | None:
-        """Why results could not be written, other than that nobody reads them: a full disk, for one."""
-        return self._stdout.failure or self._saving.failure
+        """The error of a failed write of results, for example a full disk; None if the reader closed stdout."""
+        return self._stdout.failure or self._saved.failure
 
     @property
     def held_bytes(self) -> int:
-        """About what results take that wait for those of earlier sources."""
+        """Approximate memory of results that wait for those of earlier sources."""
         return self._order.held_bytes
 
     def place(self, name: str, channels: Sequence[str] = ()) -> SourceOutput:
-        """The place of a source among the results: behind all that were made before it.
+        """Create the output of a source. Its results come after those of all earlier sources.
 
         Args:
-            name: Of the source.
-            channels: Which are told apart.
+            name: Name of the source.
+            channels: Channels that are transcribed separately.
         """
-        self._saving.begin(name, max(1, len(channels)))
-        order = InOrder() if self._saving.apart else self._order
-        return SourceOutput(name, channels, order, self._show, self._status.on_event)
+        self._saved.begin(name, max(1, len(channels)))
+        order = SourceOrder() if self._saved.per_source else self._order
+        return SourceOutput(name, channels, order, self._write_result, self._status.on_event)
 
     def on_event(self, event: Event) -> None:
-        """Take an event that is of no source, or of the only one. Returns at once and never raises."""
-        self._show(event)
+        """Handle an event of the run, or of its only source. Returns at once and never raises."""
+        self._write_result(event)
         self._status.on_event(event)
 
-    def _show(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
-        if self._saving.prints:
+    def _write_result(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
+        if self._saved.uses_stdout:
             self._lines.receipts = receipts
-            tell(self._results, event, label)
+            dispatch(self._results, event, label)
             self._lines.receipts = None
-        for warning in self._saving.on_event(event, label, receipts):
+        for warning in self._saved.on_event(event, label, receipts):
             self.on_event(warning)
 
     def close(self, deadline_s: float | None = None) -> bool:
-        """Deliver what waits. Blocks, so call it when the event loop is done, or from a thread; idempotent.
+        """Write everything that waits. Blocks: call it after the event loop or from a thread. Idempotent.
 
         Args:
-            deadline_s: Seconds that the reader of the results may take; None waits for ever. A status that only tells
-                gets between one second and two: an error must be said, and no more than said.
+            deadline_s: Maximum time for the results, seconds; None waits without limit. A status that prints no results
+                gets one to two seconds: enough to print an error.
 
         Returns:
-            Whether all results were taken, or nobody wants them any more.
+            True if all results were written, or their reader has closed the stream.
         """
-        if not self._prints_results:
-            taken = self._stdout.close(deadline_s)
-            self._status.close(STATUS_PATIENCE_S if deadline_s is None else _clamp(deadline_s))
+        if not self._status_prints_results:
+            delivered = self._stdout.close(deadline_s)
+            self._status.close(STATUS_CLOSE_MAX_S if deadline_s is None else _clamp(deadline_s))
         else:
-            # The status first: it hands over the results that it could not print.
-            taken = self._status.close(None if deadline_s is None else max(deadline_s, LAST_WORDS_S))
-            taken = self._stdout.close(deadline_s) and taken
-        taken = self._saving.close(deadline_s) and taken
-        self._logs.close(STATUS_PATIENCE_S)
-        return taken
+            # Close the status first: it passes the results that it could not print to stdout.
+            delivered = self._status.close(None if deadline_s is None else max(deadline_s, STATUS_CLOSE_MIN_S))
+            delivered = self._stdout.close(deadline_s) and delivered
+        delivered = self._saved.close(deadline_s) and delivered
+        self._logs.close(STATUS_CLOSE_MAX_S)
+        return delivered
 
 
 def make_output(
@@ -135,30 +135,30 @@ def make_output(
     environ: Mapping[str, str],
     on_printed: Callable[[int], None] | None = None,
 ) -> Output:
-    """Everything that a run says, as the settings want it.
+    """Create the outputs of a run.
 
     Args:
         settings: Format, partials, status, quiet, verbose, log file.
-        many_sources: Whether NDJSON lines name their source.
-        sources: The names of all, for the files of their results.
-        crowd: How many sources or channels there are, if several run at once; else 0.
-        on_stdout_closed: Called once, on another thread, when stdout is of no more use: pass something that uses
-            ``call_soon_threadsafe``. ``Output.failure`` is None then if the reader simply left.
+        many_sources: True if NDJSON lines name their source.
+        sources: Names of all sources, for the files of their results.
+        crowd: Number of sources or channels that run at the same time; 0 for a single one.
+        on_stdout_closed: Called once, on another thread, when stdout is closed or has failed: use
+            ``call_soon_threadsafe``. ``Output.failure`` is None if the reader closed it.
         stdout: ``sys.stdout``; None if it was closed before the start.
         stderr: ``sys.stderr``; likewise.
         environ: The environment.
-        on_printed: Told the turn of each final that was printed, or saved in a file of its source, on any thread; must
-            not raise.
+        on_printed: Called with the turn of each final that was printed, or saved in the file of its source; on any
+            thread; must not raise.
 
     Raises:
-        UsageError: A file that is to be written cannot be.
+        UsageError: An output file cannot be written.
     """
     writer = LineWriter(stdout, on_broken=on_stdout_closed)
 
-    def unprinted(line: str, written: Written) -> None:
-        writer.write(line, written=written)
+    def write_to_stdout(line: str, on_written: OnWritten) -> None:
+        writer.write(line, on_written=on_written)
 
-    status = make_status(settings, stderr=stderr, environ=environ, unprinted=unprinted, crowd=crowd)
+    status = make_status(settings, stderr=stderr, environ=environ, on_unprinted=write_to_stdout, source_count=crowd)
     write_line: WriteLine = writer.write
     prints_results = False
     if not isinstance(status, PlainStatus) and _same_terminal(stdout, stderr):
@@ -168,7 +168,7 @@ def make_output(
         stack.callback(writer.close)
         logs = Logs(settings, status.say)
         stack.callback(logs.close)
-        saving = SavedResults(settings, sources, on_printed=on_printed)
+        saved = SavedResults(settings, sources, on_printed=on_printed)
         stack.pop_all()
     lines = CountedLines(write_line)
     results = make_results(
@@ -177,14 +177,14 @@ def make_output(
         partials=settings.partials,
         timestamps=settings.timestamps,
         many=many_sources,
-        # A file that a crash cut short is written anew, and then needs what was on stdout, too.
-        on_printed=None if saving.apart else on_printed,
+        # After a crash the file of a source is written again, and needs the finals that stdout already had.
+        on_printed=None if saved.per_source else on_printed,
     )
-    return Output(results, status, writer, lines, logs, saving, prints_results=prints_results)
+    return Output(results, status, writer, lines, logs, saved, status_prints_results=prints_results)
 
 
 def _same_terminal(stdout: TextIO | None, stderr: TextIO | None) -> bool:
-    """Whether results and status meet on one screen, where they must not tear each other."""
+    """Return whether results and status share one terminal, so that one thread must write both."""
     if stdout is None or stderr is None or stdout.closed or not stdout.isatty():
         return False
     try:
@@ -194,4 +194,4 @@ def _same_terminal(stdout: TextIO | None, stderr: TextIO | None) -> bool:
 
 
 def _clamp(deadline_s: float) -> float:
-    return min(max(deadline_s, LAST_WORDS_S), STATUS_PATIENCE_S)
+    return min(max(deadline_s, STATUS_CLOSE_MIN_S), STATUS_CLOSE_MAX_S)

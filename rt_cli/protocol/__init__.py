@@ -1,1 +1,1 @@
-"""What is said on the wire, and what follows from it. Pure: no I/O."""
+"""The realtime protocol: messages, dialects, endpoints, session state. Pure: no I/O."""

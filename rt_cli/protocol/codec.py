@@ -1,7 +1,7 @@
-"""What is said on the wire, as bytes and as values. Pure.
+"""Encode client events to bytes and decode server messages to events. Pure.
 
-Encoding an append is the hot path: a template around base64, no JSON. Decoding is total: whatever an endpoint sends
-becomes an event, at worst :class:`~rt_cli.protocol.server_events.Malformed`.
+Encoding an append is the hot path: a template around base64, without a JSON encoder. Decoding never fails: every
+message becomes an event, at worst :class:`~rt_cli.protocol.server_events.Malformed`.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ Fields = Mapping[str, Any]
 
 _APPEND_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
 _APPEND_TAIL = b'"}'
-_LARGEST_MS = 2**53
-"""Beyond it no JSON number is exact, and no session is that long."""
-_LONGEST_SHOWN = 500
-_LONGEST_TYPE = 120
+_MAX_NUMBER = 2**53
+"""Larger JSON numbers are not exact, and no session is that long."""
+_MAX_LOG_CHARS = 500
+_MAX_TYPE_CHARS = 120
 
 
 def append_event(pcm: bytes | memoryview) -> bytes:
-    """``input_audio_buffer.append`` as the text of one message; without an ``event_id``, as nothing answers it.
+    """Encode one ``input_audio_buffer.append`` message. It has no ``event_id``, because endpoints do not answer it.
 
     Args:
         pcm: Audio in the session's format, at most 15 MiB.
@@ -52,14 +52,14 @@ def append_event(pcm: bytes | memoryview) -> bytes:
 
 
 def appended_bytes(message: bytes) -> int | None:
-    """How much sound a message of :func:`append_event` carries, bytes; None of any other message."""
+    """Return the number of audio bytes in a message of :func:`append_event`; None for any other message."""
     if message.startswith(_APPEND_HEAD) and message.endswith(_APPEND_TAIL):
         return _decoded_size(message[len(_APPEND_HEAD) : -len(_APPEND_TAIL)])
     return None
 
 
 def append_events(pcm: bytes, size: int) -> list[bytes]:
-    """A message as of :func:`append_event` for every ``size`` bytes of ``pcm``; the last may be shorter."""
+    """Encode one append message for every ``size`` bytes of ``pcm``; the last one may hold fewer."""
     if 0 < len(pcm) <= size:
         return [append_event(pcm)]
     with memoryview(pcm) as view:
@@ -67,12 +67,16 @@ def append_events(pcm: bytes, size: int) -> list[bytes]:
 
 
 def commit_event(event_id: str) -> bytes:
-    """``input_audio_buffer.commit``: the audio so far is a turn. ``event_id`` comes back if it is refused."""
+    """Encode ``input_audio_buffer.commit``: the audio so far is a turn. A refusal repeats the ``event_id``."""
     return msgspec.json.encode({"type": "input_audio_buffer.commit", "event_id": event_id})
 
 
 def session_update_event(session: Mapping[str, object], event_id: str) -> bytes:
-    """``session.update`` with the session object of a dialect. Raises TypeError if it is no JSON."""
+    """Encode ``session.update`` with the session object of a dialect.
+
+    Raises:
+        TypeError: The session object is not JSON.
+    """
     return msgspec.json.encode({"type": "session.update", "event_id": event_id, "session": dict(session)})
 
 
@@ -84,29 +88,29 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
 def decode(message: str | bytes) -> ServerEvent:
-    """Read one message of the endpoint; never raises, whatever it is.
+    """Decode one message of the endpoint. Never raises.
 
-    Optional fields that are missing or of the wrong kind are None (texts: empty). Texts are the endpoint's own and
-    may hold control characters; see :func:`~rt_cli.protocol.sanitize.printable`.
+    Optional fields that are missing or of the wrong type become None (texts: empty). Texts are untrusted and may hold
+    control characters; see :func:`~rt_cli.protocol.sanitize.printable`.
 
     Args:
         message: A text message, or its UTF-8 bytes.
     """
     try:
-        # The first look at the type alone skips the audio of events that nobody reads.
+        # Decoding only the type first avoids decoding the audio of events that rt ignores.
         kind = _ENVELOPE.decode(message).type
         reader = _READERS.get(kind)
         return _ignored(kind) if reader is None else reader(msgspec.json.decode(message))
     except (ValueError, RecursionError):
-        return _decode_odd(message)
+        return _decode_leniently(message)
 
 
-def _decode_odd(message: str | bytes) -> ServerEvent:
-    """What the strict decoder refuses: half a surrogate pair or a number out of range must not cost a transcript."""
+def _decode_leniently(message: str | bytes) -> ServerEvent:
+    """Decode leniently: half a surrogate pair or a number out of range must not lose a transcript."""
     try:
         fields = json.loads(message)
     except (ValueError, RecursionError) as exc:
-        return Malformed(f"not JSON: {printable(str(exc))[:_LONGEST_TYPE]}")
+        return Malformed(f"not JSON: {printable(str(exc))[:_MAX_TYPE_CHARS]}")
     if not isinstance(fields, dict):
         return Malformed(f"no object but {type(fields).__name__}")
     kind = _text(fields, "type")
@@ -117,14 +121,14 @@ def _decode_odd(message: str | bytes) -> ServerEvent:
 
 
 def _ignored(kind: str) -> ServerEvent:
-    return Ignored(printable(kind)[:_LONGEST_TYPE]) if kind else Malformed("no type")
+    return Ignored(printable(kind)[:_MAX_TYPE_CHARS]) if kind else Malformed("no type")
 
 
 def _text(fields: Fields, key: str) -> str | None:
     value = fields.get(key)
     if not isinstance(value, str) or not value:
         return None
-    # Two halves of a pair become one character, a lone half U+FFFD: nothing later can write a surrogate.
+    # Join surrogate pairs and replace lone surrogates by U+FFFD: encoding a surrogate to UTF-8 fails later.
     return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -132,7 +136,7 @@ def _number(fields: Fields, key: str) -> float | None:
     value = fields.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if 0 <= value <= _LARGEST_MS else None
+    return value if 0 <= value <= _MAX_NUMBER else None
 
 
 def _milliseconds(fields: Fields, key: str) -> int | None:
@@ -146,7 +150,7 @@ def _object(fields: Fields, key: str) -> Fields:
 
 
 def _expires_at(fields: Fields) -> float | None:
-    # Some servers say 0 where they mean never.
+    # Some servers send 0 for "never".
     return _number(_object(fields, "session"), "expires_at") or _number(fields, "expires_at") or None
 
 
@@ -194,7 +198,7 @@ def _error(fields: Fields) -> ServerEvent:
 
 
 def _error_info(fields: Fields) -> ErrorInfo:
-    """The error of an event: an object, a string beside a ``code``, or nothing but siblings."""
+    """Read the error of an event: an object, a string beside a ``code``, or only ``code`` and ``message``."""
     error = fields.get("error")
     if isinstance(error, dict):
         return ErrorInfo(
@@ -208,18 +212,18 @@ def _error_info(fields: Fields) -> ErrorInfo:
 
 
 def _scalar(value: object) -> str:
-    """A code or message as text, whatever kind it came in; an object of them by its own message."""
+    """Convert a code or message of any JSON type to text; an object yields its ``message``."""
     match value:
         case str():
             return _text({"value": value}, "value") or ""
         case bool() | None:
             return ""
         case int() | float():
-            return str(value)[:_LONGEST_TYPE] if abs(value) <= _LARGEST_MS else ""
+            return str(value)[:_MAX_TYPE_CHARS] if abs(value) <= _MAX_NUMBER else ""
         case {"message": str(inner)}:
             return _text({"value": inner}, "value") or ""
         case _:
-            return printable(str(value))[:_LONGEST_SHOWN]
+            return printable(str(value))[:_MAX_LOG_CHARS]
 
 
 _READERS: dict[str, Callable[[Fields], ServerEvent]] = {
@@ -235,7 +239,7 @@ _READERS: dict[str, Callable[[Fields], ServerEvent]] = {
     "conversation.item.input_audio_transcription.failed": _failed,
     "error": _error,
 }
-"""The beta names of compatible servers carry the same meaning."""
+"""Includes the beta names, which some compatible servers still send."""
 
 _AUDIO_FIELD = re.compile(r'("audio"\s*:\s*")([^"\\]*+(?:\\.[^"\\]*+)*+)')
 _DELTA_FIELD = re.compile(r'("delta"\s*:\s*")([^"\\]*+(?:\\.[^"\\]*+)*+)')
@@ -244,9 +248,9 @@ _LONG_BASE64 = re.compile(r"()([A-Za-z0-9+/\\]{200,}+={0,2})")
 
 
 def shown(message: str | bytes) -> str:
-    """A message of either side as a log may have it: one line, no audio, no key, no control character.
+    """Format a client or server message for a log: one line, no audio, no key, no control character.
 
-    Audio appears by its decoded size, ``<4800 B>``; what is long is cut after 500 characters.
+    Audio is replaced by its decoded size, ``<4800 B>``; the text is cut after 500 characters.
     """
     if isinstance(message, bytes):
         if (size := appended_bytes(message)) is not None:
@@ -259,7 +263,7 @@ def shown(message: str | bytes) -> str:
     if _AUDIO_DELTA.search(text):
         text = _DELTA_FIELD.sub(_size, text)
     text = printable(masked(_LONG_BASE64.sub(_size, text)))
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}... of {len(message)} characters"
+    return text if len(text) <= _MAX_LOG_CHARS else f"{text[:_MAX_LOG_CHARS]}... of {len(message)} characters"
 
 
 def _size(found: re.Match[str]) -> str:

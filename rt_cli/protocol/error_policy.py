@@ -1,8 +1,8 @@
-"""Fatal or worth another try: one table for each way in which an endpoint says no. Pure.
+"""Classify HTTP statuses, close codes and error events: fatal, or worth a retry. Pure.
 
-An :class:`UnreachableError` that is not ``final`` may be tried again; every other error ends the run. Sources: the
-close codes of RFC 6455 section 7.4 and the IANA registry, what OpenAI and Azure were seen to send, and the retry lists
-of the official clients.
+An :class:`UnreachableError` that is not ``final`` allows a retry; every other error ends the run. Sources: the close
+codes of RFC 6455 section 7.4 and the IANA registry, messages observed from OpenAI and Azure, and the retry lists of
+the official clients.
 """
 
 from __future__ import annotations
@@ -37,32 +37,32 @@ _CAPACITY_CODES = frozenset(
     {"rate_limit_exceeded", "session_limit_reached", "server_error", "unavailable", "overloaded"}
 )
 _CAPACITY_WORDS = ("capacity", "limit", "busy", "overload", "too many", "try again")
-_LONG_DELAY_S = 5.0
+_OVERLOAD_RETRY_S = 5.0
 _TOO_FAST = 3007
-"""AssemblyAI's; others say it in words."""
+"""Close code of AssemblyAI; other providers only say so in the reason."""
 _TOO_FAST_WORDS = ("faster than real", "too fast", "transmission rate")
 
 
 def http_refusal(status: int, body: str = "", retry_after_s: float | None = None) -> RtError:
-    """What an HTTP status at the handshake means.
+    """Classify an HTTP status of the handshake.
 
     Args:
         status: HTTP status code.
         body: Start of the response body, untrusted.
         retry_after_s: The Retry-After header in seconds, if there was one.
     """
-    said = _quoted(body)
-    shown = f"HTTP {status}" + (f" ({said})" if said else "")
+    message = _quoted(body)
+    description = f"HTTP {status}" + (f" ({message})" if message else "")
     if status == 429 and not any(code in body for code in _QUOTA_CODES):  # noqa: PLR2004 - HTTP statuses have no better name
         return UnreachableError(
-            f"the endpoint is rate limiting: {shown}",
+            f"the endpoint is rate limiting: {description}",
             "try again later",
             retry_after_s=retry_after_s,
             code="rate_limited",
         )
     if status in {408, 409, 425} or (status >= 500 and status != 501):  # noqa: PLR2004 - same
         return UnreachableError(
-            f"the endpoint is not available: {shown}",
+            f"the endpoint is not available: {description}",
             "try again later",
             retry_after_s=retry_after_s,
             code=f"http_{status}",
@@ -75,99 +75,101 @@ def http_refusal(status: int, body: str = "", retry_after_s: float | None = None
             407: "check the proxy's user and password",
             429: "the quota is used up; check the plan and billing",
         }[status]
-        return RefusedError(f"the endpoint refused us: {shown}", hint, code=f"http_{status}")
-    return EndpointError(f"no realtime endpoint there: {shown}", "check the URL and the model", code=f"http_{status}")
+        return RefusedError(f"the endpoint refused us: {description}", hint, code=f"http_{status}")
+    return EndpointError(
+        f"no realtime endpoint there: {description}", "check the URL and the model", code=f"http_{status}"
+    )
 
 
 def classify_close(code: int, reason: str = "", last_error: ErrorInfo | None = None) -> RtError:
-    """What a close that we did not ask for means.
+    """Classify a close that ``rt`` did not start.
 
     Args:
-        code: Close code; 1005 and 1006 where the peer sent none.
-        reason: The peer's words, untrusted.
-        last_error: The last ``error`` event before it, which usually says more.
+        code: Close code; 1005 or 1006 if the peer sent none.
+        reason: Close reason of the peer, untrusted.
+        last_error: The last ``error`` event before the close, which usually says more.
     """
     if last_error is not None and (cause := _by_code(last_error)) is not None:
         return cause
-    said = _quoted((last_error.message if last_error else "") or reason)
-    shown = f"closed with {code}" + (f" ({said})" if said else "")
-    if code == _TOO_FAST or any(words in said.lower() for words in _TOO_FAST_WORDS):
-        return ConnectionLost(f"the endpoint refuses sound faster than real time: {shown}", code="too_fast")
+    message = _quoted((last_error.message if last_error else "") or reason)
+    description = f"closed with {code}" + (f" ({message})" if message else "")
+    if code == _TOO_FAST or any(words in message.lower() for words in _TOO_FAST_WORDS):
+        return ConnectionLost(f"the endpoint refuses sound faster than real time: {description}", code="too_fast")
     if code in _CLOSES:
-        return _CLOSES[code](shown)
+        return _CLOSES[code](description)
     if code == 1008:  # noqa: PLR2004 - close codes have no better name
-        told = f"{reason} {said} {last_error.code} {last_error.type}" if last_error else reason
-        told = told.lower()
-        if any(word in told for word in _CAPACITY_WORDS):
-            return ConnectionLost(f"the endpoint has no room: {shown}", "try again later", code="no_room")
-        return RefusedError(f"the endpoint refused us: {shown}", "check the key and its permissions")
+        text = f"{reason} {message} {last_error.code} {last_error.type}" if last_error else reason
+        text = text.lower()
+        if any(word in text for word in _CAPACITY_WORDS):
+            return ConnectionLost(f"the endpoint has no room: {description}", "try again later", code="no_room")
+        return RefusedError(f"the endpoint refused us: {description}", "check the key and its permissions")
     if code >= 3000:  # noqa: PLR2004 - same
         return EndpointError(
-            f"the endpoint {shown}", "see the provider's documentation of that code", code=f"close_{code}"
+            f"the endpoint {description}", "see the provider's documentation of that code", code=f"close_{code}"
         )
-    return ConnectionLost(f"the endpoint {shown}", "check the network and the endpoint")
+    return ConnectionLost(f"the endpoint {description}", "check the network and the endpoint")
 
 
 def classify_error(error: ErrorInfo, *, configuring: bool) -> RtError | None:
-    """What an ``error`` event means; None where the connection lives on.
+    """Classify an ``error`` event; None if the connection can continue.
 
     Args:
-        error: The event's inside.
-        configuring: The endpoint has greeted us and our configuration is unanswered: then any error is its answer.
+        error: The ``error`` object of the event.
+        configuring: ``session.update`` has no answer yet: then any error is the answer to it.
     """
     known = _by_code(error)
     if known is not None or not configuring:
         return known
-    said = _quoted(error.message or error.code or error.type)
+    message = _quoted(error.message or error.code or error.type)
     if error.code in _CAPACITY_CODES or error.type in _CAPACITY_CODES:
         code = printable(error.code or error.type)[:100]
-        return UnreachableError(f"the endpoint is not available: {said}", "try again later", code=code)
+        return UnreachableError(f"the endpoint is not available: {message}", "try again later", code=code)
     where = f" (at {_quoted(error.param)})" if error.param else ""
     return EndpointError(
-        f"the endpoint rejects the configuration: {said}{where}",
+        f"the endpoint rejects the configuration: {message}{where}",
         "change the option, or drop it with --set",
         code=printable(error.code)[:100] or "configuration_rejected",
     )
 
 
 def _by_code(error: ErrorInfo) -> RtError | None:
-    """What codes mean that end a session whenever they come; some servers give them as the type."""
+    """Classify codes that end a session at any time; some servers send the code as the type."""
     code = error.code or error.type
-    said = _quoted(error.message or code)
+    message = _quoted(error.message or code)
     if code in _KEY_CODES:
-        return RefusedError(f"the endpoint refused us: {said}", "check the key", code=code)
+        return RefusedError(f"the endpoint refused us: {message}", "check the key", code=code)
     if code in _QUOTA_CODES:
-        return RefusedError(f"the quota is used up: {said}", "check the plan and billing", code=code)
+        return RefusedError(f"the quota is used up: {message}", "check the plan and billing", code=code)
     if code in _SHAPE_CODES:
-        return EndpointError(f"the endpoint does not take this session: {said}", "check the model", code=code)
+        return EndpointError(f"the endpoint does not take this session: {message}", "check the model", code=code)
     if code == "session_expired":
-        return ConnectionLost(f"the session expired: {said}", code=code)
+        return ConnectionLost(f"the session expired: {message}", code=code)
     return None
 
 
 def _quoted(text: str) -> str:
-    """The endpoint's own words, without controls, keys (some echo them) or great length."""
+    """Text of the endpoint, at most 300 characters, without control characters and keys (some endpoints echo keys)."""
     return masked(printable(text))[:300].strip().removesuffix(".")
 
 
 def _lost(hint: str, after_s: float | None = None) -> Callable[[str], RtError]:
-    return lambda shown: ConnectionLost(f"the endpoint {shown}", hint, retry_after_s=after_s)
+    return lambda description: ConnectionLost(f"the endpoint {description}", hint, retry_after_s=after_s)
 
 
-def _broken(shown: str) -> RtError:
-    return EndpointError(f"the endpoint {shown}", "it did not understand what was sent")
+def _broken(description: str) -> RtError:
+    return EndpointError(f"the endpoint {description}", "it did not understand what was sent")
 
 
-def _too_big(shown: str) -> RtError:
-    return EndpointError(f"the endpoint {shown}", "a message was too big for it; make --chunk-ms smaller")
+def _too_big(description: str) -> RtError:
+    return EndpointError(f"the endpoint {description}", "a message was too big for it; make --chunk-ms smaller")
 
 
-def _refused(shown: str) -> RtError:
-    return RefusedError(f"the endpoint refused us: {shown}", "check the key and its permissions")
+def _refused(description: str) -> RtError:
+    return RefusedError(f"the endpoint refused us: {description}", "check the key and its permissions")
 
 
-def _unusable(shown: str) -> RtError:
-    return EndpointError(f"the endpoint does not take this session: {shown}", "check the model and the URL")
+def _unusable(description: str) -> RtError:
+    return EndpointError(f"the endpoint does not take this session: {description}", "check the model and the URL")
 
 
 _CLOSES: dict[int, Callable[[str], RtError]] = {
@@ -179,12 +181,12 @@ _CLOSES: dict[int, Callable[[str], RtError]] = {
     1009: _too_big,
     1010: _broken,
     1012: _lost("it is restarting"),
-    1013: _lost("it is overloaded", _LONG_DELAY_S),
+    1013: _lost("it is overloaded", _OVERLOAD_RETRY_S),
     3000: _refused,
     3003: _refused,
     3008: _lost("it timed out"),
     4000: _unusable,
     4401: _refused,
     4403: _refused,
-    4429: _lost("it is rate limiting", _LONG_DELAY_S),
+    4429: _lost("it is rate limiting", _OVERLOAD_RETRY_S),
 }

@@ -1,17 +1,18 @@
-"""The file of ``--record``: a line of JSON for everything that crossed the wire. Pure.
+"""The file of ``--record``: one line of JSON for each WebSocket message, ping, pong and close. Pure.
 
 The first line is ``{"type":"recording","version":1,"began":...,"audio":...}``. Each line after it has ``type``,
-``connection`` (from 1) and ``ms`` since that connection was begun:
+``connection`` (from 1) and ``ms`` since the start of that connection attempt:
 
-- ``open``: ``url``, ``source``, ``began_ms`` (since the recording began), ``request`` and ``response`` headers;
-- ``failed`` in its place: ``url``, ``source``, ``began_ms``, ``message`` and, of an HTTP answer, its ``status``;
-- ``event``: ``direction`` (``out`` to the endpoint, ``in`` from it) and the ``event``; what is no JSON object stands in
-  ``text``, what is no text in ``base64``;
+- ``open``: ``url``, ``source``, ``began_ms`` (since the start of the recording), ``request`` and ``response`` headers;
+- ``failed`` instead of ``open``: ``url``, ``source``, ``began_ms``, ``message`` and the ``status`` of an HTTP answer;
+- ``event``: ``direction`` (``out`` to the endpoint, ``in`` from it) and the ``event``; ``text`` instead if the message
+  is not a JSON object, ``base64`` instead if the message is not text;
 - ``ping``, ``pong``: ``direction``;
-- ``close``: ``direction`` of who closed first, then of the answer, ``code`` (1005: none, 1006: cut) and ``reason``;
-- ``dropped``, of no connection: ``lines`` that a disk was too slow for.
+- ``close``: one line for the first close frame and one for the answer, each with ``direction``, ``code`` (1005: no
+  code, 1006: connection cut) and ``reason``;
+- ``dropped``, without a connection: ``lines``, the number of lines lost because the disk was too slow.
 
-Without the sound, base64 is replaced by ``{"bytes": N}``, N being the size of what it stood for.
+Without audio, ``{"bytes": N}`` replaces the base64; N is the size of the decoded audio.
 """
 
 from __future__ import annotations
@@ -31,37 +32,37 @@ APPEND = "input_audio_buffer.append"
 TYPES = {"open", "failed", "event", "ping", "pong", "close", "dropped"}
 _AUDIO_DELTAS = {"response.output_audio.delta", "response.audio.delta"}
 _CODES = {*range(1000, 1004), *range(1005, 1015)}
-_LARGEST_CODE = 4999
+_MAX_CODE = 4999
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line."""
+    """One line of a recording."""
 
     type: str
-    """``recording``, one of ``TYPES``, or ``torn``: the last line, if it is not whole."""
+    """``recording``, one of ``TYPES``, or ``torn``: an incomplete last line."""
     connection: int = 0
     ms: float = 0.0
     direction: str = ""
     fields: dict[str, Any] = field(default_factory=dict)
-    """All of it."""
+    """All fields of the line."""
 
     @property
     def event(self) -> dict[str, Any]:
-        """Of an ``event``, its JSON object; else nothing."""
+        """The JSON object of an ``event`` line; empty for other lines."""
         event: dict[str, Any] = self.fields.get("event", {})
         return event
 
     @property
     def appended(self) -> int | None:
-        """Bytes of sound in it, if it appends sound to the endpoint's buffer."""
+        """Audio bytes of an ``input_audio_buffer.append`` sent to the endpoint; None for other lines."""
         if self.direction != "out" or self.event.get("type") != APPEND:
             return None
         return size_of(self.event.get("audio"))
 
 
 def size_of(audio: object) -> int:
-    """How many bytes a piece of sound has, in base64 or as ``{"bytes": N}``; 0 of anything else."""
+    """Return the size in bytes of audio in base64 or as ``{"bytes": N}``; 0 for any other value."""
     match audio:
         case str():
             return len(audio.rstrip("=")) * 3 // 4
@@ -71,7 +72,11 @@ def size_of(audio: object) -> int:
 
 
 def without_audio(event: dict[str, Any]) -> dict[str, Any]:
-    """An event with the size of its sound in the place of the sound; raises RecursionError for what nests too deep."""
+    """Replace the audio of an event by its size.
+
+    Raises:
+        RecursionError: The event nests too deep.
+    """
     if event.get("type") in _AUDIO_DELTAS and isinstance(event.get("delta"), str):
         event = {**event, "delta": {"bytes": size_of(event["delta"])}}
     shortened: dict[str, Any] = _without_audio(event)
@@ -79,7 +84,7 @@ def without_audio(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_silence(event: dict[str, Any]) -> dict[str, Any]:
-    """The reverse, as far as it goes: zeros in the place of the sound."""
+    """Replace each audio size by that many zero bytes: the inverse of :func:`without_audio`, with silence."""
     if event.get("type") in _AUDIO_DELTAS and isinstance(event.get("delta"), dict):
         event = {**event, "delta": _zeros(event["delta"])}
     restored: dict[str, Any] = _with_silence(event)
@@ -87,14 +92,14 @@ def with_silence(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def entries(lines: Iterable[bytes], name: str) -> Iterator[Entry]:
-    """Read a recording, line after line.
+    """Read a recording line by line.
 
     Args:
-        lines: With their line ends.
-        name: Of the file, for people.
+        lines: Lines with their line ends.
+        name: File name for error messages.
 
     Raises:
-        UsageError: It is no recording, with the number of the line.
+        UsageError: The file is not a recording; the message has the line number.
     """
     opened: set[int] = set()
     number = 0
@@ -119,7 +124,7 @@ def _entry(line: bytes, *, first: bool, opened: set[int]) -> Entry:
     except ValueError:
         raise ValueError("is no JSON") from None
     if not isinstance(fields, dict):
-        raise ValueError("is no JSON object")  # noqa: TRY004 - what is wrong is the file
+        raise ValueError("is no JSON object")  # noqa: TRY004 - the file is wrong, not an argument
     kind = fields.get("type", "")
     if first:
         _check(kind == "recording", "is not the first line of a recording")
@@ -150,7 +155,7 @@ def _check_content(kind: str, fields: dict[str, Any]) -> None:
             b64decode(fields.get("base64", ""), validate=True)
         case "close":
             code = fields.get("code")
-            _check(isinstance(code, int) and (code in _CODES or 3000 <= code <= _LARGEST_CODE), "has no close code")  # noqa: PLR2004
+            _check(isinstance(code, int) and (code in _CODES or 3000 <= code <= _MAX_CODE), "has no close code")  # noqa: PLR2004
             _check(isinstance(fields.get("reason", ""), str), "has no reason that is a text")
         case "open" | "failed":
             _check(isinstance(fields.get("began_ms", 0), int | float), "has no beginning")
@@ -158,9 +163,9 @@ def _check_content(kind: str, fields: dict[str, Any]) -> None:
             _check(status is None or (isinstance(status, int) and 100 <= status <= 599), "has no HTTP status")  # noqa: PLR2004
 
 
-def _check(right: bool, wrong: str) -> None:  # noqa: FBT001 - reads as a sentence
-    if not right:
-        raise ValueError(wrong)
+def _check(condition: bool, problem: str) -> None:  # noqa: FBT001 - a condition, not an option
+    if not condition:
+        raise ValueError(problem)
 
 
 def _no_recording(name: str, where: str, why: Exception) -> UsageError:
@@ -202,9 +207,9 @@ def _is_size(content: object) -> bool:
     return isinstance(content, dict) and content.keys() == {"bytes"}
 
 
-_MOST_SILENCE = 24 * 1024 * 1024
-"""Of one event, bytes: no message that was received can stand for more."""
+_MAX_SILENCE = 24 * 1024 * 1024
+"""Bytes per event: the size limit for received messages allows no more."""
 
 
 def _zeros(content: object) -> str:
-    return b64encode(bytes(min(size_of(content), _MOST_SILENCE))).decode()
+    return b64encode(bytes(min(size_of(content), _MAX_SILENCE))).decode()

@@ -1,18 +1,18 @@
-"""Text from the network, made fit for people: no control over the terminal, no keys in a log. Pure."""
+"""Make untrusted text safe to print: no terminal control sequences, no keys in a log. Pure."""
 
 from __future__ import annotations
 
 import re
 
-# Whole sequences go first, so that no "[31m" stays behind; a lone ESC goes with the other controls. All of these
-# are linear in the text, which may be megabytes of somebody's malice.
+# Remove whole sequences first, so that no "[31m" stays; _UNSAFE removes a lone ESC. All patterns run in linear time:
+# an attacker may send megabytes.
 _SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"  # CSI: colours, cursor
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]{0,256}+(?:\x07|\x1b\\|\x9c)"  # OSC, DCS: title, clipboard
     r"|\x1b[ -/]*[0-~]"
 )
 _SPACES = re.compile("(?:\r\n|[\t\n\v\f\r\x85\u2028\u2029])")
-# Controls, and what turns the direction of everything after it; marks that only join or hint (ZWJ, LRM) stay.
+# Control characters and bidirectional overrides. Marks that only join or hint (ZWJ, LRM) stay.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -30,10 +30,10 @@ _MASK = r"\1***"
 
 
 def printable(text: str) -> str:
-    """Untrusted text that a terminal may be given.
+    """Make untrusted text safe for a terminal.
 
-    Line ends and tabs become spaces; escape sequences, control characters (C0, C1) and bidirectional overrides go;
-    lone surrogates become U+FFFD. Everything else stays, joiners and emoji included. Idempotent.
+    Line ends and tabs become spaces; escape sequences, control characters (C0, C1) and bidirectional overrides are
+    removed; lone surrogates become U+FFFD. Everything else stays, including joiners and emoji. Idempotent.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -42,7 +42,7 @@ def printable(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text with everything that looks like a key, a token or a password replaced by ``***``."""
+    """Replace everything that looks like a key, a token or a password by ``***``."""
     for secret in _SECRETS:
         text = secret.sub(_MASK, text)
     return text

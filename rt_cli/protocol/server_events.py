@@ -1,4 +1,4 @@
-"""The server events that ``rt`` reads, as values; what it does not know is counted, never an error.
+"""The server events that ``rt`` reads, as values. Unknown events are counted, and are never an error.
 
 Names and meanings follow OpenAI's GA realtime protocol. Every field that some compatible server omits is optional.
 """
@@ -9,14 +9,14 @@ import msgspec
 
 
 class ErrorInfo(msgspec.Struct, frozen=True):
-    """The inside of an ``error`` event or of a failed transcription, whatever shape it came in."""
+    """The error of an ``error`` event or of a failed transcription, in any of the shapes that servers send."""
 
     type: str = ""
     code: str = ""
     message: str = ""
     param: str | None = None
     event_id: str | None = None
-    """The client event that caused it."""
+    """Id of the client event that caused the error."""
 
 
 class SessionCreated(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class SpeechStarted(msgspec.Struct, frozen=True):
 
     item_id: str | None = None
     audio_start_ms: int | None = None
-    """From the start of all audio written in this session; includes the prefix padding."""
+    """Offset from the first audio sent in this session; the turn starts here, prefix padding included."""
 
 
 class SpeechStopped(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ class SpeechStopped(msgspec.Struct, frozen=True):
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """``input_audio_buffer.committed``: the anchor of the order of turns."""
+    """``input_audio_buffer.committed``: defines the order of turns."""
 
     item_id: str | None = None
     previous_item_id: str | None = None
@@ -90,7 +90,7 @@ class Ignored(msgspec.Struct, frozen=True):
 
 
 class Malformed(msgspec.Struct, frozen=True):
-    """A message that is no event: bad JSON, no type, a binary frame, a field of the wrong kind."""
+    """A message that is not an event: bad JSON, no type, a binary frame, a field of the wrong type."""
 
     reason: str
 
@@ -108,4 +108,4 @@ ServerEvent = (
     | Ignored
     | Malformed
 )
-"""What :func:`rt_cli.protocol.codec.decode` returns; it never raises."""
+"""The result of :func:`rt_cli.protocol.codec.decode`."""

@@ -1,4 +1,4 @@
-"""What can be decided before anything is opened: the endpoint, the key, who makes the turns, the session."""
+"""The plan of a run, made before anything is opened: endpoint, key, turn detection, session."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
     from rt_cli.settings import Settings, TurnDetection
 
-_NOT_YET = "ws://127.0.0.1/v1/realtime"
-"""Stands for the embedded endpoint until it listens."""
+_PLACEHOLDER_URL = "ws://127.0.0.1/v1/realtime"
+"""Placeholder URL of the embedded endpoint, which is not listening yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run that has its settings, and nothing else yet."""
+    """The decisions of a run that follow from its settings and the environment."""
 
     choice: Choice
     key: str | None = field(repr=False)
@@ -30,17 +30,17 @@ class Plan:
 
     @property
     def embedded(self) -> bool:
-        """Whether the embedded endpoint is to be started."""
+        """Whether the run must start the embedded endpoint."""
         return self.choice.url is None
 
 
 def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
-    """Decide. Blocks while a key command runs.
+    """Make the plan of a run. Blocks while a key command runs.
 
     Raises:
         UsageError: Settings that contradict each other or the endpoint.
-        RefusedError: The endpoint wants a key, and there is none.
-        EndpointError: The embedded endpoint cannot recognise speech here.
+        RefusedError: The endpoint needs a key, and no key is configured.
+        EndpointError: The embedded endpoint has no usable recogniser on this machine.
     """
     if settings.delivery.max_cost is not None and not settings.endpoint.price_per_minute:
         raise UsageError(
@@ -52,11 +52,11 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
         from rt_cli.streaming.transport.tls import tls_context
 
         tls_context(trust)
-    endpoint = endpoint_of(settings, choice, key, choice.url or _NOT_YET)
-    wanted = settings.session.turn_detection
+    endpoint = endpoint_of(settings, choice, key, choice.url or _PLACEHOLDER_URL)
+    turn_detection = settings.session.turn_detection
     if settings.input.ptt:
-        wanted = _by_hand(wanted, gate=settings.input.gate)
-    turns = endpoint.dialect.turn_detection(endpoint.model, wanted, embedded=endpoint.embedded)
+        turn_detection = _push_to_talk_turns(turn_detection, gate=settings.input.gate)
+    turns = endpoint.dialect.turn_detection(endpoint.model, turn_detection, embedded=endpoint.embedded)
     session = endpoint.dialect.session(settings.session, endpoint.model, turns)
     if endpoint.embedded:
         from rt_cli.server.recognition.registry import unavailable
@@ -66,15 +66,15 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
     return Plan(choice, key, turns, session)
 
 
-def _by_hand(wanted: TurnDetection | None, *, gate: bool) -> TurnDetection:
-    """With push to talk a turn is what is said between two keys, and so ``rt`` makes it."""
-    if wanted not in {None, "client"}:
-        raise UsageError(f"--ptt makes the turns, not {wanted}", "leave out --turn-detection")
+def _push_to_talk_turns(turn_detection: TurnDetection | None, *, gate: bool) -> TurnDetection:
+    """Return the turn detection for push to talk: always ``client``, because the keys open and close the turns."""
+    if turn_detection not in {None, "client"}:
+        raise UsageError(f"--ptt makes the turns, not {turn_detection}", "leave out --turn-detection")
     if gate:
         raise UsageError("both --ptt and --gate say what is sent", "give one of them")
     return "client"
 
 
 def endpoint_of(settings: Settings, choice: Choice, key: str | None, url: str) -> Endpoint:
-    """The endpoint at a URL."""
+    """Return the endpoint of the settings, at this URL."""
     return resolve(settings.endpoint, url, key, embedded=choice.url is None)

@@ -1,4 +1,4 @@
-"""Several sources at once, but not too many."""
+"""Work on several sources in parallel, up to a limit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Item = TypeVar("Item")
 
 
 class Pool(Generic[Item]):
-    """Works on items in their order, so many at once.
+    """Starts items in their order, and runs up to ``limit`` of them in parallel.
 
     Args:
-        limit: At once.
-        may_begin: Waited for before each item; False for no more.
+        limit: The most items in progress.
+        may_begin: Awaited before each item. False stops the pool from starting more.
     """
 
     def __init__(self, limit: int, may_begin: Callable[[], Awaitable[bool]]) -> None:
@@ -25,26 +25,26 @@ class Pool(Generic[Item]):
         self._workers = 0
 
     def shrink(self, limit: int) -> bool:
-        """From now on at most so many, but always one: no item that has begun is given up. True if that is fewer."""
+        """Lower the limit, but not below 1. Items in progress go on. True if the new limit is lower."""
         fewer = max(1, limit) < self._limit
         self._limit = min(self._limit, max(1, limit))
         return fewer
 
     async def each(self, items: Sequence[Item], act: Callable[[Item], Awaitable[None]]) -> None:
-        """Do something with each item. The part of ``act`` before it first waits runs in the order of the items.
+        """Call ``act`` for each item. The part of ``act`` before its first await runs in the order of the items.
 
-        Cancelling cancels what has begun. What ``act`` raises ends everything.
+        Cancelling this call cancels all items in progress. An exception of ``act`` does the same.
         """
-        waiting = iter(items)
+        remaining = iter(items)
         async with asyncio.TaskGroup() as tasks:
             for _ in range(min(self._limit, len(items))):
                 self._workers += 1
-                tasks.create_task(self._work(waiting, act))
+                tasks.create_task(self._work(remaining, act))
 
-    async def _work(self, waiting: Iterator[Item], act: Callable[[Item], Awaitable[None]]) -> None:
+    async def _work(self, remaining: Iterator[Item], act: Callable[[Item], Awaitable[None]]) -> None:
         try:
             while self._workers <= self._limit and await self._may_begin():
-                for item in waiting:
+                for item in remaining:
                     await act(item)
                     break
                 else:

@@ -1,4 +1,4 @@
-"""``--record``: where the wire session goes."""
+"""``--record``: the file that records the wire session."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 
-def open_wirelog(settings: OutputSettings, sources: Iterable[str], on_event: EventHandler) -> WireRecorder | None:
-    """The file of ``--record``, begun; None without one.
+def open_wire_recorder(settings: OutputSettings, sources: Iterable[str], on_event: EventHandler) -> WireRecorder | None:
+    """Open the file of ``--record``; None without that option.
 
     Args:
-        settings: What is to be saved.
-        sources: Their names, which may be files.
-        on_event: Told when the disk takes no more.
+        settings: The output settings.
+        sources: Names of the sources; some are file paths.
+        on_event: Called with a warning when the disk is full or fails.
 
     Raises:
-        UsageError: It cannot be written, or something else is in that file, or is to come there.
+        UsageError: The file cannot be written, exists already, or is another file of this run.
     """
     if settings.record is None:
         if settings.record_audio:
             raise UsageError("--record-audio without --record", "give --record FILE")
         return None
     path = Path(settings.record)
-    taken = (settings.save_audio, settings.save_transcript, settings.log_file, *sources)
-    if any(name is not None and Path(name).absolute() == path.absolute() for name in taken):
+    other_names = (settings.save_audio, settings.save_transcript, settings.log_file, *sources)
+    if any(name is not None and Path(name).absolute() == path.absolute() for name in other_names):
         raise UsageError(f"{path} is a file of this run already", "record elsewhere")
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 

@@ -1,4 +1,4 @@
-"""From settings and sources to an exit code: endpoint, output, signals, sources in turn or at once."""
+"""One call of ``rt send`` or ``rt stream``: endpoint, output, signals, all sources, exit code."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from rt_cli.output.output import make_output
 from rt_cli.protocol.sanitize import printable
 from rt_cli.run.plan import Plan, endpoint_of, make_plan
 from rt_cli.run.pool import Pool
-from rt_cli.run.record_option import open_wirelog
+from rt_cli.run.record_option import open_wire_recorder
 from rt_cli.run.skip_done import determinants
-from rt_cli.run.totals import total, untouched
+from rt_cli.run.totals import total, unopened_summary
 from rt_cli.streaming.cost import bill_of
 from rt_cli.streaming.delivery.reconnect import RETRY_FINITE_S
 from rt_cli.streaming.job import Job
@@ -44,31 +44,31 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 _SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
-_LAST_WORDS_S = 0.3
-_MOST_HELD_BYTES = 64 * 1024 * 1024
-"""Of results that wait for those of an earlier source, before no more sources are begun: a thousand hours of speech."""
+_LAST_LINES_S = 0.3
+_MOST_WAITING_BYTES = 64 * 1024 * 1024
+"""No new source starts while more results than this wait for an earlier source: a thousand hours of speech."""
 
 
 class Controls(Protocol):
-    """What controls a run besides signals that end it: keys, a FIFO."""
+    """Controls of a run besides the signals that end it: keys, a FIFO."""
 
-    def attach(self, obey: Callable[[Command], None]) -> None:
-        """From now on commands go there; first those that came before."""
+    def attach(self, on_command: Callable[[Command], None]) -> None:
+        """Pass all commands to this function from now on, starting with the queued ones."""
         ...
 
     def restore(self) -> None:
-        """Give the terminal back; may be called from a signal handler."""
+        """Restore the terminal mode. Safe in a signal handler."""
         ...
 
     def close(self) -> None:
-        """Listen no more. Idempotent."""
+        """Stop reading keys and the FIFO. Idempotent."""
         ...
 
 
 OpenControls = Callable[["asyncio.AbstractEventLoop", "EventHandler", Callable[[], None]], Controls | None]
-"""Opens the controls of a run, given its loop, who is told, and what ends the run; None: there are none.
+"""Opens the controls of a run. Its arguments: the loop, the event handler, the function that ends the run.
 
-Raises UsageError where one of them cannot be used.
+Returns None for no controls. Raises UsageError if one of them cannot be used.
 """
 
 
@@ -77,20 +77,20 @@ def run(
     sources: Sequence[NamedSource],
     *,
     jobs: int = 1,
-    done: DoneMarks | None = None,
+    done_marks: DoneMarks | None = None,
     open_controls: OpenControls | None = None,
 ) -> int:
-    """Send each source to the endpoint that the settings mean, and return the worst exit code.
+    """Send each source to the endpoint of the settings, and return the worst exit code.
 
     Args:
-        settings: Of all sources.
+        settings: Common to all sources.
         sources: In the order of their results.
-        jobs: How many sessions may run at once.
-        done: Sources that it knows are skipped, those that end well it is told of; None for nothing of the kind.
-        open_controls: Opens what controls the run besides signals that end it; None for nothing.
+        jobs: The most sessions in parallel.
+        done_marks: Marks of finished sources: these are skipped, and newly finished ones are added. None disables it.
+        open_controls: Opens the controls besides the signals that end the run; None for no controls.
 
     Raises:
-        UsageError: Before anything was sent.
+        UsageError: The settings contradict each other, or a file cannot be used.
     """
     if settings.input.channel == "split" and any(source.spool or source.resume for source in sources):
         raise UsageError("a spool is for one session, and --channel split makes two", "leave out one of them")
@@ -102,12 +102,12 @@ def run(
     except RtError as exc:
         plan = exc
     with asyncio.Runner() as runner:
-        exit_code = runner.run(_Run(settings, sources, plan, jobs, done, open_controls).run())
-        # Everything is said. The loop would wait for its threads: for a look-up of a name that nobody answers, say.
-        hurry = threading.Timer(_LAST_WORDS_S, os._exit, (exit_code,))
-        hurry.daemon = True
-        hurry.start()
-    hurry.cancel()
+        exit_code = runner.run(_Run(settings, sources, plan, jobs, done_marks, open_controls).run())
+        # All output is written. Closing the loop waits for its threads, such as a DNS query without answer: limit that.
+        exit_timer = threading.Timer(_LAST_LINES_S, os._exit, (exit_code,))
+        exit_timer.daemon = True
+        exit_timer.start()
+    exit_timer.cancel()
     return exit_code
 
 
@@ -115,12 +115,12 @@ class _Run:
     """One call of a command.
 
     Args:
-        settings: Of all sources.
-        sources: In order.
-        plan: What was decided, or why nothing can be sent anywhere.
-        jobs: How many sessions at once.
-        done: What earlier runs have finished, if that counts.
-        open_controls: Opens what controls it besides signals that end it.
+        settings: Common to all sources.
+        sources: In the order of their results.
+        plan: The plan, or the error that keeps all sources from being sent.
+        jobs: The most sessions in parallel.
+        done_marks: Marks of finished sources; None disables it.
+        open_controls: Opens the controls besides the signals that end the run.
     """
 
     def __init__(
@@ -129,28 +129,28 @@ class _Run:
         sources: Sequence[NamedSource],
         plan: Plan | RtError,
         jobs: int,
-        done: DoneMarks | None,
+        done_marks: DoneMarks | None,
         open_controls: OpenControls | None,
     ) -> None:
         self._settings = settings
         self._sources = sources
         self._plan = plan
-        self._done = done
+        self._done_marks = done_marks
         self._open_controls = open_controls
         self._bill = bill_of(settings)
-        self._wirelog: WireRecorder | None = None
+        self._wire_recorder: WireRecorder | None = None
         self._controls: Controls | None = None
         self._split = settings.input.channel == "split"
-        self._at_once = min(max(1, jobs // self._sessions_each), len(sources))
-        self._pool: Pool[NamedSource] = Pool(self._at_once, self._may_begin)
+        self._parallel_sources = min(max(1, jobs // self._sessions_each), len(sources))
+        self._pool: Pool[NamedSource] = Pool(self._parallel_sources, self._may_begin)
         self._streamers: list[Streamer] = []
-        """Those that run, and one with a spool until its results are out."""
+        """Running streamers. A streamer with a spool stays until its results are written."""
         self._summaries: list[Summary] = []
         self._source_ended = asyncio.Event()
         self._signals: list[int] = []
         self._stdout_closed = False
         self._began = 0.0
-        self._room_made_at = -math.inf
+        self._last_settled_at = -math.inf
 
     @property
     def _sessions_each(self) -> int:
@@ -159,57 +159,57 @@ class _Run:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         self._began = loop.time()
-        together = self._at_once > 1 or self._split
+        parallel = self._parallel_sources > 1 or self._split
         self._output = output = make_output(
             self._settings.output,
             many_sources=len(self._sources) > 1,
             sources=[source.name for source in self._sources],
-            crowd=len(self._sources) * self._sessions_each if together else 0,
-            on_stdout_closed=partial(_soon, loop, self._hang_up),
+            crowd=len(self._sources) * self._sessions_each if parallel else 0,
+            on_stdout_closed=partial(_call_soon, loop, self._on_stdout_closed),
             stdout=sys.stdout,
             stderr=sys.stderr,
             environ=os.environ,
-            on_printed=self._printed,
+            on_printed=self._on_printed,
         )
-        self._listen(loop)
+        self._install_signal_handlers(loop)
         try:
-            self._wirelog = open_wirelog(
+            self._wire_recorder = open_wire_recorder(
                 self._settings.output, [source.name for source in self._sources], output.on_event
             )
-            self._take_control(loop)
+            self._start_controls(loop)
             exit_code = await self._deliver()
         finally:
             if self._controls is not None:
                 self._controls.close()
-            if self._wirelog is not None:
-                await asyncio.to_thread(self._wirelog.close)
-            # Who left has not read what was printed last.
-            printed = await self._close() and output.failure is None and not self._stdout_closed
+            if self._wire_recorder is not None:
+                await asyncio.to_thread(self._wire_recorder.close)
+            # After a closed stdout, the last results may be unread: the spool keeps them.
+            all_printed = await self._close() and output.failure is None and not self._stdout_closed
             for streamer in self._streamers:
-                streamer.close(printed=printed)
-        failure = output.failure or (self._done and self._done.failure)
+                streamer.close(printed=all_printed)
+        failure = output.failure or (self._done_marks and self._done_marks.failure)
         if failure:
-            place = printable(failure.filename or "the results")
-            raise UsageError(f"cannot write {place}: {failure.strerror}", "make room, or write elsewhere")
-        if self._wirelog is not None and self._wirelog.error is not None:
-            raise self._wirelog.error
+            name = printable(failure.filename or "the results")
+            raise UsageError(f"cannot write {name}: {failure.strerror}", "make room, or write elsewhere")
+        if self._wire_recorder is not None and self._wire_recorder.error is not None:
+            raise self._wire_recorder.error
         return exit_code
 
     async def _close(self) -> bool:
-        """Let a slow reader take its time, until a second signal says that it has had enough; False then."""
-        while not await asyncio.to_thread(self._output.close, _LAST_WORDS_S):
+        """Wait for a slow reader of stdout. False if a second signal ends the wait."""
+        while not await asyncio.to_thread(self._output.close, _LAST_LINES_S):
             if len(self._signals) > 1:
                 return False
         return True
 
     async def _deliver(self) -> int:
         if isinstance(self._plan, RtError):
-            return self._refused(self._plan)
+            return self._report_error(self._plan)
         async with AsyncExitStack() as stack:
             endpoint = await self._endpoint(self._plan, stack)
             await self._pool.each(self._sources, partial(self._send, endpoint, self._plan))
             if not self._summaries and self._signals:
-                self._leave(self._sources[0], self._signals[0])
+                self._report_unopened(self._sources[0], self._signals[0])
             return self._conclude()
 
     async def _endpoint(self, plan: Plan, stack: AsyncExitStack) -> Endpoint:
@@ -226,67 +226,73 @@ class _Run:
         endpoint = endpoint_of(self._settings, plan.choice, plan.key, url)
         self._output.on_event(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
         if endpoint.trust.insecure and endpoint.url.startswith("wss:"):
-            unchecked = "the certificate is not checked (--insecure): whoever is on the way can listen"
-            self._output.on_event(Warned("insecure", unchecked))
+            warning = "the certificate is not checked (--insecure): whoever is on the way can listen"
+            self._output.on_event(Warned("insecure", warning))
         return endpoint
 
     # -- one source ---------------------------------------------------------------------------------------------------
 
     async def _may_begin(self) -> bool:
-        """Wait while too many results are held back. False when nothing more is wanted."""
-        while self._output.held_bytes > _MOST_HELD_BYTES and not self._over:
+        """Wait while too many results wait for an earlier source. False if the run is stopping."""
+        while self._output.held_bytes > _MOST_WAITING_BYTES and not self._stopping:
             self._source_ended.clear()
             await self._source_ended.wait()
-        return not self._over
+        return not self._stopping
 
     async def _send(self, endpoint: Endpoint, plan: Plan, source: NamedSource) -> None:
-        place = self._output.place(source.name, SIDES if self._split else ())
-        told: Callable[[], None] | None = None
+        source_output = self._output.place(source.name, SIDES if self._split else ())
+        on_written: Callable[[], None] | None = None
         try:
             mark = None
-            if self._done is not None:
-                mark = await asyncio.to_thread(self._done.mark_of, source.name, determinants(self._settings, plan))
-                if mark is not None and mark in self._done:
-                    self._skip(source, place)
+            if self._done_marks is not None:
+                mark = await asyncio.to_thread(
+                    self._done_marks.mark_of, source.name, determinants(self._settings, plan)
+                )
+                if mark is not None and mark in self._done_marks:
+                    self._skip(source, source_output)
                     return
-                if self._over:
+                if self._stopping:
                     return
-            summaries = await self._stream(source, endpoint, plan, place)
+            summaries = await self._stream(source, endpoint, plan, source_output)
             self._summaries += summaries
-            if self._done is not None and mark is not None and all(summary.complete for summary in summaries):
-                told = partial(self._done.add, mark)
+            if self._done_marks is not None and mark is not None and all(summary.complete for summary in summaries):
+                on_written = partial(self._done_marks.add, mark)
         finally:
-            place.end(told)
+            source_output.end(on_written)
             self._source_ended.set()
 
-    async def _stream(self, source: NamedSource, endpoint: Endpoint, plan: Plan, place: SourceOutput) -> list[Summary]:
+    async def _stream(
+        self, source: NamedSource, endpoint: Endpoint, plan: Plan, source_output: SourceOutput
+    ) -> list[Summary]:
         if not self._split:
             job = self._job(source, source.open, endpoint, plan)
-            return [await self._run_streamer(job, place.handler())]
+            return [await self._run_streamer(job, source_output.handler())]
         from rt_cli.audio.split import Split
 
         split = Split(source.open)
 
-        def tell(code: str, message: str) -> None:
-            place.handler()(Warned(code, message))
+        def warn(code: str, message: str) -> None:
+            source_output.handler()(Warned(code, message))
 
         async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(split.run(endpoint.dialect.rate_hz, tell), name="split")
+            split_task = tasks.create_task(split.run(endpoint.dialect.rate_hz, warn), name="split")
             sides = [
                 tasks.create_task(
-                    self._run_streamer(self._job(source, side.open, endpoint, plan, channel), place.handler(channel)),
+                    self._run_streamer(
+                        self._job(source, side.open, endpoint, plan, channel), source_output.handler(channel)
+                    ),
                     name=channel,
                 )
                 for channel, side in zip(SIDES, split.sides, strict=True)
             ]
             await asyncio.wait(sides)
-            reading.cancel()
+            split_task.cancel()
         return [side.result() for side in sides]
 
     def _job(
         self,
         source: NamedSource,
-        opened: Callable[[int, Warn], Awaitable[Source]],
+        open_source: Callable[[int, Warn], Awaitable[Source]],
         endpoint: Endpoint,
         plan: Plan,
         channel: str | None = None,
@@ -294,7 +300,7 @@ class _Run:
         save_audio = self._settings.output.save_audio
         return Job(
             source.name,
-            opened,
+            open_source,
             endpoint,
             plan.turns,
             plan.session,
@@ -304,100 +310,102 @@ class _Run:
             save_audio=None if save_audio is None else of_channel(Path(save_audio), channel),
             bill=self._bill,
             wait_for_room=self._wait_for_room,
-            witness=None if self._wirelog is None else partial(self._wirelog.connection, endpoint, source.name),
+            witness=None
+            if self._wire_recorder is None
+            else partial(self._wire_recorder.connection, endpoint, source.name),
         )
 
     async def _run_streamer(self, job: Job, on_event: EventHandler) -> Summary:
-        # The order of two channels is known by their marks.
-        streamer = Streamer(job, SystemClock(), on_event, progress=self._watched or self._split)
+        # A split source needs progress events, too: the merge orders the two channels by them.
+        streamer = Streamer(job, SystemClock(), on_event, progress=self._shows_status or self._split)
         self._streamers.append(streamer)
-        # Both channels obey what was said before they were there.
+        # Attach only when all channels exist: each of them must receive the queued commands.
         if self._controls is not None and len(self._streamers) >= self._sessions_each:
-            self._controls.attach(self._obey)
+            self._controls.attach(self._on_command)
         summary = await streamer.run()
         if summary.ledger.settled:
-            self._room_made_at = asyncio.get_running_loop().time()
+            self._last_settled_at = asyncio.get_running_loop().time()
         if job.spool is None and job.resume is None:
             self._streamers.remove(streamer)
         return summary
 
     def _wait_for_room(self) -> bool:
-        """The endpoint has no room for one of ours: worth waiting for where others of ours make it."""
+        """Return whether to wait for room at the endpoint: other sessions of this run may end soon."""
         connected = sum(streamer.connected for streamer in self._streamers)
-        since = asyncio.get_running_loop().time() - self._room_made_at
+        since = asyncio.get_running_loop().time() - self._last_settled_at
         if connected and self._pool.shrink(connected // self._sessions_each):
             self._output.on_event(Warned("no_room", f"the endpoint has no room: {connected} at once from here on"))
-        # It has been an endpoint for us, so this is an outage like any other.
-        patience_s = self._settings.delivery.retry_for_s
-        return connected > 0 or since < (RETRY_FINITE_S if patience_s is None else patience_s)
+        # The endpoint has worked before, so this counts as an outage.
+        retry_for_s = self._settings.delivery.retry_for_s
+        return connected > 0 or since < (RETRY_FINITE_S if retry_for_s is None else retry_for_s)
 
-    # -- the account --------------------------------------------------------------------------------------------------
+    # -- summaries ----------------------------------------------------------------------------------------------------
 
-    def _skip(self, source: NamedSource, place: SourceOutput) -> None:
-        summary = untouched(source.name, EXIT_OK, self._wall_ms(), skipped=True)
+    def _skip(self, source: NamedSource, source_output: SourceOutput) -> None:
+        summary = unopened_summary(source.name, EXIT_OK, self._wall_ms(), skipped=True)
         self._summaries.append(summary)
-        place.handler()(summary)
+        source_output.handler()(summary)
 
-    def _leave(self, source: NamedSource, exit_code: int) -> None:
-        """The summary of a source that was never opened."""
-        summary = untouched(source.name, exit_code, self._wall_ms())
+    def _report_unopened(self, source: NamedSource, exit_code: int) -> None:
+        """Report the summary of a source that was never opened."""
+        summary = unopened_summary(source.name, exit_code, self._wall_ms())
         self._summaries.append(summary)
-        place = self._output.place(source.name)
-        place.handler()(summary)
-        place.end()
+        source_output = self._output.place(source.name)
+        source_output.handler()(summary)
+        source_output.end()
 
-    def _refused(self, error: RtError) -> int:
-        """Nothing can be sent anywhere: every source has its summary all the same."""
+    def _report_error(self, error: RtError) -> int:
+        """Report an error that affects every source, and a summary for each source."""
         self._output.on_event(Errored(error.code, error.message, error.hint))
         for source in self._sources:
-            self._leave(source, error.exit_code)
+            self._report_unopened(source, error.exit_code)
         return self._conclude()
 
     def _conclude(self) -> int:
-        short = len(self._summaries) < len(self._sources) * self._sessions_each
-        summed = total(
-            self._summaries, self._signals[:1] if short else [], self._wall_ms(), stdout_closed=self._stdout_closed
+        incomplete = len(self._summaries) < len(self._sources) * self._sessions_each
+        totals = total(
+            self._summaries, self._signals[:1] if incomplete else [], self._wall_ms(), stdout_closed=self._stdout_closed
         )
         if len(self._sources) * self._sessions_each > 1:
-            self._output.on_event(summed)
-        return summed.exit
+            self._output.on_event(totals)
+        return totals.exit
 
     @property
-    def _over(self) -> bool:
+    def _stopping(self) -> bool:
         return bool(self._signals) or self._stdout_closed
 
     @property
-    def _watched(self) -> bool:
+    def _shows_status(self) -> bool:
         return self._settings.output.status != "off" and not self._settings.output.quiet
 
     def _wall_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self._began) * 1000)
 
-    # -- what comes from outside --------------------------------------------------------------------------------------
+    # -- signals and commands -----------------------------------------------------------------------------------------
 
-    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take signals; through ``signal.signal``, which exists on every system."""
+    def _install_signal_handlers(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Install the signal handlers with ``signal.signal``, which exists on every system."""
         for number, exit_code in _SIGNALS.items():
             signal.signal(number, partial(self._on_signal, loop, exit_code))
-        # A terminal that was closed, a line that was cut: what was said is delivered. With nohup it goes on.
+        # SIGHUP (closed terminal, lost line) ends the run and delivers captured sound. nohup ignores SIGHUP: keep that.
         hangup = getattr(signal, "SIGHUP", None)
         if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
             signal.signal(hangup, partial(self._on_signal, loop, EXIT_TERMINATED))
 
     def _on_signal(self, loop: asyncio.AbstractEventLoop, exit_code: int, *_frame: object) -> None:
         self._signals.append(exit_code)
-        if len(self._signals) > 2:  # noqa: PLR2004 - the third means it
+        if len(self._signals) > 2:  # noqa: PLR2004 - the third signal ends at once
             if self._controls is not None:
                 self._controls.restore()
             os._exit(exit_code)
-        _soon(loop, partial(self._interrupt, exit_code))
+        _call_soon(loop, partial(self._interrupt, exit_code))
 
-    def _take_control(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start_controls(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._open_controls is not None:
             quit_run = partial(self._on_signal, loop, EXIT_INTERRUPTED)
             self._controls = self._open_controls(loop, self._output.on_event, quit_run)
 
-    def _obey(self, command: Command) -> None:
+    def _on_command(self, command: Command) -> None:
         for streamer in self._streamers:
             streamer.obey(command)
 
@@ -406,19 +414,19 @@ class _Run:
         for streamer in self._streamers:
             streamer.interrupt(exit_code)
 
-    def _printed(self, turn: int) -> None:
-        # Of one with a spool there is only one.
+    def _on_printed(self, turn: int) -> None:
+        # Only a streamer with a spool uses this, and a run with a spool has one streamer.
         for streamer in self._streamers:
             streamer.printed(turn)
 
-    def _hang_up(self) -> None:
+    def _on_stdout_closed(self) -> None:
         self._stdout_closed = True
         self._source_ended.set()
         for streamer in self._streamers:
             streamer.hang_up()
 
 
-def _soon(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
-    # A loop that has closed has nothing left to stop.
+def _call_soon(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
+    # RuntimeError: the loop is closed, so nothing is left to stop.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(act)

@@ -1,4 +1,4 @@
-"""What earlier runs have finished, by content: for ``--skip-done``."""
+"""Marks of the sources that earlier runs finished, for ``--skip-done``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
+from rt_cli.settings import SessionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,27 +19,32 @@ if TYPE_CHECKING:
     from rt_cli.settings import Settings
 
 _DIGITS = 64
+_FIRST_SETTINGS = (
+    *("language", "prompt", "turn_detection", "vad_threshold", "silence_ms", "prefix_ms", "max_turn_s"),
+    *("noise_reduction", "extra"),
+)
+"""Session settings that the marks of version 0.1 contain. This list never grows."""
 
 
 class DoneMarks:
-    """A file with a line for each finished source: the mark of its content and of what its result depends on.
+    """A file with one mark per finished source: a hash of the content and of the settings that change the result.
 
-    Marks that are added count from the next run on. Nothing is read back but marks, so a line that was torn by a crash
-    is only a source that is sent again.
+    Added marks take effect in the next run. After a crash, an incomplete line matches no mark, and its source is sent
+    again.
 
     Args:
-        path: Of the file; it is made where it is missing.
+        path: Of the file; created if it is missing.
 
     Raises:
-        UsageError: It cannot be written there.
+        UsageError: The file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.failure: OSError | None = None
-        """Why a mark could not be kept."""
+        """The error of the last mark that could not be written."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # One write for each line, at the end whoever else writes: two runs do not disturb each other.
+            # O_APPEND and one write per line: two runs at the same time do not overwrite each other's lines.
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             lines = path.read_text("ascii", "replace").splitlines()
         except OSError as exc:
@@ -46,18 +52,18 @@ class DoneMarks:
         self._marks = frozenset(line[-_DIGITS:] for line in lines)
 
     def __contains__(self, mark: str) -> bool:
-        """Whether an earlier run has finished it."""
+        """Return whether an earlier run finished the source with this mark."""
         return mark in self._marks
 
     def mark_of(self, name: str, determinants: Mapping[str, object]) -> str | None:
-        """The mark of a file; blocks while it is read.
+        """Return the mark of a file. Blocks while it reads the file.
 
         Args:
-            name: Its path.
-            determinants: What its result depends on besides; anything that JSON has.
+            name: Path of the file.
+            determinants: The settings that change the result, as JSON values.
 
         Returns:
-            None where it cannot be read, or is no regular file: to say so is not the business of this class.
+            None if the file cannot be read or is no regular file; opening the source reports that error.
         """
         try:
             if not Path(name).is_file():
@@ -70,7 +76,7 @@ class DoneMarks:
         return hashlib.sha256(f"{content} {how}".encode()).hexdigest()
 
     def add(self, mark: str) -> None:
-        """Keep a mark; on any thread. Never raises, see :attr:`failure`."""
+        """Write a mark. Callable from any thread. Never raises: see :attr:`failure`."""
         try:
             os.write(self._descriptor, f"{mark}\n".encode())
         except OSError as exc:
@@ -78,7 +84,7 @@ class DoneMarks:
 
 
 def done_path(output_dir: str | None) -> Path:
-    """Beside the results, where they have a folder of their own; else where the user's programs keep their state."""
+    """Return the path of the marks: in the output folder if there is one, else in the user's state folder."""
     if output_dir is not None:
         return Path(output_dir) / ".rt-done"
     from platformdirs import user_state_path
@@ -87,19 +93,32 @@ def done_path(output_dir: str | None) -> Path:
 
 
 def determinants(settings: Settings, plan: Plan) -> dict[str, object]:
-    """What a result depends on, besides the sound."""
+    """Return the settings that change a result."""
     return {
         "url": plan.choice.url,
         "model": settings.endpoint.model,
         "dialect": settings.endpoint.dialect,
         "turns": plan.turns,
         "session": plan.session,
-        # Where rt makes the turns, or leaves silence out, the endpoint is told nothing of how.
-        "speech": asdict(settings.session),
+        # Settings of rt's own turn detection and gate are not in `session`.
+        "speech": _session_settings(settings),
         "gate": settings.input.gate,
         "channel": settings.input.channel,
         "gain": settings.input.gain,
         "duration_s": settings.input.duration_s,
         "format": settings.output.format,
         "timestamps": settings.output.timestamps,
+    }
+
+
+def _session_settings(settings: Settings) -> dict[str, object]:
+    """The settings of the session: the first ones always, later ones only where they differ from their default.
+
+    A setting that a later version adds must not void the marks of an earlier one.
+    """
+    defaults = SessionSettings()
+    return {
+        name: value
+        for name, value in asdict(settings.session).items()
+        if name in _FIRST_SETTINGS or value != getattr(defaults, name)
     }

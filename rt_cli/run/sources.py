@@ -1,4 +1,4 @@
-"""The sources that a command names, to be opened when their turn comes."""
+"""The sources of a command, each opened only when its job starts."""
 
 from __future__ import annotations
 
@@ -27,44 +27,44 @@ class NamedSource:
 
     name: str
     open: Callable[[int, Warn], Awaitable[Source]]
-    """At a wire rate, Hz; its warnings go to the second argument."""
+    """Opens the source. Arguments: the wire rate in Hz, and the function that receives its warnings."""
     spool: Path | None = None
-    """Where to keep its sound until it is delivered."""
+    """Folder that keeps the sound until it is delivered."""
     resume: tuple[Spool, SpoolContents] | None = None
-    """It is what an earlier run left."""
+    """The spool of an earlier run, if this source continues one."""
 
 
 def file_source(name: str, settings: InputSettings, spool: Path | None = None) -> NamedSource:
-    """A file, or stdin (``-``) with back-pressure to its producer."""
+    """Return a file as a source, or stdin (``-``) with back-pressure to its producer."""
     if name == "-":
         return _pipe(settings, spool, live=False)
 
-    async def opened(rate_hz: int, warn: Warn) -> Source:
+    async def open_source(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.decode.files import open_file
 
         loop = asyncio.get_running_loop()
 
-        def tell_soon(code: str, message: str) -> None:
+        def warn_soon(code: str, message: str) -> None:
             loop.call_soon_threadsafe(warn, code, message)
 
         pick = parse_pick(settings.channel)
-        file = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, warn=tell_soon, pick=pick)
+        file = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, warn=warn_soon, pick=pick)
         return amplified(file, settings.gain, warn)
 
-    return NamedSource(name, opened, spool)
+    return NamedSource(name, open_source, spool)
 
 
 def live_source(settings: InputSettings, spool: Path | None = None) -> NamedSource:
-    """Stdin, always read."""
+    """Return stdin as a live source, read without back-pressure."""
     return _pipe(settings, spool, live=True)
 
 
 def microphone_source(
     settings: InputSettings, spool: Path | None = None, *, retry_for_s: float | None = None
 ) -> NamedSource:
-    """The microphone; it is waited for when it goes away."""
+    """Return the microphone as a source, which reconnects after the device vanishes."""
 
-    async def opened(rate_hz: int, warn: Warn) -> Source:
+    async def open_source(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.microphone.reconnecting import RETRY_FOR_S, open_reconnecting
 
         microphone = await open_reconnecting(
@@ -77,29 +77,29 @@ def microphone_source(
         )
         return amplified(microphone, settings.gain, warn)
 
-    return NamedSource("microphone", opened, spool)
+    return NamedSource("microphone", open_source, spool)
 
 
 def resumed_source(folder: Path) -> NamedSource:
-    """What an earlier run captured and did not deliver.
+    """Return the undelivered sound of an earlier run as a source.
 
     Raises:
-        UsageError: There is nothing in the folder, or another process has it.
+        UsageError: The folder holds no spool, or another process uses it.
     """
     from rt_cli.timeline.spool import Spool
 
     spool, contents = Spool.reopen(folder)
 
-    async def opened(rate_hz: int, _warn: Warn) -> Source:
+    async def open_source(rate_hz: int, _warn: Warn) -> Source:
         from rt_cli.timeline.resumed_source import open_resumed
 
         return await open_resumed(spool, contents, rate_hz)
 
-    return NamedSource(contents.origin.source, opened, resume=(spool, contents))
+    return NamedSource(contents.origin.source, open_source, resume=(spool, contents))
 
 
 def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSource:
-    async def opened(rate_hz: int, warn: Warn) -> Source:
+    async def open_source(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.decode.pipe import open_pipe
 
         pipe = open_pipe(
@@ -113,7 +113,7 @@ def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSo
         )
         return amplified(pipe, settings.gain, warn)
 
-    return NamedSource("-", opened, spool)
+    return NamedSource("-", open_source, spool)
 
 
 def _stdin() -> BinaryIO:

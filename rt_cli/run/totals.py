@@ -1,4 +1,4 @@
-"""The accounts of sources that were not sent, and of all together. Pure."""
+"""Summaries of sources that were not sent, and the total of all sources. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 _RATE_HZ = 24_000
 
 
-def untouched(name: str, exit_code: int, wall_ms: int, *, skipped: bool = False) -> Summary:
-    """The account of a source that was never opened.
+def unopened_summary(name: str, exit_code: int, wall_ms: int, *, skipped: bool = False) -> Summary:
+    """Return the summary of a source that was never opened.
 
     Args:
         name: Of the source.
-        exit_code: Why.
+        exit_code: Exit code of the source.
         wall_ms: Since the start of the run.
-        skipped: An earlier run has finished it: all is well.
+        skipped: An earlier run finished the source: no failure.
     """
     return Summary(
         source=name,
@@ -37,13 +37,13 @@ def untouched(name: str, exit_code: int, wall_ms: int, *, skipped: bool = False)
 
 
 def total(summaries: Sequence[Summary], codes: Sequence[int], wall_ms: int, *, stdout_closed: bool) -> Total:
-    """The account of all.
+    """Return the total of all sources.
 
     Args:
-        summaries: Of the sources, or of their channels where they are told apart.
-        codes: More exit codes that count: of a signal that kept sources from being sent.
+        summaries: Of the sources, or of each channel of a split source.
+        codes: Additional exit codes: of a signal that kept sources from being sent.
         wall_ms: Since the start of the run.
-        stdout_closed: Nobody reads the results: the quiet end that was wanted.
+        stdout_closed: The reader closed stdout. Not an error: exit 0.
     """
     return Total(
         exit=EXIT_OK if stdout_closed else worst_exit([*codes, *(summary.exit for summary in summaries)]),

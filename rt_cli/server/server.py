@@ -31,10 +31,10 @@ from rt_cli.server.access.access import (
     PATH,
     UNAUTHORIZED_CLOSE,
     Access,
+    Admission,
     Answer,
+    Decision,
     Unauthorized,
-    Verdict,
-    Welcome,
     bad_request,
     choose_subprotocol,
     listening_address,
@@ -44,8 +44,8 @@ from rt_cli.server.access.keepalive import ClientState, Keepalive
 from rt_cli.server.access.limits import Limits
 from rt_cli.server.access.plain_http import BadRequest, FirstBytes, PlainRequest
 from rt_cli.server.recognition.registry import open_recognizer
-from rt_cli.server.session.config import SessionConfig, updated
-from rt_cli.server.session.session import Observe, ServerSession
+from rt_cli.server.session.config import SessionConfig, apply_update
+from rt_cli.server.session.session import OnEvent, ServerSession
 
 if TYPE_CHECKING:
     import ssl
@@ -88,7 +88,7 @@ async def serve(
     recognizer_model: str | None = None,
     workers: int | None = None,
     save_audio: Path | None = None,
-    on_event: Observe | None = None,
+    on_event: OnEvent | None = None,
     token: str | None = None,
     tls: ssl.SSLContext | None = None,
     limits: Limits | None = None,
@@ -139,7 +139,7 @@ async def serve(
             name = f"[{address}]" if ":" in address else address
             yield LocalServer(f"{'wss' if tls else 'ws'}://{name}:{bound}{PATH}", bound, engine.notice)
         finally:
-            await endpoint.shut(server)
+            await endpoint.shut_down(server)
 
 
 class _Connection(ServerConnection):
@@ -153,47 +153,47 @@ class _Connection(ServerConnection):
 
     def __init__(self, endpoint: _Endpoint, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.verdict: Verdict | None = None
+        self.decision: Decision | None = None
         self.faulty: FaultyConnection | None = None
         self._endpoint = endpoint
         self._first: FirstBytes | None = FirstBytes()
         self._sent = 0
-        self._vigil = Keepalive()
-        self._next_look: asyncio.TimerHandle | None = None
+        self._client_keepalive = Keepalive()
+        self._next_check: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._endpoint.arrived(self)
+        self._endpoint.on_connect(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._next_look is not None:
-            self._next_look.cancel()
-        self._endpoint.left(self)
+        if self._next_check is not None:
+            self._next_check.cancel()
+        self._endpoint.on_disconnect(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._vigil.heard()
+        self._client_keepalive.on_data()
         if self._first is None:
             super().data_received(data)
             return
         try:
-            found = self._first.feed(data)
+            request = self._first.feed(data)
         except BadRequest as bad:
-            self._first, found = None, None
+            self._first, request = None, None
             self._answer(self._endpoint.answer(bad))
-        if found is None:
+        if request is None:
             return
         self._first = None
-        if isinstance(found, PlainRequest):
-            self._answer(self._endpoint.answer(found), head=found.method == "HEAD")
+        if isinstance(request, PlainRequest):
+            self._answer(self._endpoint.answer(request), head=request.method == "HEAD")
         else:
-            super().data_received(found)
+            super().data_received(request)
 
     def watch(self) -> None:
         """Ping the client from now on, and end the connection when it does not answer, or does not read."""
-        self._next_look = self.loop.call_later(self._endpoint.limits.ping_s, self._look)
+        self._next_check = self.loop.call_later(self._endpoint.limits.ping_s, self._check_client)
 
-    async def tell(self, data: bytes, text: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's own flag
+    async def write_frame(self, data: bytes, text: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's own flag
         """Send a frame, of text or binary, waiting while the client does not read; silent when it is gone."""
         with suppress(ConnectionClosed):  # the end of the messages says it
             await self.send(data, text=text)
@@ -203,17 +203,17 @@ class _Connection(ServerConnection):
         self.protocol.send_response(_response(self, answer, head=head))  # whatever comes after it is discarded
         self.send_data()
 
-    def _look(self) -> None:
+    def _check_client(self) -> None:
         if self.protocol.state is not State.OPEN:  # it has a deadline already
             return
         unsent = self.transport.get_write_buffer_size()
-        finding = self._vigil.look(reading=self.transport.is_reading(), sent=self._sent, unsent=unsent)
-        if finding is ClientState.STUCK:
+        state = self._client_keepalive.check(reading=self.transport.is_reading(), sent=self._sent, unsent=unsent)
+        if state is ClientState.STUCK:
             self.transport.abort()
             return
-        if finding is ClientState.SILENT:
+        if state is ClientState.SILENT:
             self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to pings")
-            self._next_look = self.loop.call_later(self._endpoint.limits.close_s, self.transport.abort)
+            self._next_check = self.loop.call_later(self._endpoint.limits.close_s, self.transport.abort)
         else:
             if not unsent:  # a ping more would only be buffered
                 self.protocol.send_ping(b"")
@@ -236,7 +236,7 @@ class _Endpoint:
     def __init__(
         self,
         recognizer: Recognizer,
-        on_event: Observe,
+        on_event: OnEvent,
         save_audio: Path | None,
         token: str | None,
         limits: Limits,
@@ -248,45 +248,49 @@ class _Endpoint:
         self._on_event = on_event
         self._save_audio = save_audio
         self._replier = replier
-        self._access = Access(token, ClientSecrets(self._described), MODELS, time.time())
+        self._access = Access(token, ClientSecrets(self._describe), MODELS, time.time())
         self._sessions: set[asyncio.Task[Any]] = set()
         self._connections: set[_Connection] = set()
-        self._waiting: dict[_Connection, None] = {}
+        self._handshakes: dict[_Connection, None] = {}
         """Those that have not said yet what they want, the oldest first."""
 
-    def arrived(self, connection: _Connection) -> None:
+    def on_connect(self, connection: _Connection) -> None:
         """Somebody connected."""
         self._connections.add(connection)
-        self._waiting[connection] = None
-        if len(self._waiting) > self.limits.handshakes:
-            next(iter(self._waiting)).transport.abort()
+        self._handshakes[connection] = None
+        if len(self._handshakes) > self.limits.handshakes:
+            next(iter(self._handshakes)).transport.abort()
 
-    def left(self, connection: _Connection) -> None:
+    def on_disconnect(self, connection: _Connection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
-        self._waiting.pop(connection, None)
+        self._handshakes.pop(connection, None)
 
-    def answer(self, asked: PlainRequest | BadRequest) -> Answer:
+    def answer(self, plain_request: PlainRequest | BadRequest) -> Answer:
         """Answer what is no WebSocket, since its method is not GET."""
-        verdict = bad_request(asked) if isinstance(asked, BadRequest) else self._access.judge(asked, time.time())
-        assert isinstance(verdict, Answer)  # noqa: S101 - a session begins with GET; narrows the type
-        return self._noted(verdict)
+        decision = (
+            bad_request(plain_request)
+            if isinstance(plain_request, BadRequest)
+            else self._access.decide(plain_request, time.time())
+        )
+        assert isinstance(decision, Answer)  # noqa: S101 - a session begins with GET; narrows the type
+        return self._report_refusal(decision)
 
     async def admit(self, connection: _Connection, request: Request) -> Response | None:
         """Answer over HTTP what is no session; None lets the WebSocket open."""
-        asked = PlainRequest("GET", request.path, tuple(request.headers.raw_items()))
-        connection.verdict = verdict = self._access.judge(asked, time.time())
-        if isinstance(verdict, Welcome) and self.faults is not None:
+        plain_request = PlainRequest("GET", request.path, tuple(request.headers.raw_items()))
+        connection.decision = decision = self._access.decide(plain_request, time.time())
+        if isinstance(decision, Admission) and self.faults is not None:
             connection.faulty = self.faults.connection()
-            verdict = await connection.faulty.refusal() or verdict
-        return _response(connection, self._noted(verdict)) if isinstance(verdict, Answer) else None
+            decision = await connection.faulty.refusal() or decision
+        return _response(connection, self._report_refusal(decision)) if isinstance(decision, Answer) else None
 
     async def handle(self, connection: _Connection) -> None:
         """Serve a client until it leaves."""
-        self._waiting.pop(connection, None)
+        self._handshakes.pop(connection, None)
         connection.watch()
-        if isinstance(connection.verdict, Unauthorized):
-            await self._turn_away(connection, connection.verdict)
+        if isinstance(connection.decision, Unauthorized):
+            await self._reject(connection, connection.decision)
             return
         if len(self._sessions) >= self.limits.sessions:
             self._on_event(
@@ -306,46 +310,46 @@ class _Endpoint:
             self._sessions.discard(task)
 
     async def _serve(self, connection: _Connection) -> None:
-        verdict = connection.verdict
-        assert isinstance(verdict, Welcome)  # noqa: S101 - all others have been answered; narrows the type
+        decision = connection.decision
+        assert isinstance(decision, Admission)  # noqa: S101 - all others have been answered; narrows the type
         faulty = connection.faulty
         async with self._recognizer.session() as recognizer_session:
             session = ServerSession(
-                verdict.session["type"],
+                decision.session["type"],
                 recognizer_session,
-                faulty.send if faulty else connection.tell,
+                faulty.send if faulty else connection.write_frame,
                 self._on_event,
                 self._save_audio,
                 replier=self._replier,
                 close=faulty.close if faulty else connection.close,
                 expires_s=faulty.expiry(self.limits.session_s) if faulty else self.limits.session_s,
-                settings=verdict.session,
+                settings=decision.session,
                 languages=self._recognizer.languages,
             )
             messages = _messages(connection)
             if faulty is None:
                 await session.run(messages)
                 return
-            async with faulty.around(connection, connection.tell):
+            async with faulty.apply(connection, connection.write_frame):
                 await session.run(faulty.messages(messages))
 
-    async def _turn_away(self, connection: _Connection, stranger: Unauthorized) -> None:
-        code = stranger.error["code"] or "missing_api_key"
+    async def _reject(self, connection: _Connection, unauthorized: Unauthorized) -> None:
+        code = unauthorized.error["code"] or "missing_api_key"
         self._on_event({"type": "refused", "status": UNAUTHORIZED_CLOSE, "code": code})
-        error = {**stranger.error, "event_id": None}
+        error = {**unauthorized.error, "event_id": None}
         event = {"type": "error", "event_id": f"event_{secrets.token_hex(10)}", "error": error}
-        await connection.tell(json.dumps(event).encode())
-        await connection.close(UNAUTHORIZED_CLOSE, stranger.reason)
+        await connection.write_frame(json.dumps(event).encode())
+        await connection.close(UNAUTHORIZED_CLOSE, unauthorized.reason)
 
-    def _described(self, session: Mapping[str, Any]) -> Mapping[str, Any]:
-        return updated(SessionConfig("realtime"), session, languages=self._recognizer.languages).describe()
+    def _describe(self, session: Mapping[str, Any]) -> Mapping[str, Any]:
+        return apply_update(SessionConfig("realtime"), session, languages=self._recognizer.languages).describe()
 
-    def _noted(self, answer: Answer) -> Answer:
+    def _report_refusal(self, answer: Answer) -> Answer:
         if answer.status >= HTTPStatus.BAD_REQUEST:
             self._on_event({"type": "refused", "status": answer.status.value, "code": answer.code})
         return answer
 
-    async def shut(self, server: Server) -> None:
+    async def shut_down(self, server: Server) -> None:
         """End everything: politely at first, then by force."""
         server.close()  # 1001 to all
         closed = asyncio.ensure_future(server.wait_closed())

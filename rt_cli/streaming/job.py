@@ -1,4 +1,4 @@
-"""What is to be sent, where, and in which way. Pure."""
+"""The description of one run: source, endpoint, settings. Pure."""
 
 from __future__ import annotations
 
@@ -30,50 +30,50 @@ _LARGEST_CHUNK_MS = 1000
 
 
 class Job(Struct, frozen=True):
-    """What to send, and where."""
+    """One source, its endpoint, and the settings of the run."""
 
     name: str
-    """What the source is called in the summary, also when it cannot be opened."""
+    """Name of the source in the summary, also if the source cannot be opened."""
     open_source: Callable[[int, Warn], Awaitable[Source]]
-    """Opens it at a wire rate, Hz, its warnings go to the second argument; may raise AudioError or UsageError."""
+    """Opens the source. Arguments: wire rate in Hz, handler of warnings. May raise AudioError or UsageError."""
     endpoint: Endpoint
     turns: TurnDetection
-    """Who makes the turns."""
+    """Which side detects turns."""
     session: dict[str, object]
-    """The session object of the dialect."""
+    """The session object for the endpoint, as the dialect builds it."""
     settings: Settings
     make_detector: Callable[[int], Detector] = SpeechDetector
-    """Of speech, where ``rt`` makes the turns."""
+    """Makes the speech detector for client-side turn detection. Argument: rate in Hz."""
     spool: Path | None = None
-    """A new folder to keep what is captured in until it is delivered."""
+    """A new folder for the spool: captured audio stays there until delivery."""
     resume: tuple[Spool, SpoolContents] | None = None
-    """What an earlier process left; the source is made from it."""
+    """The spool of an earlier process and its contents; the source reads from it."""
     save_audio: Path | None = None
-    """A WAV file for what is captured."""
+    """A WAV file for the captured audio."""
     bill: Bill | None = None
-    """What other sources add to, too; None for one of its own."""
+    """A bill shared with other sources; None for a bill of its own."""
     wait_for_room: Callable[[], bool] = lambda: False
-    """Asked when the endpoint has no room before it was ever ready: whether that is worth more than the usual wait."""
+    """Called if the endpoint is full before it was ready for the first time. True: keep waiting without a limit."""
     memory_s: float = MEMORY_S
-    """Seconds of sound in memory; of a live source so much may wait, unless it may go to disk."""
+    """Seconds of audio in memory. Also the limit of unsent audio of a live source, unless the spool takes the rest."""
     probe: MeasureHooks | None = None
-    """Of who measures the run."""
+    """Hooks of a measurement; None without one."""
     witness: Callable[[], ConnectionLog] | None = None
-    """Makes who keeps what crosses the wire on the next connection."""
+    """Makes the wire log of the next connection; None without ``--record``."""
 
     @property
     def speed(self) -> float:
-        """Multiple of real time at which a source that can wait is sent; ``inf`` for as fast as there is room."""
-        asked = self.settings.delivery.speed
-        if asked is not None:
-            return asked
+        """Multiple of real time at which a source that can wait is sent; ``inf``: limited by the window only."""
+        speed = self.settings.delivery.speed
+        if speed is not None:
+            return speed
         return math.inf if self.endpoint.embedded else 1.0
 
     def chunk_sizes(self, rate_hz: int, *, live: bool) -> ChunkSizes:
-        """Of a source that is ``live`` or can wait, in samples at ``rate_hz``."""
-        asked = self.settings.input.chunk_ms
-        if asked is not None:
-            fixed = asked * rate_hz // 1000
+        """Return the chunk sizes in samples at ``rate_hz``, for a live source or one that can wait."""
+        chunk_ms = self.settings.input.chunk_ms
+        if chunk_ms is not None:
+            fixed = chunk_ms * rate_hz // 1000
             return ChunkSizes(fixed, fixed)
         finite = _FILE_CHUNK_MS if self.speed <= 1 else _LARGEST_CHUNK_MS // 2
         usual = _LIVE_CHUNK_MS if live else finite

@@ -1,4 +1,4 @@
-"""How a run ended: complete or not, with which exit code, and which one error is told. Pure."""
+"""The outcome of a run: complete or not, exit code, and the one error to report. Pure."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 
 class RunOutcome(Struct, frozen=True):
-    """What is known when everything has stopped."""
+    """Facts about a run after all its tasks have ended."""
 
     name: str
-    """Of the source."""
+    """Name of the source."""
     rate_hz: int
     ledger: Ledger
     suspended: int
-    """Samples that are dropped because the machine slept: nobody's fault."""
+    """Samples lost while the machine was suspended; they do not make a run incomplete."""
     errors: tuple[RtError, ...]
-    """In the order they came."""
+    """Errors in order of time."""
     signals: int = 0
-    """How often it was told to stop."""
+    """Number of stop signals (Ctrl-C, SIGTERM)."""
     signal_exit: int = EXIT_OK
-    """130 or 143."""
+    """Exit code of the signal: 130 or 143."""
     truncated: bool = False
-    """A source that has an end did not come to it."""
+    """A finite source was not read to its end."""
     cost_limit_hit: bool = False
-    """A source that has an end did not come to it, as that would have cost too much."""
+    """A finite source was not read to its end because of the cost limit."""
     stdout_closed: bool = False
-    """Nobody reads what is printed: the quiet end that was wanted."""
+    """The reader closed stdout (EPIPE). Not an error: exit 0."""
 
     @property
     def causes(self) -> tuple[RtError, ...]:
-        """What went wrong; an account that does not balance, or has nothing in it, is such a thing, too."""
+        """All errors. A ledger that does not balance and a source without audio count as errors, too."""
         if not self.ledger.balanced:
             return (*self.errors, RtError(f"the ledger does not balance: {self.ledger}", "please report this"))
         if not (self.errors or self.ledger.captured or self.signals or self.stdout_closed or self.cost_limit_hit):
@@ -48,12 +48,12 @@ class RunOutcome(Struct, frozen=True):
 
     @property
     def delivered(self) -> bool:
-        """Whether all that was captured is in finals, or known to hold none."""
+        """Whether all captured audio is settled: in a final, or known to need none."""
         return not self.causes and self.ledger.settled + self.suspended == self.ledger.captured
 
     @property
     def exit_code(self) -> int:
-        """The worst of what applies."""
+        """The worst of the exit codes that apply."""
         if self.stdout_closed:
             return EXIT_OK
         codes = [error.exit_code for error in self.causes]
@@ -65,24 +65,24 @@ class RunOutcome(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Delivered to the last sample, and the source was heard to its end."""
+        """Whether the source was read to its end and delivered to its last sample."""
         return self.delivered and self.exit_code == EXIT_OK
 
     @property
     def error(self) -> RtError | None:
-        """The one error to tell: the one that gives the exit code."""
-        told = min(self.causes, key=lambda each: each.exit_code != self.exit_code, default=None)
-        if told is None and self.cost_limit_hit:
-            said = f"the cost limit is reached: the rest of {self.name} was not sent"
-            return RtError(said, "raise --max-cost", code="max_cost")
-        if told is None and self.exit_code == EXIT_INCOMPLETE:
+        """The one error to report: the cause of the exit code."""
+        cause = min(self.causes, key=lambda each: each.exit_code != self.exit_code, default=None)
+        if cause is None and self.cost_limit_hit:
+            message = f"the cost limit is reached: the rest of {self.name} was not sent"
+            return RtError(message, "raise --max-cost", code="max_cost")
+        if cause is None and self.exit_code == EXIT_INCOMPLETE:
             missing_ms = to_ms(self.ledger.captured - self.ledger.settled - self.suspended, self.rate_hz)
             return RtError(f"{missing_ms / 1000:.1f} s of audio are in no final", "see the summary", code="incomplete")
-        return told
+        return cause
 
 
 def percentiles(values_ms: list[int]) -> Latency | None:
-    """Median, 95th percentile (nearest rank) and maximum; None of nothing."""
+    """Return median, 95th percentile (nearest rank) and maximum; None for an empty list."""
     if not values_ms:
         return None
     ordered = sorted(values_ms)

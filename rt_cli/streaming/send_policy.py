@@ -1,4 +1,4 @@
-"""What of the sound is sent and where turns close, as the settings want it."""
+"""Which audio is sent and where turns close, chosen by the settings."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class SendPolicy(Struct, frozen=True):
-    """What the pump goes by."""
+    """The rules that the pump follows."""
 
     analysis: TurnAnalysis | None
-    """To be run beside the capture."""
+    """Runs beside the capture; None if nothing needs speech detection."""
     marks: TurnMarks | None
-    """None where the endpoint finds the turns."""
+    """Where turns open and close; None if the endpoint detects turns."""
     send_ranges: SendRanges | None
-    """None where everything is sent."""
+    """Which parts are sent; None if all audio is sent."""
 
 
 def select(
@@ -43,24 +43,24 @@ def select(
     make_detector: Callable[[int], Detector],
     on_quiet: Callable[[], None],
 ) -> SendPolicy:
-    """Choose by the settings.
+    """Choose the policy from the settings.
 
     Args:
-        settings: ``ptt``, ``gate``, ``stop_after_silence_s``, and what speech is.
-        turns: Who makes the turns.
-        tape: What is heard.
-        capture: Fills it.
-        changed: Notified when there is more sound, and when more is known of it.
-        control: Who may be heard.
-        make_detector: Of speech.
-        on_quiet: Told when nobody has spoken for ``stop_after_silence_s``; of live sources only.
+        settings: ``ptt``, ``gate``, ``stop_after_silence_s``, and the detector settings of the session.
+        turns: Which side detects turns.
+        tape: The captured audio.
+        capture: Fills the tape.
+        changed: Notified on new audio and on new analysis results.
+        control: Mute and push to talk.
+        make_detector: Makes the speech detector. Argument: rate in Hz.
+        on_quiet: Called after ``stop_after_silence_s`` without speech; for live sources only.
     """
-    by_hand = settings.input.ptt
-    gated = SendRanges(tape.captured) if settings.input.gate and not by_hand else None
+    push_to_talk = settings.input.ptt
+    send_ranges = SendRanges(tape.captured) if settings.input.gate and not push_to_talk else None
     quiet_s = settings.input.stop_after_silence_s if capture.live else None
-    makes_turns = turns == "client" and not by_hand
+    makes_turns = turns == "client" and not push_to_talk
     analysis = None
-    if makes_turns or gated is not None or quiet_s is not None:
+    if makes_turns or send_ranges is not None or quiet_s is not None:
         analysis = TurnAnalysis(
             tape,
             capture,
@@ -68,11 +68,11 @@ def select(
             settings.session,
             make_detector,
             makes_turns=makes_turns,
-            send_ranges=gated,
+            send_ranges=send_ranges,
             hang_ms=LONGEST_THOUGHT_MS if turns == "semantic_vad" else None,
             quiet_s=quiet_s,
             on_quiet=on_quiet,
         )
-    if by_hand:
+    if push_to_talk:
         return SendPolicy(analysis, control.marks, control.send_ranges)
-    return SendPolicy(analysis, analysis.marks if analysis is not None and makes_turns else None, gated)
+    return SendPolicy(analysis, analysis.marks if analysis is not None and makes_turns else None, send_ranges)

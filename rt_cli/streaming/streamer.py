@@ -1,4 +1,4 @@
-"""One source to one endpoint: from the first sample to the summary."""
+"""One run: one source to one endpoint, from the first sample to the summary."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class Streamer:
     """Runs one job.
 
     Args:
-        job: What to do.
-        clock: The time.
-        on_event: Told everything that happens.
-        progress: Whether anybody looks at marks and levels.
+        job: The job.
+        clock: The clock.
+        on_event: Receives all events of the run.
+        progress: Whether to report marks and levels ten times a second.
     """
 
     def __init__(self, job: Job, clock: Clock, on_event: EventHandler, *, progress: bool = False) -> None:
@@ -63,35 +63,35 @@ class Streamer:
         self._turns = job.turns
         self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=on_event)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
-        self._backlog: OverflowPolicy | None = None
+        self._overflow_policy: OverflowPolicy | None = None
         self._capture: TapeFeeder | None = None
-        self._selection: SendPolicy | None = None
+        self._send_policy: SendPolicy | None = None
         self._session = self._make_session()
         self._spool_writer: SpoolWriter | None = None
-        self._recorder: AudioRecorder | None = None
-        self._delivery: Reconnector | None = None
-        self._delivering: asyncio.Task[None] | None = None
+        self._audio_recorder: AudioRecorder | None = None
+        self._reconnector: Reconnector | None = None
+        self._delivery_task: asyncio.Task[None] | None = None
         self._signals = 0
         self._signal_exit = EXIT_OK
-        self._hung_up = False
+        self._stdout_closed = False
         self._errors: list[RtError] = []
-        self._machine = LoopMonitor(asleep_s())
+        self._loop_monitor = LoopMonitor(asleep_s())
 
     async def run(self) -> Summary:
-        """Do the job; every outcome is a summary, which the observers are told, too.
+        """Run the job and return its summary, whatever the outcome; the summary is also reported as an event.
 
-        Cancelling it ends everything within two seconds, without a summary.
+        Cancellation ends the run within two seconds, without a summary.
         """
         began = self._clock.now()
         try:
             source = await self._job.open_source(self._rate, self._warn)
-        except Exception as exc:  # a bug while opening is an outcome of this source, not of all
+        except Exception as exc:  # a bug while opening must end this source only, not the others
             log.debug("unexpected", exc_info=True)
             self._errors.append(exc if isinstance(exc, RtError) else unexpected(exc))
             return self._conclude(began)
         try:
-            self._make_room(source)
-            self._open_journal(source)
+            self._make_tape(source)
+            self._open_spool(source)
             self._open_recorder(source)
             await self._stream(source)
         except RtError as exc:
@@ -100,8 +100,8 @@ class Streamer:
             log.debug("unexpected", exc_info=True)
             self._errors.append(unexpected(exc))
         finally:
-            if self._backlog is not None:
-                self._backlog.end()
+            if self._overflow_policy is not None:
+                self._overflow_policy.end()
             await source.aclose()
             await self._close_recorder()
             self._tape.close()
@@ -109,72 +109,72 @@ class Streamer:
 
     @property
     def connected(self) -> bool:
-        """Whether it has a session at the endpoint."""
-        link = self._delivery.link if self._delivery else None
+        """Whether the run has a session at the endpoint at present."""
+        link = self._reconnector.link if self._reconnector else None
         return link is not None and link.ready and not link.ended
 
     def printed(self, turn: int) -> None:
-        """A final was printed; any thread may say so."""
+        """Note that a final was printed. Thread-safe."""
         if self._spool_writer is not None:
             self._spool_writer.printed(turn)
 
     def interrupt(self, exit_code: int) -> None:
-        """Ctrl-C or SIGTERM: the first ends capture and waits for what is open, the second closes now.
+        """Handle Ctrl-C or SIGTERM. The first one ends capture and waits for open turns, the second one closes now.
 
         Args:
-            exit_code: 130 or 143, if this cuts something short.
+            exit_code: Exit code of an incomplete run: 130 or 143.
         """
         self._signals += 1
         self._signal_exit = exit_code
         if self._signals == 1 and self._capture is not None:
             self._capture.stop()
-        elif self._delivering is not None:
-            self._delivering.cancel()
+        elif self._delivery_task is not None:
+            self._delivery_task.cancel()
 
     def obey(self, command: Command) -> None:
-        """A key, a signal or a line says who may be heard; its ``quit`` is :meth:`interrupt`'s business."""
-        self._control.obey(command)
+        """Apply a mute or push-to-talk command. The caller maps ``quit`` to :meth:`interrupt`."""
+        self._control.apply(command)
         self._changed.notify()
 
     def hang_up(self) -> None:
-        """Nobody reads what we print: end quietly."""
-        self._hung_up = True
-        if self._delivering is not None:
-            self._delivering.cancel()
+        """Handle a closed stdout: end without an error."""
+        self._stdout_closed = True
+        if self._delivery_task is not None:
+            self._delivery_task.cancel()
 
-    # -- what waits ---------------------------------------------------------------------------------------------------
+    # -- unsent audio -------------------------------------------------------------------------------------------------
 
-    def _make_room(self, source: Source) -> None:
-        """For what waits to be sent; how much that may be depends on whether the source can wait."""
+    def _make_tape(self, source: Source) -> None:
+        """Make the tape and its overflow policy; both depend on whether the source can wait."""
         policy = self._on_full(source)
         self._tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
-        self._backlog = OverflowPolicy(
+        self._overflow_policy = OverflowPolicy(
             self._tape,
             policy,
             limit_s=self._job.memory_s,
-            send_ranges=lambda: self._selection.send_ranges if self._selection else None,
-            on_hole=self._tell_hole,
+            send_ranges=lambda: self._send_policy.send_ranges if self._send_policy else None,
+            on_hole=self._report_hole,
         )
 
     def _on_full(self, source: Source) -> OnFull:
         return self._job.settings.delivery.on_full if source.info.live else "spool"
 
-    def _weigh(self) -> RtError | None:
-        """Look at what waits, and say so at once if that ends the capture."""
-        error = self._backlog.enforce() if self._backlog else None
+    def _enforce(self) -> RtError | None:
+        """Enforce the limit of unsent audio; report at once an error that ends capture."""
+        error = self._overflow_policy.enforce() if self._overflow_policy else None
         if error is not None:
             self._on_event(Noted(error.message))
         return error
 
     # -- the spool ----------------------------------------------------------------------------------------------------
 
-    def _open_journal(self, source: Source) -> None:
+    def _open_spool(self, source: Source) -> None:
         if self._job.resume is not None:
             spool, contents = self._job.resume
             self._spool_writer = SpoolWriter(spool, self._on_event, captured=contents.captured)
             self._tape.restore(contents.settled, contents.dropped, contents.suspended)
             self._session.restore(contents.settled, contents.captured, contents.next_turn)
-            # Journalled, but the process died before they were known to be printed.
+            # Finals in the spool that the earlier process may not have printed before its end.
             for final in contents.finals:
                 self._on_event(final_of(final))
         elif self._job.spool is not None:
@@ -183,7 +183,7 @@ class Streamer:
                 self._on_event,
             )
 
-    # -- what was captured, for the user ------------------------------------------------------------------------------
+    # -- --save-audio -------------------------------------------------------------------------------------------------
 
     def _open_recorder(self, source: Source) -> None:
         path = self._job.save_audio
@@ -191,12 +191,12 @@ class Streamer:
             if source.info.kind == "file" and path.exists() and path.samefile(source.info.name):
                 raise UsageError(f"{path} is the source itself", "save the sound elsewhere")
             force = self._job.settings.output.force
-            self._recorder = AudioRecorder(path, self._rate, self._on_event, replace=force)
+            self._audio_recorder = AudioRecorder(path, self._rate, self._on_event, replace=force)
 
     async def _close_recorder(self) -> None:
-        if self._recorder is not None:
-            await asyncio.to_thread(self._recorder.close, self._tape.captured)
-            if (error := self._recorder.error) is not None:
+        if self._audio_recorder is not None:
+            await asyncio.to_thread(self._audio_recorder.close, self._tape.captured)
+            if (error := self._audio_recorder.error) is not None:
                 self._errors.append(error)
 
     @property
@@ -205,10 +205,10 @@ class Streamer:
         return self._tape.settled == self._tape.captured and not truncated
 
     def close(self, *, printed: bool) -> None:
-        """Let go of the spool, when the run is over and its results are out.
+        """Close the spool after the run, when its results are written.
 
         Args:
-            printed: All of them; else the spool stays, whatever was delivered.
+            printed: Whether all results are written; if not, the spool stays.
         """
         if self._spool_writer is not None:
             self._spool_writer.close(delivered=self._delivered and printed)
@@ -220,10 +220,10 @@ class Streamer:
         duration_ms = None if info.duration_s is None else round(info.duration_s * 1000)
         self._on_event(SourceOpened(info.name, info.kind, info.rate_hz, info.channels, self._rate, duration_ms))
         if settings.input.ptt:
-            self._control.tell()
+            self._control.report()
         sizes = self._job.chunk_sizes(self._rate, live=info.live)
         self._capture = capture = self._make_capture(source, sizes)
-        self._selection = selection = select(
+        self._send_policy = policy = select(
             settings,
             self._turns,
             tape=self._tape,
@@ -231,32 +231,32 @@ class Streamer:
             changed=self._sound,
             control=self._control,
             make_detector=self._job.make_detector,
-            on_quiet=self._fall_silent,
+            on_quiet=self._on_silence,
         )
-        self._delivery = Reconnector(self._make_context(capture, selection, sizes))
+        self._reconnector = Reconnector(self._make_run_state(capture, policy, sizes))
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(capture.run(), name="capture")]
-            if selection.analysis is not None:
-                others.append(tasks.create_task(selection.analysis.run(), name="analysis"))
+            if policy.analysis is not None:
+                others.append(tasks.create_task(policy.analysis.run(), name="analysis"))
             if self._progress:
-                others.append(tasks.create_task(self._report(), name="progress"))
-            watching = watch(self._machine, self._clock, self._on_lag_or_suspend, since=capture.started_at)
+                others.append(tasks.create_task(self._report_progress(), name="progress"))
+            watching = watch(self._loop_monitor, self._clock, self._on_lag_or_suspend, since=capture.started_at)
             others.append(tasks.create_task(watching, name="machine"))
-            self._delivering = tasks.create_task(self._deliver(self._delivery), name="delivery")
+            self._delivery_task = tasks.create_task(self._deliver(self._reconnector), name="delivery")
             if self._signals:
                 capture.stop()
-            if self._signals > 1 or self._hung_up:
-                self._delivering.cancel()
-            await asyncio.wait((self._delivering,))
+            if self._signals > 1 or self._stdout_closed:
+                self._delivery_task.cancel()
+            await asyncio.wait((self._delivery_task,))
             capture.stop()
             for other in others:
                 other.cancel()
         if self._progress:
             self._on_event(self._snapshot())
         if capture.error is not None:
-            # What follows from it would be told in its place otherwise.
+            # The capture error is the cause: later errors are its consequences.
             self._errors.insert(0, capture.error)
-        if capture.spent and capture.live:
+        if capture.cost_limit_hit and capture.live:
             self._warn("max_cost", "the cost limit is reached: nothing more was captured")
 
     def _make_capture(self, source: Source, sizes: ChunkSizes) -> TapeFeeder:
@@ -268,16 +268,16 @@ class Streamer:
             speed=self._job.speed,
             piece_s=sizes.usual / self._rate,
             limit_s=self._job.settings.input.duration_s,
-            on_hole=self._tell_hole,
+            on_hole=self._report_hole,
             spool_writer=self._spool_writer,
-            recorder=self._recorder,
+            recorder=self._audio_recorder,
             control=self._control,
             allowance=None if self._job.settings.delivery.max_cost is None else lambda: self._meter.room,
             metered=self._progress,
-            enforce=None if self._on_full(source) == "spool" else self._weigh,
+            enforce=None if self._on_full(source) == "spool" else self._enforce,
         )
 
-    def _make_context(self, capture: TapeFeeder, selection: SendPolicy, sizes: ChunkSizes) -> RunState:
+    def _make_run_state(self, capture: TapeFeeder, policy: SendPolicy, sizes: ChunkSizes) -> RunState:
         return RunState(
             endpoint=self._job.endpoint,
             configuration=self._job.session,
@@ -285,8 +285,8 @@ class Streamer:
             tape=self._tape,
             session=self._session,
             capture=capture,
-            marks=selection.marks,
-            send_ranges=selection.send_ranges,
+            marks=policy.marks,
+            send_ranges=policy.send_ranges,
             meter=self._meter,
             changed=self._changed,
             sound=self._sound,
@@ -294,28 +294,28 @@ class Streamer:
             sizes=sizes,
             on_event=self._on_event,
             spool_writer=self._spool_writer,
-            enforce=lambda: self._backlog.enforce() if self._backlog else None,
+            enforce=lambda: self._overflow_policy.enforce() if self._overflow_policy else None,
             wait_for_room=self._job.wait_for_room,
             probe=self._job.probe,
-            witness=self._job.witness,
+            make_wire_log=self._job.witness,
         )
 
-    def _fall_silent(self) -> None:
-        """Nobody speaks any more: the source has come to its end."""
+    def _on_silence(self) -> None:
+        """End capture after ``--stop-after-silence``."""
         if self._capture is not None:
             self._on_event(Noted(f"no speech for {self._job.settings.input.stop_after_silence_s:g} s: ending"))
             self._capture.finish()
 
     def _on_lag_or_suspend(self, event: Lagged | Suspended) -> None:
-        """What the machine did to us is said; after a sleep no connection is what it seems."""
-        link = self._delivery.link if self._delivery else None
+        """Report event-loop lag; after a system suspend, count the missing audio and reconnect."""
+        link = self._reconnector.link if self._reconnector else None
         match event:
             case Lagged(seconds) if link is not None and link.ready:
                 self._on_event(Warned("loop_lag", f"the program was held up for {seconds * 1000:.0f} ms"))
             case Suspended(seconds):
                 self._on_event(Warned("suspended", f"the machine was suspended for {seconds:.0f} s"))
                 if self._capture is not None:
-                    self._capture.slept(seconds)
+                    self._capture.add_suspend_gap(seconds)
                 if link is not None:
                     link.fail(ConnectionLost("the machine was suspended", code="suspended"))
 
@@ -325,14 +325,14 @@ class Streamer:
         except RtError as exc:
             self._errors.append(exc)
 
-    async def _report(self) -> None:
-        """Tell of marks and level ten times a second, until cancelled."""
+    async def _report_progress(self) -> None:
+        """Report marks and levels ten times a second, until cancellation."""
         while True:
             self._on_event(self._snapshot())
             await self._clock.sleep_until(self._clock.now() + _PROGRESS_EVERY_S)
 
     def _snapshot(self) -> Progress:
-        tape, link = self._tape, self._delivery.link if self._delivery else None
+        tape, link = self._tape, self._reconnector.link if self._reconnector else None
         rms, peak = self._capture.take_levels() if self._capture else (0.0, 0.0)
         round_trip = link.round_trip_s if link else None
         return Progress(
@@ -348,7 +348,7 @@ class Streamer:
             cost=self._meter.cost,
         )
 
-    # -- decisions ----------------------------------------------------------------------------------------------------
+    # -- parts --------------------------------------------------------------------------------------------------------
 
     def _make_session(self) -> Session:
         settings = self._job.settings
@@ -357,29 +357,29 @@ class Streamer:
             own_turns=self._turns in {"client", "none"},
             own_detector=self._turns == "client",
             patience_s=drain_timeout_s(settings.delivery, embedded=self._job.endpoint.embedded),
-            # By hand the end of a turn is the end of the speech, but for the post-roll.
+            # With push to talk a turn ends at the end of speech plus the post-roll.
             silence_ms=POST_ROLL_MS if settings.input.ptt else settings.session.silence_ms,
-            heard_at=self._heard_at if self._job.probe is None else self._job.probe.heard_at,
+            heard_at=self._captured_at if self._job.probe is None else self._job.probe.heard_at,
         )
 
-    def _heard_at(self, position: int) -> float | None:
-        return self._capture.heard_at(position) if self._capture else None
+    def _captured_at(self, position: int) -> float | None:
+        return self._capture.captured_at(position) if self._capture else None
 
     def _warn(self, code: str, message: str) -> None:
         self._on_event(Warned(code, message))
 
-    def _tell_hole(self, hole: Hole) -> None:
+    def _report_hole(self, hole: Hole) -> None:
         self._on_event(dropped(hole, self._rate))
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _conclude(self, began: float) -> Summary:
-        delivery, capture = self._delivery, self._capture
-        send_ranges = self._selection.send_ranges if self._selection else None
+        delivery, capture = self._reconnector, self._capture
+        send_ranges = self._send_policy.send_ranges if self._send_policy else None
         if self._spool_writer is not None and not self._delivered:
             folder = self._spool_writer.folder
             self._on_event(Warned("spooled", f"what was not delivered is in {folder}: rt send --resume {folder}"))
-        ending = RunOutcome(
+        outcome = RunOutcome(
             name=self._job.name,
             rate_hz=self._rate,
             ledger=self._tape.ledger(delivery.padding if delivery else 0),
@@ -388,18 +388,18 @@ class Streamer:
             signals=self._signals,
             signal_exit=self._signal_exit,
             truncated=capture is None or capture.truncated,
-            stdout_closed=self._hung_up,
-            cost_limit_hit=capture is not None and capture.spent and not capture.live,
+            stdout_closed=self._stdout_closed,
+            cost_limit_hit=capture is not None and capture.cost_limit_hit and not capture.live,
         )
         log.debug("%d events of the endpoint were ignored", self._session.ignored)
-        if (error := ending.error) is not None and not self._hung_up:
+        if (error := outcome.error) is not None and not self._stdout_closed:
             self._on_event(Errored(error.code, error.message, error.hint))
         summary = Summary(
             source=self._job.name,
-            exit=ending.exit_code,
-            complete=ending.complete,
+            exit=outcome.exit_code,
+            complete=outcome.complete,
             rate_hz=self._rate,
-            ledger=ending.ledger,
+            ledger=outcome.ledger,
             finals=self._session.finals,
             reconnects=delivery.reconnects if delivery else 0,
             wall_ms=round((self._clock.now() - began) * 1000),

@@ -1,4 +1,4 @@
-"""What an earlier process captured and did not deliver, as a source; then the rest of its file, if it was one."""
+"""The undelivered audio of a spool as a source, followed by the rest of the file that was being read, if any."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PIECE_S = 1
 
 
 class ResumedSource:
-    """Reads a spool from *settled* on.
+    """A :class:`~rt_cli.audio.source.Source` that reads a spool from *settled* on.
 
     Args:
-        spool: Open.
-        contents: What it says.
-        rest: The file that was being read, from its start; None for any other source, or where it had ended.
+        spool: An open spool. The caller closes it.
+        contents: The contents of that spool.
+        rest: The source file, opened from its start; None for any other source, or if the file had reached its end.
     """
 
     def __init__(self, spool: Spool, contents: SpoolContents, rest: Source | None) -> None:
@@ -41,42 +41,42 @@ class ResumedSource:
             duration_s=rest.info.duration_s if rest else contents.captured / origin.rate_hz,
         )
         self._spool = spool
-        self._remains = contents
+        self._contents = contents
         self._rest = rest
         self._stopping = False
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """The sound of the spool with its gaps as losses, then the rest of the file."""
-        at = self._remains.settled
-        for start, pcm in self._spool.read(at, self._remains.captured):
+        """Yield the audio of the spool, with its gaps as losses, then the rest of the file."""
+        at = self._contents.settled
+        for start, pcm in self._spool.read(at, self._contents.captured):
             for block in [*self._gap(at, start), *self._sound(start, pcm)]:
                 if self._stopping:
                     return
                 yield block
             at = start + len(pcm) // BYTES_PER_SAMPLE
-        for block in self._gap(at, self._remains.captured):
+        for block in self._gap(at, self._contents.captured):
             yield block
         if self._rest is not None:
-            async for block in self._beyond(self._rest):
+            async for block in self._rest_of_file(self._rest):
                 yield block
 
     def stop(self) -> None:
-        """End it; what is still in the spool stays there."""
+        """End the iterator after the current block. Unread audio stays in the spool."""
         self._stopping = True
         if self._rest is not None:
             self._rest.stop()
 
     async def aclose(self) -> None:
-        """Let go of the file; the spool is its owner's."""
+        """Close the file. The spool stays open: its owner closes it."""
         if self._rest is not None:
             await self._rest.aclose()
 
     def _gap(self, start: int, end: int) -> list[Block]:
-        """What is in no segment: lost for the reasons that the journal knows, else for want of room."""
+        """Losses for a range without a segment. The reason is the journal's, or ``full`` if the journal has none."""
         return [Block(b"", last - first, reason or "full") for first, last, reason in self._parts(start, end)]
 
     def _sound(self, start: int, pcm: bytes) -> list[Block]:
-        """A segment in pieces, but for what was given up of it."""
+        """A segment in pieces of one second, with a loss for each range that is a hole in the journal."""
         blocks: list[Block] = []
         for first, last, reason in self._parts(start, start + len(pcm) // BYTES_PER_SAMPLE):
             if reason is None:
@@ -86,15 +86,15 @@ class ResumedSource:
         return blocks
 
     def _parts(self, start: int, end: int) -> Iterator[tuple[int, int, LossReason | None]]:
-        """A range, cut at the edges of the known holes; None for what is in none of them."""
+        """Split a range at the edges of the journal's holes. The reason is None for the parts outside the holes."""
         at = start
-        for hole_start, hole_end, reason in self._remains.holes:
+        for hole_start, hole_end, reason in self._contents.holes:
             first, last = max(hole_start, at), min(hole_end, end)
             if first >= last:
                 continue
             if first > at:
                 yield at, first, None
-            yield first, last, _known(reason)
+            yield first, last, _loss_reason(reason)
             at = last
         if at < end:
             yield at, end, None
@@ -103,9 +103,9 @@ class ResumedSource:
         size = _PIECE_S * self.info.rate_hz * BYTES_PER_SAMPLE
         return [Block(pcm[at : at + size]) for at in range(0, len(pcm), size)]
 
-    async def _beyond(self, rest: Source) -> AsyncIterator[Block]:
-        """The file again from its start, without what was captured of it before."""
-        skip = self._remains.captured * BYTES_PER_SAMPLE
+    async def _rest_of_file(self, rest: Source) -> AsyncIterator[Block]:
+        """Read the file from its start and yield only the audio after the captured part."""
+        skip = self._contents.captured * BYTES_PER_SAMPLE
         async for block in rest.blocks():
             if skip >= len(block.pcm):
                 skip -= len(block.pcm)
@@ -114,7 +114,7 @@ class ResumedSource:
             skip = 0
 
 
-def _known(reason: str) -> LossReason:
+def _loss_reason(reason: str) -> LossReason:
     match reason:
         case "overflow" | "device_lost" | "suspended" | "failed" | "no_final":
             return reason
@@ -123,10 +123,10 @@ def _known(reason: str) -> LossReason:
 
 
 async def open_resumed(spool: Spool, contents: SpoolContents, wire_rate_hz: int) -> ResumedSource:
-    """The source that goes on where the spool ends.
+    """Open a source for the rest of an interrupted run.
 
     Raises:
-        AudioError: The endpoint wants another rate, or the file is not the one that was being read.
+        AudioError: The endpoint has another rate than the spool, or the file is missing or has another size.
     """
     origin = contents.origin
     if wire_rate_hz != origin.rate_hz:
@@ -136,11 +136,11 @@ async def open_resumed(spool: Spool, contents: SpoolContents, wire_rate_hz: int)
         )
     rest = None
     if origin.path is not None and not contents.ended:
-        rest = await asyncio.to_thread(_open_again, Path(origin.path), origin)
+        rest = await asyncio.to_thread(_reopen_file, Path(origin.path), origin)
     return ResumedSource(spool, contents, rest)
 
 
-def _open_again(path: Path, origin: SpoolSource) -> Source:
+def _reopen_file(path: Path, origin: SpoolSource) -> Source:
     from rt_cli.audio.decode.files import open_file
 
     if not path.is_file() or path.stat().st_size != origin.size:

@@ -1,4 +1,4 @@
-"""The bytes of the tape: memory for the newest minute, temporary files for what is older and still needed."""
+"""The samples of the tape: the newest in memory, older unsettled ones in temporary files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import IO
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence
 
 _PIECE_BYTES = 1 << 18
-"""Written to disk at a time; less would mean a write for every chunk."""
+"""Bytes per write to disk. A smaller value would mean one write per chunk."""
 _FILE_BYTES = 1 << 26
-"""A file that is as long as this gets no longer, so that the disk gets back what was let go."""
+"""Length at which a new file is started, so that deleting old files frees disk space."""
 
 
 class _SpillFile:
-    """A temporary file that pieces are added to; gone when the last of them is let go."""
+    """A temporary file of pieces. The file is deleted when its last piece is released."""
 
     def __init__(self) -> None:
         import tempfile
@@ -26,11 +26,11 @@ class _SpillFile:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="rt-tape-", buffering=0)  # noqa: SIM115 - lives as long as its pieces
 
     def add(self, data: bytes) -> int:
-        """Write a piece; returns its offset. After OSError the file is as it was before."""
+        """Write a piece and return its offset. If OSError is raised, the next write overwrites the partial piece."""
         self._file.seek(self.end)
         with memoryview(data) as left:
             written = 0
-            # A disk that is nearly full takes less than it is given, and only refuses the next write.
+            # A nearly full disk first writes only a part; the next write raises the error.
             while written < len(left):
                 written += self._file.write(left[written:])
         offset, self.end = self.end, self.end + written
@@ -44,7 +44,7 @@ class _SpillFile:
             raise OSError(f"a temporary file gave {len(data)} of {size} bytes back")
         return data
 
-    def let_go(self) -> None:
+    def release_piece(self) -> None:
         self.pieces -= 1
         if not self.pieces:
             self._file.close()
@@ -55,7 +55,7 @@ class _SpillFile:
 
 @dataclass(slots=True)
 class _Piece:
-    """Samples without a gap; in ``data``, as they came, or at ``offset`` of ``file``."""
+    """Samples without a gap, either in ``data`` or at byte ``offset`` of ``file``."""
 
     start: int
     end: int
@@ -71,54 +71,55 @@ class _Piece:
 
 
 class SampleStore:
-    """Samples by their position on the timeline; appended at one end, let go at the other.
+    """Samples by their position on the timeline: appended at the end, released at the start.
 
-    Positions that were skipped read as silence and cost nothing.
+    Skipped positions read as silence and use neither memory nor disk.
 
     Args:
-        memory: Samples kept in memory before the oldest go to a file; one chunk always fits.
-        limit: Samples kept in all.
+        memory: Most samples in memory; beyond this the oldest go to a file. One chunk always fits.
+        limit: Most samples in memory and files together.
     """
 
     def __init__(self, *, memory: int, limit: int) -> None:
         self.end = 0
         """Position after the last sample."""
-        self._memory = memory * BYTES_PER_SAMPLE
+        self._memory_limit = memory * BYTES_PER_SAMPLE
         self._limit = limit * BYTES_PER_SAMPLE
         self._pieces: list[_Piece] = []
-        self._on_disk = 0
-        """How many of the pieces, from the first on, are in files."""
-        self._in_memory = 0
-        self._kept = 0
+        self._disk_pieces = 0
+        """Number of pieces in files. They are the first ones of the list."""
+        self._memory_bytes = 0
+        self._stored_bytes = 0
         self._file: _SpillFile | None = None
 
     def append(self, pcm: bytes) -> bool:
-        """Add samples at the end, all of them or none.
+        """Append samples at the end, all of them or none.
 
         Returns:
-            False where the limit is reached or the disk takes no more: the samples are skipped, all earlier ones kept.
+            False if the limit is reached or the write to disk fails. The store then skips the new samples and keeps
+            all earlier ones.
         """
         start, size = self.end, len(pcm)
         self.end += size // BYTES_PER_SAMPLE
-        if self._kept + size > self._limit:
+        if self._stored_bytes + size > self._limit:
             return False
-        if self._in_memory + size > self._memory and not self._make_room(size):
+        if self._memory_bytes + size > self._memory_limit and not self._make_room(size):
             return False
         if size:
             self._pieces.append(_Piece(start, self.end, pcm))
-        self._in_memory += size
-        self._kept += size
+        self._memory_bytes += size
+        self._stored_bytes += size
         return True
 
     def skip(self, samples: int) -> None:
-        """Add a gap at the end."""
+        """Append a gap at the end."""
         self.end += samples
 
     def read(self, start: int, end: int) -> bytes:
-        """The samples of ``[start, end)``, ``2 * (end - start)`` bytes; what was let go reads as silence, too.
+        """Return the samples of ``[start, end)``, ``2 * (end - start)`` bytes. Released positions read as silence.
 
         Raises:
-            OSError: The disk does not give back what it took.
+            OSError: Reading from a temporary file fails.
         """
         if self._pieces and (newest := self._pieces[-1]).start <= start and end <= newest.end:
             return newest.read(start, end)
@@ -136,60 +137,60 @@ class SampleStore:
         return b"".join([*parts, silence(end - at)])
 
     def release(self, upto: int) -> None:
-        """Let go of the pieces that end before ``upto``."""
-        gone = 0
-        while gone < len(self._pieces) and self._pieces[gone].end <= upto:
-            self._let_go(self._pieces[gone])
-            gone += 1
-        del self._pieces[:gone]
-        self._on_disk = max(0, self._on_disk - gone)
+        """Release the pieces that end at or before ``upto``."""
+        count = 0
+        while count < len(self._pieces) and self._pieces[count].end <= upto:
+            self._release_piece(self._pieces[count])
+            count += 1
+        del self._pieces[:count]
+        self._disk_pieces = max(0, self._disk_pieces - count)
 
     def close(self) -> None:
-        """Let go of everything, the files included."""
+        """Release all samples and close the files."""
         self.release(self.end)
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _let_go(self, piece: _Piece) -> None:
-        self._kept -= (piece.end - piece.start) * BYTES_PER_SAMPLE
-        self._in_memory -= len(piece.data)
+    def _release_piece(self, piece: _Piece) -> None:
+        self._stored_bytes -= (piece.end - piece.start) * BYTES_PER_SAMPLE
+        self._memory_bytes -= len(piece.data)
         if piece.file is not None:
-            piece.file.let_go()
+            piece.file.release_piece()
             if piece.file is self._file and not piece.file.pieces:
                 self._file = None
 
     def _make_room(self, size: int) -> bool:
-        """Write the oldest pieces to disk until so many more bytes fit into memory."""
+        """Write the oldest pieces to disk until ``size`` more bytes fit into memory. False if a write fails."""
         try:
-            while self._in_memory and self._in_memory + size > self._memory:
+            while self._memory_bytes and self._memory_bytes + size > self._memory_limit:
                 self._spill()
         except OSError:
             return False
         return True
 
     def _spill(self) -> None:
-        """Make one piece on disk of the oldest in memory."""
+        """Join the oldest pieces in memory and write them to disk as one piece."""
         if self._file is None or self._file.end >= _FILE_BYTES:
             self._file = _SpillFile()
         oldest = self._oldest_in_memory()
         data = b"".join(piece.data for piece in oldest)
         offset = self._file.add(data)
         spilled = _Piece(oldest[0].start, oldest[-1].end, b"", self._file, offset)
-        self._pieces[self._on_disk : self._on_disk + len(oldest)] = [spilled]
-        self._in_memory -= len(data)
-        self._on_disk += 1
+        self._pieces[self._disk_pieces : self._disk_pieces + len(oldest)] = [spilled]
+        self._memory_bytes -= len(data)
+        self._disk_pieces += 1
 
     def _oldest_in_memory(self) -> list[_Piece]:
-        """At least one piece, and as many behind it without a gap as are written at a time."""
-        found: list[_Piece] = []
+        """The oldest piece in memory and its neighbours without a gap, up to ``_PIECE_BYTES`` in all."""
+        oldest: list[_Piece] = []
         size = 0
-        for piece in islice(self._pieces, self._on_disk, None):
+        for piece in islice(self._pieces, self._disk_pieces, None):
             size += len(piece.data)
-            if found and (size > _PIECE_BYTES or piece.start != found[-1].end):
+            if oldest and (size > _PIECE_BYTES or piece.start != oldest[-1].end):
                 break
-            found.append(piece)
-        return found
+            oldest.append(piece)
+        return oldest
 
 
 def _start_of(piece: _Piece) -> int:

@@ -1,8 +1,8 @@
-"""The spool: the tape on disk, so that the death of the process loses nothing.
+"""The spool: the tape on disk, so that a killed process loses no audio.
 
-A folder with the sound in segments named by their first sample, and a journal of what became of it, one JSON object per
-line. Both are only ever appended to, by writes that the system has taken before anything else happens: what a killed
-process leaves behind is complete up to its last instant. (The power failing is another matter: nothing is synced.)
+A folder holds the audio in segment files, named by their first sample, and a journal of what happened to the audio, one
+JSON object per line. Both are append-only. Each write returns only when the system has the data, so the files of a
+killed process are complete up to its last write. A power failure can still lose data: there is no fsync.
 """
 
 from __future__ import annotations
@@ -30,62 +30,63 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class SpoolSource:
-    """Where the sound of a spool comes from."""
+    """The source that a spool was captured from."""
 
     rate_hz: int
     """The wire rate."""
     source: str
-    """The name a person gave it."""
+    """The name that the user gave."""
     kind: str
     path: str | None = None
-    """Absolute, of a file: the rest of it can still be read."""
+    """Absolute path of a file source, so that a resumed run can read the rest of the file."""
     size: int | None = None
-    """Of the file, bytes: another size is another file."""
+    """Size of that file in bytes. A different size means a different file."""
     channel: str = "mix"
-    """Which channels of the file are heard."""
+    """The channels used, as ``--channel`` spells them."""
     gain: float = 0.0
-    """And how much louder, decibels."""
+    """Decibels."""
 
 
 @dataclass(slots=True)
 class SpoolContents:
-    """What a spool says when it is opened again."""
+    """The contents of a spool that an earlier process left."""
 
     origin: SpoolSource
     settled: int = 0
     captured: int = 0
     """Position after the last sample."""
     ended: bool = False
-    """The source had come to its end."""
+    """True if the source had reached its end."""
     next_turn: int = 1
     holes: list[tuple[int, int, str]] = field(default_factory=list)
-    """Start, end, reason; those beyond *settled*, and the sum of the others in ``dropped``."""
+    """Start, end and reason of each hole beyond *settled*. ``dropped`` counts the samples of the earlier holes."""
     dropped: int = 0
     suspended: int = 0
-    """How much of that while the machine slept."""
+    """The samples of ``dropped`` that were lost while the machine was suspended."""
     finals: list[dict[str, Any]] = field(default_factory=list)
-    """Journalled, but perhaps never printed."""
+    """Finals in the journal that may not have been printed."""
 
 
 class Spool:
-    """An open spool, locked against a second process. Make it with :meth:`create` or :meth:`reopen`."""
+    """An open spool, locked against a second process. Use :meth:`create` or :meth:`reopen` to get one."""
 
     def __init__(self, folder: Path, lock: IO[bytes], origin: SpoolSource) -> None:
         self.folder = folder
         self.origin = origin
         self._lock = lock
         self._journal = (folder / JOURNAL).open("ab", buffering=0)
-        self._noting = threading.Lock()
+        self._journal_lock = threading.Lock()
         self._segment: IO[bytes] | None = None
         self._segment_start = 0
         self._end = 0
 
     @classmethod
     def create(cls, folder: Path, origin: SpoolSource) -> Spool:
-        """Begin a spool in a folder that is empty or not there yet; private to the user.
+        """Create a spool in an empty or missing folder. Only the user may read the folder.
 
         Raises:
-            UsageError: It cannot be made, another process has it, or it holds a spool that was not delivered.
+            UsageError: The folder cannot be created, another process uses the spool, or the folder already holds an
+                undelivered spool.
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,10 +105,10 @@ class Spool:
 
     @classmethod
     def reopen(cls, folder: Path) -> tuple[Spool, SpoolContents]:
-        """Open what an earlier process left.
+        """Open the spool that an earlier process left.
 
         Raises:
-            UsageError: There is no spool, it cannot be read, or another process has it.
+            UsageError: The folder has no spool, the spool cannot be read, or another process uses it.
         """
         if not (folder / JOURNAL).is_file():
             raise UsageError(f"no spool in {folder}", "check the name; one that was delivered is removed")
@@ -120,13 +121,21 @@ class Spool:
                 f"the spool in {folder} cannot be read ({exc})", "its sound is in its .pcm files"
             ) from None
         spool = cls(folder, lock, contents.origin)
-        # The last record may have been cut short: what follows it begins a line of its own.
+        # The last record may be incomplete: start the next record on a new line.
         spool._journal.write(b"\n")
         spool._end = contents.captured
         return spool, contents
 
     def append(self, start: int, pcm: bytes) -> None:
-        """Add captured sound at a timeline position. Raises OSError where the disk takes no more."""
+        """Append captured audio at a timeline position.
+
+        Args:
+            start: Position of the first sample.
+            pcm: Whole samples of s16le.
+
+        Raises:
+            OSError: The write failed, for example on a full disk.
+        """
         if (
             self._segment is None
             or start != self._end
@@ -142,12 +151,13 @@ class Spool:
         self._end = start + len(pcm) // BYTES_PER_SAMPLE
 
     def note(self, *records: dict[str, Any]) -> None:
-        """Add records to the journal, all of them in one write; any thread may.
+        """Append records to the journal, all of them in one write. Thread-safe; does nothing after :meth:`close`.
 
-        Raises OSError where the disk takes no more; after :meth:`close` it does nothing.
+        Raises:
+            OSError: The write failed, for example on a full disk.
         """
         lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
-        with self._noting:
+        with self._journal_lock:
             if not self._journal.closed:
                 _write(self._journal, lines.encode())
 
@@ -159,7 +169,7 @@ class Spool:
                 path.unlink(missing_ok=True)
 
     def read(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-        """Stretches of sound in ``[start, end)`` with their positions, a segment at a time; gaps are left out."""
+        """Yield the audio in ``[start, end)`` as (position, s16le), one segment at a time. Gaps yield nothing."""
         for first, path in sorted(_segments(self.folder)):
             with path.open("rb") as file:
                 samples = os.fstat(file.fileno()).st_size // BYTES_PER_SAMPLE
@@ -169,16 +179,20 @@ class Spool:
                     yield at, file.read((upto - at) * BYTES_PER_SAMPLE)
 
     def close(self, *, delivered: bool) -> None:
-        """Let go of it; and delete it if there is nothing left to deliver."""
+        """Close the files and release the lock.
+
+        Args:
+            delivered: True deletes the spool: all audio is delivered.
+        """
         if self._segment is not None:
             self._segment.close()
             self._segment = None
-        with self._noting:
+        with self._journal_lock:
             self._journal.close()
         if delivered:
             for _start, path in _segments(self.folder):
                 path.unlink(missing_ok=True)
-            # The journal last: without it there is no spool.
+            # After the segments: a folder without a journal is no spool.
             (self.folder / JOURNAL).unlink(missing_ok=True)
             (self.folder / "lock").unlink(missing_ok=True)
         self._lock.close()
@@ -186,7 +200,7 @@ class Spool:
             try:
                 self.folder.rmdir()
             except OSError:
-                pass  # it holds something of the user's
+                pass  # the folder holds files of the user
 
     def _open_segment(self, start: int) -> None:
         if self._segment is not None:
@@ -196,7 +210,7 @@ class Spool:
         self._segment_start = start
 
     def _discard_empty_segment(self) -> None:
-        """A disk that stays full must not get a file for every piece that it refuses."""
+        """Delete the segment if it is empty, so that failed writes on a full disk do not leave empty files."""
         if self._segment is not None and not self._segment.tell():
             self._segment.close()
             self._segment = None
@@ -211,7 +225,7 @@ def _fields(origin: SpoolSource) -> dict[str, Any]:
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
-    """Write all of it, or leave the file as it was."""
+    """Write all of ``data``, or truncate the file to its old length and raise the OSError."""
     at = file.tell()
     try:
         view = memoryview(data)
@@ -224,7 +238,11 @@ def _write(file: IO[bytes], data: bytes) -> None:
 
 
 def _lock(folder: Path) -> IO[bytes]:
-    """A lock that ends with the process, however it ends."""
+    """Lock the folder. The system releases the lock when the process ends, even if it is killed.
+
+    Raises:
+        UsageError: The folder is not writable, or another process holds the lock.
+    """
     try:
         file = (folder / "lock").open("ab")
     except OSError as exc:
@@ -251,7 +269,7 @@ def _segments(folder: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _read(folder: Path) -> SpoolContents:
-    records = [json.loads(line) for line in (folder / JOURNAL).read_bytes().split(b"\n") if _whole(line)]
+    records = [json.loads(line) for line in (folder / JOURNAL).read_bytes().split(b"\n") if _is_complete(line)]
     head = records[0] if records else {}
     if head.get("type") != "spool" or head.get("version") != _VERSION:
         raise ValueError("its journal is empty, or of another version")
@@ -276,26 +294,27 @@ def _read(folder: Path) -> SpoolContents:
     holes = _disjoint(holes)
     ends = [start + path.stat().st_size // BYTES_PER_SAMPLE for start, path in _segments(folder)]
     contents.captured = max([contents.settled, *ends, *(end for _, end, _ in holes)])
-    gone = [(min(end, contents.settled) - start, why) for start, end, why in holes if start < contents.settled]
-    contents.dropped = sum(samples for samples, _ in gone)
-    contents.suspended = sum(samples for samples, why in gone if why == "suspended")
-    contents.holes = [(max(start, contents.settled), end, why) for start, end, why in holes if end > contents.settled]
+    settled = contents.settled
+    losses = [(min(end, settled) - start, reason) for start, end, reason in holes if start < settled]
+    contents.dropped = sum(samples for samples, _ in losses)
+    contents.suspended = sum(samples for samples, reason in losses if reason == "suspended")
+    contents.holes = [(max(start, settled), end, reason) for start, end, reason in holes if end > settled]
     return contents
 
 
 def _disjoint(holes: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """In the order of the timeline; what lies in two of them was lost once."""
-    apart: list[tuple[int, int, str]] = []
+    """Sort the holes and cut overlaps, so that a sample in two holes counts once."""
+    disjoint: list[tuple[int, int, str]] = []
     at = 0
     for start, end, reason in sorted(holes):
         if end > at:
-            apart.append((max(start, at), end, reason))
+            disjoint.append((max(start, at), end, reason))
             at = end
-    return apart
+    return disjoint
 
 
-def _whole(line: bytes) -> bool:
-    """A line that a death cut short is as if it had never been."""
+def _is_complete(line: bytes) -> bool:
+    """True if the line is valid JSON. An interrupted write leaves an incomplete line, which readers ignore."""
     try:
         json.loads(line)
     except ValueError:

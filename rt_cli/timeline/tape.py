@@ -1,7 +1,7 @@
-"""The tape: every sample between *captured* and *settled*, and the account of where each is. Pure but for its store.
+"""The tape: every sample between *captured* and *settled*, and the state of each. No I/O except by its store.
 
-Four marks stand on one timeline, ``captured >= sent >= acknowledged >= settled``. The ledger is the distances between
-them, so it balances by construction; holes are ranges that will be in no final, each with its reason.
+The timeline has four marks: ``captured >= sent >= acknowledged >= settled``. The ledger counts the samples between the
+marks, so its sum is always right. Holes are ranges that no final will cover, each with its reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIMIT_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A half-open range of the timeline that is accounted for as dropped."""
+    """A half-open range of the timeline that counts as dropped."""
 
     start: int
     end: int
@@ -32,12 +32,12 @@ class Hole:
 
 
 class Tape:
-    """The only buffer of the program.
+    """The buffer between capture and delivery, and the only one.
 
     Args:
-        rate_hz: The wire rate, which is the timeline's.
-        memory_s: Seconds kept in memory; what is older and unsettled goes to a temporary file.
-        limit_bytes: Bytes kept in all; beyond it new sound is a hole (``full``).
+        rate_hz: The wire rate, which is also the rate of the timeline.
+        memory_s: Seconds of audio in memory; older unsettled audio goes to a temporary file.
+        limit_bytes: Most bytes in memory and files together; beyond this, new audio becomes a hole (``full``).
         on_disk: False keeps everything in memory.
     """
 
@@ -50,20 +50,23 @@ class Tape:
         self.acknowledged = 0
         self.settled = 0
         self.oldest = 0
-        """Nothing before it is sent from now on: what was not is given up, what was is not sent again."""
+        """Samples before this position are no longer sent, neither for the first time nor again."""
         self.full = False
-        """The last piece found no room."""
+        """True if the store refused the last piece."""
         self._holes: list[Hole] = []
         self._dropped_below = 0
         self.suspended = 0
-        """Samples in holes during which the machine slept; nobody is to blame for those."""
+        """Samples in holes that a suspend of the machine caused. Those are no fault of a component."""
         limit = limit_bytes // BYTES_PER_SAMPLE
         self._store = SampleStore(memory=round(memory_s * rate_hz) if on_disk else limit, limit=limit)
 
     def restore(self, settled: int, dropped: int, suspended: int = 0) -> None:
-        """Begin where an earlier process came to: everything before ``settled`` is, ``dropped`` of it as holes.
+        """Continue at the marks of an earlier process.
 
-        Of these the machine slept through ``suspended``.
+        Args:
+            settled: All four marks start at this position.
+            dropped: Samples before it that are holes.
+            suspended: Samples of ``dropped`` that a suspend of the machine caused.
         """
         self.captured = self.sent = self.acknowledged = self.settled = settled
         self._dropped_below, self.suspended = dropped, suspended
@@ -71,7 +74,7 @@ class Tape:
 
     @property
     def waiting(self) -> int:
-        """Samples captured that are still to be sent, holes included."""
+        """Captured samples that are not sent yet, holes included."""
         return self.captured - max(self.sent, self.oldest)
 
     @property
@@ -81,40 +84,47 @@ class Tape:
 
     @property
     def dropped(self) -> int:
-        """Samples in holes, everywhere."""
+        """Samples in holes, before and after *settled*."""
         return self._dropped_below + sum(hole.end - hole.start for hole in self._holes)
 
     def append(self, pcm: bytes) -> list[Hole]:
-        """Capture: whole samples of s16le. Returns the hole that came of it where neither memory nor disk has room."""
+        """Append captured audio: whole samples of s16le.
+
+        Returns:
+            The new hole if neither memory nor disk has room for the audio; else an empty list.
+        """
         start, self.captured = self.captured, self.captured + len(pcm) // BYTES_PER_SAMPLE
         self.full = not self._store.append(pcm)
         return self._add_hole(start, self.captured, "full") if self.full else []
 
     def lose(self, samples: int, reason: LossReason) -> list[Hole]:
-        """Capture a gap: silence takes its place, so that the timeline stays true."""
+        """Append a gap of lost samples as silence, so that later positions stay right. Returns the new hole."""
         start, self.captured = self.captured, self.captured + samples
         self._store.skip(samples)
         self.suspended += samples if reason == "suspended" else 0
         return self._add_hole(start, self.captured, reason)
 
     def read(self, start: int, end: int) -> bytes:
-        """The PCM of a range between *settled* and *captured*."""
+        """Return the PCM of a range between *settled* and *captured*."""
         if not self.settled <= start <= end <= self.captured:
             raise RtError(f"tape read outside its marks: [{start}, {end}) of [{self.settled}, {self.captured})")
         return self._store.read(start, end)
 
     def mark_sent(self, to: int) -> None:
-        """Everything before ``to`` was handed to the connection."""
+        """Advance *sent* to ``to``: the connection has taken everything before it."""
         if not self.sent <= to <= self.captured:
             raise RtError(f"sent mark cannot go from {self.sent} to {to}, captured is {self.captured}")
         self.sent = to
 
     def mark_acknowledged(self, to: int) -> None:
-        """Everything before ``to`` was read by the endpoint; never goes back, never beyond *sent*."""
+        """Advance *acknowledged* to ``to``, but not beyond *sent*: the endpoint has read everything before it."""
         self.acknowledged = max(self.acknowledged, min(to, self.sent))
 
     def settle(self, to: int) -> None:
-        """Everything before ``to`` is in a printed final, or known to hold none, or a hole. Lets the sound go."""
+        """Advance *settled* to ``to`` and release the audio before it.
+
+        Everything before ``to`` is in a printed final, is known to contain none, or is a hole.
+        """
         if to <= self.settled:
             return
         if to > self.captured:
@@ -132,20 +142,20 @@ class Tape:
             self._holes[0] = Hole(to, hole.end, hole.reason)
 
     def drop(self, start: int, end: int, reason: LossReason) -> list[Hole]:
-        """Give a captured range up. Returns the parts that were neither settled nor dropped before."""
+        """Make a captured range a hole. Returns the parts that were neither settled nor a hole before."""
         return self._add_hole(max(start, self.settled), min(end, self.captured), reason)
 
     def forget(self, to: int) -> None:
-        """Nothing before ``to`` will be sent (again): its sound is let go, its place in the account stays."""
+        """Release the audio before ``to``, which is not sent any more. The ledger still counts its samples."""
         self.oldest = max(self.oldest, min(to, self.captured))
         self._store.release(self.oldest)
 
     def rewind(self) -> None:
-        """A new connection knows nothing of the old one: *sent* and *acknowledged* go back to *settled*."""
+        """Move *sent* and *acknowledged* back to *settled*, because a new connection has received nothing yet."""
         self.sent = self.acknowledged = self.settled
 
     def ledger(self, padding: int = 0) -> Ledger:
-        """Where every captured sample is, now."""
+        """Count the captured samples by their present state."""
         return Ledger(
             captured=self.captured,
             settled=self.settled - self._dropped_below,
@@ -157,7 +167,7 @@ class Tape:
         )
 
     def close(self) -> None:
-        """Let go of memory and file; the marks stay readable."""
+        """Release memory and files. The marks stay readable."""
         self._store.close()
 
     def _sound(self, start: int, end: int) -> int:
@@ -176,23 +186,23 @@ class Tape:
         if at < end:
             added.append(Hole(at, end, reason))
         for hole in added:
-            self._keep(hole)
+            self._insert(hole)
         return added
 
-    def _keep(self, hole: Hole) -> None:
-        """Put a hole in its place; with its neighbours of the same reason it is one."""
-        place = bisect_right(self._holes, hole.start, key=_end_of)
-        before, after = place, place
-        if place and self._holes[place - 1].end == hole.start and self._holes[place - 1].reason == hole.reason:
-            before -= 1
+    def _insert(self, hole: Hole) -> None:
+        """Insert a hole in timeline order and merge adjacent holes of the same reason."""
+        index = bisect_right(self._holes, hole.start, key=_end_of)
+        first, last = index, index
+        if index and self._holes[index - 1].end == hole.start and self._holes[index - 1].reason == hole.reason:
+            first -= 1
         if (
-            place < len(self._holes)
-            and self._holes[place].start == hole.end
-            and self._holes[place].reason == hole.reason
+            index < len(self._holes)
+            and self._holes[index].start == hole.end
+            and self._holes[index].reason == hole.reason
         ):
-            after += 1
-        joined = [*self._holes[before:place], hole, *self._holes[place:after]]
-        self._holes[before:after] = [Hole(joined[0].start, joined[-1].end, hole.reason)]
+            last += 1
+        holes = [*self._holes[first:index], hole, *self._holes[index:last]]
+        self._holes[first:last] = [Hole(holes[0].start, holes[-1].end, hole.reason)]
 
 
 def _end_of(hole: Hole) -> int:

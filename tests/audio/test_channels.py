@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.audio.channels import Pick, check, choose, needed, parse_pick, width
+from rt_cli.audio.channels import Pick, check, choose, min_channels, parse_pick, width
 from rt_cli.audio.decode.files import open_file
 from rt_cli.audio.decode.stream_decoder import StreamDecoder
 from rt_cli.audio.microphone.convert import WireConverter
@@ -73,7 +73,7 @@ def of_file(path: Path, pick: Pick) -> NDArray[np.int16]:
 def test_names(text: str, pick: Pick, channels: int, wide: int) -> None:
     """What is meant, how many channels that needs, and how many come out."""
     assert parse_pick(text) == pick
-    assert (needed(pick), width(pick)) == (channels, wide)
+    assert (min_channels(pick), width(pick)) == (channels, wide)
 
 
 @pytest.mark.parametrize("text", ["", "0", "65", "-1", "1.0", "LEFT", "²", "both"])
@@ -87,7 +87,7 @@ def test_other_names(text: str) -> None:
 def test_enough_channels(channels: int, pick: Pick) -> None:
     """Either there are enough, and then they come out, or it is said before."""
     frames = np.arange(4 * channels, dtype=np.float32).reshape(4, channels)
-    if channels < needed(pick):
+    if channels < min_channels(pick):
         with pytest.raises(AudioError, match=r"has .* not "):
             check(channels, pick)
         return
@@ -156,8 +156,8 @@ def test_holes_of_a_microphone_keep_their_place() -> None:
 
 
 def test_a_microphone_is_opened_with_the_channel_that_is_heard() -> None:
-    """Mono is no way out where two channels are needed."""
+    """Mono is no way out where two channels are min_channels."""
     device = InputDevice(0, "mic", "ALSA", channels=4, rate_hz=48_000, is_default=True)
-    assert {channels for _, channels in attempts(device, needed("mix"))} == {2, 1}
-    assert {channels for _, channels in attempts(device, needed("split"))} == {2}
-    assert {channels for _, channels in attempts(device, needed(3))} == {4}
+    assert {channels for _, channels in attempts(device, min_channels("mix"))} == {2, 1}
+    assert {channels for _, channels in attempts(device, min_channels("split"))} == {2}
+    assert {channels for _, channels in attempts(device, min_channels(3))} == {4}

@@ -1,4 +1,4 @@
-"""Levels for tests."""
+"""Levels and session results for tests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from rt_cli.bench.words import Words
 
 
-def ended(
-    *, error: str | None = None, exit_: int = 0, failed: int = 0, lagged: int = 0, words: Words | None = None
+def session_result(
+    *, error: str | None = None, exit_: int = 0, failures: int = 0, lagged: int = 0, words: Words | None = None
 ) -> SessionResult:
-    """A session that is over."""
+    """Return the result of one session."""
     return SessionResult(
         number=1,
         round=1,
@@ -25,8 +25,8 @@ def ended(
         finals=1,
         unmeasured=0,
         reconnects=0,
-        failed=Counter({"unclear": failed} if failed else {}),
-        warned=Counter({"loop_lag": lagged} if lagged else {}),
+        failures=Counter({"unclear": failures} if failures else {}),
+        warnings=Counter({"loop_lag": lagged} if lagged else {}),
         dropped_ms=0,
         exit=exit_,
         complete=exit_ == 0,
@@ -36,10 +36,20 @@ def ended(
 
 
 def level(
-    sessions: int, *finals_ms: float, results: list[SessionResult] | None = None, cpu: float = 0.1, cut: bool = False
+    sessions: int,
+    *finals_ms: float,
+    results: list[SessionResult] | None = None,
+    cpu: float = 0.1,
+    interrupted: bool = False,
 ) -> Level:
-    """A level whose finals took so long; one good session if nothing is said of them."""
-    made = Level(sessions, results=[ended()] if results is None else results, wall_s=10.0, cpu_s=10 * cpu, cut=cut)
+    """Return a level with finals of these latencies; by default with one session without errors."""
+    result = Level(
+        sessions,
+        results=[session_result()] if results is None else results,
+        wall_s=10.0,
+        cpu_s=10 * cpu,
+        interrupted=interrupted,
+    )
     for value in finals_ms:
-        made.measures["final"].add(value)
-    return made
+        result.measures["final"].add(value)
+    return result

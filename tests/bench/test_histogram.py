@@ -21,10 +21,10 @@ def filled(values: list[float]) -> Histogram:
 
 
 @given(VALUES, st.floats(0.001, 1))
-def test_percentile_is_numpys(values: list[float], share: float) -> None:
-    """Any percentile is the nearest rank's value."""
+def test_percentile_equals_numpy(values: list[float], share: float) -> None:
+    """Each percentile equals the nearest-rank value of numpy."""
     expected = float(np.percentile(values, share * 100, method="inverted_cdf"))
-    # The share, times a hundred and back, may be another number: its neighbours will do.
+    # share * 100 / 100 may differ from share by rounding: accept the neighbouring values.
     near = [float(np.percentile(values, at * 100, method="inverted_cdf")) for at in (share * 0.999999, share)]
     near.append(float(np.percentile(values, min(100.0, share * 100.0001), method="inverted_cdf")))
     found = filled(values).percentile(share)
@@ -32,8 +32,8 @@ def test_percentile_is_numpys(values: list[float], share: float) -> None:
 
 
 @given(VALUES)
-def test_what_is_told(values: list[float]) -> None:
-    """The largest value and the number of values are exact, and percentiles are in order."""
+def test_percentiles(values: list[float]) -> None:
+    """Maximum and count are exact, and the percentiles are in order."""
     told = filled(values).percentiles()
     assert told is not None
     assert (told.max, told.n) == (max(values), len(values))
@@ -42,14 +42,14 @@ def test_what_is_told(values: list[float]) -> None:
 
 @given(VALUES)
 def test_curve_is_a_distribution(values: list[float]) -> None:
-    """It grows in both directions, up to all of the values."""
+    """The curve rises in both directions, up to all values."""
     curve = filled(values).curve()
     assert curve == sorted(curve)
     assert curve[-1] == (max(values), 1.0)
 
 
 def test_large_sample() -> None:
-    """A hundred thousand latencies of the usual shape, in a few hundred buckets."""
+    """100 000 latencies need a few hundred buckets."""
     values = np.random.default_rng(7).lognormal(5, 1, 100_000)
     histogram = filled(values.tolist())
     for share in (0.5, 0.95, 0.99):
@@ -58,15 +58,15 @@ def test_large_sample() -> None:
     assert len(histogram.curve()) < 1500
 
 
-def test_few_values_are_said_to_be_few() -> None:
-    """Of three values the p95 is the largest, and the number says so."""
+def test_few_values() -> None:
+    """With three values the p95 is the maximum, and ``n`` is 3."""
     told = filled([10, 20, 1000]).percentiles()
     assert told is not None
     assert (told.p95, told.p99, told.n) == (1000, 1000, 3)
 
 
-def test_nothing() -> None:
-    """No values have no percentiles; what is below zero is zero."""
+def test_no_values() -> None:
+    """Without values there are no percentiles; a negative value counts as zero."""
     assert Histogram().percentiles() is None
     assert Histogram().percentile(0.5) is None
     assert Histogram().curve() == []

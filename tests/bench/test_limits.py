@@ -1,4 +1,4 @@
-"""Limits: how they are written, and which level keeps to them."""
+"""Limits: their syntax, and the levels that keep them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rt_cli.bench.level import Level
 from rt_cli.bench.limits import NAMES, Limit, exit_code, highest, holds, parse_limit
 from rt_cli.bench.words import Words
 from rt_cli.errors import UsageError
-from tests.bench.levels import ended, level
+from tests.bench.levels import level, session_result
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from tests.bench.levels import ended, level
     ],
 )
 def test_limit_is_read(text: str, name: str, allowed: float) -> None:
-    """A name and a value in its unit."""
+    """A limit is a name and a value with a unit."""
     limit = parse_limit(text)
     assert (limit.name, limit.allowed) == (name, pytest.approx(allowed))
 
@@ -36,22 +36,22 @@ def test_limit_is_read(text: str, name: str, allowed: float) -> None:
     ["", "final=2s", "final_p95", "final_p95=", "final_p95=fast", "final_p95=5%", "errors=2s", "rtf_p95=2s", "wer=-1"],
 )
 def test_bad_limit_is_refused(text: str) -> None:
-    """With a hint that helps."""
+    """The error has a hint."""
     with pytest.raises(UsageError) as caught:
         parse_limit(text)
     assert caught.value.hint
 
 
-def test_slip_of_the_finger() -> None:
-    """The name that was meant is offered."""
+def test_misspelt_name() -> None:
+    """For a misspelt name the hint suggests the right one."""
     with pytest.raises(UsageError, match="did you mean final_p95"):
         parse_limit("finl_p95=2s")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_measured_holds_no_limit(name: str) -> None:
-    """A limit on what was not measured is not kept to: nobody knows."""
-    assert not Limit(name, 1e9).held(Level(4))
+    """A limit on a value without measurements is not kept."""
+    assert not Limit(name, 1e9).is_kept(Level(4))
 
 
 HALF_WRONG = Words(reference=10, substitutions=3, deletions=1, insertions=1)
@@ -64,19 +64,19 @@ HALF_WRONG = Words(reference=10, substitutions=3, deletions=1, insertions=1)
         (level(1, 100, 201), "final_p95=200ms", False),
         (level(1, *[100] * 19, 900), "final_p95=200ms", True),
         (level(1, *[100] * 19, 900), "final_max=200ms", False),
-        (level(1, results=[ended()] * 99 + [ended(error="x", exit_=5)]), "errors=1%", True),
-        (level(1, results=[ended()] * 98 + [ended(failed=1)] * 2), "errors=1%", False),
-        (level(1, results=[ended(words=HALF_WRONG)]), "wer=50%", True),
-        (level(1, results=[ended(words=HALF_WRONG)]), "wer=49%", False),
+        (level(1, results=[session_result()] * 99 + [session_result(error="x", exit_=5)]), "errors=1%", True),
+        (level(1, results=[session_result()] * 98 + [session_result(failures=1)] * 2), "errors=1%", False),
+        (level(1, results=[session_result(words=HALF_WRONG)]), "wer=50%", True),
+        (level(1, results=[session_result(words=HALF_WRONG)]), "wer=49%", False),
         (level(1, cpu=0.5), "client_cpu=50%", True),
         (level(1, cpu=0.6), "client_cpu=50%", False),
-        (level(1, 1, results=[ended(exit_=5)]), "final_p95=1m", False),
-        (level(1, 1, cut=True), "final_p95=1m", False),
+        (level(1, 1, results=[session_result(exit_=5)]), "final_p95=1m", False),
+        (level(1, 1, interrupted=True), "final_p95=1m", False),
         (level(1, 1, results=[]), "final_p95=1m", False),
     ],
 )
 def test_level_holds(measured: Level, limit: str, *, held: bool) -> None:
-    """The limit itself is still kept to; what was cut short or failed altogether never holds."""
+    """A value equal to the limit is allowed. An interrupted or completely failed level never holds."""
     assert holds([parse_limit(limit)], measured) is held
 
 
@@ -89,12 +89,12 @@ LIMITS = [parse_limit("final_p95=1s")]
         ([level(1, 10), level(2, 20)], 2, 0),
         ([level(1, 10), level(2, 2000)], 1, 0),
         ([level(1, 2000)], None, 7),
-        ([level(1, results=[ended(exit_=5), ended(exit_=4)])], None, 4),
-        ([level(1, cut=True)], None, 7),
+        ([level(1, results=[session_result(exit_=5), session_result(exit_=4)])], None, 4),
+        ([level(1, interrupted=True)], None, 7),
         ([], None, 7),
     ],
 )
-def test_verdict(levels: list[Level], most: int | None, code: int) -> None:
-    """The most that held, and 0 if anything did; else why not."""
+def test_highest_and_exit_code(levels: list[Level], most: int | None, code: int) -> None:
+    """The highest level that holds, and exit code 0 if there is one."""
     assert highest(LIMITS, levels) == most
     assert exit_code(LIMITS, levels) == code

@@ -1,4 +1,4 @@
-"""The report: what it says, that it needs nobody, and that a browser shows it, by day and by night."""
+"""The report: its content, its independence from the network, and its look in a browser, light and dark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rt_cli.bench.limits import parse_limit
 from rt_cli.bench.plots import COLOURS, plots
 from rt_cli.bench.recording import Recording
 from rt_cli.bench.report import ReportData, report
-from tests.bench.levels import ended, level
+from tests.bench.levels import level, session_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,11 @@ _TINTS = {"day": "1", "night": "0"}
 def measured() -> list[Level]:
     """Three levels, of which the last is too much."""
     levels = [level(count, *range(100 * count, 200 * count, 7), cpu=count / 10) for count in (1, 2)]
-    levels.append(level(8, *range(900, 3000, 50), results=[ended(error="<i>odd</i>", exit_=5), ended()], cpu=0.9))
+    levels.append(
+        level(
+            8, *range(900, 3000, 50), results=[session_result(error="<i>odd</i>", exit_=5), session_result()], cpu=0.9
+        )
+    )
     for each in levels:
         for name in ("connect", "ready", "lateness", "round_trip", "rtf"):
             for value in range(1, 30):
@@ -49,8 +53,8 @@ def measured() -> list[Level]:
     return levels
 
 
-def test_what_it_says() -> None:
-    """The verdict, the table, what went wrong and the warning about this process; nothing from outside is markup."""
+def test_content() -> None:
+    """The page contains conclusion, table, errors and the warning about this process, all of it escaped."""
     page = report(measured(), LIMITS, FACTS)
     assert "held: 2 at once; not 8: final_p95" in page
     assert "errors 50% (limit 10%)" in page
@@ -61,8 +65,8 @@ def test_what_it_says() -> None:
         assert foreign not in page
 
 
-def test_it_asks_nobody() -> None:
-    """No address but the names of XML's own vocabularies, no script, and a rule that forbids both."""
+def test_no_external_resources() -> None:
+    """The page has no URL but XML namespaces, no script, and a policy against both."""
     page = report(measured(), LIMITS, FACTS)
     assert "default-src 'none'" in page
     outside = [address for address in re.findall(r"(?:src|href)=\"([^\"#]*)", page) if address]
@@ -72,25 +76,27 @@ def test_it_asks_nobody() -> None:
 
 
 def test_plots_are_svg_in_the_colours_of_the_page() -> None:
-    """Well-formed, ids of their own, no ink but the page's."""
+    """The plots are well-formed, have unique ids, and use the page's text colour."""
     drawn = plots(measured(), LIMITS)
     assert len(drawn) == 5
     for svg in drawn.values():
-        assert ET.fromstring(svg).tag.endswith("svg")  # noqa: S314  # we made it
+        assert ET.fromstring(svg).tag.endswith("svg")  # noqa: S314  # our own output
         assert "currentColor" in svg
         assert not re.search(r"(?:fill|stroke): #(?:000000|ffffff)", svg)
     clips = [set(re.findall(r'<clipPath id="(\w+)"', svg)) for svg in drawn.values()]
     assert len(set.union(*clips)) == sum(map(len, clips))
 
 
-@pytest.mark.parametrize("levels", [[level(1)], [level(1, results=[ended(error="refused", exit_=5)])], [level(4, 5.0)]])
-def test_little_is_shown_too(levels: list[Level]) -> None:
-    """Levels without finals, of failures alone, or of one value, have a page."""
+@pytest.mark.parametrize(
+    "levels", [[level(1)], [level(1, results=[session_result(error="refused", exit_=5)])], [level(4, 5.0)]]
+)
+def test_few_results(levels: list[Level]) -> None:
+    """Levels without finals, with failures only, or with one value still make a page."""
     assert report(levels, [], FACTS).rstrip().endswith("</html>")
 
 
-def shown(page: str, folder: Path, tint: str) -> tuple[np.ndarray, str]:
-    """What a browser draws of a page, as rows of pixels 0..1, and what it complains of."""
+def rendered(page: str, folder: Path, tint: str) -> tuple[np.ndarray, str]:
+    """Return a browser's rendering of a page, as rows of pixels 0..1, and its console errors."""
     path, picture = folder / "report.html", folder / "report.png"
     path.write_text(page, encoding="utf-8")
     assert CHROMIUM is not None
@@ -110,28 +116,28 @@ def shown(page: str, folder: Path, tint: str) -> tuple[np.ndarray, str]:
 
 
 def of_colour(picture: np.ndarray, colour: str) -> int:
-    """How many pixels have a colour, or nearly."""
+    """Return the number of pixels with about this colour."""
     wanted = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     return int((abs(picture - wanted).max(axis=2) < 0.03).sum())
 
 
 @needs_browser
 @pytest.mark.parametrize("tint", _TINTS)
-def test_a_browser_shows_it(tint: str, tmp_path: Path) -> None:
-    """Without a complaint; the curves are there, and what is written can be read on what it is written on."""
-    picture, complaints = shown(report(measured(), LIMITS, FACTS), tmp_path, tint)
+def test_browser_renders_the_page(tint: str, tmp_path: Path) -> None:
+    """The browser reports no error; the curves are visible, and the text has enough contrast."""
+    picture, complaints = rendered(report(measured(), LIMITS, FACTS), tmp_path, tint)
     assert "CONSOLE" not in complaints, complaints
     for colour in COLOURS[:4]:
         assert of_colour(picture, colour) > 300, colour
     page, ink = ("#ffffff", "#1d2126") if tint == "day" else ("#14171a", "#e4e7ea")
     assert of_colour(picture, page) > picture.shape[0] * picture.shape[1] / 2
-    # In the lower half there are only plots: these are their axes, and their numbers.
+    # The lower half of the page has only plots: these pixels are axes and numbers.
     plotted = picture[picture.shape[0] // 2 :]
     assert of_colour(plotted, ink) > 500
 
 
 @needs_browser
-def test_a_browser_would_complain(tmp_path: Path) -> None:
-    """A page that wants something from outside is refused it, aloud: the test above would notice."""
+def test_browser_reports_external_resources(tmp_path: Path) -> None:
+    """A page with an external resource makes the browser report an error, so the test above would fail."""
     page = report(measured(), LIMITS, FACTS).replace("</body>", '<img src="http://127.0.0.1:9/x.png"></body>')
-    assert "CONSOLE" in shown(page, tmp_path, "day")[1]
+    assert "CONSOLE" in rendered(page, tmp_path, "day")[1]

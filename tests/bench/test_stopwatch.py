@@ -1,4 +1,4 @@
-"""One session's stopwatch, against an endpoint with delays that are known, and a client that is held up."""
+"""The stopwatch of a session, against an endpoint with known delays, and with a blocked client."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.bench.levels import LevelPlan, LoadLevels, opened
-from rt_cli.bench.recording import Recording, Spoken, load
+from rt_cli.bench.levels import LevelPlan, LoadLevels, open_source
+from rt_cli.bench.recording import Recording, RecordingSource, load
 from rt_cli.clock import SystemClock
 from rt_cli.errors import AudioError, UsageError
 from rt_cli.protocol.endpoint.endpoint import resolve
@@ -40,23 +40,23 @@ SETTINGS = Settings(
 )
 
 
-def ramp(
+def load_levels(
     server: Server,
     *levels: int,
     limits: Sequence[Limit] = (),
     rounds: int = 1,
     spread_s: float = 0.0,
     recordings: Sequence[Recording] = (SECOND,),
-    told: list[SessionResult | Level] | None = None,
+    results: list[SessionResult | Level] | None = None,
 ) -> LoadLevels:
-    """A ramp over sessions without turn detection: each has one turn, which is committed at its end."""
+    """Return levels of sessions without turn detection: each session has one turn, committed at its end."""
     endpoint = resolve(SETTINGS.endpoint, server.url, None, embedded=False)
     session = endpoint.dialect.session(SETTINGS.session, endpoint.model, "none")
 
-    def job(spoken: Spoken, watch: Stopwatch) -> Job:
-        return Job(spoken.info.name, partial(opened, spoken), endpoint, "none", session, SETTINGS, probe=watch)
+    def job(source: RecordingSource, stopwatch: Stopwatch) -> Job:
+        return Job(source.info.name, partial(open_source, source), endpoint, "none", session, SETTINGS, probe=stopwatch)
 
-    course = LevelPlan(
+    plan = LevelPlan(
         levels=levels,
         rounds=rounds,
         spread_s=spread_s,
@@ -64,18 +64,20 @@ def ramp(
         limits=limits,
         piece_s=PIECE_MS / 1000,
     )
-    return LoadLevels(course, job, SystemClock(), lambda ended, _level: None if told is None else told.append(ended))
+    return LoadLevels(
+        plan, job, SystemClock(), lambda ended, _level: None if results is None else results.append(ended)
+    )
 
 
 def most(level: Level, measure: str) -> float:
     """The largest value of a measure, milliseconds."""
-    told = level.measures[measure].percentiles()
-    assert told is not None, f"no {measure}"
-    return told.max
+    results = level.measures[measure].percentiles()
+    assert results is not None, f"no {measure}"
+    return results.max
 
 
-def test_planted_delays_are_found() -> None:
-    """Each delay of the endpoint is in the figure that it belongs to, and in no other before it."""
+def test_known_delays_are_measured() -> None:
+    """Each delay of the endpoint appears in its own measure, and in no earlier one."""
     greets_after, words_after, final_after = 0.5, 0.3, 0.7
 
     async def script(client: Client) -> None:
@@ -91,47 +93,47 @@ def test_planted_delays_are_found() -> None:
         await client.until("nothing")
 
     with scripted(script) as server:
-        (level,) = run(ramp(server, 1).run())
+        (level,) = run(load_levels(server, 1).run())
     (result,) = level.results
     assert result.flawless, result
     connect, ready, final, first = (most(level, name) for name in ("connect", "ready", "final", "first_partial"))
     sound, spent = SECOND.seconds * 1000, 1 + result.wall_ms
     assert greets_after * 1000 * 0.99 <= ready <= spent
     assert connect <= ready
-    # The speech ends with the sound, a second after the session was ready. What is not waited for elsewhere is in the
-    # run as a whole, and so it bounds each figure from above.
+    # The speech ends with the sound, a second after the session was ready. Each measure is at most the duration of the
+    # whole run, less the parts before it.
     assert final_after * 1000 * 0.99 <= final <= spent - ready * 0.99 - sound
     assert words_after * 1000 * 0.99 <= first - sound <= final
     assert most(level, "rtf") == pytest.approx(1 + final / sound, rel=0.02)
 
 
-def test_a_client_that_is_held_up_sees_all_of_its_lateness() -> None:
-    """Every chunk that was due in the meantime is late, each by what is left of it: nothing is omitted."""
-    held_up = 0.6
+def test_blocked_client_measures_its_lateness() -> None:
+    """Every chunk that was due while the client was blocked counts as late."""
+    blocked_s = 0.6
 
     async def scenario() -> Level:
         with scripted(polite("so it is")) as server:
-            climbing = ramp(server, 1, recordings=(LONGER,))
-            running = asyncio.create_task(climbing.run())
-            await _speaking(climbing)
-            time.sleep(held_up)  # noqa: ASYNC251  # it is to be felt
+            levels_run = load_levels(server, 1, recordings=(LONGER,))
+            running = asyncio.create_task(levels_run.run())
+            await _wait_for_sound(levels_run)
+            time.sleep(blocked_s)  # noqa: ASYNC251  # block the loop on purpose
             return (await running)[0]
 
     lateness = run(scenario()).measures["lateness"]
     late = sum(value > PIECE_MS for value in _values(lateness.curve(), lateness.n))
     assert lateness.n == LONGER.samples // PIECE
-    assert max(_values(lateness.curve(), lateness.n)) >= held_up * 1000 - 2 * PIECE_MS
-    assert late >= held_up * 1000 / PIECE_MS - 3
+    assert max(_values(lateness.curve(), lateness.n)) >= blocked_s * 1000 - 2 * PIECE_MS
+    assert late >= blocked_s * 1000 / PIECE_MS - 3
 
 
-async def _speaking(climbing: LoadLevels) -> None:
+async def _wait_for_sound(levels_run: LoadLevels) -> None:
     """Wait until sound is being sent."""
-    while not climbing.levels or climbing.levels[0].measures["lateness"].n < 5:  # noqa: ASYNC110 # it rings no changed
+    while not levels_run.levels or levels_run.levels[0].measures["lateness"].n < 5:  # noqa: ASYNC110 # no signal to wait for
         await asyncio.sleep(0.01)
 
 
 def _values(curve: list[tuple[float, float]], count: int) -> list[float]:
-    """All the values of a distribution."""
+    """Return all values of a distribution."""
     values: list[float] = []
     for value, share in curve:
         values += [value] * (round(share * count) - len(values))
@@ -139,7 +141,7 @@ def _values(curve: list[tuple[float, float]], count: int) -> list[float]:
 
 
 def test_sessions_at_once() -> None:
-    """A level has its sessions at once, in rounds, with all recordings in turns; the next one has more."""
+    """A level runs its sessions in parallel, in rounds, with the recordings in rotation; the next level has more."""
     most_at_once = {"now": 0, "most": 0}
     short = Recording("short.wav", SECOND.pcm[:RATE_HZ], RATE_HZ)
 
@@ -151,9 +153,9 @@ def test_sessions_at_once() -> None:
         finally:
             most_at_once["now"] -= 1
 
-    told: list[SessionResult | Level] = []
+    results: list[SessionResult | Level] = []
     with scripted(script) as server:
-        levels = run(ramp(server, 1, 3, rounds=2, recordings=(SECOND, short), told=told).run())
+        levels = run(load_levels(server, 1, 3, rounds=2, recordings=(SECOND, short), results=results).run())
     assert [level.sessions for level in levels] == [1, 3]
     assert [len(level.results) for level in levels] == [2, 6]
     assert most_at_once["most"] == 3
@@ -162,7 +164,7 @@ def test_sessions_at_once() -> None:
         for number in (1, 2, 3)
         for round_ in (1, 2)
     }
-    assert [type(each).__name__ for each in told] == ["SessionResult"] * 2 + ["Level"] + ["SessionResult"] * 6 + [
+    assert [type(each).__name__ for each in results] == ["SessionResult"] * 2 + ["Level"] + ["SessionResult"] * 6 + [
         "Level"
     ]
     for level in levels:
@@ -172,36 +174,36 @@ def test_sessions_at_once() -> None:
 
 
 def test_starts_are_spread() -> None:
-    """The third of three sessions starts after two thirds of the time."""
+    """The third of three sessions starts after two thirds of the spread time."""
     with scripted(polite("yes")) as server:
-        (level,) = run(ramp(server, 3, spread_s=0.6).run())
+        (level,) = run(load_levels(server, 3, spread_s=0.6).run())
     began = sorted(result.began_ms for result in level.results)
     assert began[1] >= 200
     assert began[2] >= 400
 
 
 def test_errors_are_counted_by_code() -> None:
-    """A turn without words makes a session bad; a level of nothing else is the last."""
+    """A failed turn is an error of its session; a level of errors alone is the last one."""
     with scripted(cannot_transcribe) as server:
-        levels = run(ramp(server, 2, 4).run())
+        levels = run(load_levels(server, 2, 4).run())
     assert [level.sessions for level in levels] == [2]
     assert levels[0].errors == 1
     assert levels[0].troubles["audio_unintelligible"] == 2
 
 
 def test_an_interrupted_level_does_not_hold() -> None:
-    """Its sessions come to a good end all the same, and no more are begun."""
+    """Running sessions finish normally, no new ones start, and the level does not hold."""
 
     async def scenario() -> list[Level]:
         with scripted(polite("so it is")) as server:
-            climbing = ramp(server, 2, 4, rounds=50)
-            running = asyncio.create_task(climbing.run())
-            await _speaking(climbing)
-            climbing.interrupt(130)
+            levels_run = load_levels(server, 2, 4, rounds=50)
+            running = asyncio.create_task(levels_run.run())
+            await _wait_for_sound(levels_run)
+            levels_run.interrupt(130)
             return await running
 
     levels = run(scenario())
-    assert [level.cut for level in levels] == [True]
+    assert [level.interrupted for level in levels] == [True]
     assert [result.complete for result in levels[0].results] == [True, True]
 
 
@@ -217,11 +219,11 @@ def test_an_interrupted_level_does_not_hold() -> None:
         (1920, 1920, 960, []),
     ],
 )
-def test_pieces_that_go_together_are_all_due(samples: int, start: int, end: int, positions: list[int]) -> None:
-    """Each piece has its own moment, the last one, too, if it is shorter."""
-    spoken = Spoken(Recording("some.wav", bytes(2 * samples), RATE_HZ), FakeClock(), PIECE)
-    spoken.began_at = 100.0
-    assert list(spoken.dues(start, end)) == [pytest.approx(100 + position / RATE_HZ) for position in positions]
+def test_due_times_of_blocks(samples: int, start: int, end: int, positions: list[int]) -> None:
+    """Each block has its own due time, also a shorter last block."""
+    source = RecordingSource(Recording("some.wav", bytes(2 * samples), RATE_HZ), FakeClock(), PIECE)
+    source.began_at = 100.0
+    assert list(source.dues(start, end)) == [pytest.approx(100 + position / RATE_HZ) for position in positions]
 
 
 # -- recordings -------------------------------------------------------------------------------------------------------
@@ -232,14 +234,14 @@ def _loaded(path: Path, limit_s: float | None = None) -> Recording:
 
 
 def test_recording_is_read_whole_or_to_its_limit(tmp_path: Path) -> None:
-    """At the wire rate."""
+    """A recording is read at the wire rate, up to the limit."""
     path = write_wav(tmp_path / "talk.wav", bytes(2 * RATE_HZ * 3))
     assert _loaded(path).seconds == 3
     assert _loaded(path, 1.5).seconds == 1.5
 
 
 def test_recording_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    """All sessions keep it in memory; its beginning will do."""
+    """A recording that is too long for memory is an error; with a limit it is accepted."""
     path = write_wav(tmp_path / "talk.wav", bytes(2 * RATE_HZ * 601))
     with pytest.raises(UsageError, match="--duration"):
         _loaded(path)
@@ -247,6 +249,6 @@ def test_recording_that_is_too_long_is_refused(tmp_path: Path) -> None:
 
 
 def test_recording_without_sound_is_refused(tmp_path: Path) -> None:
-    """There is nothing to measure with."""
+    """A recording without sound is an error."""
     with pytest.raises(AudioError):
         _loaded(write_wav(tmp_path / "talk.wav", b""))

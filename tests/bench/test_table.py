@@ -1,4 +1,4 @@
-"""The table, its verdict and its remarks."""
+"""The table, its conclusion and its remarks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rt_cli.bench.limits import parse_limit
-from rt_cli.bench.table import HEAD, client_is_felt, lines, milliseconds, remarks, verdict
-from tests.bench.levels import ended, level
+from rt_cli.bench.table import HEAD, client_is_busy, conclusion, lines, milliseconds, remarks
+from tests.bench.levels import level, session_result
 
 if TYPE_CHECKING:
     from rt_cli.bench.level import Level
@@ -23,18 +23,21 @@ LIMITS = [parse_limit("final_p95=1s"), parse_limit("errors=1%")]
         ([level(1, 10), level(4, 2500)], "held: 1 at once; not 4: final_p95 2.50s (limit 1.00s)"),
         ([level(1, 2500)], "held: no level; not 1: final_p95 2.50s (limit 1.00s)"),
         ([level(1)], "held: no level; not 1: final_p95 not measured (limit 1.00s)"),
-        ([level(1, 10, results=[ended(), ended(exit_=5)])], "held: no level; not 1: errors 50% (limit 1%)"),
-        ([level(1, 10), level(2, results=[ended(exit_=5)])], "held: 1 at once; not 2: every session failed"),
-        ([level(1, 10), level(2, 10, cut=True)], "held: 1 at once; not 2: interrupted"),
+        (
+            [level(1, 10, results=[session_result(), session_result(exit_=5)])],
+            "held: no level; not 1: errors 50% (limit 1%)",
+        ),
+        ([level(1, 10), level(2, results=[session_result(exit_=5)])], "held: 1 at once; not 2: every session failed"),
+        ([level(1, 10), level(2, 10, interrupted=True)], "held: 1 at once; not 2: interrupted"),
     ],
 )
-def test_verdict(levels: list[Level], said: str) -> None:
-    """One sentence: what held, what did not, and why."""
-    assert verdict(levels, LIMITS) == said
+def test_conclusion(levels: list[Level], said: str) -> None:
+    """One sentence: which level holds, which does not, and why."""
+    assert conclusion(levels, LIMITS) == said
 
 
 def test_columns_are_aligned() -> None:
-    """All lines end their columns at the same places; the one that runs has no verdict yet."""
+    """All columns are aligned; a running level has neither yes nor no."""
     shown = lines([level(1, 10), level(128, *range(200))], LIMITS, running=True)
     assert len(shown) == 4
     assert len({len(line) for line in shown[1:]}) == 1
@@ -54,18 +57,18 @@ def test_few_values_are_marked() -> None:
     [
         (level(1, cpu=0.5), False),
         (level(1, cpu=0.9), True),
-        (level(1, cpu=0.1, results=[ended(lagged=2)]), True),
+        (level(1, cpu=0.1, results=[session_result(lagged=2)]), True),
     ],
 )
-def test_a_busy_client_is_no_measure(measured: Level, felt: bool) -> None:  # noqa: FBT001 # a fact of the table above
-    """A client that has no time to be punctual is named as such."""
-    assert client_is_felt(measured) is felt
+def test_busy_client(measured: Level, felt: bool) -> None:  # noqa: FBT001 # a fact of the table above
+    """A client with too little CPU is named in the remarks."""
+    assert client_is_busy(measured) is felt
     assert any("some of the delay is its own" in remark for remark in remarks([measured])) is felt
 
 
-def test_troubles_are_told() -> None:
-    """Errors and warnings by their codes."""
-    results = [ended(error="refused", exit_=4), ended(failed=2, lagged=1)]
+def test_errors_and_warnings() -> None:
+    """Errors and warnings are listed by code."""
+    results = [session_result(error="refused", exit_=4), session_result(failures=2, lagged=1)]
     said = remarks([level(2, results=results)])
     assert "2 at once, errors: unclear 2, refused 1" in said
     assert "2 at once, warnings: loop_lag 1" in said
@@ -73,5 +76,5 @@ def test_troubles_are_told() -> None:
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0.0ms"), (9.96, "10.0ms"), (12.3, "12ms"), (1234.5, "1.23s")])
 def test_times(value: float, text: str) -> None:
-    """In the unit that fits."""
+    """A time has a suitable unit."""
     assert milliseconds(value) == text

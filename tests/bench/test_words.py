@@ -1,10 +1,10 @@
-"""Words against a reference."""
+"""Words compared with a reference."""
 
 from __future__ import annotations
 
 import pytest
 
-from rt_cli.bench.words import compare, together
+from rt_cli.bench.words import compare, total
 from rt_cli.errors import UsageError
 
 
@@ -27,14 +27,14 @@ def test_counts(heard: str, counts: tuple[int, ...]) -> None:
 
 
 def test_long_texts_weigh_more() -> None:
-    """The rate over several is over all their words."""
-    both = together([compare("one two three four five six seven eight nine", "one two three"), compare("ten", "ten")])
+    """The rate over several texts is over all their words."""
+    both = total([compare("one two three four five six seven eight nine", "one two three"), compare("ten", "ten")])
     assert both is not None
     assert both.error_rate == 0.6
-    assert together([]) is None
+    assert total([]) is None
 
 
 def test_reference_without_words() -> None:
-    """Nothing can be counted against it."""
+    """A reference without words is an error."""
     with pytest.raises(UsageError, match="no words"):
         compare(" ...\n", "something")

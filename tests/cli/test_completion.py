@@ -1,4 +1,4 @@
-"""The shell completes commands, options and values: in a real bash, and by the protocols of zsh and fish."""
+"""Shell completion of commands, options and values: in a real bash, and by the protocols of zsh and fish."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ url = "https://shop.test"
 
 @pytest.fixture
 def machine(tmp_path: Path) -> dict[str, str]:
-    """An environment with an ``rt`` to call, a home of its own, and a config file."""
+    """An environment with an ``rt`` command, its own home folder, and a config file."""
     program = tmp_path / "bin" / "rt"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rt_cli "$@"\n')
@@ -46,7 +46,7 @@ def machine(tmp_path: Path) -> dict[str, str]:
 
 
 def bash(machine: dict[str, str], script: str, *options: str) -> list[str]:
-    """The lines that a script prints; what goes to stderr is a failure."""
+    """Run a bash script and return its output lines. Output on stderr is a failure."""
     command = ["bash", "--norc", *options, "-c", script]
     done = subprocess.run(
         command, env=machine, capture_output=True, text=True, timeout=DEADLINE_S, check=False, cwd=machine["HOME"]
@@ -56,7 +56,7 @@ def bash(machine: dict[str, str], script: str, *options: str) -> list[str]:
 
 
 def press_tab(machine: dict[str, str], *words: str) -> list[str]:
-    """What bash offers for the last word, with the completion that ``rt`` itself prints."""
+    """Return bash's completions of the last word, with the completion script of ``rt``."""
     line = " ".join(f"'{word}'" for word in ("rt", *words))
     script = f"""
         eval "$(rt --show-completion)"
@@ -70,7 +70,7 @@ def press_tab(machine: dict[str, str], *words: str) -> list[str]:
 
 @needs_bash
 @pytest.mark.parametrize(
-    ("words", "offers"),
+    ("words", "completions"),
     [
         (("de",), ["devices"]),
         (("send", "--client-"), ["--client-cert", "--client-key"]),
@@ -84,21 +84,21 @@ def press_tab(machine: dict[str, str], *words: str) -> list[str]:
     ],
     ids=" ".join,
 )
-def test_bash_completes(machine: dict[str, str], words: tuple[str, ...], offers: list[str]) -> None:
-    """Commands, options, profiles and choices; and nothing, silently, where there is nothing to offer."""
-    assert press_tab(machine, *words) == offers
+def test_bash_completes(machine: dict[str, str], words: tuple[str, ...], completions: list[str]) -> None:
+    """Commands, options, profiles and choices are completed. Without a match there is no output."""
+    assert press_tab(machine, *words) == completions
 
 
 @needs_bash
 def test_completion_is_installed(machine: dict[str, str]) -> None:
-    """Into the files of the user's shell, and the next shell has it."""
+    """``--install-completion`` writes the user's shell files, and a new shell uses them."""
     bash(machine, "rt --install-completion; true")
 
     assert bash(machine, "source ~/.bashrc; complete -p rt")[0].endswith(" rt")
 
 
 def ask(machine: dict[str, str], **asked: str) -> str:
-    """What ``rt`` answers to the completion function of a shell."""
+    """Return the answer of ``rt`` to the completion function of a shell."""
     command = [sys.executable, "-m", "rt_cli"]
     done = subprocess.run(
         command, env={**machine, **asked}, capture_output=True, text=True, timeout=DEADLINE_S, check=False
@@ -108,24 +108,24 @@ def ask(machine: dict[str, str], **asked: str) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shells of other systems")
-def test_zsh_gets_its_script_and_its_offers(machine: dict[str, str]) -> None:
-    """Each offer with its description; passwords are no description."""
+def test_zsh_script_and_completions(machine: dict[str, str]) -> None:
+    """Zsh gets each completion with its description, without passwords."""
     assert "#compdef rt" in ask(machine, _RT_COMPLETE="source_zsh")
 
-    offers = ask(machine, _RT_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="rt send --profile work")
+    completions = ask(machine, _RT_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="rt send --profile work")
 
-    assert '"work":"https' in offers
-    assert '"workshop":"https' in offers
-    assert "geheim" not in offers
+    assert '"work":"https' in completions
+    assert '"workshop":"https' in completions
+    assert "geheim" not in completions
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shells of other systems")
-def test_fish_gets_its_script_and_its_offers(machine: dict[str, str]) -> None:
-    """A line for each, with a tab before the description."""
+def test_fish_script_and_completions(machine: dict[str, str]) -> None:
+    """Fish gets one line per completion, with a tab before the description."""
     assert "complete --command rt" in ask(machine, _RT_COMPLETE="source_fish")
 
     asked = {"_TYPER_COMPLETE_ARGS": "rt send --profile work", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    offers = ask(machine, _RT_COMPLETE="complete_fish", **asked).splitlines()
+    completions = ask(machine, _RT_COMPLETE="complete_fish", **asked).splitlines()
 
-    assert [line.split("\t")[0] for line in offers] == ["work", "workshop"]
-    assert "geheim" not in "".join(offers)
+    assert [line.split("\t")[0] for line in completions] == ["work", "workshop"]
+    assert "geheim" not in "".join(completions)

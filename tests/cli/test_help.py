@@ -1,4 +1,4 @@
-"""Help fits a screen of 80 by 40, has examples, and hides nothing that ``--help-all`` does not show."""
+"""Help fits a screen of 80 by 40, has examples, and ``--help-all`` shows every option."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROWS, COLUMNS = 40, 80
 
 
 def commands_of(group: Any, prefix: str = "") -> dict[str, Any]:
-    """All commands of a group and of the groups in it, by what is typed."""
+    """Return all commands of a group and its subgroups, by command line."""
     found = {}
     for name, command in group.commands.items():
         found[f"{prefix}{name}"] = command
@@ -28,14 +28,14 @@ COMMANDS = commands_of(get_command(app))
 
 
 def help_of(*arguments: str, columns: int = COLUMNS) -> list[str]:
-    """The lines of a help."""
+    """Return the lines of a help text."""
     ran = rt(*arguments, env={**os.environ, "COLUMNS": str(columns)})
     assert (ran.exit, ran.err) == (0, "")
     return ran.out.splitlines()
 
 
 def names_of(command: str) -> set[str]:
-    """The long names of all options of a command."""
+    """Return the long names of all options of a command."""
     shown = [param for param in COMMANDS[command].params if not getattr(param, "hidden", False)]
     return {name for param in shown for name in param.opts if name.startswith("--")}
 
@@ -43,7 +43,7 @@ def names_of(command: str) -> set[str]:
 @pytest.mark.parametrize("columns", [COLUMNS, 100, 200])
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_fits_a_screen(command: str, columns: int) -> None:
-    """Rows and columns, whatever the width of the terminal."""
+    """Rows and columns fit at any terminal width."""
     lines = help_of(*command.split(), "--help", columns=columns)
 
     assert len(lines) <= ROWS
@@ -52,7 +52,7 @@ def test_help_fits_a_screen(command: str, columns: int) -> None:
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_has_examples(command: str) -> None:
-    """Lines that can be copied as they are: each begins on a line of its own."""
+    """Each example begins on its own line, so that it can be copied."""
     lines = help_of(*command.split(), "--help")
 
     examples = lines[lines.index("  Examples:") + 1 :]
@@ -61,8 +61,8 @@ def test_help_has_examples(command: str) -> None:
     assert any("rt " in line for line in examples)
 
 
-def test_root_tells_every_command_on_a_line() -> None:
-    """In whole sentences."""
+def test_root_help_has_one_line_per_command() -> None:
+    """The root help has one line per command, with a whole sentence."""
     lines = help_of("--help")
 
     commands = lines[lines.index("Commands:") + 1 :]
@@ -71,8 +71,8 @@ def test_root_tells_every_command_on_a_line() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_is_told(command: str) -> None:
-    """By ``--help``, or, where there are too many, by ``--help-all``, to which the help leads."""
+def test_help_has_every_option(command: str) -> None:
+    """Every option is in ``--help``, or in ``--help-all``, which ``--help`` then mentions."""
     wanted = names_of(command)
     everything = "--help-all" if "--help-all" in wanted else "--help"
 
@@ -85,8 +85,8 @@ def test_every_option_is_told(command: str) -> None:
         assert any("--help-all" in line for line in help_of(command, "--help"))
 
 
-def test_all_options_come_in_groups() -> None:
-    """Named as the tables of the configuration are, in words."""
+def test_help_all_has_groups() -> None:
+    """The groups are the tables of the configuration."""
     titles = [line for line in help_of("stream", "--help-all") if line.endswith(":") and not line.startswith(" ")]
 
     assert titles == ["Arguments:", "Endpoint:", "Sound:", "Words and turns:", "Output:", "Delivery:", "Options:"]

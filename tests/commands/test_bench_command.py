@@ -1,4 +1,4 @@
-"""``rt bench`` as a process: against the embedded endpoint, and against endpoints that do as a test says."""
+"""``rt bench`` as a process, against the embedded endpoint and against scripted endpoints."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 RATE_HZ = 24_000
 BUSY_S = 90.0
-"""For a whole ramp, on a machine that does other things."""
+"""Deadline of all levels, on a busy machine."""
 
 
 @pytest.fixture
 def talk(tmp_path: Path) -> str:
-    """Half a second of silence: the scripts need no more."""
+    """Half a second of silence: enough for the scripted endpoints."""
     return str(write_wav(tmp_path / "talk.wav", bytes(RATE_HZ)))
 
 
 def bench(server_url: str, *args: str) -> Ran:
-    """A bench without turn detection, told as NDJSON."""
+    """Run a bench without turn detection, with NDJSON output."""
     options = ("--turn-detection", "none", "--json", "--spread", "0")
     return rt("bench", "--url", server_url, *options, *args, seconds=BUSY_S)
 
 
 def levels(ran: Ran) -> list[dict[str, Any]]:
-    """The lines of levels."""
+    """Return the lines of the levels."""
     return ran.of("bench_level")
 
 
-def test_lines_of_a_ramp(talk: str) -> None:
-    """A line for each session, one for each level, and the verdict."""
+def test_ndjson_lines(talk: str) -> None:
+    """One line per session, one per level, and a summary."""
     with scripted(polite("so it is")) as server:
         ran = bench(server.url, "--sessions", "1,3", "--rounds", "2", talk)
     assert ran.exit == 0, ran.err
@@ -63,8 +63,8 @@ def test_lines_of_a_ramp(talk: str) -> None:
     assert all(session["complete"] and session["source"] == talk for session in ran.of("bench_session"))
 
 
-def test_ramp_ends_where_a_limit_is_passed(talk: str) -> None:
-    """The endpoint is slow for two at once; three are not tried, and one is what it bears."""
+def test_run_ends_at_the_first_exceeded_limit(talk: str) -> None:
+    """The endpoint is slow for two sessions: level 3 does not run, and the highest level is 1."""
     here = [0]
 
     async def script(client: Client) -> None:
@@ -90,15 +90,15 @@ def test_ramp_ends_where_a_limit_is_passed(talk: str) -> None:
     assert ran.summary["stopped_by"] == ["final_p95"]
 
 
-def test_nothing_held(talk: str) -> None:
-    """All sessions are well, and the limit is passed by the first level: exit 7."""
+def test_no_level_holds(talk: str) -> None:
+    """All sessions succeed, but the first level exceeds the limit: exit 7."""
     with scripted(polite("so it is")) as server:
         ran = bench(server.url, "--limit", "ready_p50=0", talk)
     assert (ran.exit, ran.summary["exit"], ran.summary["highest"]) == (7, 7, None)
 
 
-def test_nobody_there(talk: str) -> None:
-    """Every session fails for the same reason, which is the exit code."""
+def test_no_endpoint(talk: str) -> None:
+    """Every session fails for the same reason, which gives the exit code."""
     with nobody() as server:
         ran = bench(server.url, "--sessions", "2,4", "--connect-timeout", "0.5", talk)
     assert ran.exit == 5
@@ -108,7 +108,7 @@ def test_nobody_there(talk: str) -> None:
 
 
 def test_lost_connections_are_errors(talk: str) -> None:
-    """Unless outages are allowed for, a connection that breaks ends its session."""
+    """By default a lost connection ends its session."""
 
     async def script(client: Client) -> None:
         await client.greet()
@@ -123,7 +123,7 @@ def test_lost_connections_are_errors(talk: str) -> None:
 
 
 def test_a_limit_on_cost_holds_for_all(talk: str) -> None:
-    """The sound of all sessions costs something: when it is spent no more is sent, which is said."""
+    """``--max-cost`` counts the sound of all sessions; a warning reports the limit."""
     price = {"RT_PRICE_PER_MINUTE": "60"}
     with scripted(polite("so it is")) as server:
         args = ("--turn-detection", "none", "--json", "--sessions", "4", "--spread", "0", talk)
@@ -132,8 +132,8 @@ def test_a_limit_on_cost_holds_for_all(talk: str) -> None:
     assert len(server.audio) < 4 * RATE_HZ
 
 
-def test_nobody_reads_the_results(talk: str) -> None:
-    """A reader who has seen enough ends it quietly."""
+def test_closed_stdout(talk: str) -> None:
+    """A closed stdout ends the run with exit 0 and no error."""
     with scripted(polite("so it is")) as server:
         process = start("bench", "--url", server.url, "--turn-detection", "none", "--json", "--rounds", "1000", talk)
         assert process.stdout is not None
@@ -145,7 +145,7 @@ def test_nobody_reads_the_results(talk: str) -> None:
 
 
 def test_words_against_a_reference(talk: str, tmp_path: Path) -> None:
-    """One of four words is wrong, in every session."""
+    """One of four words is wrong in every session."""
     reference = tmp_path / "talk.txt"
     reference.write_text("So it was, then.", encoding="utf-8")
     with scripted(polite("so it is then")) as server:
@@ -156,7 +156,7 @@ def test_words_against_a_reference(talk: str, tmp_path: Path) -> None:
 
 
 def test_table_for_people(talk: str) -> None:
-    """The result is on stdout, what happens on the way on stderr."""
+    """The result is on stdout, progress on stderr."""
     with scripted(polite("so it is")) as server:
         ran = rt("bench", "--url", server.url, "--turn-detection", "none", "--spread", "0", "--sessions", "1,2", talk)
     assert ran.exit == 0, ran.err
@@ -171,7 +171,7 @@ def test_table_for_people(talk: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
 def test_live_table_on_a_terminal(talk: str) -> None:
-    """While it runs the figures are on the terminal; what is on stdout has no part in that."""
+    """The live table is on the terminal, the result alone on stdout."""
     person, program = os.openpty()
     with scripted(polite("so it is")) as server:
         process = subprocess.Popen(
@@ -195,8 +195,8 @@ def test_live_table_on_a_terminal(talk: str) -> None:
     assert out.splitlines()[-1] == b"held: no level; not 1: interrupted"
 
 
-def test_embedded_endpoint_bears_some() -> None:
-    """A real endpoint that finds the turns itself, and real speech."""
+def test_embedded_endpoint() -> None:
+    """A real endpoint with its own turn detection, and real speech."""
     with served("--recognizer", "none") as (url, _process):
         ran = rt(
             *("bench", "--url", url, "--model", "gpt-4o-transcribe", "--json", "--sessions", "1,4"),
@@ -211,7 +211,7 @@ def test_embedded_endpoint_bears_some() -> None:
 
 
 def test_local_runs_in_this_process() -> None:
-    """It has room for as many as are asked for, and it is said that it shares the CPU."""
+    """The embedded endpoint has room for all sessions, and a warning says that it shares the CPU."""
     ran = rt("bench", "--local", "--json", "--sessions", "9", "-t", "1", str(DATA / "sense_0930.wav"), seconds=BUSY_S)
     assert ran.exit == 0, ran.err
     assert levels(ran)[0]["errors"] == 0
@@ -220,8 +220,8 @@ def test_local_runs_in_this_process() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_ends_it_with_what_is_known(talk: str, number: int, code: int) -> None:
-    """What runs comes to its end, nothing more is begun, and the level that was cut short holds nothing."""
+def test_signal(talk: str, number: int, code: int) -> None:
+    """Running sessions finish, no new ones start, and the interrupted level does not hold."""
     with scripted(polite("so it is")) as server:
         process = start(
             *("bench", "--url", server.url, "--turn-detection", "none", "--json"),
@@ -263,7 +263,7 @@ def test_usage_errors(args: tuple[str, ...], said: str, talk: str) -> None:
 
 
 def test_recording_that_is_not_there() -> None:
-    """Said before anything is sent."""
+    """A missing recording is an error before anything is sent."""
     with scripted(polite("never said")) as server:
         ran = rt("bench", "--url", server.url, "missing.wav")
         assert server.clients == 0
@@ -271,8 +271,8 @@ def test_recording_that_is_not_there() -> None:
     assert len(ran.causes) == 1
 
 
-def test_report_is_not_written_over(talk: str, tmp_path: Path) -> None:
-    """Unless that is said."""
+def test_report_is_not_replaced(talk: str, tmp_path: Path) -> None:
+    """An existing report is replaced only with ``--force``."""
     report = tmp_path / "report.html"
     report.write_text("mine", encoding="utf-8")
     with scripted(polite("so it is")) as server:

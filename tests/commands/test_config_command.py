@@ -1,4 +1,4 @@
-"""``rt config``: where the file is, what counts and why, and a first file."""
+"""``rt config``: path, effective values with their origins, and the example file."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def settings_shown(*arguments: str, env: dict[str, str] | None = None) -> dict[str, tuple[Any, str]]:
-    """Value and origin of each key."""
+def setting_lines(*arguments: str, env: dict[str, str] | None = None) -> dict[str, tuple[Any, str]]:
+    """Return value and origin of each key."""
     ran = rt("config", "show", "--json", *arguments, env=env)
     assert (ran.exit, ran.err) == (0, "")
     return {event["key"]: (event["value"], event["origin"]) for event in ran.of("setting")}
 
 
-def test_every_value_says_where_it_comes_from(config: Path) -> None:
-    """Default, file, profile, variable and option."""
-    found = settings_shown("--config", str(config), "--speed", "max", "-t", "2m", env={"RT_MODEL": "m", "RT_GATE": ""})
+def test_origins(config: Path) -> None:
+    """The origin is default, file, profile, variable or option."""
+    found = setting_lines("--config", str(config), "--speed", "max", "-t", "2m", env={"RT_MODEL": "m", "RT_GATE": ""})
 
     assert list(found) == list(settings_keys())
     given = {name: shown for name, shown in found.items() if shown[1] != "default"}
@@ -64,23 +64,23 @@ def test_every_value_says_where_it_comes_from(config: Path) -> None:
 
 
 def test_a_profile_is_named(config: Path) -> None:
-    """And what a URL leaves behind is not shown as if it counted."""
-    found = settings_shown("--config", str(config), "-p", "work")
+    """The profile is named. Keys that its URL discards are not listed."""
+    found = setting_lines("--config", str(config), "-p", "work")
 
     assert found["price_per_minute"] == (0.006, "profile work")
     assert found["url"][1] == "file"
     assert found["headers"] == ({"X-Team": "***"}, "file")
-    assert settings_shown("--config", str(config), "--url", "wss://other.test")["headers"] == ({}, "default")
+    assert setting_lines("--config", str(config), "--url", "wss://other.test")["headers"] == ({}, "default")
 
 
-def test_tables_add_up_and_name_all_who_gave() -> None:
-    """Each of the givers is told."""
-    assert settings_shown("--set", "a.b=1", "--set", "c=x")["extra"] == ({"a.b": 1, "c": "x"}, "--set")
+def test_origin_of_a_concatenated_table() -> None:
+    """The origin of a concatenated table names all its layers."""
+    assert setting_lines("--set", "a.b=1", "--set", "c=x")["extra"] == ({"a.b": 1, "c": "x"}, "--set")
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
 def test_secrets_are_masked(config: Path, form: tuple[str, ...]) -> None:
-    """User and password in URLs, queries that hold keys, the values of headers, keys in what is set by hand."""
+    """Passwords in URLs, keys in queries, header values, and keys in ``extra`` are masked."""
     more = ("--set", "note=token: geheim", "-H", "X-More: geheim")
     proxy = {"RT_PROXY": "http://me:geheim@proxy.test:1"}
     ran = rt("config", "show", *form, "--config", str(config), "-p", "work", *more, env=proxy)
@@ -90,8 +90,8 @@ def test_secrets_are_masked(config: Path, form: tuple[str, ...]) -> None:
     assert "geheim" not in ran.out
 
 
-def test_what_is_shown_can_be_read_as_a_config_file(tmp_path: Path) -> None:
-    """It is TOML, and means the same."""
+def test_output_is_a_config_file(tmp_path: Path) -> None:
+    """The output is valid TOML with the same values."""
     given = ("--silence-ms", "0.7s", "--prompt", 'a "b" \\ c', "--speed", "max", "--set", 'x={"y": [1, "z"]}', "--gate")
     path = tmp_path / "shown.toml"
     ran = rt("config", "show", *given)
@@ -104,8 +104,8 @@ def test_what_is_shown_can_be_read_as_a_config_file(tmp_path: Path) -> None:
     assert wanted != Settings()
 
 
-def test_show_complains_as_a_run_would(config: Path) -> None:
-    """About the file, and about options."""
+def test_show_reports_the_errors_of_a_run(config: Path) -> None:
+    """The errors in file and options are the same as in a run."""
     config.write_text("[session]\nsilence = 5\n")
     bad_file = rt("config", "show", "--config", str(config))
     bad_option = rt("config", "show", "--chunk-ms", "5")
@@ -115,8 +115,8 @@ def test_show_complains_as_a_run_would(config: Path) -> None:
     assert (bad_option.exit, bad_option.out, len(bad_option.err.splitlines())) == (2, "", 1)
 
 
-def test_path_is_the_file_that_counts(config: Path, tmp_path: Path) -> None:
-    """The user's own, the variable's, the option's; alone on stdout, for scripts."""
+def test_path(config: Path, tmp_path: Path) -> None:
+    """The default path, the variable, the option; stdout has nothing else."""
     own = rt("config", "path", env={"XDG_CONFIG_HOME": str(tmp_path / "home")})
     variable = rt("config", "path", env={"RT_CONFIG": str(config)})
     option = rt("config", "path", "--config", "other.toml", env={"RT_CONFIG": str(config)})
@@ -128,7 +128,7 @@ def test_path_is_the_file_that_counts(config: Path, tmp_path: Path) -> None:
 
 
 def test_path_as_json(config: Path) -> None:
-    """Says whether it is there."""
+    """The JSON says whether the file exists."""
     there = rt("config", "path", "--json", "--config", str(config))
     missing = rt("config", "path", "--json", "--config", str(config.parent / "no.toml"))
 
@@ -137,14 +137,14 @@ def test_path_as_json(config: Path) -> None:
 
 
 def test_init_writes_the_example_where_it_is_found(clean_environment: Path) -> None:
-    """Folders are made; what is written means the defaults; a second time is refused, unless it is meant."""
+    """Folders are created; the file has the defaults; an existing file needs ``--force``."""
     ran = rt("config", "init")
     path = Path(ran.out.strip())
 
     assert (ran.exit, ran.err) == (0, "")
     assert path.is_relative_to(clean_environment)
     assert path.read_text(encoding="utf-8") == EXAMPLE
-    assert {origin for _, origin in settings_shown().values()} == {"file", "default"}
+    assert {origin for _, origin in setting_lines().values()} == {"file", "default"}
 
     path.write_text("# mine\n")
     again = rt("config", "init")
@@ -165,7 +165,7 @@ def test_init_where_nothing_can_be_written(tmp_path: Path) -> None:
 
 
 def test_the_example_ships() -> None:
-    """As data of the package, and no link, which a checkout on Windows has not: the same bytes in two places."""
+    """The example is package data, and a copy instead of a link, which Windows checkouts lack."""
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
 
     assert packaged["rt_cli.config"] == ["example.toml"]

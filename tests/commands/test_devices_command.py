@@ -1,4 +1,4 @@
-"""``rt devices`` as a program: the microphones that are there now, and as they come and go."""
+"""``rt devices`` as a program: list microphones, and watch them appear and vanish."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_PORTAUDIO = 'raise OSError("PortAudio library not found")\n'
 
 
 def device(index: int, name: str, *, is_default: bool = False) -> InputDevice:
-    """A device of ALSA."""
+    """Return an ALSA device."""
     return InputDevice(index, name, "ALSA", 2, 48_000, is_default=is_default)
 
 
@@ -49,12 +49,12 @@ YETI, PULSE, LAPTOP = device(0, "Yeti (hw:1,0)"), device(1, "pulse", is_default=
     ],
 )
 def test_changes(before: list[InputDevice], after: list[InputDevice], told: list[tuple[str, str]]) -> None:
-    """What vanished, what appeared, what is the default now; numbers are no change."""
+    """Vanished and new devices and a new default are changes; another index is none."""
     assert [(change, each.name) for change, each in changes(before, after)] == told
 
 
 def test_table() -> None:
-    """Columns are aligned, the default and loopbacks are marked, names cannot control the terminal."""
+    """Columns are aligned, default and loopbacks are marked, control characters in names are escaped."""
     lines = table([device(3, "\x1b[31mMonitor of Speakers\x07"), device(12, "pulse", is_default=True)])
     assert lines == [
         "index  name                 host API  channels   rate",
@@ -76,7 +76,7 @@ def config_of(microphone: VirtualMicrophone, folder: Path, *names: str) -> dict[
 
 @pytest.mark.microphone
 def test_json(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-    """Each device is a line with all that is known, one of them the default; nothing on stderr."""
+    """One line per device with all fields, one of them the default; nothing on stderr."""
     ran = rt("devices", "--json", env=config_of(virtual_microphone, tmp_path, "second"))
 
     assert (ran.exit, ran.err) == (0, "")
@@ -91,7 +91,7 @@ def test_json(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
 
 @pytest.mark.microphone
 def test_text(virtual_microphone: VirtualMicrophone) -> None:
-    """A table for people."""
+    """A table."""
     ran = rt("devices", env=virtual_microphone.environment)
 
     head, *rows = ran.out.splitlines()
@@ -103,7 +103,7 @@ def test_text(virtual_microphone: VirtualMicrophone) -> None:
 @pytest.mark.microphone
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_watch(virtual_microphone: VirtualMicrophone, tmp_path: Path, end: signal.Signals) -> None:
-    """What is plugged in and pulled out is told while it runs; a signal is its ordinary end."""
+    """Plugged and unplugged devices are printed; a signal ends the command with exit 0."""
     env = config_of(virtual_microphone, tmp_path)
     with start("devices", "--watch", "--json", env=env) as process:
         assert process.stdout is not None
@@ -130,8 +130,8 @@ def test_watch(virtual_microphone: VirtualMicrophone, tmp_path: Path, end: signa
 
 
 @pytest.mark.microphone
-def test_nobody_reads(virtual_microphone: VirtualMicrophone) -> None:
-    """A reader that leaves ends it quietly."""
+def test_closed_stdout(virtual_microphone: VirtualMicrophone) -> None:
+    """A closed stdout ends the command with exit 0 and no error."""
     process = start("devices", "--watch", env=virtual_microphone.environment)
     assert process.stdout is not None
     process.stdout.close()
@@ -143,7 +143,7 @@ def test_nobody_reads(virtual_microphone: VirtualMicrophone) -> None:
 
 
 def test_no_portaudio(tmp_path: Path) -> None:
-    """One line with what to install."""
+    """One line that says what to install."""
     (tmp_path / "sounddevice.py").write_text(NO_PORTAUDIO)
     ran = rt("devices", "--json", env={"PYTHONPATH": str(tmp_path)})
 
@@ -157,7 +157,7 @@ COMPLETE = "from rt_cli.cli.completion import complete_device; print(complete_de
 
 @pytest.mark.microphone
 def test_completion(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-    """The shell is offered the names that hold what was typed, and no noise."""
+    """The shell gets the names that contain the typed text, and no other output."""
     env = {**os.environ, **config_of(virtual_microphone, tmp_path, "second")}
     done = subprocess.run(
         [sys.executable, "-c", COMPLETE], cwd=ROOT, env=env, capture_output=True, text=True, check=True
@@ -166,7 +166,7 @@ def test_completion(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> No
 
 
 def test_completion_without_portaudio(tmp_path: Path) -> None:
-    """Where the sound system is broken the shell is offered nothing, and no noise."""
+    """With a broken sound system the shell gets no completions and no other output."""
     (tmp_path / "sounddevice.py").write_text(NO_PORTAUDIO)
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(

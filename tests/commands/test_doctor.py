@@ -1,4 +1,4 @@
-"""``rt doctor`` as a program: everything works, something does not, everything is broken."""
+"""``rt doctor`` as a program: everything works, one part fails, everything fails."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ KEY = "sk-canary-5e9f1c7ab2d84000"
 NO_PORTAUDIO = 'raise OSError("PortAudio library not found")\n'
 
 
-def found(ran: Ran) -> dict[str, dict[str, Any]]:
-    """The findings by their checks; the summary is the last line, and the exit code is its."""
+def findings_of(ran: Ran) -> dict[str, dict[str, Any]]:
+    """Return the findings by check, and check the summary and the exit code."""
     events = [json.loads(line) for line in ran.out.splitlines()]
     assert [event["type"] for event in events] == ["finding"] * (len(events) - 1) + ["summary"], ran.err
     assert events[-1]["exit"] == ran.exit
@@ -35,15 +35,15 @@ def found(ran: Ran) -> dict[str, dict[str, Any]]:
 
 
 def statuses(ran: Ran) -> dict[str, str]:
-    """Check by check."""
-    return {check: finding["status"] for check, finding in found(ran).items()}
+    """Return the status of each check."""
+    return {check: finding["status"] for check, finding in findings_of(ran).items()}
 
 
 class TestEndpoint:
     """Endpoints of all kinds, without a microphone."""
 
     def test_embedded(self) -> None:
-        """The embedded endpoint is started and asked."""
+        """The embedded endpoint is started and checked."""
         ran = rt("doctor", "--json", "--no-mic", "--local")
         assert ran.exit == 0, ran.out
         assert statuses(ran) == {
@@ -58,24 +58,24 @@ class TestEndpoint:
             "disk": "ok",
         }
 
-    def test_given(self) -> None:
-        """A URL is looked up, connected to, and asked."""
+    def test_url(self) -> None:
+        """A URL is resolved, connected to, and checked."""
         with served("--recognizer", "none") as (url, _):
             ran = rt("doctor", "--json", "--no-mic", "--url", url)
         assert ran.exit == 0, ran.out
         assert {"dns", "tcp", "proxy"} <= {check for check, status in statuses(ran).items() if status == "ok"}
         assert all(
-            "ms" in found(ran)[check]["detail"] for check in ("dns", "tcp", "websocket", "session", "round trip")
+            "ms" in findings_of(ran)[check]["detail"] for check in ("dns", "tcp", "websocket", "session", "round trip")
         )
 
     def test_encrypted(self) -> None:
-        """TLS and its certificate are told; the key is taken and never shown."""
+        """TLS and its certificate are reported; the key is used and never printed."""
         with scripted(polite("never said"), secure=True) as server:
             args = ("doctor", "--json", "--no-mic", "--url", server.url, "--cacert", str(CERTIFICATE))
             ran = rt(*args, env={"RT_API_KEY": KEY})
         assert ran.exit == 0, ran.out
         assert statuses(ran)["tls"] == "ok"
-        assert found(ran)["key"]["detail"].startswith("from RT_API_KEY")
+        assert findings_of(ran)["key"]["detail"].startswith("from RT_API_KEY")
         assert KEY not in ran.out + ran.err
 
     @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ class TestEndpoint:
         ],
     )
     def test_broken(self, peer: Callable[[], AbstractContextManager[Server]], exit_code: int, check: str) -> None:
-        """What fails is told once, and the exit code is the main job's."""
+        """A failure is reported once, and the exit code is that of a run."""
         with peer() as server:
             args = ("--url", server.url, "--connect-timeout", "2")
             ran = rt("doctor", "--json", "--no-mic", *args, env={"RT_API_KEY": KEY})
@@ -99,18 +99,18 @@ class TestEndpoint:
         assert KEY not in ran.out + ran.err
 
     def test_no_key(self) -> None:
-        """A host that wants a key, and none: the way there is looked at, the session is not."""
+        """Without a required key the network is checked, and the session is not."""
         env = {"HTTPS_PROXY": "http://user:secret@127.0.0.1:9"}
         ran = rt("doctor", "--json", "--no-mic", "--url", "https://api.openai.com", env=env)
         assert ran.exit == 4, ran.out
         assert statuses(ran)["key"] == "fail"
-        assert found(ran)["tcp"]["status"] == "fail"  # the proxy's port
+        assert findings_of(ran)["tcp"]["status"] == "fail"  # the proxy's port
         assert "websocket" not in statuses(ran)
         assert "secret" not in ran.out + ran.err
 
 
 class TestMicrophone:
-    """A real microphone, louder and softer."""
+    """A real microphone at several volumes."""
 
     pytestmark = pytest.mark.microphone
 
@@ -120,7 +120,7 @@ class TestMicrophone:
     def test_level(
         self, virtual_microphone: VirtualMicrophone, tmp_path: Path, volume: str, status: str, verdict: str
     ) -> None:
-        """It is opened and listened to; a dead one is what would end the main job."""
+        """The microphone is opened and recorded; a silent one is a failure."""
         virtual_microphone.control("set-source-volume", "rt_microphone", volume)
         playing = virtual_microphone.play(tone(tmp_path / "tone.wav", 20))
         try:
@@ -129,24 +129,24 @@ class TestMicrophone:
             playing.kill()
             playing.wait()
             virtual_microphone.control("set-source-volume", "rt_microphone", "100%")
-        finding = found(ran)["microphone"]
+        finding = findings_of(ran)["microphone"]
         assert finding["status"] == status, ran.out
         assert finding["detail"].startswith(verdict)
         assert ran.exit == (3 if status == "fail" else 0)
         assert len(set(finding["detail"]) & set("▁▂▃▄▅▆▇█")) >= 1
 
     def test_muted(self, virtual_microphone: VirtualMicrophone) -> None:
-        """A microphone that the sound server mutes is told as such."""
+        """A microphone muted by the sound server is reported as muted."""
         virtual_microphone.control("set-source-mute", "rt_microphone", "1")
         try:
             ran = rt("doctor", "--json", "--local", env=virtual_microphone.environment)
         finally:
             virtual_microphone.control("set-source-mute", "rt_microphone", "0")
         assert ran.exit == 3
-        assert "it is muted" in found(ran)["microphone"]["fix"]
+        assert "it is muted" in findings_of(ran)["microphone"]["fix"]
 
     def test_recorder(self, virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-        """Without PortAudio a program records: a warning, and the main job works."""
+        """Without PortAudio a program records: a warning, and a run works."""
         (tmp_path / "sounddevice.py").write_text(NO_PORTAUDIO)
         playing = virtual_microphone.play(tone(tmp_path / "tone.wav", 20))
         try:
@@ -156,14 +156,14 @@ class TestMicrophone:
             playing.kill()
             playing.wait()
         assert ran.exit == 0, ran.out
-        assert found(ran)["portaudio"]["status"] == "warn"
-        assert found(ran)["microphone"]["status"] == "ok"
+        assert findings_of(ran)["portaudio"]["status"] == "warn"
+        assert findings_of(ran)["microphone"]["status"] == "ok"
 
     def test_unknown_device(self, virtual_microphone: VirtualMicrophone) -> None:
-        """The device that is named is the one that is looked for."""
+        """The device of ``--device`` is checked."""
         ran = rt("doctor", "--json", "--local", "--device", "Rode", env=virtual_microphone.environment)
         assert ran.exit == 3
-        assert "Rode" in found(ran)["microphone"]["detail"]
+        assert "Rode" in findings_of(ran)["microphone"]["detail"]
 
 
 BROKEN_LIBRARIES = (
@@ -180,20 +180,20 @@ BROKEN_LIBRARIES = (
 
 
 class TestEverythingBroken:
-    """It has something to say however little works."""
+    """Findings are printed even if almost nothing works."""
 
     @pytest.mark.parametrize("library", ["numpy", "msgspec", "websockets", "platformdirs", "sounddevice"])
     def test_library(self, tmp_path: Path, library: str) -> None:
-        """A library that cannot be imported is told with what to run; the other checks are made."""
+        """A missing library is reported with a command that installs it; the other checks run."""
         (tmp_path / f"{library}.py").write_text('raise ImportError("planted")\n')
         ran = rt("doctor", "--json", "--local", env={"PYTHONPATH": str(tmp_path), "PATH": str(tmp_path)})
-        checks = found(ran)
+        checks = findings_of(ran)
         assert ran.exit == 1, ran.out
         assert any("pip install" in each.get("fix", "") for each in checks.values() if each["status"] == "fail")
         assert checks["disk"]["status"] == "ok"
 
     def test_all_at_once(self, tmp_path: Path) -> None:
-        """No library, no PortAudio, a config file of garbage, no home, a proxy that is none, no folder to write to."""
+        """No library, no PortAudio, an invalid config file, no home, an invalid proxy, no temporary folder."""
         for library in (*BROKEN_LIBRARIES, "sounddevice"):
             (tmp_path / f"{library}.py").write_text('raise OSError("planted")\n')
         config = tmp_path / "config.toml"
@@ -208,7 +208,7 @@ class TestEverythingBroken:
             "OPENAI_API_KEY": KEY,
         }
         ran = rt("doctor", "--json", env=env)
-        checks = found(ran)
+        checks = findings_of(ran)
         assert ran.exit == 1, ran.out
         assert {"libraries", "config", "portaudio"} <= {
             name for name, each in checks.items() if each["status"] == "fail"
@@ -217,16 +217,16 @@ class TestEverythingBroken:
         assert "Traceback" not in ran.err
 
     def test_config(self, tmp_path: Path) -> None:
-        """A config file that cannot be read ends the main job; what needs none of it is looked at all the same."""
+        """An unreadable config file is a failure; checks that do not need it still run."""
         config = tmp_path / "config.toml"
         config.write_text("[endpoint]\nlcoal = true\n")
         ran = rt("doctor", "--json", "--no-mic", "--local", "--config", str(config))
         assert ran.exit == 2
-        assert "config.toml:2" in found(ran)["config"]["detail"]
+        assert "config.toml:2" in findings_of(ran)["config"]["detail"]
         assert statuses(ran)["session"] == "ok"
 
     def test_proxy(self) -> None:
-        """A proxy that is no URL is told, and nothing is tried through it."""
+        """An invalid proxy URL is reported, and no connection is tried."""
         env = {"HTTPS_PROXY": "http://[", "RT_API_KEY": KEY}
         ran = rt("doctor", "--json", "--no-mic", "--url", "https://example.invalid", env=env)
         assert ran.exit == 2, ran.out
@@ -234,7 +234,7 @@ class TestEverythingBroken:
 
 
 def test_text() -> None:
-    """For people: a line each, what to do below it, and how the main job would end."""
+    """Text output: one line per finding, its fix below, and a conclusion."""
     with nobody() as server:
         ran = rt("doctor", "--no-mic", "--url", server.url)
     lines = ran.out.splitlines()
@@ -245,8 +245,8 @@ def test_text() -> None:
     assert lines[-1] == "rt send would end with exit code 5"
 
 
-def test_reader_leaves() -> None:
-    """A reader that leaves breaks nothing."""
+def test_closed_stdout() -> None:
+    """A closed stdout is no error."""
     process = start("doctor", "--no-mic", "--local")
     assert process.stdout is not None
     process.stdout.close()

@@ -1,4 +1,4 @@
-"""Every way in which a run can fail, as a script and a person meet it: exit code, one line, last line of NDJSON."""
+"""Every failure of a run: exit code, one line on stderr, last line of NDJSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 CANARY = "sk-canary-5e9f1c7ab2d84"
 SOUND = struct.pack("<12000h", *(((at * 2531) % 8000) - 4000 for at in range(12_000)))
-"""Half a second of something that can be found again."""
+"""Half a second of a recognisable pattern."""
 
 FAKE_SOUNDDEVICE = b"""
 class PortAudioError(Exception):
@@ -76,7 +76,7 @@ class Row:
     env: dict[str, str] = field(default_factory=dict)
     stdin: bytes | None = None
     summarised: bool | None = None
-    """Whether a summary is due; None: where it is no usage error."""
+    """Whether a summary is expected; None: exactly if it is no usage error."""
 
 
 def _script(script: Script, *, secure: bool = False) -> Peer:
@@ -88,8 +88,8 @@ def _status(status: int, body: str = "", **headers: str) -> Peer:
 
 
 @contextmanager
-def _misspoken() -> Iterator[Server]:
-    """A ws endpoint that is spoken to as wss."""
+def _plain_endpoint() -> Iterator[Server]:
+    """A ws endpoint, used with a wss URL."""
     with scripted(polite("never said")) as server:
         server.secure = True
         yield server
@@ -236,7 +236,7 @@ OPENING = [
     Row("refused connection", SEND, 5, "nothing listens at ws://127.0.0.1:"),
     Row("no such host", SEND.replace("{url}", "wss://nosuchhost.invalid"), 5, "no such host"),
     Row("self-signed", SEND, 5, "certificate .*--cacert", _script(polite("never said"), secure=True)),
-    Row("no TLS there", SEND, 5, "no TLS", _misspoken),
+    Row("no TLS there", SEND, 5, "no TLS", _plain_endpoint),
     Row("silence", SEND, 5, r"no answer .* within 0\.8 s", silent),
     Row("SSH", SEND, 6, "does not speak WebSocket", lambda: blurting(b"SSH-2.0-OpenSSH_9.2\r\n")),
     Row("nothing but a hang-up", SEND, 5, "it hung up", lambda: blurting(b"")),
@@ -274,7 +274,7 @@ CONVERSATION = [
 
 
 def _run_twice(row: Row, folder: Path, url: str) -> tuple[Ran, Ran]:
-    """Plain and with --json, at the same time."""
+    """Run plain and with ``--json``, at the same time."""
     command = row.command.format(url=url, dir=folder).split()
     env = {"PYTHONPATH": str(folder), **row.env}
     stdin = subprocess.DEVNULL if row.stdin is None else subprocess.PIPE
@@ -285,7 +285,7 @@ def _run_twice(row: Row, folder: Path, url: str) -> tuple[Ran, Ran]:
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in SOURCES + USAGE + OPENING + CONVERSATION])
 def test_failure(row: Row, tmp_path: Path) -> None:
-    """Exit code, one ``rt:`` line that says what and what to do, and a summary with the same exit."""
+    """Exit code, one ``rt:`` line with cause and fix, and a summary with the same exit code."""
     write_wav(tmp_path / "sound.wav", SOUND)
     for name, content in row.files.items():
         (tmp_path / name).write_bytes(content)
@@ -310,7 +310,7 @@ def test_failure(row: Row, tmp_path: Path) -> None:
 
 
 def test_unreadable_file(tmp_path: Path) -> None:
-    """A file that the user may not read."""
+    """A file without read permission."""
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     path = write_wav(tmp_path / "mine.wav", SOUND)
@@ -320,7 +320,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
 
 
 def test_named_pipe_is_no_file(tmp_path: Path) -> None:
-    """A FIFO that nobody writes to must not hang the run."""
+    """A FIFO without a writer does not block the run."""
     os.mkfifo(tmp_path / "fifo.wav")
     ran = rt("send", "--url", "ws://127.0.0.1:9", str(tmp_path / "fifo.wav"), seconds=10)
     assert (ran.exit, len(ran.causes)) == (3, 1)
@@ -328,7 +328,7 @@ def test_named_pipe_is_no_file(tmp_path: Path) -> None:
 
 
 def test_connection_is_reset(tmp_path: Path) -> None:
-    """A connection that breaks in the middle, again and again, is a lost connection and an honest ledger."""
+    """A connection that is reset again and again is a lost connection, with a balanced ledger."""
 
     async def cuts(client: Client) -> None:
         await client.greet()

@@ -19,7 +19,7 @@ GAP_S = 20
 @needs_words
 @pytest.mark.parametrize("turns", ["server_vad", "client"])
 def test_times_are_those_of_the_source(tmp_path: Path, turns: str) -> None:
-    """Both are understood, as far apart as in the file, and less than a third of it was sent."""
+    """Both utterances are recognised at their times in the file, and less than a third of the file is sent."""
     said = (played(SPEECH) * 32_767).astype("<i2").tobytes()
     pcm = b"".join((bytes(2 * RATE_HZ), said, bytes(2 * GAP_S * RATE_HZ), said, bytes(6 * RATE_HZ)))
     wav = write_wav(tmp_path / "two.wav", pcm)

@@ -1,4 +1,4 @@
-"""The keys of ``rt stream --mic``, with a real microphone and on a terminal of its own."""
+"""Terminal keys of ``rt stream --mic``, with a real microphone and its own terminal."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-class Sitting:
-    """Somebody in front of the terminal; results go into a pipe."""
+class TerminalRun:
+    """A run on a terminal; its results go into a pipe."""
 
     def __init__(self, process: subprocess.Popen[bytes], person: int, program: int) -> None:
         self.process = process
@@ -50,28 +50,28 @@ class Sitting:
 
     @property
     def mode(self) -> list[Any]:
-        """How the terminal is set."""
+        """Return the mode of the terminal."""
         return termios.tcgetattr(self._program)
 
     def press(self, key: str) -> None:
-        """Type."""
+        """Type a key."""
         os.write(self._person, key.encode())
 
-    def sees(self, word: str) -> None:
-        """Wait until it is on the screen."""
+    def wait_for_text(self, word: str) -> None:
+        """Wait until a text is on the screen."""
         start = len(self.seen)
         while word.encode() not in self.seen[start:]:
             assert self._read(), f"no {word}: {self.seen[-500:]!r}"
 
-    def told(self, **fields: object) -> dict[str, Any]:
+    def event(self, **fields: object) -> dict[str, Any]:
         """Wait for an event with these fields."""
-        return self._told(0, fields)
+        return self._find_event(0, fields)
 
-    def told_after(self, earlier: dict[str, Any], **fields: object) -> dict[str, Any]:
-        """Wait for such an event behind another."""
-        return self._told(self.events.index(earlier) + 1, fields)
+    def event_after(self, earlier: dict[str, Any], **fields: object) -> dict[str, Any]:
+        """Wait for such an event after another one."""
+        return self._find_event(self.events.index(earlier) + 1, fields)
 
-    def _told(self, start: int, fields: dict[str, object]) -> dict[str, Any]:
+    def _find_event(self, start: int, fields: dict[str, object]) -> dict[str, Any]:
         while True:
             for event in self.events[start:]:
                 if fields.items() <= event.items():
@@ -79,14 +79,14 @@ class Sitting:
             assert self._read(), (fields, self.events)
 
     def ended(self) -> Ran:
-        """Wait for the end."""
+        """Wait for the end of the process."""
         while self._read():
             pass
         self.process.wait(DEADLINE_S)
         return Ran(self.process.returncode, "\n".join(map(json.dumps, self.events)), self.seen.decode(errors="replace"))
 
     def _read(self) -> bool:
-        """Read what comes next; False when results have come to their end."""
+        """Read more output. False at the end of the results."""
         assert self.process.stdout is not None
         out = self.process.stdout.fileno()
         ready, _, _ = select.select([out, self._person], [], [], DEADLINE_S)
@@ -102,8 +102,8 @@ class Sitting:
 
 
 @contextmanager
-def sitting(microphone: VirtualMicrophone, *options: str) -> Iterator[Sitting]:
-    """A run; nothing of it outlives the block."""
+def terminal_run(microphone: VirtualMicrophone, *options: str) -> Iterator[TerminalRun]:
+    """A run that ends with the block."""
     person, program = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", _ON_ITS_OWN_TERMINAL, *RT, "stream", "--mic", "--local", "--json", *options],
@@ -114,7 +114,7 @@ def sitting(microphone: VirtualMicrophone, *options: str) -> Iterator[Sitting]:
         env={**os.environ, **microphone.environment, "TERM": "xterm-256color"},
     )
     try:
-        yield Sitting(process, person, program)
+        yield TerminalRun(process, person, program)
     finally:
         process.kill()
         process.wait()
@@ -125,20 +125,20 @@ def sitting(microphone: VirtualMicrophone, *options: str) -> Iterator[Sitting]:
 
 
 def test_mute_and_quit(virtual_microphone: VirtualMicrophone) -> None:
-    """What is said while muted is in no final; ``q`` is a first Ctrl-C, and the terminal is as it was."""
-    with sitting(virtual_microphone) as person:
+    """Muted speech is in no final; ``q`` works like a first Ctrl-C, and the terminal mode is restored."""
+    with terminal_run(virtual_microphone) as person:
         before = person.mode
-        person.told(type="session", state="ready")
-        person.sees("m mute")
+        person.event(type="session", state="ready")
+        person.wait_for_text("m mute")
         assert person.mode != before
         person.press("m")
-        muted = person.told(type="control", muted=True, talking=None)
-        person.sees("MUTED")
+        muted = person.event(type="control", muted=True, talking=None)
+        person.wait_for_text("MUTED")
         virtual_microphone.play(SPEECH).wait(DEADLINE_S)
         person.press("m")
-        person.told_after(muted, type="control", muted=False)
+        person.event_after(muted, type="control", muted=False)
         virtual_microphone.play(SPEECH).wait(DEADLINE_S)
-        person.told(type="final")
+        person.event(type="final")
         person.press("q")
         ran = person.ended()
         assert person.mode == before
@@ -150,17 +150,17 @@ def test_mute_and_quit(virtual_microphone: VirtualMicrophone) -> None:
 
 
 def test_push_to_talk(virtual_microphone: VirtualMicrophone) -> None:
-    """Only what is said between two spaces is sent, and heard from its first word on."""
-    with sitting(virtual_microphone, "--ptt") as person:
-        person.told(type="session", state="ready")
-        person.sees("space talk")
+    """Only speech between two spaces is sent, from its first word on."""
+    with terminal_run(virtual_microphone, "--ptt") as person:
+        person.event(type="session", state="ready")
+        person.wait_for_text("space talk")
         virtual_microphone.play(SPEECH).wait(DEADLINE_S)
         person.press(" ")
-        began = person.told(type="control", talking=True)
+        began = person.event(type="control", talking=True)
         virtual_microphone.play(SPEECH).wait(DEADLINE_S)
         person.press(" ")
-        person.told_after(began, type="control", talking=False)
-        person.told(type="final")
+        person.event_after(began, type="control", talking=False)
+        person.event(type="final")
         person.press("q")
         ran = person.ended()
     (final,) = ran.of("final")
@@ -171,12 +171,12 @@ def test_push_to_talk(virtual_microphone: VirtualMicrophone) -> None:
     assert_accounted(ran.summary)
 
 
-def test_the_third_signal_gives_the_terminal_back(virtual_microphone: VirtualMicrophone) -> None:
-    """It ends everything at once, but not so."""
-    with sitting(virtual_microphone) as person:
+def test_third_signal_restores_the_terminal(virtual_microphone: VirtualMicrophone) -> None:
+    """The third signal ends the process at once, and the terminal mode is restored."""
+    with terminal_run(virtual_microphone) as person:
         before = person.mode
-        person.told(type="session", state="ready")
-        person.sees("q end")
+        person.event(type="session", state="ready")
+        person.wait_for_text("q end")
         for _ in range(3):
             person.process.send_signal(signal.SIGINT)
         person.process.wait(DEADLINE_S)

@@ -1,4 +1,4 @@
-"""``rt login`` and ``rt logout``, and where a stored key goes: through the real keyring library."""
+"""``rt login`` and ``rt logout``, and the use of a stored key, with the real keyring library."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ CONFIG = '[profiles.work]\nurl = "https://work.test:8443"\n[profiles.rest]\nmode
 
 @pytest.fixture
 def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty keyring, for this process and for those that it starts."""
+    """An empty keyring, for this process and its children."""
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "tests.keyring_backend.FileKeyring")
     monkeypatch.setenv(FILE, str(tmp_path / "ring.json"))
     (tmp_path / "config.toml").write_text(CONFIG)
     monkeypatch.setenv("RT_CONFIG", str(tmp_path / "config.toml"))
-    with keyring_is(FileKeyring()):
+    with use_keyring(FileKeyring()):
         yield tmp_path / "ring.json"
 
 
 @contextmanager
-def keyring_is(backend: KeyringBackend) -> Iterator[None]:
-    """A keyring in this process, whatever the library has found before."""
+def use_keyring(backend: KeyringBackend) -> Iterator[None]:
+    """Use this keyring in this process."""
     before = keyring.get_keyring()
     keyring.set_keyring(backend)
     try:
@@ -56,13 +56,13 @@ def keyring_is(backend: KeyringBackend) -> Iterator[None]:
 
 
 def keys_in(ring: Path) -> dict[str, str]:
-    """What is stored."""
+    """Return the stored keys."""
     found: dict[str, str] = json.loads(ring.read_text()) if ring.exists() else {}
     return found
 
 
 def login(*arguments: str, key: str = KEY, env: dict[str, str] | None = None) -> Ran:
-    """Log in with a key from stdin; it is never repeated."""
+    """Log in with a key from stdin; the output never contains the key."""
     ran = rt("login", *arguments, stdin=f"  {key}\r\n".encode(), env=env)
     assert key.strip() == "" or key not in ran.out + ran.err
     assert ran.out == ""
@@ -79,8 +79,8 @@ def login(*arguments: str, key: str = KEY, env: dict[str, str] | None = None) ->
     ],
     ids=["openai", "profile", "url", "port"],
 )
-def test_a_key_goes_in_and_out(ring: Path, arguments: tuple[str, ...], account: str) -> None:
-    """Under the name of its host, or of its profile there; without the white space around it."""
+def test_login_and_logout(ring: Path, arguments: tuple[str, ...], account: str) -> None:
+    """A key is stored under its host, or under its profile at the host, without white space around it."""
     stored = login(*arguments)
     assert (stored.exit, len(stored.err.splitlines())) == (0, 1)
     assert account in stored.err
@@ -106,7 +106,7 @@ def test_what_is_no_key_is_not_stored(ring: Path, key: str) -> None:
 
 
 def test_a_key_of_another_shape_is_stored_with_a_warning(ring: Path) -> None:
-    """Providers change their shapes; but most likely it is the wrong one."""
+    """A key with an unexpected format is stored, because providers change formats."""
     ran = login(key="0123456789abcdef0123456789abcdef")
 
     assert ran.exit == 0
@@ -124,8 +124,8 @@ def test_a_key_of_another_shape_is_stored_with_a_warning(ring: Path) -> None:
     ],
     ids=["unencrypted", "both", "unknown", "no URL"],
 )
-def test_a_key_for_nowhere_is_not_stored(ring: Path, arguments: tuple[str, ...], said: str) -> None:
-    """It must be clear where it may go."""
+def test_a_key_without_a_host_is_not_stored(ring: Path, arguments: tuple[str, ...], said: str) -> None:
+    """A key without a clear host is an error."""
     ran = login(*arguments)
 
     assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
@@ -133,8 +133,8 @@ def test_a_key_for_nowhere_is_not_stored(ring: Path, arguments: tuple[str, ...],
     assert keys_in(ring) == {}
 
 
-def test_a_stored_key_arrives_and_is_told_to_nobody(ring: Path, tmp_path: Path) -> None:
-    """The whole way, with everything said that can be said."""
+def test_a_stored_key_is_sent_and_not_printed(ring: Path, tmp_path: Path) -> None:
+    """The endpoint receives the key; no output contains it, even with full logging."""
     sound = write_wav(tmp_path / "sound.wav", bytes(9600))
     with scripted(polite("fine"), secure=True) as server:
         login("--url", server.url)
@@ -149,8 +149,8 @@ def test_a_stored_key_arrives_and_is_told_to_nobody(ring: Path, tmp_path: Path) 
     assert ring.exists()
 
 
-def test_the_order_of_the_places(ring: Path, tmp_path: Path) -> None:
-    """A file, a command and the variables come before; of stored keys that of the profile."""
+def test_order_of_key_sources(ring: Path, tmp_path: Path) -> None:
+    """File, command and variables come before the keyring; the profile's key before the host's."""
     ring.write_text(
         json.dumps({"rt/work@work.test:8443": "of-profile", "rt/work.test:8443": "of-host", "rt/o.test": "o"})
     )
@@ -173,14 +173,14 @@ def test_the_order_of_the_places(ring: Path, tmp_path: Path) -> None:
     ids=["port", "host", "unencrypted", "credentials"],
 )
 def test_a_stored_key_goes_nowhere_else(ring: Path, url: str) -> None:
-    """Neither to another port or host, nor unencrypted, nor beside a password."""
+    """The key is not used for another port or host, an unencrypted URL, or a URL with a password."""
     ring.write_text(json.dumps({"rt/work.test:8443": "secret"}))
 
     assert find_key(EndpointSettings(url=url), url, {}) is None
 
 
 def test_a_provider_gets_its_stored_key(ring: Path) -> None:
-    """In the place of its variable; without either, the error names both ways."""
+    """The keyring replaces the provider's variable; without both, the error names both."""
     openai = EndpointSettings(url="https://api.openai.com")
     with pytest.raises(RefusedError, match="OPENAI_API_KEY, or rt login"):
         find_key(openai, "https://api.openai.com", {})
@@ -191,7 +191,7 @@ def test_a_provider_gets_its_stored_key(ring: Path) -> None:
 
 
 def test_a_keyring_that_refuses(ring: Path) -> None:
-    """Login says so in one line without the key, even if the keyring repeats it; a run goes on without a key."""
+    """Login fails with one line without the key; a run goes on without a key."""
     env = {"PYTHON_KEYRING_BACKEND": "tests.keyring_backend.LockedKeyring"}
     ran = login("--url", "https://other.test", env=env)
 
@@ -202,13 +202,13 @@ def test_a_keyring_that_refuses(ring: Path) -> None:
 
 @pytest.mark.parametrize("backend", [LockedKeyring(), fail.Keyring()], ids=["locked", "none"])
 def test_a_run_goes_on_without_a_keyring(backend: KeyringBackend) -> None:
-    """An endpoint may need no key."""
-    with keyring_is(backend):
+    """A broken keyring is no error for an endpoint without a key."""
+    with use_keyring(backend):
         assert find_key(EndpointSettings(url="https://a.test"), "https://a.test", {}) is None
 
 
 def test_no_keyring_on_this_machine(ring: Path) -> None:
-    """One line, with the other ways."""
+    """One line with the alternatives."""
     ran = login(env={"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"})
 
     assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
@@ -218,7 +218,7 @@ def test_no_keyring_on_this_machine(ring: Path) -> None:
 
 @pytest.mark.parametrize("key", [KEY, ""], ids=["key", "none yet"])
 def test_without_the_extra(key: str) -> None:
-    """One line that names it, before a key is asked for; and a run that finds no key does without."""
+    """One line names the extra, before the prompt; a run goes on without a key."""
     hide = "import sys; sys.modules['keyring'] = None; from rt_cli.__main__ import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", hide, "login"],
@@ -235,7 +235,7 @@ def test_without_the_extra(key: str) -> None:
 
 
 def test_a_keyring_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A passphrase that nobody types: it is given up."""
+    """A keyring that exceeds the deadline is an error."""
     monkeypatch.setattr(keyrings, "DEADLINE_S", 0.05)
     ended = threading.Event()
 
@@ -247,8 +247,8 @@ def test_a_keyring_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-def test_the_key_is_asked_for_and_not_shown(ring: Path) -> None:
-    """On a terminal: what is typed does not come back."""
+def test_prompt_does_not_echo(ring: Path) -> None:
+    """The prompt on a terminal does not echo the key."""
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "rt_cli", "login"], cwd=ROOT, stdin=theirs, stderr=theirs, start_new_session=True
@@ -265,7 +265,7 @@ def test_the_key_is_asked_for_and_not_shown(ring: Path) -> None:
 
 
 def read_until(terminal: int, wanted: bytes | None) -> bytes:
-    """What a terminal shows, up to some text or to its end; fails after half a minute of silence."""
+    """Return the output of a terminal up to a text or to its end; fails after 30 s of silence."""
     seen = b""
     while wanted is None or wanted not in seen:
         assert select.select([terminal], [], [], 30)[0], seen

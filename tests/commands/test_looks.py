@@ -35,7 +35,7 @@ PLAIN = {"TERM": "xterm-256color"}
 
 @dataclass(frozen=True)
 class Look:
-    """How something is written: whether stderr is a terminal, and what is on it."""
+    """Output of a run: whether stderr is a terminal, and its content."""
 
     terminal: bool
     moves: bool
@@ -79,7 +79,7 @@ def written(command: list[str], environ: dict[str, str], *, terminal: bool) -> t
             while part := os.read(reader, 65536):
                 errors.append(part)
         except OSError:
-            pass  # how a terminal says that it is over
+            pass  # Linux: EIO at the end of a terminal
 
     process = subprocess.Popen(
         command, cwd=ROOT, env=os.environ | environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writer
@@ -99,10 +99,10 @@ def written(command: list[str], environ: dict[str, str], *, terminal: bool) -> t
 
 @pytest.mark.parametrize("case", CASES)
 def test_streams(case: str, tmp_path: Path) -> None:
-    """What is on stdout never changes; stderr moves on a terminal alone, and has colours where they are wanted."""
+    """Stdout is always the same; stderr redraws on a terminal alone, and has colours only if enabled."""
     environ, more, look = CASES[case]
     sound = write_wav(tmp_path / "sound.wav", bytes(48_000))
-    speed = "1" if look.moves else "max"  # a view needs a moment to be seen
+    speed = "1" if look.moves else "max"  # time for the live view to be drawn
     with scripted(polite("hello")) as server:
         command = [*RT, "send", "--url", server.url, "-m", "gpt-4o-transcribe", "--speed", speed, *more, str(sound)]
         code, out, err = written(command, environ, terminal=look.terminal)
@@ -117,8 +117,8 @@ def test_streams(case: str, tmp_path: Path) -> None:
         assert err == b""
 
 
-def test_a_failure_keeps_its_head(tmp_path: Path) -> None:
-    """Scripts find the cause of a failure at the beginning of a line, in colours, too."""
+def test_failure_begins_its_line(tmp_path: Path) -> None:
+    """The cause of a failure begins its line, with colours, too."""
     missing = str(tmp_path / "missing.wav")
     command = [*RT, "send", "--url", "ws://127.0.0.1:9", missing]
     code, out, err = written(command, PLAIN | {"FORCE_COLOR": "1"}, terminal=False)

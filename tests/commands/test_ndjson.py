@@ -1,4 +1,4 @@
-"""``--json 2>/dev/null | a parser``: whatever is asked and whatever breaks, each line is an object with a type.
+"""``--json 2>/dev/null | a parser``: each line is an object with a type, whatever fails.
 
 pytest -s -m "long or not long" tests/commands/test_ndjson.py            # how many lines
 """
@@ -72,16 +72,16 @@ QUICK = {
     "missing file",
     "doctor",
 }
-"""The others run with the long tests."""
+"""The other faults run with the long tests."""
 
 
 def each(names: Iterable[str]) -> list[ParameterSet]:
-    """Parameters, the slow ones marked."""
+    """Return parameters; the slow ones have the ``long`` mark."""
     return [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in names]
 
 
 def parsed(*command: str) -> list[dict[str, Any]]:
-    """The lines of a run whose stderr goes nowhere."""
+    """Return the NDJSON lines of a run."""
     done = subprocess.run(
         [*RT, *command, "--json"],
         cwd=ROOT,
@@ -104,7 +104,7 @@ def parsed(*command: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("fault", each(FAULTS))
 def test_a_fault(fault: str) -> None:
-    """Both programs speak NDJSON, whatever happens between them."""
+    """Both programs write valid NDJSON with every fault between them."""
     with start("serve", "--port", "0", "--recognizer", "none", "--json", "--fault", fault) as process:
         assert process.stdout is not None
         try:
@@ -121,7 +121,7 @@ def test_a_fault(fault: str) -> None:
 
 @pytest.mark.parametrize("case", each(ALONE))
 def test_a_command(case: str) -> None:
-    """Alone, too; what is wrong with the command line is said on stderr only."""
+    """Each command writes valid NDJSON; usage errors go to stderr only."""
     lines = parsed(*ALONE[case])
 
     if case != "devices":  # there may be none
@@ -129,7 +129,7 @@ def test_a_command(case: str) -> None:
 
 
 def test_text_of_all_kinds(tmp_path: Path) -> None:
-    """A name with a line end, a quote and a byte that is no text stays within its line."""
+    """A name with a line end, a quote and an invalid byte stays within its line."""
     sound = write_wav(tmp_path / 'a\n"b"\\.wav', bytes(4_800))
     lines = parsed(*SEND, *NOWHERE, str(sound))
 

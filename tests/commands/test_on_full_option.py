@@ -1,4 +1,4 @@
-"""``--on-full`` as a program, whose minute is two seconds here: each policy to the sample, and what cannot be."""
+"""``--on-full`` as a program, with a memory of two seconds instead of a minute."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 SHORT = (
     "import rt_cli.timeline.tape as tape; tape.MEMORY_S = 2; from rt_cli.__main__ import main; raise SystemExit(main())"
 )
-"""The program, before it has read how long a minute is."""
+"""The program with ``tape.MEMORY_S`` set to 2."""
 SECONDS = 5
 SOUND = speech(0, SECONDS * RATE // 2)
 
 
 @contextmanager
 def live(server: Server, policy: str, pcm: bytes) -> Iterator[subprocess.Popen[bytes]]:
-    """``rt stream -``, given some sound; its stdin stays open."""
+    """Run ``rt stream -`` with some sound; its stdin stays open."""
     command = ("stream", "--json", "--url", server.url, "-m", "whisper-1", "--turn-detection", "none")
     with subprocess.Popen(
         [sys.executable, "-W", "default", "-c", SHORT, *command, "--on-full", policy, "-"],
@@ -52,8 +52,8 @@ def live(server: Server, policy: str, pcm: bytes) -> Iterator[subprocess.Popen[b
             process.kill()
 
 
-def _drained(pipe: IO[bytes]) -> None:
-    """Wait until the other side has read everything."""
+def _wait_until_drained(pipe: IO[bytes]) -> None:
+    """Wait until the reader has taken everything."""
     deadline = time.monotonic() + DEADLINE_S
     while struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]:
         assert time.monotonic() < deadline, "the pipe is not read"
@@ -62,7 +62,7 @@ def _drained(pipe: IO[bytes]) -> None:
 
 @contextmanager
 def late() -> Iterator[tuple[Server, threading.Event]]:
-    """An endpoint that greets nobody before it is told to."""
+    """An endpoint that greets only on request."""
     awake = threading.Event()
 
     async def patient(client: Client) -> None:
@@ -74,10 +74,10 @@ def late() -> Iterator[tuple[Server, threading.Event]]:
 
 
 def delivered(policy: str) -> tuple[Ran, bytes]:
-    """Five seconds at once, to an endpoint that is late; the run, and what the endpoint heard."""
+    """Send five seconds at once to a late endpoint; return the run and the received sound."""
     with late() as (server, awake), live(server, policy, SOUND) as process:
         assert process.stdin is not None
-        _drained(process.stdin)
+        _wait_until_drained(process.stdin)
         awake.set()
         ran = ended(process)
     assert_accounted(ran.summary)
@@ -85,7 +85,7 @@ def delivered(policy: str) -> tuple[Ran, bytes]:
 
 
 def test_by_default_it_waits() -> None:
-    """More than the memory takes is heard, too."""
+    """Sound beyond the memory limit is delivered, too."""
     ran, heard = delivered("spool")
 
     assert (ran.exit, ran.summary["complete"]) == (0, True), ran.err
@@ -93,7 +93,7 @@ def test_by_default_it_waits() -> None:
 
 
 def test_the_oldest_is_dropped() -> None:
-    """The newest two seconds are heard; what is lost is told as one gap, in two pieces, and as the cause."""
+    """The newest two seconds are delivered; the loss is one gap, in two pieces, and the cause of failure."""
     ran, heard = delivered("drop-oldest")
     first, growth = ran.of("dropped")
 
@@ -107,8 +107,8 @@ def test_the_oldest_is_dropped() -> None:
 
 
 def test_failing() -> None:
-    """Capture ends when more than two seconds wait; those are heard, none is dropped, and one line says why."""
-    # What is not captured any more fits into the pipe.
+    """Capture ends with more than two waiting seconds; those are delivered, and one line says why."""
+    # The rest of the sound fits into the pipe buffer.
     with late() as (server, awake), live(server, "fail", SOUND[: 3 * 2 * RATE]) as process:
         assert process.stderr is not None
         while b"more than 2 s of sound waited" not in process.stderr.readline():
@@ -130,7 +130,7 @@ def test_failing() -> None:
 @pytest.mark.parametrize("policy", ["drop-oldest", "fail"])
 @pytest.mark.parametrize("layer", ["option", "variable"])
 def test_a_spool_keeps_everything(policy: str, layer: str, tmp_path: Path) -> None:
-    """So nothing can be too much, wherever that was asked for; one line says so, and there is no folder."""
+    """``--spool`` with another policy is a usage error, wherever the policy is set; no folder is created."""
     option = ("--on-full", policy) if layer == "option" else ()
     environ = {"RT_ON_FULL": policy} if layer == "variable" else {}
     ran = rt("stream", "--local", *option, "--spool", str(tmp_path / "spool"), "-", stdin=b"", env=environ)
@@ -142,7 +142,7 @@ def test_a_spool_keeps_everything(policy: str, layer: str, tmp_path: Path) -> No
 
 
 def test_the_option_wins(tmp_path: Path) -> None:
-    """What the environment says is taken back by ``--on-full spool``."""
+    """``--on-full spool`` overrides the environment."""
     with scripted(polite("words")) as server:
         ran = rt(
             *("stream", "--json", "--url", server.url, "-m", "whisper-1"),
@@ -154,7 +154,7 @@ def test_the_option_wins(tmp_path: Path) -> None:
 
 
 def test_what_waits_has_no_such_option() -> None:
-    """A file is not driven on by anything."""
+    """A file has no ``--on-full``: it is read only as fast as it is sent."""
     ran = rt("send", "--local", "--on-full", "fail", "talk.wav")
 
     assert ran.exit == 2

@@ -1,4 +1,4 @@
-"""``rt stream --ptt`` as a program: by signals, by a FIFO, and what does not go together."""
+"""``rt stream --ptt`` as a program: signals, a FIFO, and conflicting options."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SOUND = speech(0, 8 * RATE // 2)
 
 
 def second(number: int) -> bytes:
-    """Of the sound."""
+    """Return one second of sound."""
     return SOUND[number * RATE * 2 : (number + 1) * RATE * 2]
 
 
 class Talk:
-    """A run that is fed a second at a time, and the changes that it tells of."""
+    """A run that gets sound second by second, and its push-to-talk events."""
 
     def __init__(self, server: Server, process: subprocess.Popen[bytes]) -> None:
         self.server = server
@@ -43,14 +43,14 @@ class Talk:
         self.changes = 0
 
     def feed(self) -> None:
-        """A second more."""
+        """Write one more second."""
         assert self.process.stdin is not None
         self.process.stdin.write(second(self._fed))
         self.process.stdin.flush()
         self._fed += 1
 
     def changed(self) -> dict[str, Any]:
-        """The next change."""
+        """Return the next change."""
         self.changes += 1
 
         def told() -> list[dict[str, Any]]:
@@ -61,13 +61,13 @@ class Talk:
         return told()[self.changes - 1]
 
     def heard(self, more: int) -> None:
-        """The endpoint has so much more sound, bytes."""
+        """Wait until the endpoint has this many more bytes of sound."""
         wanted = len(self.server.audio) + more
         with self.server._news:
             assert self.server._news.wait_for(lambda: len(self.server.audio) >= wanted, DEADLINE_S)
 
     def ended(self) -> Ran:
-        """Its end, which it comes to by itself."""
+        """Wait for the end of the run."""
         self.process.wait(DEADLINE_S)
         self.live.join()
         return Ran(self.process.returncode, "".join(self.live._lines), self.live._err.decode())
@@ -75,7 +75,7 @@ class Talk:
 
 @contextmanager
 def talking(server: Server, *options: str) -> Iterator[Talk]:
-    """A run; nothing of it outlives the block."""
+    """A run that ends with the block."""
     with start("stream", "--url", server.url, *MODEL, *options, "-", stdin=subprocess.PIPE) as process:
         talk = Talk(server, process)
         try:
@@ -86,7 +86,7 @@ def talking(server: Server, *options: str) -> Iterator[Talk]:
 
 
 def talk_twice(talk: Talk, begin: Callable[[], None], stop: Callable[[], None]) -> bytes:
-    """Two turns with a second in between; what should have been sent by then, but for parts of a millisecond."""
+    """Make two turns with a second in between; return the expected positions."""
     assert talk.changed() == {"type": "control", "at_ms": 0, "muted": False, "talking": False}
     wanted, closed = b"", 0
     for _ in range(2):
@@ -107,7 +107,7 @@ def talk_twice(talk: Talk, begin: Callable[[], None], stop: Callable[[], None]) 
 
 
 def assert_sent(server: Server, wanted: bytes) -> None:
-    """Positions are told in milliseconds, rounded down: each of the four edges may be off by one."""
+    """Positions in milliseconds are rounded down: each of the four edges may differ by one."""
     audio = server.audio
     assert abs(len(audio) - len(wanted)) <= 4 * 48
     pairs = {audio[at : at + 4] for at in range(0, len(audio) - 3, 4)}
@@ -118,7 +118,7 @@ def assert_sent(server: Server, wanted: bytes) -> None:
 
 
 def test_by_signals() -> None:
-    """SIGUSR1 and SIGUSR2; each turn is committed by hand, and of the rest nothing is sent."""
+    """SIGUSR1 and SIGUSR2: each turn is committed, and nothing else is sent."""
     with scripted(polite("one", "two")) as server, talking(server, "--ptt") as talk:
         wanted = talk_twice(
             talk,
@@ -136,7 +136,7 @@ def test_by_signals() -> None:
 
 
 def test_by_a_fifo(tmp_path: Path) -> None:
-    """Made for us alone, taken from whoever writes, removed in the end; ``quit`` is like Ctrl-C."""
+    """The FIFO is private, accepts any writer, and is removed at the end; ``quit`` works like Ctrl-C."""
     fifo = tmp_path / "talk"
     with scripted(polite("one", "two")) as server, talking(server, "--ptt-fifo", str(fifo)) as talk:
 
@@ -155,8 +155,8 @@ def test_by_a_fifo(tmp_path: Path) -> None:
     assert not fifo.exists()
 
 
-def test_a_fifo_that_was_there_stays(tmp_path: Path) -> None:
-    """What is written into it before the run counts, too."""
+def test_existing_fifo_stays(tmp_path: Path) -> None:
+    """Lines written before the run count, too."""
     fifo = tmp_path / "talk"
     os.mkfifo(fifo)
     writer = threading.Thread(target=fifo.write_text, args=("quit\n",))
@@ -170,7 +170,7 @@ def test_a_fifo_that_was_there_stays(tmp_path: Path) -> None:
 
 
 def test_an_early_command_is_for_both_channels(tmp_path: Path) -> None:
-    """What was said before there was a session is carried out in each of them."""
+    """A command before the session reaches both channels."""
     fifo = tmp_path / "talk"
     os.mkfifo(fifo)
     writer = os.open(fifo, os.O_RDWR)
@@ -215,15 +215,15 @@ def test_an_early_command_is_for_both_channels(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be(options: tuple[str, ...], said: str) -> None:
-    """One line that says what to do, before anything is opened."""
+def test_conflicting_options(options: tuple[str, ...], said: str) -> None:
+    """One line with a fix, before anything is opened."""
     ran = rt("stream", "--url", "ws://127.0.0.1:9", *options, "-", stdin=b"")
     assert ran.exit == 2
     assert ran.causes == [f"rt: {said}"]
 
 
 def test_the_cost_of_a_live_source() -> None:
-    """A price in the environment; the limit ends the run with its finals and success, and says so."""
+    """With a price in the environment, the cost limit ends the run with its finals, success and a warning."""
     with scripted(polite("one")) as server:
         ran = rt(
             *("stream", "--url", server.url, *MODEL, "--max-cost", "0.02", "-"),

@@ -1,4 +1,4 @@
-"""A session is recorded and played again, as programs: to ``rt``, and to the official Python client."""
+"""Record a session and replay it, as programs: to ``rt``, and to the official Python client."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SECOND = bytes(48_000)
 
 @contextmanager
 def replayed(path: Path, *args: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A real ``rt replay --serve --port 0``: its URL and its process, which ends by itself, or is killed."""
+    """Run ``rt replay --serve --port 0``; yield its URL and its process."""
     with start("replay", "--serve", "--port", "0", *args, str(path)) as process:
         assert process.stdout is not None
         try:
@@ -65,19 +65,19 @@ def exact() -> Iterator[str]:
 
 
 def finals(ran: Ran) -> list[tuple[object, ...]]:
-    """What was said, and when."""
+    """Return text and times of the finals."""
     return [(event["turn"], event["text"], event["start_ms"], event["end_ms"]) for event in ran.of("final")]
 
 
 def kinds(path: Path) -> list[str]:
-    """The types of a recording's lines."""
+    """Return the types of a recording's lines."""
     return [entry.type for entry in entries(path.read_bytes().splitlines(keepends=True), "it")]
 
 
 @pytest.mark.parametrize("speed", ["max", "4"])
 @pytest.mark.parametrize("audio", [(), ("--record-audio",)])
 def test_the_same_finals(tmp_path: Path, speed: str, audio: tuple[str, ...]) -> None:
-    """Of several turns, sample for sample, with the sound in the file or without."""
+    """The replay gives the same finals, with or without sound in the recording."""
     sound = write_wav(tmp_path / "sound.wav", turns(4)[0])
     to = (*TO, "--silence-ms", "200", "--prefix-ms", "0")
     with exact() as url:
@@ -96,7 +96,7 @@ def test_the_same_finals(tmp_path: Path, speed: str, audio: tuple[str, ...]) -> 
 
 @needs_words
 def test_the_embedded_endpoint_again(tmp_path: Path) -> None:
-    """Its words, without it."""
+    """A replay gives the words of the embedded endpoint."""
     speech = str(DATA / "sense_0930.wav")
     first = rt("send", "--json", "--local", "--record", str(tmp_path / "rec"), speech, seconds=60)
     assert first.exit == 0, first.err
@@ -108,7 +108,7 @@ def test_the_embedded_endpoint_again(tmp_path: Path) -> None:
 
 
 def test_several_sources_and_a_lost_connection(tmp_path: Path) -> None:
-    """One file holds all connections of a run, also the one that was cut and its successor."""
+    """One file holds all connections of a run, also a lost one and its successor."""
     clients: list[Client] = []
 
     async def cuts_once(client: Client) -> None:
@@ -134,7 +134,7 @@ def test_several_sources_and_a_lost_connection(tmp_path: Path) -> None:
 
 
 def test_the_official_client(tmp_path: Path) -> None:
-    """Its own events, its own pieces of sound; and it hears what ``rt`` had heard."""
+    """The official client sends its own events and gets the transcripts that ``rt`` got."""
     sound = write_wav(tmp_path / "sound.wav", SECOND)
     with scripted(polite("fine words")) as server:
         assert rt("send", "--url", server.url, *TO, "--record", str(tmp_path / "rec"), str(sound)).exit == 0
@@ -162,7 +162,7 @@ def test_the_official_client(tmp_path: Path) -> None:
 
 
 def test_another_client(tmp_path: Path) -> None:
-    """Less sound than was recorded: it is told, and the exit code says it."""
+    """A client that sends less sound is reported, and gives another exit code."""
     long, short = (write_wav(tmp_path / f"{seconds}.wav", SECOND * seconds) for seconds in (2, 1))
     with scripted(polite("fine")) as server:
         assert rt("send", "--url", server.url, *TO, "--record", str(tmp_path / "rec"), str(long)).exit == 0
@@ -176,7 +176,7 @@ def test_another_client(tmp_path: Path) -> None:
 
 
 async def repeats_keys(client: Client) -> None:
-    """A careless endpoint: says every key back, in an event, in one that is no JSON, in the close reason."""
+    """An endpoint that repeats every key: in an event, in invalid JSON, in the close reason."""
     await client.greet()
     request = client.connection.request
     assert request is not None
@@ -190,7 +190,7 @@ async def repeats_keys(client: Client) -> None:
 
 @pytest.mark.parametrize("audio", [(), ("--record-audio",)])
 def test_no_key_is_in_the_file(tmp_path: Path, audio: tuple[str, ...]) -> None:
-    """Not that of the environment, not that of the query, not that of a header; whoever repeats them."""
+    """No key of environment, query or header is in the recording."""
     sound = write_wav(tmp_path / "sound.wav", SECOND)
     path = tmp_path / "rec"
     env = {"RT_API_KEY": KEY, "OPENAI_API_KEY": "sk-other-canary-1234567890"}
@@ -208,8 +208,8 @@ def test_no_key_is_in_the_file(tmp_path: Path, audio: tuple[str, ...]) -> None:
         assert "no JSON" in each
 
 
-def test_kill_9_leaves_what_was_said(tmp_path: Path) -> None:
-    """Up to the last line, and it can be printed and played."""
+def test_kill_9_leaves_a_valid_recording(tmp_path: Path) -> None:
+    """After kill -9 the recording is complete up to the last line, and can be printed and replayed."""
     path = tmp_path / "rec"
     with scripted(polite("fine")) as server:
         given = ("stream", "-", "--url", server.url, "-m", "gpt-4o-transcribe", "--record", str(path))
@@ -264,7 +264,7 @@ def test_mistakes(tmp_path: Path, args: tuple[str, ...], complaint: str) -> None
 
 
 def test_record_mistakes(tmp_path: Path) -> None:
-    """Before anything is sent; a file of the user's is not lost."""
+    """An error before anything is sent; an existing file is kept."""
     sound = write_wav(tmp_path / "sound.wav", SECOND)
     whole = sound.read_bytes()
     for args, complaint in (
@@ -280,8 +280,8 @@ def test_record_mistakes(tmp_path: Path) -> None:
     assert sound.read_bytes() == whole
 
 
-def test_a_signal_ends_the_play(tmp_path: Path) -> None:
-    """Before all is played: interrupted, and said so."""
+def test_signal_ends_the_replay(tmp_path: Path) -> None:
+    """A signal before the end of the replay is an interruption."""
     path = tmp_path / "rec"
     lines = [{"type": "recording", "version": 1, "audio": False}, {"type": "open", "connection": 1, "ms": 0}]
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
@@ -291,8 +291,8 @@ def test_a_signal_ends_the_play(tmp_path: Path) -> None:
         assert ended(process).exit == 130
 
 
-def test_nobody_reads_the_timeline(tmp_path: Path) -> None:
-    """As with ``| head -1``: quiet, and no failure."""
+def test_timeline_with_closed_stdout(tmp_path: Path) -> None:
+    """With ``| head -1`` the command ends without an error."""
     path = tmp_path / "rec"
     line = {"type": "ping", "connection": 1, "ms": 1, "direction": "out"}
     head = [{"type": "recording", "version": 1, "audio": False}, {"type": "open", "connection": 1, "ms": 0}]

@@ -1,4 +1,4 @@
-"""Captions, transcripts and sound that a run leaves, read by others; also after ``kill -9`` and on a full disk."""
+"""Captions, transcripts and sound of a run, read by other programs; also after ``kill -9`` and on a full disk."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def url() -> Iterator[str]:
         yield address
 
 
-def said(count: int) -> tuple[bytes, list[range]]:
-    """Sound of so many turns, with enough silence between for the endpoint, and what they spell."""
+def turns_and_words(count: int) -> tuple[bytes, list[range]]:
+    """Return sound of several turns, with silence between them, and the words that they spell."""
     return turns(count, silence_ms=700)
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for it, with a deadline."""
+    """Wait for a condition, with a deadline."""
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline
@@ -75,13 +75,13 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def cues(path: Path) -> list[str]:
-    """The texts of an SRT file; what its last line may lack, lacks."""
+    """Return the texts of an SRT file; its last cue may be incomplete."""
     return [cue.content.replace("\n", " ") for cue in srt.parse(path.read_text())]
 
 
 def test_captions_come_while_the_sound_goes_on(url: str) -> None:
-    """A cue is out, whole, before the source has ended."""
-    sound, spans = said(2)
+    """A complete cue is in the file before the source ends."""
+    sound, spans = turns_and_words(2)
     with start("stream", "--url", url, *MODEL[:2], "-q", "-o", "srt", "-", stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -99,8 +99,8 @@ def test_captions_come_while_the_sound_goes_on(url: str) -> None:
 
 
 def test_what_was_sent_is_saved(url: str, tmp_path: Path) -> None:
-    """Every sample, every word; stdout says what it says without."""
-    sound, spans = said(4)
+    """Every sample and every word is saved; stdout is the same as without saving."""
+    sound, spans = turns_and_words(4)
     source = write_wav(tmp_path / "s.wav", sound)
     files = ("--save-audio", str(tmp_path / "a.wav"), "--save-transcript", str(tmp_path / "t.vtt"))
     ran = rt("send", "--url", url, *MODEL, "--json", *files, str(source))
@@ -115,8 +115,8 @@ def test_what_was_sent_is_saved(url: str, tmp_path: Path) -> None:
 
 
 def test_timestamps(url: str, tmp_path: Path) -> None:
-    """The time of each turn before its words, as NDJSON has it."""
-    source = str(write_wav(tmp_path / "s.wav", said(3)[0]))
+    """Each line starts with the time of its turn, as in NDJSON."""
+    source = str(write_wav(tmp_path / "s.wav", turns_and_words(3)[0]))
     lines = rt("send", "--url", url, *MODEL, "--timestamps", source).out.splitlines()
     finals = rt("send", "--url", url, *MODEL, "--json", source).of("final")
 
@@ -124,9 +124,9 @@ def test_timestamps(url: str, tmp_path: Path) -> None:
 
 
 def test_kill_9_leaves_whole_files(url: str, tmp_path: Path) -> None:
-    """Sound up to a moment ago, and each final that was said."""
+    """After kill -9 the files have the sound up to a moment before, and each printed final."""
     audio, transcript = tmp_path / "a.wav", tmp_path / "t.srt"
-    sound, spans = said(8)
+    sound, spans = turns_and_words(8)
     files = ("--save-audio", str(audio), "--save-transcript", str(transcript))
     with start("stream", "--url", url, *MODEL[:2], "-q", *files, "-", stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -147,11 +147,11 @@ def test_kill_9_leaves_whole_files(url: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_results(url: str, tmp_path: Path) -> None:
-    """One file for each source, whichever ends first; what could not be heard has none."""
+    """One file per source, in any order of endings; a failed source has none."""
     folder = tmp_path / "new" / "results"
     spans = {}
     for number in range(1, 5):
-        sound, spans[f"s{number}.srt"] = said(number)
+        sound, spans[f"s{number}.srt"] = turns_and_words(number)
         write_wav(tmp_path / f"s{number}.wav", sound)
     (tmp_path / "s5.wav").write_bytes(b"no sound")
     sources = [str(tmp_path / f"s{number}.wav") for number in range(1, 6)]
@@ -165,8 +165,8 @@ def test_a_folder_of_results(url: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_ndjson(url: str, tmp_path: Path) -> None:
-    """The lines of a source without its name; stdout has all of them with it, and the total."""
-    sources = [str(write_wav(tmp_path / f"{name}.wav", said(2)[0])) for name in "ab"]
+    """The files have the lines of a source without its name; stdout has all lines with it, and the total."""
+    sources = [str(write_wav(tmp_path / f"{name}.wav", turns_and_words(2)[0])) for name in "ab"]
     ran = rt("send", "--url", url, *MODEL, "--json", "--output-dir", str(tmp_path / "out"), *sources)
 
     assert ran.exit == 0, ran.err
@@ -180,8 +180,8 @@ def test_a_folder_of_ndjson(url: str, tmp_path: Path) -> None:
 
 
 def test_channels_have_a_file_each_and_a_transcript_together(url: str, tmp_path: Path) -> None:
-    """In the order in which they spoke."""
-    one, two = (np.frombuffer(said(1)[0], "<i2") for _ in range(2))
+    """One sound file per channel, and one transcript in the order of time."""
+    one, two = (np.frombuffer(turns_and_words(1)[0], "<i2") for _ in range(2))
     quiet = np.zeros(one.size, np.int16)
     stereo = np.stack((np.concatenate((one, quiet)), np.concatenate((quiet, two))), axis=1)
     with wave.open(str(tmp_path / "s.wav"), "wb") as file:
@@ -213,8 +213,8 @@ def test_channels_have_a_file_each_and_a_transcript_together(url: str, tmp_path:
         pytest.param(["--save-audio", "{}/a.wav", "{}/s.wav"], "--save-audio is for one source", id="sound of two"),
     ],
 )
-def test_what_cannot_be_saved_costs_nothing(tmp_path: Path, args: list[str], cause: str) -> None:
-    """One line, exit 2, and not a sample was sent."""
+def test_unwritable_file_ends_the_run_before_sending(tmp_path: Path, args: list[str], cause: str) -> None:
+    """One line, exit 2, and no sample is sent."""
     source = str(write_wav(tmp_path / "s.wav", SECOND))
     before = Path(source).read_bytes()
     (tmp_path / "old.wav").write_bytes(before)
@@ -232,10 +232,10 @@ def test_what_cannot_be_saved_costs_nothing(tmp_path: Path, args: list[str], cau
 
 @full_disk
 def test_a_full_disk_ends_no_run(url: str, tmp_path: Path) -> None:
-    """Results go on to stdout; the lack is a warning at once, and at the end a cause and its code."""
+    """Results go on to stdout; the failure is a warning at once, and the cause and exit code at the end."""
     transcript = tmp_path / "t.txt"
     transcript.symlink_to("/dev/full")
-    sound, spans = said(3)
+    sound, spans = turns_and_words(3)
     ran = rt(
         *("send", "--url", url, *MODEL, "--json", "--save-transcript", str(transcript)),
         str(write_wav(tmp_path / "s.wav", sound)),
@@ -248,7 +248,7 @@ def test_a_full_disk_ends_no_run(url: str, tmp_path: Path) -> None:
 
 
 def limited(*args: str, largest_file: int) -> Ran:
-    """Run ``rt`` where no file may be larger."""
+    """Run ``rt`` with a limit on the file size."""
     setup = f"import os, resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({largest_file}, r.RLIM_INFINITY))"
     code = f"{setup}; os.execv({sys.executable!r}, {[*RT, *args]!r})"
     with subprocess.Popen(
@@ -258,9 +258,9 @@ def limited(*args: str, largest_file: int) -> Ran:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limits here")
-def test_sound_that_the_disk_has_no_room_for(url: str, tmp_path: Path) -> None:
-    """The file is whole up to there, and the run says so and goes on."""
-    sound, spans = said(4)
+def test_full_disk_with_save_audio(url: str, tmp_path: Path) -> None:
+    """The sound file is valid up to the limit, and the run goes on with a warning."""
+    sound, spans = turns_and_words(4)
     source = write_wav(tmp_path / "s.wav", sound)
     saved = tmp_path / "a.wav"
     ran = limited("send", "--url", url, *MODEL, "--json", "--save-audio", str(saved), str(source), largest_file=100_000)

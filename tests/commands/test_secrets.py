@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = "canary/5e9f1c7ab2d84+8f0e"
-"""Without the look of a key: masking by its look must not be what saves it."""
+"""Not in the format of a key, so that masking by format cannot hide it."""
 SOUND = struct.pack("<24000h", *(((at * 2531) % 8000) - 4000 for at in range(24_000)))
 PIECES = [b64encode(SOUND[at : at + 6000]).decode()[4:28] for at in range(0, len(SOUND) - 6000, 6000)]
-"""Of base64; all that starts at a multiple of three bytes finds itself again in longer base64."""
+"""Pieces of base64; bytes from a multiple of three on have the same base64 in a longer text."""
 
 
 async def echoes_secrets(client: Client) -> None:
-    """A careless endpoint: says the sound and the key back, in events and in the close reason."""
+    """An endpoint that repeats sound and key in events and in the close reason."""
     await client.greet()
     request = client.connection.request
     assert request is not None
@@ -39,7 +39,7 @@ async def echoes_secrets(client: Client) -> None:
 
 
 def send(server: Server, folder: Path, *more: str, env: dict[str, str] | None = None) -> tuple[Ran, str]:
-    """Send canaries with everything said that can be said; returns what was said, and the log."""
+    """Send recognisable sound and key with full logging; return all output, and the log."""
     log = folder / "rt.log"
     sound = write_wav(folder / "sound.wav", SOUND)
     ran = rt(
@@ -50,27 +50,27 @@ def send(server: Server, folder: Path, *more: str, env: dict[str, str] | None = 
     return ran, log.read_text()
 
 
-def assert_discreet(text: str) -> None:
-    """Neither key nor sound."""
+def assert_no_secret(text: str) -> None:
+    """Assert that the text contains neither key nor sound."""
     assert KEY not in text
     assert b64encode(KEY.encode()).decode().rstrip("=")[:-2] not in text
     assert not [piece for piece in PIECES if piece in text]
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_neither_key_nor_sound_is_told(form: str, tmp_path: Path) -> None:
-    """Nor from the wire log of a whole session, of an endpoint that repeats both."""
+def test_log_has_neither_key_nor_sound(form: str, tmp_path: Path) -> None:
+    """The wire log of a whole session contains neither, although the endpoint repeats both."""
     with scripted(echoes_secrets) as server:
         ran, log = send(server, tmp_path, "-o", form)
     assert ran.exit == 0
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     assert SOUND in server.audio
     for text in ran.out, ran.err, log:
-        assert_discreet(text)
+        assert_no_secret(text)
 
 
 def test_log_shows_the_conversation(tmp_path: Path) -> None:
-    """Both directions, with the size of the sound in place of the sound, on stderr and in the file alike."""
+    """Both directions, with the size of the sound instead of the sound, on stderr and in the file."""
     with scripted(polite("fine")) as server:
         ran, log = send(server, tmp_path)
     for text in ran.err, log:
@@ -87,41 +87,41 @@ def test_log_shows_the_conversation(tmp_path: Path) -> None:
     ],
 )
 def test_key_from_elsewhere_arrives(give: Callable[[str], tuple[str, str]], tmp_path: Path) -> None:
-    """A key in a file, or from a command, without its line end; and it is told as little."""
+    """A key from a file or a command is sent without its line end, and is not printed."""
     (tmp_path / "key").write_text(f"  {KEY}\n")
     with scripted(polite("fine")) as server:
         ran, log = send(server, tmp_path, *give(str(tmp_path / "key")), env={})
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
-    assert_discreet(ran.out + ran.err + log)
+    assert_no_secret(ran.out + ran.err + log)
 
 
 def test_refusal_that_repeats_the_key(tmp_path: Path) -> None:
-    """An HTTP error whose body holds the key is quoted without it."""
+    """An HTTP error body with the key is printed without the key."""
     with answering(401, f'{{"error":{{"message":"Incorrect API key provided: {KEY}","api_key":"{KEY}"}}}}') as server:
         ran, log = send(server, tmp_path)
     assert ran.exit == 4
-    assert_discreet(ran.out + ran.err + log)
+    assert_no_secret(ran.out + ran.err + log)
 
 
-def test_foreign_keys_stay_at_home(tmp_path: Path) -> None:
-    """The providers' own variables are not for a URL of somebody else."""
+def test_provider_keys_are_not_for_other_hosts(tmp_path: Path) -> None:
+    """The providers' own variables are not used for other hosts."""
     env = {"OPENAI_API_KEY": KEY, "AZURE_OPENAI_API_KEY": KEY}
     with scripted(polite("fine")) as server:
         ran, log = send(server, tmp_path, env=env)
     assert ran.exit == 0
     assert KEY not in str(server.headers)
-    assert_discreet(ran.out + ran.err + log)
+    assert_no_secret(ran.out + ran.err + log)
 
 
 def test_own_certificate(tmp_path: Path) -> None:
-    """A self-signed endpoint is reached over TLS when its certificate is given."""
+    """A self-signed endpoint is reached over TLS with its certificate in ``--cacert``."""
     with scripted(polite("fine"), secure=True) as server:
         ran, _ = send(server, tmp_path, "--cacert", str(CERTIFICATE))
     assert (ran.exit, ran.out) == (0, "fine\n"), ran.err
 
 
 def test_traceback_of_debugging_shows_no_key(tmp_path: Path) -> None:
-    """What ``RT_DEBUG=1`` adds is where it happened, not with what."""
+    """The traceback of ``RT_DEBUG=1`` contains no values."""
     with answering(401) as server:
         ran, log = send(server, tmp_path, env={"RT_API_KEY": KEY, "RT_DEBUG": "1"})
-    assert_discreet(ran.out + ran.err + log)
+    assert_no_secret(ran.out + ran.err + log)

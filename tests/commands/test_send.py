@@ -1,4 +1,4 @@
-"""``rt send`` against a real ``rt serve``, and against endpoints that note what they were told."""
+"""``rt send`` against a real ``rt serve``, and against endpoints that record their events."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ SECOND = 48_000
 
 @pytest.fixture(scope="module")
 def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an embedded endpoint that recognises."""
+    """The URL of an embedded endpoint with a recogniser."""
     with served("--save-audio", str(tmp_path_factory.mktemp("heard"))) as (url, _):
         yield url
 
 
 def send(url: str, *args: str, **options: Any) -> Ran:
-    """``rt send --json`` as fast as it goes, to a patient end."""
+    """Run ``rt send --json`` at full speed, with a long drain timeout."""
     return rt("send", "--url", url, "--json", "--speed", "max", "--drain-timeout", "60", *MODEL, *args, **options)
 
 
 def delivered(sound: Path, folder: Path, *args: str) -> tuple[Ran, bytes]:
-    """Send a file to an embedded endpoint of its own; returns the samples that it received."""
+    """Send a file to its own embedded endpoint; return the received samples."""
     with served("--recognizer", "none", "--save-audio", str(folder / "heard")) as (url, _):
         ran = send(url, *args, str(sound))
     (heard,) = (folder / "heard").glob("*.wav")
@@ -51,7 +51,7 @@ def delivered(sound: Path, folder: Path, *args: str) -> tuple[Ran, bytes]:
 
 @pytest.mark.parametrize("turns", ["server_vad", "client", "none"])
 def test_every_sample_arrives(turns: str, tmp_path: Path) -> None:
-    """24 kHz mono PCM16 arrives bit for bit, and the ledger counts it to the sample, whoever makes the turns."""
+    """24 kHz mono PCM16 arrives unchanged, and the ledger counts every sample, with each kind of turn detection."""
     sound = NOISE[:9602] + bytes(SECOND * 2) + NOISE
     ran, heard = delivered(write_wav(tmp_path / "s.wav", sound), tmp_path, "--turn-detection", turns)
     assert ran.exit == 0, ran.err
@@ -62,7 +62,7 @@ def test_every_sample_arrives(turns: str, tmp_path: Path) -> None:
 
 
 def test_resampled_sound_arrives(tmp_path: Path) -> None:
-    """16 kHz speech arrives as another resampling of the whole has it, within one step of 65536."""
+    """16 kHz speech arrives as a resampling of the whole file gives it, within one step of 65536."""
     ran, heard = delivered(SHORT, tmp_path)
     samples = np.frombuffer(read_wav(SHORT)[0], "<i2")
     expected = np.clip(np.rint(soxr.resample(samples.astype(np.float64), 16_000, 24_000)), -32768, 32767)
@@ -75,7 +75,7 @@ def test_resampled_sound_arrives(tmp_path: Path) -> None:
 
 @needs_words
 def test_words_and_partials(listener: str) -> None:
-    """Real speech: at least three words of four, and partials on the way."""
+    """Real speech: at least three of four words, and partials before."""
     ran = send(listener, "--partials", str(LONG))
     kinds = [event["type"] for event in ran.events]
     said, heard = SAID.split(), " ".join(final["text"] for final in ran.of("final")).split()
@@ -86,14 +86,14 @@ def test_words_and_partials(listener: str) -> None:
 
 @needs_words
 def test_another_recording_gives_another_text(listener: str) -> None:
-    """The words come from the sound."""
+    """The words depend on the sound."""
     (final,) = send(listener, str(SHORT)).of("final")
     assert {"might", "even", "have", "been", "made"} <= set(final["text"].split())
 
 
 @pytest.mark.parametrize("sound", [pytest.param(bytes(SECOND * 2), id="silence"), pytest.param(NOISE, id="noise")])
 def test_no_speech_no_words(listener: str, sound: bytes, tmp_path: Path) -> None:
-    """Neither silence nor noise is made into words, and both are delivered."""
+    """Silence and noise give no words, and both are delivered."""
     ran = send(listener, str(write_wav(tmp_path / "s.wav", sound)))
     assert ran.exit == 0, ran.err
     assert [final["text"] for final in ran.of("final") if final["text"]] == []
@@ -102,7 +102,7 @@ def test_no_speech_no_words(listener: str, sound: bytes, tmp_path: Path) -> None
 
 @needs_words
 def test_text_is_all_that_stdout_has(listener: str) -> None:
-    """Without ``--json``: the words, a line for each turn; with ``-q``, nothing on stderr either."""
+    """Without ``--json``: one line per turn; with ``-q`` also nothing on stderr."""
     ran = rt("send", "--url", listener, "--speed", "max", "--drain-timeout", "60", *MODEL, "-q", str(SHORT))
     assert ran.exit == 0
     assert ran.out.endswith("\n")
@@ -112,7 +112,7 @@ def test_text_is_all_that_stdout_has(listener: str) -> None:
 
 @needs_words
 def test_partials_of_text_go_to_stderr(listener: str) -> None:
-    """A script that reads stdout gets finals alone."""
+    """Stdout has finals alone."""
     options = ("--speed", "max", "--drain-timeout", "60", "--partials")
     ran = rt("send", "--url", listener, *options, *MODEL, str(SHORT))
     assert len(ran.out.splitlines()) == 1
@@ -120,7 +120,7 @@ def test_partials_of_text_go_to_stderr(listener: str) -> None:
 
 
 def test_several_files(tmp_path: Path) -> None:
-    """In the order of the arguments, each line with its source; one that fails stops no other; the worst exit wins."""
+    """Results in the order of the arguments, each with its source; a failure stops no other; the worst exit code."""
     names = [str(write_wav(tmp_path / name, NOISE)) for name in ("b.wav", "a.wav")]
     missing = str(tmp_path / "no.wav")
     with scripted(polite("hello")) as server:
@@ -137,7 +137,7 @@ def test_several_files(tmp_path: Path) -> None:
 
 
 def test_duration(tmp_path: Path) -> None:
-    """``--duration`` ends a file as its end would."""
+    """``--duration`` ends a file like its end."""
     with scripted(polite("hello")) as server:
         ran = send(server.url, "--duration", "500ms", str(write_wav(tmp_path / "s.wav", NOISE)))
     assert ran.exit == 0
@@ -197,7 +197,7 @@ def test_duration(tmp_path: Path) -> None:
     ],
 )
 def test_session_as_received(args: tuple[str, ...], expected: dict[str, object], tmp_path: Path) -> None:
-    """What is asked of the endpoint, before any sound."""
+    """The session object that the endpoint receives before any sound."""
     sound = write_wav(tmp_path / "s.wav", NOISE[:9600])
     with scripted(polite("hello")) as server:
         ran = send(server.url, *args, str(sound))
@@ -210,7 +210,7 @@ def test_session_as_received(args: tuple[str, ...], expected: dict[str, object],
 
 
 def test_finals_come_in_the_order_of_the_audio(tmp_path: Path) -> None:
-    """Whatever the order in which the endpoint is done with them."""
+    """Finals are printed in the order of the sound, in whatever order the endpoint sends them."""
 
     async def backwards(client: Client) -> None:
         await client.greet()
@@ -235,7 +235,7 @@ def test_finals_come_in_the_order_of_the_audio(tmp_path: Path) -> None:
 
 
 def test_producer_waits_for_the_endpoint() -> None:
-    """``rt send -``: while the endpoint reads nothing, the program before the pipe is not read either."""
+    """``rt send -``: while the endpoint reads nothing, ``rt`` does not read the pipe."""
     with scripted(stops_reading) as server:
         taken = bytes_taken("send", "--url", server.url, *MODEL, "--speed", "max", "-", at_most=8_000_000)
     assert taken < 20 * SECOND

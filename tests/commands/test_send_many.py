@@ -1,4 +1,4 @@
-"""``rt send -j N``, ``--skip-done`` and ``--channel``: real processes, and endpoints that spell what they heard."""
+"""``rt send -j N``, ``--skip-done`` and ``--channel``: real processes, and endpoints that spell the received sound."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEADLINE_S = 60.0
 
 @contextmanager
 def exact(habits: Habits | None = None) -> Iterator[ExactEndpoint]:
-    """An exact endpoint, on a thread of its own."""
+    """An exact endpoint, on its own thread."""
     ready, endpoint = threading.Event(), ExactEndpoint(habits)
     ending: list[Callable[[], Any]] = []
 
@@ -51,7 +51,7 @@ def exact(habits: Habits | None = None) -> Iterator[ExactEndpoint]:
 
 
 def sounds(folder: Path, count: int, *, seconds: int = 4) -> tuple[list[str], list[list[range]]]:
-    """Files of different sounds, and what each of them spells."""
+    """Return files of different sounds, and what each of them spells."""
     names, spans = [], []
     for number in range(count):
         pcm, spelled = turns(seconds + number % 3, vary=100 + number)
@@ -61,19 +61,19 @@ def sounds(folder: Path, count: int, *, seconds: int = 4) -> tuple[list[str], li
 
 
 def send(endpoint: ExactEndpoint, *args: str, speed: str = "max", **options: Any) -> Ran:
-    """``rt send`` to its end."""
+    """Run ``rt send`` to its end."""
     options.setdefault("seconds", DEADLINE_S)
     return rt("send", "--url", endpoint.url, "--speed", speed, *MODEL, *args, **options)
 
 
 def texts(ran: Ran, source: str, channel: str | None = None) -> list[str]:
-    """The finals of a source."""
+    """Return the finals of a source."""
     finals = ran.of("final")
     return [each["text"] for each in finals if each["source"] == source and each.get("channel") == channel]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Look again and again."""
+    """Poll a condition."""
     done = threading.Event()
     for _ in range(round(DEADLINE_S / 0.02)):
         if condition():
@@ -83,7 +83,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_every_sample_of_every_file(tmp_path: Path) -> None:
-    """Twelve files, three of them broken, four at once: each has its own account, and the results are in order."""
+    """Twelve files, three of them broken, four at once: one summary each, and results in order."""
     names, spans = sounds(tmp_path, 12)
     for number, content in ((2, None), (5, b"words"), (6, b"")):
         (tmp_path / f"{number:02}.wav").unlink()
@@ -110,8 +110,8 @@ def test_every_sample_of_every_file(tmp_path: Path) -> None:
     assert 2 <= endpoint.most_open <= 4
 
 
-def test_what_is_printed_does_not_depend_on_how_many_at_once(tmp_path: Path) -> None:
-    """Text, byte for byte."""
+def test_output_is_the_same_for_any_jobs(tmp_path: Path) -> None:
+    """The text is the same byte for byte."""
     names, _ = sounds(tmp_path, 7, seconds=3)
     with exact() as endpoint:
         one, four, all_ = (send(endpoint, "-j", jobs, *names) for jobs in ("1", "4", "64"))
@@ -120,10 +120,10 @@ def test_what_is_printed_does_not_depend_on_how_many_at_once(tmp_path: Path) -> 
     assert one.exit == four.exit == all_.exit == 0
 
 
-# The patience of one that waits for nobody; 1013 is waited out for five seconds.
+# Time limit of a single source; close code 1013 asks for a wait of five seconds.
 @pytest.mark.parametrize(("refusal", "patience"), [(429, "4"), (1013, "10")], ids=["HTTP 429", "close 1013"])
-def test_an_endpoint_with_less_room_is_no_failure(refusal: int, patience: str, tmp_path: Path) -> None:
-    """It takes one session at a time: the others wait, longer than one that waits for nobody would."""
+def test_endpoint_with_room_for_one_session(refusal: int, patience: str, tmp_path: Path) -> None:
+    """The endpoint takes one session at a time: the others wait, longer than a single source would."""
     names, spans = sounds(tmp_path, 4, seconds=3)
     with exact(Habits(refusal=refusal)) as endpoint:
         ran = send(endpoint, "--json", "-j", "4", "--connect-timeout", patience, *names, speed="1.5")
@@ -139,7 +139,7 @@ def test_an_endpoint_with_less_room_is_no_failure(refusal: int, patience: str, t
 
 @contextmanager
 def sending(endpoint: ExactEndpoint, names: list[str], jobs: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A run at the speed of sound, when all sessions are open and have heard something."""
+    """A run in real time, when all sessions are open and the endpoint has received sound."""
     args = ("--url", endpoint.url, "--speed", "1", "--json", "--drain-timeout", "60", *MODEL)
     with start("send", *args, "-j", str(jobs), *names) as process:
         try:
@@ -150,7 +150,7 @@ def sending(endpoint: ExactEndpoint, names: list[str], jobs: int) -> Iterator[su
 
 
 def test_the_first_signal_drains_all(tmp_path: Path) -> None:
-    """What was heard of each is in its finals; what had not begun does not."""
+    """Received sound of each source is in its finals; sources that have not started stay unsent."""
     names, _ = sounds(tmp_path, 5, seconds=20)
     with exact() as endpoint, sending(endpoint, names, 3) as process:
         process.send_signal(signal.SIGINT)
@@ -169,7 +169,7 @@ def test_the_first_signal_drains_all(tmp_path: Path) -> None:
 
 
 def texts_of(ran: Ran, names: list[str]) -> list[str]:
-    """All that the finals of each source spell, as one range."""
+    """Return the finals of each source as one range."""
     joined = []
     for name in names:
         ranges = [word.split("-") for text in texts(ran, name) for word in text.split()]
@@ -179,7 +179,7 @@ def texts_of(ran: Ran, names: list[str]) -> list[str]:
 
 
 def test_the_second_signal_closes_all(tmp_path: Path) -> None:
-    """Finals that do not come are not waited for; each source has its account."""
+    """No session waits for its finals; each source has a summary."""
     names, _ = sounds(tmp_path, 4, seconds=20)
     with exact(Habits(final_delay_s=600)) as endpoint, sending(endpoint, names, 3) as process:
         process.send_signal(signal.SIGINT)
@@ -193,11 +193,11 @@ def test_the_second_signal_closes_all(tmp_path: Path) -> None:
         assert each["exit"] in {130, 143}
 
 
-# -- what earlier runs have finished ----------------------------------------------------------------------------------
+# -- --skip-done ----------------------------------------------------------------------------------
 
 
 def test_skip_done_after_a_kill(tmp_path: Path) -> None:
-    """What was printed by a run that was killed is not sent again, what was not is; then there is nothing to do."""
+    """After a kill, printed sources are skipped and others are sent; a third run sends nothing."""
     names, spans = sounds(tmp_path, 6, seconds=3)
     env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
     with exact(Habits(final_delay_s=0.1)) as endpoint:
@@ -228,8 +228,8 @@ def test_skip_done_after_a_kill(tmp_path: Path) -> None:
     assert (third.summary["skipped"], third.summary["sources"]) == (6, 6)
 
 
-def test_what_went_wrong_or_changed_is_not_skipped(tmp_path: Path) -> None:
-    """Nor what is to be heard in another way."""
+def test_failed_or_changed_sources_are_not_skipped(tmp_path: Path) -> None:
+    """Failed sources, changed sources and changed settings are not skipped."""
     (name, broken), _ = sounds(tmp_path, 2)
     (tmp_path / "01.wav").write_bytes(b"words")
     env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
@@ -245,8 +245,8 @@ def test_what_went_wrong_or_changed_is_not_skipped(tmp_path: Path) -> None:
     assert again.out
 
 
-def test_results_in_a_folder_have_their_marks_beside_them(tmp_path: Path) -> None:
-    """Another folder has everything anew; where nothing is to be done the results stay as they are."""
+def test_marks_are_in_the_output_folder(tmp_path: Path) -> None:
+    """Another folder gets all results; a run without work leaves them unchanged."""
     names, spans = sounds(tmp_path, 3)
     env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
     with exact() as endpoint:
@@ -261,8 +261,8 @@ def test_results_in_a_folder_have_their_marks_beside_them(tmp_path: Path) -> Non
     assert not (tmp_path / "state").exists()
 
 
-def test_nothing_is_remembered_without_being_asked(tmp_path: Path) -> None:
-    """No file appears."""
+def test_no_marks_without_skip_done(tmp_path: Path) -> None:
+    """Without ``--skip-done`` no file of marks is created."""
     (name,), _ = sounds(tmp_path, 1)
     env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
     with exact() as endpoint:
@@ -274,7 +274,7 @@ def test_nothing_is_remembered_without_being_asked(tmp_path: Path) -> None:
 
 
 def stereo(folder: Path) -> tuple[Path, list[list[range]]]:
-    """Two people who speak in turn, and what each of them spells."""
+    """Return two speakers in turn on two channels, and what each of them spells."""
     left, left_spans = turns(5, speech_ms=700, silence_ms=900)
     right, right_spans = turns(4, speech_ms=500, silence_ms=1300, vary=90)
     frames = np.zeros((max(len(left), len(right)) // 2 + 24_000, 2), np.int16)
@@ -289,7 +289,7 @@ def stereo(folder: Path) -> tuple[Path, list[list[range]]]:
 
 
 def assert_split(ran: Ran, spans: list[list[range]], frames: int) -> None:
-    """Both channels are whole, and their finals are in the order of time."""
+    """Assert that both channels are complete, with their finals in the order of time."""
     assert ran.exit == 0, ran.err
     finals = ran.of("final")
     for channel, spelled in zip(("left", "right"), spans, strict=True):
@@ -334,8 +334,8 @@ def test_split_of_a_pipe(command: str, tmp_path: Path) -> None:
     assert_split(ran, spans, frames)
 
 
-def test_several_calls_at_once(tmp_path: Path) -> None:
-    """Sessions count, not files: of four, two calls at once."""
+def test_jobs_count_sessions(tmp_path: Path) -> None:
+    """``-j`` counts sessions: ``-j 4`` runs two split files at once."""
     path, spans = stereo(tmp_path)
     names = [str(path)]
     for number in range(3):
@@ -354,7 +354,7 @@ def test_several_calls_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("channel", "index"), [("left", 0), ("2", 1)])
 def test_one_channel(channel: str, index: int, tmp_path: Path) -> None:
-    """The other one is not sent."""
+    """Only the selected channel is sent."""
     path, spans = stereo(tmp_path)
     with exact() as endpoint:
         ran = send(endpoint, "--channel", channel, str(path))
@@ -364,7 +364,7 @@ def test_one_channel(channel: str, index: int, tmp_path: Path) -> None:
 
 
 def test_split_of_a_call_whose_one_side_is_refused(tmp_path: Path) -> None:
-    """There is room for one session for ever: the other side gives up, and the first is whole all the same."""
+    """The endpoint has room for one session: the other channel fails, and the first is complete."""
     path, _ = stereo(tmp_path)
     with exact(Habits(refusal=403)) as endpoint:
         ran = send(endpoint, "--json", "--channel", "split", str(path))
@@ -386,8 +386,8 @@ def test_split_of_a_call_whose_one_side_is_refused(tmp_path: Path) -> None:
         (("--skip-done", "-"), 2, "knows files by their content"),
     ],
 )
-def test_what_cannot_be(args: tuple[str, ...], exit_code: int, said: str, tmp_path: Path) -> None:
-    """One line says it."""
+def test_usage_errors(args: tuple[str, ...], exit_code: int, said: str, tmp_path: Path) -> None:
+    """One line says why."""
     (name,), _ = sounds(tmp_path, 1)
     with exact() as endpoint:
         ran = send(endpoint, *args, name)
@@ -397,7 +397,7 @@ def test_what_cannot_be(args: tuple[str, ...], exit_code: int, said: str, tmp_pa
 
 
 def test_a_spool_knows_the_channel(tmp_path: Path) -> None:
-    """What is read of the file when the run is taken up again is the same channel, as loud."""
+    """A resumed run reads the rest of the file with the same channel and gain."""
     path, spans = stereo(tmp_path)
     folder = str(tmp_path / "spool")
     with exact() as endpoint:

@@ -21,7 +21,7 @@ SILENT_SERVER = ("--recognizer", "none")
 
 
 def test_every_sample_arrives(tmp_path: Path) -> None:
-    """What the endpoint heard of an M4A is what was encoded, from its first sample on, and the ledger counts it."""
+    """The endpoint receives the encoded sound of an M4A from its first sample on, and the ledger counts it."""
     path = write_media(tmp_path / "a.m4a", SPEECH, RATE)
     with served(*SILENT_SERVER, "--save-audio", str(tmp_path / "heard")) as (url, _):
         ran = rt("send", "--url", url, *OPTIONS, str(path))
@@ -37,7 +37,7 @@ def test_every_sample_arrives(tmp_path: Path) -> None:
 
 
 def test_channel(tmp_path: Path) -> None:
-    """The right channel of a film, alone."""
+    """The right channel of a film."""
     sides = np.hstack((np.zeros_like(SPEECH), SPEECH))
     path = write_media(tmp_path / "a.mkv", sides, RATE, codec="flac", seconds_of_video=3)
     heard = {}
@@ -53,7 +53,7 @@ def test_channel(tmp_path: Path) -> None:
 
 
 def test_several_at_once_and_again(tmp_path: Path) -> None:
-    """Beside other formats, into a folder; the second time none of them is sent."""
+    """M4A with other formats, into a folder; a second run skips all of them."""
     names = [
         str(write_media(tmp_path / "a.m4a", SPEECH, RATE)),
         str(write_media(tmp_path / "b.mp4", SPEECH, RATE, seconds_of_video=3)),
@@ -72,7 +72,7 @@ def test_several_at_once_and_again(tmp_path: Path) -> None:
 
 
 def test_a_part_of_a_file(tmp_path: Path) -> None:
-    """``--duration`` ends it as its end would."""
+    """``--duration`` ends the file like its end."""
     path = write_media(tmp_path / "a.m4a", SPEECH, RATE)
     with served(*SILENT_SERVER) as (url, _):
         ran = rt("send", "--url", url, *OPTIONS, "--duration", "1s", str(path))
@@ -82,7 +82,7 @@ def test_a_part_of_a_file(tmp_path: Path) -> None:
 
 
 def test_cut_short(tmp_path: Path) -> None:
-    """What is there is delivered; one line says what is wrong; exit 3."""
+    """The readable part is delivered; one line describes the damage; exit 3."""
     path = write_media(tmp_path / "a.m4a", SPEECH, RATE, options={"movflags": "faststart"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with served(*SILENT_SERVER) as (url, _):
@@ -96,7 +96,7 @@ def test_cut_short(tmp_path: Path) -> None:
 
 
 def test_without_the_extra(tmp_path: Path) -> None:
-    """One line that names the extra and the pipe; exit 3; other files are sent all the same."""
+    """One line names the extra and the pipe; exit 3; other files are sent."""
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "av.py").write_text('raise ImportError("planted")\n')
     path = write_media(tmp_path / "a.m4a", SPEECH, RATE)

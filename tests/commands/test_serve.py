@@ -57,20 +57,20 @@ def serving(*options: str, files: int | None = None, **environ: str) -> Iterator
 
 
 def first_line(process: subprocess.Popen[str]) -> str:
-    """What says that it is ready."""
+    """Return the first line, which the server prints when it is ready."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
 async def one_session(url: str) -> None:
-    """Open a session, send a second of silence, leave."""
+    """Open a session, send a second of silence, and disconnect."""
     async with session(url) as client:
         await client.append(silence(1))
         await client.barrier()
 
 
 def test_first_line_is_the_url() -> None:
-    """A script reads the URL from the first line and can use it."""
+    """The URL in the first line works."""
     with serving() as process:
         url = first_line(process)
 
@@ -80,7 +80,7 @@ def test_first_line_is_the_url() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it(number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM are the way to end it: 0, within a second, one line on stderr."""
+    """Ctrl-C and SIGTERM end it: exit 0, within a second, one line on stderr."""
     with serving() as process:
         first_line(process)
         began = time.monotonic()
@@ -93,7 +93,7 @@ def test_a_signal_ends_it(number: signal.Signals) -> None:
 
 
 def test_json(tmp_path: Path) -> None:
-    """With --json every line is an object, the URL first, then sessions; the audio lands where it was asked for."""
+    """With ``--json`` every line is an object: the URL first, then sessions; ``--save-audio`` writes the audio."""
     with serving("--json", "--save-audio", str(tmp_path)) as process:
         ready: dict[str, Any] = json.loads(first_line(process))
         run(one_session(ready["url"]))
@@ -107,7 +107,7 @@ def test_json(tmp_path: Path) -> None:
 
 
 def test_closed_stdout() -> None:
-    """When nobody reads its lines any more, it ends quietly."""
+    """After stdout is closed, it ends without an error."""
 
     async def until_it_ends(url: str, process: subprocess.Popen[str]) -> None:
         while process.poll() is None:
@@ -129,7 +129,7 @@ def test_closed_stdout() -> None:
 
 
 def test_off_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else is served without a token, and an empty one is none."""
+    """Other hosts are not served without a token; an empty token counts as none."""
     monkeypatch.setenv("RT_SERVE_TOKEN", " ")
     with pytest.raises(UsageError, match="loopback") as refused:
         serve(host="0.0.0.0", port=0, recognizer="none")
@@ -139,7 +139,7 @@ def test_off_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("how", ["variable", "file"])
 def test_a_token(how: str, tmp_path: Path) -> None:
-    """With a token others may be served; it opens, another does not, and what is open on the way is said."""
+    """With a token other hosts are served; a wrong token is refused, and a warning says that there is no TLS."""
     (tmp_path / "token").write_text("\ufefftoken-of-the-file\n")
     options = ["--token-file", str(tmp_path / "token")] if how == "file" else []
 
@@ -164,7 +164,7 @@ def test_a_token(how: str, tmp_path: Path) -> None:
 
 
 def test_wss() -> None:
-    """With a certificate the first line is a wss URL that works, and nothing is said about the clear."""
+    """With a certificate the first line is a working wss URL, without that warning."""
 
     async def knock(url: str) -> None:
         trusting = ssl.create_default_context(cafile=CERTIFICATE)
@@ -183,7 +183,7 @@ def test_wss() -> None:
 
 
 def test_replies() -> None:
-    """What --reply-text says is what a conversation hears."""
+    """The reply has the text of ``--reply-text``."""
 
     async def answer(url: str) -> Any:
         async with session(url, "?model=any") as client:
@@ -196,8 +196,8 @@ def test_replies() -> None:
         assert run(answer(first_line(process))) == "Good day."
 
 
-def test_one_session_too_many() -> None:
-    """Beyond --max-sessions it is 1013."""
+def test_max_sessions() -> None:
+    """A session beyond ``--max-sessions`` is closed with 1013."""
 
     async def scenario(url: str) -> int | None:
         async with session(url), connect(url) as extra:
@@ -209,8 +209,8 @@ def test_one_session_too_many() -> None:
         assert run(scenario(first_line(process))) == 1013
 
 
-def test_a_session_that_lasts_too_long() -> None:
-    """After --max-session it is told, and closed with 1001."""
+def test_max_session() -> None:
+    """After ``--max-session`` the session gets an error and close code 1001."""
 
     async def scenario(url: str) -> tuple[list[Any], int | None]:
         async with session(url) as client:
@@ -223,7 +223,7 @@ def test_a_session_that_lasts_too_long() -> None:
 
 
 def test_faults() -> None:
-    """What --fault asks for happens, and --json tells of it."""
+    """The faults of ``--fault`` happen, and ``--json`` reports them."""
 
     async def refused(url: str) -> int:
         with pytest.raises(InvalidStatus) as status:
@@ -263,8 +263,8 @@ def test_bad_options(options: dict[str, Any], said: str) -> None:
     assert refused.value.exit_code == 2
 
 
-def test_help_knows_every_line() -> None:
-    """What --json tells of a whole conversation is in the help, with its fields."""
+def test_help_has_every_line() -> None:
+    """Every ``--json`` line of a conversation is in the help, with its fields."""
 
     async def conversation(url: str) -> None:
         async with session(url, "?model=any") as client:
@@ -288,26 +288,26 @@ def test_help_knows_every_line() -> None:
         assert set(re.findall(r"(?:^|, )(\w+)", re.sub(r" \(.*?\)", "", said[1]))) == fields, kind
 
 
-def test_help_knows_every_fault() -> None:
-    """No fault without its line in the help."""
+def test_help_has_every_fault() -> None:
+    """Every fault has a line in the help."""
     assert [name for name in KINDS if not re.search(rf"^  {name}\b", FAULTS, re.MULTILINE)] == []
 
 
 def test_faults_are_explained_on_request() -> None:
-    """On stdout, with success, as any help."""
+    """The help of the faults goes to stdout, with exit 0."""
     ran = rt("serve", "--fault", "help")
 
     assert (ran.exit, ran.out, ran.err) == (0, FAULTS, "")
 
 
 def test_port_in_use() -> None:
-    """A taken port is a usage error that says what to do."""
+    """A used port is a usage error with a fix."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="--port 0"):
         serve(port=taken.getsockname()[1], recognizer="none")
 
 
 def test_directory_not_writable(tmp_path: Path) -> None:
-    """A place for recordings that cannot be written is known before anybody speaks."""
+    """An unwritable folder for recordings is an error at the start."""
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot write to"):
         serve(port=0, recognizer="none", save_audio=tmp_path / "file")
@@ -315,17 +315,17 @@ def test_directory_not_writable(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 def test_out_of_files() -> None:
-    """When the system has no more for it, that is one line, and those who come later are served."""
+    """Without free file descriptors it prints one line, and serves later clients."""
 
-    async def crowd(url: str) -> None:
+    async def connect_many(url: str) -> None:
         port = int(url.rsplit(":", 1)[1].split("/", maxsplit=1)[0])
-        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
-        for _, writer in crowd:
+        connect_many = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
+        for _, writer in connect_many:
             writer.close()
         await one_session(url)
 
     with serving(files=60) as process:
-        run(crowd(first_line(process)))
+        run(connect_many(first_line(process)))
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=10)
     assert errors.count("\n") <= 3

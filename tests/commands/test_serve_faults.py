@@ -1,4 +1,4 @@
-"""``rt send`` against ``rt serve --fault``: two programs, and what goes wrong between them on purpose."""
+"""``rt send`` against ``rt serve --fault``: two programs, and deliberate faults between them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 SPEECH = DATA / "sense_0870.wav"
 SAMPLES = 170_400
-"""Of it, at 24 kHz."""
+"""Samples of the file at 24 kHz."""
 
 
 @contextmanager
-def breaking(*specs: str) -> Iterator[tuple[str, list[str]]]:
-    """A running endpoint: its URL, and, after the block, the faults that it told of."""
+def faulty_endpoint(*specs: str) -> Iterator[tuple[str, list[str]]]:
+    """A running endpoint: its URL, and after the block its reported faults."""
     options = [option for spec in specs for option in ("--fault", spec)]
     faults: list[str] = []
     with start("serve", "--port", "0", "--recognizer", "none", "--json", *options) as process:
@@ -33,9 +33,9 @@ def breaking(*specs: str) -> Iterator[tuple[str, list[str]]]:
             faults += [event["fault"] for event in events if event["type"] == "fault"]
 
 
-def sent(*specs: str, options: tuple[str, ...] = ()) -> tuple[Ran, list[str]]:
-    """What became of a file of seven seconds, and the faults that were told."""
-    with breaking(*specs) as (url, faults):
+def send(*specs: str, options: tuple[str, ...] = ()) -> tuple[Ran, list[str]]:
+    """Send a file of seven seconds; return the run and the reported faults."""
+    with faulty_endpoint(*specs) as (url, faults):
         ran = rt("send", "--url", url, "--json", "--speed", "4", "-m", "gpt-4o-transcribe", *options, str(SPEECH))
     assert_accounted(ran.summary)
     return ran, faults
@@ -52,8 +52,8 @@ def sent(*specs: str, options: tuple[str, ...] = ()) -> tuple[Ran, list[str]]:
     ],
 )
 def test_everything_is_delivered(spec: str, reconnects: int) -> None:
-    """Every sample is settled, over as many connections as it takes; and the endpoint tells what it did."""
-    ran, faults = sent(spec)
+    """Every sample is settled, over as many connections as needed, and the endpoint reports its faults."""
+    ran, faults = send(spec)
 
     assert (ran.exit, ran.summary["complete"]) == (0, True), ran.err
     assert ran.summary["ledger"]["settled"] == ran.summary["ledger"]["captured"] == SAMPLES
@@ -70,9 +70,9 @@ def test_everything_is_delivered(spec: str, reconnects: int) -> None:
         ("omit=session.created", 6),
     ],
 )
-def test_what_cannot_pass_ends_it(spec: str, exit_code: int) -> None:
-    """With one line that names the cause, and without another try."""
-    ran, faults = sent(spec, options=("--connect-timeout", "5"))
+def test_permanent_fault_ends_the_run(spec: str, exit_code: int) -> None:
+    """A permanent fault ends the run with one line and without a retry."""
+    ran, faults = send(spec, options=("--connect-timeout", "5"))
 
     assert ran.exit == exit_code, ran.err
     assert len(ran.causes) == 1
@@ -81,16 +81,16 @@ def test_what_cannot_pass_ends_it(spec: str, exit_code: int) -> None:
 
 
 def test_a_failed_transcript_is_a_hole() -> None:
-    """Exit 7; nothing else is lost."""
-    ran, faults = sent("failedx1")
+    """Exit 7; no other turn is lost."""
+    ran, faults = send("failedx1")
 
     assert ran.exit == 7, ran.err
     assert faults == ["failedx1"]
     assert ran.summary["ledger"]["captured"] == SAMPLES
 
 
-def test_a_wrong_fault() -> None:
-    """One line that quotes what is wrong, and exit 2."""
+def test_invalid_fault() -> None:
+    """One line that quotes the error, and exit 2."""
     ran = rt("serve", "--port", "0", "--fault", "drop@3s", "--fault", "drop@soon")
 
     assert (ran.exit, ran.out) == (2, "")

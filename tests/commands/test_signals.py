@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops and waits for what is open, the second closes, the third ends at once."""
+"""Ctrl-C and SIGTERM: the first stops capture and drains, the second closes, the third exits at once."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ SPEECH = str(DATA / "sense_0870.wav")
 SECOND = bytes(48_000)
 MODEL = ("-m", "gpt-4o-transcribe", "--json")
 MARGIN_S = 1.5
-"""For a process to be scheduled and to end, on a busy machine."""
+"""Time for a process to be scheduled and to end, on a busy machine."""
 INTERRUPTED = {130, 143, -signal.SIGINT, -signal.SIGTERM}
-"""A signal that comes while the interpreter ends is the system's own to handle; shells call these 130 and 143, too."""
+"""Exit by the signal itself, while the interpreter ends. Shells report it as 130 and 143, too."""
 BOTH = [pytest.param(signal.SIGINT, id="SIGINT"), pytest.param(signal.SIGTERM, id="SIGTERM")]
 
 
 @contextmanager
 def live(server: Server, *more: str, seconds: int = 1) -> Iterator[subprocess.Popen[bytes]]:
-    """``rt stream -``, with some sound and a writer that stays."""
+    """Run ``rt stream -`` with some sound; the writer stays."""
     command = ("stream", "--url", server.url, *MODEL, *more, "-")
     with start(*command, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -61,7 +61,7 @@ def _feed(pipe: IO[bytes], seconds: int) -> None:
 
 
 def still_open(process: subprocess.Popen[bytes], seconds: float = 10) -> tuple[Ran, float]:
-    """The end of a process whose stdin stays open until then, and how long it took."""
+    """Return the exit of a process whose stdin stays open, and its duration."""
     began = time.monotonic()
     process.wait(seconds)
     took = time.monotonic() - began
@@ -70,7 +70,7 @@ def still_open(process: subprocess.Popen[bytes], seconds: float = 10) -> tuple[R
 
 @pytest.mark.parametrize("number", BOTH)
 def test_first_signal_on_a_live_source(number: signal.Signals) -> None:
-    """Capture stops, what was heard is committed, its final is printed: that is success."""
+    """Capture stops, received sound is committed, its final is printed: success."""
     with scripted(polite("hello")) as server, live(server) as process:
         server.wait_for("input_audio_buffer.append")
         process.send_signal(number)
@@ -88,7 +88,7 @@ def test_first_signal_on_a_live_source(number: signal.Signals) -> None:
     ids=["INT", "TERM", "HUP"],
 )
 def test_first_signal_on_a_file(number: signal.Signals, exit_code: int) -> None:
-    """A file cut short is an interruption; what was heard of it is printed and accounted for."""
+    """An interrupted file is an interruption; the finals of the sent part are printed and counted."""
     if signal.getsignal(number) is signal.SIG_IGN:
         pytest.skip("whoever runs the tests ignores it, and so do its children")
     with scripted(polite("hello")) as server:
@@ -104,7 +104,7 @@ def test_first_signal_on_a_file(number: signal.Signals, exit_code: int) -> None:
     assert ran.summary["ledger"]["settled"] == ran.summary["ledger"]["captured"] == len(server.audio) // 2
 
 
-def test_a_hangup_that_is_ignored_ends_nothing(tmp_path: Path) -> None:
+def test_ignored_hangup(tmp_path: Path) -> None:
     """``nohup rt ...`` goes on when the terminal is closed."""
     sound = write_wav(tmp_path / "sound.wav", bytes(2 * 48_000))
     with scripted(polite("hello")) as server:
@@ -119,7 +119,7 @@ def test_a_hangup_that_is_ignored_ends_nothing(tmp_path: Path) -> None:
 
 
 def test_signal_skips_the_files_that_follow() -> None:
-    """Ctrl-C ends the whole run, not one file of it."""
+    """Ctrl-C ends the whole run, and not only the current file."""
     with scripted(polite("hello")) as server:
         process = start("send", "--url", server.url, *MODEL, "--speed", "1", SPEECH, SPEECH)
         server.wait_for("input_audio_buffer.append")
@@ -139,14 +139,14 @@ def test_signal_skips_the_files_that_follow() -> None:
     ],
 )
 def test_second_signal(script: Script, when: str | None) -> None:
-    """It does not wait for the endpoint any longer; the summary is written all the same."""
+    """The run does not wait for the endpoint any longer; it still prints the summary."""
     seconds = 1 if when else 30
     with scripted(script) as server, live(server, "--drain-timeout", "60", seconds=seconds) as process:
         server.wait_for("input_audio_buffer.append")
         process.send_signal(signal.SIGINT)
         if when:
             server.wait_for(when)
-        # Another number: two of the same could reach the process as one.
+        # Another signal number: the system may merge two equal ones.
         process.send_signal(signal.SIGTERM)
         ran, took = still_open(process)
     assert took < 1 + MARGIN_S
@@ -157,7 +157,7 @@ def test_second_signal(script: Script, when: str | None) -> None:
 
 
 def test_second_signal_while_connecting() -> None:
-    """Nothing is open yet, so nothing is waited for."""
+    """Without an open connection the run ends at once."""
     with silent() as server, live(server, "--connect-timeout", "60") as process:
         assert process.stderr is not None
         while b"connecting" not in process.stderr.readline():
@@ -171,13 +171,13 @@ def test_second_signal_while_connecting() -> None:
 
 
 def test_third_signal() -> None:
-    """It ends the process there and then."""
+    """The process ends at once."""
     with scripted(stops_reading) as server, live(server, "--drain-timeout", "60", seconds=30) as process:
         server.wait_for("input_audio_buffer.append")
         began = time.monotonic()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             process.send_signal(number)
-            time.sleep(0.05)  # two of one number must not become one
+            time.sleep(0.05)  # the system may merge two equal signals
         ran, _ = still_open(process)
     assert time.monotonic() - began < 0.15 + MARGIN_S
     assert ran.exit in INTERRUPTED
@@ -186,7 +186,7 @@ def test_third_signal() -> None:
 
 @needs_words
 def test_terminal_interrupts_only_rt() -> None:
-    """Ctrl-C reaches the whole process group; the recogniser must live to say what was heard."""
+    """Ctrl-C reaches the whole process group; the recogniser must survive it for the last finals."""
     process = start(
         "send", "--local", "--json", "--partials", "--speed", "2", "--drain-timeout", "60", SPEECH, session=True
     )
@@ -201,7 +201,7 @@ def test_terminal_interrupts_only_rt() -> None:
 
 
 def _at_a_random_moment(seed: int) -> None:
-    """One to three signals, some time after the first sign of life of a run."""
+    """Send one to three signals, some time after the first output of a run."""
     chance = random.Random(seed)
     script = chance.choice([polite("hello"), never_answers, stops_reading])
     signals = [chance.choice([signal.SIGINT, signal.SIGTERM]) for _ in range(chance.choice([1, 1, 2, 2, 3]))]
@@ -228,7 +228,7 @@ def _at_a_random_moment(seed: int) -> None:
     "seeds", [pytest.param(range(20), id="20"), pytest.param(range(20, 120), id="100", marks=pytest.mark.long)]
 )
 def test_signals_at_random_moments(seeds: range) -> None:
-    """Whenever they come: an honest exit code, in time, with a balanced ledger."""
+    """At any moment: a correct exit code, in time, with a balanced ledger."""
     with ThreadPoolExecutor(4) as several:
         list(several.map(_at_a_random_moment, seeds))
 
@@ -238,13 +238,13 @@ import signal, sys
 from rt_cli.__main__ import main
 from rt_cli.run.run import _Run
 
-listen = _Run._listen
+listen = _Run._install_signal_handlers
 
 def listen_and_hear(run, loop):
     listen(run, loop)
     signal.raise_signal(signal.SIGTERM)
 
-_Run._listen = listen_and_hear
+_Run._install_signal_handlers = listen_and_hear
 sys.argv = ["rt", *sys.argv[1:]]
 sys.exit(main())
 """
@@ -252,7 +252,7 @@ sys.exit(main())
 
 @pytest.mark.parametrize("sources", [1, 3])
 def test_signal_before_the_source_is_opened(sources: int) -> None:
-    """The stream of a run that is over before it began ends in its summary, or total, all the same."""
+    """A run that is interrupted before its first source still prints its summary, or total."""
     command = [sys.executable, "-c", EARLY, "send", "--url", "ws://127.0.0.1:9", "--json", *([SPEECH] * sources)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         ran = ended(process)
@@ -270,8 +270,8 @@ sys.exit(main())
 """
 
 
-def test_end_is_not_held_up_by_a_name_that_nobody_resolves() -> None:
-    """The system looks a name up in a thread that nothing can stop; the program ends without it."""
+def test_dns_query_does_not_delay_the_end() -> None:
+    """A DNS query in a thread cannot be stopped; the program ends without it."""
     url = "wss://speech.example/v1"
     command = [sys.executable, "-c", HANGING, "send", "--url", url, "--connect-timeout", "0.5", "--json", SPEECH]
     began = time.monotonic()
@@ -282,14 +282,14 @@ def test_end_is_not_held_up_by_a_name_that_nobody_resolves() -> None:
 
 
 async def overloaded(client: Client) -> None:
-    """Takes some sound, and then asks for patience."""
+    """An endpoint that takes some sound and then asks for a delay."""
     await client.greet()
     await client.until("input_audio_buffer.append")
     await client.close(1013, "try again later")
 
 
-def test_first_signal_while_the_next_try_is_waited_for() -> None:
-    """The endpoint asked for five seconds; after a Ctrl-C nobody waits longer than the patience for finals."""
+def test_first_signal_during_backoff() -> None:
+    """The endpoint asked for five seconds; after Ctrl-C the run waits only for the drain timeout."""
     with scripted(overloaded) as server, live(server, "--drain-timeout", "0.5") as process:
         assert process.stdout is not None
         while b'"lost"' not in process.stdout.readline():

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, a terminal, or left by their reader."""
+"""Standard streams that are closed, a terminal, or closed by their reader."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECOND = bytes(48_000)
 
 @pytest.mark.parametrize("command", ["send", "stream"])
 def test_stdin_is_a_terminal(command: str) -> None:
-    """Nobody types sound: said at once, not waited for."""
+    """A terminal as stdin is an error at once."""
     ours, theirs = os.openpty()
     try:
         ran = ended(start(command, "--url", "ws://127.0.0.1:9", "-", stdin=theirs), seconds=10)
@@ -35,7 +35,7 @@ def test_stdin_is_a_terminal(command: str) -> None:
 
 
 def test_stdin_is_closed() -> None:
-    """``<&-``: there is no stdin at all."""
+    """``<&-``: without stdin."""
     command = shlex.join([*RT, "send", "--url", "ws://127.0.0.1:9", "-"])
     with subprocess.Popen(["sh", "-c", f"exec {command} <&-"], cwd=ROOT, stderr=subprocess.PIPE) as process:
         ran = ended(process)
@@ -44,7 +44,7 @@ def test_stdin_is_closed() -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_stdout_closed_before_the_start(form: str, tmp_path: Path) -> None:
-    """The reader has gone: a quiet end with 0, whatever was to be printed."""
+    """Without a reader of stdout: exit 0 without an error, for each kind of output."""
     sound = write_wav(tmp_path / "sound.wav", SECOND)
     reader, writer = os.pipe()
     os.close(reader)
@@ -60,8 +60,8 @@ def test_stdout_closed_before_the_start(form: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", ["--version", "--help", "send --help", "config show"])
-def test_what_is_not_a_run_meets_a_closed_stdout(options: str) -> None:
-    """``rt --help | true``: quiet, and 0."""
+def test_help_with_closed_stdout(options: str) -> None:
+    """``rt --help | true``: no error, and exit 0."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -83,8 +83,8 @@ def test_what_is_not_a_run_meets_a_closed_stdout(options: str) -> None:
         ),
     ],
 )
-def test_what_is_not_a_run_meets_a_full_disk(options: str, tmp_path: Path) -> None:
-    """One line, exit 2: no bug, and nothing to report."""
+def test_help_with_full_disk(options: str, tmp_path: Path) -> None:
+    """One line, exit 2, and no bug report."""
     recording = tmp_path / "session.ndjson"
     with scripted(polite("hello")) as server:
         sound = write_wav(tmp_path / "sound.wav", SECOND)
@@ -101,8 +101,8 @@ def test_what_is_not_a_run_meets_a_full_disk(options: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("options", ["config show", "config show --json", "config path", "devices --json"])
-def test_there_is_no_stdout_at_all(options: str) -> None:
-    """``>&-``: nobody is there to be told, which is no bug."""
+def test_without_stdout(options: str) -> None:
+    """``>&-``: without stdout, no bug report."""
     command = shlex.join([*RT, *options.split()])
     with subprocess.Popen(["sh", "-c", f"exec {command} >&-"], cwd=ROOT, stderr=subprocess.PIPE) as process:
         ran = ended(process)
@@ -111,7 +111,7 @@ def test_there_is_no_stdout_at_all(options: str) -> None:
 
 
 def test_stdout_closed_after_the_first_line() -> None:
-    """``rt stream - | head -1``: what is live ends when nobody reads any more, with 0."""
+    """``rt stream - | head -1``: a live run ends with 0 when stdout is closed."""
     told = threading.Event()
 
     async def talks_on(client: Client) -> None:
@@ -142,7 +142,7 @@ def test_stdout_closed_after_the_first_line() -> None:
 
 
 def _feed(pipe: IO[bytes]) -> None:
-    """Sound, until nobody takes it."""
+    """Write sound until the pipe is closed."""
     with suppress(BrokenPipeError), pipe:
         while True:
             pipe.write(SECOND[:4800])
@@ -159,7 +159,7 @@ def _feed(pipe: IO[bytes]) -> None:
     ],
 )
 def test_stderr_closed_before_the_start(options: str) -> None:
-    """``2>&-``: what nobody wants to read does not end up among the results."""
+    """``2>&-``: messages do not end up in stdout."""
     command = shlex.join([*RT, *options.split()])
     with subprocess.Popen(
         ["sh", "-c", f"exec {command} 2>&-"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE

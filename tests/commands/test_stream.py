@@ -1,4 +1,4 @@
-"""``rt stream -`` as a program: what is live is always read, and ends when it ends."""
+"""``rt stream -`` as a program: a live source is always read, and its end ends the run."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TONE = struct.pack("<24000h", *(((at * 2531) % 8000) - 4000 for at in range(24_0
 
 
 def stream(server: Server, *args: str, stdin: bytes, **options: Any) -> Ran:
-    """``rt stream --json -`` to its end."""
+    """Run ``rt stream --json -`` to its end."""
     return rt("stream", "--url", server.url, "--json", *MODEL, *args, "-", stdin=stdin, **options)
 
 
 def wav_of_unknown_length(pcm: bytes) -> bytes:
-    """As a program writes it that cannot seek back to its header."""
+    """Return a WAV like that of a program that cannot seek back to its header."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setparams((1, 2, 24_000, 0, "NONE", ""))
@@ -55,7 +55,7 @@ def wav_of_unknown_length(pcm: bytes) -> bytes:
     ],
 )
 def test_every_sample_arrives(args: tuple[str, ...], stdin: bytes) -> None:
-    """Bit for bit, whatever clothes the samples wear."""
+    """Every sample arrives unchanged, in any encoding."""
     with scripted(polite("hello")) as server:
         ran = stream(server, *args, stdin=stdin)
     assert ran.exit == 0, ran.err
@@ -65,7 +65,7 @@ def test_every_sample_arrives(args: tuple[str, ...], stdin: bytes) -> None:
 
 
 def test_short_sound_is_padded() -> None:
-    """Less than an endpoint would take is filled up with silence, which the ledger tells apart."""
+    """Sound below the endpoint's minimum is padded with silence, which the ledger counts separately."""
     with scripted(polite("hello")) as server:
         ran = stream(server, stdin=TONE[:480])
     assert ran.exit == 0, ran.err
@@ -75,7 +75,7 @@ def test_short_sound_is_padded() -> None:
 
 
 def test_duration() -> None:
-    """``--duration`` ends what would not end by itself: the writer is still there."""
+    """``--duration`` ends a source without an end: the writer is still there."""
     with scripted(polite("hello")) as server:
         command = ("stream", "--url", server.url, "--json", *MODEL, "--duration", "0.5", "-")
         with start(*command, stdin=subprocess.PIPE) as process:
@@ -91,14 +91,14 @@ def test_duration() -> None:
 
 @pytest.mark.parametrize("stalled", [pytest.param(lambda: scripted(stops_reading), id="reads no more"), silent])
 def test_producer_never_waits(stalled: Any) -> None:
-    """A live pipe is emptied even while the endpoint takes nothing, for minutes of sound."""
+    """A live pipe is read while the endpoint takes nothing, for minutes of sound."""
     with stalled() as server:
         taken = bytes_taken("stream", "--url", server.url, *MODEL, "-", at_most=10_000_000)
     assert taken >= 10_000_000
 
 
 def test_sound_before_the_endpoint_is_ready() -> None:
-    """What is said while the connection is being made is heard, from its first sample."""
+    """Sound during the connection setup is delivered from its first sample on."""
     written = threading.Event()
 
     async def slow(client: Client) -> None:
@@ -118,7 +118,7 @@ def test_sound_before_the_endpoint_is_ready() -> None:
 
 @needs_words
 def test_words_from_a_pipe(tmp_path: Path) -> None:
-    """A recording through stdin, to the embedded endpoint, at the pace of the pipe."""
+    """A recording on stdin, to the embedded endpoint, at the pace of the pipe."""
     with wave.open(str(DATA / "sense_0930.wav"), "rb") as file:
         pcm = file.readframes(file.getnframes())
     with served("--save-audio", str(tmp_path)) as (url, _):

@@ -1,4 +1,4 @@
-"""A microphone with two channels, a session for each: a real one, as a program has it."""
+"""A real microphone with two channels, and one session per channel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.microphone
 
 
 def test_split_of_a_microphone(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-    """Each session received its channel and nothing of the other; both have the same timeline."""
+    """Each session receives its own channel only; both have the same timeline."""
     voices = []
     for name, at in (("sense_0930", 0.0), ("sense_0870", 1.0)):
         sound, rate_hz = soundfile.read(DATA / f"{name}.wav", dtype="int16")
@@ -37,7 +37,7 @@ def test_split_of_a_microphone(virtual_microphone: VirtualMicrophone, tmp_path: 
         file.setframerate(rate_hz)
         file.writeframes(frames.tobytes())
     heard = tmp_path / "heard"
-    # The microphone itself is mono; what is played into it is not.
+    # The default microphone is mono; the played sound is stereo.
     environment = virtual_microphone.environment | {"PULSE_SOURCE": f"{SINK}.monitor"}
     with (
         served("--recognizer", "none", "--save-audio", str(heard)) as (url, _),
@@ -65,5 +65,5 @@ def test_split_of_a_microphone(virtual_microphone: VirtualMicrophone, tmp_path: 
         assert places[1 - best][1] < 0.5, places
         found.append((best, places[best][0] - at * RATE_HZ // rate_hz))
     assert {best for best, _ in found} == {0, 1}
-    # The second voice begins a second after the first, in both recordings' one time.
+    # The second voice starts one second after the first, on the common timeline.
     assert abs(found[0][1] - found[1][1]) < RATE_HZ // 20

@@ -1,4 +1,4 @@
-"""``rt stream --mic`` as a program, with a real microphone: words, and what becomes of it when it is pulled out."""
+"""``rt stream --mic`` as a program, with a real microphone: words, and a device that is unplugged."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ SAID = ["he", "might", "even", "have", "been", "made", "amiable", "himself"]
 OUTAGE_S = 3.0
 
 
-def lost(ran: Ran) -> list[Event]:
-    """The holes of the missing device."""
+def device_holes(ran: Ran) -> list[Event]:
+    """Return the holes of the missing device."""
     return [event for event in ran.of("dropped") if event["reason"] == "device_lost"]
 
 
 @pytest.fixture(scope="module")
-def heard(
+def run_and_sound(
     virtual_microphone: VirtualMicrophone, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Ran, NDArray[np.float64]]:
-    """What was printed, and what the endpoint received."""
+    """Return the output and the received sound."""
     folder = tmp_path_factory.mktemp("received")
     with (
         served("--save-audio", str(folder)) as (url, _),
@@ -53,24 +53,24 @@ def heard(
 class TestSpeech:
     """A recording played into the microphone, the embedded endpoint, Ctrl-C."""
 
-    def test_words(self, heard: tuple[Ran, NDArray[np.float64]]) -> None:
-        """Most words are right, the first one among them."""
-        words = " ".join(final["text"] for final in heard[0].of("final")).split()
+    def test_words(self, run_and_sound: tuple[Ran, NDArray[np.float64]]) -> None:
+        """Most words are right, including the first one."""
+        words = " ".join(final["text"] for final in run_and_sound[0].of("final")).split()
         right = sum(match.size for match in SequenceMatcher(None, SAID, words).get_matching_blocks())
         print(f"{right} of {len(SAID)} words: {words}")
         assert SAID[0] in words[:2]
         assert right >= 0.6 * len(SAID)
 
-    def test_complete(self, heard: tuple[Ran, NDArray[np.float64]]) -> None:
-        """Nothing is dropped, everything is settled, and Ctrl-C is the ordinary end."""
-        ran = heard[0]
+    def test_complete(self, run_and_sound: tuple[Ran, NDArray[np.float64]]) -> None:
+        """Nothing is dropped, everything is settled, and Ctrl-C is success."""
+        ran = run_and_sound[0]
         assert_accounted(ran.summary)
         assert (ran.exit, ran.of("dropped"), ran.summary["complete"]) == (0, [], True), ran.err
         assert ran.summary["ledger"]["settled"] == ran.summary["ledger"]["captured"]
 
-    def test_same_sound(self, heard: tuple[Ran, NDArray[np.float64]]) -> None:
-        """What the endpoint received is what was played, from the first second to the last."""
-        sound, received = played(SPEECH), heard[1]
+    def test_same_sound(self, run_and_sound: tuple[Ran, NDArray[np.float64]]) -> None:
+        """The received sound is the played sound, from the first second to the last."""
+        sound, received = played(SPEECH), run_and_sound[1]
         correlations = [find(part, received)[1] for part in (sound, sound[:RATE_HZ], sound[-RATE_HZ // 2 :])]
         print("correlations", correlations)
         assert min(correlations) > 0.99
@@ -78,7 +78,7 @@ class TestSpeech:
 
 @pytest.mark.parametrize("seconds", [10, pytest.param(60, marks=pytest.mark.long)], ids="{} s".format)
 def test_no_drift(virtual_microphone: VirtualMicrophone, tmp_path: Path, seconds: int) -> None:
-    """The first and the last second of a long sound arrive as far apart as they were played."""
+    """The first and the last second of a long sound keep their distance."""
     t = np.arange(48_000) / 48_000
     rising = 0.5 * np.sin(2 * np.pi * (100 * t + 3000 * t * t)) * np.hanning(len(t))
     falling = rising[::-1]
@@ -104,7 +104,7 @@ def test_no_drift(virtual_microphone: VirtualMicrophone, tmp_path: Path, seconds
 def outage(
     virtual_microphone: VirtualMicrophone, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Ran, NDArray[np.float64], float]:
-    """What was printed, what the endpoint received, and the seconds from the first recording to the second."""
+    """Return the output, the received sound, and the seconds between the two recordings."""
     folder = tmp_path_factory.mktemp("outage")
     with (
         served("--save-audio", str(folder)) as (url, _),
@@ -126,11 +126,11 @@ def outage(
 
 
 class TestOutage:
-    """Pulled out for three seconds, plugged in again."""
+    """The device is unplugged for three seconds."""
 
     def test_gap_is_reported(self, outage: tuple[Ran, NDArray[np.float64], float]) -> None:
-        """One stretch without sound, as long as the outage, until the device was tried again and gave sound."""
-        holes = lost(outage[0])
+        """One gap, as long as the outage plus the time until the device gives sound again."""
+        holes = device_holes(outage[0])
         dropped_s = (holes[-1]["end_ms"] - holes[0]["start_ms"]) / 1000
         print("dropped", dropped_s, len(holes))
         assert all(before["end_ms"] == after["start_ms"] for before, after in pairwise(holes))
@@ -138,7 +138,7 @@ class TestOutage:
         assert len(holes) == len(outage[0].of("dropped"))
 
     def test_timeline_stays_true(self, outage: tuple[Ran, NDArray[np.float64], float]) -> None:
-        """What is said before and after lies as far apart on the timeline as in life, and both are whole."""
+        """The two recordings have the same distance on the timeline as in real time, and both are complete."""
         _, received, apart_s = outage
         sound = played(SPEECH)
         half = len(received) // 2
@@ -154,7 +154,7 @@ class TestOutage:
         assert text.count("might even have been") == 2
 
     def test_end(self, outage: tuple[Ran, NDArray[np.float64], float]) -> None:
-        """The run is incomplete, and each sample is accounted for."""
+        """The run is incomplete, and the ledger is balanced."""
         ran = outage[0]
         assert_accounted(ran.summary)
         assert (ran.exit, ran.summary["complete"]) == (7, False)
@@ -164,7 +164,7 @@ class TestOutage:
 
 @pytest.mark.parametrize("alone", [False, True], ids=["sink and source", "the server moves the stream"])
 def test_never_another_microphone(virtual_microphone: VirtualMicrophone, tmp_path: Path, *, alone: bool) -> None:
-    """A second one is there and hears a tone, the server would give it to us; nothing of it is ever captured."""
+    """A second microphone, to which the sound server would move the stream, is never captured."""
     with (
         virtual_microphone.other(),
         served("--recognizer", "none", "--save-audio", str(tmp_path)) as (url, _),
@@ -198,7 +198,7 @@ def test_never_another_microphone(virtual_microphone: VirtualMicrophone, tmp_pat
 
 
 def test_server_hangs(virtual_microphone: VirtualMicrophone) -> None:
-    """A sound server that answers nothing for seconds holds up nobody, and is used again when it does."""
+    """A sound server that does not answer for seconds does not block the run, and is used again later."""
     with live(virtual_microphone.environment, "--local") as running:
         with virtual_microphone.frozen():
             running.warned("device_lost", 5)
@@ -207,7 +207,7 @@ def test_server_hangs(virtual_microphone: VirtualMicrophone) -> None:
         ran = running.interrupt()
     assert_accounted(ran.summary)
     assert ran.exit == 7, ran.err
-    assert sum(event["end_ms"] - event["start_ms"] for event in lost(ran)) >= OUTAGE_S * 1000
+    assert sum(event["end_ms"] - event["start_ms"] for event in holes(ran)) >= OUTAGE_S * 1000
 
 
 def test_stop_while_away(virtual_microphone: VirtualMicrophone) -> None:
@@ -227,7 +227,7 @@ def test_stop_while_away(virtual_microphone: VirtualMicrophone) -> None:
 
 
 def test_gives_up(virtual_microphone: VirtualMicrophone) -> None:
-    """A device that stays away longer than ``--retry-for`` is an error of the input."""
+    """A device that is missing longer than ``--retry-for`` is an input error."""
     with live(virtual_microphone.environment, "--local", "--retry-for", "2") as running:
         virtual_microphone.unload_source()
         try:
@@ -240,7 +240,7 @@ def test_gives_up(virtual_microphone: VirtualMicrophone) -> None:
 
 
 def test_muted(virtual_microphone: VirtualMicrophone) -> None:
-    """A muted microphone is told of, and is not a lost one."""
+    """A muted microphone is a warning, and not a missing device."""
     with live(virtual_microphone.environment, "--local") as running:
         virtual_microphone.control("set-source-mute", "rt_microphone", "1")
         try:
@@ -249,4 +249,4 @@ def test_muted(virtual_microphone: VirtualMicrophone) -> None:
             virtual_microphone.control("set-source-mute", "rt_microphone", "0")
         ran = running.interrupt()
     assert "mute" in warning["message"]
-    assert (ran.exit, lost(ran)) == (0, []), ran.err
+    assert (ran.exit, holes(ran)) == (0, []), ran.err

@@ -1,4 +1,4 @@
-"""``rt stream --mic`` on a machine without PortAudio: the recording programs of the system take its place."""
+"""``rt stream --mic`` without PortAudio: a recording program of the system replaces it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTAGE_S = 2.0
 
 
 def without_portaudio(folder: Path, *programs: str) -> dict[str, str]:
-    """An environment in which PortAudio is missing, and of the system's programs only these are there."""
+    """Return an environment without PortAudio, with only these programs."""
     (folder / "sounddevice.py").write_text(NO_PORTAUDIO)
     path = folder / "bin"
     path.mkdir()
@@ -45,7 +45,7 @@ def without_portaudio(folder: Path, *programs: str) -> dict[str, str]:
     ],
 )
 def test_same_sound(virtual_microphone: VirtualMicrophone, tmp_path: Path, programs: tuple[str, ...]) -> None:
-    """What the endpoint receives is what was played; a warning names the program and how to get PortAudio."""
+    """The received sound is the played sound; a warning names the program and how to get PortAudio."""
     env = {**virtual_microphone.environment, **without_portaudio(tmp_path, *programs)}
     received = tmp_path / "received"
     with served("--recognizer", "none", "--save-audio", str(received)) as (url, _), live(env, "--url", url) as running:
@@ -64,7 +64,7 @@ def test_same_sound(virtual_microphone: VirtualMicrophone, tmp_path: Path, progr
 
 @pytest.mark.microphone
 def test_outage(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-    """A source that goes away is waited for, by its name; another one that takes its place is not recorded."""
+    """The run waits for its missing source by name, and does not record another one."""
     env = {**virtual_microphone.unpinned, **without_portaudio(tmp_path, "parec", "pactl")}
     with virtual_microphone.other(), live(env, "--local") as running:
         virtual_microphone.unload_source()
@@ -92,7 +92,7 @@ def test_outage(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
     ],
 )
 def test_device(virtual_microphone: VirtualMicrophone, tmp_path: Path, device: str, code: int | None) -> None:
-    """A source is chosen by the server's name for it; what is not there or may be several ends the run."""
+    """A source is selected by the server's name; a missing or ambiguous name ends the run."""
     env = {**virtual_microphone.unpinned, **without_portaudio(tmp_path, "parec", "pactl")}
     with virtual_microphone.other():
         if code is None:
@@ -110,7 +110,7 @@ def test_device(virtual_microphone: VirtualMicrophone, tmp_path: Path, device: s
 
 
 def test_nothing_to_record_with(tmp_path: Path) -> None:
-    """Without PortAudio and without any of the programs it is one line, with what to install."""
+    """Without PortAudio and without a program: one line that says what to install."""
     ran = rt("stream", "--mic", "--local", env=without_portaudio(tmp_path))
 
     assert ran.exit == 3
@@ -121,7 +121,7 @@ def test_nothing_to_record_with(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="the programs are of Unix")
 def test_programs_that_fail(tmp_path: Path) -> None:
-    """Programs that record nothing are named with what they said, and the exit code stays that of the microphone."""
+    """Failing programs are named with their error output; the exit code is that of the microphone."""
     env = without_portaudio(tmp_path, "sh")
     for program in ("pw-record", "parec"):
         script = tmp_path / "bin" / program

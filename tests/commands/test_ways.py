@@ -1,4 +1,4 @@
-"""Ways to an endpoint: headers, certificates of both sides, proxies; through the program, against real peers."""
+"""Connections to an endpoint: headers, certificates of both sides, proxies; against real servers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def sound(tmp_path: Path) -> Path:
 
 
 def send(sound: Path, url: str, *more: str, env: dict[str, str] | None = None) -> Ran:
-    """Send it as fast as it goes, with NDJSON out and all that can be said on stderr."""
+    """Send the file at full speed, with NDJSON and full logging."""
     common = ("send", "--url", url, "-m", "whisper-1", "--speed", "max", "--connect-timeout", "5", "--retry-for", "0")
     return rt(*common, "--json", "-v", *more, str(sound), env=env)
 
 
-def went_well(ran: Ran) -> bool:
-    """Whether the words came."""
+def succeeded(ran: Ran) -> bool:
+    """Return whether the words arrived."""
     return ran.exit == 0 and [event["text"] for event in ran.of("final")] == ["fine"]
 
 
@@ -41,21 +41,21 @@ def went_well(ran: Ran) -> bool:
 
 
 def test_headers_arrive_and_are_in_no_log(sound: Path) -> None:
-    """Each of them, in short and long spelling, from the options and from the file."""
+    """Headers from options and from the file arrive, and are in no log."""
     config = sound.with_name("c.toml")
     with scripted(polite("fine")) as server:
         config.write_text(f'[endpoint]\nurl = "{server.url}"\nheaders = {{"X-Team" = "wrong", X-Floor = "3"}}\n')
         common = ("send", "--config", str(config), "-m", "whisper-1", "--speed", "max", "--json", "-v")
         ran = rt(*common, "-H", f"x-team: {SECRET}", "--header", "X-Empty:", str(sound))
 
-    assert went_well(ran), ran.err
+    assert succeeded(ran), ran.err
     headers = server.headers[0]
     assert (headers["x-team"], headers["x-floor"], headers["x-empty"]) == (SECRET, "3", "")
     assert SECRET not in ran.out + ran.err
 
 
 def test_a_refusal_that_repeats_a_header(sound: Path) -> None:
-    """Is quoted without it."""
+    """The error text does not contain the header's value."""
     with answering(400, f'{{"error":{{"message":"bad team {SECRET}"}}}}') as server:
         ran = send(sound, server.url, "-H", f"X-Team: {SECRET}")
 
@@ -64,17 +64,17 @@ def test_a_refusal_that_repeats_a_header(sound: Path) -> None:
     assert SECRET not in ran.out + ran.err
 
 
-def test_a_header_that_is_a_word_of_the_protocol_breaks_nothing(sound: Path) -> None:
-    """What is masked in messages are keys, not headers: else every event would lose its type."""
+def test_header_with_a_word_of_the_protocol(sound: Path) -> None:
+    """Messages mask keys but no headers; otherwise a header value could mask the type of each event."""
     with scripted(polite("fine")) as server:
         ran = send(sound, server.url, "-H", "X-Purpose: transcription")
 
-    assert went_well(ran), ran.err
+    assert succeeded(ran), ran.err
 
 
 @pytest.mark.parametrize("name", ["Authorization", "api-key", "Cookie", "X-API-Key"])
 def test_a_key_is_not_taken_as_a_header(name: str) -> None:
-    """Arguments can be read by everybody on the machine; the value is not repeated, and there is a hint."""
+    """A key as a header option is refused: arguments are public. The message does not repeat it."""
     ran = rt("send", "--url", "ws://127.0.0.1:9", "-H", f"{name}: {SECRET}", "x.wav")
 
     assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
@@ -84,7 +84,7 @@ def test_a_key_is_not_taken_as_a_header(name: str) -> None:
 
 @pytest.mark.parametrize("header", ["X-Team", ": x", "Häder: x", "X: ü", "X: a\nb", "Host: x", "Sec-WebSocket-Key: x"])
 def test_what_is_no_header_is_a_usage_error(header: str) -> None:
-    """Before anything is sent; the value is not repeated."""
+    """An invalid header is an error before anything is sent; the message does not repeat the value."""
     ran = rt("send", "--url", "ws://127.0.0.1:9", "-H", header, "x.wav")
 
     assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
@@ -92,21 +92,21 @@ def test_what_is_no_header_is_a_usage_error(header: str) -> None:
 
 
 def test_headers_stay_with_their_url(sound: Path) -> None:
-    """What the file has beside one URL does not go to another."""
+    """Headers of one URL in the file are not sent to another."""
     config = sound.with_name("c.toml")
     config.write_text('[endpoint]\nurl = "wss://elsewhere.test"\nheaders = {X-Team = "a"}\n')
     with scripted(polite("fine")) as server:
         ran = send(sound, server.url, "--config", str(config))
 
-    assert went_well(ran), ran.err
+    assert succeeded(ran), ran.err
     assert "x-team" not in server.headers[0]
 
 
 # -- certificates -----------------------------------------------------------------------------------------------------
 
 
-def parts(folder: Path) -> tuple[str, str]:
-    """The client's certificate and its key in two files."""
+def certificate_files(folder: Path) -> tuple[str, str]:
+    """Return the client's certificate and its key in two files."""
     certificate, _, key = CLIENT.read_text().partition("-----BEGIN PRIVATE KEY-----")
     (folder / "cert.pem").write_text(certificate)
     (folder / "key.pem").write_text(f"-----BEGIN PRIVATE KEY-----{key}")
@@ -114,18 +114,18 @@ def parts(folder: Path) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("split", [False, True], ids=["one file", "two files"])
-def test_a_client_certificate_opens_the_door(*, split: bool, sound: Path) -> None:
-    """To a server that asks for one."""
-    cert, key = parts(sound.parent)
+def test_client_certificate(*, split: bool, sound: Path) -> None:
+    """A server that requires a client certificate accepts it."""
+    cert, key = certificate_files(sound.parent)
     shown = ("--client-cert", cert, "--client-key", key) if split else ("--client-cert", str(CLIENT))
     with scripted(polite("fine"), asks=True) as server:
         ran = send(sound, server.url, *TRUSTED, *shown)
 
-    assert went_well(ran), ran.err
+    assert succeeded(ran), ran.err
 
 
-def test_without_a_client_certificate_the_door_stays_shut(sound: Path) -> None:
-    """And it is said what is missing."""
+def test_missing_client_certificate(sound: Path) -> None:
+    """The error says that the certificate is missing."""
     with scripted(polite("fine"), asks=True) as server:
         ran = send(sound, server.url, *TRUSTED)
 
@@ -135,8 +135,8 @@ def test_without_a_client_certificate_the_door_stays_shut(sound: Path) -> None:
 
 
 def test_bad_client_certificates(sound: Path) -> None:
-    """One line each, that names the file; nothing asks for a passphrase."""
-    cert, key = parts(sound.parent)
+    """One line each, which names the file; no prompt for a passphrase."""
+    cert, key = certificate_files(sound.parent)
     locked = sound.with_name("locked.pem")
     command = ("openssl", "pkcs8", "-topk8", "-in", key, "-passout", "pass:x", "-out", str(locked))
     encrypted = subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -155,7 +155,7 @@ def test_bad_client_certificates(sound: Path) -> None:
 
 
 def test_insecure_connects_and_warns_every_time(sound: Path) -> None:
-    """In both outputs, and quietly, too: a run that anybody can listen to is told in the NDJSON at least."""
+    """A warning in both outputs; with ``--quiet`` in NDJSON at least."""
     with scripted(polite("fine"), secure=True) as server:
         refused = send(sound, server.url)
         runs = [send(sound, server.url, "-k"), send(sound, server.url, "--insecure")]
@@ -163,18 +163,18 @@ def test_insecure_connects_and_warns_every_time(sound: Path) -> None:
 
     assert refused.exit == 5
     for ran in runs:
-        assert went_well(ran), ran.err
+        assert succeeded(ran), ran.err
         assert [event["code"] for event in ran.of("warning")].count("insecure") == 1
     assert (text.exit, text.out) == (0, "fine\n")
     assert "not checked" in text.err
 
 
 def test_authorities_of_the_environment(sound: Path) -> None:
-    """``SSL_CERT_FILE``, as OpenSSL has it."""
+    """``SSL_CERT_FILE`` works as in OpenSSL."""
     with scripted(polite("fine"), secure=True) as server:
         ran = send(sound, server.url, env={"SSL_CERT_FILE": str(CERTIFICATE)})
 
-    assert went_well(ran), ran.err
+    assert succeeded(ran), ran.err
 
 
 # -- proxies ----------------------------------------------------------------------------------------------------------
@@ -182,23 +182,23 @@ def test_authorities_of_the_environment(sound: Path) -> None:
 
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
 def test_an_http_proxy_leads_to_the_endpoint(*, secure: bool, sound: Path) -> None:
-    """It is asked for the endpoint's own name, which only it knows."""
+    """The proxy gets the endpoint's name, which only the proxy can resolve."""
     with scripted(polite("fine"), secure=secure) as server, connect_proxy(server.port) as way:
         url = f"{'wss' if secure else 'ws'}://endpoint.test:8443"
         ran = send(sound, url, "-k", env={"RT_PROXY": f"http://user:open-sesame@127.0.0.1:{way.port}"})
 
-    assert went_well(ran), ran.err
+    assert succeeded(ran), ran.err
     assert way.asked == ["endpoint.test:8443"]
     assert any(line.startswith("Proxy-Authorization: Basic ") for line in way.headers)
     assert "open-sesame" not in ran.out + ran.err
 
 
 def test_a_socks_proxy_leads_to_the_endpoint(sound: Path) -> None:
-    """``socks5h``: the proxy looks the name up."""
+    """``socks5h``: the proxy resolves the name."""
     with scripted(polite("fine")) as server, socks_proxy(server.port) as way:
         ran = send(sound, "ws://endpoint.test:8080", "--proxy", f"socks5h://127.0.0.1:{way.port}")
 
-    assert went_well(ran), ran.err
+    assert succeeded(ran), ran.err
     assert way.asked == ["endpoint.test:8080"]
 
 
@@ -211,24 +211,24 @@ def test_the_proxy_of_the_environment(exempt: str, asked: int, sound: Path) -> N
         env = {"HTTPS_PROXY": f"http://127.0.0.1:{way.port}", "NO_PROXY": exempt}
         ran = send(sound, f"wss://0.0.0.0:{server.port}", "-k", env=env)
 
-    assert went_well(ran), ran.err
+    assert succeeded(ran), ran.err
     assert len(way.asked) == asked
 
 
 def test_this_machine_needs_no_proxy(sound: Path) -> None:
-    """Whatever the environment says; only ``--proxy`` means it."""
+    """Only ``--proxy`` applies to loopback, not the environment."""
     with scripted(polite("fine")) as server, connect_proxy(server.port) as way:
         ran = send(sound, server.url, env={"HTTPS_PROXY": f"http://127.0.0.1:{way.port}"})
         assert way.asked == []
         meant = send(sound, server.url, "--proxy", f"http://127.0.0.1:{way.port}")
 
-    assert went_well(ran), ran.err
-    assert went_well(meant), meant.err
+    assert succeeded(ran), ran.err
+    assert succeeded(meant), meant.err
     assert len(way.asked) == 1
 
 
-def test_proxies_that_lead_nowhere(sound: Path) -> None:
-    """Refusals, and one that is not there: one line, with exit code, that blames the proxy."""
+def test_broken_proxies(sound: Path) -> None:
+    """A refusal or a missing proxy: one line that names the proxy, and an exit code."""
     server = Server()
     with connect_proxy(server.port, refuses=True) as http, socks_proxy(server.port, refuses=True) as socks:
         rows = [
@@ -245,7 +245,7 @@ def test_proxies_that_lead_nowhere(sound: Path) -> None:
 
 @pytest.mark.parametrize(("login", "code"), [("", 4), ("user:wrong-sesame@", 4), ("user:open-sesame@", 0)])
 def test_a_proxy_that_asks_for_a_password(login: str, code: int, sound: Path) -> None:
-    """It comes from the environment; without the right one the proxy is blamed, and no password is shown."""
+    """The password comes from the environment; a wrong one is an error of the proxy, and is not printed."""
     with scripted(polite("fine")) as server, connect_proxy(server.port, login="user:open-sesame") as way:
         env = {"RT_PROXY": f"http://{login}127.0.0.1:{way.port}"}
         ran = send(sound, "ws://endpoint.test:8080", env=env)
@@ -256,20 +256,20 @@ def test_a_proxy_that_asks_for_a_password(login: str, code: int, sound: Path) ->
     if code:
         assert re.search("the proxy refused: HTTP 407: check the proxy's user and password", ran.causes[-1])
     else:
-        assert went_well(ran), ran.err
+        assert succeeded(ran), ran.err
 
 
 def test_a_proxy_that_is_busy_is_asked_again(sound: Path) -> None:
-    """Its 503 is an outage, no refusal."""
+    """A 503 of the proxy is an outage."""
     with scripted(polite("fine")) as server, connect_proxy(server.port, busy=2) as way:
         ran = send(sound, "ws://endpoint.test:8080", env={"RT_PROXY": f"http://127.0.0.1:{way.port}"})
 
-    assert went_well(ran), ran.err
+    assert succeeded(ran), ran.err
     assert len(way.asked) == 3
 
 
-def test_socks_without_its_library_is_told(sound: Path) -> None:
-    """The extra is named."""
+def test_socks_without_its_library(sound: Path) -> None:
+    """The message names the extra."""
     hide = "import sys; sys.modules['python_socks'] = None; from rt_cli.__main__ import main; sys.exit(main())"
     arguments = ("send", "--url", "ws://endpoint.test", "--proxy", "socks5h://127.0.0.1:9", str(sound))
     done = subprocess.run(
@@ -282,7 +282,7 @@ def test_socks_without_its_library_is_told(sound: Path) -> None:
 
 
 def test_a_password_for_a_proxy_is_not_taken_as_an_option() -> None:
-    """Arguments can be read by everybody on the machine."""
+    """A proxy password as an option is refused: arguments are public."""
     ran = rt("send", "--url", "ws://127.0.0.1:9", "--proxy", "http://user:open-sesame@h:1", "x.wav")
 
     assert (ran.exit, len(ran.err.splitlines())) == (2, 1)
@@ -292,7 +292,7 @@ def test_a_password_for_a_proxy_is_not_taken_as_an_option() -> None:
 
 @pytest.mark.parametrize("proxy", ["127.0.0.1:8080", "ftp://h:1", "http://", "http://h:x", "http://h/p", "http://a b"])
 def test_what_is_no_proxy_is_a_usage_error(proxy: str) -> None:
-    """Before anything is sent."""
+    """An invalid proxy is an error before anything is sent."""
     ran = rt("send", "--url", "ws://127.0.0.1:9", "--proxy", proxy, "x.wav")
 
     assert (ran.exit, len(ran.err.splitlines())) == (2, 1)

@@ -1,4 +1,4 @@
-"""Layers of settings: defaults, file, profile, environment, options; and what is said about mistakes in them."""
+"""Layers of settings: defaults, file, profile, environment, options; and their error messages."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """Where a test writes its config file."""
+    """The path of the test's config file."""
     return tmp_path / "config.toml"
 
 
 def load(
     config: Path, text: str, *, profile: str | None = None, environ: dict[str, str] | None = None, **flags: object
 ) -> Settings:
-    """Settings from a file with that text."""
+    """Load settings from a file with this text."""
     config.write_text(text, encoding="utf-8")
     return load_settings(flags, config=config, profile=profile, environ=environ or {})
 
 
-def complaint(config: Path, text: str, **options: Any) -> str:
-    """What is said about a file with that text, without the folder."""
+def error_message(config: Path, text: str, **options: Any) -> str:
+    """Return the error message for a file with this text, without its folder."""
     with pytest.raises(UsageError) as caught:
         load(config, text, **options)
     assert str(caught.value).isprintable()
@@ -44,17 +44,17 @@ def complaint(config: Path, text: str, **options: Any) -> str:
 
 
 def test_nothing_configured_is_the_defaults() -> None:
-    """The user's own file need not exist."""
+    """Without a config file and options, all settings have their defaults."""
     assert load_settings({}, environ={}) == Settings()
 
 
 def test_the_example_is_the_defaults() -> None:
-    """Copying it changes nothing."""
+    """Copying the example file changes no setting."""
     assert load_settings({}, config=EXAMPLE, environ={}) == Settings()
 
 
 def test_the_example_has_every_key_and_no_other() -> None:
-    """A new setting that is missing there fails here."""
+    """The example file has exactly the keys of the settings."""
     example = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
     wanted: dict[str, set[str]] = {}
     for key in settings_keys().values():
@@ -64,8 +64,8 @@ def test_the_example_has_every_key_and_no_other() -> None:
     assert wanted == {table: set(content) for table, content in example.items()}
 
 
-def test_the_commented_lines_of_the_example_are_true() -> None:
-    """The profiles and the other suggestions load as they are, once the comment signs are gone."""
+def test_the_commented_lines_of_the_example_are_valid() -> None:
+    """The commented lines of the example file are valid without the comment signs."""
     text = EXAMPLE.read_text(encoding="utf-8")
     for start in (
         "default_profile",
@@ -87,7 +87,7 @@ def test_the_commented_lines_of_the_example_are_true() -> None:
 
 
 def test_each_layer_is_over_the_one_before(config: Path) -> None:
-    """Defaults, tables, profile, environment, options; what a layer does not say stays."""
+    """A value overrides the layers below it; absent values leave them unchanged."""
     text = """
         [session]
         silence_ms = 601
@@ -107,7 +107,7 @@ def test_each_layer_is_over_the_one_before(config: Path) -> None:
 
 
 def test_every_table_arrives(config: Path) -> None:
-    """A value in each of them, durations with and without units."""
+    """Each table is read, durations with and without units."""
     text = """
         [endpoint]
         url = "https://host"
@@ -130,17 +130,17 @@ def test_every_table_arrives(config: Path) -> None:
 
 
 def test_auto_in_a_layer_undoes_the_layers_below(config: Path) -> None:
-    """There is a way back to the default."""
+    """``auto`` restores the default."""
     assert load(config, '[session]\nlanguage = "de"\n', language="auto").session.language is None
 
 
 def test_an_empty_variable_is_not_set(config: Path) -> None:
-    """Scripts and CI blank what they do not mean."""
+    """An empty variable counts as unset."""
     assert load(config, "", environ={"RT_MODEL": "", "RT_SILENCE_MS": " "}) == Settings()
 
 
-def test_other_variables_are_no_business_of_ours(config: Path) -> None:
-    """``RT_DEBUG``, keys and the names of other programs."""
+def test_other_variables_are_ignored(config: Path) -> None:
+    """``RT_DEBUG``, keys and the variables of other programs are ignored."""
     environ = {
         "RT_DEBUG": "1",
         "RT_API_KEY": "k",
@@ -153,8 +153,8 @@ def test_other_variables_are_no_business_of_ours(config: Path) -> None:
     assert load(config, "", environ=environ) == Settings()
 
 
-def test_a_false_option_is_a_given_option(config: Path) -> None:
-    """None alone means not given."""
+def test_a_false_option_is_not_absent(config: Path) -> None:
+    """Only None means an absent option."""
     assert load(config, "[output]\npartials = true\n", partials=False).output.partials is False
 
 
@@ -170,10 +170,10 @@ def test_a_false_option_is_a_given_option(config: Path) -> None:
     ],
     ids=["default", "named", "option", "option over profile", "variable", "local"],
 )
-def test_the_profile_is_the_default_one_unless_something_else_is_chosen(
+def test_default_profile(
     config: Path, profile: str | None, flags: dict[str, Any], environ: dict[str, str], url: str
 ) -> None:
-    """An endpoint on the command line or in the environment leaves the default profile out altogether."""
+    """An endpoint on the command line or in the environment disables the default profile."""
     text = """
         default_profile = "work"
         [endpoint]
@@ -191,8 +191,8 @@ def test_the_profile_is_the_default_one_unless_something_else_is_chosen(
     assert settings.endpoint.local is flags.get("local", False)
 
 
-def test_a_profile_says_that_the_url_is_its_own(config: Path) -> None:
-    """Its key is the one that it names, and no general one goes there."""
+def test_profile_with_a_url_uses_its_own_key(config: Path) -> None:
+    """A profile with a URL marks the settings with its name, so that only its own key is used."""
     endpoint = load(config, '[profiles.p]\nurl = "https://h"\nkey_env = "K"\n', profile="p").endpoint
 
     assert endpoint == EndpointSettings(url="https://h", key_env="K", profile="p")
@@ -207,20 +207,20 @@ def test_a_profile_says_that_the_url_is_its_own(config: Path) -> None:
     ],
     ids=["table", "profile", "variable"],
 )
-def test_a_key_stays_behind_when_the_url_changes(config: Path, text: str, options: dict[str, Any]) -> None:
-    """A key goes to the URL that it was written beside, never to another one."""
+def test_another_url_discards_the_key(config: Path, text: str, options: dict[str, Any]) -> None:
+    """A layer with another URL discards the key of the layers below."""
     assert load(config, text, **options).endpoint == EndpointSettings(url="https://b")
 
 
 def test_a_key_of_the_invocation_goes_with_the_url_of_the_invocation(config: Path) -> None:
-    """Option and variable are one layer: both were given for this run."""
+    """Options and variables are one layer: a key and a URL from either belong together."""
     endpoint = load(config, "", environ={"RT_API_KEY_FILE": "f"}, url="https://b").endpoint
 
     assert endpoint == EndpointSettings(url="https://b", api_key_file="f")
 
 
 def test_overrides_of_all_layers_add_up(config: Path) -> None:
-    """In the order of the layers, so that the last word is the option's; quoted and bare paths are the same."""
+    """Overrides are concatenated in the order of the layers; quoted and bare paths are equal."""
     text = """
         [session.extra]
         "a.b" = 1
@@ -285,8 +285,8 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("text", "expected"), MISTAKES, ids=[text for text, _ in MISTAKES])
 def test_a_mistake_is_named_with_file_line_and_key(config: Path, text: str, expected: str) -> None:
-    """And with what to do about it."""
-    assert complaint(config, text).startswith(expected)
+    """The message names file, line, key and a fix."""
+    assert error_message(config, text).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -305,20 +305,18 @@ def test_a_mistake_is_named_with_file_line_and_key(config: Path, text: str, expe
     ],
     ids=["profile", "no such", "no profiles", "default", "number", "truth", "range", "output", "set", "empty"],
 )
-def test_a_mistake_outside_the_file_is_named_by_its_place(
-    config: Path, text: str, options: dict[str, Any], expected: str
-) -> None:
-    """The variable, the option or the profile."""
-    assert complaint(config, text, **options).startswith(expected)
+def test_mistake_outside_the_file_is_named(config: Path, text: str, options: dict[str, Any], expected: str) -> None:
+    """The message names the variable, the option or the profile."""
+    assert error_message(config, text, **options).startswith(expected)
 
 
 def test_a_secret_in_the_wrong_place_is_not_shown(config: Path) -> None:
-    """A key that somebody put into a value does not get into a log."""
-    assert "s3cr3t" not in complaint(config, '[output]\nformat = "sk-s3cr3t"\n')
+    """The message does not contain a secret from a wrong key."""
+    assert "s3cr3t" not in error_message(config, '[output]\nformat = "sk-s3cr3t"\n')
 
 
 def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
-    """By option and by variable alike."""
+    """A file named by option or variable must exist."""
     missing = tmp_path / "no.toml"
 
     with pytest.raises(UsageError, match="cannot read the config file"):
@@ -327,21 +325,21 @@ def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
         load_settings({}, environ={"RT_CONFIG": str(missing)})
 
 
-def test_a_home_folder_that_is_nobodys_is_no_reason_to_fail() -> None:
-    """The path is taken as it is, and then it does not exist."""
+def test_unknown_home_folder() -> None:
+    """Without a home folder, ``~`` stays in the path, and the file does not exist."""
     with pytest.raises(UsageError, match="nobody-of-this-name"):
         load_settings({}, environ={"RT_CONFIG": "~nobody-of-this-name/c.toml"})
 
 
 def test_the_variable_names_the_file(config: Path) -> None:
-    """``RT_CONFIG`` stands in for the option."""
+    """``RT_CONFIG`` works like the option."""
     config.write_text('[endpoint]\nmodel = "m"\n')
 
     assert load_settings({}, environ={"RT_CONFIG": str(config)}).endpoint.model == "m"
 
 
 def test_the_users_own_file_is_found(clean_environment: Path) -> None:
-    """In the folder where the platform keeps such files."""
+    """The default path is in the platform's config folder."""
     path = config_path({})
     path.parent.mkdir(parents=True)
     path.write_text('[endpoint]\nmodel = "m"\n')
@@ -360,8 +358,8 @@ def test_the_users_own_file_is_found(clean_environment: Path) -> None:
     ],
     ids=["encoding", "size", "depth", "control character"],
 )
-def test_what_is_no_config_file_is_a_usage_error(config: Path, content: bytes, expected: str) -> None:
-    """Whatever the file holds."""
+def test_invalid_file_is_a_usage_error(config: Path, content: bytes, expected: str) -> None:
+    """Invalid content is a UsageError."""
     config.write_bytes(content)
 
     with pytest.raises(UsageError, match=expected):
@@ -369,13 +367,13 @@ def test_what_is_no_config_file_is_a_usage_error(config: Path, content: bytes, e
 
 
 def test_a_folder_is_no_config_file(tmp_path: Path) -> None:
-    """Nor is anything else that cannot be read."""
+    """A folder as config file is a UsageError."""
     with pytest.raises(UsageError, match="cannot read"):
         load_settings({}, config=tmp_path, environ={})
 
 
-def test_a_byte_order_mark_is_no_mistake(config: Path) -> None:
-    """Some editors write one."""
+def test_byte_order_mark(config: Path) -> None:
+    """A byte order mark is accepted."""
     config.write_bytes(b"\xef\xbb\xbf[endpoint]\r\nmodel = 'm'\r\n")
 
     assert load_settings({}, config=config, environ={}).endpoint.model == "m"
@@ -395,7 +393,7 @@ def test_a_byte_order_mark_is_no_mistake(config: Path) -> None:
     ids=["table", "comment", "dotted", "quoted", "inline", "spaced", "absent"],
 )
 def test_the_line_of_a_key(text: str, path: tuple[str, ...], expected: int | None) -> None:
-    """Or of the nearest thing around it."""
+    """The line of a key, or of the nearest enclosing table."""
     assert line_of(text, path) == expected
 
 
@@ -406,7 +404,7 @@ toml_values: st.SearchStrategy[Any] = (
 
 @given(st.dictionaries(st.sampled_from(sorted(settings_keys())), toml_values, max_size=5))
 def test_any_value_is_a_setting_or_a_usage_error(flags: dict[str, Any]) -> None:
-    """No other exception, whatever is given; and what is accepted has the type that the settings declare."""
+    """Any value is accepted with the declared type, or raises UsageError."""
     try:
         settings = load_settings(flags, config=EXAMPLE, environ={})
     except UsageError:

@@ -1,4 +1,4 @@
-"""Option over variable over profile over file over default: a table, for every key there is."""
+"""Precedence of option, variable, profile, file and default, for every key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import pytest
 
-from rt_cli.config.layers import given_values, load_settings
+from rt_cli.config.layers import effective_values, load_settings
 from rt_cli.config.values import RANGES, settings_keys
 from rt_cli.settings import Settings
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rt_cli.config.values import Key
 
 LAYERS = ("file", "profile", "variable", "option")
-"""From the weakest to the strongest; below them all are the defaults."""
+"""Layers from lowest to highest precedence, above the defaults."""
 KEYS = settings_keys()
 TEXTS: dict[str, tuple[str, str]] = {
     "channel": ("left", "2"),
@@ -28,7 +28,7 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 
 def layers_of(key: Key) -> tuple[str, ...]:
-    """Where a key may be given."""
+    """Return the layers that accept a key."""
     if key.only == "profiles":
         return ("profile",)
     if key.only == "rt":
@@ -37,7 +37,7 @@ def layers_of(key: Key) -> tuple[str, ...]:
 
 
 def two_of(key: Key) -> tuple[Any, Any]:
-    """Two different values of a key that are not its default."""
+    """Return two different values of a key, neither of them its default."""
     if key.kind is bool:
         return (True, False)
     if key.kind is tuple:
@@ -52,13 +52,13 @@ def two_of(key: Key) -> tuple[Any, Any]:
 
 
 def low(key: Key) -> tuple[float, float]:
-    """Of a narrow range, or of whole numbers."""
+    """Return two values of a narrow range, or of whole numbers."""
     lowest, highest = RANGES[key.name]
     return (lowest + 1, lowest + 2) if key.kind is int else (lowest + (highest - lowest) / 4, highest)
 
 
-def given(tmp_path: Path, key: Key, values: dict[str, Any]) -> dict[str, Any]:
-    """What a run is called with, so that each layer gives its value."""
+def run_arguments(tmp_path: Path, key: Key, values: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments of a run in which each layer gives its value."""
     config = tmp_path / "config.toml"
     tables = []
     for layer, table in (("file", key.table), ("profile", "profiles.p")):
@@ -67,27 +67,27 @@ def given(tmp_path: Path, key: Key, values: dict[str, Any]) -> dict[str, Any]:
     config.write_text("".join(tables))
     environ = {f"RT_{key.name.upper()}": str(values["variable"])} if "variable" in values else {}
     flags = {key.name: as_option(key, values["option"])} if "option" in values else {}
-    # The profile is named: a URL of the invocation would leave a default one out, and here it must not.
+    # Name the profile: a URL in options or environment disables the default profile.
     return {"flags": flags, "config": config, "profile": "p", "environ": environ}
 
 
 def toml(value: Any) -> str:
-    """A value as TOML."""
+    """Return a value as TOML."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name} = {toml(inner)}" for name, inner in value.items()) + "}"
     return json.dumps(value)
 
 
 def as_option(key: Key, value: Any) -> Any:
-    """A table is a list of pairs on the command line; everything else is as it is."""
+    """Return a value as an option: a table as a list of pairs."""
     if key.kind is not tuple:
         return value
     return [f"{name}: {inner}" if key.name == "headers" else f"{name}={inner}" for name, inner in value.items()]
 
 
-def effective(key: Key, called: dict[str, Any]) -> Any:
-    """The value of a key in the settings of a run; of a table what its last entry says."""
-    value = getattr(getattr(load_settings(**called), key.table), key.field)
+def effective(key: Key, arguments: dict[str, Any]) -> Any:
+    """Return the value of a key in the settings of a run; of a table its last entry."""
+    value = getattr(getattr(load_settings(**arguments), key.table), key.field)
     return str(dict(value).get("X-A")) if key.kind is tuple else value
 
 
@@ -100,11 +100,11 @@ PAIRS = [
 
 @pytest.mark.parametrize(("key", "lower", "higher"), PAIRS)
 def test_the_higher_layer_wins(tmp_path: Path, key: Key, lower: str, higher: str) -> None:
-    """For every key and every two places where it may be given, whichever of two values is above."""
+    """For every key and every two layers, the higher layer wins, whichever of two values it has."""
     for below, above in itertools.permutations(two_of(key)):
-        alone = effective(key, given(tmp_path, key, {higher: above}))
-        under = effective(key, given(tmp_path, key, {higher: below}))
-        both = effective(key, given(tmp_path, key, {lower: below, higher: above}))
+        alone = effective(key, run_arguments(tmp_path, key, {higher: above}))
+        under = effective(key, run_arguments(tmp_path, key, {higher: below}))
+        both = effective(key, run_arguments(tmp_path, key, {lower: below, higher: above}))
 
         assert alone != under
         assert both == alone
@@ -115,16 +115,16 @@ def test_the_higher_layer_wins(tmp_path: Path, key: Key, lower: str, higher: str
     [pytest.param(key, layer, id=f"{name}: {layer}") for name, key in KEYS.items() for layer in layers_of(key)],
 )
 def test_every_layer_is_over_the_default_and_named(tmp_path: Path, key: Key, layer: str) -> None:
-    """What is given alone counts, and its origin is told."""
+    """A single value overrides the default, and its origin is reported."""
     default = getattr(getattr(Settings(), key.table), key.field)
     value = next(value for value in two_of(key) if value != default)
-    called = given(tmp_path, key, {layer: value})
+    arguments = run_arguments(tmp_path, key, {layer: value})
     origins = {"file": "file", "profile": "profile p", "variable": f"RT_{key.name.upper()}", "option": "--"}
 
-    assert effective(key, called) != (str(None) if key.kind is tuple else default)
-    assert given_values(**called)[key.name].origin.startswith(origins[layer])
+    assert effective(key, arguments) != (str(None) if key.kind is tuple else default)
+    assert effective_values(**arguments)[key.name].origin.startswith(origins[layer])
 
 
-def test_the_table_is_of_every_key() -> None:
-    """A new one is in it by being there."""
+def test_the_table_has_every_key() -> None:
+    """The table has every key of the settings."""
     assert {param.values[0].name for param in PAIRS} == {name for name, key in KEYS.items() if key.only is None}

@@ -1,4 +1,4 @@
-"""One value at a time: kind, unit, range."""
+"""Conversion of one value: kind, unit, range."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rt_cli.settings import Settings
 
 
 def test_every_number_has_a_range_and_nothing_else_has() -> None:
-    """A new number without one would fail at its first use."""
+    """Exactly the numeric keys have a range."""
     assert set(RANGES) == {key.name for key in settings_keys().values() if key.kind in (int, float)}
 
 
 def test_every_default_is_in_its_range() -> None:
-    """What we would refuse from others we do not choose ourselves."""
+    """Every default is within its own range."""
     defaults = Settings()
     for key in settings_keys().values():
         value = getattr(getattr(defaults, key.table), key.field)
@@ -27,8 +27,8 @@ def test_every_default_is_in_its_range() -> None:
             assert convert(key, value) == value, key.name
 
 
-def test_no_key_has_a_namesake_in_another_table() -> None:
-    """A profile is flat."""
+def test_key_names_are_unique() -> None:
+    """Key names are unique over all tables: a profile is flat."""
     fields = [field for table in ("endpoint", "input", "session", "delivery", "output") for field in _fields(table)]
 
     assert len(fields) == len(settings_keys())
@@ -64,7 +64,7 @@ def _fields(table: str) -> list[str]:
     ],
 )
 def test_a_value_is_read(name: str, raw: object, expected: object) -> None:
-    """From TOML as it is, from the environment and options as text."""
+    """Values from TOML have a type; those from environment and options are text."""
     value = convert(settings_keys()[name], raw)
 
     assert value == expected
@@ -101,8 +101,8 @@ def test_a_value_is_read(name: str, raw: object, expected: object) -> None:
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_what_does_not_fit_is_refused_with_what_must_be(name: str, raw: Any) -> None:
-    """The text follows the word "must"."""
+def test_an_invalid_value_is_refused(name: str, raw: Any) -> None:
+    """An invalid value raises an error whose text follows the word "must"."""
     with pytest.raises(ValueError, match=r"^be "):
         convert(settings_keys()[name], raw)
 
@@ -122,20 +122,20 @@ def test_what_does_not_fit_is_refused_with_what_must_be(name: str, raw: Any) -> 
     ],
 )
 def test_an_override_is_json_or_text(text: str, expected: tuple[str, object]) -> None:
-    """What is JSON is taken for it; quotes make text of it."""
+    """Valid JSON is parsed; other text stays text, and quotes force text."""
     assert override(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "a", "=1", " =1", 3], ids=repr)
 def test_an_override_without_a_path_is_refused(text: object) -> None:
-    """There is nowhere to put it."""
+    """An override without a path is an error."""
     with pytest.raises(ValueError, match="path=value"):
         override(text)
 
 
 @given(st.text())
 def test_any_text_is_an_override_or_refused(text: str) -> None:
-    """No other exception."""
+    """Any text is parsed or raises ValueError."""
     try:
         path, _ = override(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A thread that does one thing after the other."""
+"""SerialThread runs its jobs one after the other."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rt_cli.disk.serial_thread import SerialThread
 DEADLINE_S = 30.0
 
 
-def test_in_order_and_all_of_it() -> None:
-    """What was handed over before the end is done, by one thread, in turn."""
+def test_all_jobs_run_in_order() -> None:
+    """Every job queued before close() runs, in the order of the calls; close() is idempotent."""
     done: list[int] = []
     thread = SerialThread("test")
     for number in range(100):
@@ -21,8 +21,8 @@ def test_in_order_and_all_of_it() -> None:
     assert done == list(range(100))
 
 
-def test_what_takes_too_long_is_left() -> None:
-    """The caller gets its time back and is told; later it may ask again."""
+def test_close_returns_at_its_deadline() -> None:
+    """close() returns False at the deadline if a job still runs; a later call can return True."""
     go = threading.Event()
     thread = SerialThread("test")
     thread.do(lambda: go.wait(DEADLINE_S) and None)

@@ -1,4 +1,4 @@
-"""A recording is a whole WAV file at any time."""
+"""A recording is a valid WAV file after every write."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def frames_of(path: Path) -> tuple[int, bytes]:
         return file.getframerate(), file.readframes(file.getnframes())
 
 
-def test_whole_at_any_time(tmp_path: Path) -> None:
-    """After each write, before any close, the file holds what was written."""
+def test_the_file_is_valid_after_every_write(tmp_path: Path) -> None:
+    """After each write and before close() the file contains all written samples."""
     recording = WavWriter(tmp_path / "a.wav")
     for count in range(1, 4):
         recording.write(b"\x01\x02" * 100, 24_000)
@@ -32,7 +32,7 @@ def test_whole_at_any_time(tmp_path: Path) -> None:
 
 
 def test_no_audio_no_file(tmp_path: Path) -> None:
-    """A session that sends nothing leaves nothing."""
+    """A writer without any write creates no file."""
     recording = WavWriter(tmp_path / "a.wav")
     recording.close()
     recording.close()
@@ -41,7 +41,7 @@ def test_no_audio_no_file(tmp_path: Path) -> None:
 
 
 def test_directory_gone(tmp_path: Path) -> None:
-    """What cannot be written is an OSError, and closing is still fine."""
+    """A write to a missing directory raises OSError; close() still works."""
     recording = WavWriter(tmp_path / "missing" / "a.wav")
 
     with pytest.raises(OSError, match="missing"):
@@ -49,8 +49,8 @@ def test_directory_gone(tmp_path: Path) -> None:
     recording.close()
 
 
-def test_created_before_any_sound(tmp_path: Path) -> None:
-    """A whole file of no samples."""
+def test_create_writes_a_valid_empty_file(tmp_path: Path) -> None:
+    """create() writes a WAV header with a length of zero."""
     recording = WavWriter(tmp_path / "a.wav")
     recording.create(16_000, replace=False)
 
@@ -58,8 +58,8 @@ def test_created_before_any_sound(tmp_path: Path) -> None:
     recording.close()
 
 
-def test_sound_has_its_place(tmp_path: Path) -> None:
-    """Silence takes the room of what was lost before it, and at the end, too."""
+def test_gaps_are_filled_with_silence(tmp_path: Path) -> None:
+    """Silence fills a gap before the audio, and a gap at the end of the file."""
     recording = WavWriter(tmp_path / "a.wav")
     recording.write(b"\x01\x02" * 3, 24_000, at=2)
     recording.write(b"\x03\x04", 24_000)
@@ -70,7 +70,7 @@ def test_sound_has_its_place(tmp_path: Path) -> None:
 
 
 def test_an_older_file_is_kept(tmp_path: Path) -> None:
-    """Unless it is empty, as mktemp leaves it, or may be replaced."""
+    """create() raises if the file has data, unless ``replace`` is true. An empty file, as mktemp makes it, is fine."""
     path = tmp_path / "a.wav"
     path.touch()
     for replace in (False, True):
@@ -87,7 +87,7 @@ def test_an_older_file_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such pipes here")
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
-    """Its beginning cannot be written again; and nobody waits for a reader."""
+    """create() on a FIFO raises at once, because a FIFO cannot seek; create() does not wait for a reader."""
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(UsageError, match="is a pipe"):

@@ -1,4 +1,4 @@
-"""What findings mean, and that a check that breaks keeps no other from being made."""
+"""Exit codes of findings, and checks that fail without an effect on later checks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.doctor.finding import Finding, exit_code, failed
-from rt_cli.doctor.run_checks import Check, examine
+from rt_cli.doctor.finding import Finding, error_finding, exit_code
+from rt_cli.doctor.run_checks import Check, run_checks
 from rt_cli.errors import AudioError, EndpointError, RefusedError, RtError, UnreachableError, UsageError
 from tests.fakes import run
 
@@ -27,56 +27,56 @@ if TYPE_CHECKING:
     ],
 )
 def test_exit_code(statuses: list[tuple[str, int]], code: int) -> None:
-    """The gravest failure decides, as in the main job."""
+    """The worst failure decides the exit code, as in a run."""
     assert exit_code([Finding("x", status, "", exit=code) for status, code in statuses]) == code  # type: ignore[arg-type]
 
 
-def test_failed() -> None:
-    """An error is told with its hint and its exit code."""
-    finding = failed("devices", AudioError("no microphone", "connect one"))
+def test_error_finding() -> None:
+    """The finding of an error has its hint and its exit code."""
+    finding = error_finding("devices", AudioError("no microphone", "connect one"))
     assert finding == Finding("devices", "fail", "no microphone", "connect one", 3)
 
 
 @pytest.mark.parametrize("kind", [RtError, UsageError, AudioError, RefusedError, UnreachableError, EndpointError])
-def test_always_something_to_do(kind: type[RtError]) -> None:
-    """Even where an error has no hint of its own."""
-    assert failed("x", kind("something")).fix
+def test_every_error_has_a_fix(kind: type[RtError]) -> None:
+    """An error without a hint still gets a fix."""
+    assert error_finding("x", kind("something")).fix
 
 
-async def _tells(tell: ReportFinding) -> None:
-    tell(Finding("good", "ok", "all is well"))
+async def _reports(report: ReportFinding) -> None:
+    report(Finding("good", "ok", "all is well"))
 
 
-async def _refuses(_tell: ReportFinding) -> None:
+async def _refuses(_report: ReportFinding) -> None:
     raise UsageError("a bad value", "write a good one")
 
 
-async def _breaks(tell: ReportFinding) -> None:
-    tell(Finding("half", "ok", "so far so good"))
+async def _breaks(report: ReportFinding) -> None:
+    report(Finding("half", "ok", "so far so good"))
     raise ZeroDivisionError("planted")
 
 
-async def _misses(_tell: ReportFinding) -> None:
+async def _misses(_report: ReportFinding) -> None:
     raise ImportError("no good", name="soxr")
 
 
-async def _hangs(_tell: ReportFinding) -> None:
+async def _hangs(_report: ReportFinding) -> None:
     await asyncio.Event().wait()
 
 
-async def _says_nothing(_tell: ReportFinding) -> None:
+async def _reports_nothing(_report: ReportFinding) -> None:
     return
 
 
-def test_each_on_its_own() -> None:
-    """Errors, bugs, missing libraries and hangs are findings, and the checks after them are made."""
-    looks = (_refuses, _breaks, _misses, _hangs, _says_nothing, _tells)
+def test_checks_are_independent() -> None:
+    """Errors, bugs, missing libraries and timeouts become findings, and later checks still run."""
+    looks = (_refuses, _breaks, _misses, _hangs, _reports_nothing, _reports)
     checks = [Check(look.__name__, look, 0.05 if look is _hangs else 10, 3) for look in looks]
-    told: list[Finding] = []
+    findings: list[Finding] = []
 
-    run(examine(checks, told.append))
+    run(run_checks(checks, findings.append))
 
-    assert [(each.check, each.status, each.exit) for each in told] == [
+    assert [(each.check, each.status, each.exit) for each in findings] == [
         ("_refuses", "fail", 2),
         ("half", "ok", 0),
         ("_breaks", "fail", 1),
@@ -85,17 +85,17 @@ def test_each_on_its_own() -> None:
         ("_says_nothing", "skip", 0),
         ("good", "ok", 0),
     ]
-    assert "soxr" in told[3].detail
-    assert "pip install" in (told[3].fix or "")
+    assert "soxr" in findings[3].detail
+    assert "pip install" in (findings[3].fix or "")
 
 
-def test_crippled() -> None:
-    """What breaks where libraries are missing is no bug to be reported."""
+def test_error_with_missing_libraries() -> None:
+    """With missing libraries, an unexpected error is not reported as a bug."""
 
-    async def finds_one_missing(tell: ReportFinding) -> None:
-        tell(Finding("libraries", "fail", "soxr cannot be imported", "pip install soxr", 1))
+    async def finds_one_missing(report: ReportFinding) -> None:
+        report(Finding("libraries", "fail", "soxr cannot be imported", "pip install soxr", 1))
 
-    told: list[Finding] = []
-    run(examine([Check("python", finds_one_missing, 10, 1), Check("sound", _breaks, 10, 3)], told.append))
+    findings: list[Finding] = []
+    run(run_checks([Check("python", finds_one_missing, 10, 1), Check("sound", _breaks, 10, 3)], findings.append))
 
-    assert told[-1].fix == "mend the libraries first"
+    assert findings[-1].fix == "mend the libraries first"

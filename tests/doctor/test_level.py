@@ -1,4 +1,4 @@
-"""How loud a microphone is, and the verdict."""
+"""The level of a microphone, and its rating."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.doctor.level import FRAME_S, loudest_quarter, measure, verdict_on
+from rt_cli.doctor.level import FRAME_S, loudest_quarter, measure, rate
 
 RATE_HZ = 24_000
 
 
 def tone(dbfs: float, seconds: float) -> bytes:
-    """A tone of this RMS."""
+    """Return a tone of this RMS."""
     t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     wave = 10 ** (dbfs / 20) * np.sqrt(2) * np.sin(2 * np.pi * 200 * t)
     return bytes((np.clip(wave, -1, 1) * 32767).round().astype("<i2").tobytes())
 
 
 @pytest.mark.parametrize(
-    ("pcm", "verdict"),
+    ("pcm", "rating"),
     [
         pytest.param(b"", "silent", id="nothing"),
         pytest.param(bytes(48_000), "silent", id="zeros"),
@@ -30,15 +30,15 @@ def tone(dbfs: float, seconds: float) -> bytes:
         pytest.param(bytes(48_000) + tone(-30, 0.5), "good", id="a word after a pause"),
     ],
 )
-def test_verdict(pcm: bytes, verdict: str) -> None:
-    """Pauses do not make a voice quiet."""
-    assert measure(pcm, RATE_HZ, clipped=False).verdict == verdict
+def test_rating(pcm: bytes, rating: str) -> None:
+    """Pauses do not lower the level of speech."""
+    assert measure(pcm, RATE_HZ, clipped=False).rating == rating
 
 
 def test_clipping() -> None:
-    """What was heard to clip is told, unless there is nothing at all."""
-    assert measure(tone(-3, 1), RATE_HZ, clipped=True).verdict == "clipping"
-    assert verdict_on(-96, -96, clipped=True) == "silent"
+    """Clipping is rated as such, except in silence."""
+    assert measure(tone(-3, 1), RATE_HZ, clipped=True).rating == "clipping"
+    assert rate(-96, -96, clipped=True) == "silent"
 
 
 @pytest.mark.parametrize("dbfs", [-40.0, -20.0, -6.0])
@@ -49,18 +49,18 @@ def test_level_of_the_loud_part(dbfs: float) -> None:
     assert level.peak_dbfs == pytest.approx(dbfs + 3, abs=0.5)
 
 
-def test_drawing() -> None:
-    """A bar for each frame, the louder the higher."""
-    drawing = measure(
+def test_bars() -> None:
+    """One bar per frame; louder frames have higher bars."""
+    level = measure(
         bytes(2 * round(FRAME_S * RATE_HZ)) + tone(-33, FRAME_S) + tone(-3, FRAME_S), RATE_HZ, clipped=False
     )
-    low, middle, high = drawing.drawing
+    low, middle, high = level.bars
     assert low < middle < high
 
 
 @given(st.lists(st.floats(-96, 0), max_size=50))
 def test_loudest_quarter_is_total(frames: list[float]) -> None:
-    """It lies between the loudest frame and the floor, in any order of frames."""
+    """The level lies between the loudest frame and the floor, in any order of frames."""
     level = loudest_quarter(frames)
     assert -96.001 <= level <= max(frames, default=-96) + 0.001
     assert loudest_quarter(frames[::-1]) == pytest.approx(level)

@@ -1,4 +1,4 @@
-"""The way to an endpoint, to real servers on this machine."""
+"""Network checks against real servers on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.doctor import network as module
-from rt_cli.doctor.network import HostPort, clock_finding, date_in, place_of, proxy_for, reach, tls_finding
+from rt_cli.doctor.network import (
+    HostPort,
+    check_connection,
+    clock_finding,
+    date_in,
+    host_port_of,
+    proxy_for,
+    tls_finding,
+)
 from tests.fakes import run
 from tests.servers import CERTIFICATE, answering, blurting, nobody, polite, scripted, silent
 
@@ -24,28 +32,28 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 
-def told(port: int, *, encrypted: bool = False, cacert: str | None = None, clock: bool = False) -> list[Finding]:
-    """What is found on the way to a port of this machine; the last finding decides whether it can be reached."""
+def checked(port: int, *, encrypted: bool = False, cacert: str | None = None, clock: bool = False) -> list[Finding]:
+    """Check a connection to a port of this machine, and return the findings. The last one is not ok if it failed."""
     findings: list[Finding] = []
     context = ssl.create_default_context(cafile=cacert)
-    reached = run(reach(HostPort("127.0.0.1", port, encrypted), context, findings.append, clock=clock))
+    reached = run(check_connection(HostPort("127.0.0.1", port, encrypted), context, findings.append, clock=clock))
     assert reached == (findings[-1].status != "fail")
     return findings
 
 
 def test_tls() -> None:
-    """Each step is told with its time, the certificate with how long it is valid."""
+    """Each step is reported with its duration, the certificate with its remaining validity."""
     with scripted(polite("never said"), secure=True) as server:
-        found = told(server.port, encrypted=True, cacert=str(CERTIFICATE))
+        found = checked(server.port, encrypted=True, cacert=str(CERTIFICATE))
     assert [(each.check, each.status) for each in found] == [("dns", "ok"), ("tcp", "ok"), ("tls", "ok")]
     assert "ms" in found[2].detail
     assert "valid for" in found[2].detail
 
 
-def test_certificate_of_nobody() -> None:
-    """A certificate that nobody vouches for is told, with the option that helps."""
+def test_untrusted_certificate() -> None:
+    """An untrusted certificate is reported, with the option that helps."""
     with scripted(polite("never said"), secure=True) as server:
-        found = told(server.port, encrypted=True)
+        found = checked(server.port, encrypted=True)
     assert (found[-1].check, found[-1].exit) == ("tls", 5)
     assert "--cacert" in (found[-1].fix or "")
 
@@ -64,62 +72,62 @@ def test_not_reached(
     encrypted: bool,  # noqa: FBT001  # a column of the table
     check: str,
 ) -> None:
-    """The step that fails is told, with what to do, and ends the way."""
+    """The failing step is reported with a fix, and no further step runs."""
     if peer is silent:
         monkeypatch.setattr(module, "STEP_S", 0.2)
     with peer() as server:
-        found = told(server.port, encrypted=encrypted)
+        found = checked(server.port, encrypted=encrypted)
     assert (found[-1].check, found[-1].exit) == (check, 5)
     assert found[-1].fix
 
 
 def test_no_such_host() -> None:
-    """A name that cannot be one is told as such."""
+    """An invalid host name is reported as such."""
     findings: list[Finding] = []
-    place = HostPort("a" * 64 + ".invalid", 443, encrypted=True)  # no label of DNS is so long
-    assert not run(reach(place, ssl.create_default_context(), findings.append, clock=False))
+    host_port = HostPort("a" * 64 + ".invalid", 443, encrypted=True)  # no label of DNS is so long
+    assert not run(check_connection(host_port, ssl.create_default_context(), findings.append, clock=False))
     assert [(each.check, each.status, each.exit) for each in findings] == [("dns", "fail", 5)]
 
 
 @pytest.mark.parametrize(("skew_s", "status"), [(0, "ok"), (3600, "warn")])
 def test_clock(skew_s: float, status: str) -> None:
-    """The time that a server tells is compared with ours."""
+    """The time of the server is compared with the local time."""
     head = f"HTTP/1.1 404 Not Found\r\nDate: {formatdate(time.time() + skew_s, usegmt=True)}\r\n\r\n"
     with blurting(head.encode()) as server:
-        found = told(server.port, clock=True)
+        found = checked(server.port, clock=True)
     assert (found[-1].check, found[-1].status) == ("clock", status)
 
 
 def test_clock_of_a_web_server() -> None:
-    """A server that knows no HEAD, as those of WebSocket, is no failure."""
+    """A server without HEAD, such as a WebSocket server, is no failure."""
     with answering(404) as server:
-        found = told(server.port, clock=True)
+        found = checked(server.port, clock=True)
     assert (found[-1].check, found[-1].status in {"ok", "skip"}) == ("clock", True)
 
 
 @given(st.none() | st.text())
 def test_any_date(date: str | None) -> None:
-    """What is no date is told as no time."""
+    """An invalid date counts as a missing date."""
     assert clock_finding(date, time.time()).check == "clock"
 
 
 @given(st.text())
 def test_any_head(head: str) -> None:
-    """Whatever a server answers, there is a date in it or none."""
+    """Any response head yields a date or None."""
     date = date_in(head)
     assert date is None or date in head
 
 
 @pytest.mark.parametrize(("days", "status"), [(400, "ok"), (3, "warn"), (-1, "warn")])
 def test_certificate_expires(days: int, status: str) -> None:
-    """A certificate that is near its end is told in time."""
+    """A certificate that expires soon is a warning."""
     now = 1_800_000_000
     not_after = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(now + days * 86_400))
     assert tls_finding("TLSv1.3", not_after, now).status == status
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "host_port"),
     [
         ("wss://api.openai.com/v1/realtime", HostPort("api.openai.com", 443, encrypted=True)),
         ("ws://[::1]:8765/v1", HostPort("::1", 8765, encrypted=False)),
@@ -128,9 +136,9 @@ def test_certificate_expires(days: int, status: str) -> None:
         ("proxy:3128", HostPort("proxy", 3128, encrypted=False)),
     ],
 )
-def test_place_of(url: str, place: HostPort) -> None:
-    """Host and port, of the scheme where there is none."""
-    assert place_of(url) == place
+def test_host_port_of(url: str, host_port: HostPort) -> None:
+    """Host and port of a URL; the default port of the scheme."""
+    assert host_port_of(url) == host_port
 
 
 @pytest.mark.parametrize(
@@ -145,7 +153,7 @@ def test_place_of(url: str, place: HostPort) -> None:
     ],
 )
 def test_proxy_for(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], url: str, proxy: str | None) -> None:
-    """The proxy that the connection will take."""
+    """The proxy is the one that the connection uses."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     assert proxy_for(url) == proxy

@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 def command(code: str) -> KeyCommand:
-    """A command that runs Python code."""
+    """Return a command line that runs Python code."""
     return KeyCommand(f'"{sys.executable}" -c "{code}"')
 
 
 def test_a_key_comes_from_a_variable() -> None:
-    """Without its white space."""
+    """White space around the key is removed."""
     assert read_key(KeyVariable("K"), {"K": " abc\n"}) == "abc"
 
 
 def test_a_key_comes_from_a_file(tmp_path: Path) -> None:
-    """Without its line end."""
+    """The line end is removed."""
     (tmp_path / "key").write_bytes(b"abc\r\n")
 
     assert read_key(KeyFile(str(tmp_path / "key")), {}) == "abc"
 
 
 def test_a_tilde_in_the_name_of_the_file_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A config file knows no shell."""
+    """``~`` is expanded by ``rt``: a config file has no shell."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     (tmp_path / "key").write_text("abc")
@@ -44,18 +44,18 @@ def test_a_tilde_in_the_name_of_the_file_is_the_home_folder(tmp_path: Path, monk
 
 
 def test_a_key_comes_from_a_command() -> None:
-    """From what it prints."""
+    """The key is the output of the command."""
     assert read_key(command("print('abc')"), {}) == "abc"
 
 
 def test_a_key_command_has_no_stdin_of_ours() -> None:
-    """Our stdin may be the sound."""
+    """The command does not inherit stdin, which may be the sound."""
     assert read_key(command("import sys; print(len(sys.stdin.read()))"), {}) == "0"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"a\nb\n", b"\xff\xfe", b"k\x00"], ids=repr)
 def test_a_file_that_holds_no_key_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
-    """The file is named; what it holds is not shown."""
+    """The message names the file and does not contain its content."""
     (tmp_path / "secrets").write_bytes(content)
 
     with pytest.raises(UsageError, match="secrets"):
@@ -63,14 +63,14 @@ def test_a_file_that_holds_no_key_is_a_usage_error(tmp_path: Path, content: byte
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
-    """So is a folder, and what is no path at all."""
+    """A missing file, a folder and an invalid path are errors."""
     for path in (str(tmp_path / "missing"), str(tmp_path), "nul\0", "~nobody-of-this-name/key"):
         with pytest.raises(UsageError, match="cannot read the key file"):
             read_key(KeyFile(path), {})
 
 
 def test_a_command_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A password store that waits for somebody who is not there."""
+    """A command that exceeds the deadline is ended."""
     monkeypatch.setattr(keys, "COMMAND_DEADLINE_S", 0.2)
 
     with pytest.raises(UsageError, match="took more than"):
@@ -90,13 +90,13 @@ def test_a_command_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> 
     ids=["fails", "silent", "chatty", "missing", "quotes", "blank"],
 )
 def test_a_command_that_gives_no_key_is_a_usage_error(source: KeyCommand, expected: str) -> None:
-    """With what went wrong."""
+    """The message says why the command gives no key."""
     with pytest.raises(UsageError, match=expected):
         read_key(source, {})
 
 
 def test_the_key_for_a_url_is_found(tmp_path: Path) -> None:
-    """Decision and fetching together."""
+    """The key source is chosen and read."""
     (tmp_path / "key").write_text("abc\n")
     settings = EndpointSettings(url="https://host", api_key_file=str(tmp_path / "key"))
 
@@ -104,13 +104,13 @@ def test_the_key_for_a_url_is_found(tmp_path: Path) -> None:
 
 
 def test_a_url_that_needs_no_key_gets_none() -> None:
-    """Not even if other keys lie around."""
+    """Other configured keys are not used."""
     environ = {"OPENAI_API_KEY": "k", "AZURE_OPENAI_API_KEY": "k"}
 
     assert find_key(EndpointSettings(url="ws://localhost:1"), "ws://localhost:1", environ) is None
 
 
 def test_a_provider_without_a_key_is_refused_before_connecting() -> None:
-    """Exit 4, with the variable to set."""
+    """Exit code 4, and the hint names the variable."""
     with pytest.raises(RefusedError, match="OPENAI_API_KEY"):
         find_key(EndpointSettings(url="https://api.openai.com"), "https://api.openai.com", {})

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rt_cli.output.line_writer import PASSING_LIMIT, LineWriter
+from rt_cli.output.line_writer import DROPPABLE_LIMIT, LineWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,9 +93,9 @@ def test_passing_lines_are_left_out_while_many_wait(pipe: Pipe) -> None:
     """Partials have a bound, results have none."""
     stream, reader = pipe
     writer = LineWriter(stream, on_broken=ignore)
-    for number in range(PASSING_LIMIT * 3):
-        writer.write(f"p{number:0100}", passing=True)
-    for number in range(PASSING_LIMIT * 2):
+    for number in range(DROPPABLE_LIMIT * 3):
+        writer.write(f"p{number:0100}", droppable=True)
+    for number in range(DROPPABLE_LIMIT * 2):
         writer.write(f"r{number}")
 
     received: list[bytes | None] = []
@@ -106,8 +106,8 @@ def test_passing_lines_are_left_out_while_many_wait(pipe: Pipe) -> None:
     thread.join(DEADLINE_S)
     lines = (received[0] or b"").split()
     # What the pipe itself took (64 KiB on Linux) made room for some more.
-    assert PASSING_LIMIT <= sum(line.startswith(b"p") for line in lines) < PASSING_LIMIT * 2
-    assert sum(line.startswith(b"r") for line in lines) == PASSING_LIMIT * 2
+    assert DROPPABLE_LIMIT <= sum(line.startswith(b"p") for line in lines) < DROPPABLE_LIMIT * 2
+    assert sum(line.startswith(b"r") for line in lines) == DROPPABLE_LIMIT * 2
 
 
 def test_close_gives_up_at_its_deadline(pipe: Pipe) -> None:

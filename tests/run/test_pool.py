@@ -1,4 +1,4 @@
-"""So many at once, in order, and fewer when told so."""
+"""The pool: a limit of parallel items, their order, and a lower limit later."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tests.fakes import run
 
 
 class Work:
-    """Items that end when they are told to."""
+    """Items that end on request."""
 
     def __init__(self, limit: int) -> None:
-        self.begun: list[int] = []
+        self.starts: list[int] = []
         self.running: set[int] = set()
         self.most = 0
-        self.wanted = True
+        self.may_begin = True
         self.pool: Pool[int] = Pool(limit, self._may_begin)
         self._ends: dict[int, asyncio.Event] = {}
 
     async def _may_begin(self) -> bool:
         await asyncio.sleep(0)
-        return self.wanted
+        return self.may_begin
 
     async def act(self, item: int) -> None:
         """Run until :meth:`end`."""
-        self.begun.append(item)
+        self.starts.append(item)
         self.running.add(item)
         self.most = max(self.most, len(self.running))
         self._ends[item] = asyncio.Event()
@@ -37,20 +37,20 @@ class Work:
         self.running.remove(item)
 
     async def end(self, item: int) -> None:
-        """Let one end, and what follows from it happen."""
+        """End one item, and let the pool react."""
         self._ends[item].set()
         await settle()
 
 
 async def settle() -> None:
-    """Let everything happen that can."""
+    """Let all ready tasks run."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 @given(st.integers(1, 9), st.integers(0, 12), st.randoms())
 def test_each_item_once_in_order(limit: int, items: int, random: object) -> None:
-    """However they end, there are never more than the limit, nor fewer than there could be."""
+    """In any order of endings, the pool runs exactly as many items as the limit permits."""
 
     async def test() -> None:
         work = Work(limit)
@@ -60,14 +60,14 @@ def test_each_item_once_in_order(limit: int, items: int, random: object) -> None
             assert len(work.running) == min(limit, items - ended)
             await work.end(random.choice(sorted(work.running)))  # type: ignore[attr-defined]  # hypothesis's Random
         await running
-        assert work.begun == list(range(items))
+        assert work.starts == list(range(items))
         assert work.most == min(limit, items)
 
     run(test())
 
 
-def test_fewer() -> None:
-    """What runs is not given up; no other begins before there is room below the new limit, which is never zero."""
+def test_shrink() -> None:
+    """After ``shrink()``, running items go on, and new ones start only below the new limit, which is at least 1."""
 
     async def test() -> None:
         work = Work(4)
@@ -82,29 +82,29 @@ def test_fewer() -> None:
             assert work.running == {item}
             await work.end(item)
         await running
-        assert work.begun == list(range(8))
+        assert work.starts == list(range(8))
 
     run(test())
 
 
-def test_no_more() -> None:
-    """What has begun ends; the rest does not begin."""
+def test_stop_starting_items() -> None:
+    """Running items end; no new ones start."""
 
     async def test() -> None:
         work = Work(2)
         running = asyncio.create_task(work.pool.each(range(8), work.act))
         await settle()
-        work.wanted = False
+        work.may_begin = False
         await work.end(0)
         await work.end(1)
         await running
-        assert work.begun == [0, 1]
+        assert work.starts == [0, 1]
 
     run(test())
 
 
-def test_a_bug_ends_everything() -> None:
-    """It is not swallowed."""
+def test_exception_ends_the_pool() -> None:
+    """An exception of an item ends the pool and is raised."""
 
     async def broken(_item: int) -> None:
         raise ZeroDivisionError

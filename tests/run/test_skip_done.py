@@ -1,4 +1,4 @@
-"""What earlier runs have finished."""
+"""Marks of finished sources."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ HOW = {"model": "whisper-1", "language": None}
 
 
 def mark(done: DoneMarks, path: Path, how: dict[str, object] | None = None) -> str:
-    """Of a file that can be read."""
+    """Return the mark of a readable file."""
     found = done.mark_of(str(path), HOW if how is None else how)
     assert found is not None
     return found
 
 
-def test_content_counts_and_not_the_name(tmp_path: Path) -> None:
-    """A copy is known, a change is not; nor is the same sound to be heard in another way."""
+def test_mark_depends_on_content_not_name(tmp_path: Path) -> None:
+    """A copy has the same mark. Other content or other settings give another mark."""
     one, two = tmp_path / "1.wav", tmp_path / "2.wav"
     one.write_bytes(b"sound")
     two.write_bytes(b"sound")
@@ -43,8 +43,8 @@ def test_content_counts_and_not_the_name(tmp_path: Path) -> None:
     assert mark(later, one) not in later
 
 
-def test_a_torn_line_costs_nothing_but_itself(tmp_path: Path) -> None:
-    """A crash in the middle of a line hides no line after it."""
+def test_incomplete_line(tmp_path: Path) -> None:
+    """An incomplete line after a crash does not hide later lines."""
     (tmp_path / "a").write_bytes(b"a")
     (tmp_path / "b").write_bytes(b"b")
     first = DoneMarks(tmp_path / "done")
@@ -69,8 +69,8 @@ SETTINGS = Settings(endpoint=EndpointSettings(url="ws://127.0.0.1:9", model="whi
         replace(SETTINGS, output=replace(SETTINGS.output, format="srt")),
     ],
 )
-def test_what_changes_a_result_changes_its_mark(other: Settings, tmp_path: Path) -> None:
-    """Also what only we go by; how it looks on the way does not count."""
+def test_settings_that_change_the_mark(other: Settings, tmp_path: Path) -> None:
+    """Every setting that changes a result changes the mark; display settings do not."""
     sound, done = tmp_path / "a", DoneMarks(tmp_path / "done")
     sound.write_bytes(b"a")
     quiet = replace(SETTINGS, output=replace(SETTINGS.output, quiet=True))
@@ -79,32 +79,32 @@ def test_what_changes_a_result_changes_its_mark(other: Settings, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "nul\0"])
-def test_what_cannot_be_read_has_no_mark(name: str, tmp_path: Path) -> None:
-    """To say so is left to who opens it."""
+def test_unreadable_file_has_no_mark(name: str, tmp_path: Path) -> None:
+    """An unreadable file has no mark; opening the source reports the error."""
     assert DoneMarks(tmp_path / "done").mark_of(f"{tmp_path}/{name}", HOW) is None
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
-    """That would wait for a writer."""
+    """A FIFO has no mark: opening it would wait for a writer."""
     os.mkfifo(tmp_path / "pipe")
     assert DoneMarks(tmp_path / "done").mark_of(str(tmp_path / "pipe"), HOW) is None
 
 
-def test_it_is_nobody_elses_business(tmp_path: Path) -> None:
-    """What somebody has heard is private."""
+def test_file_is_private(tmp_path: Path) -> None:
+    """The file is readable by its owner alone."""
     DoneMarks(tmp_path / "state" / "done")
     assert (tmp_path / "state" / "done").stat().st_mode & 0o077 == 0
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """It is said before anything is sent."""
+def test_unwritable_folder(tmp_path: Path) -> None:
+    """An unwritable folder is an error before anything is sent."""
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot keep"):
         DoneMarks(tmp_path / "file" / "state")
 
 
-def test_a_mark_that_cannot_be_kept_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller tells it at the end."""
+def test_write_error_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write error is kept in ``failure``, for the end of the run."""
     done = DoneMarks(tmp_path / "done")
 
     def full(*_: object) -> int:

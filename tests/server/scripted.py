@@ -51,7 +51,7 @@ class Scripted:
             self.ended.set()
 
 
-class ScriptedEars:
+class ScriptedSession:
     """Hears the same in every item.
 
     Args:

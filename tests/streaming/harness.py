@@ -1,4 +1,4 @@
-"""Runs a streamer inside a test: sound from memory, events in a list, the ledger looked at with each of them."""
+"""Runs a streamer inside a test: audio from memory, events in a list, the ledger checked with each event."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BLOCK = RATE  # bytes: half a second
 
 
 class MemorySource:
-    """Sound that is all there, as a file's or, with ``live``, at real time times ``speed`` like a microphone's."""
+    """Audio in memory: available at once like a file, or with ``live`` at ``speed`` times real time."""
 
     def __init__(self, pcm: bytes, *, live: bool = False, speed: float = 1.0) -> None:
         self.info = SourceInfo("memory", "microphone" if live else "file", live, RATE, 1, len(pcm) / 2 / RATE)
@@ -38,7 +38,7 @@ class MemorySource:
         self._stopped = asyncio.Event()
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """Yield it."""
+        """Yield the audio."""
         size = RATE // 25 * 2 if self.info.live else _BLOCK
         began = asyncio.get_running_loop().time()
         for at in range(0, len(self._pcm), size):
@@ -50,62 +50,62 @@ class MemorySource:
             yield Block(self._pcm[at : at + size])
 
     def stop(self) -> None:
-        """End it."""
+        """End the source."""
         self._stopped.set()
 
     async def aclose(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
 
 @dataclass
 class Run:
-    """What a run said."""
+    """The events of a run."""
 
     events: list[Event] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
-    """When each was told, seconds of the event loop."""
+    """Time of each event, seconds of the event loop."""
     ended: Summary | None = None
 
     @property
     def summary(self) -> Summary:
-        """Of a run that is over."""
+        """The summary of a run that has ended."""
         assert self.ended is not None
         return self.ended
 
     @property
     def finals(self) -> list[Final]:
-        """In the order they were told."""
+        """The finals in order of reports."""
         return [each for each in self.events if isinstance(each, Final)]
 
     @property
     def dropped(self) -> list[Dropped]:
-        """In the order they were told."""
+        """The drops in order of reports."""
         return [each for each in self.events if isinstance(each, Dropped)]
 
     @property
     def warnings(self) -> list[str]:
-        """Their codes, in the order they were told."""
+        """Codes of the warnings in order of reports."""
         return [each.code for each in self.events if isinstance(each, Warned)]
 
     @property
     def states(self) -> list[str]:
-        """Of the session."""
+        """The states of the session in order of reports."""
         return [each.state for each in self.events if isinstance(each, SessionChanged)]
 
     def when(self, state: str, nth: int = 0) -> float:
-        """When a state was told for the n-th time, seconds of the event loop."""
-        told = zip(self.times, self.events, strict=True)
-        return [at for at, each in told if isinstance(each, SessionChanged) and each.state == state][nth]
+        """Time of the n-th report of a state, seconds of the event loop."""
+        timed = zip(self.times, self.events, strict=True)
+        return [at for at, each in timed if isinstance(each, SessionChanged) and each.state == state][nth]
 
     def caught_up_after(self, moment: float, lag_ms: int = 500) -> float:
-        """When so little was unacknowledged again for the first time after a moment; both seconds of the event loop."""
-        told = zip(self.times, self.events, strict=True)
-        return next(at for at, each in told if at > moment and isinstance(each, Progress) and each.lag_ms < lag_ms)
+        """First time after a moment with so little unacknowledged audio; both in seconds of the event loop."""
+        timed = zip(self.times, self.events, strict=True)
+        return next(at for at, each in timed if at > moment and isinstance(each, Progress) and each.lag_ms < lag_ms)
 
     def check_story(self) -> None:
-        """What holds for every run: numbers rise, ranges are apart, no partial is left or too late."""
-        told = [each for each in self.events if isinstance(each, Final | Failed)]
-        for before, after in itertools.pairwise(told):
+        """Check rules of every run: numbers rise, ranges do not overlap, no partial is left over or too late."""
+        turns = [each for each in self.events if isinstance(each, Final | Failed)]
+        for before, after in itertools.pairwise(turns):
             assert before.turn < after.turn
             if not (isinstance(before, Final) and before.approx):
                 assert (before.end_ms or 0) <= (after.start_ms or 0)
@@ -126,10 +126,10 @@ class Run:
 
 
 def settings(**delivery: object) -> Settings:
-    """Short patience, and a silence that exact speech has between its turns."""
-    given = {"speed": float("inf"), "connect_timeout_s": 5.0, "drain_timeout_s": 3.0} | delivery
+    """Short timeouts, and a turn silence that fits the test speech."""
+    options = {"speed": float("inf"), "connect_timeout_s": 5.0, "drain_timeout_s": 3.0} | delivery
     return Settings(
-        delivery=DeliverySettings(**given),  # type: ignore[arg-type]
+        delivery=DeliverySettings(**options),  # type: ignore[arg-type]
         session=SessionSettings(silence_ms=200, prefix_ms=0, turn_detection="server_vad"),
     )
 
@@ -137,7 +137,7 @@ def settings(**delivery: object) -> Settings:
 def make_streamer(
     run: Run, url: str, source: Source, chosen: Settings | None = None, *, memory_s: float = MEMORY_S
 ) -> Streamer:
-    """A streamer to a URL; what it observes goes into ``run``."""
+    """A streamer to a URL; its events go to ``run``."""
     chosen = chosen or settings()
     endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
     turns = chosen.session.turn_detection or "server_vad"

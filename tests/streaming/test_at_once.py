@@ -1,4 +1,4 @@
-"""What needs no waiting is written by ourselves: together, and in order with what the library writes."""
+"""Writes without awaiting: together, and in order with the writes of the library."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def with_connection(script: Script, use: Callable[[Connection], Awaitable[None]]) -> Server:
-    """Connect to a script and do something with the connection."""
+    """Connect to a script and use the connection."""
 
     async def scenario(url: str) -> None:
         connection = await connect(resolve(EndpointSettings(url=url), url, None), timeout_s=5)
@@ -36,23 +36,23 @@ def with_connection(script: Script, use: Callable[[Connection], Awaitable[None]]
 
 
 def numbered(number: int, size: int = 0) -> bytes:
-    """A message that can be told from others."""
+    """A message with a number."""
     return json.dumps({"type": "test", "number": number, "padding": "x" * size}).encode()
 
 
 def numbers(server: Server) -> list[int]:
-    """Of what came."""
+    """The numbers of messages."""
     return [event["number"] for event in server.received]
 
 
 async def until_last(client: Client) -> None:
-    """Read up to the message that says so."""
+    """Read up to the last message."""
     while (await client.next())["number"] != -1:
         pass
 
 
 def count_writes(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of the writes to come."""
+    """Record the sizes of all further writes."""
     sizes: list[int] = []
     transport = connection._websocket.transport
     write = transport.write
@@ -66,7 +66,7 @@ def count_writes(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> lis
 
 
 def test_messages_that_go_together_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And they are on their way when the call returns, the ping behind them too."""
+    """They are written when the call returns, the ping after them, too."""
 
     async def use(connection: Connection) -> None:
         sizes = count_writes(connection, monkeypatch)
@@ -82,8 +82,8 @@ def test_messages_that_go_together_are_one_write(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_order_holds_whichever_way_a_message_takes(seed: int) -> None:
-    """At once, waited for, with pings of both kinds between, with turns of the loop between."""
+def test_order_holds_for_all_ways_of_sending(seed: int) -> None:
+    """At once, awaited, with both kinds of pings and loop iterations between."""
     chance = random.Random(seed)
 
     async def use(connection: Connection) -> None:
@@ -109,8 +109,8 @@ def test_order_holds_whichever_way_a_message_takes(seed: int) -> None:
     assert numbers(with_connection(until_last, use)) == [*range(60), -1]
 
 
-def test_it_goes_before_the_close() -> None:
-    """A close in the same turn of the loop takes nothing away."""
+def test_a_message_goes_before_a_close() -> None:
+    """A close in the same loop iteration loses no message."""
 
     async def use(connection: Connection) -> None:
         connection.send_at_once([numbered(-1)])
@@ -120,7 +120,7 @@ def test_it_goes_before_the_close() -> None:
 
 
 def test_a_pong_proves_all_before_its_ping() -> None:
-    """The pong comes only when the messages before the ping have been read."""
+    """The pong comes only after the peer has read the messages before the ping."""
 
     async def use(connection: Connection) -> None:
         await connection.ping_at_once([numbered(number, 50_000) for number in range(10)])
@@ -129,8 +129,8 @@ def test_a_pong_proves_all_before_its_ping() -> None:
     assert len(numbers(with_connection(until_last, use))) == 11
 
 
-def test_cut_behind_a_write() -> None:
-    """Cutting in the same turn of the loop: who waits for a pong is told, and nothing goes any more."""
+def test_cut_after_a_write() -> None:
+    """A cut in the same loop iteration: a waiter for a pong gets an error, and nothing more is written."""
 
     async def use(connection: Connection) -> None:
         pong = connection.ping_at_once([numbered(0)])
@@ -145,7 +145,7 @@ def test_cut_behind_a_write() -> None:
 
 
 def test_nothing_at_once_while_the_buffer_is_full() -> None:
-    """A peer that reads nothing: what needs waiting for is refused, so that the window is not passed by."""
+    """A peer that does not read: writes at once are refused, so that they cannot bypass the window."""
 
     async def deaf(client: Client) -> None:
         client.connection.transport.pause_reading()

@@ -1,4 +1,4 @@
-"""What was sent, and what it costs."""
+"""Seconds sent and their cost."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_a_minute_costs_its_price() -> None:
 
 
 @pytest.mark.parametrize("bill", [Bill(), Bill(0.06), Bill(None, limit=1), Bill(0, limit=1)])
-def test_nothing_to_keep_to(bill: Bill) -> None:
-    """Without a price, or without a limit, there is room for ever."""
+def test_without_price_or_limit_there_is_no_limit(bill: Bill) -> None:
+    """The remaining seconds are infinite."""
     meter = Meter(24_000, bill)
     meter.add(10**9)
 
@@ -34,5 +34,5 @@ def test_nothing_to_keep_to(bill: Bill) -> None:
 
 
 def test_no_price_is_no_cost() -> None:
-    """Rather than nothing at all."""
+    """None, not a cost of zero."""
     assert Meter(24_000, Bill()).cost is None

@@ -1,4 +1,4 @@
-"""How long an endpoint is tried again: never for ever, and never given up while there is progress."""
+"""How long a run retries an endpoint: always within a budget, and without an end while there is progress."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sent(url: str, chosen: Settings | None = None) -> Run:
 
 
 def once(fault: Script, *texts: str) -> Script:
-    """The first client meets a fault, the others a good endpoint."""
+    """A fault for the first client, a good endpoint for the others."""
     clients = 0
 
     async def script(client: Client) -> None:
@@ -45,13 +45,13 @@ def once(fault: Script, *texts: str) -> Script:
 
 
 async def greets_and_drops(client: Client) -> None:
-    """Takes a session and ends it at once."""
+    """Accept a session and end it at once."""
     await client.greet()
     await client.close(1012, "restart")
 
 
 async def runs_out_of_quota(client: Client) -> None:
-    """Says so at the first sound, and goes."""
+    """Report a used-up quota at the first audio, and close."""
     await client.greet()
     await client.until("input_audio_buffer.append")
     await client.fail("insufficient_quota", type="insufficient_quota")
@@ -59,7 +59,7 @@ async def runs_out_of_quota(client: Client) -> None:
 
 
 def closing(code: int) -> Script:
-    """Closes at the first sound."""
+    """Close at the first audio."""
 
     async def script(client: Client) -> None:
         await client.greet()
@@ -70,7 +70,7 @@ def closing(code: int) -> Script:
 
 
 def test_an_endpoint_that_greets_and_drops_is_left_after_three() -> None:
-    """However willing it is to greet."""
+    """Three connections without progress end the run."""
     with scripted(greets_and_drops) as server:
         result = sent(server.url)
 
@@ -97,7 +97,7 @@ def test_an_endpoint_that_drops_again_and_again_is_kept_while_there_is_progress(
     "script", [says_then_closes("insufficient_quota", 1008), runs_out_of_quota], ids=["at first", "later"]
 )
 def test_a_used_up_quota_ends_it_at_once(script: Script) -> None:
-    """Exit 4, and no second connection."""
+    """Exit 4 and no second connection."""
     with scripted(script) as server:
         result = sent(server.url)
 
@@ -106,7 +106,7 @@ def test_a_used_up_quota_ends_it_at_once(script: Script) -> None:
 
 
 def test_retry_after_is_waited_for() -> None:
-    """A limit of one second is kept, and then all is delivered."""
+    """The run waits for a Retry-After of one second and then delivers all audio."""
     asked: list[float] = []
 
     def answer(connection: ServerConnection, _request: Request) -> Response | None:
@@ -125,7 +125,7 @@ def test_retry_after_is_waited_for() -> None:
 
 
 def test_before_the_first_session_the_connect_timeout_is_all_there_is() -> None:
-    """An endpoint that was never there is not waited for."""
+    """An endpoint that was never ready has no longer budget."""
     chosen = settings()
     chosen = replace(chosen, delivery=replace(chosen.delivery, connect_timeout_s=1.0))
     with answering(503, "starting") as server:
@@ -137,7 +137,7 @@ def test_before_the_first_session_the_connect_timeout_is_all_there_is() -> None:
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 1014, 3008])
 def test_a_close_that_may_pass_is_survived(code: int) -> None:
-    """All is sent again, to the next session."""
+    """The next session gets all audio again."""
     with scripted(once(closing(code), "all of it")) as server:
         result = sent(server.url)
 
@@ -148,7 +148,7 @@ def test_a_close_that_may_pass_is_survived(code: int) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("code", [1013, 4429])
 def test_an_endpoint_without_room_is_given_five_seconds(code: int) -> None:
-    """Those who are overloaded are not asked again at once."""
+    """An overloaded endpoint is not retried at once."""
     with scripted(once(closing(code), "all of it")) as server:
         result = sent(server.url)
 
@@ -162,7 +162,7 @@ def test_an_endpoint_without_room_is_given_five_seconds(code: int) -> None:
     + [(code, 4) for code in (1008, 3000, 3003, 4401, 4403)],
 )
 def test_a_close_that_cannot_pass_ends_it_at_once(code: int, exit_code: int) -> None:
-    """No second connection, and what was captured is accounted for."""
+    """No second connection, and the ledger counts all captured audio."""
     with scripted(closing(code)) as server:
         result = sent(server.url)
 

@@ -1,4 +1,4 @@
-"""Finals that come twice, out of order, under a foreign id, too early or never: the others are not disturbed."""
+"""Finals that come twice, out of order, with a foreign id, too early or never do not disturb the others."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ NEVER = 3
 
 
 def is_final(event: Event) -> bool:
-    """Whether an event is one."""
+    """Whether an event is a final."""
     return str(event["type"]).endswith("transcription.completed")
 
 
 def four_times() -> Callable[[Event], list[Event]]:
-    """Each final is repeated."""
+    """Repeat each final."""
     return lambda event: [event] * (4 if is_final(event) else 1)
 
 
 def swapped() -> Callable[[Event], list[Event]]:
-    """The finals of every two turns change places."""
+    """Swap the finals of every two turns."""
     held: list[Event] = []
 
     def says(event: Event) -> list[Event]:
@@ -50,12 +50,12 @@ def swapped() -> Callable[[Event], list[Event]]:
 
 
 def last_of_all(event: Event) -> bool:
-    """Whether no final of speech comes after this one."""
+    """Whether no final of speech follows this one."""
     return bool(event["transcript"].endswith(f"-{turns(COUNT)[1][-1][-1]}"))
 
 
 def strangers() -> Callable[[Event], list[Event]]:
-    """After each final but the last comes one of an item that nobody knows."""
+    """After each final but the last, add one of an unknown item."""
     numbers = itertools.count()
 
     def says(event: Event) -> list[Event]:
@@ -67,7 +67,7 @@ def strangers() -> Callable[[Event], list[Event]]:
 
 
 def before_committed() -> Callable[[Event], list[Event]]:
-    """Words and final come before their item is said to be committed."""
+    """Send words and final before the ``committed`` of their item."""
     held: list[Event] = []
 
     def says(event: Event) -> list[Event]:
@@ -84,13 +84,13 @@ def before_committed() -> Callable[[Event], list[Event]]:
 
 
 def never() -> Callable[[Event], list[Event]]:
-    """The final of one turn is not said."""
+    """Leave out the final of one turn."""
     numbers = itertools.count(1)
     return lambda event: [] if is_final(event) and next(numbers) == NEVER else [event]
 
 
 def failing() -> Callable[[Event], list[Event]]:
-    """The transcription of one turn fails."""
+    """Fail the transcription of one turn."""
     numbers = itertools.count(1)
 
     def says(event: Event) -> list[Event]:
@@ -103,7 +103,7 @@ def failing() -> Callable[[Event], list[Event]]:
     return says
 
 
-def told_by(
+def run_with(
     habits: Habits, turn_detection: TurnDetection = "server_vad", *, drain_s: float = 1.0, speed: float = 10.0
 ) -> tuple[Run, Verdict]:
     """One run with seven turns."""
@@ -123,8 +123,8 @@ def told_by(
 def test_strange_finals_disturb_nobody(
     says: Callable[[], Callable[[Event], list[Event]]], turn_detection: TurnDetection
 ) -> None:
-    """Each turn is printed once, in the order of the sound."""
-    result, verdict = told_by(Habits(says=says), turn_detection)
+    """Each turn is printed once, in order of the audio."""
+    result, verdict = run_with(Habits(says=says), turn_detection)
 
     assert verdict.perfect
     assert [final.turn for final in result.finals if final.text] == list(range(1, COUNT + 1))
@@ -134,7 +134,7 @@ def test_strange_finals_disturb_nobody(
 @pytest.mark.parametrize("turn_detection", ["server_vad", "client"])
 def test_a_final_that_never_comes_is_a_hole_with_its_range(turn_detection: TurnDetection) -> None:
     """Exit 7 after the drain timeout; the six others are printed."""
-    result, verdict = told_by(Habits(says=never), turn_detection)
+    result, verdict = run_with(Habits(says=never), turn_detection)
 
     assert (verdict.lost, verdict.doubled, verdict.out_of_order) == (7200, 0, 0)
     assert [hole.reason for hole in result.dropped] == ["no_final"]
@@ -146,8 +146,8 @@ def test_a_final_that_never_comes_is_a_hole_with_its_range(turn_detection: TurnD
 
 @pytest.mark.parametrize("turn_detection", ["server_vad", "client"])
 def test_a_failed_turn_is_told_and_the_others_go_on(turn_detection: TurnDetection) -> None:
-    """Its number, its range, its reason."""
-    result, verdict = told_by(Habits(says=failing), turn_detection)
+    """The event has its number, its range and the reason."""
+    result, verdict = run_with(Habits(says=failing), turn_detection)
     failed = [each for each in result.events if isinstance(each, Failed)]
 
     assert [(each.turn, each.code) for each in failed] == [(NEVER, "audio_unintelligible")]
@@ -157,8 +157,8 @@ def test_a_failed_turn_is_told_and_the_others_go_on(turn_detection: TurnDetectio
 
 
 def test_partials_of_a_lost_connection_are_withdrawn() -> None:
-    """Words were shown, their session ended before the final: they are void, and heard again."""
-    result, verdict = told_by(Habits(lifetime_s=0.6, announced=False, final_delay_s=0.25), drain_s=3.0)
+    """The session ended before the final: the partial is void, and the audio is sent again."""
+    result, verdict = run_with(Habits(lifetime_s=0.6, announced=False, final_delay_s=0.25), drain_s=3.0)
 
     assert verdict.perfect
     shown = {each.turn for each in result.events if isinstance(each, Partial)}

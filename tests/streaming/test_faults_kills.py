@@ -1,4 +1,4 @@
-"""Connections killed at random offsets: nothing is lost, nothing is said twice, and every number comes once."""
+"""Connections killed at random offsets: no audio is lost, no turn is printed twice, and every number comes once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEEDS = [
 @pytest.mark.parametrize("seeds", SEEDS)
 @pytest.mark.parametrize("name", KINDS)
 def test_kills_at_random_offsets_cost_nothing(name: str, seeds: range) -> None:
-    """Judged by the finals, which spell the sound, and by all that the endpoint heard."""
+    """Checked by the finals, which spell the audio, and by all audio that the endpoint received."""
     kind = KINDS[name]
 
     async def scenario() -> int:
@@ -34,7 +34,7 @@ def test_kills_at_random_offsets_cost_nothing(name: str, seeds: range) -> None:
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", ["server VAD", "turns of our own"])
 def test_kills_cost_a_live_source_nothing_either(name: str, seed: int) -> None:
-    """Sound that does not wait, at four times real time."""
+    """A source that cannot wait, at four times real time."""
 
     async def scenario() -> None:
         outcome = await kill_run(KINDS[name], seed, live_speed=4)

@@ -1,4 +1,4 @@
-"""Networks that are slow, narrow, or break everything into pieces; a loop that is held up."""
+"""Slow and narrow networks, segments of one byte, and a blocked event loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def through(fault: Fault, seconds: int) -> tuple[Run, Verdict]:
 
 
 def lags_ms(result: Run) -> list[int]:
-    """What was captured and not acknowledged, ten times a second."""
+    """Captured and unacknowledged audio, ten times a second."""
     return [each.lag_ms for each in result.events if isinstance(each, Progress)]
 
 
@@ -43,7 +43,7 @@ def lags_ms(result: Run) -> list[int]:
     ],
 )
 def test_bandwidth(kb_per_s: int, narrow: bool) -> None:  # noqa: FBT001 - a parameter of a test
-    """With too little the lag grows, is shown, and all is delivered late; with enough it stays below a second."""
+    """With too little bandwidth the lag grows and all audio is late; with enough the lag stays below a second."""
     result, verdict = run(through(Fault(bytes_per_s=kb_per_s * 1000), 4 if kb_per_s in {32, 128} else 20), seconds=90)
 
     assert verdict.perfect
@@ -65,7 +65,7 @@ def test_bandwidth(kb_per_s: int, narrow: bool) -> None:  # noqa: FBT001 - a par
     ],
 )
 def test_latency(delay_s: float, seconds: int) -> None:
-    """Each way, half of it jitter: nobody is left, and a minute takes a minute.
+    """Per direction, half of it jitter: no connection is lost, and a minute takes a minute.
 
     With round trips of seconds that double from one to the next, the endpoint may seem stalled for a while.
     """
@@ -79,7 +79,7 @@ def test_latency(delay_s: float, seconds: int) -> None:
 
 
 def test_single_bytes() -> None:
-    """Every byte in a segment of its own, both ways."""
+    """Every byte in its own segment, in both directions."""
     result, verdict = run(through(Fault(slice=1), 2), seconds=60)
 
     assert verdict.perfect
@@ -88,7 +88,7 @@ def test_single_bytes() -> None:
 
 @pytest.mark.parametrize(("mib", "sessions"), [(16, 1), (40, 2)], ids=["large", "too large"])
 def test_large_messages(mib: int, sessions: int) -> None:
-    """16 MiB are read and ignored; what is too large ends the session, not the run."""
+    """Messages of 16 MiB are ignored; a larger one ends the session, not the run."""
     served = 0
 
     async def script(client: Client) -> None:
@@ -112,7 +112,7 @@ def test_large_messages(mib: int, sessions: int) -> None:
 
 @pytest.mark.parametrize("seconds", [0.3, 2.0, pytest.param(5.0, marks=pytest.mark.long)])
 def test_a_held_up_loop_loses_no_connection(seconds: float) -> None:
-    """Whatever holds it: it is said, the endpoint is not blamed, and every sample arrives."""
+    """The lag is reported, the endpoint does not count as dead, and every sample arrives."""
 
     async def scenario(url: str) -> Run:
         result = Run()
@@ -131,7 +131,7 @@ def test_a_held_up_loop_loses_no_connection(seconds: float) -> None:
 
 
 def test_a_machine_that_slept_connects_anew() -> None:
-    """No connection is what it seems after a minute; what it owed is heard by the next."""
+    """The next session gets the audio without finals again."""
     pcm, spans = turns(4)
 
     async def scenario() -> tuple[Run, Verdict]:

@@ -1,4 +1,4 @@
-"""Endpoints that greet late or twice, leave events out, say what makes no sense, or complain of what matters not."""
+"""Endpoints that greet late or twice, leave events out, send nonsense, or report irrelevant errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ GARBAGE: list[str | bytes] = [
 
 
 def delivered(script: Script, *, live: bool = False) -> tuple[Run, bytes]:
-    """One run without turn detection; what came of it, and the sound that arrived."""
+    """One run without turn detection; return the run and the audio that arrived."""
 
     async def scenario(url: str) -> Run:
         source = MemorySource(SOUND, live=live, speed=2)
@@ -57,21 +57,21 @@ def delivered(script: Script, *, live: bool = False) -> tuple[Run, bytes]:
 
 
 async def answer(client: Client) -> None:
-    """What a good endpoint does once it has greeted."""
+    """Do what a good endpoint does after the greeting."""
     await client.until("input_audio_buffer.commit")
     await client.complete(await client.commit(), "all of it")
     await client.until("nothing")
 
 
 async def greets_late(client: Client) -> None:
-    """Two seconds after the handshake."""
+    """Greet two seconds after the handshake."""
     await asyncio.sleep(2)
     await client.greet()
     await answer(client)
 
 
 async def greets_twice(client: Client) -> None:
-    """Every word of the greeting."""
+    """Send each event of the greeting twice."""
     for _ in range(2):
         await client.say("session.created", session={"id": "sess_1"})
     update = await client.until("session.update")
@@ -81,14 +81,14 @@ async def greets_twice(client: Client) -> None:
 
 
 async def greets_backwards(client: Client) -> None:
-    """The greeting comes again behind the answer to the configuration."""
+    """Send the greeting again after the reply to the configuration."""
     await client.greet()
     await client.say("session.created", session={"id": "sess_1"})
     await answer(client)
 
 
 async def talks_nonsense(client: Client) -> None:
-    """All of it, before and after the first sound."""
+    """Send all nonsense, before and after the first audio."""
     await client.greet()
     for each in GARBAGE:
         await client.connection.send(each)
@@ -101,7 +101,7 @@ async def talks_nonsense(client: Client) -> None:
 @pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
 @pytest.mark.parametrize("script", [greets_late, greets_twice, greets_backwards])
 def test_greetings(script: Script, *, live: bool) -> None:
-    """Whatever it is like, the first sample is there, and every other one."""
+    """All audio arrives, from the first sample on."""
     result, audio = delivered(script, live=live)
 
     assert audio == SOUND
@@ -109,7 +109,7 @@ def test_greetings(script: Script, *, live: bool) -> None:
 
 
 def test_nonsense_is_ignored() -> None:
-    """Bad JSON, binary frames, wrong types, huge numbers, deep nesting: the run goes on and ends well."""
+    """Bad JSON, binary frames, wrong types, huge numbers, deep nesting: the run completes."""
     result, audio = delivered(talks_nonsense)
 
     assert audio == SOUND
@@ -118,7 +118,7 @@ def test_nonsense_is_ignored() -> None:
 
 
 def test_text_that_is_no_utf_8_ends_the_session_and_not_the_run() -> None:
-    """The protocol says so; the next session hears all of it."""
+    """As RFC 6455 demands; the next session gets all audio."""
     served = 0
 
     async def script(client: Client) -> None:
@@ -137,12 +137,12 @@ def test_text_that_is_no_utf_8_ends_the_session_and_not_the_run() -> None:
 
 
 def without(kind: str) -> Callable[[], Callable[[Event], list[Event]]]:
-    """An endpoint that leaves events of a kind out."""
+    """An endpoint that leaves out events of a kind."""
     return lambda: lambda event: [] if event["type"] == kind else [event]
 
 
 def complaining() -> Callable[[Event], list[Event]]:
-    """An endpoint that complains of a response that nobody asked for, with each item."""
+    """An endpoint that reports an error about an unknown response with each item."""
     error = {"type": "invalid_request_error", "code": "conversation_already_has_active_response", "message": "busy"}
     return lambda event: [event, {"type": "error", "error": error}] if event["type"].endswith("committed") else [event]
 
@@ -162,7 +162,7 @@ def complaining() -> Callable[[Event], list[Event]]:
 def test_what_is_left_out_or_complained_of(
     says: Callable[[], Callable[[Event], list[Event]]], turn_detection: TurnDetection
 ) -> None:
-    """Every turn is heard once all the same."""
+    """Every turn has its final once all the same."""
 
     async def scenario() -> Run:
         async with ExactEndpoint(Habits(says=says)).serving() as endpoint:
@@ -175,7 +175,7 @@ def test_what_is_left_out_or_complained_of(
 
 
 def test_silence_keeps_a_session_alive() -> None:
-    """A muted microphone is sound, too: an endpoint that leaves after a second without audio never does."""
+    """A muted microphone sends silence: an endpoint with a timeout of one second without audio stays."""
 
     async def script(client: Client) -> None:
         await client.greet()

@@ -1,4 +1,4 @@
-"""What a job asks of the parts of a run."""
+"""Values that a job derives from its settings."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ async def _nothing(*_: object) -> object:
 
 
 def job(*, embedded: bool, speed: float | None = None, chunk_ms: int | None = None) -> Job:
-    """One that is never run."""
+    """A job that is never run."""
     settings = Settings(input=InputSettings(chunk_ms=chunk_ms), delivery=DeliverySettings(speed=speed))
     endpoint = resolve(EndpointSettings(url=URL), URL, None, embedded=embedded)
     return Job("nothing", _nothing, endpoint, "server_vad", {}, settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("embedded", "asked", "speed"),
+    ("embedded", "configured", "speed"),
     [(True, None, math.inf), (False, None, 1.0), (True, 2.0, 2.0), (False, math.inf, math.inf)],
 )
-def test_speed(asked: float | None, speed: float, *, embedded: bool) -> None:
-    """The embedded endpoint takes a file as fast as it can, a remote one at real time, unless somebody asks."""
-    assert job(embedded=embedded, speed=asked).speed == speed
+def test_speed(configured: float | None, speed: float, *, embedded: bool) -> None:
+    """The embedded endpoint gets a file at full speed, a remote one at real time, unless configured."""
+    assert job(embedded=embedded, speed=configured).speed == speed
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_speed(asked: float | None, speed: float, *, embedded: bool) -> None:
     ],
 )
 def test_chunk_sizes(asked_speed: float | None, chunk_ms: int | None, sizes: tuple[int, int], *, live: bool) -> None:
-    """40 ms live, 100 ms of a file, half a second when it is faster; up to a second when more waits."""
+    """40 ms live, 100 ms of a file, 500 ms of a faster file; up to a second if more waits."""
     chosen = job(embedded=False, speed=asked_speed, chunk_ms=chunk_ms).chunk_sizes(RATE_HZ, live=live)
     assert chosen == ChunkSizes(*sizes)

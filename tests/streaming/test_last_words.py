@@ -1,4 +1,4 @@
-"""Why an endpoint hangs up is heard before that it does."""
+"""The error event before a close is the cause of that close."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = 20
 
 
 async def out_of_quota(connection: ServerConnection) -> None:
-    """Greets, takes some sound, says why it takes no more, and hangs up in the same breath."""
+    """Greet, take some audio, send an error, and close at once."""
     await connection.send(json.dumps({"type": "session.created", "event_id": "e1", "session": {}}))
     async for message in connection:
         kind = json.loads(message)["type"]
@@ -32,7 +32,7 @@ async def out_of_quota(connection: ServerConnection) -> None:
 
 
 def test_the_reason_wins_over_the_close() -> None:
-    """The sender is in full flight when the close comes, which alone would be tried again."""
+    """The sender is busy when the close comes; the close alone would lead to a retry."""
     pcm, _ = turns(10)
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""Memory does not grow with the length of what is sent."""
+"""Memory does not grow with the length of the audio."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads resident 
 
 
 def sent(path: Path, turns: str) -> tuple[Run, dict[str, Any]]:
-    """Send a file as fast as it goes; the run, and what the endpoint reports."""
+    """Send a file at full speed; return the process result and the report of the endpoint."""
     with sink() as endpoint:
         options = ("--url", endpoint.url, "--speed", "max", "--turn-detection", turns)
         return run_rt("send", str(path), *options, *SINK_ARGUMENTS), endpoint.report()
@@ -38,8 +38,8 @@ def test_memory_does_not_grow(rate_hz: int, channels: int, minutes: int, tmp_pat
 
 
 @pytest.mark.parametrize("minutes", [pytest.param(2, id="2 min"), pytest.param(60, id="1 h", marks=pytest.mark.long)])
-def test_memory_does_not_grow_with_turns_of_our_own(minutes: int, tmp_path: Path) -> None:
-    """Nor does it where the detector runs here and its marks are kept until they settle."""
+def test_memory_does_not_grow_with_client_turn_detection(minutes: int, tmp_path: Path) -> None:
+    """The detector runs and the marks are kept until they settle."""
     run, report = sent(write_wav(tmp_path / "long.wav", seconds=60 * minutes), "client")
 
     assert run.exit_code == 0

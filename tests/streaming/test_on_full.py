@@ -1,4 +1,4 @@
-"""An endpoint that is away, or too slow, for longer than live sound may wait: what is given up, to the sample."""
+"""An endpoint that is away, or too slow, for longer than live audio may wait: the drops, exact to the sample."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DETECTIONS: list[TurnDetection] = ["server_vad", "client", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run was, and what became of its sound."""
+    """A run, and the audio that the endpoint received."""
 
     run: Run
     verdict: Verdict
@@ -39,26 +39,26 @@ class Outcome:
 
     @property
     def dropped(self) -> int:
-        """Samples that were told to be dropped."""
+        """Samples reported as dropped."""
         return sum(each.end_ms - each.start_ms for each in self.run.dropped) * RATE // 1000
 
     def check(self) -> None:
-        """What is in no final is what was told to be dropped; the rest was heard once, in order, in its place."""
-        samples, told = np.frombuffer(SOUND, dtype="<i2"), np.zeros(len(SOUND) // 2, dtype=bool)
+        """Audio without a final was reported as dropped; the rest has one final, in order, at its position."""
+        samples, is_dropped = np.frombuffer(SOUND, dtype="<i2"), np.zeros(len(SOUND) // 2, dtype=bool)
         for each in self.run.dropped:
             at = slice(each.start_ms * RATE // 1000, each.end_ms * RATE // 1000)
-            assert not told[at].any()
-            told[at] = True
+            assert not is_dropped[at].any()
+            is_dropped[at] = True
         captured = self.run.summary.ledger.captured
         spoken = samples.astype(bool)
-        missing = np.count_nonzero(spoken[:captured] & told[:captured]) + np.count_nonzero(spoken[captured:])
+        missing = np.count_nonzero(spoken[:captured] & is_dropped[:captured]) + np.count_nonzero(spoken[captured:])
         assert self.verdict == Verdict(missing // 2, 0, 0, 0)
         assert self.dropped == self.run.summary.ledger.dropped
         assert self.run.summary.ledger.settled == captured - self.dropped
         for final in filter(lambda final: final.text, self.run.finals):
             first = int(final.text.split("-")[0])
             assert (final.start_ms or 0) <= _at_ms(first) < (final.end_ms or 0)
-            assert not told[(final.start_ms or 0) * RATE // 1000]
+            assert not is_dropped[(final.start_ms or 0) * RATE // 1000]
 
 
 def _at_ms(pair: int) -> float:
@@ -69,7 +69,7 @@ def _at_ms(pair: int) -> float:
 async def through(
     proxy: Proxy, chosen: Settings, *, away: tuple[float, float] | None = None, live: bool = True
 ) -> Outcome:
-    """Run through a proxy, which refuses everybody for a while; the times are seconds of the clock."""
+    """Run through a proxy that refuses all connections for a while; times in seconds of the clock."""
     result = Run()
     async with ExactEndpoint().serving() as endpoint, proxy.serving(endpoint.port):
         url = f"ws://127.0.0.1:{proxy.port}/v1"
@@ -87,13 +87,13 @@ async def through(
 
 
 def chosen(on_full: OnFull, detection: TurnDetection = "server_vad", **delivery: object) -> Settings:
-    """What waits is sent as fast as it goes."""
+    """Waiting audio is sent at full speed."""
     return with_turns(settings(catch_up=float("inf"), on_full=on_full, **delivery), detection)
 
 
 @pytest.fixture
 def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever wants a temporary file has broken a promise."""
+    """Fail on every temporary file."""
 
     def refused(**_options: object) -> None:
         raise AssertionError("sound was to go to disk")
@@ -103,8 +103,8 @@ def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_files")
 @pytest.mark.parametrize("detection", DETECTIONS)
-def test_after_an_outage_the_newest_is_heard(detection: TurnDetection) -> None:
-    """One gap, told in two pieces, for what was too old; what waited is heard, and nothing was on the disk."""
+def test_after_an_outage_the_newest_audio_is_sent(detection: TurnDetection) -> None:
+    """One gap, reported in two parts; the waiting audio is sent, and no file was written."""
     outcome = run(through(Proxy(), chosen("drop-oldest", detection), away=(0.6, 1.2)), seconds=30)
     result = outcome.run
 
@@ -120,7 +120,7 @@ def test_after_an_outage_the_newest_is_heard(detection: TurnDetection) -> None:
 @pytest.mark.usefixtures("no_files")
 @pytest.mark.parametrize("detection", DETECTIONS)
 def test_an_endpoint_that_is_too_slow_misses_a_piece_now_and_then(detection: TurnDetection) -> None:
-    """On one connection: gaps of a second or more, so that what is between them can be understood."""
+    """On one connection: gaps of a second or more, with intelligible audio between."""
     fault = Fault(bytes_per_s=WIRE_BYTES_PER_S * SPEED / 2)
     outcome = run(through(Proxy(lambda _: fault), chosen("drop-oldest", detection)), seconds=30)
     gaps = [each for each in outcome.run.dropped if each.start_ms not in {one.end_ms for one in outcome.run.dropped}]
@@ -134,8 +134,8 @@ def test_an_endpoint_that_is_too_slow_misses_a_piece_now_and_then(detection: Tur
 
 
 @pytest.mark.usefixtures("no_files")
-def test_a_monologue_is_replayed_no_further_back_than_may_wait() -> None:
-    """What was sent and has no final waits again after a loss, and of that, too, only the newest is kept."""
+def test_the_replay_of_a_long_turn_is_limited() -> None:
+    """Audio sent without a final waits again after a loss; only the newest of it is kept."""
     whole = run(through(Proxy(), chosen("drop-oldest", "none")), seconds=30)
     cut = Proxy(lambda number: Fault(cut_after=600_000) if number == 0 else Fault())
     outcome = run(through(cut, chosen("drop-oldest", "none")), seconds=30)
@@ -147,8 +147,8 @@ def test_a_monologue_is_replayed_no_further_back_than_may_wait() -> None:
     assert outcome.run.dropped[0].start_ms == 0
 
 
-def test_on_disk_it_may_wait() -> None:
-    """The default: nothing is given up, whatever memory there is."""
+def test_spool_drops_nothing() -> None:
+    """The default: no audio is dropped, whatever the memory."""
     outcome = run(through(Proxy(), chosen("spool"), away=(0.6, 1.2)), seconds=30)
 
     assert outcome.verdict.perfect
@@ -156,8 +156,8 @@ def test_on_disk_it_may_wait() -> None:
 
 
 @pytest.mark.parametrize("on_full", ["drop-oldest", "fail"])
-def test_a_file_waits_whatever_is_asked_for(on_full: OnFull) -> None:
-    """Nothing drives it on, and so nothing of it is too old: not even what a loss makes wait again."""
+def test_a_file_drops_nothing_under_any_policy(on_full: OnFull) -> None:
+    """A file can wait, so none of its audio is too old, not even after a loss."""
     cut = Proxy(lambda number: Fault(cut_after=400_000) if number == 0 else Fault())
     outcome = run(through(cut, chosen(on_full, "none"), live=False), seconds=30)
 
@@ -166,8 +166,8 @@ def test_a_file_waits_whatever_is_asked_for(on_full: OnFull) -> None:
 
 
 @pytest.mark.usefixtures("no_files")
-def test_silence_that_the_gate_keeps_back_is_not_too_old() -> None:
-    """An endpoint that is away while nobody speaks has missed nothing."""
+def test_silence_left_out_by_the_gate_is_not_dropped() -> None:
+    """An endpoint that is away during silence misses nothing."""
     gated = chosen("drop-oldest", "client")
     gated = replace(gated, input=replace(gated.input, gate=True))
     pcm = turns(1)[0] + bytes(2 * 10 * RATE) + turns(1)[0]
@@ -191,8 +191,8 @@ def test_silence_that_the_gate_keeps_back_is_not_too_old() -> None:
     assert result.summary.gated > 5 * RATE
 
 
-def test_what_is_given_up_is_no_progress() -> None:
-    """An endpoint that greets and drops is left after three connections, however far the sound has come meanwhile."""
+def test_dropped_audio_is_no_progress() -> None:
+    """Three connections without progress end the run, however much audio was dropped meanwhile."""
 
     async def greets_and_drops(client: Client) -> None:
         await client.greet()
@@ -214,8 +214,8 @@ def test_what_is_given_up_is_no_progress() -> None:
 
 @pytest.mark.usefixtures("no_files")
 @pytest.mark.parametrize("detection", DETECTIONS)
-def test_failing_delivers_what_was_captured(detection: TurnDetection) -> None:
-    """Capture ends as soon as too much waits, which is said at once; the endpoint comes back and hears all of it."""
+def test_fail_delivers_the_captured_audio(detection: TurnDetection) -> None:
+    """Capture ends as soon as too much waits, with a report at once; the endpoint comes back and gets all of it."""
     outcome = run(through(Proxy(), chosen("fail", detection, drain_timeout_s=8.0), away=(0.3, 1.4)), seconds=30)
     result = outcome.run
 
@@ -228,8 +228,8 @@ def test_failing_delivers_what_was_captured(detection: TurnDetection) -> None:
     assert 2 * RATE < result.summary.ledger.captured < len(SOUND) // 2
 
 
-def test_failing_waits_no_longer_than_after_a_signal() -> None:
-    """The endpoint stays away: one error, the one that ended the capture, and the account of what was captured."""
+def test_fail_waits_as_long_as_after_a_signal() -> None:
+    """The endpoint stays away: one error, the one that ended capture, and the ledger of the captured audio."""
     outcome = run(through(Proxy(), chosen("fail", drain_timeout_s=1.0), away=(0.3, 4.0)), seconds=30)
     summary = outcome.run.summary
 
@@ -240,8 +240,8 @@ def test_failing_waits_no_longer_than_after_a_signal() -> None:
 
 
 @pytest.mark.usefixtures("no_files")
-def test_in_time_nothing_fails() -> None:
-    """An outage that is shorter than what may wait is like any other, also in the middle of a long turn."""
+def test_fail_has_no_effect_on_a_short_outage() -> None:
+    """An outage within the limit is like any other, also in the middle of a long turn."""
     cut = Proxy(lambda number: Fault(cut_after=100_000) if number == 0 else Fault())
     outcome = run(through(cut, chosen("fail")), seconds=30)
 
@@ -249,10 +249,10 @@ def test_in_time_nothing_fails() -> None:
     assert (outcome.run.summary.exit, outcome.run.summary.complete) == (0, True)
 
 
-def test_what_is_given_up_costs_nothing() -> None:
-    """Only what waits to be sent counts towards a limit of the cost: an outage does not end the run.
+def test_dropped_audio_costs_nothing() -> None:
+    """Only audio that waits to be sent counts towards the cost limit: an outage does not end the run.
 
-    How long the outage is depends on when the next try comes; at least a fifth of the sound is given up.
+    How long the outage is depends on when the next try comes; at least a fifth of the audio is dropped.
     """
     limit_s = 11.5
     limited = chosen("drop-oldest", max_cost=limit_s / 100)

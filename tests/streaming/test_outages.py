@@ -1,4 +1,4 @@
-"""A network that goes away under a stream: nothing is lost, it is noticed in time, and made up for."""
+"""A network outage during a stream: no audio is lost, the outage is detected in time, and the lag is caught up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECONDS = [
 @pytest.mark.parametrize("seconds", SECONDS)
 @pytest.mark.parametrize("kind", ["black hole", "refused"])
 def test_an_outage_costs_nothing(kind: Literal["black hole", "refused"], seconds: float) -> None:
-    """Every sample is in one final, the ledger is whole, and what waited is made up for."""
+    """Every sample is in one final, the ledger balances, and the lag is caught up."""
 
     async def scenario() -> Outage:
         return await outage(kind, seconds, catch_up=math.inf)
@@ -47,7 +47,7 @@ def test_an_outage_costs_nothing(kind: Literal["black hole", "refused"], seconds
 
 
 def test_making_up_keeps_to_twice_real_time() -> None:
-    """A remote endpoint is not flooded after an outage: 3 s are made up for in half of that at best."""
+    """After an outage a remote endpoint gets at most twice real time: 3 s of lag take 3 s to catch up."""
 
     async def scenario() -> Outage:
         return await outage("refused", 3.0, catch_up=2.0)

@@ -1,4 +1,4 @@
-"""Which exit code, which error, and what counts as complete."""
+"""Exit code, error, and completeness of a run."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ NOTHING = replace(ALL, captured=0, settled=0)
 CROOKED = replace(ALL, settled=99)
 
 
-def ending(ledger: Ledger = ALL, *errors: RtError, **known: int) -> RunOutcome:
-    """A run that ended so."""
+def outcome(ledger: Ledger = ALL, *errors: RtError, **known: int) -> RunOutcome:
+    """A run with this end."""
     return RunOutcome("x.wav", 1000, ledger, known.pop("suspended", 0), errors, **known)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("end", "exit_code", "complete", "code"),
     [
-        (ending(), 0, True, None),
-        (ending(HOLE), 7, False, "incomplete"),
-        (ending(HOLE, suspended=10), 0, True, None),
-        (ending(NOTHING), 3, False, "empty"),
-        (ending(NOTHING, signals=1, signal_exit=130), 0, True, None),
-        (ending(CROOKED), 1, False, "internal"),
-        (ending(HALF, UnreachableError("gone")), 5, False, "unreachable"),
-        (ending(HALF, UnreachableError("gone"), RefusedError("no")), 4, False, "refused"),
-        (ending(ALL, AudioError("corrupt")), 3, False, "audio_input"),
-        (ending(HALF, EndpointError("odd"), AudioError("corrupt")), 3, False, "audio_input"),
-        (ending(signals=1, signal_exit=130), 0, True, None),
-        (ending(signals=1, signal_exit=130, truncated=True), 130, False, None),
-        (ending(signals=1, signal_exit=143, truncated=True), 143, False, None),
-        (ending(HALF, signals=2, signal_exit=130), 130, False, None),
-        (ending(HALF, UnreachableError("gone"), stdout_closed=True), 0, False, "unreachable"),
+        (outcome(), 0, True, None),
+        (outcome(HOLE), 7, False, "incomplete"),
+        (outcome(HOLE, suspended=10), 0, True, None),
+        (outcome(NOTHING), 3, False, "empty"),
+        (outcome(NOTHING, signals=1, signal_exit=130), 0, True, None),
+        (outcome(CROOKED), 1, False, "internal"),
+        (outcome(HALF, UnreachableError("gone")), 5, False, "unreachable"),
+        (outcome(HALF, UnreachableError("gone"), RefusedError("no")), 4, False, "refused"),
+        (outcome(ALL, AudioError("corrupt")), 3, False, "audio_input"),
+        (outcome(HALF, EndpointError("odd"), AudioError("corrupt")), 3, False, "audio_input"),
+        (outcome(signals=1, signal_exit=130), 0, True, None),
+        (outcome(signals=1, signal_exit=130, truncated=True), 130, False, None),
+        (outcome(signals=1, signal_exit=143, truncated=True), 143, False, None),
+        (outcome(HALF, signals=2, signal_exit=130), 130, False, None),
+        (outcome(HALF, UnreachableError("gone"), stdout_closed=True), 0, False, "unreachable"),
     ],
     ids=[
         "all delivered",
@@ -60,15 +60,15 @@ def ending(ledger: Ledger = ALL, *errors: RtError, **known: int) -> RunOutcome:
         "nobody reads",
     ],
 )
-def test_ending(end: RunOutcome, exit_code: int, complete: bool, code: str | None) -> None:  # noqa: FBT001 - a column
-    """Each way to end has its code and its one error."""
+def test_outcome(end: RunOutcome, exit_code: int, complete: bool, code: str | None) -> None:  # noqa: FBT001 - a column
+    """Each way to end has its exit code and its one error."""
     assert (end.exit_code, end.complete) == (exit_code, complete)
     assert (end.error.code if end.error else None) == code
 
 
 @given(values=st.lists(st.integers(0, 10_000), min_size=1))
 def test_percentiles_are_values_that_occurred(values: list[int]) -> None:
-    """Nearest rank: no value is made up, and they are in order."""
+    """Nearest rank: every percentile is one of the values, and they are in order."""
     found = percentiles(values)
 
     assert found is not None
@@ -77,5 +77,5 @@ def test_percentiles_are_values_that_occurred(values: list[int]) -> None:
 
 
 def test_percentiles_of_a_hundred() -> None:
-    """1 to 100."""
+    """Of the numbers from 1 to 100."""
     assert percentiles(list(range(1, 101))) == Latency(p50=50, p95=95, max=100)

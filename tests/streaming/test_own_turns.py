@@ -1,4 +1,4 @@
-"""Turns of our own in sound that does not wait: each is known to begin, though speech is noticed a little late."""
+"""Client-side turns of a live source: each is reported as opened, although detection lags behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.streaming.harness import MemorySource, Run, settings, stream, with_tu
 
 @pytest.mark.parametrize("chunk_ms", [10, 20, 40, 100])
 def test_every_turn_has_its_beginning_and_its_place(chunk_ms: int) -> None:
-    """Also where its first frames were sent before anybody knew that they were speech."""
+    """Also if its first frames were sent before the detector found speech."""
     pcm, spans = turns(20, speech_ms=300, silence_ms=300, vary=100)
     chosen = with_turns(settings(), "client")
     chosen = replace(chosen, input=replace(chosen.input, chunk_ms=chunk_ms))

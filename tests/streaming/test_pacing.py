@@ -1,4 +1,4 @@
-"""The pace of ``--speed 1``, by the endpoint's clock."""
+"""The pace of ``--speed 1``, by the clock of the endpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS = [pytest.param(5, id="5 s"), pytest.param(300, id="5 min", marks=pytest
 @pytest.mark.parametrize("seconds", SECONDS)
 @pytest.mark.parametrize("chunk_ms", [20, 100], ids="{} ms".format)
 def test_pace_does_not_drift(chunk_ms: int, seconds: int, tmp_path: Path) -> None:
-    """The last second of sound comes as punctually as the second one, to less than a chunk.
+    """The last second of audio is as punctual as the second one, to less than a chunk.
 
     The first second is no measure: what was captured during the handshake follows it at once.
     """

@@ -1,4 +1,4 @@
-"""Whole runs through connections that break: nothing is lost, nothing is said twice."""
+"""Whole runs through broken connections: no audio is lost, no turn is printed twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def through(
 
 @pytest.mark.parametrize("how", ["rst", "fin", "half"])
 def test_a_cut_connection_costs_nothing(how: str) -> None:
-    """Reset, orderly end without a close frame, half-close: the finals spell the sound, each turn once."""
+    """Reset, end without a close frame, half-close: the finals spell the audio, each turn once."""
     pcm, spans = turns(6)
 
     async def scenario() -> None:
@@ -43,7 +43,7 @@ def test_a_cut_connection_costs_nothing(how: str) -> None:
 
 @pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
 def test_many_cuts_at_random_offsets(*, live: bool) -> None:
-    """Each connection is reset somewhere inside a frame."""
+    """Each connection is reset inside a frame."""
     seed = 7
     chance = random.Random(seed)
     pcm, spans = turns(30, speech_ms=300, silence_ms=300, vary=100)

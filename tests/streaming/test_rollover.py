@@ -1,4 +1,4 @@
-"""Sessions end; what is said does not: handed over in time, or taken up again."""
+"""Sessions end, the run goes on: by a handover in time or by a reconnect."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from tests.streaming.harness import Run
 
 
-def told(result: Run) -> list[tuple[int, str, int | None, int | None]]:
-    """All that a final says of its turn."""
+def facts(result: Run) -> list[tuple[int, str, int | None, int | None]]:
+    """All fields of a final."""
     return [(final.turn, final.text, final.start_ms, final.end_ms) for final in result.finals]
 
 
 def test_ten_rollovers_are_one_long_session() -> None:
-    """The same turns with the same words in the same places, and never a loss."""
+    """The same turns with the same words at the same positions, and no loss."""
 
     async def scenario() -> None:
         whole, _ = await rollovers(Habits(), count=40, speed=20)
@@ -31,7 +31,7 @@ def test_ten_rollovers_are_one_long_session() -> None:
         assert verdict.perfect
         assert parts.states.count("rolled_over") >= 10
         assert "lost" not in parts.states
-        assert told(parts) == told(whole)
+        assert facts(parts) == facts(whole)
         assert (parts.summary.exit, parts.summary.complete) == (0, True)
 
     run(scenario(), seconds=60)
@@ -39,7 +39,7 @@ def test_ten_rollovers_are_one_long_session() -> None:
 
 @pytest.mark.parametrize("ending", ["close", "error", "silent"])
 def test_an_expiry_that_comes_anyway_is_a_loss_like_any_other(ending: Literal["close", "error", "silent"]) -> None:
-    """1001, ``session_expired`` and 1001, or the end of TCP: a new session hears what the old one owes."""
+    """1001, ``session_expired`` and 1001, or the end of TCP: a new session gets the audio without finals."""
 
     async def scenario() -> None:
         result, verdict = await rollovers(Habits(lifetime_s=1.5, announced=False, ending=ending), count=24)
@@ -53,7 +53,7 @@ def test_an_expiry_that_comes_anyway_is_a_loss_like_any_other(ending: Literal["c
 
 @pytest.mark.parametrize("refusal", [429, 503, 1013])
 def test_one_session_at_a_time_is_broken_before_the_next_is_made(refusal: int) -> None:
-    """Where there is no room for two, the tape covers the gap."""
+    """An endpoint without room for two sessions: the tape covers the gap."""
 
     async def scenario() -> None:
         result, verdict = await rollovers(Habits(lifetime_s=1.5, refusal=refusal), count=24)
@@ -64,8 +64,8 @@ def test_one_session_at_a_time_is_broken_before_the_next_is_made(refusal: int) -
     run(scenario(), seconds=60)
 
 
-def test_who_never_pauses_is_handed_over_at_the_last_moment() -> None:
-    """A turn that outlives its session is heard again, whole, by the next."""
+def test_a_turn_without_pause_is_handed_over_at_the_last_moment() -> None:
+    """The next session gets a turn that outlives its session again, as a whole."""
 
     async def scenario() -> None:
         # 5 s at three times real time are longer than a session; replayed fast, not longer than two.
@@ -80,7 +80,7 @@ def test_who_never_pauses_is_handed_over_at_the_last_moment() -> None:
 
 
 def test_max_session_rolls_over_too() -> None:
-    """An endpoint that does not say when it expires."""
+    """An endpoint without ``expires_at``."""
     pcm, spans = turns(12, speech_ms=300, silence_ms=300)
     chosen = settings()
     chosen = replace(chosen, delivery=replace(chosen.delivery, max_session_s=1.5))
@@ -95,7 +95,7 @@ def test_max_session_rolls_over_too() -> None:
 
 
 def test_sessions_too_short_for_any_turn_end_the_run() -> None:
-    """What can never settle is not sent for ever; the ledger says what it was, and the error what to do."""
+    """Audio that can never settle is not sent for ever; the ledger counts it, and the error has a hint."""
 
     async def scenario() -> Run:
         pcm, _ = turns(1, speech_ms=60_000, silence_ms=300)

@@ -1,4 +1,4 @@
-"""Runs that do not send everything: what is sent is whole and in its place, the rest is settled silence."""
+"""Runs that do not send all audio: the sent part is complete and at its position, the rest settles as silence."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 SECOND = RATE * 2
 
 
-def told(result: Run) -> list[tuple[int, str, int | None, int | None]]:
-    """All that a final says of its turn."""
+def facts(result: Run) -> list[tuple[int, str, int | None, int | None]]:
+    """All fields of a final."""
     return [(final.turn, final.text, final.start_ms, final.end_ms) for final in result.finals]
 
 
-def given(turn_detection: TurnDetection = "server_vad", **input_: object) -> Settings:
-    """Settings with so much of the input's own."""
+def inputs(turn_detection: TurnDetection = "server_vad", **input_: object) -> Settings:
+    """Settings with changed input settings."""
     chosen = with_turns(settings(), turn_detection)
     return replace(chosen, input=replace(chosen.input, **input_))
 
 
 def assert_all_settled(summary: Summary) -> None:
-    """Nothing is missing, whatever was sent of it."""
+    """All captured audio is settled, however much of it was sent."""
     assert (summary.exit, summary.complete) == (0, True)
     assert summary.ledger.settled == summary.ledger.captured
 
@@ -46,17 +46,17 @@ class TestGate:
     @pytest.mark.parametrize("turn_detection", ["server_vad", "client"])
     @pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
     def test_finals_are_the_same_and_far_less_is_sent(self, turn_detection: TurnDetection, *, live: bool) -> None:
-        """Each turn has the words and, to the millisecond, the place that it has without a gate."""
+        """Each turn has the words and, to the millisecond, the position that it has without a gate."""
         pcm, spans = turns(6, speech_ms=500, silence_ms=8000, vary=100)
 
         async def scenario() -> None:
             async with ExactEndpoint().serving() as endpoint:
-                whole = await stream(endpoint.url, MemorySource(pcm, live=live, speed=20), given(turn_detection))
+                whole = await stream(endpoint.url, MemorySource(pcm, live=live, speed=20), inputs(turn_detection))
                 gated = await stream(
-                    endpoint.url, MemorySource(pcm, live=live, speed=20), given(turn_detection, gate=True)
+                    endpoint.url, MemorySource(pcm, live=live, speed=20), inputs(turn_detection, gate=True)
                 )
             assert judge([final.text for final in gated.finals], spans).perfect
-            assert told(gated) == told(whole)
+            assert facts(gated) == facts(whole)
             assert_all_settled(gated.summary)
             assert whole.summary.gated == 0
             assert (
@@ -68,13 +68,13 @@ class TestGate:
 
     @pytest.mark.parametrize("turn_detection", ["server_vad", "client"])
     def test_connections_come_and_go(self, turn_detection: TurnDetection) -> None:
-        """A replay leaves out what was left out before, and a gap in the sound is no gap in the account."""
+        """A replay leaves out the same parts, and a gap in the audio is no gap in the ledger."""
         pcm, spans = turns(20, speech_ms=400, silence_ms=1500, vary=200)
 
         async def scenario() -> None:
             async with ExactEndpoint(Habits(lifetime_s=1.5, announced=False)).serving() as endpoint:
                 source = MemorySource(pcm, live=True, speed=8)
-                result = await stream(endpoint.url, source, given(turn_detection, gate=True))
+                result = await stream(endpoint.url, source, inputs(turn_detection, gate=True))
             assert result.states.count("resumed") >= 2
             assert judge([final.text for final in result.finals], spans).perfect
             assert_all_settled(result.summary)
@@ -84,11 +84,11 @@ class TestGate:
 
     @pytest.mark.parametrize("turn_detection", ["server_vad", "client", "none"])
     def test_silence_alone_is_never_sent(self, turn_detection: TurnDetection) -> None:
-        """There is nothing to say about it, and that is success."""
+        """The run has no finals and succeeds."""
 
         async def scenario() -> None:
             async with ExactEndpoint().serving() as endpoint:
-                result = await stream(endpoint.url, MemorySource(bytes(60 * SECOND)), given(turn_detection, gate=True))
+                result = await stream(endpoint.url, MemorySource(bytes(60 * SECOND)), inputs(turn_detection, gate=True))
             assert (result.summary.sent, result.finals) == (0, [])
             assert result.summary.gated == result.summary.ledger.captured == 60 * RATE
             assert_all_settled(result.summary)
@@ -97,7 +97,7 @@ class TestGate:
 
 
 async def controlled(url: str, pcm: bytes, commands: Sequence[tuple[float, Command]], chosen: Settings) -> Run:
-    """A live run in which commands come when so many seconds are captured."""
+    """A live run with commands at inputs seconds of captured audio."""
     result = Run()
     streamer = make_streamer(result, url, MemorySource(pcm, live=True, speed=4), chosen)
 
@@ -118,14 +118,14 @@ class TestPushToTalk:
     """``--ptt``."""
 
     @pytest.mark.parametrize("habits", [Habits(), Habits(lifetime_s=1.2, announced=False)], ids=["one", "many"])
-    def test_a_turn_for_each_time_somebody_talks(self, habits: Habits) -> None:
-        """On one connection or on many; its place is that of the keys, pre-roll and post-roll included."""
+    def test_a_turn_for_each_span_of_talking(self, habits: Habits) -> None:
+        """On one connection or several; its range follows the keys, pre-roll and post-roll included."""
         pcm = speech(0, 12 * RATE // 2)
         commands: list[tuple[float, Command]] = [(1, "start"), (3, "stop"), (6, "toggle"), (8, "toggle"), (11, "start")]
 
         async def scenario() -> None:
             async with ExactEndpoint(habits).serving() as endpoint:
-                result = await controlled(endpoint.url, pcm, commands, given("client", ptt=True))
+                result = await controlled(endpoint.url, pcm, commands, inputs("client", ptt=True))
             changes = [each for each in result.events if isinstance(each, ControlChanged)]
             talks = [change.at_ms for change in changes[1:]]
             wanted = [(talks[0] - 300, talks[1] + 200), (talks[2] - 300, talks[3] + 200), (talks[4] - 300, 12_000)]
@@ -141,12 +141,12 @@ class TestPushToTalk:
 
         run(scenario(), seconds=60)
 
-    def test_nobody_talks(self) -> None:
-        """Everything was captured, nothing was sent, and nothing is missing."""
+    def test_without_talking_nothing_is_sent(self) -> None:
+        """All audio is captured and settled."""
 
         async def scenario() -> None:
             async with ExactEndpoint().serving() as endpoint:
-                result = await controlled(endpoint.url, speech(0, 5 * RATE // 2), [], given("client", ptt=True))
+                result = await controlled(endpoint.url, speech(0, 5 * RATE // 2), [], inputs("client", ptt=True))
             assert (result.summary.sent, result.summary.gated) == (0, 5 * RATE)
             assert_all_settled(result.summary)
 
@@ -154,12 +154,12 @@ class TestPushToTalk:
 
 
 def test_muted_is_silence_on_the_wire() -> None:
-    """What is said while muted is not even on the tape; the session and the timeline go on."""
+    """Audio while muted is not even on the tape; the session and the timeline go on."""
     pcm = speech(0, 9 * RATE // 2)
 
     async def scenario() -> None:
         async with ExactEndpoint(Habits(records=True)).serving() as endpoint:
-            result = await controlled(endpoint.url, pcm, [(3, "mute"), (6, "mute")], given())
+            result = await controlled(endpoint.url, pcm, [(3, "mute"), (6, "mute")], inputs())
             (call,) = endpoint.calls
         changes = [each for each in result.events if isinstance(each, ControlChanged)]
         silent = range(changes[0].at_ms * 24, changes[1].at_ms * 24)
@@ -175,13 +175,13 @@ def test_muted_is_silence_on_the_wire() -> None:
 
 @pytest.mark.parametrize("turn_detection", ["server_vad", "client"])
 def test_stop_after_silence(turn_detection: TurnDetection) -> None:
-    """As if the microphone had come to its end there; pauses that are shorter end nothing."""
+    """The run ends like at the end of the source; shorter pauses do not end it."""
     pcm, spans = turns(3, speech_ms=600, silence_ms=900)
 
     async def scenario() -> None:
         async with ExactEndpoint().serving() as endpoint:
             source = MemorySource(pcm + bytes(60 * SECOND), live=True, speed=4)
-            result = await stream(endpoint.url, source, given(turn_detection, stop_after_silence_s=1.5))
+            result = await stream(endpoint.url, source, inputs(turn_detection, stop_after_silence_s=1.5))
         assert judge([final.text for final in result.finals], spans).perfect
         assert 5.0 * RATE <= result.summary.ledger.captured < 30 * RATE
         assert_all_settled(result.summary)
@@ -194,7 +194,7 @@ class TestCost:
 
     @staticmethod
     def _chosen(limit: float) -> Settings:
-        chosen = given()
+        chosen = inputs()
         return replace(
             chosen,
             endpoint=replace(chosen.endpoint, price_per_minute=0.6, currency="EUR"),
@@ -202,7 +202,7 @@ class TestCost:
         )
 
     def test_a_live_source_ends_like_at_its_duration(self) -> None:
-        """The limit was asked for: it is told, and success."""
+        """The limit was configured: a warning, and success."""
         pcm, spans = turns(10)
 
         async def scenario() -> None:
@@ -217,7 +217,7 @@ class TestCost:
         run(scenario(), seconds=30)
 
     def test_a_file_is_incomplete(self) -> None:
-        """Its rest was never sent, and a script must know."""
+        """Its rest was never sent, which the exit code must show."""
         pcm, spans = turns(10)
 
         async def scenario() -> None:
@@ -230,8 +230,8 @@ class TestCost:
 
         run(scenario(), seconds=30)
 
-    def test_a_duration_that_comes_first(self) -> None:
-        """Is no matter of cost."""
+    def test_a_duration_before_the_cost_limit(self) -> None:
+        """The cost limit has no effect."""
 
         async def scenario() -> None:
             chosen = self._chosen(0.04)
@@ -244,7 +244,7 @@ class TestCost:
 
         run(scenario(), seconds=30)
 
-    def test_what_is_enough_changes_nothing(self) -> None:
+    def test_a_sufficient_cost_limit_changes_nothing(self) -> None:
         """Up to the last sample."""
         pcm, spans = turns(10)
 

@@ -1,4 +1,4 @@
-"""Hours of sound through connections that end: nothing grows, nothing leaks, nothing is lost."""
+"""Hours of audio through connections that end: no growth, no leak, no loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOURS = [pytest.param(0.5, id="30 min"), pytest.param(8, id="8 h", marks=pytest.
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory and descriptors from /proc")
 @pytest.mark.parametrize("hours", HOURS)
 def test_hours_of_sound_leave_nothing_behind(hours: float) -> None:
-    """Memory, descriptors and threads stand still, each turn is there once, and the CPU per hour stays the same."""
+    """Memory, descriptors and threads stay constant, each turn comes once, and the CPU time per hour stays the same."""
     soaked = run_soak(hours, lifetime_s=0.2 if hours < 1 else 1.0)
     later = soaked.after(0.2)
 
@@ -39,7 +39,7 @@ def test_hours_of_sound_leave_nothing_behind(hours: float) -> None:
 
 
 def test_reconnects_leave_no_task_behind() -> None:
-    """However many there were, there is one of each kind."""
+    """After any number of reconnects there is one task of each kind."""
     pcm, spans = turns(30, speech_ms=300, silence_ms=300)
     most: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""What a killed process leaves, another one delivers."""
+"""A killed process leaves a spool, and another process delivers it."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ ORIGIN = SpoolSource(RATE, "somewhere", "microphone")
 
 
 def read_all(spool: Spool, start: int, end: int) -> bytes:
-    """The sound of a range that has no gaps."""
+    """Return the audio of a range without gaps."""
     return b"".join(pcm for _, pcm in spool.read(start, end))
 
 
 def spooled(folder: Path) -> int:
-    """How many samples a spool holds."""
+    """Return the number of samples in a spool."""
     return sum(path.stat().st_size // 2 for path in folder.glob("*.pcm"))
 
 
-def test_what_was_written_is_there_without_any_goodbye(tmp_path: Path) -> None:
+def test_writes_are_visible_without_a_close(tmp_path: Path) -> None:
     """Nothing is buffered: another open file sees every sample and every record at once."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)
     spool.append(0, b"\1\0" * 1000)
@@ -60,7 +60,7 @@ def test_what_was_written_is_there_without_any_goodbye(tmp_path: Path) -> None:
 
 
 def test_a_printed_final_is_not_printed_again(tmp_path: Path) -> None:
-    """Only what is journalled and not known to be printed comes back."""
+    """Only finals without a record of their printing come back."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)
     for turn in (1, 2, 3):
         spool.note({"type": "final", "turn": turn, "text": "x"})
@@ -73,8 +73,8 @@ def test_a_printed_final_is_not_printed_again(tmp_path: Path) -> None:
     assert [final["turn"] for final in contents.finals] == [3]
 
 
-def test_a_record_that_death_cut_short_never_was(tmp_path: Path) -> None:
-    """The journal's last line may be half a line."""
+def test_an_incomplete_last_record_is_ignored(tmp_path: Path) -> None:
+    """A kill may leave half a line at the end of the journal."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)
     spool.note({"type": "settled", "to": 0})
     spool.close(delivered=False)
@@ -92,7 +92,7 @@ def test_a_record_that_death_cut_short_never_was(tmp_path: Path) -> None:
 
 
 def test_it_is_private_and_locked_and_gone_when_delivered(tmp_path: Path) -> None:
-    """0700; a second process is refused; nothing is left behind."""
+    """Mode 0700; a second process is refused; after delivery no file is left."""
     folder = tmp_path / "spool"
     spool = Spool.create(folder, ORIGIN)
 
@@ -105,14 +105,14 @@ def test_it_is_private_and_locked_and_gone_when_delivered(tmp_path: Path) -> Non
 
 
 def test_undelivered_sound_is_never_overwritten(tmp_path: Path) -> None:
-    """A new run into the folder of an old one is refused, with the way out."""
+    """A new run into the folder of an old one is refused, with a hint."""
     Spool.create(tmp_path / "spool", ORIGIN).close(delivered=False)
 
     with pytest.raises(UsageError, match="--resume"):
         Spool.create(tmp_path / "spool", ORIGIN)
 
 
-def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
+def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
     """An empty folder, or none."""
     with pytest.raises(UsageError, match="no spool"):
         Spool.reopen(tmp_path)
@@ -128,16 +128,16 @@ def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
         pytest.param(b'{"type":"spool","version":99}\n', id="of the future"),
     ],
 )
-def test_what_is_no_spool_is_told(tmp_path: Path, journal: bytes) -> None:
-    """A journal of somebody else's, or one that death left empty, is no crash."""
+def test_an_invalid_spool_is_an_error(tmp_path: Path, journal: bytes) -> None:
+    """The journal of another program, or an empty one, is no crash."""
     (tmp_path / JOURNAL).write_bytes(journal)
 
     with pytest.raises(UsageError, match="cannot be read"):
         Spool.reopen(tmp_path)
 
 
-def test_what_was_lost_twice_is_counted_once(tmp_path: Path) -> None:
-    """A turn that failed may lie over a gap of the microphone, and be journalled after a later one."""
+def test_overlapping_holes_are_counted_once(tmp_path: Path) -> None:
+    """A failed turn may overlap a gap of the microphone, and its record may come later."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)
     spool.append(0, bytes(2 * 1000))
     for start, end, reason in [
@@ -158,7 +158,7 @@ def test_what_was_lost_twice_is_counted_once(tmp_path: Path) -> None:
 
 
 def test_each_gap_keeps_its_reason(tmp_path: Path) -> None:
-    """Beside one another, inside a segment and at the end; what nobody knows of was refused by the disk."""
+    """Adjacent, inside a segment and at the end; a gap without a record was a disk error."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)
     spool.append(0, bytes(2 * 100))
     spool.append(400, bytes(2 * 100))
@@ -180,15 +180,15 @@ def test_each_gap_keeps_its_reason(tmp_path: Path) -> None:
         again.close(delivered=False)
         return blocks
 
-    told = [(len(block.pcm) // 2, block.lost, block.reason if block.lost else "") for block in run(resumed())]
-    assert told == [
+    blocks = [(len(block.pcm) // 2, block.lost, block.reason if block.lost else "") for block in run(resumed())]
+    assert blocks == [
         *((50, 0, ""), (0, 100, "suspended"), (0, 100, "overflow"), (0, 100, "full")),
         *((50, 0, ""), (0, 10, "failed"), (40, 0, ""), (0, 100, "suspended"), (0, 10, "device_lost")),
     ]
 
 
-def test_a_sleep_before_the_kill_is_nobodys_fault(tmp_path: Path) -> None:
-    """Settled by the first process: the second one delivers the rest, and everything is complete."""
+def test_a_suspend_before_the_kill_keeps_the_run_complete(tmp_path: Path) -> None:
+    """The first process settled it: the second one delivers the rest, and the run is complete."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)
     spool.append(0, bytes(2 * RATE))
     spool.note({"type": "hole", "start": RATE, "end": 3 * RATE, "reason": "suspended"}, {"type": "settled", "to": RATE})
@@ -205,8 +205,8 @@ def test_a_sleep_before_the_kill_is_nobodys_fault(tmp_path: Path) -> None:
     assert run(scenario(), seconds=40) == 0
 
 
-def test_a_disk_that_stays_full_is_not_littered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it refuses leaves no file behind; what it takes again is found in its place."""
+def test_a_full_disk_gets_no_empty_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused write leaves no file behind; later writes are at their position."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)
     spool.append(0, b"\1\0" * 100)
 
@@ -228,8 +228,8 @@ def test_a_disk_that_stays_full_is_not_littered(tmp_path: Path, monkeypatch: pyt
     assert len(list((tmp_path / "spool").glob("*.pcm"))) == 2
 
 
-def test_settled_segments_go(tmp_path: Path) -> None:
-    """Ten minutes of sound of which all but the last is settled leave one minute on disk."""
+def test_settled_segments_are_deleted(tmp_path: Path) -> None:
+    """Ten minutes of audio with only the last minute unsettled leave one minute on disk."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)
     for second in range(600):
         spool.append(second * RATE, bytes(2 * RATE))
@@ -245,7 +245,7 @@ def test_settled_segments_go(tmp_path: Path) -> None:
 def test_any_pieces_and_gaps_read_back(
     pieces: list[tuple[int, bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Sound comes back at its place, gaps stay gaps."""
+    """Audio is read back at its position, gaps stay gaps."""
     folder = tmp_path_factory.mktemp("spool") / "s"
     spool = Spool.create(folder, ORIGIN)
     truth: dict[int, bytes] = {}
@@ -272,7 +272,7 @@ def test_any_pieces_and_gaps_read_back(
 
 @asynccontextmanager
 async def program(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """``rt`` as a process of its own, ended with the block."""
+    """``rt`` as a separate process, ended with the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "rt_cli", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
@@ -285,7 +285,7 @@ async def program(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def finals_of(process: asyncio.subprocess.Process) -> list[dict[str, Any]]:
-    """The finals that a process has printed until its end."""
+    """The finals that a process prints until its end."""
     assert process.stdout is not None
     lines = [line for line in (await process.stdout.read()).split(b"\n") if line.endswith(b"}")]
     return [event for event in map(json.loads, lines) if event["type"] == "final"]
@@ -315,7 +315,7 @@ async def kill_and_resume(folder: Path, sound: Path, url: str, moments: list[flo
 
 
 async def survive(tmp_path: Path, kills: int, seed: int) -> None:
-    """Kill at random moments, each run once or twice, and judge by the finals of all of them."""
+    """Kill at random moments, each run once or twice, and check the finals of all of them."""
     chance = random.Random(seed)
     pcm, spans = turns(12, speech_ms=300, silence_ms=300)
     sound = tmp_path / "sound.wav"
@@ -335,7 +335,7 @@ async def survive(tmp_path: Path, kills: int, seed: int) -> None:
 
 
 def test_killed_at_random_moments_every_sample_is_delivered_once(tmp_path: Path) -> None:
-    """Kill -9, resume, by turns: each number of the sound in exactly one turn."""
+    """Kill -9 and resume in turn: each number of the audio is in exactly one turn."""
     run(survive(tmp_path, kills=3, seed=11), seconds=60)
 
 
@@ -346,7 +346,7 @@ def test_fifty_kills(tmp_path: Path) -> None:
 
 
 def test_a_live_source_is_delivered_up_to_its_last_captured_sample(tmp_path: Path) -> None:
-    """What was captured before the kill, all of it, and nothing else: the pipe itself is gone."""
+    """All audio captured before the kill, and nothing else: the pipe itself is gone."""
     pcm, _ = turns(20, speech_ms=300, silence_ms=300)
     folder = tmp_path / "spool"
 
@@ -388,7 +388,7 @@ def test_a_live_source_is_delivered_up_to_its_last_captured_sample(tmp_path: Pat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has pipes as narrow as this")
 def test_a_spool_stays_until_its_finals_are_read(tmp_path: Path) -> None:
-    """Delivered, but nobody has read it: killed now, a resume prints it."""
+    """Delivered, but not read yet: after a kill a resume prints the final."""
     import fcntl
 
     pcm, spans = turns(100, speech_ms=20, silence_ms=220)
@@ -428,8 +428,8 @@ def test_a_spool_stays_until_its_finals_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no broken pipe of this kind")
-def test_a_spool_stays_where_the_reader_has_left(tmp_path: Path) -> None:
-    """Delivered, but the reader went before its only final: a resume prints it."""
+def test_a_spool_stays_if_the_reader_closes_stdout(tmp_path: Path) -> None:
+    """Delivered, but the reader closed before its only final: a resume prints the final."""
     pcm, spans = turns(1, speech_ms=400, silence_ms=600)
     sound, folder = tmp_path / "sound.wav", tmp_path / "spool"
     with wave.open(str(sound), "wb") as file:
@@ -456,8 +456,8 @@ def test_a_spool_stays_where_the_reader_has_left(tmp_path: Path) -> None:
     assert judge([final["text"] for final in finals], spans).perfect
 
 
-def said_in(results: Path) -> list[str]:
-    """The finals in a file of text or NDJSON, whose last line may not be whole yet."""
+def finals_in(results: Path) -> list[str]:
+    """The finals in a file of text or NDJSON, whose last line may be incomplete."""
     *lines, _ = results.read_text().split("\n")
     if ".jsonl" not in results.name:
         return lines
@@ -466,7 +466,7 @@ def said_in(results: Path) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["txt", "jsonl"])
 def test_a_file_of_results_survives_the_kill(kind: str, tmp_path: Path) -> None:
-    """What the first run had in its unfinished file is in the file that the second one finishes."""
+    """The results of the first run are in the file that the second one finishes."""
     pcm, spans = turns(6, speech_ms=300, silence_ms=300)
     sound, folder, results = tmp_path / "sound.wav", tmp_path / "spool", tmp_path / "results"
     with wave.open(str(sound), "wb") as file:
@@ -479,7 +479,7 @@ def test_a_file_of_results_survives_the_kill(kind: str, tmp_path: Path) -> None:
             more = [*options, "--output-dir", str(results), *(["--json"] if kind == "jsonl" else [])]
             async with program("send", str(sound), "--spool", str(folder), *more) as first:
                 part = results / f"sound.{kind}.part"
-                while not (part.exists() and said_in(part)):  # noqa: ASYNC110 - it has no event
+                while not (part.exists() and finals_in(part)):  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0.02)
                 first.kill()
                 await first.wait()
@@ -487,5 +487,5 @@ def test_a_file_of_results_survives_the_kill(kind: str, tmp_path: Path) -> None:
                 assert await again.wait() == 0
 
     run(scenario(), seconds=40)
-    assert judge(said_in(results / f"sound.{kind}"), spans).perfect
+    assert judge(finals_in(results / f"sound.{kind}"), spans).perfect
     assert not folder.exists()

@@ -1,4 +1,4 @@
-"""A peer that stops reading after the handshake: no library on its side, whose own queue would read on."""
+"""A peer that stops reading after the handshake. It uses no library, whose own queue would read on."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class StalledPeer:
         self._thread.start()
 
     def close(self) -> None:
-        """Let go."""
+        """Close the sockets."""
         self._thread.join(DEADLINE_S)
         self._listener.close()
         if self._connection is not None:
@@ -89,14 +89,14 @@ class StalledPeer:
 
 
 class StalledRun:
-    """``rt send`` against a stalled peer; its lines with the second each came at."""
+    """``rt send`` against a stalled peer; its lines with the second of their arrival."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.lines: list[tuple[float, dict[str, Any]]] = []
 
     def until(self, state: str) -> float:
-        """Read to the line that says this state; when it came."""
+        """Read to the line with this state; return its time."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append((time.monotonic(), json.loads(line)))
@@ -105,7 +105,7 @@ class StalledRun:
         pytest.fail(f"never {state}: {self.lines}")
 
     def end(self) -> float:
-        """Read to the end; when it came."""
+        """Read to the end; return its time."""
         assert self.process.stdout is not None
         self.lines += [(time.monotonic(), json.loads(line)) for line in self.process.stdout]
         self.process.wait(DEADLINE_S)
@@ -119,7 +119,7 @@ class StalledRun:
 
 @contextmanager
 def stalled_run(folder: Path, receive_buffer: int | None) -> Iterator[StalledRun]:
-    """Send a minute of sound, as fast as it goes, to a peer that does not read; there is no second connection."""
+    """Send a minute of audio at full speed to a peer that does not read; without a second connection."""
     wav = write_wav(folder / "minute.wav", seconds=60)
     peer = StalledPeer(receive_buffer)
     delivery = ("--speed", "max", "--retry-for", "0", "--log-file", str(folder / "log"))
@@ -137,7 +137,7 @@ def stalled_run(folder: Path, receive_buffer: int | None) -> Iterator[StalledRun
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a run that was interrupted once, when it was found to be stalled."""
+    """The result of a run that was interrupted once after its stall."""
 
     stalled_after_s: float
     ended_after_s: float
@@ -147,7 +147,7 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """With each kernel, at the same time: it is a long wait."""
+    """With each receive buffer, at the same time: the runs take long."""
     with ThreadPoolExecutor() as pool:
         runs = {
             kernel: pool.submit(_interrupted, tmp_path_factory.mktemp("stalled"), buffer)
@@ -158,12 +158,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
 
 @pytest.fixture(params=KERNELS)
 def interrupted(request: pytest.FixtureRequest, outcomes: dict[str, Outcome]) -> Outcome:
-    """With one of them."""
+    """With one receive buffer."""
     return outcomes[request.param]
 
 
 def _interrupted(folder: Path, receive_buffer: int | None) -> Outcome:
-    """Stalled, then one Ctrl-C, then left alone."""
+    """Stall, then one Ctrl-C, then wait for the end."""
     with stalled_run(folder, receive_buffer) as run:
         ready = run.until("ready")
         stalled = run.until("stalled")
@@ -174,14 +174,14 @@ def _interrupted(folder: Path, receive_buffer: int | None) -> Outcome:
 
 
 def test_in_flight_stays_in_the_window(interrupted: Outcome) -> None:
-    """What the peer has not proved to have read is never more than the window and a chunk."""
+    """Unacknowledged audio is never more than the window and a chunk."""
     ledger = interrupted.summary["ledger"]
 
     assert 0 < ledger["in_flight"] <= WINDOW + CHUNK
 
 
 def test_in_flight_was_never_beyond_the_window(interrupted: Outcome) -> None:
-    """Not at any instant: no more than that had been sent at all, as the log of the lane shows."""
+    """At any moment: no more was sent in total, as the log of the lane shows."""
     sent = [int(samples) for samples in re.findall(r"(\d+) samples sent", interrupted.log)]
 
     print(f"in flight at most {max(sent)} samples, window {WINDOW}")
@@ -189,12 +189,12 @@ def test_in_flight_was_never_beyond_the_window(interrupted: Outcome) -> None:
 
 
 def test_closed_window_is_in_the_log(interrupted: Outcome) -> None:
-    """A sender that waits can be diagnosed."""
+    """The log shows a sender that waits."""
     assert re.search(r"generation 1: window closed, \d+ samples in flight", interrupted.log)
 
 
 def test_stall_is_said_in_time(interrupted: Outcome) -> None:
-    """Three seconds without progress, and the next look at it."""
+    """Three seconds without progress, and the next check."""
     print(f"stalled said after {interrupted.stalled_after_s:.2f} s")
     assert STALLED_S - 0.1 <= interrupted.stalled_after_s <= STALLED_S + WATCH_S + SLACK_S
 
@@ -208,7 +208,7 @@ def test_first_interrupt_ends_when_the_peer_is_dead(interrupted: Outcome) -> Non
 
 
 def test_ledger_balances_after_a_stall(interrupted: Outcome) -> None:
-    """Each captured sample is somewhere, and none is settled."""
+    """Each captured sample is counted, and none is settled."""
     ledger = interrupted.summary["ledger"]
     parts = ("settled", "acknowledged", "in_flight", "waiting", "dropped")
 
@@ -217,13 +217,13 @@ def test_ledger_balances_after_a_stall(interrupted: Outcome) -> None:
 
 
 def test_dead_peer_is_the_cause(interrupted: Outcome) -> None:
-    """The lost connection says more than the Ctrl-C."""
+    """The lost connection is the error, not the Ctrl-C."""
     assert interrupted.summary["exit"] == 5
 
 
 @pytest.mark.parametrize("receive_buffer", KERNELS.values(), ids=KERNELS.keys())
 def test_second_interrupt_ends_within_a_second(receive_buffer: int | None, tmp_path: Path) -> None:
-    """It closes now, whatever the peer does, and the summary is still written."""
+    """The run closes at once, whatever the peer does, and still writes the summary."""
     with stalled_run(tmp_path, receive_buffer) as run:
         run.until("stalled")
         run.process.send_signal(signal.SIGINT)

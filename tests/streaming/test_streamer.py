@@ -1,4 +1,4 @@
-"""A whole run against an endpoint that transcribes exactly."""
+"""A whole run against an endpoint with exact transcription."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.streaming.harness import MemorySource, settings, stream, with_turns
 
 @pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
 def test_every_sample_is_in_exactly_one_final(*, live: bool) -> None:
-    """Server VAD, no faults: the finals spell the sound."""
+    """Server VAD, no faults: the finals spell the audio."""
     pcm, spans = turns(8, vary=150)
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""An endpoint that refuses sound faster than real time gets it at real time, without a loss."""
+"""An endpoint that refuses audio faster than real time gets it at real time, without a loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Strict(ExactEndpoint):
-    """Hangs up on its first caller, who is in a fire_now."""
+    """An endpoint that closes its first connection because of its speed."""
 
     async def _call(self, connection: ServerConnection) -> None:
         if self.calls:
@@ -39,8 +39,8 @@ class Strict(ExactEndpoint):
                 return
 
 
-def test_from_then_on_it_is_real_time() -> None:
-    """Said once; the rest of the run is no faster than it sounds, but for the first second."""
+def test_after_the_refusal_the_run_is_at_real_time() -> None:
+    """One warning; the rest of the run is no faster than real time, except for the first second."""
     pcm, spans = turns(4)
     chosen = settings()
     chosen = replace(chosen, delivery=replace(chosen.delivery, catch_up=20.0))
@@ -60,6 +60,6 @@ def test_from_then_on_it_is_real_time() -> None:
 @pytest.mark.parametrize(
     ("code", "reason"), [(3007, ""), (1008, "audio sent too fast"), (4002, "Sound came faster than real-time.")]
 )
-def test_how_it_is_said(code: int, reason: str) -> None:
-    """By AssemblyAI's code, or in words."""
+def test_forms_of_the_refusal(code: int, reason: str) -> None:
+    """The code of AssemblyAI, or words."""
     assert classify_close(code, reason).code == "too_fast"

@@ -1,4 +1,4 @@
-"""Even a bug of ours is one line, and the account is written all the same."""
+"""A bug of rt is one line of error, and the summary is written all the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BrokenSource(MemorySource):
-    """Planted: a source that raises what no source may."""
+    """Planted: a source that raises an exception that no source may raise."""
 
     async def blocks(self) -> AsyncIterator[Block]:
         """Half a second, then a bug."""
@@ -28,7 +28,7 @@ class BrokenSource(MemorySource):
 
 
 def test_a_bug_has_an_exit_code_an_error_and_a_balanced_summary() -> None:
-    """Exit 1, one error that names it, and where every sample is."""
+    """Exit 1, one error that names the bug, and a ledger of all samples."""
 
     async def scenario() -> None:
         async with ExactEndpoint().serving() as endpoint:
@@ -43,18 +43,18 @@ def test_a_bug_has_an_exit_code_an_error_and_a_balanced_summary() -> None:
 
 
 def test_a_bug_while_opening_is_the_outcome_of_its_source() -> None:
-    """Exit 1 and a summary, not the end of all other sources."""
+    """Exit 1 and a summary; other sources go on."""
 
     async def broken(_rate_hz: int, _tell: object) -> MemorySource:
         raise ZeroDivisionError("planted")
 
     async def scenario() -> None:
-        told = Run()
-        streamer = make_streamer(told, "ws://127.0.0.1:9", MemorySource(b""))
+        result = Run()
+        streamer = make_streamer(result, "ws://127.0.0.1:9", MemorySource(b""))
         streamer._job = replace(streamer._job, open_source=broken)
         summary = await streamer.run()
         assert (summary.exit, summary.complete) == (1, False)
-        errors = [each for each in told.events if isinstance(each, Errored)]
+        errors = [each for each in result.events if isinstance(each, Errored)]
         assert [error.message for error in errors] == ["unexpected ZeroDivisionError: planted"]
 
     run(scenario())

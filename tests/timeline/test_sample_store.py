@@ -1,4 +1,4 @@
-"""The bytes of the tape: what goes in comes out, from memory or disk, and what cannot be kept is said to be lost."""
+"""The sample store returns what was appended, from memory or disk, and reports the samples that it cannot keep."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from rt_cli.timeline.sample_store import SampleStore
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-ROOMY = 1 << 40
+UNLIMITED = 1 << 40
 
 
 def sound(start: int, end: int) -> bytes:
-    """Samples that tell their own position, so that no two stretches are alike."""
+    """Samples whose values encode their positions, so that no two ranges are equal."""
     return b"".join((at % 65_521 + 1).to_bytes(2, "little") for at in range(start, end))
 
 
@@ -45,7 +45,7 @@ steps = st.lists(
 @settings(deadline=None)
 @given(steps=steps, memory=st.integers(1, 100), limit=st.integers(50, 400), file_bytes=st.integers(1, 200))
 def test_what_is_stored_reads_back(steps: list[Step], memory: int, limit: int, file_bytes: int) -> None:
-    """Whatever is appended, skipped and released, each position reads as what was stored there, or as silence."""
+    """After any appends, skips and releases, each position reads as the stored sample, or as silence if skipped."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "_FILE_BYTES", file_bytes)
         store, model, released = SampleStore(memory=memory, limit=limit), bytearray(), 0
@@ -69,21 +69,21 @@ def test_what_is_stored_reads_back(steps: list[Step], memory: int, limit: int, f
 
 
 def test_old_samples_go_to_disk() -> None:
-    """Beyond its memory the store keeps no more than a chunk of it there."""
-    store = SampleStore(memory=100, limit=ROOMY)
+    """Above its memory limit the store keeps at most one chunk more in memory."""
+    store = SampleStore(memory=100, limit=UNLIMITED)
     for at in range(0, 10_000, 50):
         store.append(sound(at, at + 50))
-        assert store._in_memory <= 200
+        assert store._memory_bytes <= 200
 
     assert store.read(0, 10_000) == sound(0, 10_000)
     store.close()
 
 
-def test_files_end_when_their_samples_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that lags for days needs no more disk than what it keeps, and the file that is being written."""
+def test_files_are_deleted_when_their_samples_are_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that lags for days uses disk only for its unreleased samples and the file that it writes."""
     monkeypatch.setattr(store_module, "_FILE_BYTES", 1000)
     before = _open_files()
-    store = SampleStore(memory=50, limit=ROOMY)
+    store = SampleStore(memory=50, limit=UNLIMITED)
     for at in range(0, 100_000, 50):
         store.append(sound(at, at + 50))
         store.release(at - 2000)
@@ -93,8 +93,8 @@ def test_files_end_when_their_samples_are_let_go(monkeypatch: pytest.MonkeyPatch
     assert _open_files() == before
 
 
-def test_a_gap_costs_nothing() -> None:
-    """Eight hours of a suspended laptop take neither memory nor the room of what is captured after them."""
+def test_a_gap_uses_no_memory() -> None:
+    """A gap of eight hours uses neither memory nor a part of the limit."""
     store = SampleStore(memory=100, limit=1000)
     store.append(sound(0, 10))
     store.skip(8 * 3600 * 24_000)
@@ -102,13 +102,13 @@ def test_a_gap_costs_nothing() -> None:
 
     assert store.append(sound(0, 900))
     assert store.read(end - 5, end + 5) == silence(5) + sound(0, 5)
-    assert store._kept == 2 * 910
+    assert store._stored_bytes == 2 * 910
     store.close()
 
 
 def test_the_limit_refuses_the_newest() -> None:
-    """At the limit the new samples are refused as a whole, and what was kept stays."""
-    store = SampleStore(memory=ROOMY, limit=100)
+    """At the limit the store refuses the new samples as a whole and keeps the earlier ones."""
+    store = SampleStore(memory=UNLIMITED, limit=100)
 
     assert store.append(sound(0, 90))
     assert not store.append(sound(90, 101))
@@ -116,8 +116,8 @@ def test_the_limit_refuses_the_newest() -> None:
     assert store.read(0, 111) == sound(0, 90) + silence(11) + sound(101, 111)
 
 
-def test_released_room_can_be_used_again() -> None:
-    """A store that was full takes more once the oldest samples are settled."""
+def test_released_space_is_used_again() -> None:
+    """A full store takes new samples after a release of the oldest."""
     store = SampleStore(memory=10, limit=100)
     for at in range(0, 100, 10):
         store.append(sound(at, at + 10))
@@ -129,7 +129,7 @@ def test_released_room_can_be_used_again() -> None:
 
 
 class _SmallDisk(io.BytesIO):
-    """A file on a disk with little room: it takes a part, then refuses, as disks do."""
+    """A file on a nearly full disk: write() takes a part of the data, then raises ENOSPC."""
 
     def __init__(self, room: list[int]) -> None:
         super().__init__()
@@ -145,25 +145,25 @@ class _SmallDisk(io.BytesIO):
 
 @settings(deadline=None)
 @given(room=st.integers(0, 2000), chunks=st.lists(st.integers(1, 40), max_size=60))
-def test_a_full_disk_loses_only_what_is_refused(room: int, chunks: list[int]) -> None:
-    """Where the disk fills up half-way through a write, everything that was taken before is still there."""
+def test_a_full_disk_loses_only_the_refused_samples(room: int, chunks: list[int]) -> None:
+    """If the disk fills up in the middle of a write, all earlier samples can still be read."""
     left = [room]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "TemporaryFile", lambda **_: _SmallDisk(left))
-        store, model = SampleStore(memory=64, limit=ROOMY), bytearray()
+        store, model = SampleStore(memory=64, limit=UNLIMITED), bytearray()
         for count in chunks:
             pcm = sound(store.end, store.end + count)
             model += pcm if store.append(pcm) else silence(count)
-            assert store._in_memory <= 2 * 64
+            assert store._memory_bytes <= 2 * 64
         assert store.read(0, store.end) == model
         store.close()
 
 
-def test_a_disk_with_room_again_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk is no verdict for ever: once there is room the store takes samples again."""
+def test_the_disk_is_used_again_when_it_has_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed write the store takes new samples as soon as the disk has space."""
     left = [0]
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: _SmallDisk(left))
-    store = SampleStore(memory=10, limit=ROOMY)
+    store = SampleStore(memory=10, limit=UNLIMITED)
     store.append(sound(0, 10))
     assert not store.append(sound(10, 20))
     left[0] = 1000
@@ -194,8 +194,8 @@ print(60 - len(lost))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file size limits are POSIX")
-def test_a_real_limit_on_files_makes_holes() -> None:
-    """Under a limit of the operating system all sound is on the tape, or in a hole with its exact range."""
+def test_a_file_size_limit_of_the_system_makes_holes() -> None:
+    """With RLIMIT_FSIZE all audio is on the tape, or in a hole with its exact range."""
     done = subprocess.run([sys.executable, "-c", _UNDER_A_FILE_LIMIT], capture_output=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stderr.decode()

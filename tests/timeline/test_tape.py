@@ -1,4 +1,4 @@
-"""The marks stay in order, the ledger balances at every instant, and holes are counted once."""
+"""The marks stay in order, the ledger always balances, and each hole counts once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RATE = 1000
 
 
 def test_a_new_tape_is_empty() -> None:
-    """Nothing captured is nothing settled, dropped or waiting."""
+    """A tape without captured samples has none settled, dropped or waiting."""
     assert Tape(RATE).ledger().captured == 0
 
 
@@ -30,8 +30,8 @@ def test_a_new_tape_is_empty() -> None:
         pytest.param(lambda tape: (tape.mark_sent(60), tape.settle(30), tape.rewind()), (30, 0, 0, 70), id="rewound"),
     ],
 )
-def test_the_ledger_is_the_distances_of_the_marks(act: object, expected: tuple[int, int, int, int]) -> None:
-    """Settled, acknowledged, in flight and waiting are what lies between the marks."""
+def test_the_ledger_counts_the_samples_between_the_marks(act: object, expected: tuple[int, int, int, int]) -> None:
+    """Settled, acknowledged, in flight and waiting are the distances between neighbouring marks."""
     tape = Tape(RATE)
     tape.append(bytes(200))
     act(tape)  # type: ignore[operator]
@@ -41,8 +41,8 @@ def test_the_ledger_is_the_distances_of_the_marks(act: object, expected: tuple[i
     assert ledger.balanced
 
 
-def test_holes_of_one_reason_are_one() -> None:
-    """A tape that is full for hours remembers one hole, not one for each chunk."""
+def test_adjacent_holes_of_one_reason_are_merged() -> None:
+    """A tape that is full for hours stores one hole, not one per chunk."""
     tape = Tape(RATE, limit_bytes=200)
     tape.append(bytes(200))
     for _ in range(1000):
@@ -52,7 +52,7 @@ def test_holes_of_one_reason_are_one() -> None:
 
 
 def test_a_hole_is_counted_once() -> None:
-    """What was lost before it could be transcribed is not dropped a second time."""
+    """drop() of a range that contains a hole counts the samples of that hole only once."""
     tape = Tape(RATE)
     tape.append(bytes(200))
     tape.lose(50, "overflow")
@@ -62,8 +62,8 @@ def test_a_hole_is_counted_once() -> None:
     assert tape.dropped == 70
 
 
-def test_a_hole_can_straddle_the_settled_mark() -> None:
-    """Settling half of a hole counts that half as dropped, not as settled."""
+def test_the_settled_mark_can_be_inside_a_hole() -> None:
+    """If *settled* is in the middle of a hole, the first half counts as dropped, not as settled."""
     tape = Tape(RATE)
     tape.append(bytes(200))
     tape.drop(40, 60, "no_final")
@@ -73,14 +73,14 @@ def test_a_hole_can_straddle_the_settled_mark() -> None:
     assert (ledger.settled, ledger.dropped, ledger.waiting) == (40, 20, 40)
 
 
-def test_what_is_forgotten_takes_no_memory() -> None:
-    """Sound that nobody will ask for is let go, sent or not; its place in the account stays, and it waits no more."""
+def test_forget_releases_memory() -> None:
+    """forget() releases sent and unsent audio; the ledger still counts it, and it is no longer waiting."""
     tape = Tape(RATE, memory_s=0.1, on_disk=False)
     for _ in range(10_000):
         tape.append(bytes(20))
         tape.mark_sent(max(tape.sent, tape.captured - 300))
         tape.forget(tape.captured - 200)
-        assert tape._store._kept <= 2 * 200 + 20 + (1 << 18)
+        assert tape._store._stored_bytes <= 2 * 200 + 20 + (1 << 18)
     ledger = tape.ledger()
 
     assert (tape.oldest, tape.waiting) == (99_800, 200)
@@ -98,8 +98,8 @@ def test_what_is_forgotten_takes_no_memory() -> None:
         pytest.param(lambda tape: (tape.mark_sent(20), tape.mark_sent(10)), id="send back"),
     ],
 )
-def test_marks_cannot_be_misused(act: object) -> None:
-    """A mark that would break the order raises, and moves nothing."""
+def test_marks_out_of_order_raise(act: object) -> None:
+    """A mark that would break the order raises an error and moves no mark."""
     tape = Tape(RATE)
     tape.append(bytes(200))
 
@@ -121,7 +121,7 @@ STEPS = st.lists(
 @settings(deadline=None)
 @given(steps=STEPS)
 def test_the_ledger_always_balances(steps: list[tuple[str, int, int]]) -> None:
-    """Whatever happens in whatever order, each captured sample has one place, counted against a list of samples."""
+    """After any calls in any order, each captured sample has exactly one state; a list of samples is the model."""
     tape = Tape(RATE, memory_s=0.05, limit_bytes=2000)
     dropped: set[int] = set()
     settled = 0

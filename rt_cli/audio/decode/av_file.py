@@ -1,4 +1,4 @@
-"""Sound that libsndfile does not read, decoded by libav: M4A, video, WMA, AMR and more. Needs the extra ``media``."""
+"""Files that libsndfile cannot read, by PyAV (libav): M4A, video, WMA, AMR and more. Needs the extra ``media``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from rt_cli.audio.channels import check, choose, width
-from rt_cli.audio.decode.diagnose import broken, cut_short, silent
+from rt_cli.audio.decode.diagnose import decode_error, no_audio, truncation_text
 from rt_cli.audio.resample import Resampler
 from rt_cli.errors import AudioError
 
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
     from rt_cli.audio.channels import Pick
 
 _FORMATS = "aac,ac3,aiff,amr,ape,asf,avi,caf,dts,eac3,flac,flv,matroska,mov,mpeg,mpegts,ogg,rm,tta,w64,wav,webm,wv"
-"""Those with a beginning that is theirs alone: others are found in any noise, or are lists of further files."""
+"""Formats with a signature. libav detects the others in any noise, or they are playlists of other files."""
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-"""None of these names other files; were it to, the network stays out of reach."""
-_NEW = 19
-_TAGS: dict[str, Any] = {} if int(av.__version__.partition(".")[0]) >= _NEW else {"metadata_errors": "replace"}
-"""A title in whatever encoding keeps nobody from listening; newer versions think so, too."""
-_GUESSED = {"aac", "ac3", "amr", "dts", "eac3", "flac"}
-"""Whose length libav computes from the rate of the bits, or believes a header that may be wrong."""
+"""No format of the whitelist refers to other files; if one did, libav could still not open the network."""
+_LENIENT_FROM = 19
+_TAGS: dict[str, Any] = {} if int(av.__version__.partition(".")[0]) >= _LENIENT_FROM else {"metadata_errors": "replace"}
+"""A title in an unknown encoding is no error. This is the default of newer versions."""
+_INEXACT_DURATION = {"aac", "ac3", "amr", "dts", "eac3", "flac"}
+"""Formats whose duration is a guess: libav computes it from the bit rate or takes it from an unreliable header."""
 _BLOCK_FRAMES = 1 << 17
-"""Of what is heard; all the channels are there only for one frame of the format at a time."""
+"""Frames of the selected channels per block. All channels are in memory only for one frame of the format."""
 _MICROSECOND = 1e-6
 
 
 class UnknownFormatError(Exception):
-    """It is nothing that libav is asked for."""
+    """The file has none of the formats in the whitelist."""
 
 
 class MediaDecoder:
     """The first audio track of a container.
 
     Args:
-        path: Of a regular file.
-        wire_rate_hz: Of what comes out.
-        pick: Which channels are heard.
-        missing: Bytes that its header promises and that are not there, said at its end.
+        path: Path of a regular file.
+        wire_rate_hz: Rate of the output.
+        pick: The channels to use.
+        missing: Bytes by which the file is shorter than its header says; if not 0, :meth:`read` raises at the end.
 
     Raises:
-        UnknownFormatError: No container that is known, or a damaged one.
-        AudioError: Without sound, or without any that can be decoded.
+        UnknownFormatError: The container is unknown or damaged.
+        AudioError: The file has no audio, or none that can be decoded.
     """
 
     def __init__(self, path: str, wire_rate_hz: int, pick: Pick, missing: int) -> None:
@@ -57,7 +57,7 @@ class MediaDecoder:
         self._pick = pick
         self._missing = missing
         self._decoded_s = 0.0
-        self._ahead: AudioFrame | None = None
+        self._next_frame: AudioFrame | None = None
         self._failure: AudioError | None = None
         self._container: Any = None
         self._resampler: Resampler | None = None
@@ -68,13 +68,16 @@ class MediaDecoder:
             raise
 
     def read(self) -> bytes:
-        """As every decoder of a file."""
+        """Return s16le at the wire rate, some seconds of it; empty at the end.
+
+        Raises:
+            AudioError: Decoding failed. All audio before the failure has been returned.
+        """
         while self._resampler is not None:
-            heard = self._gather()
-            pcm = self._resampler.push(np.concatenate(heard))
-            if self._ahead is None or _shape(self._ahead) != self._shape:
+            pcm = self._resampler.push(np.concatenate(self._next_block()))
+            if self._next_frame is None or _shape(self._next_frame) != self._shape:
                 pcm += self._resampler.flush()
-                self._resampler = self._begin()
+                self._resampler = self._new_resampler()
             if pcm:
                 return pcm
         if self._failure is not None:
@@ -82,13 +85,13 @@ class MediaDecoder:
         return b""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._container is not None:
             self._container.close()
 
     def _open(self, path: str) -> None:
         try:
-            # A name may look like an address.
+            # "file:" because a file name may look like a URL.
             self._container = av.open(f"file:{path}", "r", options=_OPTIONS, **_TAGS)
         except av.FFmpegError as error:
             raise UnknownFormatError from error
@@ -101,36 +104,36 @@ class MediaDecoder:
         self.duration_s = _duration_s(self._container, streams[0])
         self._frames = self._decode(streams[0])
         self._advance()
-        if self._ahead is None:
-            raise self._failure or silent()
-        self.rate_hz, self.channels = self._shape = _shape(self._ahead)
-        self._resampler = self._begin()
+        if self._next_frame is None:
+            raise self._failure or no_audio()
+        self.rate_hz, self.channels = self._shape = _shape(self._next_frame)
+        self._resampler = self._new_resampler()
 
-    def _begin(self) -> Resampler | None:
-        """For sound of the shape that comes next: broadcasts change theirs."""
-        if self._ahead is None:
+    def _new_resampler(self) -> Resampler | None:
+        """Create a resampler for the next frame: in a broadcast, rate and channels may change. None at the end."""
+        if self._next_frame is None:
             return None
-        self._shape = _shape(self._ahead)
+        self._shape = _shape(self._next_frame)
         return Resampler(self._shape[0], self._wire_rate_hz, width(self._pick))
 
-    def _gather(self) -> list[NDArray[np.float32]]:
-        """What is heard of the next frames of one shape, at least one of them and at most a block."""
-        heard: list[NDArray[np.float32]] = []
+    def _next_block(self) -> list[NDArray[np.float32]]:
+        """Return the selected channels of the next frames of one shape: at least one frame, at most a block."""
+        parts: list[NDArray[np.float32]] = []
         size = 0
-        while size < _BLOCK_FRAMES and self._ahead is not None and _shape(self._ahead) == self._shape:
-            heard.append(choose(to_float(self._ahead), self._pick))
-            size += self._ahead.samples
+        while size < _BLOCK_FRAMES and self._next_frame is not None and _shape(self._next_frame) == self._shape:
+            parts.append(choose(to_float(self._next_frame), self._pick))
+            size += self._next_frame.samples
             self._advance()
-        return heard
+        return parts
 
     def _advance(self) -> None:
         try:
-            self._ahead = next(self._frames, None)
+            self._next_frame = next(self._frames, None)
         except AudioError as error:
-            self._ahead, self._failure = None, error
+            self._next_frame, self._failure = None, error
 
     def _decode(self, stream: Any) -> Iterator[AudioFrame]:
-        """All frames. Raises AudioError after those that can be decoded."""
+        """Yield all frames that can be decoded. Raises AudioError after them if the file is damaged or too short."""
         try:
             for packet in self._container.demux(stream):
                 if packet.has_sidedata("encryption_info"):
@@ -140,13 +143,13 @@ class MediaDecoder:
                     self._decoded_s += frame.samples / frame.sample_rate
                     yield frame
         except av.FFmpegError as error:
-            raise broken(self._decoded_s, error.strerror or type(error).__name__) from error
+            raise decode_error(self._decoded_s, error.strerror or type(error).__name__) from error
         if self._missing:
-            raise AudioError(f"ends at {self._decoded_s:.1f} s, {cut_short(self._missing)}", "fetch it again")
+            raise AudioError(f"ends at {self._decoded_s:.1f} s, {truncation_text(self._missing)}", "fetch it again")
 
 
 def to_float(frame: AudioFrame) -> NDArray[np.float32]:
-    """The samples of a frame: shape ``(frames, channels)``, full scale is 1."""
+    """Convert a frame to float samples: shape ``(frames, channels)``, full scale is 1."""
     samples = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)
     if samples.dtype.kind == "f":
@@ -157,12 +160,12 @@ def to_float(frame: AudioFrame) -> NDArray[np.float32]:
 
 
 def _shape(frame: AudioFrame) -> tuple[int, int]:
-    """Rate in Hz, and channels."""
+    """Rate in Hz, and number of channels."""
     return frame.sample_rate, frame.layout.nb_channels
 
 
 def _duration_s(container: Any, stream: Any) -> float | None:
-    if container.format.name in _GUESSED:
+    if container.format.name in _INEXACT_DURATION:
         return None
     if stream.duration:
         return float(stream.duration * stream.time_base)

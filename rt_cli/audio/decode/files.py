@@ -1,4 +1,4 @@
-"""Sound from files, block by block: WAV, FLAC, OGG, MP3 and what else libsndfile reads, the rest by libav."""
+"""Audio files as sources: WAV by our parser, FLAC, OGG, MP3 and others by libsndfile, the rest by libav."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rt_cli.audio.channels import check, choose, width
-from rt_cli.audio.decode.diagnose import broken, cut_short, is_text, missing_bytes, silent, unreadable
+from rt_cli.audio.decode.diagnose import decode_error, is_text, missing_bytes, no_audio, open_error, truncation_text
 from rt_cli.audio.decode.flac import MAGIC as FLAC_MAGIC
-from rt_cli.audio.decode.flac import EndlessFlac, promised_frames
+from rt_cli.audio.decode.flac import EndlessFlac, header_frames
 from rt_cli.audio.decode.wav_file import BLOCK_BYTES, BLOCK_S, WavFile
 from rt_cli.audio.decode.wav_stream import MAGICS, WavError
 from rt_cli.audio.microphone.native_stderr import off_stderr
@@ -31,39 +31,44 @@ if TYPE_CHECKING:
 _MP3_FRAMES = 1152
 _SNIFF_BYTES = 512
 _NO_LENGTH = 1 << 62
-"""From here on a number of frames is libsndfile's way of saying that it does not know."""
-_QUIET = (b"RIFF", b"RF64", b"fLaC", b"OggS")
-"""Beginnings of formats whose decoders print nothing; that of MP3 complains on stderr."""
+"""libsndfile returns such a number of frames, or a larger one, if the length is unknown."""
+_SILENT_DECODERS = (b"RIFF", b"RF64", b"fLaC", b"OggS")
+"""Signatures of formats whose decoders print nothing. The MP3 decoder prints on stderr."""
 
 
 class _Decoder(Protocol):
-    """An open file. Every method blocks."""
+    """An open audio file. Every method blocks."""
 
     rate_hz: int
     channels: int
     duration_s: float | None
     warning: tuple[str, str] | None
-    """What a person should know once it is open: a code, and the words."""
+    """A warning for the user, as code and text, or None."""
 
     def read(self) -> bytes:
-        """s16le at the wire rate, some seconds; empty at the end. Raises AudioError after all there is."""
+        """Return s16le at the wire rate, some seconds of it; empty at the end.
+
+        Raises:
+            AudioError: Decoding failed. All audio before the failure has been returned.
+        """
         ...
 
     def close(self) -> None: ...
 
 
 def open_file(path: str | Path, *, wire_rate_hz: int, warn: Warn | None = None, pick: Pick = "mix") -> FileSource:
-    """Open a file of sound.
+    """Open an audio file.
 
     Args:
-        path: Of a regular file.
-        wire_rate_hz: Of the blocks.
-        warn: Told of a WAV that can be read, but is shorter than its header says, and of tracks that are not heard.
-        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
+        path: Path of a regular file.
+        wire_rate_hz: Rate of the blocks.
+        warn: Called for a readable file that is shorter than its header says (``truncated``), and for audio tracks that
+            are not used (``tracks``).
+        pick: The channels to use; for ``split`` the blocks hold two interleaved channels.
 
     Raises:
-        AudioError: Missing, unreadable, a directory, empty, damaged, without sound or the channel, or in no format
-            that can be read.
+        AudioError: The file is missing, not readable, a directory, empty or damaged, has no audio or not the channel,
+            or its format is unknown.
     """
     head = _sniff(str(path))
     missing = missing_bytes(head, Path(path).stat().st_size)
@@ -79,25 +84,25 @@ def open_file(path: str | Path, *, wire_rate_hz: int, warn: Warn | None = None, 
 
 
 class FileSource:
-    """A :class:`~rt_cli.audio.source.Source` over a file; memory does not grow with its length."""
+    """A :class:`~rt_cli.audio.source.Source` over a file. Memory use does not depend on the length of the file."""
 
     def __init__(self, decoder: _Decoder, name: str) -> None:
         self._decoder = decoder
         self._info = SourceInfo(name, "file", False, decoder.rate_hz, decoder.channels, decoder.duration_s)
-        self._busy = threading.Lock()
+        self._lock = threading.Lock()
         self._closed = False
         self._stopped = False
 
     @property
     def info(self) -> SourceInfo:
-        """What was opened."""
+        """Properties of the file."""
         return self._info
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """The sound, some seconds at a time, decoded in a thread. Read it once; safe to cancel.
+        """Yield the audio in blocks of some seconds, decoded in a thread. Iterate once; safe to cancel.
 
         Raises:
-            AudioError: Decoding broke; what came before it has been yielded.
+            AudioError: Decoding failed. All audio before the failure has been yielded.
         """
         while not self._stopped:
             pcm = await asyncio.to_thread(self._read)
@@ -106,16 +111,16 @@ class FileSource:
             yield Block(pcm)
 
     def stop(self) -> None:
-        """End after the block being read. Idempotent."""
+        """End the iterator after the current block. Idempotent."""
         self._stopped = True
 
     async def aclose(self) -> None:
-        """Close the file, once the block being read is done. Idempotent."""
+        """Close the file after the current read. Idempotent."""
         self._stopped = True
         await asyncio.to_thread(self._close)
 
     def _read(self) -> bytes:
-        with self._busy:
+        with self._lock:
             if self._closed:
                 return b""
             try:
@@ -126,14 +131,14 @@ class FileSource:
                 raise AudioError(f"{self._info.name}: cannot be read", error.strerror) from error
 
     def _close(self) -> None:
-        with self._busy:
+        with self._lock:
             if not self._closed:
                 self._closed = True
                 self._decoder.close()
 
 
 def _sniff(path: str) -> bytes:
-    """The first bytes of a regular file that has some."""
+    """Return the first bytes of a file. Raises AudioError if it is missing, empty or no regular file."""
     try:
         mode = Path(path).stat().st_mode  # opening a FIFO would block
         if stat.S_ISDIR(mode):
@@ -163,16 +168,16 @@ def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing
     if head.startswith(MAGICS):
         try:
             wav = WavFile(path, wire_rate_hz, pick)
-        except WavError as error:  # libsndfile knows more encodings
+        except WavError as error:  # libsndfile reads more encodings
             problem = error
         else:
-            return _warned(wav, missing)
+            return _with_truncation_warning(wav, missing)
     import soundfile
 
     file = EndlessFlac(path) if head.startswith(FLAC_MAGIC) else None
     try:
-        with nullcontext() if head.startswith(_QUIET) else off_stderr():
-            # As bytes, because soundfile cannot encode names that are no valid text.
+        with nullcontext() if head.startswith(_SILENT_DECODERS) else off_stderr():
+            # The path as bytes, because soundfile cannot encode a name that is not valid text.
             sound = soundfile.SoundFile(file or (os.fsencode(path) if os.name == "posix" else path))
     except soundfile.LibsndfileError as error:
         if file is not None:
@@ -181,42 +186,42 @@ def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing
     if sound.frames == 0 and problem is not None:
         sound.close()
         raise problem
-    decoder = _Soundfile(sound, file, promised_frames(head) if file else sound.frames)
+    decoder = _Soundfile(sound, file, header_frames(head) if file else sound.frames)
     try:
         decoder.begin(wire_rate_hz, pick)
     except AudioError:
         decoder.close()
         raise
-    return _warned(decoder, missing)
+    return _with_truncation_warning(decoder, missing)
 
 
-def _warned(decoder: _Soundfile | WavFile, missing: int) -> _Decoder:
+def _with_truncation_warning(decoder: _Soundfile | WavFile, missing: int) -> _Decoder:
     if missing:
-        decoder.warning = ("truncated", cut_short(missing))
+        decoder.warning = ("truncated", truncation_text(missing))
     return decoder
 
 
 def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing: int, reason: str) -> _Decoder:
-    """What libsndfile cannot read, for the reason that it gave."""
+    """Open a file by libav. ``reason`` is why libsndfile cannot read it."""
     if is_text(head):
         raise AudioError("holds text, not sound", "name a recording")
     try:
         from rt_cli.audio.decode.av_file import MediaDecoder, UnknownFormatError
     except ImportError:
-        raise unreadable(path, head, reason, tried=False) from None
+        raise open_error(path, head, reason, libav_failed=False) from None
     try:
         return MediaDecoder(path, wire_rate_hz, pick, missing)
     except UnknownFormatError:
-        raise unreadable(path, head, reason, tried=True) from None
+        raise open_error(path, head, reason, libav_failed=True) from None
 
 
 class _Soundfile:
-    """What libsndfile reads.
+    """A decoder by libsndfile.
 
     Args:
-        sound: Open.
-        file: Through which it reads, if that is one of ours.
-        frames: How many there are, if the header is right; 0 for none, or unknown.
+        sound: An open ``soundfile.SoundFile``.
+        file: The file object that ``sound`` reads from, if it is one of ours.
+        frames: Number of frames that the header states; 0 for none or unknown.
     """
 
     warning: tuple[str, str] | None = None
@@ -227,19 +232,23 @@ class _Soundfile:
         self.duration_s = frames / sound.samplerate if 0 < frames < _NO_LENGTH else None
         self._sound = sound
         self._file = file
-        self._promised = frames
+        self._header_frames = frames
         self._frames_read = 0
         self._ended = False
         self._failure: AudioError | None = None
 
     def begin(self, wire_rate_hz: int, pick: Pick) -> None:
-        """Before the first read. Raises AudioError: it holds nothing that can be heard so."""
+        """Prepare the first read.
+
+        Raises:
+            AudioError: The file has no audio, not the channel, or a rate out of range.
+        """
         import numpy as np
 
         if self._sound.frames == 0:
-            raise silent()
+            raise no_audio()
         check(self.channels, pick)
-        # Forward only: soundfile seeks after every read, which fails on a FLAC that does not say how long it is.
+        # soundfile seeks after every read of a seekable file, which fails on a FLAC without a length.
         self._sound.seekable = lambda: False
         self._pick = pick
         self._resampler = Resampler(self.rate_hz, wire_rate_hz, width(pick))
@@ -248,7 +257,7 @@ class _Soundfile:
         widest = self.channels * kind.itemsize * (1 if self._verbatim else 2)
         frames = max(1, min(self.rate_hz * BLOCK_S, BLOCK_BYTES // widest))
         self._buffer = np.empty((frames, self.channels), kind)
-        # A read that fails on a damaged MP3 takes all its frames with it: a frame of the format at a time.
+        # A failed read of a damaged MP3 loses all its frames, so read one MP3 frame at a time.
         self._step = _MP3_FRAMES if self._sound.format == "MP3" else frames
 
     def read(self) -> bytes:
@@ -258,7 +267,7 @@ class _Soundfile:
         if self._failure is not None:
             raise self._failure
         if self._frames_read == 0:
-            raise silent()
+            raise no_audio()
         return b""
 
     def close(self) -> None:
@@ -267,11 +276,11 @@ class _Soundfile:
             self._file.close()
 
     def _fill(self) -> int:
-        """Read the next frames into the buffer; how many there were."""
-        filled = 0
-        while filled < len(self._buffer) and not self._ended:
-            filled += self._read_into(self._buffer[filled : filled + self._step])
-        return filled
+        """Read the next frames into the buffer and return their number."""
+        count = 0
+        while count < len(self._buffer) and not self._ended:
+            count += self._read_into(self._buffer[count : count + self._step])
+        return count
 
     def _read_into(self, buffer: Any) -> int:
         import soundfile
@@ -279,11 +288,11 @@ class _Soundfile:
         try:
             frames = len(self._sound.read(out=buffer))
         except soundfile.LibsndfileError as error:
-            frames = min(self._salvaged(), len(buffer))
+            frames = min(self._frames_before_failure(), len(buffer))
             self._ended = True
-            # Programs append tags to a FLAC, which it has no place for.
-            if self._file is None or self._frames_read + frames != self._promised:
-                self._failure = broken((self._frames_read + frames) / self.rate_hz, error.error_string)
+            # No error if all frames are read: programs append tags to a FLAC, which the format does not allow.
+            if self._file is None or self._frames_read + frames != self._header_frames:
+                self._failure = decode_error((self._frames_read + frames) / self.rate_hz, error.error_string)
                 self._failure.__cause__ = error
         if self._file is not None and self._file.failure is not None:
             self._failure = AudioError("cannot be read", self._file.failure.strerror)
@@ -291,12 +300,12 @@ class _Soundfile:
         self._ended = self._ended or frames == 0
         return frames
 
-    def _salvaged(self) -> int:
-        """How many frames the read that failed had put into the buffer before."""
+    def _frames_before_failure(self) -> int:
+        """Number of frames that the failed read has written to the buffer."""
         import soundfile
 
         try:
-            return max(0, int(self._sound.warn()) - self._frames_read)
+            return max(0, int(self._sound.tell()) - self._frames_read)
         except soundfile.LibsndfileError:
             return 0
 

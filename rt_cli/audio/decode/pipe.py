@@ -1,4 +1,4 @@
-"""Sound from a pipe: raw PCM or WAV on standard input."""
+"""A pipe as a source: raw PCM or WAV on standard input."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from rt_cli.settings import Encoding
 
 _READ_BYTES = 32 * 1024
-"""Decoded on the event loop in 3 ms at worst (A-law at 8 kHz); half of what a Linux pipe holds."""
-_AHEAD = 2
-"""Reads that may wait for the consumer: what makes the producer of a finite stream wait."""
+"""Decoding this much takes the event loop at most 3 ms (A-law at 8 kHz). A Linux pipe holds twice as much."""
+_MAX_PENDING_READS = 2
+"""Most reads that wait for the consumer. At this limit the producer of a finite stream has to wait."""
 
 
 def open_pipe(
@@ -38,21 +38,20 @@ def open_pipe(
     name: str = "-",
     pick: Pick = "mix",
 ) -> PipeSource:
-    """Open standard input, or another stream of bytes, as a source. Reads nothing yet.
+    """Open standard input, or another byte stream, as a source. The first read happens in :meth:`PipeSource.blocks`.
 
     Args:
-        stream: Stays the caller's: it is never closed here. Nothing else may read it. None is a closed standard input.
-        wire_rate_hz: Of the blocks.
-        encoding: Of raw PCM; a WAV header overrides this and the next two.
+        stream: The stream. The caller closes it, and no other code may read it. None means a closed standard input.
+        wire_rate_hz: Rate of the blocks.
+        encoding: Encoding of raw PCM. A WAV header overrides ``encoding``, ``sample_rate`` and ``channels``.
         sample_rate: Hertz.
-        channels: Interleaved.
-        live: What the source says of itself. A consumer that always reads never blocks the producer, one that does not
-            makes it wait.
-        name: What errors and output call it.
-        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
+        channels: Number of interleaved channels.
+        live: Value of ``info.live``. The producer never blocks if the consumer always reads; else the producer waits.
+        name: Name for errors and output.
+        pick: The channels to use; for ``split`` the blocks hold two interleaved channels.
 
     Raises:
-        AudioError: There is no stream.
+        AudioError: ``stream`` is None.
     """
     if stream is None:
         raise AudioError("stdin is closed", "pipe sound into it")
@@ -60,9 +59,9 @@ def open_pipe(
 
 
 class PipeSource:
-    """A :class:`~rt_cli.audio.source.Source` over a stream of bytes.
+    """A :class:`~rt_cli.audio.source.Source` over a byte stream.
 
-    The blocking read lives in a daemon thread: neither :meth:`stop` nor the end of the program waits for it.
+    A daemon thread does the blocking reads, so that neither :meth:`stop` nor the exit of the program waits for them.
     """
 
     def __init__(
@@ -72,69 +71,72 @@ class PipeSource:
         self._decoder = StreamDecoder(raw, wire_rate_hz, pick)
         self._info = SourceInfo(name, "pipe", live, raw.rate_hz, raw.channels)
         self._inbox: asyncio.Queue[bytes | OSError] = asyncio.Queue()
-        self._permits = threading.Semaphore(_AHEAD)
+        self._permits = threading.Semaphore(_MAX_PENDING_READS)
         self._failure: AudioError | None = None
         self._stopped = False
-        self._retired = False
+        self._thread_must_end = False
 
     @property
     def info(self) -> SourceInfo:
-        """What was opened; rate and channels are those of the WAV header from the first block on."""
+        """Properties of the source. From the first block on, rate and channels are those of the WAV header, if any."""
         return self._info
 
     @property
     def tail_bytes(self) -> int:
-        """Bytes at the very end that made no whole frame and were left out."""
+        """Bytes at the end of the stream that are no whole frame and are not yielded."""
         return self._decoder.tail_bytes
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """The sound as it comes, until its end or :meth:`stop`. Read it once; safe to cancel.
+        """Yield the audio as it arrives, until the end of the stream or :meth:`stop`. Iterate once; safe to cancel.
 
         Raises:
-            AudioError: The header cannot be read, reading fails, or there was no sound at all.
+            AudioError: The header is invalid, a read fails, or the stream has no audio at all.
         """
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._pump, args=(loop,), name="rt-pipe", daemon=True).start()
-        heard = False
+        has_audio = False
         try:
             while not self._decoder.ended and (data := await self._next()):
                 if pcm := self._decoder.push(data):
-                    heard = True
-                    self._describe()
+                    has_audio = True
+                    self._update_info()
                     yield Block(pcm)
             if pcm := self._finish():
-                heard = True
-                self._describe()
+                has_audio = True
+                self._update_info()
                 yield Block(pcm)
         finally:
-            self._retire()
+            self._end_thread()
         if self._failure:
             raise self._failure
-        if not heard and not self._stopped:
-            raise AudioError(f"no audio on {self._spoken_name}", "the program before the pipe wrote none")
+        if not has_audio and not self._stopped:
+            raise AudioError(f"no audio on {self._label}", "the program before the pipe wrote none")
 
     def stop(self) -> None:
-        """End capture now. What was read is still yielded; a read that goes on is left alone. Idempotent."""
+        """Stop capture now. Idempotent.
+
+        The iterator yields the data read so far and does not wait for a blocked read.
+        """
         if not self._stopped:
             self._stopped = True
-            self._retire()
+            self._end_thread()
             self._inbox.put_nowait(b"")
 
     async def aclose(self) -> None:
-        """Let go of the stream, which stays open. Idempotent."""
+        """Stop reading the stream. The stream stays open. Idempotent."""
         self.stop()
 
     async def _next(self) -> bytes:
-        """The bytes read next; none at the end."""
+        """Wait for the next bytes; empty at the end."""
         item = await self._inbox.get()
         self._permits.release()
         if isinstance(item, OSError):
-            self._failure = AudioError(f"{self._spoken_name} cannot be read", item.strerror or str(item))
+            self._failure = AudioError(f"{self._label} cannot be read", item.strerror or str(item))
             return b""
         return item
 
     def _finish(self) -> bytes:
-        """The rest of the sound. A stream that was empty, or stopped in its header, has none: no fault of it."""
+        """Return the rest of the audio. Empty, without an error, for an empty stream or one stopped in its header."""
         if self._decoder.bytes_in == 0:
             return b""
         try:
@@ -144,26 +146,26 @@ class PipeSource:
                 return b""
             raise
 
-    def _describe(self) -> None:
+    def _update_info(self) -> None:
         layout = self._decoder.layout
         if (layout.rate_hz, layout.channels) != (self._info.rate_hz, self._info.channels):
             self._info = replace(self._info, rate_hz=layout.rate_hz, channels=layout.channels)
 
     @property
-    def _spoken_name(self) -> str:
+    def _label(self) -> str:
         return "stdin" if self._info.name == "-" else self._info.name
 
-    def _retire(self) -> None:
-        """Let the thread run into its end wherever it waits for the consumer."""
-        self._retired = True
+    def _end_thread(self) -> None:
+        """Make the thread end if it waits for the consumer, now or later."""
+        self._thread_must_end = True
         self._permits.release()
 
     def _pump(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Runs in the thread: read, hand over, wait for the consumer."""
+        """Thread: read, pass the data to the event loop, wait for the consumer."""
         item: bytes | OSError = b"."
         while item and isinstance(item, bytes):
             self._permits.acquire()
-            if self._retired:
+            if self._thread_must_end:
                 return
             try:
                 item = self._read()
@@ -172,26 +174,26 @@ class PipeSource:
             try:
                 loop.call_soon_threadsafe(self._inbox.put_nowait, item)
             except RuntimeError:
-                return  # the loop has been closed: nobody is left to listen
+                return  # the event loop is closed
 
 
 def _reader(stream: BinaryIO) -> Callable[[], bytes]:
-    """A call that blocks until there is something to read, and gives what there is; nothing at the end."""
+    """Return a function that blocks until data is available and returns the data; empty at the end."""
     try:
         stream.fileno()
     except OSError:  # io.UnsupportedOperation: a stream in memory
         return lambda: stream.read(_READ_BYTES)
-    # Past Python's buffer: its lock, held by a thread that reads, would be waited for when the program ends.
+    # Read the descriptor, not Python's buffer: at exit the interpreter would wait for the lock of the buffer.
     return lambda: _read_descriptor(stream)
 
 
 def _read_descriptor(stream: BinaryIO) -> bytes:
     while True:
         try:
-            # Asked for anew: the number of a stream that was closed meanwhile may belong to another file.
+            # Call fileno() each time: after the stream is closed, its old number may belong to another file.
             return os.read(stream.fileno(), _READ_BYTES)
         except BlockingIOError:
-            # Another program that shares it made it non-blocking.
+            # Another program that shares the pipe has made it non-blocking.
             select.select([stream], [], [])
         except ValueError as error:
             raise OSError(errno.EBADF, "it was closed") from error

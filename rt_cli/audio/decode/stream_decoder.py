@@ -1,4 +1,4 @@
-"""Bytes of raw PCM or of a WAV stream in, PCM at the wire rate out. Pure."""
+"""Converts bytes of raw PCM or of a WAV stream to PCM at the wire rate. Pure."""
 
 from __future__ import annotations
 
@@ -18,65 +18,65 @@ _COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3\x03": "MP3", b"ID3\x04": "
 
 
 class PcmConverter:
-    """PCM of one layout in, s16le at the wire rate out. Any split of the bytes gives the same sound.
+    """Converts PCM of one layout to s16le at the wire rate. The output does not depend on how the input is split.
 
     Args:
-        layout: How the bytes are read.
-        wire_rate_hz: Of the output.
-        pick: Which channels are heard.
-        spoken: What the input is called, and a space.
+        layout: Layout of the input.
+        wire_rate_hz: Rate of the output.
+        pick: The channels to use.
+        label: Name of the input for errors, with a space at its end.
 
     Raises:
-        AudioError: The channel is not there, or the rate is out of range.
+        AudioError: The input does not have the channel, or its rate is out of range.
     """
 
-    def __init__(self, layout: PcmLayout, wire_rate_hz: int, pick: Pick = "mix", spoken: str = "") -> None:
-        check(layout.channels, pick, spoken)
+    def __init__(self, layout: PcmLayout, wire_rate_hz: int, pick: Pick = "mix", label: str = "") -> None:
+        check(layout.channels, pick, label)
         check_rate(layout.rate_hz)
         self.tail_bytes = 0
-        """Bytes at the end that made no whole frame and were left out; known after :meth:`flush`."""
+        """Bytes at the end that are no whole frame and are not converted; set by :meth:`flush`."""
         self._layout = layout
         self._wire_rate_hz = wire_rate_hz
         self._pick = pick
         self.verbatim = layout == PcmLayout("s16le", wire_rate_hz, 1)
-        """Whether what goes in comes out."""
+        """True if the output equals the input."""
         self._resampler: Resampler | None = None
         self._rest = b""
 
     def push(self, data: bytes) -> bytes:
-        """Take the next bytes, give s16le at the wire rate: mono, or two channels interleaved for ``split``."""
+        """Convert the next bytes to s16le at the wire rate: mono, or two interleaved channels for ``split``."""
         data = self._rest + data if self._rest else data
         whole = len(data) - len(data) % self._layout.frame_bytes
         self._rest = data[whole:]
         if self.verbatim or not whole:
             return data[:whole]
-        if self._resampler is None:  # not before it is needed: it brings numpy
+        if self._resampler is None:  # created late, because it imports numpy
             self._resampler = Resampler(self._layout.rate_hz, self._wire_rate_hz, width(self._pick))
         return self._resampler.push(decode(data[:whole], self._layout, self._pick))
 
     def flush(self) -> bytes:
-        """The input has ended: give the rest. A second call gives nothing."""
+        """Return the rest of the output at the end of the input. A second call returns no bytes."""
         self.tail_bytes, self._rest = len(self._rest), b""
         return self._resampler.flush() if self._resampler is not None else b""
 
 
 class StreamDecoder:
-    """Recognises a WAV by its header, takes anything else for raw PCM. Any split of the bytes gives the same sound.
+    """Decodes WAV if the input has a WAV header, else raw PCM. The output does not depend on how the input is split.
 
     Args:
-        raw: How raw PCM is to be read; a WAV header overrides it.
-        wire_rate_hz: Of the output.
-        pick: Which channels are heard.
+        raw: Layout of raw PCM. A WAV header overrides it.
+        wire_rate_hz: Rate of the output.
+        pick: The channels to use.
 
     Raises:
-        AudioError: From every method: the bytes are no sound that can be read.
+        AudioError: From every method: the input cannot be decoded.
     """
 
     def __init__(self, raw: PcmLayout, wire_rate_hz: int, pick: Pick = "mix") -> None:
         self.layout = raw
-        """How the bytes are read: ``raw`` until a header says otherwise."""
+        """Layout of the input: ``raw`` until a WAV header is read."""
         self.bytes_in = 0
-        """Pushed so far, header included."""
+        """Bytes pushed so far, header included."""
         self._wire_rate_hz = wire_rate_hz
         self._pick = pick
         self._head: bytes | None = b""
@@ -85,16 +85,16 @@ class StreamDecoder:
 
     @property
     def tail_bytes(self) -> int:
-        """Bytes at the end that made no whole frame and were left out; known after :meth:`finish`."""
+        """Bytes at the end that are no whole frame and are not decoded; set by :meth:`finish`."""
         return self._converter.tail_bytes if self._converter is not None else 0
 
     @property
     def ended(self) -> bool:
-        """Whether a header announced the length of the sound, and all of it has been pushed."""
+        """True if the WAV header states the length of the audio and all of it has been pushed."""
         return self._wav is not None and self._wav.ended
 
     def push(self, data: bytes) -> bytes:
-        """Take the next bytes, give s16le at the wire rate: mono, or two channels interleaved for ``split``."""
+        """Convert the next bytes to s16le at the wire rate: mono, or two interleaved channels for ``split``."""
         self.bytes_in += len(data)
         if self._head is None:
             return self._push_body(data)
@@ -102,7 +102,7 @@ class StreamDecoder:
         return self._sniff() if len(self._head) >= _MAGIC_BYTES else b""
 
     def finish(self) -> bytes:
-        """The input has ended: give the rest."""
+        """Return the rest of the output at the end of the input."""
         pcm = self._sniff() if self._head else b""
         if self._wav is not None:
             self._wav.finish()

@@ -1,4 +1,4 @@
-"""A WAV on disk that our own parser reads: without the libraries that other formats need, a start is much shorter."""
+"""A WAV file, read by our own parser: without the libraries for other formats, the program starts much faster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.decode.diagnose import silent
+from rt_cli.audio.decode.diagnose import no_audio
 from rt_cli.audio.decode.stream_decoder import PcmConverter
 from rt_cli.audio.decode.wav_stream import WavParser
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 BLOCK_S = 15
 BLOCK_BYTES = 1 << 20
-"""As it is stored or decoded: many channels, or a high rate, make shorter blocks and not more memory."""
+"""Limit for a block, both encoded and decoded, so that many channels or a high rate do not use more memory."""
 _FLOAT_BYTES = 4
 _HEADER_BYTES = 4096
 _CHUNK_HEAD = struct.Struct("<4sI")
 
 
 class WavFile:
-    """PCM, floating point or G.711; also as saved from a pipe, with a header that does not know the length.
+    """A decoder for WAV files with PCM, floating point or G.711, also if the header states no length.
 
     Args:
-        path: Of a regular file.
-        wire_rate_hz: Of what :meth:`read` gives.
-        pick: Which channels are heard.
+        path: Path of a regular file.
+        wire_rate_hz: Rate of the output of :meth:`read`.
+        pick: The channels to use.
 
     Raises:
-        WavError: It is no WAV, or in an encoding that only others know.
-        AudioError: It holds no sound, not at this rate, or not this channel.
+        WavError: The file is no WAV, or the parser does not support its encoding.
+        AudioError: The file has no audio or not the channel, or its rate is out of range.
     """
 
     warning: tuple[str, str] | None = None
@@ -55,7 +55,7 @@ class WavFile:
         self._ended = False
 
     def read(self) -> bytes:
-        """s16le at the wire rate, some seconds; empty at the end."""
+        """Return s16le at the wire rate, some seconds of it; empty at the end."""
         while not self._ended:
             data = self._file.read(self._block if self._left is None else min(self._block, self._left))
             if self._left is not None:
@@ -66,33 +66,33 @@ class WavFile:
         return b""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _read_header(self) -> PcmLayout:
-        """Read up to the beginning of the sound."""
+        """Read the header and seek to the start of the audio."""
         while data := self._file.read(_HEADER_BYTES):
             sound = self._parser.push(data)
             if sound and self._parser.layout is not None:
                 self._file.seek(-len(sound), 1)
                 return self._parser.layout
         self._parser.finish()
-        raise silent()
+        raise no_audio()
 
     def _frames(self, layout: PcmLayout) -> int:
-        there = self._end - self._file.tell()
-        frames = (there if self._left is None else min(there, self._left)) // layout.frame_bytes
+        available = self._end - self._file.tell()
+        frames = (available if self._left is None else min(available, self._left)) // layout.frame_bytes
         if not frames:
-            raise silent()
+            raise no_audio()
         return frames
 
     def _length(self) -> int | None:
-        """Bytes of the sound; None for all that there is.
+        """Bytes of the audio; None for all bytes up to the end of the file.
 
-        What may be a placeholder counts where another chunk begins behind so much.
+        A length that looks like a placeholder is real if another chunk starts directly after that many bytes.
         """
-        if self._parser.length is None and self._another_chunk(self._parser.announced):
-            return self._parser.announced
+        if self._parser.length is None and self._another_chunk(self._parser.length_field):
+            return self._parser.length_field
         return self._parser.length
 
     def _another_chunk(self, behind: int) -> bool:

@@ -1,4 +1,4 @@
-"""WAV as it arrives: the header in pieces, its lengths not to be trusted. Pure."""
+"""Incremental WAV parser for streams, whose headers arrive in pieces and often state wrong lengths. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rt_cli.audio.pcm import PcmLayout, SampleFormat
 from rt_cli.errors import AudioError
 
 MAGICS = (b"RIFF", b"RF64", b"BW64")
-"""How a WAV begins; the latter two have 64-bit lengths."""
+"""Signatures of WAV files. RF64 and BW64 have 64-bit lengths."""
 
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _FORMATS: dict[tuple[int, int], SampleFormat] = {
@@ -21,66 +21,67 @@ _FORMATS: dict[tuple[int, int], SampleFormat] = {
     (_ALAW, 1): "alaw",
     (_MULAW, 1): "mulaw",
 }
-"""By format tag and bytes per sample."""
+"""Encoding by format tag and bytes per sample."""
 _RIFF_BYTES = 12
 _CHUNK_BYTES = 8
 _FMT_BYTES = 16
 _EXTENSIBLE_BYTES = 40
 _DS64_BYTES = 24
-_MOST_CHANNELS = 256
+_MAX_CHANNELS = 256
 _ODD, _WIDE = 3, 4
-"""Bytes of a sample."""
-_MOST_HEADER_BYTES = 1 << 16
-"""Of a chunk that has to be held in memory."""
+"""Bytes per sample."""
+_MAX_CHUNK_BYTES = 1 << 16
+"""Largest chunk that is read into memory."""
 _UNKNOWN_FROM = 0x7FFF_0000
-"""Writers that cannot seek back leave 0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000 or 0xFFFFFFFF, less their header."""
+"""Lengths from here on are unknown: writers that cannot seek leave one of the placeholders 0x7FFFF000, 0x7FFFFFFF,
+0x80000000 and 0xFFFFFFFF, minus the size of their header, or 0."""
 _SEE_DS64 = 0xFFFF_FFFF
-"""Where the length has 64 bits, or none."""
+"""The length is in the ds64 chunk, or unknown."""
 _UNKNOWN_64 = 1 << 62
 
 
 class WavError(AudioError):
-    """What should be a WAV is none, or none that is read here."""
+    """The WAV header is invalid, or the parser does not support the encoding."""
 
 
 class WavParser:
-    """Takes a WAV stream in pieces of any size and gives the bytes of its sound.
+    """Takes a WAV stream in pieces of any size and returns the bytes of its audio.
 
-    Lengths that say nothing (0, or the largest there is) mean: until the input ends. What follows a true length is
-    ignored. The result does not depend on where the pieces are cut.
+    If the length is a placeholder (0, or close to the largest value), the audio goes on to the end of the input; else
+    the parser ignores the bytes after the audio. The result does not depend on how the input is split.
     """
 
     def __init__(self) -> None:
         self.layout: PcmLayout | None = None
-        """Known once ``fmt`` has been read."""
+        """None until the chunk ``fmt`` has been read."""
         self.ended = False
-        """The length that the header announced has been read: what follows is no sound."""
+        """True if all audio of the stated length has been read."""
         self.length: int | None = None
-        """Bytes of sound that the header announced; None until it is read, and where it does not say."""
-        self.announced = 0
-        """The same to the letter, also where that is what writers put there that do not know."""
+        """Bytes of audio that the header states; None before the header is read, and if the length is unknown."""
+        self.length_field = 0
+        """The length field of the data chunk as it is, also if it is a placeholder."""
         self._pending = bytearray()
         self._skip = 0
         self._long_length = 0
-        self._begun = False
+        self._riff_read = False
         self._in_data = False
         self._left: int | None = None
 
     def push(self, data: bytes) -> bytes:
-        """Take the next bytes; give those that are sound.
+        """Parse the next bytes and return the audio among them.
 
         Raises:
-            WavError: This is no WAV, or none that can be read.
+            WavError: The input is no WAV, or the parser does not support the encoding.
         """
         if not self._in_data:
             data = self._read_header(data)
         return self._take(data)
 
     def finish(self) -> None:
-        """The input has ended.
+        """Check the end of the input.
 
         Raises:
-            WavError: In the middle of the header.
+            WavError: The input ends in the header.
         """
         if not self._in_data:
             raise WavError("the WAV header is cut off: there is no sound after it", "check what writes it")
@@ -94,28 +95,28 @@ class WavParser:
         return sound
 
     def _read_header(self, data: bytes) -> bytes:
-        """Take what belongs to the header; give what comes after it."""
+        """Parse the header and return the bytes after it."""
         self._pending += data
         while self._step():
             pass
-        return self._cut(len(self._pending)) if self._in_data else b""
+        return self._consume(len(self._pending)) if self._in_data else b""
 
     def _step(self) -> bool:
-        """Read one element of the header; False when more bytes are needed, or none are."""
+        """Read one element of the header. False if more bytes are needed, or if the header is complete."""
         if self._skip:
-            gone = min(self._skip, len(self._pending))
-            del self._pending[:gone]
-            self._skip -= gone
+            count = min(self._skip, len(self._pending))
+            del self._pending[:count]
+            self._skip -= count
             return self._skip == 0
-        return self._chunk() if self._begun else self._riff()
+        return self._chunk() if self._riff_read else self._riff()
 
     def _riff(self) -> bool:
         if len(self._pending) < _RIFF_BYTES:
             return False
-        head = self._cut(_RIFF_BYTES)
+        head = self._consume(_RIFF_BYTES)
         if head[:4] not in MAGICS or head[8:] != b"WAVE":
             raise WavError("the input begins like a WAV but is none", "send WAV or raw PCM")
-        self._begun = True
+        self._riff_read = True
         return True
 
     def _chunk(self) -> bool:
@@ -123,19 +124,19 @@ class WavParser:
             return False
         name, length = bytes(self._pending[:4]), int.from_bytes(self._pending[4:8], "little")
         if name == b"data":
-            self._cut(_CHUNK_BYTES)
+            self._consume(_CHUNK_BYTES)
             self._start(length)
             return False
         padded = length + length % 2
         if name not in (b"fmt ", b"ds64"):
-            self._cut(_CHUNK_BYTES)
+            self._consume(_CHUNK_BYTES)
             self._skip = padded
             return True
-        if length > _MOST_HEADER_BYTES:
+        if length > _MAX_CHUNK_BYTES:
             raise WavError(f"the WAV header is damaged: a format description of {length} bytes", "check what writes it")
         if len(self._pending) < _CHUNK_BYTES + padded:
             return False
-        body = self._cut(_CHUNK_BYTES + padded)[_CHUNK_BYTES : _CHUNK_BYTES + length]
+        body = self._consume(_CHUNK_BYTES + padded)[_CHUNK_BYTES : _CHUNK_BYTES + length]
         if name == b"fmt ":
             self.layout = _parse_format(body)
         elif length >= _DS64_BYTES:
@@ -146,14 +147,14 @@ class WavParser:
         if self.layout is None:
             raise WavError("the WAV header is damaged: no format before the sound", "check what writes it")
         self._in_data = True
-        self.announced = length
+        self.length_field = length
         if length == _SEE_DS64 and 0 < self._long_length < _UNKNOWN_64:
             self.length = self._long_length
         elif 0 < length < _UNKNOWN_FROM:
             self.length = length
         self._left = self.length
 
-    def _cut(self, count: int) -> bytes:
+    def _consume(self, count: int) -> bytes:
         head = bytes(self._pending[:count])
         del self._pending[:count]
         return head
@@ -164,12 +165,12 @@ def _parse_format(body: bytes) -> PcmLayout:
         raise WavError("the WAV header is damaged: its format is cut short", "check what writes it")
     tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", body)
     if tag == _EXTENSIBLE and len(body) >= _EXTENSIBLE_BYTES:
-        # The first two bytes of the sub-format's GUID are the tag it stands for.
+        # The first two bytes of the sub-format's GUID are the format tag.
         tag = int.from_bytes(body[24:26], "little")
-    if not 1 <= channels <= _MOST_CHANNELS:
+    if not 1 <= channels <= _MAX_CHANNELS:
         raise WavError(f"the WAV header is damaged: {channels} channels", "check what writes it")
     width = -(-bits // 8)
-    # Writers get the size of a frame wrong. It counts where nothing else does, and for 24 bits left-justified in 32.
+    # Many writers state a wrong frame size. Use it only if ``bits`` is 0, and for 24 bits left-justified in 32.
     if width == 0 or (width == _ODD and frame_bytes == _WIDE * channels):
         width = frame_bytes // channels
     encoding = _FORMATS.get((tag, width))

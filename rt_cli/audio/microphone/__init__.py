@@ -1,1 +1,1 @@
-"""Capture from an input device. The only room that imports sounddevice."""
+"""Capture from an input device. Only this package imports sounddevice."""

@@ -1,4 +1,4 @@
-"""From what a microphone's driver gives to what the timeline takes."""
+"""Conversion of device frames to blocks at the wire rate."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class WireConverter:
-    """Frames of the device in, blocks for the timeline out; holes keep their place and length to the sample.
+    """Converts device frames to blocks for the timeline. Position and length of holes stay exact to the sample.
 
     Args:
-        rate_hz: Of the device.
-        channels: Of the device.
-        wire_rate_hz: Of the timeline.
-        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
+        rate_hz: Rate of the device.
+        channels: Number of channels of the device.
+        wire_rate_hz: Rate of the timeline.
+        pick: The channels to use; for ``split`` the blocks hold two interleaved channels.
 
     Raises:
         AudioError: The device has not enough channels.
@@ -39,27 +39,27 @@ class WireConverter:
         self._samples = 0
 
     def convert(self, lost: int, data: bytes) -> Iterator[Block]:
-        """Convert a stretch.
+        """Convert audio without a hole in it.
 
         Args:
-            lost: Frames missing just before it.
+            lost: Frames lost directly before ``data``.
             data: Interleaved float32, whole frames; may be empty.
         """
         import numpy as np
 
         if lost:
-            # What the resampler still holds belongs before the hole.
+            # The audio in the resampler is from before the hole.
             yield from self.flush()
             self._resampler = self._new_resampler()
         self._frames += lost
         hole = max(0, round(self._frames * self._wire_rate_hz / self._rate_hz) - self._samples) if lost else 0
         frames = np.frombuffer(data, dtype=np.float32).reshape(-1, self._channels)
         self._frames += len(frames)
-        heard = choose(frames, self._pick)
-        yield from self._block(self._resampler.push(heard) if len(heard) else b"", hole)
+        selected = choose(frames, self._pick)
+        yield from self._block(self._resampler.push(selected) if len(selected) else b"", hole)
 
     def flush(self) -> Iterator[Block]:
-        """What the resampler still holds."""
+        """Yield the rest of the audio in the resampler."""
         yield from self._block(self._resampler.flush(), 0)
 
     def _new_resampler(self) -> Resampler:

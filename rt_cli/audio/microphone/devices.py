@@ -1,4 +1,4 @@
-"""Which microphones there are, and which one is meant."""
+"""List, select and recognise input devices."""
 
 from __future__ import annotations
 
@@ -34,65 +34,65 @@ _LOOPBACKS = re.compile(
     r"monitor of|\bmonitor(?: \d+)?$|loopback|stereo mix|what u hear|wave out mix|blackhole|soundflower|cable output",
     re.IGNORECASE,
 )
-"""Names of inputs that hear what this machine plays, by system: PulseAudio, ALSA, Windows, macOS."""
+"""Names of inputs that record the output of this machine: PulseAudio, ALSA, Windows, macOS."""
 _ALSA_NUMBERS = re.compile(r" \(hw:\d+,\d+\)$")
 _PIPE_HINT = "connect one, or pipe sound into `rt stream -`"
 
 
 @dataclass(frozen=True, slots=True)
 class InputDevice:
-    """A device that sound can be captured from."""
+    """An input device."""
 
     index: int
-    """PortAudio's number, valid in this process only: another process may count differently."""
+    """PortAudio's index. It is valid only in this process."""
     name: str
     hostapi: str
-    """The sound system that offers it: ALSA, Core Audio, Windows WASAPI, ..."""
+    """The sound system of the device: ALSA, Core Audio, Windows WASAPI, ..."""
     channels: int
-    """Most input channels; virtual devices may say 32."""
+    """Largest number of input channels; 32 for some virtual devices."""
     rate_hz: int
-    """What the driver calls its default rate."""
+    """The default rate of the driver."""
     is_default: bool
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it hears what this machine plays, as far as its name tells."""
+        """True if the name is that of an input that records the output of this machine."""
         return _LOOPBACKS.search(self.name) is not None
 
     @property
     def full_name(self) -> str:
-        """``hostapi:name``, the least ambiguous spelling."""
+        """``hostapi:name``, the least ambiguous name."""
         return f"{self.hostapi}:{self.name}"
 
     @property
     def lasting_name(self) -> str:
-        """What it will be called when it is plugged in again: ALSA may give the card another number then."""
+        """Name without ALSA's card number, which may change when the device is plugged in again."""
         return _ALSA_NUMBERS.sub("", self.full_name)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a device is recognised by when it comes back."""
+    """Properties by which a device is recognised after a reconnection."""
 
     name: str
-    """As :attr:`InputDevice.lasting_name`."""
+    """See :attr:`InputDevice.lasting_name`."""
     twins: int
-    """How many devices had this name, itself included; they can only be told apart while all of them are there."""
+    """Number of devices with this name, itself included. ``place`` identifies one only if all of them are present."""
     place: int
-    """Its place among them."""
+    """Index among the devices with this name."""
 
 
 def identify(devices: Sequence[InputDevice], device: InputDevice) -> Identity:
-    """What to recognise one of ``devices`` by later."""
+    """Return the identity of ``device``, which is one of ``devices``."""
     twins = [each for each in devices if each.lasting_name == device.lasting_name]
     return Identity(device.lasting_name, len(twins), twins.index(device))
 
 
 def recognise(devices: Sequence[InputDevice], identity: Identity) -> InputDevice:
-    """Find a device again, whatever its number is now, and never take another one for it.
+    """Find the device with an identity. Its index may have changed.
 
     Raises:
-        AudioError: It is not there (``no_such_device``), or it cannot be told from its twins.
+        AudioError: The device is missing, or the number of devices with its name has changed (``no_such_device``).
     """
     twins = [each for each in devices if each.lasting_name == identity.name]
     if len(twins) != identity.twins:
@@ -101,10 +101,11 @@ def recognise(devices: Sequence[InputDevice], identity: Identity) -> InputDevice
 
 
 def load_sounddevice() -> Any:
-    """Import sounddevice, which loads and starts PortAudio. Blocks, for seconds on some machines.
+    """Import sounddevice, which loads and initialises PortAudio. Blocks, for seconds on some machines.
 
     Raises:
-        AudioError: No PortAudio library (``no_portaudio``), or it does not start (``portaudio_failed``).
+        AudioError: The PortAudio library is missing (``no_portaudio``), or its initialisation fails
+            (``portaudio_failed``).
     """
     try:
         import sounddevice
@@ -113,7 +114,7 @@ def load_sounddevice() -> Any:
             f"no microphone without PortAudio ({error})", this_install_hint(), code="no_portaudio"
         ) from error
     except Exception as error:
-        # The error class of sounddevice cannot be had where the import of sounddevice is what failed.
+        # By name, because the class is in sounddevice, whose import has failed.
         if type(error).__name__ != "PortAudioError":
             raise
         hint = "check the sound system's configuration, or pipe sound into `rt stream -`"
@@ -121,18 +122,18 @@ def load_sounddevice() -> Any:
     return sounddevice
 
 
-def look_again() -> None:
-    """Make PortAudio forget the devices that it found when it started, and search anew. Blocks.
+def restart_portaudio() -> None:
+    """Restart PortAudio, which searches for devices only at its start. Blocks.
 
-    Every open stream would be closed and its memory freed: no stream may be open.
+    No stream may be open: the restart would close it and free its memory.
 
     Raises:
-        AudioError: As :func:`load_sounddevice`; another call starts it again.
+        AudioError: See :func:`load_sounddevice`. After an error the function may be called again.
     """
     sounddevice = load_sounddevice()
-    # Not sounddevice._initialize: it turns the whole process's stderr off for as long as it takes.
+    # Not sounddevice._initialize(), which closes stderr for the whole process while it runs.
     try:
-        if sounddevice._initialized:  # noqa: SLF001  # what its shutdown at exit counts by
+        if sounddevice._initialized:  # noqa: SLF001  # its exit handler uses this counter
             sounddevice._terminate()  # noqa: SLF001  # there is no public name for it
         sounddevice._check(sounddevice._lib.Pa_Initialize())  # noqa: SLF001  # the same
         sounddevice._initialized = 1  # noqa: SLF001  # the same
@@ -141,7 +142,7 @@ def look_again() -> None:
 
 
 def do_not_wait_at_exit() -> None:
-    """PortAudio hangs in one of its calls, so it would hang in its shutdown at exit too."""
+    """Remove the exit handler of sounddevice. After a call that hangs, PortAudio's shutdown would hang too."""
     sounddevice = sys.modules.get("sounddevice")
     if sounddevice is not None:
         import atexit
@@ -150,23 +151,23 @@ def do_not_wait_at_exit() -> None:
 
 
 async def devices_now(*, again: bool = False) -> list[InputDevice]:
-    """All input devices, within 10 s. Cancelling it leaves a thread behind that ends by itself.
+    """List all input devices within 10 s. After a cancellation the thread of the search ends by itself.
 
     Args:
-        again: This process has looked before, and must search anew; no microphone may be open.
+        again: True restarts PortAudio, so that it finds new devices. No microphone may be open.
 
     Raises:
-        AudioError: As :func:`load_sounddevice`; or the sound system does not answer (``device_timeout``).
+        AudioError: See :func:`load_sounddevice`; or the sound system does not answer (``device_timeout``).
     """
 
-    def look() -> list[InputDevice]:
+    def search() -> list[InputDevice]:
         if again:
-            look_again()
+            restart_portaudio()
         return input_devices()
 
     with off_stderr():
         try:
-            return await call_in_thread(look, deadline_s=DEADLINE_S)
+            return await call_in_thread(search, deadline_s=DEADLINE_S)
         except TimeoutError as error:
             do_not_wait_at_exit()
             message = f"the sound system does not answer within {DEADLINE_S:.0f} s"
@@ -174,18 +175,18 @@ async def devices_now(*, again: bool = False) -> list[InputDevice]:
 
 
 def changes(before: Sequence[InputDevice], after: Sequence[InputDevice]) -> Iterator[tuple[Change, InputDevice]]:
-    """What happened between two looks: first what vanished, then what appeared, then which is the default now.
+    """Yield the changes between two lists: vanished devices, then new ones, then the new default.
 
-    A device that only has another index, or another number of ALSA, has not changed.
+    A new index or a new ALSA card number is no change.
     """
-    yield from (("vanished", device) for device in _beyond(before, after))
-    yield from (("appeared", device) for device in _beyond(after, before))
+    yield from (("vanished", device) for device in _surplus(before, after))
+    yield from (("appeared", device) for device in _surplus(after, before))
     defaults = {device.lasting_name for device in before if device.is_default}
     yield from (("default", device) for device in after if device.is_default and device.lasting_name not in defaults)
 
 
-def _beyond(some: Sequence[InputDevice], others: Sequence[InputDevice]) -> Iterator[InputDevice]:
-    """Those of ``some`` that are not among ``others``; of twins as many as there are more."""
+def _surplus(some: Sequence[InputDevice], others: Sequence[InputDevice]) -> Iterator[InputDevice]:
+    """Yield the devices of ``some`` that are not in ``others``. Of devices with one name, yield the surplus."""
     left = [device.lasting_name for device in others]
     for device in some:
         if device.lasting_name in left:
@@ -195,49 +196,49 @@ def _beyond(some: Sequence[InputDevice], others: Sequence[InputDevice]) -> Itera
 
 
 def input_devices() -> list[InputDevice]:
-    """All input devices, in PortAudio's order; as they were when this process last looked. Blocks.
+    """List all input devices in PortAudio's order, as of its last start. Blocks.
 
     Raises:
-        AudioError: As :func:`load_sounddevice`.
+        AudioError: See :func:`load_sounddevice`.
     """
     sounddevice = load_sounddevice()
     hostapis = sounddevice.query_hostapis()
     default = sounddevice.default.device[0]
     return [
         InputDevice(
-            index=int(found["index"]),
-            name=str(found["name"]),
-            hostapi=str(hostapis[found["hostapi"]]["name"]),
-            channels=int(found["max_input_channels"]),
-            rate_hz=round(found["default_samplerate"]),
-            is_default=found["index"] == default,
+            index=int(info["index"]),
+            name=str(info["name"]),
+            hostapi=str(hostapis[info["hostapi"]]["name"]),
+            channels=int(info["max_input_channels"]),
+            rate_hz=round(info["default_samplerate"]),
+            is_default=info["index"] == default,
         )
-        for found in sounddevice.query_devices()
-        if found["max_input_channels"] > 0
+        for info in sounddevice.query_devices()
+        if info["max_input_channels"] > 0
     ]
 
 
-def select(devices: Sequence[InputDevice], wanted: str | None) -> InputDevice:
-    """Choose the device that is meant.
+def select(devices: Sequence[InputDevice], query: str | None) -> InputDevice:
+    """Select a device.
 
     Args:
-        devices: All there are.
-        wanted: None for the default; an index; or a name, tried in this order: exact, ``hostapi:name``, part of a
-            name, ``hostapi:part``; all but the first without regard to case.
+        devices: All input devices.
+        query: None for the default; an index; or a name. A name is compared in this order: exact, ignoring case,
+            ``hostapi:name``, part of a name, ``hostapi:part``; all but the first ignore case.
 
     Raises:
-        AudioError: There is no device or no default (``no_microphone``), or none that is meant (``no_such_device``).
-        UsageError: Several are meant; the message names them (``ambiguous_device``).
+        AudioError: There is no device or no default (``no_microphone``), or no device matches (``no_such_device``).
+        UsageError: Several devices match; the message lists them (``ambiguous_device``).
     """
     if not devices:
         raise AudioError("no microphone found", _PIPE_HINT, code="no_microphone")
-    if wanted is None:
+    if query is None:
         return _default(devices)
-    matches = _matches(devices, wanted.strip())
+    matches = _matches(devices, query.strip())
     if not matches:
-        raise AudioError(f'no input device is called "{wanted}"', f"there is {_listed(devices)}", code="no_such_device")
+        raise AudioError(f'no input device is called "{query}"', f"there is {_listing(devices)}", code="no_such_device")
     if len(matches) > 1:
-        raise UsageError(f'"{wanted}" may be {_listed(matches)}', "name one, or its index", code="ambiguous_device")
+        raise UsageError(f'"{query}" may be {_listing(matches)}', "name one, or its index", code="ambiguous_device")
     return matches[0]
 
 
@@ -245,36 +246,36 @@ def _default(devices: Sequence[InputDevice]) -> InputDevice:
     for device in devices:
         if device.is_default:
             return device
-    raise AudioError("no default microphone", f"name one with --device: {_listed(devices)}", code="no_microphone")
+    raise AudioError("no default microphone", f"name one with --device: {_listing(devices)}", code="no_microphone")
 
 
-def _matches(devices: Sequence[InputDevice], wanted: str) -> list[InputDevice]:
-    if wanted.isdecimal():
-        return [device for device in devices if device.index == int(wanted)]
-    for rule in _rules(wanted):
-        found = [device for device in devices if rule(device)]
-        if found:
-            return found
+def _matches(devices: Sequence[InputDevice], query: str) -> list[InputDevice]:
+    if query.isdecimal():
+        return [device for device in devices if device.index == int(query)]
+    for rule in _rules(query):
+        matches = [device for device in devices if rule(device)]
+        if matches:
+            return matches
     return []
 
 
-def _rules(wanted: str) -> Iterator[Any]:
-    """The ways to read a name, the strictest first; the first that any device meets decides."""
-    folded = wanted.casefold()
+def _rules(query: str) -> Iterator[Any]:
+    """Yield the predicates for a name, the strictest first. The first one that matches any device is used."""
+    folded = query.casefold()
     hostapi, _, part = folded.partition(":")
-    yield lambda device: device.name == wanted
+    yield lambda device: device.name == query
     yield lambda device: device.name.casefold() == folded
     yield lambda device: device.full_name.casefold() == folded
     yield lambda device: folded in device.name.casefold()
     yield lambda device: device.hostapi.casefold() == hostapi and part in device.name.casefold()
 
 
-def _listed(devices: Sequence[InputDevice]) -> str:
+def _listing(devices: Sequence[InputDevice]) -> str:
     return ", ".join(f'{device.index} "{device.full_name}"' for device in devices)
 
 
 def this_install_hint() -> str:
-    """How to install PortAudio on this machine."""
+    """Return how to install PortAudio on this machine."""
     try:
         os_release = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -283,11 +284,11 @@ def this_install_hint() -> str:
 
 
 def install_hint(system: str, os_release: str) -> str:
-    """How to install PortAudio.
+    """Return how to install PortAudio.
 
     Args:
-        system: As ``platform.system()`` calls it.
-        os_release: The text of ``/etc/os-release``; empty where there is none.
+        system: Value of ``platform.system()``.
+        os_release: Text of ``/etc/os-release``; empty if there is no such file.
     """
     if system == "Darwin":
         return "brew install portaudio"
@@ -300,10 +301,10 @@ def install_hint(system: str, os_release: str) -> str:
 
 
 def _distributions(os_release: str) -> list[str]:
-    """``ID``, then what it is like, the closest first."""
+    """Return ``ID``, then the names of ``ID_LIKE``, the closest first."""
     values = dict(line.partition("=")[::2] for line in os_release.splitlines() if "=" in line)
     names = f"{values.get('ID', '')} {values.get('ID_LIKE', '')}"
     try:
         return " ".join(shlex.split(names)).lower().split()
-    except ValueError:  # a quote that is never closed
+    except ValueError:  # an unclosed quote
         return []

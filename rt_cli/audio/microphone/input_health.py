@@ -1,4 +1,4 @@
-"""Whether a microphone gives sound at all, and sound that can be understood. Pure."""
+"""Detects a microphone that is silent, too quiet or clipping. Pure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SILENT_S = 2.0
 LONGEST_SILENT_S = 60.0
 QUIET_DBFS = -60.0
 QUIET_S = 10.0
-HEARD_S = 1.0
-"""After so much that was louder, what is quiet is a pause."""
+LOUD_ENOUGH_S = 1.0
+"""After this much louder audio, quiet audio counts as a pause and causes no warning."""
 CLIPPED_IN_A_ROW = 3
-"""Fewer samples at full scale may be a peak that just fits."""
+"""Consecutive samples at full scale that count as one clip. Fewer may be a peak that exactly fits."""
 CLIPS_A_SECOND = 5
 CLIPPING_EVERY_S = 10.0
 
@@ -33,23 +33,23 @@ _SILENCE_HINTS = {
 
 
 def silence_hint(system: str) -> str:
-    """What to do about a microphone that gives nothing but zeros.
+    """Return what to do about a microphone that delivers only zeros.
 
     Args:
-        system: As ``platform.system()`` calls it.
+        system: Value of ``platform.system()``.
     """
     return _SILENCE_HINTS.get(system, "is it muted, or not permitted?")
 
 
 class InputHealth:
-    """Follows the sound of one microphone.
+    """Checks the audio of one microphone and returns warnings.
 
-    Digital silence is said once per episode. Where sound comes back by itself, as from a microphone that gates its
-    noise, the patience doubles each time, from 2 s to a minute.
+    A period of digital silence causes one warning. If audio follows by itself, as from a microphone with a noise gate,
+    the silence that causes the next warning is twice as long, from 2 s up to 60 s.
 
     Args:
-        rate_hz: Of the sound.
-        system: As ``platform.system()`` calls it; None for this machine's.
+        rate_hz: Rate of the audio; with two interleaved channels, twice that.
+        system: Value of ``platform.system()``; None for this machine.
     """
 
     def __init__(self, rate_hz: int, system: str | None = None) -> None:
@@ -58,25 +58,25 @@ class InputHealth:
         self._samples = 0
         self._patience_s = SILENT_S
         self._silent_samples = 0
-        self._said_silent = False
-        self._sounded = False
+        self._silence_warning_sent = False
+        self._has_sound = False
         self._quiet_samples = 0
         self._loud_samples = 0
-        self._said_quiet = False
+        self._quiet_warning_sent = False
         self._clips: deque[int] = deque(maxlen=CLIPS_A_SECOND + 1)
-        self._full_before: NDArray[np.bool_] | None = None
-        self._clipping_said_at: int | None = None
+        self._full_scale_tail: NDArray[np.bool_] | None = None
+        self._clipping_warning_at: int | None = None
 
     @property
     def all_silent(self) -> bool:
-        """Whether there were samples, and all of them were zero."""
-        return self._samples > 0 and not self._sounded
+        """True if there were samples and all of them were zero."""
+        return self._samples > 0 and not self._has_sound
 
     def take(self, pcm: bytes) -> list[tuple[str, str]]:
-        """Judge the next block.
+        """Check the next block.
 
         Args:
-            pcm: Mono s16le; may be empty.
+            pcm: s16le; may be empty.
 
         Returns:
             Warnings, each a code (``silent_input``, ``quiet_input``, ``clipping``) and a message.
@@ -95,28 +95,28 @@ class InputHealth:
         return warnings
 
     def end(self) -> list[tuple[str, str]]:
-        """The sound is over: what was too short to be told before."""
-        return self._say_silent() if self.all_silent else []
+        """Return the warning for silence that was too short for :meth:`take`, at the end of the audio."""
+        return self._silence_warning() if self.all_silent else []
 
     def _take_zeros(self, samples: int) -> list[tuple[str, str]]:
-        self._full_before = None
+        self._full_scale_tail = None
         self._silent_samples += samples
-        return self._say_silent() if self._silent_samples >= self._patience_s * self._rate_hz else []
+        return self._silence_warning() if self._silent_samples >= self._patience_s * self._rate_hz else []
 
-    def _say_silent(self) -> list[tuple[str, str]]:
-        if self._said_silent:
+    def _silence_warning(self) -> list[tuple[str, str]]:
+        if self._silence_warning_sent:
             return []
-        self._said_silent = True
+        self._silence_warning_sent = True
         return [("silent_input", f"the microphone gives pure silence: {self._hint}")]
 
     def _take_sound(self, samples: NDArray[np.int16]) -> list[tuple[str, str]]:
         import numpy as np
 
         self._silent_samples = 0
-        if self._said_silent:
-            self._said_silent = False
+        if self._silence_warning_sent:
+            self._silence_warning_sent = False
             self._patience_s = min(2 * self._patience_s, LONGEST_SILENT_S)
-        self._sounded = True
+        self._has_sound = True
         wide = samples.astype(np.float32)
         mean_square = float(np.dot(wide, wide)) / samples.size
         if mean_square >= (FULL_SCALE * 10 ** (QUIET_DBFS / 20)) ** 2:
@@ -124,42 +124,42 @@ class InputHealth:
             self._quiet_samples = 0
             return []
         self._quiet_samples += samples.size
-        heard = self._loud_samples >= HEARD_S * self._rate_hz
-        if heard or self._said_quiet or self._quiet_samples < QUIET_S * self._rate_hz:
+        loud_enough = self._loud_samples >= LOUD_ENOUGH_S * self._rate_hz
+        if loud_enough or self._quiet_warning_sent or self._quiet_samples < QUIET_S * self._rate_hz:
             return []
-        self._said_quiet = True
+        self._quiet_warning_sent = True
         level = f"{10 * math.log10(mean_square / FULL_SCALE**2):.0f} dBFS"
         return [("quiet_input", f"the microphone is very quiet ({level}): speak closer to it, or turn its level up")]
 
     def _take_peaks(self, samples: NDArray[np.int16], lowest: int, highest: int) -> list[tuple[str, str]]:
         if lowest > -FULL_SCALE + 1 and highest < FULL_SCALE - 1:
-            self._full_before = None
+            self._full_scale_tail = None
             return []
         warn = False
         for at in self._clipped(samples):
             self._clips.append(self._samples + at)
-            crowded = len(self._clips) > CLIPS_A_SECOND and self._clips[-1] - self._clips[0] <= self._rate_hz
-            warn = warn or (crowded and self._may_say_clipping())
+            frequent = len(self._clips) > CLIPS_A_SECOND and self._clips[-1] - self._clips[0] <= self._rate_hz
+            warn = warn or (frequent and self._clipping_warning_due())
         if not warn:
             return []
-        self._clipping_said_at = self._samples
+        self._clipping_warning_at = self._samples
         return [("clipping", "the microphone is too loud and clips: turn its level down")]
 
-    def _may_say_clipping(self) -> bool:
-        said = self._clipping_said_at
-        return said is None or self._samples - said >= CLIPPING_EVERY_S * self._rate_hz
+    def _clipping_warning_due(self) -> bool:
+        last = self._clipping_warning_at
+        return last is None or self._samples - last >= CLIPPING_EVERY_S * self._rate_hz
 
     def _clipped(self, samples: NDArray[np.int16]) -> list[int]:
-        """Where in the block clipped stretches become long enough; one may have begun in the block before."""
+        """Positions in the block where a clip reaches its length. The clip may start in the previous block."""
         import numpy as np
 
         row = CLIPPED_IN_A_ROW
-        before = np.zeros(row, dtype=np.bool_) if self._full_before is None else self._full_before
+        before = np.zeros(row, dtype=np.bool_) if self._full_scale_tail is None else self._full_scale_tail
         full = np.concatenate((before, (samples >= FULL_SCALE - 1) | (samples <= -FULL_SCALE + 1)))
-        self._full_before = full[-row:]
+        self._full_scale_tail = full[-row:]
         rows = full[: -row + 1].copy()
         for shift in range(1, row):
             rows &= full[shift : full.size - row + 1 + shift]
-        # The first entry is the row that ends with the block before; the n-th ends with its n-th sample.
-        found: list[int] = np.flatnonzero(rows[1:] & ~rows[:-1]).tolist()
-        return found
+        # Entry 0 is the row that ends with the previous block; entry n ends with sample n of this block.
+        positions: list[int] = np.flatnonzero(rows[1:] & ~rows[:-1]).tolist()
+        return positions

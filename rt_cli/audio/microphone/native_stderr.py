@@ -1,9 +1,9 @@
-"""What C libraries print on stderr goes to the debug log, not to the user.
+"""Sends the stderr output of C libraries to the debug log instead of the user's terminal.
 
-PortAudio, ALSA and JACK print when they start, when they open a device and, from a thread of their own, when one
-disappears. On glibc their ``stderr`` is a variable: it is pointed at a pipe, once and for good, which leaves file
-descriptor 2, and so Python's own stderr, alone. Elsewhere descriptor 2 itself is redirected while :func:`off_stderr`
-lasts.
+PortAudio, ALSA and JACK print when they start, when they open a device and, from their own threads, when a device
+disappears. On glibc the C ``stderr`` is a variable, which this module points at a pipe for the rest of the process.
+File descriptor 2, and so Python's stderr, stays as it is. On other systems :func:`off_stderr` redirects descriptor 2
+while its block runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PIPE_BYTES = 65536
 
 
 class NativeStderr:
-    """A pipe that native code prints into. What does not fit between two readings is gone; printing never blocks."""
+    """A pipe for the output of native code. Printing never blocks; text that does not fit into the pipe is lost."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -35,19 +35,19 @@ class NativeStderr:
         self._depth = 0
         self._saved = -1
         self._partial = b""
-        self._adopted = False
+        self._stdio_adopted = False
 
     def adopt_stdio(self) -> bool:
-        """Point the C library's ``stderr`` at the pipe for the rest of the process; False where that is impossible."""
+        """Point the C library's ``stderr`` at the pipe for the rest of the process. False if that is not possible."""
         with self._lock:
-            if not self._adopted and _is_glibc():
+            if not self._stdio_adopted and _is_glibc():
                 _point_c_stderr_at(self._write)
-                self._adopted = True
-            return self._adopted
+                self._stdio_adopted = True
+            return self._stdio_adopted
 
     @contextmanager
-    def redirected(self) -> Iterator[None]:
-        """Redirect descriptor 2, process-wide; the outermost of several goes in first and out last, in any order."""
+    def redirect(self) -> Iterator[None]:
+        """Redirect descriptor 2, process-wide, until the last of all concurrent blocks ends."""
         with self._lock:
             if self._depth == 0:
                 self._saved = os.dup(_STDERR)
@@ -63,14 +63,14 @@ class NativeStderr:
                     os.close(self._saved)
 
     def log(self) -> None:
-        """Hand what was printed so far to the logger ``rt.portaudio``, line by line, at debug level. Never blocks."""
+        """Log the text printed so far to ``rt.portaudio``, line by line, at debug level. Never blocks."""
         with self._lock:
-            text = self._partial + self._printed()
+            text = self._partial + self._read_pipe()
             *lines, self._partial = text.split(b"\n")
         for line in lines:
             _log.debug("%s", line.decode(errors="replace").rstrip())
 
-    def _printed(self) -> bytes:
+    def _read_pipe(self) -> bytes:
         try:
             return os.read(self._read, _PIPE_BYTES)
         except BlockingIOError:
@@ -78,7 +78,7 @@ class NativeStderr:
 
 
 def _is_glibc() -> bool:
-    """Elsewhere ``stderr`` is a constant (musl) or has another name (macOS, Windows)."""
+    """True on glibc. Elsewhere ``stderr`` is a constant (musl) or has another name (macOS, Windows)."""
     try:
         return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
     except (AttributeError, ValueError, OSError):
@@ -97,31 +97,31 @@ def _point_c_stderr_at(descriptor: int) -> None:
     ctypes.c_void_p.in_dll(libc, "stderr").value = stream.value
 
 
-_noise: NativeStderr | None = None
+_instance: NativeStderr | None = None
 
 
 def _shared() -> NativeStderr:
-    global _noise  # noqa: PLW0603  # the C library's stderr is one per process too
-    if _noise is None:
-        _noise = NativeStderr()
-    return _noise
+    global _instance  # noqa: PLW0603  # the C library has one stderr per process
+    if _instance is None:
+        _instance = NativeStderr()
+    return _instance
 
 
 @contextmanager
 def off_stderr() -> Iterator[None]:
-    """Keep native noise off the user's stderr, at the least until the block ends; then hand it to the debug log."""
-    noise = _shared()
+    """Keep native output off the user's stderr at least until the block ends, then write it to the debug log."""
+    capture = _shared()
     try:
-        if noise.adopt_stdio():
+        if capture.adopt_stdio():
             yield
         else:
-            with noise.redirected():
+            with capture.redirect():
                 yield
     finally:
-        noise.log()
+        capture.log()
 
 
-def log_noise() -> None:
-    """Hand what was printed outside of :func:`off_stderr` to the debug log. Never blocks."""
-    if _noise is not None:
-        _noise.log()
+def log_native_stderr() -> None:
+    """Write native output from outside of :func:`off_stderr` to the debug log. Never blocks."""
+    if _instance is not None:
+        _instance.log()

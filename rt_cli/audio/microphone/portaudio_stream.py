@@ -1,6 +1,6 @@
-"""The microphone: PortAudio's thread copies into a ring, everything else happens on our side of it.
+"""A PortAudio microphone: PortAudio's thread copies audio into a ring, and the event loop reads the ring.
 
-Sound is captured from before :func:`open_microphone` returns; the ring keeps ten seconds of it until it is read.
+Capture starts before :func:`open_microphone` returns. The ring holds ten seconds of unread audio.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rt_cli.audio.channels import check, needed
+from rt_cli.audio.channels import check, min_channels
 from rt_cli.audio.microphone.call_in_thread import call_in_thread
 from rt_cli.audio.microphone.convert import WireConverter
 from rt_cli.audio.microphone.devices import (
@@ -21,11 +21,11 @@ from rt_cli.audio.microphone.devices import (
     identify,
     input_devices,
     load_sounddevice,
-    look_again,
     recognise,
+    restart_portaudio,
     select,
 )
-from rt_cli.audio.microphone.native_stderr import log_noise, off_stderr
+from rt_cli.audio.microphone.native_stderr import log_native_stderr, off_stderr
 from rt_cli.audio.microphone.overflow import AdcClock
 from rt_cli.audio.microphone.pulse import DefaultSource, watch_moves
 from rt_cli.audio.microphone.ring import Ring
@@ -40,32 +40,32 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Block
 
 DTYPE = "float32"
-"""What the converter gives is passed on unclipped and undithered; the resampler wants floats anyway."""
+"""Float samples arrive without clipping or dither, and the resampler needs floats anyway."""
 BYTES_PER_VALUE = 4
 RING_S = 10
 READ_S = 0.5
-"""Most that is resampled in one go, so that ten seconds of backlog do not hold up the event loop."""
+"""Most audio per resampling step, so that ten seconds of unread audio do not block the event loop."""
 OPEN_DEADLINE_S = 10.0
 FIRST_BLOCK_S = 2.0
-"""How long opening waits for sound before it leaves the matter to the watchdog."""
-FIRST_PATIENCE_S = 5.0
+"""Longest wait for the first audio while opening. After that, :meth:`Microphone.blocks` detects a silent driver."""
+FIRST_BLOCK_PATIENCE_S = 5.0
 GRACE_S = 0.25
-"""A machine that was suspended, or a process that was stopped, finds its timers expired before any callback ran."""
+"""Second wait after a timeout: after a suspend or SIGSTOP, timers expire before the next callback has run."""
 CLOSE_DEADLINE_S = 2.0
-LONGEST_LINGER_S = 0.5
-TURN_S = 1.0
-"""How long a thread waits for another one that is inside PortAudio, which may be for ever."""
+MAX_DRAIN_S = 0.5
+LOCK_DEADLINE_S = 1.0
+"""Longest wait for the lock on PortAudio. Another thread may hold it for ever, in a call that hangs."""
 
-_inside_portaudio = threading.Lock()
+_portaudio_lock = threading.Lock()
 _open_streams: set[Any] = set()
-"""Searching for devices anew would pull the memory from under them."""
+"""A restart of PortAudio would free the memory of these streams."""
 
 
 class DeviceBuffer:
-    """What PortAudio's thread may touch.
+    """The state that PortAudio's thread and the reader share.
 
     Args:
-        loop: Woken for what it has not been woken for yet; may be closed at any time.
+        loop: Event loop of the reader, woken once per batch of blocks; may be closed at any time.
         rate_hz: Frames per second.
         channels: Values per frame.
     """
@@ -73,21 +73,22 @@ class DeviceBuffer:
     def __init__(self, loop: asyncio.AbstractEventLoop, rate_hz: int, channels: int) -> None:
         self.frame_bytes = channels * BYTES_PER_VALUE
         self.ring = Ring(RING_S * rate_hz * self.frame_bytes)
-        self.heard = asyncio.Event()
+        self.data_ready = asyncio.Event()
         self.blocks = 0
         self.overflows = 0
         self.finished = False
         self.closed = False
         self.began_at: float | None = None
-        """When the first frame was taken, and the last one so far: seconds of the monotonic clock, to the block."""
+        """Capture time of the first frame, monotonic seconds, to the precision of a block; None before the first."""
         self.last_at = time.monotonic()
+        """Capture time of the latest frame, the same way; at first, the time of creation."""
         self._loop = loop
         self._rate_hz = rate_hz
         self._adc = AdcClock(rate_hz)
-        self._waking = False
+        self._wake_pending = False
 
     def callback(self, data: Any, frames: int, times: Any, status: Any) -> None:
-        """Copy one block; called by PortAudio in its thread."""
+        """Copy one block. PortAudio calls this in its thread."""
         if self.closed:
             return
         overflowed = bool(status) and status.input_overflow
@@ -99,55 +100,56 @@ class DeviceBuffer:
         self.take(memoryview(data), frames)
 
     def take(self, data: memoryview, frames: int) -> None:
-        """Keep a block, and wake the reader if it is not being woken; called in the thread that captures."""
+        """Store a block, and wake the reader if no wake-up is pending. Call it in the capture thread."""
         self.ring.write(data)
         self.blocks += 1
         self.last_at = now = time.monotonic()
         if self.began_at is None:
             self.began_at = now - frames / self._rate_hz
-        if not self._waking:
-            self._waking = True
+        if not self._wake_pending:
+            self._wake_pending = True
             self.wake()
 
-    def awake(self) -> None:
-        """The reader is about to look: what is kept from now on needs another wake-up. Called before it reads."""
-        self._waking = False
-        self.heard.clear()
+    def rearm(self) -> None:
+        """Allow the next wake-up. The reader calls this before it reads the ring."""
+        self._wake_pending = False
+        self.data_ready.clear()
 
     def on_finished(self) -> None:
-        """The stream ended, by our doing or the device's; called by PortAudio in its thread."""
+        """Mark the stream as ended, by us or by the device. PortAudio calls this in its thread."""
         self.finished = True
         self.wake()
 
-    def cut(self) -> None:
-        """Take no more: what comes now is not from our device."""
+    def detach(self) -> None:
+        """Ignore all further audio, because it is from another device, and end the stream."""
         self.closed = True
         self.on_finished()
 
     def wake(self) -> None:
-        """Tell the reader, from any thread."""
-        # A loop that was closed in the meantime has no reader either.
+        """Wake the reader. Thread-safe."""
+        # RuntimeError: the loop is closed, so there is no reader.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self.heard.set)
+            self._loop.call_soon_threadsafe(self.data_ready.set)
 
 
 class Microphone:
-    """An open microphone; a :class:`~rt_cli.audio.source.Source`. Made by :func:`open_microphone`.
+    """An open microphone; a :class:`~rt_cli.audio.source.Source`. :func:`open_microphone` creates it.
 
     Args:
-        info: What was opened.
-        stream: The running ``sounddevice.RawInputStream``, or what is closed like one.
-        capture: Where its callback writes.
-        converter: From the device's format to the wire's.
+        info: Properties of the device.
+        stream: The running ``sounddevice.RawInputStream``, or an object with the same ``latency``, ``abort`` and
+            ``close``.
+        buffer: The buffer that the callback writes to.
+        converter: Converts device frames to blocks at the wire rate.
         block_s: Seconds between two callbacks.
-        identity: What to recognise the device by.
+        identity: Identity for reopening the device.
     """
 
     def __init__(
         self,
         info: SourceInfo,
         stream: Any,
-        capture: DeviceBuffer,
+        buffer: DeviceBuffer,
         converter: WireConverter,
         block_s: float,
         identity: Identity,
@@ -155,88 +157,88 @@ class Microphone:
         self.identity = identity
         self._info = info
         self._stream = stream
-        self._capture = capture
+        self._buffer = buffer
         self._converter = converter
         self._patience_s = max(1.0, 5 * block_s)
-        self._linger_s = min(stream.latency + block_s, LONGEST_LINGER_S)
+        self._drain_s = min(stream.latency + block_s, MAX_DRAIN_S)
         self._stopped_at: float | None = None
         self._closing = False
-        self._watching: asyncio.Task[None] | None = None
+        self._watch_task: asyncio.Task[None] | None = None
 
     @property
     def info(self) -> SourceInfo:
-        """What was opened."""
+        """Properties of the device."""
         return self._info
 
     @property
     def overflows(self) -> int:
-        """How often the driver reported lost sound without a length that could be told; no hole is made for these."""
-        return self._capture.overflows
+        """Number of overflows of unknown length. They make no hole in the timeline."""
+        return self._buffer.overflows
 
     @property
     def began_at(self) -> float | None:
-        """When the first sample was captured, on the monotonic clock, to the block; None before there is one."""
-        return self._capture.began_at
+        """Capture time of the first sample, monotonic seconds, to the precision of a block; None before the first."""
+        return self._buffer.began_at
 
     @property
     def last_at(self) -> float:
-        """When the last sample so far was captured; before there is one, when the device was opened."""
-        return self._capture.last_at
+        """Capture time of the latest sample; before the first one, the time of opening."""
+        return self._buffer.last_at
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """The sound, in order, until :meth:`stop`. Read it once.
-
-        Raises:
-            AudioError: The device stopped calling (``device_lost``), after everything that it delivered was yielded.
+        """Yield the audio in order until :meth:`stop`. Iterate once.
 
         Cancelling ends the iterator; the device stays open until :meth:`aclose`.
+
+        Raises:
+            AudioError: The device delivers no more blocks (``device_lost``). All its audio has been yielded.
         """
-        capture = self._capture
+        buffer = self._buffer
         lost = False
-        while not (lost or self._over()):
-            capture.awake()
-            for block in self._waiting():
+        while not (lost or self._past_end()):
+            buffer.rearm()
+            for block in self._read_ring():
                 yield block
                 await asyncio.sleep(0)
-            lost = not await self._still_there()
-        capture.closed = True
-        for block in self._waiting():
+            lost = not await self._wait_for_data()
+        buffer.closed = True
+        for block in self._read_ring():
             yield block
             await asyncio.sleep(0)
         for block in self._converter.flush():
             yield block
         if lost:
-            log_noise()
+            log_native_stderr()
             hint = "reconnect it, or choose another with --device"
             raise AudioError(f'the microphone "{self._info.name}" stopped sending', hint, code="device_lost")
 
     def stop(self) -> None:
-        """End capture: what was said until now is still yielded, then the iterator ends. Idempotent, never blocks.
+        """Stop capture: the iterator yields all audio up to now, then ends. Idempotent, never blocks.
 
-        What was said a moment ago is still on its way through the driver; the end waits for its latency, 0.5 s at most.
+        The iterator goes on for the latency of the driver, at most 0.5 s, because the latest audio is still inside it.
         """
         if self._stopped_at is None:
             self._stopped_at = time.monotonic()
-            self._capture.heard.set()
+            self._buffer.data_ready.set()
 
     def watch_server(self, process_id: int | None = None, source: int | None = None) -> None:
-        """Count the device as lost when a sound server puts another one in its place; until :meth:`aclose`.
+        """Treat the device as lost if the sound server moves the recording to another one. Ends at :meth:`aclose`.
 
         Args:
-            process_id: Who records; None: this process.
-            source: The server's number of what it records from; None: where it is found first.
+            process_id: The process that records; None for this one.
+            source: The server's number of the source; None for the one it records from at first.
         """
-        self._watching = asyncio.create_task(watch_moves(self._capture.cut, process_id, source))
+        self._watch_task = asyncio.create_task(watch_moves(self._buffer.detach, process_id, source))
 
     async def aclose(self) -> None:
-        """Close the device, within 2 s: a driver that hangs longer is left behind. Idempotent."""
+        """Close the device. Waits at most 2 s for the driver. Idempotent."""
         if self._closing:
             return
         self._closing = True
-        self._capture.closed = True
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+        self._buffer.closed = True
+        if self._watch_task is not None:
+            self._watch_task.cancel()
+            await asyncio.wait([self._watch_task])
         with off_stderr():
             try:
                 await call_in_thread(self._close, deadline_s=CLOSE_DEADLINE_S)
@@ -244,34 +246,34 @@ class Microphone:
                 do_not_wait_at_exit()
 
     def _close(self) -> None:
-        with _inside_portaudio:
-            # Abort, not stop: stop waits for the driver to play out what it holds, and may never come back.
+        with _portaudio_lock:
+            # abort(), not stop(), because stop() waits for the buffers of the driver and may hang.
             self._stream.abort(ignore_errors=True)
             self._stream.close(ignore_errors=True)
             _open_streams.discard(self._stream)
 
-    def _over(self) -> bool:
-        return self._stopped_at is not None and time.monotonic() >= self._stopped_at + self._linger_s
+    def _past_end(self) -> bool:
+        return self._stopped_at is not None and time.monotonic() >= self._stopped_at + self._drain_s
 
-    def _waiting(self) -> Iterator[Block]:
-        capture = self._capture
-        limit = round(READ_S * self._info.rate_hz) * capture.frame_bytes
+    def _read_ring(self) -> Iterator[Block]:
+        buffer = self._buffer
+        limit = round(READ_S * self._info.rate_hz) * buffer.frame_bytes
         while True:
-            lost, data = capture.ring.read(limit)
+            lost, data = buffer.ring.read(limit)
             if not lost and not data:
                 return
-            yield from self._converter.convert(lost // capture.frame_bytes, data)
+            yield from self._converter.convert(lost // buffer.frame_bytes, data)
 
-    async def _still_there(self) -> bool:
-        """Wait for the next wake-up, or the end of the lingering; False where the device is gone."""
-        capture = self._capture
+    async def _wait_for_data(self) -> bool:
+        """Wait for the next wake-up, or for the end time after stop(). False if the device is lost."""
+        buffer = self._buffer
         if self._stopped_at is not None:
-            await _wait(capture.heard, self._stopped_at + self._linger_s - time.monotonic())
+            await _wait(buffer.data_ready, self._stopped_at + self._drain_s - time.monotonic())
             return True
-        if capture.finished:
+        if buffer.finished:
             return False
-        patience = self._patience_s if capture.blocks else FIRST_PATIENCE_S
-        return await _wait(capture.heard, patience) or await _wait(capture.heard, GRACE_S)
+        patience = self._patience_s if buffer.blocks else FIRST_BLOCK_PATIENCE_S
+        return await _wait(buffer.data_ready, patience) or await _wait(buffer.data_ready, GRACE_S)
 
 
 async def open_microphone(
@@ -282,25 +284,22 @@ async def open_microphone(
     first_block_s: float = FIRST_BLOCK_S,
     pick: Pick = "mix",
 ) -> Microphone:
-    """Open a microphone and start capturing.
+    """Open a microphone and start capture. Safe to cancel: the device is closed again.
 
     Args:
-        device: As :func:`rt_cli.audio.microphone.devices.select` takes it; None for the default. An
-            identity is the device that was open before: it is searched for anew, which is only possible while no
-            microphone is open.
-        wire_rate_hz: Of the blocks it will yield.
-        chunk_ms: How much the caller likes to send at once; the device delivers in blocks of this, within 10..100 ms.
-        first_block_s: How long to wait for sound.
-        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
+        device: Query for :func:`rt_cli.audio.microphone.devices.select`; None for the default. An identity reopens an
+            earlier device: this restarts PortAudio, so no microphone may be open.
+        wire_rate_hz: Rate of the blocks.
+        chunk_ms: Preferred length of a sent chunk; the device delivers blocks of this length, limited to 10..100 ms.
+        first_block_s: Longest wait for the first audio.
+        pick: The channels to use; for ``split`` the blocks hold two interleaved channels.
 
     Returns:
-        A microphone from which sound has arrived; where none does in time, one that may still begin.
+        The microphone. Its first audio has arrived, unless the wait timed out.
 
     Raises:
-        UsageError: Several devices are meant.
-        AudioError: No PortAudio, no such device, not enough channels, or it cannot be opened.
-
-    Safe to cancel: the device is closed again.
+        UsageError: Several devices match.
+        AudioError: PortAudio is missing, no device matches, the device has not enough channels or cannot be opened.
     """
     loop = asyncio.get_running_loop()
     block_s = min(max(chunk_ms, 10), 100) / 1000
@@ -309,14 +308,14 @@ async def open_microphone(
             microphone = await call_in_thread(
                 lambda: _open(loop, device, wire_rate_hz, block_s, pick),
                 deadline_s=OPEN_DEADLINE_S,
-                discard=lambda late: late._close(),  # noqa: SLF001  # nobody else can close it any more
+                discard=lambda late: late._close(),  # noqa: SLF001  # no other code has the object
             )
         except TimeoutError as error:
             do_not_wait_at_exit()
             message = f"the microphone did not open within {OPEN_DEADLINE_S:.0f} s"
             raise AudioError(message, "is the sound server alive?", code="device_timeout") from error
     try:
-        await _wait(microphone._capture.heard, first_block_s)  # noqa: SLF001  # opening is a part of the class
+        await _wait(microphone._buffer.data_ready, first_block_s)  # noqa: SLF001  # this function belongs to the class
     except asyncio.CancelledError:
         await microphone.aclose()
         raise
@@ -328,56 +327,56 @@ async def open_microphone(
 def _open(
     loop: asyncio.AbstractEventLoop, device: str | Identity | None, wire_rate_hz: int, block_s: float, pick: Pick
 ) -> Microphone:
-    if not _inside_portaudio.acquire(timeout=TURN_S):
+    if not _portaudio_lock.acquire(timeout=LOCK_DEADLINE_S):
         raise AudioError("the sound system does not answer", "is the sound server alive?", code="device_timeout")
     try:
         return _open_alone(loop, *_choose(device), wire_rate_hz, block_s, pick)
     finally:
-        _inside_portaudio.release()
+        _portaudio_lock.release()
 
 
 def _choose(device: str | Identity | None) -> tuple[InputDevice, Identity]:
     if not isinstance(device, Identity):
         with DefaultSource() as source:
             devices = input_devices()
-            chosen = select(devices, device)
+            input_device = select(devices, device)
             source.pin()
-        return chosen, identify(devices, chosen)
+        return input_device, identify(devices, input_device)
     if _open_streams:
         raise AudioError("a microphone is still open", "wait until it is closed", code="device_unavailable")
-    look_again()
+    restart_portaudio()
     return recognise(input_devices(), device), device
 
 
 def _open_alone(
     loop: asyncio.AbstractEventLoop,
-    chosen: InputDevice,
+    input_device: InputDevice,
     identity: Identity,
     wire_rate_hz: int,
     block_s: float,
     pick: Pick,
 ) -> Microphone:
-    check(chosen.channels, pick, f'the microphone "{chosen.full_name}" ')
+    check(input_device.channels, pick, f'the microphone "{input_device.full_name}" ')
     sounddevice = load_sounddevice()
-    refusals: list[Exception] = []
-    for rate_hz, channels in attempts(chosen, needed(pick)):
-        capture = DeviceBuffer(loop, rate_hz, channels)
+    errors: list[Exception] = []
+    for rate_hz, channels in attempts(input_device, min_channels(pick)):
+        buffer = DeviceBuffer(loop, rate_hz, channels)
         try:
-            stream = _start(sounddevice, chosen, capture, rate_hz, channels, block_s)
+            stream = _start(sounddevice, input_device, buffer, rate_hz, channels, block_s)
         except sounddevice.PortAudioError as error:
-            refusals.append(error)
+            errors.append(error)
             continue
         _open_streams.add(stream)
-        info = SourceInfo(chosen.name, "microphone", live=True, rate_hz=rate_hz, channels=channels)
-        # Last, because it imports numpy: by now sound is being captured.
+        info = SourceInfo(input_device.name, "microphone", live=True, rate_hz=rate_hz, channels=channels)
+        # After the start of capture, because it imports numpy.
         converter = WireConverter(rate_hz, channels, wire_rate_hz, pick)
-        return Microphone(info, stream, capture, converter, block_s, identity)
-    message = f'the microphone "{chosen.full_name}" cannot be opened ({refusals[0]})'
-    raise AudioError(message, "is it in use, or not permitted?", code="device_unavailable") from refusals[0]
+        return Microphone(info, stream, buffer, converter, block_s, identity)
+    message = f'the microphone "{input_device.full_name}" cannot be opened ({errors[0]})'
+    raise AudioError(message, "is it in use, or not permitted?", code="device_unavailable") from errors[0]
 
 
 def _start(
-    sounddevice: Any, device: InputDevice, capture: DeviceBuffer, rate_hz: int, channels: int, block_s: float
+    sounddevice: Any, device: InputDevice, buffer: DeviceBuffer, rate_hz: int, channels: int, block_s: float
 ) -> Any:
     stream = sounddevice.RawInputStream(
         device=device.index,
@@ -385,11 +384,11 @@ def _start(
         channels=channels,
         dtype=DTYPE,
         blocksize=round(block_s * rate_hz),
-        # Three blocks of buffer: a busy interpreter may be late by two of them and nothing is lost.
+        # Three blocks of buffer: the callback may be two blocks late without a loss.
         latency=max(0.1, 3 * block_s),
         extra_settings=_extra_settings(sounddevice, device),
-        callback=capture.callback,
-        finished_callback=capture.on_finished,
+        callback=buffer.callback,
+        finished_callback=buffer.on_finished,
     )
     try:
         stream.start()
@@ -399,22 +398,27 @@ def _start(
     return stream
 
 
-def attempts(device: InputDevice, needed: int = 1) -> list[tuple[int, int]]:
-    """Rates and channel counts to try, in order: the device's own first, no more channels than two, or as needed."""
+def attempts(device: InputDevice, least: int = 1) -> list[tuple[int, int]]:
+    """List the rates and channel counts to try, in order. The rate of the device comes first.
+
+    Args:
+        device: The device to open.
+        least: Smallest usable number of channels; above this, at most two channels.
+    """
     rates = dict.fromkeys((device.rate_hz, 48_000, 44_100, 16_000))
-    counts = dict.fromkeys(max(count, needed) for count in (min(device.channels, 2), 1))
+    counts = dict.fromkeys(max(count, least) for count in (min(device.channels, 2), 1))
     return [(rate_hz, channels) for rate_hz in rates for channels in counts]
 
 
 def _extra_settings(sounddevice: Any, device: InputDevice) -> Any:
     if device.hostapi == "Windows WASAPI":
-        # Shared mode knows one rate; without this any other is refused as "invalid device".
+        # Shared mode has one rate; without auto_convert other rates fail with "invalid device".
         return sounddevice.WasapiSettings(auto_convert=True)
     return None
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:
-    """Whether ``event`` was set in time."""
+    """Wait for ``event``. False if it is not set within ``seconds``."""
     try:
         async with asyncio.timeout(max(0.0, seconds)):
             await event.wait()

@@ -1,8 +1,8 @@
-"""Which microphone a sound server means by its default one.
+"""PulseAudio and PipeWire: pin the default source, and detect when the server moves the recording to another one.
 
-PulseAudio, and PipeWire in its place, offer one ALSA device that is whatever microphone they choose; when that goes
-away, or another one is plugged in, they choose another, and move whoever records. What was the default when capture
-began is what we stay with: it is pinned, and a move is noticed.
+These servers offer one ALSA device for the microphone that they choose. When that microphone disappears, or another one
+is plugged in, they choose another one and move the recording to it. ``rt`` stays with the source that was the default
+at the start of capture: :class:`DefaultSource` pins it, and :func:`watch_moves` reports a move.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _VARIABLE = "PULSE_SOURCE"
-"""Read by the servers' client library whenever a stream is opened."""
+"""The client library of the servers reads this variable when it opens a stream."""
 _DEADLINE_S = 1.0
 _LABEL = "Default Source: "
 _OWNER = re.compile(r'^\s*application\.process\.id = "(\d+)"', re.MULTILINE)
 _SOURCE = re.compile(r"^\s*Source: (\d+)", re.MULTILINE)
-_NEWS = re.compile(rb"'(new|change)' on source-output ")
+_EVENT = re.compile(rb"'(new|change)' on source-output ")
 
 
 class DefaultSource:
-    """A question to the sound server, asked while PortAudio is still starting; a context manager."""
+    """A query for the default source, which runs while PortAudio starts; a context manager."""
 
     def __init__(self) -> None:
-        self._asking: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | None = None
         if sys.platform != "linux" or _VARIABLE in os.environ:
             return
         try:
-            self._asking = subprocess.Popen(
-                ["pactl", "info"],  # noqa: S607  # where it is differs, and PATH is the user's own
-                env=_plain_english(),
+            self._process = subprocess.Popen(
+                ["pactl", "info"],  # noqa: S607  # its folder differs, and PATH is the user's own
+                env=_english_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -44,27 +44,27 @@ class DefaultSource:
                 errors="replace",
                 start_new_session=True,
             )
-        except OSError:  # no such program: nobody can be asked
+        except OSError:  # no such program
             return
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        """Ask no longer."""
-        if self._asking is not None:
-            with self._asking as asking:
-                asking.kill()
+        """End the query."""
+        if self._process is not None:
+            with self._process as process:
+                process.kill()
 
     def pin(self) -> None:
-        """Wait for the answer, 1 s at most, and have this process record from that source and from no other.
+        """Wait at most 1 s for the answer, and make this process record only from that source.
 
-        Where there is no server, or a setting of the user's, nothing changes.
+        Without a server, or if the user has set ``PULSE_SOURCE``, nothing changes.
         """
-        if self._asking is None:
+        if self._process is None:
             return
         try:
-            answer, _ = self._asking.communicate(timeout=_DEADLINE_S)
+            answer, _ = self._process.communicate(timeout=_DEADLINE_S)
         except subprocess.TimeoutExpired:
             return
         name = default_source(answer)
@@ -73,64 +73,65 @@ class DefaultSource:
 
 
 def default_source(info: str) -> str | None:
-    """The name of the default source in what ``pactl info`` prints; None where it names none."""
+    """Parse the name of the default source from the output of ``pactl info``; None if there is none."""
     names = [line.removeprefix(_LABEL).strip() for line in info.splitlines() if line.startswith(_LABEL)]
     return names[0] if names and names[0] else None
 
 
 async def ask(*arguments: str) -> str | None:
-    """What ``pactl`` answers, in English; None where there is no such program, no server, or no answer within 1 s.
+    """Run ``pactl`` and return its output, in English. Safe to cancel.
 
-    Safe to cancel.
+    Returns:
+        None without ``pactl``, without a server, or without an answer within 1 s.
     """
     try:
-        asking = await _pactl(*arguments)
+        process = await _pactl(*arguments)
     except OSError:  # no such program
         return None
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            answer, _ = await asking.communicate()
+            answer, _ = await process.communicate()
     except TimeoutError:
         return None
     finally:
-        await _end(asking)
-    return answer.decode(errors="replace") if asking.returncode == 0 else None
+        await _end(process)
+    return answer.decode(errors="replace") if process.returncode == 0 else None
 
 
 async def watch_moves(on_moved: Callable[[], None], process_id: int | None = None, source: int | None = None) -> None:
-    """Call ``on_moved`` when the server has a process record from another source than at first; then end.
+    """Call ``on_moved`` when the server moves the recording of a process to another source, then return.
 
-    Ends sooner where there is no server, or when it goes. Cancelling it ends the program that it listens to.
+    Returns earlier without a server, or when the server ends. A cancellation ends the ``pactl`` process.
 
     Args:
-        on_moved: Called once.
-        process_id: Whose recording it is; None: this process's.
-        source: What it records from, by number; None: where it is found first.
+        on_moved: Called at most once.
+        process_id: The process that records; None for this one.
+        source: Number of the source it records from; None for the source of the first answer.
     """
     owner = os.getpid() if process_id is None else process_id
     try:
-        news = await _pactl("subscribe")
+        subscription = await _pactl("subscribe")
     except OSError:  # no such program
         return
     try:
         first = frozenset[int]() if source is None else frozenset({source})
-        line: bytes = b"'new' on source-output "  # it may have happened before anybody listened
+        line: bytes = b"'new' on source-output "  # check once at the start: the move may be over
         while line:
-            if _NEWS.search(line):
+            if _EVENT.search(line):
                 now = await _sources(owner)
                 first = first or now
                 if not now <= first:
                     on_moved()
                     return
-            line = await _line(news)
+            line = await _line(subscription)
     finally:
-        await _end(news)
+        await _end(subscription)
 
 
-def sources_of(process_id: int, listed: str) -> frozenset[int]:
-    """The sources that a process records from, by number, in what ``pactl list source-outputs`` prints."""
+def sources_of(process_id: int, text: str) -> frozenset[int]:
+    """Parse the numbers of the sources that a process records from, from ``pactl list source-outputs``."""
     found = set()
-    for output in listed.split("Source Output #"):
+    for output in text.split("Source Output #"):
         owner, source = _OWNER.search(output), _SOURCE.search(output)
         if owner and source and int(owner[1]) == process_id:
             found.add(int(source[1]))
@@ -138,7 +139,7 @@ def sources_of(process_id: int, listed: str) -> frozenset[int]:
 
 
 async def _sources(process_id: int) -> frozenset[int]:
-    """Those of a process, now; none where the server does not say."""
+    """Query the numbers of the sources that a process records from; empty without an answer."""
     return sources_of(process_id, await ask("list", "source-outputs") or "")
 
 
@@ -151,7 +152,7 @@ async def _pactl(*arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         "pactl",
         *arguments,
-        env=_plain_english(),
+        env=_english_environment(),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -165,5 +166,5 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _plain_english() -> dict[str, str]:
+def _english_environment() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C"}

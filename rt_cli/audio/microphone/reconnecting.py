@@ -1,4 +1,4 @@
-"""A microphone that may go away and come back: the timeline goes on without it, and no other one takes its place."""
+"""A microphone that may be unplugged and come back. The timeline goes on; no other device takes its place."""
 
 from __future__ import annotations
 
@@ -24,65 +24,66 @@ if TYPE_CHECKING:
 RETRY_FOR_S = 600.0
 RETRY_EVERY_S = 1.0
 FIRST_BLOCK_S = 5.0
-"""How long a device that opens may take to its first sound before it counts as not back."""
+"""Longest wait for the first audio of a reopened device; after that the attempt has failed."""
 WITHOUT_PORTAUDIO = {"no_portaudio", "portaudio_failed"}
-"""Errors after which a program of the system may still record."""
+"""Error codes after which a recording program of the system is tried."""
 TICK_S = 0.25
 MARGIN_S = 0.25
-"""The gap is told up to so long ago: the sound of a device that is just coming back began before we know of it."""
+"""While the device is away, the gap is reported up to this time ago. The audio of a returning device starts before its
+opening is known."""
 
 
 class TimedSource(Source, Protocol):
-    """A microphone that knows when its sound was captured."""
+    """A microphone with the capture times of its audio."""
 
     @property
     def began_at(self) -> float | None:
-        """When the first sample was captured, seconds of the clock; None before there is one."""
+        """Capture time of the first sample, seconds of the clock; None before the first."""
         ...
 
     @property
     def last_at(self) -> float:
-        """When the last sample so far was captured; before there is one, when the device was opened."""
+        """Capture time of the latest sample; before the first one, the time of opening."""
         ...
 
 
 class Gap:
-    """How much of an outage has been told. Pure.
+    """The length of an outage that has been reported so far. Pure.
 
     Args:
-        began_at: When the last sample before it was captured, seconds.
-        rate_hz: Of the timeline.
+        began_at: Capture time of the last sample before the outage, seconds.
+        rate_hz: Rate of the timeline.
     """
 
     def __init__(self, began_at: float, rate_hz: int) -> None:
         self._began_at = began_at
         self._rate_hz = rate_hz
-        self._told = 0
+        self._reported_samples = 0
 
     @property
     def seconds(self) -> float:
-        """Told so far."""
-        return self._told / self._rate_hz
+        """Length reported so far."""
+        return self._reported_samples / self._rate_hz
 
     def until(self, at: float) -> Iterator[Block]:
-        """The rest of the gap up to a moment; nothing where that has been told already."""
-        samples = round((at - self._began_at) * self._rate_hz) - self._told
+        """Yield the unreported part of the gap up to the time ``at``, if there is one."""
+        samples = round((at - self._began_at) * self._rate_hz) - self._reported_samples
         if samples > 0:
-            self._told += samples
+            self._reported_samples += samples
             yield Block(b"", samples, "device_lost")
 
 
 class ReconnectingMicrophone:
-    """A :class:`~rt_cli.audio.source.Source` around a microphone, and around the same one when it is back.
+    """A :class:`~rt_cli.audio.source.Source` around a microphone that reopens the same device after a loss.
 
     Args:
-        first: Open.
-        reopen: Opens the same device again, or raises an RtError while it is not there.
-        rate_hz: Of the timeline.
-        warn: Told ``device_lost``, ``device_back`` and what ``health`` finds.
-        health: Shown all sound.
-        clock: The one that the sources tell their times by.
-        retry_for_s: How long one outage is waited out; 0 for not at all.
+        first: The open microphone.
+        reopen: Opens the same device again; raises an RtError while the device is missing.
+        rate_hz: Rate of the timeline.
+        warn: Called with ``device_lost``, ``device_back`` and the warnings of ``health``.
+        health: Checks all audio.
+        clock: The clock of the capture times.
+        retry_for_s: Longest outage to wait for; 0 disables reopening.
     """
 
     def __init__(
@@ -104,22 +105,22 @@ class ReconnectingMicrophone:
         self._health = health
         self._clock = clock
         self._retry_for_s = retry_for_s
-        self._returning: asyncio.Task[TimedSource] | None = None
+        self._reopen_task: asyncio.Task[TimedSource] | None = None
         self._stopped = asyncio.Event()
         self._stopped_at = 0.0
 
     @property
     def info(self) -> SourceInfo:
-        """What was opened at first."""
+        """Properties of the first opened device."""
         return self._info
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """The sound, in order, until :meth:`stop`; while the device is away, the gap as it grows. Read it once.
+        """Yield the audio in order until :meth:`stop`, and during an outage the growing gap. Iterate once.
+
+        Cancelling ends the iterator; :meth:`aclose` closes the device or ends the search for it.
 
         Raises:
-            AudioError: The device did not come back in time (``device_lost``), after the gap was yielded.
-
-        Cancelling ends the iterator; :meth:`aclose` lets go of the device, or of the search for it.
+            AudioError: The device did not come back in time (``device_lost``). The gap has been yielded.
         """
         device = self._device
         while device is not None:
@@ -136,13 +137,13 @@ class ReconnectingMicrophone:
                 break
             gap = Gap(device.last_at, self._rate_hz)
             device = None
-            async for block in self._missing(gap, lost):
+            async for block in self._outage(gap, lost):
                 yield block
             device = self._device
-        self._say(self._health.end())
+        self._emit(self._health.end())
 
     def stop(self) -> None:
-        """End capture: what was captured is still yielded, then the iterator ends. Idempotent, never blocks."""
+        """Stop capture: the iterator yields the captured audio, then ends. Idempotent, never blocks."""
         if not self._stopped.is_set():
             self._stopped_at = self._clock.now()
             self._stopped.set()
@@ -150,74 +151,74 @@ class ReconnectingMicrophone:
             self._device.stop()
 
     async def aclose(self) -> None:
-        """Close the device, or end the search for it, within 2 s. Idempotent."""
-        if self._returning is not None:
-            self._returning.cancel()
-            await asyncio.wait([self._returning])
-            if not self._returning.cancelled() and self._returning.exception() is None:
-                self._device = self._returning.result()
-            self._returning = None
+        """Close the device or end the search for it, within 2 s. Idempotent."""
+        if self._reopen_task is not None:
+            self._reopen_task.cancel()
+            await asyncio.wait([self._reopen_task])
+            if not self._reopen_task.cancelled() and self._reopen_task.exception() is None:
+                self._device = self._reopen_task.result()
+            self._reopen_task = None
         if self._device is not None:
             await self._device.aclose()
 
-    async def _missing(self, gap: Gap, lost: AudioError) -> AsyncIterator[Block]:
-        """The gap, until the device is back or capture is stopped."""
-        gone_at = self._clock.now()
+    async def _outage(self, gap: Gap, lost: AudioError) -> AsyncIterator[Block]:
+        """Yield the growing gap until the device is back or capture is stopped."""
+        lost_at = self._clock.now()
         self._warn("device_lost", f'the microphone "{self._info.name}" is gone: waiting for it')
-        away, self._device = self._device, None
-        self._returning = returning = asyncio.create_task(self._bring_back(away, gone_at + self._retry_for_s, lost))
-        while not (returning.done() or self._stopped.is_set()):
+        previous, self._device = self._device, None
+        self._reopen_task = task = asyncio.create_task(self._reopen_until(previous, lost_at + self._retry_for_s, lost))
+        while not (task.done() or self._stopped.is_set()):
             for block in gap.until(self._clock.now() - MARGIN_S):
                 yield block
-            await self._tick(returning)
-        if not returning.done():
+            await self._tick(task)
+        if not task.done():
             for block in gap.until(self._stopped_at):
                 yield block
             return
-        self._returning = None
-        if returning.exception() is not None:
+        self._reopen_task = None
+        if task.exception() is not None:
             for block in gap.until(self._clock.now()):
                 yield block
-        self._device = device = returning.result()
+        self._device = device = task.result()
         if self._stopped.is_set():
             device.stop()
         for block in gap.until(device.last_at if device.began_at is None else device.began_at):
             yield block
         self._warn("device_back", f'the microphone "{self._info.name}" is back after {gap.seconds:.1f} s')
 
-    async def _tick(self, returning: asyncio.Task[TimedSource]) -> None:
-        """Wait a moment, less where there is news."""
+    async def _tick(self, task: asyncio.Task[TimedSource]) -> None:
+        """Wait for one tick, or until the search or the capture ends."""
         waits = [
             asyncio.ensure_future(self._clock.sleep_until(self._clock.now() + TICK_S)),
             asyncio.ensure_future(self._stopped.wait()),
         ]
         try:
-            await asyncio.wait([*waits, returning], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*waits, task], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
 
-    async def _bring_back(self, away: TimedSource | None, deadline: float, lost: AudioError) -> TimedSource:
-        """Open the device again and again, until its first sound.
+    async def _reopen_until(self, previous: TimedSource | None, deadline: float, lost: AudioError) -> TimedSource:
+        """Try to reopen the device until it delivers audio.
 
         Raises:
-            AudioError: At the deadline.
+            AudioError: The deadline has passed (``device_lost``).
         """
-        if away is not None:
-            await away.aclose()
+        if previous is not None:
+            await previous.aclose()
         while self._clock.now() < deadline:
             next_try = self._clock.now() + RETRY_EVERY_S
-            device = await self._try()
+            device = await self._try_reopen()
             if device is not None:
                 return device
             await self._clock.sleep_until(min(next_try, deadline))
         message = f'the microphone "{self._info.name}" did not come back within {self._retry_for_s:g} s'
         raise AudioError(message, lost.hint, code="device_lost") from lost
 
-    async def _try(self) -> TimedSource | None:
+    async def _try_reopen(self) -> TimedSource | None:
         try:
             device = await self._reopen()
-        except RtError:  # why, is of no use to anybody: it is not there
+        except RtError:  # any error means that the device is not back yet
             return None
         if device.began_at is not None:
             return device
@@ -225,9 +226,9 @@ class ReconnectingMicrophone:
         return None
 
     def _inspect(self, block: Block) -> None:
-        self._say(self._health.take(block.pcm))
+        self._emit(self._health.take(block.pcm))
 
-    def _say(self, warnings: list[tuple[str, str]]) -> None:
+    def _emit(self, warnings: list[tuple[str, str]]) -> None:
         for code, message in warnings:
             self._warn(code, message)
 
@@ -241,26 +242,26 @@ async def open_reconnecting(
     retry_for_s: float = RETRY_FOR_S,
     pick: Pick = "mix",
 ) -> ReconnectingMicrophone:
-    """Open a microphone that is waited for when it goes away.
+    """Open a microphone that is reopened after a loss. Safe to cancel: the device is closed again.
 
     Args:
-        device: As :func:`rt_cli.audio.microphone.devices.select` takes it; None for the default of this moment.
-        wire_rate_hz: Of the blocks it will yield.
-        chunk_ms: How much the caller likes to send at once.
-        warn: Told what happens to the microphone, and ``recorder`` where a program records for want of PortAudio.
-        retry_for_s: How long one outage is waited out.
-        pick: Which channels are heard; of ``split`` the blocks hold two, interleaved.
+        device: Query for :func:`rt_cli.audio.microphone.devices.select`; None for the current default.
+        wire_rate_hz: Rate of the blocks.
+        chunk_ms: Preferred length of a sent chunk.
+        warn: Called with the warnings of the microphone, and with ``recorder`` if a recording program is used because
+            PortAudio is missing.
+        retry_for_s: Longest outage to wait for.
+        pick: The channels to use; for ``split`` the blocks hold two interleaved channels.
 
     Raises:
-        UsageError: Several devices are meant.
-        AudioError: Neither PortAudio nor a recording program, no such device, or it cannot be opened.
-
-    Safe to cancel: the device is closed again.
+        UsageError: Several devices match.
+        AudioError: There is neither PortAudio nor a recording program, no device matches, or the device cannot be
+            opened.
     """
-    first, again = await _open_first(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, warn=warn, pick=pick)
+    first, reopen = await _open_first(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, warn=warn, pick=pick)
     return ReconnectingMicrophone(
         first,
-        again,
+        reopen,
         rate_hz=wire_rate_hz,
         warn=warn,
         health=InputHealth(wire_rate_hz * width(pick)),
@@ -272,21 +273,21 @@ async def open_reconnecting(
 async def _open_first(
     device: str | None, *, wire_rate_hz: int, chunk_ms: int, warn: Warn, pick: Pick
 ) -> tuple[TimedSource, Callable[[], Awaitable[TimedSource]]]:
-    """The microphone, and what opens the same one again: by PortAudio, or by a program where that is not to be had."""
-    opened = partial(open_microphone, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, pick=pick)
+    """Open the microphone by PortAudio, or else by a recording program. Returns it and a function that reopens it."""
+    open_device = partial(open_microphone, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, pick=pick)
     try:
-        first = await opened(device)
-        return first, partial(opened, first.identity, first_block_s=FIRST_BLOCK_S)
+        first = await open_device(device)
+        return first, partial(open_device, first.identity, first_block_s=FIRST_BLOCK_S)
     except AudioError as error:
         if error.code not in WITHOUT_PORTAUDIO:
             raise
-        missing = error
+        portaudio_error = error
     try:
-        recorded, recorder, again = await open_recorder(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, pick=pick)
+        source, recorder, reopen = await open_recorder(device, wire_rate_hz=wire_rate_hz, chunk_ms=chunk_ms, pick=pick)
     except AudioError as error:
         if error.code == "no_such_device":
             raise
-        message = f"{missing.message}; {error.message}"
-        raise AudioError(message, missing.hint, code=missing.code) from missing
-    warn("recorder", f"{missing.message}: recording with {recorder.program} ({missing.hint})")
-    return recorded, partial(again, FIRST_BLOCK_S)
+        message = f"{portaudio_error.message}; {error.message}"
+        raise AudioError(message, portaudio_error.hint, code=portaudio_error.code) from portaudio_error
+    warn("recorder", f"{portaudio_error.message}: recording with {recorder.program} ({portaudio_error.hint})")
+    return source, partial(reopen, FIRST_BLOCK_S)

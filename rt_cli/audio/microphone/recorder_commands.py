@@ -1,6 +1,6 @@
-"""Programs of the system that record from a microphone, and how they are called. Pure.
+"""Command lines of the recording programs of the system. Pure.
 
-``pw-record`` of PipeWire, ``parec`` of PulseAudio, ``arecord`` of ALSA: all of them write raw sound into a pipe.
+``pw-record`` of PipeWire, ``parec`` of PulseAudio and ``arecord`` of ALSA write raw audio into a pipe.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 PROGRAMS = ("pw-record", "parec", "arecord")
-"""In the order in which they are tried."""
+"""The programs in the order in which they are tried."""
 _RATE_HZ = 48_000
-"""Where nobody can be asked for the native rate: it is that of nearly all hardware and of both servers."""
+"""Rate if the native rate is unknown: the rate of nearly all hardware and of both servers."""
 _SOURCE = re.compile(r"^Source #(\d+)$", re.MULTILINE)
 _FIELD = re.compile(r"^\t(Name|Description|Sample Specification): (.*)$", re.MULTILINE)
 _SPEC = re.compile(r"(\d+)ch (\d+)Hz")
@@ -26,21 +26,21 @@ _SPEC = re.compile(r"(\d+)ch (\d+)Hz")
 
 @dataclass(frozen=True, slots=True)
 class RecorderCommand:
-    """A call of a program that writes interleaved float32 in this machine's byte order to its stdout."""
+    """The command line of a program that writes interleaved float32 in native byte order to its stdout."""
 
     program: str
     arguments: tuple[str, ...]
     name: str
-    """What a person calls the device."""
+    """Name of the device for the user."""
     rate_hz: int
     channels: int
     source: str | None = None
-    """The name of the sound server's source, if it is known."""
+    """The sound server's name of the source, if known."""
 
 
-def parse_sources(listed: str) -> list[tuple[str, InputDevice]]:
-    """The sources in what ``pactl list sources`` prints: the server's name of each, and what a person is told."""
-    _, *pieces = _SOURCE.split(listed)
+def parse_sources(output: str) -> list[tuple[str, InputDevice]]:
+    """Parse the output of ``pactl list sources``: the server's name and the device of each source."""
+    _, *pieces = _SOURCE.split(output)
     found = []
     for index, text in zip(pieces[::2], pieces[1::2], strict=True):
         fields = dict(_FIELD.findall(text))
@@ -48,57 +48,57 @@ def parse_sources(listed: str) -> list[tuple[str, InputDevice]]:
         name = fields.get("Name", "")
         if not name or spec is None:
             continue
-        described = fields.get("Description") or name
-        device = InputDevice(int(index), described, "PulseAudio", int(spec[1]), int(spec[2]), is_default=False)
+        description = fields.get("Description") or name
+        device = InputDevice(int(index), description, "PulseAudio", int(spec[1]), int(spec[2]), is_default=False)
         found.append((name, device))
     return found
 
 
-def choose_source(sources: Sequence[tuple[str, InputDevice]], wanted: str | None, default: str | None) -> int | None:
-    """Which source is meant, by its place; None for the default where the server names none.
+def choose_source(sources: Sequence[tuple[str, InputDevice]], query: str | None, default: str | None) -> int | None:
+    """Select a source and return its index; None for the default if the server has no default source.
 
     Args:
-        sources: As :func:`parse_sources` gives them.
-        wanted: As :func:`rt_cli.audio.microphone.devices.select` takes it, with the server's names, else with its
-            descriptions.
+        sources: Result of :func:`parse_sources`.
+        query: Query for :func:`rt_cli.audio.microphone.devices.select`, compared with the server's names first, then
+            with the descriptions.
         default: The server's name of its default source.
 
     Raises:
-        AudioError: None is meant.
-        UsageError: Several are meant.
+        AudioError: No source matches.
+        UsageError: Several sources match.
     """
     names = [name for name, _ in sources]
-    if wanted is None:
+    if query is None:
         return names.index(default) if default in names else None
-    described = [device for _, device in sources]
-    named = [replace(device, name=name) for name, device in sources]
+    by_description = [device for _, device in sources]
+    by_name = [replace(device, name=name) for name, device in sources]
     try:
-        return named.index(select(named, wanted))
+        return by_name.index(select(by_name, query))
     except AudioError as unknown:
         try:
-            return described.index(select(described, wanted))
+            return by_description.index(select(by_description, query))
         except AudioError:
             raise unknown from None
 
 
-def parse_pcms(listed: str) -> list[InputDevice]:
-    """The devices in what ``arecord -L`` prints that convert to any rate; the bare hardware does not."""
-    names = [line.strip() for line in listed.splitlines() if line and not line[0].isspace()]
-    usable = [name for name in names if not name.startswith(("hw:", "null"))]
-    return [InputDevice(at, name, "ALSA", 1, _RATE_HZ, is_default=False) for at, name in enumerate(usable)]
+def parse_pcms(output: str) -> list[InputDevice]:
+    """Parse the output of ``arecord -L``, without the hardware devices, which do not convert to other rates."""
+    names = [line.strip() for line in output.splitlines() if line and not line[0].isspace()]
+    pcms = [name for name in names if not name.startswith(("hw:", "null"))]
+    return [InputDevice(at, name, "ALSA", 1, _RATE_HZ, is_default=False) for at, name in enumerate(pcms)]
 
 
 def server_recorders(
     programs: Collection[str], source: str, device: InputDevice, least: int = 1, *, raw: bool
 ) -> list[RecorderCommand]:
-    """How to record from a source of the sound server, the best first.
+    """Commands that record from a source of the sound server, the best first.
 
     Args:
-        programs: Those that are installed.
-        source: Its name.
-        device: What it is.
-        least: How many channels are wanted at least.
-        raw: Whether pw-record has to be told to write no header.
+        programs: The installed programs.
+        source: Name of the source.
+        device: Device of the source.
+        least: Smallest pcms number of channels.
+        raw: True if pw-record needs ``--raw`` to write no header.
     """
     channels = max(min(device.channels, 2), least)
     recorders: dict[str, tuple[str, ...]] = {
@@ -112,19 +112,19 @@ def server_recorders(
     ]
 
 
-def lone_recorders(
+def serverless_recorders(
     programs: Collection[str], pcm: str | None, channels: int = 1, *, raw: bool
 ) -> list[RecorderCommand]:
-    """How to record where no sound server tells of its sources.
+    """Commands that record without a list of sources from a sound server.
 
     Args:
-        programs: Those that are installed.
-        channels: How many are wanted.
-        pcm: A device of ALSA, which only arecord knows; None: the default of each program.
-        raw: As :func:`server_recorders` has it.
+        programs: The installed programs.
+        pcm: Name of an ALSA device, which only arecord can open; None for the default device of each program.
+        channels: Number of channels.
+        raw: See :func:`server_recorders`.
     """
-    # Left to itself it asks for buffers of seconds, and sound comes as late.
-    soon = ("--buffer-time=400000", "--period-time=40000")
+    # By default arecord uses buffers of several seconds, which would delay the audio by as much.
+    latency = ("--buffer-time=400000", "--period-time=40000")
     alsa = (
         "-q",
         "-t",
@@ -137,7 +137,7 @@ def lone_recorders(
         str(channels),
         "-D",
         pcm or "default",
-        *soon,
+        *latency,
     )
     recorders: dict[str, tuple[str, ...]] = {"arecord": alsa}
     if pcm is None:

@@ -1,7 +1,7 @@
-"""Where speech starts and stops, and where a turn ends: from probabilities to positions. Pure.
+"""From speech probabilities to the positions where speech starts and stops and where turns end. Pure.
 
-Two machines, for two ends of the wire: the :class:`Endpointer` is what an endpoint with server VAD does, the
-:class:`TurnDetector` is how ``rt`` makes turns for an endpoint that has none. Positions are samples.
+The :class:`Endpointer` does what an endpoint with server VAD does. The :class:`TurnDetector` makes turns in ``rt`` for
+an endpoint without turn detection. Positions are samples.
 """
 
 from __future__ import annotations
@@ -11,48 +11,48 @@ from msgspec import Struct
 from rt_cli.audio.format import SILENCE_DBFS, to_samples
 
 ONSET_FRAMES = 2
-"""Frames of speech in a row that start a turn: a click is one."""
+"""Consecutive speech frames that start a turn. A click is one frame long."""
 MIN_TURN_MS = 100
-"""What endpoints refuse to take less of."""
+"""Shortest turn: endpoints refuse a commit of less audio."""
 SHORTEST_MAX_TURN_S = 0.5
-"""Less leaves no room for an onset and a turn worth sending."""
+"""Smallest ``max_turn_s``: a shorter one has no room for an onset and a turn of useful length."""
 _HYSTERESIS = 0.15
-_LULL_DB = 15.0
-"""How far below the level of its speech a frame of a long turn must be to count as a gap between words."""
-_MEMORY = 0.05
+_GAP_DB = 15.0
+"""In a long turn, a frame this far below the level of the speech counts as a gap between words."""
+_LEVEL_WEIGHT = 0.05
 """Weight of a new frame in the running level of speech: about 20 frames, 0.6 s."""
 
 
 class SpeechStarts(Struct, frozen=True):
-    """Somebody began to speak."""
+    """Speech has started."""
 
     at: int
     """First sample of the turn: the onset minus the prefix padding."""
 
 
 class SpeechStops(Struct, frozen=True):
-    """Nobody has spoken for the silence that ends a turn."""
+    """Speech has stopped: the silence has reached its configured length."""
 
     at: int
-    """End of the turn, that silence included, as OpenAI's ``audio_end_ms`` counts it."""
+    """End of the turn including that silence, as in OpenAI's ``audio_end_ms``."""
 
 
 class TurnOpens(Struct, frozen=True):
-    """Speech has begun: what is sent from here on belongs to a turn."""
+    """A turn has started: the audio from here on belongs to the turn."""
 
     at: int
-    """First sample of the turn: the onset minus the prefix padding, never before the end of the turn before."""
+    """First sample of the turn: the onset minus the prefix padding, but not before the end of the previous turn."""
 
 
 class TurnCloses(Struct, frozen=True):
-    """The turn is to be committed here."""
+    """The turn has ended: commit it here."""
 
     at: int
-    """The sample after its last."""
+    """Position after the last sample of the turn."""
 
 
 class _Runs:
-    """How many frames in a row were speech, or were not."""
+    """Counts consecutive frames of speech and of silence."""
 
     def __init__(self, frame_samples: int, threshold: float, start: int) -> None:
         self.position = start
@@ -60,7 +60,7 @@ class _Runs:
         self.quiet = 0
         self._frame = frame_samples
         self._on = threshold
-        # Half the threshold where the hysteresis would leave nothing below it.
+        # For a low threshold, half of it: the hysteresis would leave no probability that counts as silence.
         self._off = max(threshold - _HYSTERESIS, threshold / 2)
 
     def push(self, probability: float) -> None:
@@ -69,12 +69,12 @@ class _Runs:
         self.quiet = self.quiet + 1 if probability < self._off else 0
 
     def onset(self) -> int | None:
-        """Where the present speech began, once there is enough of it."""
+        """Start of the current speech, or None if it is shorter than ``ONSET_FRAMES``."""
         return self.position - self.speech * self._frame if self.speech >= ONSET_FRAMES else None
 
 
 class Endpointer:
-    """Server VAD: speech starts, speech stops.
+    """Server VAD: detects where speech starts and stops.
 
     Args:
         frame_samples: Length of a frame.
@@ -106,22 +106,23 @@ class Endpointer:
         return SpeechStarts(max(onset - self._prefix, self._previous_end))
 
     def _stop(self) -> SpeechStops:
-        # A cut by hand may lie ahead of the frames seen so far.
+        # A manual cut may be ahead of the frames pushed so far.
         self.cut(self._runs.position)
         return SpeechStops(self._previous_end)
 
     def cut(self, at: int) -> None:
-        """A turn was ended by hand at ``at`` (a commit or a clear): what is said from there on starts another."""
+        """End the turn at ``at`` for a manual commit or clear. Later speech starts a new turn."""
         self._previous_end = max(self._previous_end, at)
         self._speaking = False
 
 
 class TurnDetector:
-    """Turns for an endpoint that makes none.
+    """Detects turns for an endpoint without turn detection.
 
-    A turn closes after ``silence_ms`` of silence. Past half of ``max_turn_s`` less and less silence will do, and a gap
-    between words (a frame far quieter than the speech around it) counts as silence; at ``max_turn_s`` it closes
-    whatever is said. What was sent cannot be cut in the past, so a turn always closes at the end of the latest frame.
+    A turn closes after ``silence_ms`` of silence. After half of ``max_turn_s`` the necessary silence gets shorter and
+    shorter, and a gap between words (a frame far quieter than the speech around it) counts as silence. At
+    ``max_turn_s`` the turn closes even during speech. A turn always closes at the end of the latest frame, because
+    audio that was already sent cannot be split.
 
     Args:
         frame_samples: Length of a frame.
@@ -129,11 +130,11 @@ class TurnDetector:
         threshold: Probability from which a frame is speech; it is silence from 0.15 below that.
         silence_ms: Silence that ends a turn; rounded up to whole frames, at least one.
         prefix_ms: Audio before the onset that belongs to the turn, at most half of ``max_turn_s``.
-        max_turn_s: No turn is longer; :data:`SHORTEST_MAX_TURN_S` or more.
+        max_turn_s: Longest turn; at least :data:`SHORTEST_MAX_TURN_S`.
         start: Position of the first frame.
 
     Raises:
-        ValueError: ``max_turn_s`` leaves no room for a turn.
+        ValueError: ``max_turn_s`` is too small.
     """
 
     def __init__(
@@ -156,52 +157,52 @@ class TurnDetector:
         self._longest = to_samples(max_turn_s * 1000, rate_hz)
         self._prefix = min(to_samples(prefix_ms, rate_hz), self._longest // 2)
         self._previous_end = start
-        self._opened: int | None = None
-        self._lull = 0
+        self._turn_start: int | None = None
+        self._gap_frames = 0
         self._speech_dbfs = SILENCE_DBFS
 
     def push(self, probability: float, level_dbfs: float) -> list[TurnOpens | TurnCloses]:
         """Take the next frame.
 
         Args:
-            probability: Of speech, 0..1.
-            level_dbfs: RMS of the frame.
+            probability: Probability of speech, 0..1.
+            level_dbfs: RMS level of the frame.
         """
         self._runs.push(probability)
-        if self._opened is None:
+        if self._turn_start is None:
             return self._open(level_dbfs)
-        self._listen(level_dbfs)
-        return [self._close(self._runs.position)] if self._ends(self._runs.position - self._opened) else []
+        self._track_level(level_dbfs)
+        return [self._close(self._runs.position)] if self._ends(self._runs.position - self._turn_start) else []
 
     def finish(self, at: int) -> TurnCloses | None:
         """Close the open turn, if there is one, at the end of the input.
 
         Args:
-            at: Position of the end; frames not completed included.
+            at: Position of the end, including an incomplete last frame.
 
         Returns:
-            Where to commit: never less than 100 ms after the opening, so it may lie beyond ``at`` by as much silence as
-            the caller has to add.
+            The position to commit at: at least 100 ms after the start of the turn. If this is after ``at``, the caller
+            adds silence up to it.
         """
-        if self._opened is None:
+        if self._turn_start is None:
             return None
-        return self._close(max(at, self._opened + self._shortest))
+        return self._close(max(at, self._turn_start + self._shortest))
 
     def _open(self, level_dbfs: float) -> list[TurnOpens | TurnCloses]:
         onset = self._runs.onset()
         if onset is None:
             return []
-        self._opened = max(onset - self._prefix, self._previous_end)
-        self._lull = 0
+        self._turn_start = max(onset - self._prefix, self._previous_end)
+        self._gap_frames = 0
         self._speech_dbfs = level_dbfs
-        return [TurnOpens(self._opened)]
+        return [TurnOpens(self._turn_start)]
 
-    def _listen(self, level_dbfs: float) -> None:
-        """Follow the level of speech, and count frames far below it."""
-        gap = level_dbfs <= self._speech_dbfs - _LULL_DB
-        self._lull = self._lull + 1 if gap or self._runs.quiet else 0
+    def _track_level(self, level_dbfs: float) -> None:
+        """Track the level of speech, and count frames far below it."""
+        gap = level_dbfs <= self._speech_dbfs - _GAP_DB
+        self._gap_frames = self._gap_frames + 1 if gap or self._runs.quiet else 0
         if self._runs.speech:
-            self._speech_dbfs += _MEMORY * (level_dbfs - self._speech_dbfs)
+            self._speech_dbfs += _LEVEL_WEIGHT * (level_dbfs - self._speech_dbfs)
 
     def _ends(self, length: int) -> bool:
         if length < self._shortest:
@@ -211,11 +212,11 @@ class TurnDetector:
         half = self._longest / 2
         if length <= half:
             return self._runs.quiet >= self._silence
-        return self._lull >= max(1.0, self._silence * (self._longest - length) / half)
+        return self._gap_frames >= max(1.0, self._silence * (self._longest - length) / half)
 
     def _close(self, at: int) -> TurnCloses:
         self._previous_end = at
-        self._opened = None
+        self._turn_start = None
         return TurnCloses(at)
 
 

@@ -1,7 +1,6 @@
-"""Which stretches of the timeline are sent, where not all of it is: those near speech, or those that were asked for.
+"""Which ranges of the timeline are sent, if not all of it: those near speech, or those of push-to-talk. Pure.
 
-Pure. Positions are samples on the timeline. What is known only grows: where it was said that nothing is to be sent,
-nothing will be.
+Positions are samples on the timeline. A decision is final: a range that is decided as not sent stays so.
 """
 
 from __future__ import annotations
@@ -12,56 +11,56 @@ from rt_cli.audio.format import to_samples
 from rt_cli.audio.speech.endpointing import ONSET_FRAMES, Endpointer, SpeechStarts
 
 PRE_ROLL_MS = 300
-"""Sound kept from before the start of speech at least, so that the first word is whole."""
+"""Least audio that is sent from before the start of speech, so that the first word is complete."""
 HANG_MS = 500
-"""Sound kept after the silence that ends a turn, so that an endpoint hears that silence, too."""
+"""Audio that is sent after the silence that ends a turn, so that the endpoint detects this silence too."""
 LONGEST_THOUGHT_MS = 8000
-"""How long an endpoint that goes by meaning may wait in silence for the rest of a sentence."""
+"""Longest silence for which an endpoint with semantic VAD may wait for the rest of a sentence."""
 _MARGIN_MS = 200
-"""More pre-roll than the endpoint keeps, whose detector may hear the same speech a little earlier than ours."""
-_CAUTION = 0.6
-"""Share of the endpoint's threshold that opens the gate: what it might hear as speech, it must get."""
+"""Added to the prefix of the endpoint, whose detector may find the same speech a little earlier than ours."""
+_THRESHOLD_FACTOR = 0.6
+"""The threshold of the gate, relative to that of the endpoint. It is lower, so that all possible speech is sent."""
 
 
 class SendRange(Struct, frozen=True):
-    """Sound that is sent, or sound that is not."""
+    """A range of audio that is either sent or not sent."""
 
     sent: bool
     until: int
-    """As far as that is known."""
+    """End of the range, as far as it is decided."""
     ends: bool
-    """The other kind begins there."""
+    """True if a range of the other kind starts at ``until``."""
 
 
 class SendRanges:
-    """The stretches that are sent; kept until they are settled, for a replay.
+    """The ranges that are sent. They are kept until they are settled, for a replay on a new connection.
 
     Args:
-        start: Timeline position at which the run begins.
+        start: Timeline position at which the run starts.
     """
 
     def __init__(self, start: int = 0) -> None:
         self.known = start
-        """Position up to which it is decided."""
+        """Position up to which it is decided what is sent."""
         self.left_out = 0
-        """Samples that were not sent; a replay counts nothing twice."""
-        self._reach = start
+        """Samples not sent. A replay does not count them again."""
+        self._counted_to = start
         self._send_ranges: list[tuple[int, int | None]] = []
         self._closed = start
 
     @property
     def is_open(self) -> bool:
-        """Whether what comes is sent."""
+        """True if new audio is sent."""
         return bool(self._send_ranges) and self._send_ranges[-1][1] is None
 
     def open(self, at: int) -> int:
-        """Send from ``at`` on, but nothing that was decided otherwise; returns from where. Idempotent while open."""
+        """Start a range at ``at``, or later if more is decided; return its start. Idempotent while open."""
         if not self.is_open:
             self._send_ranges.append((max(at, self.known, self._closed), None))
         return self._send_ranges[-1][0]
 
     def close(self, at: int) -> int:
-        """Send up to ``at``, which may lie ahead, and nothing that follows; returns up to where."""
+        """End the open range at ``at``, which may be in the future, or later if more is decided; return its end."""
         if self.is_open:
             start, _ = self._send_ranges[-1]
             self._closed = max(at, self.known, start)
@@ -69,11 +68,11 @@ class SendRanges:
         return self._closed
 
     def decided(self, to: int) -> None:
-        """Everything before ``to`` is decided."""
+        """Mark everything before ``to`` as decided."""
         self.known = max(self.known, to)
 
     def at(self, position: int) -> SendRange:
-        """What is to be done with the sound from ``position`` on."""
+        """Return the range that starts at ``position``."""
         for start, end in self._send_ranges:
             if end is None or end > position:
                 edge = start if position < start else end
@@ -81,7 +80,7 @@ class SendRanges:
         return SendRange(sent=False, until=self.known, ends=False)
 
     def unsent(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The parts of a range that are not sent, in order, as far as that is known."""
+        """List the parts of a range that are not sent, in order, as far as they are decided."""
         parts, position = [], start
         while position < min(end, self.known):
             send_range = self.at(position)
@@ -91,26 +90,26 @@ class SendRanges:
         return parts
 
     def leave_out(self, start: int, end: int) -> None:
-        """This much is not sent."""
-        self.left_out += max(0, end - max(start, self._reach))
-        self._reach = max(self._reach, end)
+        """Count a range as not sent, without the part that was already counted."""
+        self.left_out += max(0, end - max(start, self._counted_to))
+        self._counted_to = max(self._counted_to, end)
 
     def forget(self, settled: int) -> None:
-        """Drop the send_ranges that no replay can meet again."""
+        """Drop the ranges before ``settled``: no replay needs them."""
         while self._send_ranges and (self._send_ranges[0][1] or settled + 1) <= settled:
             self._send_ranges.pop(0)
 
 
 class Gate:
-    """Opens send_ranges around speech.
+    """Opens and closes send ranges around speech.
 
     Args:
-        send_ranges: To open and close.
+        send_ranges: The ranges to open and close.
         frame_samples: Length of a frame.
         rate_hz: Of the audio.
-        threshold: Probability from which the endpoint takes a frame for speech; the gate is more cautious.
+        threshold: Probability from which the endpoint takes a frame for speech; the gate uses a lower one.
         silence_ms: Silence that ends a turn for the endpoint.
-        prefix_ms: Audio before the onset that the endpoint takes into a turn.
+        prefix_ms: Audio before the onset that the endpoint includes in a turn.
     """
 
     def __init__(
@@ -127,18 +126,18 @@ class Gate:
         self._send_ranges = send_ranges
         self._frame = frame_samples
         self._position = send_ranges.known
-        self._undecided = to_samples(before_ms, rate_hz) + ONSET_FRAMES * frame_samples
+        self._lookback = to_samples(before_ms, rate_hz) + ONSET_FRAMES * frame_samples
         self._endpointer = Endpointer(
             frame_samples,
             rate_hz,
-            threshold=_CAUTION * threshold,
+            threshold=_THRESHOLD_FACTOR * threshold,
             silence_ms=silence_ms + HANG_MS,
             prefix_ms=before_ms,
             start=send_ranges.known,
         )
 
     def push(self, probability: float, _level_dbfs: float) -> None:
-        """Take the next frame: the probability of speech in it, and its level, which says nothing here."""
+        """Take the next frame: its probability of speech, and its level, which the gate ignores."""
         self._position += self._frame
         match self._endpointer.push(probability):
             case SpeechStarts(at):
@@ -147,5 +146,5 @@ class Gate:
                 pass
             case stops:
                 self._send_ranges.close(stops.at)
-        # Silence is sent after all if speech follows soon.
-        self._send_ranges.decided(self._position - (0 if self._send_ranges.is_open else self._undecided))
+        # The last silence is undecided: the gate sends it if speech follows soon.
+        self._send_ranges.decided(self._position - (0 if self._send_ranges.is_open else self._lookback))

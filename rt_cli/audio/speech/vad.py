@@ -1,4 +1,4 @@
-"""How likely it is that somebody speaks, 32 ms at a time."""
+"""Voice activity detection: the probability of speech in each 32 ms frame."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
 
 _MODEL_RATE_HZ = 16_000
 _MODEL_FRAME = 512
-"""Samples that the model looks at, at its own rate: 32 ms."""
+"""Samples per frame at the rate of the model: 32 ms."""
 _WEBRTC_FRAME = 480
-"""WebRTC's detector takes 10, 20 or 30 ms: the last 30 of each 32 ms, so that frames stay where they are."""
+"""WebRTC's detector takes 10, 20 or 30 ms. It gets the last 30 ms of each frame, so that frames stay aligned."""
 _WEBRTC_MODE = 3
-"""The most sceptical: the others stick to "speech" in noise."""
+"""The strictest mode. In noise the others do not return to "no speech"."""
 _THREADS = "OMP_THREAD_LIMIT"
 
 
 class _Model(Protocol):
     def probability(self, frame: NDArray[np.float32]) -> float:
-        """Of speech in 512 samples at 16 kHz, range [-1, 1]."""
+        """Probability of speech (0..1) in 512 samples at 16 kHz, range [-1, 1]."""
         ...
 
     def reset(self) -> None: ...
 
 
 class SpeechDetector:
-    """Speech probabilities of a stream of audio, frame by frame.
+    """Computes the speech probabilities of an audio stream, frame by frame.
 
-    The n-th probability belongs to the samples ``[n * frame_samples, (n + 1) * frame_samples)`` of what was pushed,
-    for ever: the resampling is aligned and its ratio exact. At rates other than multiples of 125 Hz a frame is not
-    quite 32 ms; the model hears a pitch that is off by less than 0.3 %, the positions stay true.
+    Probability ``n`` belongs to the pushed samples ``[n * frame_samples, (n + 1) * frame_samples)``. This does not
+    drift, because the resampling is aligned and its ratio exact. At rates that are no multiple of 125 Hz a frame is not
+    exactly 32 ms: the pitch for the model is off by less than 0.3 %, but the positions are exact.
 
     Args:
-        rate_hz: Of the audio pushed; 8000 or more.
+        rate_hz: Rate of the pushed audio; 8000 or more.
 
     Raises:
-        UsageError: Neither of the two detectors that can be used is installed.
+        UsageError: Neither of the two detectors is installed (``no_vad``).
     """
 
     frame_samples: int
@@ -59,10 +59,11 @@ class SpeechDetector:
         self.reset()
 
     def push(self, pcm: bytes) -> list[float]:
-        """Probabilities (0..1) of the frames that ``pcm`` completes, in order.
+        """Return the probabilities (0..1) of the frames that ``pcm`` completes, in order.
 
-        About 0.15 ms of CPU per frame (0.5 % of a core in real time), most of it holding the GIL: call it in a thread,
-        and never in two at once. The resampler keeps some audio back, so a frame may be answered one call late.
+        Takes about 0.15 ms of CPU per frame (0.5 % of a core in real time), most of it with the GIL held. Call it in a
+        thread, but not in two threads at once. The resampler holds back some audio, so the result for a frame may come
+        one call late.
 
         Args:
             pcm: Mono s16le, whole samples, any length.
@@ -78,7 +79,7 @@ class SpeechDetector:
         return [self._model.probability(frame) for frame in frames.reshape(-1, _MODEL_FRAME)]
 
     def reset(self) -> None:
-        """Forget all that was pushed: the next sample is the first of the first frame."""
+        """Discard all pushed audio: the next sample is the first of frame 0."""
         import numpy as np
         import soxr
 
@@ -87,7 +88,7 @@ class SpeechDetector:
         self._stream = (
             None
             if self.frame_samples == _MODEL_FRAME
-            # A ratio of frame lengths keeps frames aligned at every rate; MQ answers within 15 ms at 24 kHz.
+            # The ratio of the frame lengths keeps frames aligned at every rate. MQ has a delay of 15 ms at 24 kHz.
             else soxr.ResampleStream(self.frame_samples, _MODEL_FRAME, 1, dtype="float32", quality="MQ")
         )
 
@@ -107,10 +108,10 @@ def _load_model() -> _Model:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Load a library that shall compute in the thread that calls it.
+    """Limit OpenMP to one thread while a library is loaded.
 
-    The model is so small that OpenMP's four threads would spend nine tenths of their time waiting for one another. Its
-    runtime reads the limit once, when it is loaded, so that no child of ours need see it.
+    The model is so small that four OpenMP threads would spend 90 % of their time waiting for each other. The OpenMP
+    runtime reads the limit once, at load time, so the variable is removed again and child processes do not inherit it.
     """
     if _THREADS in os.environ:
         yield
@@ -137,7 +138,7 @@ class _Silero:
 
 
 class _WebRtc:
-    """Where no wheel of the better model exists. Says 0 or 1, and in loud noise it can stick to 1."""
+    """The fallback where no wheel of the better model exists. Returns 0 or 1; in loud noise it may stay at 1."""
 
     def __init__(self) -> None:
         from webrtcvad import Vad

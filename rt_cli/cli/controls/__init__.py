@@ -1,1 +1,1 @@
-"""What controls a run besides Ctrl-C: keys of the terminal, signals, a FIFO."""
+"""Controls of a run besides Ctrl-C: terminal keys, signals, a FIFO."""

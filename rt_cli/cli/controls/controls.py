@@ -1,4 +1,4 @@
-"""Whatever controls a run besides Ctrl-C: keys of the terminal, signals, lines on a FIFO."""
+"""All controls of a run besides Ctrl-C: terminal keys, signals, lines on a FIFO."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SIGNALS: Mapping[str, Command] = {"SIGUSR1": "start", "SIGUSR2": "stop"}
 
 
 def wants_keys(settings: Settings, environ: Mapping[str, str]) -> bool:
-    """Whether the terminal's keys are to be taken: where somebody sees what they do, or has asked for them."""
+    """Return whether to read terminal keys: with a live status display, or with push to talk."""
     from rt_cli.output.status.choose import choose_look
 
     if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
@@ -40,14 +40,14 @@ def wants_keys(settings: Settings, environ: Mapping[str, str]) -> bool:
 def open_controls(
     settings: Settings, loop: AbstractEventLoop, on_event: EventHandler, on_quit: Callable[[], None], *, keys: bool
 ) -> RunControls | None:
-    """The controls that the settings ask for, open; None where nothing is to control the run.
+    """Open the controls that the settings enable; None if there are none.
 
     Args:
-        settings: Whether and how to push to talk, and what is shown.
-        loop: Whose thread uses them.
+        settings: Push to talk, and the status display.
+        loop: The event loop of the run; all calls come from its thread.
         on_event: See :class:`RunControls`.
         on_quit: See :class:`RunControls`.
-        keys: The terminal's keys may be taken.
+        keys: Whether the command may read terminal keys.
 
     Raises:
         UsageError: The FIFO cannot be used.
@@ -61,11 +61,11 @@ def open_controls(
 
 
 class RunControls:
-    """Hands commands to the run, from :meth:`start` to :meth:`close`.
+    """Passes commands to the run, from :meth:`start` to :meth:`close`.
 
     Args:
-        loop: Whose thread uses it.
-        on_event: Told which keys there are, and of lines that mean nothing.
+        loop: The event loop of the run; all calls come from its thread.
+        on_event: Called with the available keys, and with a warning for each unknown FIFO line.
         on_quit: Ends the run, like a first Ctrl-C.
     """
 
@@ -73,18 +73,18 @@ class RunControls:
         self._loop = loop
         self._on_event = on_event
         self._on_quit = on_quit
-        self._obey: Callable[[Command], None] | None = None
-        self._early: list[Command] = []
-        self._over = False
+        self._on_command: Callable[[Command], None] | None = None
+        self._queue: list[Command] = []
+        self._quit_requested = False
         self._keyboard: Keyboard | None = None
         self._fifo: Fifo | None = None
 
     def start(self, settings: Settings, *, keys: bool) -> None:
-        """Listen.
+        """Start to read signals, keys and the FIFO.
 
         Args:
-            settings: Whether and how to push to talk.
-            keys: Whether to take the keys of the terminal.
+            settings: Push to talk, and its FIFO.
+            keys: Whether to read terminal keys.
 
         Raises:
             UsageError: The FIFO cannot be used.
@@ -104,20 +104,20 @@ class RunControls:
             self._keyboard.start()
             self._on_event(KeysOffered(push_to_talk))
 
-    def attach(self, obey: Callable[[Command], None]) -> None:
-        """From now on commands go there; first those that came before."""
-        self._obey = obey
-        early, self._early = self._early, []
-        for command in early:
-            obey(command)
+    def attach(self, on_command: Callable[[Command], None]) -> None:
+        """Pass all commands to this function from now on, starting with the queued ones."""
+        self._on_command = on_command
+        queue, self._queue = self._queue, []
+        for command in queue:
+            on_command(command)
 
     def restore(self) -> None:
-        """Give the terminal back; may be called from a signal handler."""
+        """Restore the terminal mode. Safe in a signal handler."""
         if self._keyboard is not None:
             self._keyboard.restore()
 
     def close(self) -> None:
-        """Listen no more. Idempotent."""
+        """Restore the terminal and close the FIFO. Idempotent."""
         self.restore()
         if self._fifo is not None:
             self._fifo.close()
@@ -127,25 +127,25 @@ class RunControls:
         from rt_cli.cli.controls.keyboard import command_of
 
         if (command := command_of(key)) is not None:
-            self._take(command)
+            self._dispatch(command)
 
     def _on_signal(self, command: Command, *_frame: object) -> None:
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._take, command)
+            self._loop.call_soon_threadsafe(self._dispatch, command)
 
     def _on_line(self, line: str) -> None:
         command = next((each for each in COMMANDS if each == line.lower()), None)
         if command is None:
-            said = f"{printable(line)!r} is no command: there are {', '.join(COMMANDS)}"
-            self._on_event(Warned("unknown_command", said))
+            message = f"{printable(line)!r} is no command: there are {', '.join(COMMANDS)}"
+            self._on_event(Warned("unknown_command", message))
         else:
-            self._take(command)
+            self._dispatch(command)
 
-    def _take(self, command: Command) -> None:
-        if self._obey is None:
-            self._early.append(command)
+    def _dispatch(self, command: Command) -> None:
+        if self._on_command is None:
+            self._queue.append(command)
         else:
-            self._obey(command)
-        if command == "quit" and not self._over:
-            self._over = True
+            self._on_command(command)
+        if command == "quit" and not self._quit_requested:
+            self._quit_requested = True
             self._on_quit()

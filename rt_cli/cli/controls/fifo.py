@@ -1,4 +1,4 @@
-"""Lines on a FIFO, for whoever wants to control a run from another program."""
+"""Read commands from a FIFO, so that another program can control a run."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
-_AT_ONCE = 4096
+_READ_BYTES = 4096
 _LONGEST_LINE = 200
 
 
 class Lines:
-    """Whole lines out of pieces; what is too long for one is cut. Pure."""
+    """Splits pieces of bytes into lines, and truncates lines that are too long. Pure."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def push(self, piece: bytes) -> list[str]:
-        """The lines that a piece completes, without blanks around them, and without empty ones."""
+        """Return the lines that a piece completes: stripped, and without empty ones."""
         *whole, self._rest = (self._rest + piece).split(b"\n")
         self._rest = self._rest[:_LONGEST_LINE]
         lines = (line[:_LONGEST_LINE].decode(errors="replace").strip() for line in whole)
@@ -36,12 +36,12 @@ class Fifo:
     """Reads a FIFO until :meth:`close`; writers may come and go.
 
     Args:
-        path: Made, for its owner alone, if it does not exist; and removed again then.
-        loop: Whose thread uses it.
-        on_line: Told each line, on the loop's thread.
+        path: Of the FIFO. If it does not exist, it is created for its owner alone, and removed by :meth:`close`.
+        loop: The event loop that reads it.
+        on_line: Called with each line, on the loop's thread.
 
     Raises:
-        UsageError: It is something else, cannot be made or opened, or there are no FIFOs on this system.
+        UsageError: The path is no FIFO, cannot be created or opened, or the system has no FIFOs.
     """
 
     def __init__(self, path: str, loop: AbstractEventLoop, on_line: Callable[[str], None]) -> None:
@@ -49,29 +49,29 @@ class Fifo:
         self._loop = loop
         self._on_line = on_line
         self._lines = Lines()
-        self._made = _make(path)
+        self._owns_path = _make_fifo(path)
         try:
-            # For writing, too: so it has no end when a writer closes it.
+            # Open for writing, too: without a writer, a FIFO reads as end of file.
             self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         except OSError as exc:
             raise UsageError(f"cannot open {path}: {exc.strerror}", "give another --ptt-fifo") from exc
         loop.add_reader(self._descriptor, self._read)
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading, and remove the FIFO if this object created it."""
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
-        if self._made:
+        if self._owns_path:
             with suppress(FileNotFoundError):
                 Path(self._path).unlink()
 
     def _read(self) -> None:
-        for line in self._lines.push(os.read(self._descriptor, _AT_ONCE)):
+        for line in self._lines.push(os.read(self._descriptor, _READ_BYTES)):
             self._on_line(line)
 
 
-def _make(path: str) -> bool:
-    """Make a FIFO where there is nothing; whether it did."""
+def _make_fifo(path: str) -> bool:
+    """Create the FIFO if the path does not exist. True if it was created."""
     if not hasattr(os, "mkfifo"):
         raise UsageError("this system has no FIFOs", "use --ptt and the keyboard")
     try:

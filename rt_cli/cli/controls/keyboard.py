@@ -1,6 +1,6 @@
-"""Keys of the terminal, one at a time and without Enter; the terminal is given back whatever happens.
+"""Read terminal keys one at a time, without Enter, and always restore the terminal mode.
 
-A terminal tells of keys that go down and of none that come up, so nothing here can be held.
+A terminal reports key presses but no key releases, so there is no push-and-hold.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from rt_cli.streaming.capture.push_to_talk import Command
 
 KEYS: Mapping[str, Command] = {" ": "toggle", "m": "mute", "q": "quit"}
-_AT_ONCE = 1024
+_READ_BYTES = 1024
 _POLL_S = 0.05
 
 
 def command_of(key: str) -> Command | None:
-    """What a key means; None for one that means nothing."""
+    """Return the command of a key; None if it has none."""
     return KEYS.get(key.lower())
 
 
@@ -30,75 +30,75 @@ if sys.platform == "win32":
     import threading
 
     class Keyboard:
-        """Looks for keys twenty times a second. Written by the documentation of msvcrt; it was not run yet."""
+        """Polls for keys twenty times a second. Written from the documentation of msvcrt; not run yet."""
 
         def __init__(self, _stream: TextIO, loop: AbstractEventLoop, on_key: Callable[[str], None]) -> None:
             self._loop = loop
             self._on_key = on_key
-            self._over = threading.Event()
+            self._closed = threading.Event()
 
         def start(self) -> None:
-            """Take the keys."""
+            """Start to read keys."""
             threading.Thread(target=self._read, name="rt-keys", daemon=True).start()
 
         def restore(self) -> None:
-            """Take no more."""
-            self._over.set()
+            """Stop reading keys."""
+            self._closed.set()
 
         def _read(self) -> None:
             import msvcrt
 
-            while not self._over.wait(_POLL_S):
+            while not self._closed.wait(_POLL_S):
                 while msvcrt.kbhit():
                     key = msvcrt.getwch()
                     try:
                         self._loop.call_soon_threadsafe(self._on_key, key)
                     except RuntimeError:
-                        return  # the loop has closed
+                        return  # the loop is closed
 
 else:
     import termios
 
-    _LEAVING = (signal.SIGTSTP, signal.SIGQUIT, signal.SIGHUP)
-    """Stop or end the program by themselves; a terminal without echo would be left behind."""
+    _STOP_SIGNALS = (signal.SIGTSTP, signal.SIGQUIT, signal.SIGHUP)
+    """Signals that stop or end the program by default; without a handler, the terminal would stay without echo."""
 
     class Keyboard:
         r"""The terminal without line editing and echo, but with its signals, from :meth:`start` to :meth:`restore`.
 
-        It leaves the terminal alone while the program runs in the background, and gives it back before it is stopped
-        or ended by a signal. Ctrl-C, Ctrl-Z and Ctrl-\ mean what they always do.
+        It does not touch the terminal while the program runs in the background, and restores the mode before a signal
+        stops or ends the program. Ctrl-C, Ctrl-Z and Ctrl-\ keep their usual meaning.
 
         Args:
             stream: Standard input, a terminal.
-            loop: Whose thread uses it.
-            on_key: Told each key, on the loop's thread.
+            loop: The event loop that reads the keys.
+            on_key: Called with each key, on the loop's thread.
         """
 
         def __init__(self, stream: TextIO, loop: AbstractEventLoop, on_key: Callable[[str], None]) -> None:
             self._descriptor = stream.fileno()
             self._loop = loop
             self._on_key = on_key
-            self._before: list[object] | None = None
-            self._over = False
+            self._saved_mode: list[object] | None = None
+            self._closed = False
 
         def start(self) -> None:
-            """Take the keys."""
-            for number in _LEAVING:
-                # Who started us without job control, or with nohup, wants them ignored.
+            """Start to read keys."""
+            for number in _STOP_SIGNALS:
+                # A parent without job control, or nohup, sets SIG_IGN: keep it.
                 if signal.getsignal(number) is signal.SIG_DFL:
-                    signal.signal(number, self._leave)
-            signal.signal(signal.SIGCONT, lambda *_: self._take())
-            self._take()
+                    signal.signal(number, self._on_stop_signal)
+            signal.signal(signal.SIGCONT, lambda *_: self._enter_key_mode())
+            self._enter_key_mode()
 
         def restore(self) -> None:
-            """Give the terminal back as it was. Never raises; idempotent; may be called from a signal handler."""
-            self._over = True
-            self._give_back()
+            """Restore the terminal mode and stop reading. Never raises; idempotent; safe in a signal handler."""
+            self._closed = True
+            self._restore_mode()
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._descriptor)
 
-        def _take(self) -> None:
-            if self._over or not self._in_foreground():
+        def _enter_key_mode(self) -> None:
+            if self._closed or not self._in_foreground():
                 return
             try:
                 before = termios.tcgetattr(self._descriptor)
@@ -108,31 +108,31 @@ else:
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, mode)
             except (OSError, termios.error):
                 return  # the terminal is gone
-            # Whoever was stopped without a word, by SIGSTOP, has its keys still, and a terminal set by a shell.
-            self._before = self._before or before
-            self._loop.call_soon_threadsafe(self._listen)
+            # After SIGSTOP and SIGCONT, `before` is a mode that the shell set: keep the mode of the first call.
+            self._saved_mode = self._saved_mode or before
+            self._loop.call_soon_threadsafe(self._add_reader)
 
-        def _listen(self) -> None:
-            if not self._over:
+        def _add_reader(self) -> None:
+            if not self._closed:
                 self._loop.add_reader(self._descriptor, self._read)
 
-        def _give_back(self) -> None:
-            before, self._before = self._before, None
-            # Whoever is in the foreground now has a terminal of its own making.
+        def _restore_mode(self) -> None:
+            before, self._saved_mode = self._saved_mode, None
+            # In the background: the terminal mode belongs to the foreground program.
             if before is None or not self._in_foreground():
                 return
             try:
-                termios.tcsetattr(self._descriptor, termios.TCSANOW, before)  # type: ignore[arg-type] # what it gave us
+                termios.tcsetattr(self._descriptor, termios.TCSANOW, before)  # type: ignore[arg-type] # from tcgetattr
             except (OSError, termios.error):
                 pass  # the terminal is gone
 
-        def _leave(self, number: int, _frame: object) -> None:
-            """Give the terminal back, then do what the signal does; who was only stopped goes on here."""
-            self._give_back()
+        def _on_stop_signal(self, number: int, _frame: object) -> None:
+            """Restore the terminal, then run the default action of the signal. After SIGCONT, go on here."""
+            self._restore_mode()
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-            signal.signal(number, self._leave)
-            self._take()
+            signal.signal(number, self._on_stop_signal)
+            self._enter_key_mode()
 
         def _in_foreground(self) -> bool:
             try:
@@ -142,15 +142,15 @@ else:
 
         def _read(self) -> None:
             if not self._in_foreground():
-                # Reading would stop us, and not reading would keep us busy.
-                self._before = None
+                # Reading here raises SIGTTIN, and the descriptor stays readable: remove the reader.
+                self._saved_mode = None
                 self._loop.remove_reader(self._descriptor)
                 return
             try:
-                pressed = os.read(self._descriptor, _AT_ONCE)
+                data = os.read(self._descriptor, _READ_BYTES)
             except OSError:
-                pressed = b""
-            if not pressed:
+                data = b""
+            if not data:
                 self._loop.remove_reader(self._descriptor)
-            for key in pressed.decode(errors="replace"):
+            for key in data.decode(errors="replace"):
                 self._on_key(key)

@@ -1,1 +1,1 @@
-"""What goes to stdout and to result files."""
+"""Results: formats, order of sources, stdout and result files."""

@@ -1,4 +1,4 @@
-"""The finals of several channels in the order in which they were spoken. Pure."""
+"""Merge the finals of several channels by start time. Pure."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class ChannelMerge:
-    """Holds a final back until no other channel can have an earlier one.
+    """Delays a final until no other channel can have an earlier one.
 
-    A channel's next final begins where the channel is settled, or later. So a final may go when every other channel is
-    settled up to its beginning, or has a later final waiting, or has ended. What a channel says keeps its order.
+    The next final of a channel starts at its settled mark or later. So a final is due when every other channel has
+    settled up to its start, or has a later final waiting, or has ended. Events of one channel keep their order.
 
     Args:
-        channels: Their names.
+        channels: Names of the channels.
     """
 
     def __init__(self, channels: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ class ChannelMerge:
         self._waiting: dict[str, deque[Event]] = {channel: deque() for channel in channels}
 
     def take(self, channel: str, event: Event) -> list[tuple[str, Event]]:
-        """Take what a channel says; returns what is due now, of any channel."""
+        """Take an event of a channel; returns the events of all channels that are due now."""
         if isinstance(event, Progress):
             self._marks[channel] = max(self._marks[channel], event.settled_ms)
         else:
@@ -45,8 +45,8 @@ class ChannelMerge:
         return due
 
     def _next(self) -> str | None:
-        """The channel whose first event is due."""
-        heads = {channel: _begins(waiting[0]) for channel, waiting in self._waiting.items() if waiting}
+        """Return the channel whose first event is due, or None."""
+        heads = {channel: _start_ms(waiting[0]) for channel, waiting in self._waiting.items() if waiting}
         if not heads:
             return None
         channel = min(heads, key=heads.__getitem__)
@@ -54,8 +54,8 @@ class ChannelMerge:
         return channel if min(others, default=math.inf) >= heads[channel] else None
 
 
-def _begins(event: Event) -> float:
-    """When it was spoken, milliseconds; what need not wait, before all others."""
+def _start_ms(event: Event) -> float:
+    """Return the start of a final, ms; -1 for events that need not wait."""
     if isinstance(event, Final) and event.start_ms is not None:
         return event.start_ms
     return -1.0

@@ -1,4 +1,4 @@
-"""Which words of a run go into a result, by its format."""
+"""Create the formatter of a result format, and pass labelled events to it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Results(Protocol):
-    """Takes what happens to a source, and prints what belongs into the result."""
+    """A formatter: takes events and prints those that belong into the result."""
 
     def on_event(self, event: Event) -> None:
-        """Take an event. Returns at once and never raises."""
+        """Handle an event. Returns at once and never raises."""
         ...
 
 
@@ -37,15 +37,15 @@ def make_results(
     many: bool = False,
     on_printed: Callable[[int], None] | None = None,
 ) -> Results:
-    """What writes a result.
+    """Create the formatter of a result.
 
     Args:
-        kind: Its format.
-        write_line: Where the lines go.
-        partials: Whether NDJSON has what is not final yet.
-        timestamps: Whether lines of text begin with a time; the other formats always say it.
-        many: Whether lines of NDJSON name their source.
-        on_printed: Told the turn of each final that was printed, on any thread.
+        kind: The format.
+        write_line: Writes a line.
+        partials: True if NDJSON includes partials.
+        timestamps: True if lines of text begin with a time; the other formats always have times.
+        many: True if NDJSON lines name their source.
+        on_printed: Called with the turn of each printed final, on any thread.
     """
     if kind == "json":
         return NdjsonOutput(write_line, partials=partials, many=many, on_printed=on_printed)
@@ -54,13 +54,13 @@ def make_results(
     return CaptionOutput(write_line, kind, on_printed)
 
 
-def tell(results: Results, event: Event, label: Label | None) -> None:
-    """Let results know of an event, and whose it is.
+def dispatch(results: Results, event: Event, label: Label | None) -> None:
+    """Pass an event and its label to a formatter.
 
     Args:
-        results: Of one or many sources.
-        event: What happened.
-        label: To which source, and which channel of it; None: to none, or to the one that was last told of.
+        results: Formatter for one or many sources.
+        event: The event.
+        label: Source and channel of the event; None for an event of the run, or of the last source.
     """
     channel = None if label is None else label.channel
     if isinstance(results, NdjsonOutput):

@@ -1,4 +1,4 @@
-"""Events as NDJSON: the contract that scripts rely on."""
+"""Events as NDJSON, the output format for scripts."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rt_cli.events import Event
-    from rt_cli.output.line_writer import Written
+    from rt_cli.output.line_writer import OnWritten
 
-# JSON escapes C0 by itself. These may stand in a string as they are, but a terminal obeys some and some readers take
-# others for line ends; escaped they are the same JSON.
-_RISKY = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# The encoder escapes C0. JSON allows these characters unescaped, but terminals interpret some of them and some readers
+# treat others as line ends.
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _TYPES: dict[type, str] = {
     SessionChanged: "session",
@@ -49,26 +49,26 @@ _TYPES: dict[type, str] = {
     ControlChanged: "control",
 }
 _OPTIONAL = frozenset({"reason", "start_ms", "end_ms", "approx", "language", "latency_ms", "resumed", "hint"})
-_COUNTED = frozenset({"skipped"})
-"""Said where it is more than none."""
+_OMITTED_IF_ZERO = frozenset({"skipped"})
+"""Fields that are written only if they are not zero."""
 
 
 class WriteLine(Protocol):
-    """Takes a line without its line end; a passing one may be left out while many wait."""
+    """Writes a line without its line end; a droppable line may be dropped while many wait."""
 
-    def __call__(self, line: str, *, passing: bool = False, written: Written = None) -> None:
-        """Take it at once; call ``written``, on any thread, when it is written."""
+    def __call__(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
+        """Return at once; call ``on_written``, on any thread, after the line was written."""
         ...
 
 
 class NdjsonOutput:
-    """Prints each event of the contract as one JSON object.
+    """Prints each event of the NDJSON contract as one JSON object.
 
     Args:
-        write_line: Where the lines go.
-        partials: Whether partials are wanted.
-        many: Whether every line says which source it is about.
-        on_printed: Told the turn of each final that was printed, on any thread.
+        write_line: Writes a line.
+        partials: True to print partials.
+        many: True if every line names its source.
+        on_printed: Called with the turn of each printed final, on any thread.
     """
 
     def __init__(
@@ -80,65 +80,65 @@ class NdjsonOutput:
         on_printed: Callable[[int], None] | None = None,
     ) -> None:
         self.source: str | None = None
-        """The source that lines are about: set by its opening, or by hand where it cannot be opened."""
+        """Source of the lines: set by ``SourceOpened``, or by the caller for a source that cannot be opened."""
         self.channel: str | None = None
-        """Which channel of it, where they are told apart."""
+        """Channel of the lines, if channels are transcribed separately."""
         self._write_line = write_line
         self._partials = partials
         self._many = many
         self._on_printed = on_printed
 
     def on_event(self, event: Event) -> None:
-        """Print an event that the contract knows. Never raises."""
+        """Print an event of the NDJSON contract. Never raises."""
         if isinstance(event, SourceOpened):
             self.source = event.name
         if type(event) not in _TYPES or (isinstance(event, Partial) and not self._partials):
             return
         source = self.source if self._many and not isinstance(event, Total) else None
-        told = None
+        on_written = None
         if isinstance(event, Final) and self._on_printed is not None:
-            told = partial(self._on_printed, event.turn)
+            on_written = partial(self._on_printed, event.turn)
         line = to_json(event, source, self.channel)
-        self._write_line(line, passing=isinstance(event, Partial), written=told)
+        self._write_line(line, droppable=isinstance(event, Partial), on_written=on_written)
 
 
 def to_json(event: Event, source: str | None = None, channel: str | None = None) -> str:
-    """The line of NDJSON for an event of the contract, without a line end.
+    """Format an event of the contract as an NDJSON line without a line end.
 
     Args:
-        event: Any but SourceOpened and Progress.
-        source: What the line is about, where there are several; a summary names its own.
-        channel: And which channel of it, where they are told apart.
+        event: Any event of the contract, so not SourceOpened or Progress.
+        source: Source of the line, if there are several; a summary has its own.
+        channel: Channel of the source, if channels are transcribed separately.
 
     Returns:
-        One line that every JSON reader takes and no terminal obeys: control characters and bidirectional overrides
-        are escaped, and lone surrogates (of a file name that is no UTF-8) become the text of an escape.
+        One line of valid JSON that is safe for a terminal: control characters and bidirectional overrides are
+        escaped, and lone surrogates (from a file name that is not UTF-8) become the text of an escape.
     """
     fields: dict[str, object] = {"type": _TYPES[type(event)]}
     if source is not None:
         fields["source"] = source
     if channel is not None:
         fields["channel"] = channel
-    fields.update(_summary(event) if isinstance(event, Summary) else _present(asdict(event)))
+    fields.update(_summary(event) if isinstance(event, Summary) else _without_absent(asdict(event)))
     try:
         line = msgspec.json.encode(fields)
     except UnicodeEncodeError:
         line = msgspec.json.encode({name: _encodable(value) for name, value in fields.items()})
-    return _RISKY.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode())
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode())
 
 
-def _present(fields: dict[str, object]) -> dict[str, object]:
-    """Without the optional fields that say nothing: None, and the flags that are not set."""
-    # By identity: 0 is a time.
+def _without_absent(fields: dict[str, object]) -> dict[str, object]:
+    """Remove optional fields that are None or False, and counters that are zero."""
+    # Compare by identity: 0 is a valid time.
     return {
         name: value
         for name, value in fields.items()
-        if not (name in _OPTIONAL and (value is None or value is False)) and (name not in _COUNTED or value)
+        if not (name in _OPTIONAL and (value is None or value is False)) and (name not in _OMITTED_IF_ZERO or value)
     }
 
 
 def _summary(summary: Summary) -> dict[str, object]:
-    """The fields of a summary; ``latency_ms`` is always there, null without a measured final."""
+    """Build the fields of a summary; ``latency_ms`` is always present, null without a measured final."""
     ledger = summary.ledger
     return {
         "source": summary.source,

@@ -1,4 +1,4 @@
-"""Results in files: a transcript beside stdout, or a file for each source in its place."""
+"""Results in files: a transcript in addition to stdout, or one file per source instead of stdout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import OutputFormat, OutputSettings
 
 EXTENSIONS: dict[OutputFormat, str] = {"text": ".txt", "srt": ".srt", "vtt": ".vtt", "json": ".jsonl"}
-"""Of the files in a folder; a transcript may also be called .json, or have none."""
+"""Extensions in ``--output-dir``; a transcript may also have ``.json`` or no extension."""
 
 
 @dataclass(slots=True)
@@ -29,9 +29,9 @@ class _Source:
     """A source that has not ended.
 
     Args:
-        file: Gets its results.
-        channels: How many of its channels have not ended.
-        complete: Whether those that have were complete.
+        file: File of its results.
+        channels: Number of its channels that have not ended.
+        complete: True if all ended channels were complete.
     """
 
     file: ResultFile
@@ -40,15 +40,15 @@ class _Source:
 
 
 class SavedResults:
-    """The files of a run.
+    """The result files of a run.
 
     Args:
-        settings: ``save_transcript``, ``output_dir``, the format, and whether files may be replaced.
-        sources: The names of all sources.
-        on_printed: Told the turn of each final that is in the file of its source, on any thread.
+        settings: ``save_transcript``, ``output_dir``, ``format``, ``force``.
+        sources: Names of all sources.
+        on_printed: Called with the turn of each final in the file of its source, on any thread.
 
     Raises:
-        UsageError: What was asked for cannot be written, or contradicts itself.
+        UsageError: A file cannot be written, or the settings contradict each other.
     """
 
     def __init__(
@@ -62,56 +62,60 @@ class SavedResults:
         self._settings = settings
         self._on_printed = on_printed
         self._failures: list[OSError] = []
-        self._told = 0
+        self._reported = 0
         self._disk: SerialThread | None = None
         self._sources: dict[str, _Source] = {}
         self._paths = _paths(settings, sources)
         self._transcript = self._open_transcript()
 
     @property
-    def prints(self) -> bool:
-        """Whether results are on stdout, too; NDJSON always is."""
+    def uses_stdout(self) -> bool:
+        """Whether results also go to stdout; NDJSON always does."""
         return self._settings.output_dir is None or self._settings.format == "json"
 
     @property
-    def apart(self) -> bool:
-        """Whether the results of a source need not wait for those of the sources before it."""
+    def per_source(self) -> bool:
+        """Whether each source has its own file, so that its results need not wait for those of earlier sources."""
         return self._settings.output_dir is not None
 
     @property
     def failure(self) -> OSError | None:
-        """Why a file is not whole, with its name."""
+        """The first error of a file, with the file name; None without an error."""
         return self._failures[0] if self._failures else None
 
     def begin(self, source: str, channels: int = 1) -> None:
-        """A source begins, of which so many channels are told apart."""
+        """Begin a source with this number of separate channels."""
         if source in self._paths:
-            file = self._file(self._paths[source], self._settings.format, whole=True)
+            file = self._file(self._paths[source], self._settings.format, atomic=True)
             self._sources[source] = _Source(file, channels)
 
     def on_event(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> list[Warned]:
-        """Save what belongs into the results. Returns at once and never raises.
+        """Save an event that belongs into the results. Returns at once and never raises.
 
         Args:
-            event: What happened.
-            label: To which source; None: to none of them.
-            receipts: Count what is to be written of the source.
+            event: The event.
+            label: Its source; None for an event of the run.
+            receipts: Counter for the lines of the source.
 
         Returns:
-            Which files take no more, each told once; the run goes on without them.
+            One warning per failed file; the run continues without that file.
         """
         if self._transcript is not None:
             self._transcript.on_event(event, label, receipts)
         if label is not None and label.source in self._sources:
             self._save(self._sources[label.source], event, label, receipts)
-        told, self._told = self._told, len(self._failures)
+        reported, self._reported = self._reported, len(self._failures)
         return [
             Warned("save_failed", f"{failure.filename} takes no more results: {failure.strerror}")
-            for failure in self._failures[told : self._told]
+            for failure in self._failures[reported : self._reported]
         ]
 
     def close(self, deadline_s: float | None = None) -> bool:
-        """Write what waits. Blocks; idempotent; False if it takes longer than ``deadline_s``."""
+        """Write everything that waits. Blocks; idempotent.
+
+        Returns:
+            False if it takes longer than ``deadline_s``.
+        """
         if self._disk is None:
             return True
         files = [source.file for source in self._sources.values()]
@@ -123,7 +127,7 @@ class SavedResults:
 
     def _save(self, source: _Source, event: Event, label: Label, receipts: WriteReceipts | None) -> None:
         if isinstance(event, Summary) and event.skipped:
-            del self._sources[label.source]  # what an earlier run saved stays
+            del self._sources[label.source]  # keep the file of the earlier run
             return
         source.file.on_event(event, label, receipts)
         if isinstance(event, Summary):
@@ -146,7 +150,7 @@ class SavedResults:
             raise
         return file
 
-    def _file(self, path: Path, kind: OutputFormat, *, whole: bool = False) -> ResultFile:
+    def _file(self, path: Path, kind: OutputFormat, *, atomic: bool = False) -> ResultFile:
         self._disk = self._disk or SerialThread("rt-saving")
         return ResultFile(
             path,
@@ -154,20 +158,20 @@ class SavedResults:
             self._disk,
             timestamps=self._settings.timestamps,
             on_failed=self._failures.append,
-            on_printed=self._on_printed if self.apart else None,
-            whole=whole,
+            on_printed=self._on_printed if self.per_source else None,
+            atomic=atomic,
         )
 
 
 def check(settings: OutputSettings, sources: int) -> None:
-    """Refuse what cannot go into one file.
+    """Refuse settings that would put several sources into one file.
 
     Args:
-        settings: What is to be printed and saved.
-        sources: How many there are.
+        settings: Settings of the output.
+        sources: Number of sources.
 
     Raises:
-        UsageError: Captions have one clock, and a file that is saved has one source.
+        UsageError: Captions, ``save_transcript`` or ``save_audio`` with several sources.
     """
     if sources <= 1:
         return
@@ -181,36 +185,36 @@ def check(settings: OutputSettings, sources: int) -> None:
 
 
 def format_of(path: PurePath) -> OutputFormat:
-    """The format that the name of a transcript says; text if it says nothing.
+    """Return the format for the extension of a transcript; text without an extension.
 
     Raises:
-        UsageError: It says something else.
+        UsageError: An unknown extension.
     """
     extension = path.suffix.lower()
     known: dict[str, OutputFormat] = {name: kind for kind, name in EXTENSIONS.items()} | {"": "text", ".json": "json"}
     if extension not in known:
-        said = f"--save-transcript: no format is called {printable(extension)}"
-        raise UsageError(said, "use .txt, .srt, .vtt, .json or .jsonl")
+        message = f"--save-transcript: no format is called {printable(extension)}"
+        raise UsageError(message, "use .txt, .srt, .vtt, .json or .jsonl")
     return known[extension]
 
 
 def file_name(source: str, kind: OutputFormat) -> str:
-    """What the file of a source is called: its own name with another ending; ``stdin`` for ``-``."""
+    """Return the file name for a source: its stem plus the extension of the format; ``stdin`` for ``-``."""
     return ("stdin" if source == "-" else PurePath(source).stem) + EXTENSIONS[kind]
 
 
 def _paths(settings: OutputSettings, sources: Sequence[str]) -> dict[str, Path]:
-    """The file of each source, by its name."""
+    """Return the path of each source's file by source name."""
     if settings.output_dir is None:
         return {}
     folder = Path(settings.output_dir)
     owners: dict[str, str] = {}
     for source in sources:
         name = file_name(source, settings.format)
-        key = name.casefold()  # some file systems do not tell them apart
+        key = name.casefold()  # some file systems ignore case
         if key in owners:
-            said = f"the results of {owners[key]} and {source} would both be in {name}"
-            raise UsageError(printable(said), "send them into different folders")
+            message = f"the results of {owners[key]} and {source} would both be in {name}"
+            raise UsageError(printable(message), "send them into different folders")
         owners[key] = source
     _prepare(folder)
     return {source: folder / file_name(source, settings.format) for source in sources}

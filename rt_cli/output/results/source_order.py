@@ -1,4 +1,4 @@
-"""Several sources at once, printed one after the other: the order of their beginnings. Pure."""
+"""Print the results of concurrent sources one source after the other, in the order of their start. Pure."""
 
 from __future__ import annotations
 
@@ -12,84 +12,84 @@ if TYPE_CHECKING:
 
     from rt_cli.events import Event, Label
 
-    Print = Callable[[Event, Label], None]
+    PrintEvent = Callable[[Event, Label], None]
 
 _OVERHEAD = 400
-"""About what an event takes in memory beside its text, bytes."""
+"""Approximate memory of an event without its text, bytes."""
 
 
 class SourceQueue:
-    """The events of one source: printed as they come when it is first, held back until then.
+    """The events of one source: printed at once if the source is first in the order, held until then.
 
     Args:
-        order: What it waits in.
-        show: Prints.
+        order: The order that the queue belongs to.
+        print_event: Prints an event.
     """
 
-    def __init__(self, order: InOrder, show: Print) -> None:
+    def __init__(self, order: SourceOrder, print_event: PrintEvent) -> None:
         self._order = order
-        self._show = show
+        self._print_event = print_event
         self._held: list[tuple[Event, Label]] = []
         self._first = False
-        self._on_shown: Callable[[], None] | None = None
+        self._on_printed: Callable[[], None] | None = None
         self.ended = False
 
     def take(self, event: Event, label: Label) -> None:
-        """Print it, now or later; of what is passing only what can be printed now."""
+        """Print an event now or later. A partial or progress event is dropped if it cannot be printed now."""
         if self._first:
-            self._show(event, label)
+            self._print_event(event, label)
         elif not isinstance(event, Partial | Progress):
             self._held.append((event, label))
-            self._order.held_bytes += weight(event)
+            self._order.held_bytes += memory_bytes(event)
 
     def end(self) -> None:
-        """Nothing more will come: the next may be printed when this one is. Idempotent."""
+        """End the source: the next one is printed after this one. Idempotent."""
         self.ended = True
         self._order.advance()
 
-    def when_shown(self, act: Callable[[], None]) -> None:
-        """After :meth:`end`: do something once all of it is printed, which may be now."""
+    def call_when_printed(self, act: Callable[[], None]) -> None:
+        """After :meth:`end`: call ``act`` once all events are printed, which may be now."""
         if self._first:
             act()
         else:
-            self._on_shown = act
+            self._on_printed = act
 
-    def lead(self) -> None:
-        """Be the first: print what was held back. Idempotent."""
+    def become_first(self) -> None:
+        """Become first in the order: print the held events. Idempotent."""
         self._first = True
         for event, label in self._held:
-            self._order.held_bytes -= weight(event)
-            self._show(event, label)
+            self._order.held_bytes -= memory_bytes(event)
+            self._print_event(event, label)
         self._held.clear()
-        if self._on_shown is not None:
-            self._on_shown()
-            self._on_shown = None
+        if self._on_printed is not None:
+            self._on_printed()
+            self._on_printed = None
 
 
-class InOrder:
-    """The lanes, in the order they were opened."""
+class SourceOrder:
+    """The queues of the sources, in the order they were opened."""
 
     def __init__(self) -> None:
         self.held_bytes = 0
-        """About what waits."""
-        self._lanes: deque[SourceQueue] = deque()
+        """Approximate memory of all held events, bytes."""
+        self._queues: deque[SourceQueue] = deque()
 
-    def open(self, show: Print) -> SourceQueue:
-        """A lane behind all that are open."""
-        lane = SourceQueue(self, show)
-        self._lanes.append(lane)
+    def open(self, print_event: PrintEvent) -> SourceQueue:
+        """Open a queue after all open queues."""
+        queue = SourceQueue(self, print_event)
+        self._queues.append(queue)
         self.advance()
-        return lane
+        return queue
 
     def advance(self) -> None:
-        """Give way to the next where the first has ended."""
-        while self._lanes:
-            self._lanes[0].lead()
-            if not self._lanes[0].ended:
+        """Remove ended queues from the head and make the next queue first."""
+        while self._queues:
+            self._queues[0].become_first()
+            if not self._queues[0].ended:
                 return
-            self._lanes.popleft()
+            self._queues.popleft()
 
 
-def weight(event: Event) -> int:
-    """About what holding an event back takes, bytes."""
+def memory_bytes(event: Event) -> int:
+    """Return the approximate memory of a held event, bytes."""
     return _OVERHEAD + (4 * len(event.text) if isinstance(event, Final) else 0)

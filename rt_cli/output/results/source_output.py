@@ -1,4 +1,4 @@
-"""One source's place among the results of a run."""
+"""The output of one source within a run."""
 
 from __future__ import annotations
 
@@ -13,51 +13,53 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rt_cli.events import Event, EventHandler
-    from rt_cli.output.results.source_order import InOrder
+    from rt_cli.output.results.source_order import SourceOrder
 
-    Print = Callable[[Event, Label, WriteReceipts], None]
-    Tell = Callable[[Event, Label], None]
+    PrintResult = Callable[[Event, Label, WriteReceipts], None]
+    OnStatus = Callable[[Event, Label], None]
 
 
 class SourceOutput:
-    """Takes what happens to a source; its results are printed after those of all places that were made before it.
+    """Takes the events of a source. Its results are printed after those of all sources opened before it.
 
     Args:
-        name: Of the source.
-        channels: Which are told apart: their finals are printed in the order of their beginnings.
-        order: Of the places.
-        show: Prints a result.
-        status: Told everything at once.
+        name: Name of the source.
+        channels: Separate channels; their finals are printed by start time.
+        order: Order of the sources.
+        print_result: Prints a result.
+        on_status: Called with every event at once.
     """
 
-    def __init__(self, name: str, channels: Sequence[str], order: InOrder, show: Print, status: Tell) -> None:
+    def __init__(
+        self, name: str, channels: Sequence[str], order: SourceOrder, print_result: PrintResult, on_status: OnStatus
+    ) -> None:
         self._name = name
-        self._status = status
+        self._on_status = on_status
         self._receipts = WriteReceipts()
-        self._lane = order.open(lambda event, label: show(event, label, self._receipts))
+        self._queue = order.open(lambda event, label: print_result(event, label, self._receipts))
         self._merge = ChannelMerge(channels)
 
     def handler(self, channel: str | None = None) -> EventHandler:
-        """What is to be told of the source, or of one of its channels."""
+        """Return the event handler of the source, or of one of its channels."""
         label = Label(self._name, channel)
-        return partial(self._on_event, label) if channel is None else partial(self._merged, label, channel)
+        return partial(self._on_event, label) if channel is None else partial(self._on_channel_event, label, channel)
 
     def end(self, on_written: Callable[[], None] | None = None) -> None:
-        """Nothing more will be told.
+        """End the source: no more events will come.
 
         Args:
             on_written: Called once, on any thread, when all results of the source are written; must not raise.
         """
-        self._lane.end()
+        self._queue.end()
         if on_written is not None:
-            # What the lane holds back is handed over later; only then is it known how much there is.
-            self._lane.when_shown(lambda: self._receipts.close(on_written))
+            # The queue may still hold events; the number of lines is known only after they are printed.
+            self._queue.call_when_printed(lambda: self._receipts.close(on_written))
 
     def _on_event(self, label: Label, event: Event) -> None:
-        self._status(event, label)
-        self._lane.take(event, label)
+        self._on_status(event, label)
+        self._queue.take(event, label)
 
-    def _merged(self, label: Label, channel: str, event: Event) -> None:
-        self._status(event, label)
-        for spoken, due in self._merge.take(channel, event):
-            self._lane.take(due, Label(self._name, spoken))
+    def _on_channel_event(self, label: Label, channel: str, event: Event) -> None:
+        self._on_status(event, label)
+        for due_channel, due in self._merge.take(channel, event):
+            self._queue.take(due, Label(self._name, due_channel))

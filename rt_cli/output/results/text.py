@@ -1,4 +1,4 @@
-"""Finals as text: one line each, for people and for pipes."""
+"""Finals as plain text, one line each."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class TextOutput:
-    """Prints the text of each final that has one; partials and all else are the status's.
+    """Prints the text of each final that is not empty; ignores all other events.
 
     Args:
-        write_line: Takes a line without its line end.
-        on_printed: Told the turn of each final that was printed, on any thread.
-        timestamps: Whether each line begins with the start of its turn.
+        write_line: Writes a line without its line end.
+        on_printed: Called with the turn of each printed final, on any thread.
+        timestamps: True if each line begins with the start of its turn.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class TextOutput:
     def on_event(self, event: Event) -> None:
         """Print a final. Never raises."""
         if isinstance(event, Final) and (text := printable(event.text).strip()):
-            told = self._on_printed and partial(self._on_printed, event.turn)
-            self._write_line(self._stamp(event) + text, written=told)
+            on_written = self._on_printed and partial(self._on_printed, event.turn)
+            self._write_line(self._stamp(event) + text, on_written=on_written)
 
     def _stamp(self, final: Final) -> str:
-        """Where the turn begins; where the one before it ended, if the final does not say."""
+        """Format the start of the turn; without a start, the end of the previous turn."""
         if not self._timestamps:
             return ""
         start = self._ended_ms if final.start_ms is None else final.start_ms

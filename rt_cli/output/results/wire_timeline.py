@@ -1,4 +1,4 @@
-"""A recorded wire session for people: a line for each event, one for a run of sound and pings."""
+"""A wire recording as readable text: one line per event, one line for consecutive audio and pings."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
     from rt_cli.protocol.recording_format import Entry
 
-_LONGEST = 100
-_WORDS = ("transcript", "delta", "error")
-"""What an event is about comes first."""
+_MAX_TEXT = 100
+_FIRST_FIELDS = ("transcript", "delta", "error")
+"""Fields that are printed first."""
 _ARROWS = {"in": "<", "out": ">"}
 
 
 def timeline(entries: Iterable[Entry], *, whole: bool = False) -> Iterator[str]:
-    """The lines: seconds since the recording began, number of the connection, direction, what it was.
+    """Format a recording: seconds since its start, number of the connection, direction, content.
 
     Args:
-        entries: Of the recording.
-        whole: A line for each of them, sound and pings, too, and what is in it at more length.
+        entries: Entries of the recording.
+        whole: True for one line per entry, including audio and pings, with longer content.
     """
     began_ms: dict[int, float] = {}
     runs: dict[int, _Run] = {}
@@ -37,19 +37,19 @@ def timeline(entries: Iterable[Entry], *, whole: bool = False) -> Iterator[str]:
         if not whole and (size is not None or entry.type in {"ping", "pong"}):
             runs.setdefault(entry.connection, _Run(seconds)).add(entry, size)
             continue
-        yield from _told(runs)
+        yield from _flush(runs)
         if entry.type in {"recording", "dropped", "torn"}:
-            yield _apart(entry)
+            yield _note(entry)
         else:
             text = _content(entry, size)
-            cut = text if whole or len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+            cut = text if whole or len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
             yield _line(seconds, entry.connection, _ARROWS.get(entry.direction, " "), cut)
-    yield from _told(runs)
+    yield from _flush(runs)
 
 
 @dataclass(slots=True)
 class _Run:
-    """Sound and pings with nothing else between them."""
+    """Consecutive audio messages and pings."""
 
     seconds: float
     pieces: int = 0
@@ -67,7 +67,7 @@ class _Run:
         return ", ".join(part for part in (sound, pings) if part)
 
 
-def _told(runs: dict[int, _Run]) -> Iterator[str]:
+def _flush(runs: dict[int, _Run]) -> Iterator[str]:
     yield from (_line(run.seconds, number, ">", str(run)) for number, run in runs.items() if str(run))
     runs.clear()
 
@@ -76,7 +76,7 @@ def _line(seconds: float, connection: int, arrow: str, text: str) -> str:
     return f"{seconds:10.3f}  {connection:3d} {arrow} {text}"
 
 
-def _apart(entry: Entry) -> str:
+def _note(entry: Entry) -> str:
     match entry.type:
         case "recording":
             sound = "with" if entry.fields.get("audio") else "without"
@@ -101,7 +101,7 @@ def _content(entry: Entry, size: int | None) -> str:
             text = f"{entry.event['type']} {size} B"
         case "event" if "event" in fields:
             rest = {name: value for name, value in entry.event.items() if name not in {"type", "event_id"}}
-            event = {name: rest[name] for name in _WORDS if name in rest} | rest
+            event = {name: rest[name] for name in _FIRST_FIELDS if name in rest} | rest
             return f"{printable(str(entry.event.get('type')))} {shown(json.dumps(event, ensure_ascii=False))}"
         case "event" if "text" in fields:
             return f"no event: {shown(fields['text'])}"

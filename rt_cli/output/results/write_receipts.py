@@ -1,4 +1,4 @@
-"""What is known of the lines of one source: whether all of them have been written."""
+"""Track whether all lines of a source have been written."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.output.line_writer import Written
+    from rt_cli.output.line_writer import OnWritten
     from rt_cli.output.results.ndjson import WriteLine
 
 
 class WriteReceipts:
-    """Counts lines that are handed over on one thread and written on another."""
+    """Counts lines that one thread queues and another thread writes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting = 0
         self._on_all: Callable[[], None] | None = None
 
-    def expect(self, written: Written = None) -> Callable[[], None]:
-        """Count a line that is about to be handed over; returns what is to be called, once, when it is written.
+    def expect(self, on_written: OnWritten = None) -> Callable[[], None]:
+        """Count a line that is about to be queued.
 
         Args:
-            written: Called then, too.
+            on_written: Called as well after the line was written.
+
+        Returns:
+            The callback to call once after the line was written.
         """
         with self._lock:
             self._waiting += 1
 
         def done() -> None:
-            if written is not None:
-                written()
+            if on_written is not None:
+                on_written()
             with self._lock:
                 self._waiting -= 1
                 on_all = self._on_all if self._waiting == 0 else None
@@ -41,32 +44,32 @@ class WriteReceipts:
         return done
 
     def close(self, on_all: Callable[[], None]) -> None:
-        """No more lines will come.
+        """End the count: no more lines will come.
 
         Args:
-            on_all: Called once, on any thread, when all of them are written, which may be now or never; must not raise.
+            on_all: Called once, on any thread, when all lines are written: now, later or never; must not raise.
         """
         with self._lock:
             self._on_all = on_all
-            over = self._waiting == 0
-        if over:
+            all_written = self._waiting == 0
+        if all_written:
             on_all()
 
 
 class CountedLines:
-    """Hands lines on, and counts those of the source at hand.
+    """Passes lines on, and counts those of the current source.
 
     Args:
-        write_line: Where they go.
+        write_line: Writes a line.
     """
 
     def __init__(self, write_line: WriteLine) -> None:
         self.receipts: WriteReceipts | None = None
-        """Of the source at hand."""
+        """Receipts of the current source; None: do not count."""
         self._write_line = write_line
 
-    def __call__(self, line: str, *, passing: bool = False, written: Written = None) -> None:
-        """Hand a line on; a passing one may never be written, so it does not count."""
-        if self.receipts is not None and not passing:
-            written = self.receipts.expect(written)
-        self._write_line(line, passing=passing, written=written)
+    def __call__(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
+        """Pass a line on. A droppable line does not count, because it may never be written."""
+        if self.receipts is not None and not droppable:
+            on_written = self.receipts.expect(on_written)
+        self._write_line(line, droppable=droppable, on_written=on_written)

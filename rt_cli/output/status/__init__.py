@@ -1,1 +1,1 @@
-"""What people see on stderr."""
+"""Status on stderr: the live view or plain lines."""

@@ -1,4 +1,4 @@
-"""Which status a run gets."""
+"""Choose the status of a run."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-    from rt_cli.output.status.live import LiveStatus, Unprinted
+    from rt_cli.output.status.live import LiveStatus, OnUnprinted
     from rt_cli.settings import OutputSettings, StatusMode
 
 Look = Literal["live", "all", "warnings", "errors"]
-"""The live view, or plain lines and how much they say."""
+"""The live view, or plain lines with their level."""
 
 
 def choose_look(mode: StatusMode, *, quiet: bool, is_terminal: bool, environ: Mapping[str, str]) -> Look:
-    """Decide how stderr looks. Pure.
+    """Choose the look of stderr. Pure.
 
     Args:
-        mode: As asked for. *live* needs a terminal that can move its cursor, else it is *plain*.
-        quiet: Only errors; it wins.
-        is_terminal: Whether stderr is one.
-        environ: ``TERM`` and ``CI``; in CI nothing moves unless asked for, and ``FORCE_COLOR`` does not ask.
+        mode: Value of the option. *live* needs a terminal with a movable cursor, else the look is plain.
+        quiet: True: only errors, whatever the mode.
+        is_terminal: True if stderr is a terminal.
+        environ: ``TERM`` and ``CI``; with ``CI`` the live view needs the mode *live*; ``FORCE_COLOR`` has no effect.
     """
     if quiet:
         return "errors"
     if mode == "off":
         return "warnings"
-    able = is_terminal and not _dumb(environ)
-    if able and (mode == "live" or (mode == "auto" and not _on(environ, "CI"))):
+    can_be_live = is_terminal and not _is_dumb(environ)
+    if can_be_live and (mode == "live" or (mode == "auto" and not _is_set(environ, "CI"))):
         return "live"
     return "all"
 
 
 def wants_color(environ: Mapping[str, str]) -> bool:
-    """Decide whether plain lines have colours: where somebody forces them. Pure.
+    """Return whether plain lines have colours: only with ``FORCE_COLOR``. Pure.
 
-    Never for ``NO_COLOR``, nor on a dumb terminal. Lines on an ordinary terminal have none: they are for those who read
-    with other means than their eyes.
+    Never with ``NO_COLOR`` or on a dumb terminal. Plain lines on an ordinary terminal have no colours, for screen
+    readers.
     """
-    return _on(environ, "FORCE_COLOR") and not environ.get("NO_COLOR") and not _dumb(environ)
+    return _is_set(environ, "FORCE_COLOR") and not environ.get("NO_COLOR") and not _is_dumb(environ)
 
 
-def _obeys() -> bool:
-    """Whether a terminal of this system takes control sequences: all but the old consoles of Windows do."""
+def _supports_control_sequences() -> bool:
+    """Return whether terminals of this system support control sequences: all except old Windows consoles."""
     if sys.platform != "win32":
         return True
     from rich.console import detect_legacy_windows
@@ -56,11 +56,11 @@ def _obeys() -> bool:
     return not detect_legacy_windows()
 
 
-def _dumb(environ: Mapping[str, str]) -> bool:
+def _is_dumb(environ: Mapping[str, str]) -> bool:
     return environ.get("TERM", "").lower() in ("dumb", "unknown")
 
 
-def _on(environ: Mapping[str, str], name: str) -> bool:
+def _is_set(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").lower() not in ("", "0", "false")
 
 
@@ -69,33 +69,33 @@ def make_status(
     *,
     stderr: TextIO | None,
     environ: Mapping[str, str],
-    unprinted: Unprinted,
-    crowd: int = 0,
+    on_unprinted: OnUnprinted,
+    source_count: int = 0,
 ) -> PlainStatus | LiveStatus:
-    """The status for ``stderr``.
+    """Create the status for ``stderr``.
 
     Args:
         settings: Mode, quiet, partials.
-        stderr: None where it was closed before the start: then nothing is said.
+        stderr: None if it was closed before the start: then nothing is printed.
         environ: The environment.
-        unprinted: Takes results that a live view could not print; see :class:`LiveStatus`.
-        crowd: How many sources or channels there are, if several run at once; else 0.
+        on_unprinted: Takes results that a live view could not print; see :class:`LiveStatus`.
+        source_count: Number of sources or channels that run at the same time; 0 for a single one.
     """
-    is_terminal = stderr is not None and not stderr.closed and stderr.isatty() and _obeys()
+    is_terminal = stderr is not None and not stderr.closed and stderr.isatty() and _supports_control_sequences()
     look = choose_look(settings.status, quiet=settings.quiet, is_terminal=is_terminal, environ=environ)
     if look == "live" and stderr is not None:
         from rt_cli.output.status.live import LiveStatus
 
-        return LiveStatus(stderr, environ=environ, unprinted=unprinted, crowd=crowd)
+        return LiveStatus(stderr, environ=environ, on_unprinted=on_unprinted, source_count=source_count)
     return PlainStatus(
         LineWriter(stderr, on_broken=_ignore),
         level="all" if look == "live" else look,
-        # With --json they are on stdout.
+        # With --json, partials are on stdout.
         partials=settings.partials and settings.format != "json",
-        crowd=crowd,
+        source_count=source_count,
         color=wants_color(environ),
     )
 
 
 def _ignore() -> None:
-    """Let a broken stderr be: status goes silent and the run goes on."""
+    """Ignore a broken stderr: the run continues without status."""

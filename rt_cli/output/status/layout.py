@@ -1,4 +1,4 @@
-"""The live view in lines of styled text, for any width. Pure; :mod:`rt_cli.output.status.live` draws it."""
+"""Lay out the live view as rows of styled text for any width. Pure; :mod:`rt_cli.output.status.live` draws it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from rt_cli.output.status.messages import counted, seconds
+from rt_cli.output.status.messages import count_noun, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rt_cli.output.status.view import View
 
     Span = tuple[str, str]
-    """Text and its style: words as ``bold green``."""
+    """Text and its style, for example ``bold green``."""
     Row = list[Span]
 
 METER_FLOOR_DBFS = -60.0
@@ -27,11 +27,11 @@ _FULL, _EMPTY, _HELD = "█", "·", "┃"
 
 
 class Page(Struct, frozen=True):
-    """The room there is.
+    """The size of the drawing area.
 
     Args:
         width: Columns.
-        cells: How many columns a text takes; wide characters take two.
+        cells: Returns the columns of a text; wide characters take two.
         height: Rows.
     """
 
@@ -40,14 +40,14 @@ class Page(Struct, frozen=True):
     height: int = 24
 
     def fit(self, *texts: str) -> str:
-        """The first text that fits, or else the beginning of the last."""
+        """Return the first text that fits, or else the beginning of the last one."""
         for text in texts:
             if self.cells(text) <= self.width:
                 return text
         return self.head(texts[-1], self.width)
 
     def head(self, text: str, width: int) -> str:
-        """The beginning of ``text``, at most ``width`` columns."""
+        """Return the beginning of ``text``, at most ``width`` columns."""
         if self.cells(text) <= width:
             return text
         kept = text[: max(0, width - 1)]
@@ -56,7 +56,7 @@ class Page(Struct, frozen=True):
         return f"{kept}…" if width > 0 else ""
 
     def tail(self, text: str, width: int) -> str:
-        """The end of ``text``, at most ``width`` columns: of a turn in progress the newest words matter."""
+        """Return the end of ``text``, at most ``width`` columns: it has the newest words of a turn."""
         if self.cells(text) <= width:
             return text
         kept = text[-(width - 1) :] if width > 1 else ""
@@ -66,8 +66,8 @@ class Page(Struct, frozen=True):
 
 
 def rows(view: View, page: Page) -> list[Row]:
-    """The view, a row a line; their number depends on the source and the terminal alone, so that nothing jumps."""
-    # How long each holds out where there are too few lines.
+    """Lay out the view. The number of rows depends only on source and terminal, so that the view does not jump."""
+    # Row priority: on a low terminal the rows with the lowest priority are left out.
     lines = [
         (9, _heading(view, page)),
         (1, _endpoint(view, page)),
@@ -75,44 +75,44 @@ def rows(view: View, page: Page) -> list[Row]:
         (2, _marks(view, page)),
         (3, [] if view.share is None else _progress(view, view.share, page)),
         (8, _turn(view, page)),
-        (7, _controls(view, page) if view.keys or view.heard else []),
+        (7, _controls(view, page) if view.keys or view.control_state else []),
     ]
-    lines = [(weight, row) for weight, row in lines if row]
-    least = sorted((weight for weight, _ in lines), reverse=True)[: max(1, page.height)][-1]
-    return [row for weight, row in lines if weight >= least]
+    lines = [(priority, row) for priority, row in lines if row]
+    lowest = sorted((priority for priority, _ in lines), reverse=True)[: max(1, page.height)][-1]
+    return [row for priority, row in lines if priority >= lowest]
 
 
 def _heading(view: View, page: Page) -> Row:
     state = page.head(view.state, page.width - 2 - len(_MARGIN))
-    finals = f"{_MARGIN}{counted(view.finals, 'final')}"
+    finals = f"{_MARGIN}{count_noun(view.finals, 'final')}"
     room = page.width - 2 - page.cells(state) - len(_MARGIN)
     source = f"{view.source} ({view.kind})" if view.kind else view.source
     if page.cells(source) + len(finals) > room:
         source = page.tail(view.source, max(0, room - len(finals)))
-    shown = finals if page.cells(source) + len(finals) <= room else ""
+    suffix = finals if page.cells(source) + len(finals) <= room else ""
     style = STATE_STYLES.get(view.state, "cyan")
-    return [("* ", style), (state, f"bold {style}"), (_MARGIN + source, ""), (shown, "dim")]
+    return [("* ", style), (state, f"bold {style}"), (_MARGIN + source, ""), (suffix, "dim")]
 
 
 def _controls(view: View, page: Page) -> Row:
-    """Who is heard, and what keys do; the first in a style that nobody overlooks."""
-    heard = page.head(view.heard, page.width - len(_MARGIN))
-    room = page.width - len(_MARGIN) - page.cells(heard) - 2
+    """Lay out the state of the controls, in a conspicuous style, and the keys."""
+    state = page.head(view.control_state, page.width - len(_MARGIN))
+    room = page.width - len(_MARGIN) - page.cells(state) - 2
     keys = page.head(view.keys, max(0, room))
-    style = "bold red" if "MUTED" in heard else "bold"
-    return [(_MARGIN, ""), (heard, style), ("  " if heard and keys else "", ""), (keys, "dim")]
+    style = "bold red" if "MUTED" in state else "bold"
+    return [(_MARGIN, ""), (state, style), ("  " if state and keys else "", ""), (keys, "dim")]
 
 
 def _endpoint(view: View, page: Page) -> Row:
     if not view.endpoint:
         return [(_MARGIN, "")]
-    bill = f"  {view.bill}" if view.bill else ""
-    texts = (f"{view.endpoint}  {view.model}{bill}", f"{view.model}{bill}" if bill else view.endpoint, view.endpoint)
+    cost = f"  {view.cost_text}" if view.cost_text else ""
+    texts = (f"{view.endpoint}  {view.model}{cost}", f"{view.model}{cost}" if cost else view.endpoint, view.endpoint)
     return [(page.fit(*(f"{_MARGIN}{text}" for text in texts)), "dim")]
 
 
 def _meter(view: View, page: Page) -> Row:
-    """The level as a bar with the held peak as a mark; the numbers beside it have a fixed width."""
+    """Lay out the level as a bar with a mark for the held peak; the numbers have a fixed width."""
     numbers = f" {view.rms_dbfs:4.0f} dBFS  peak {view.held_dbfs:4.0f}"
     if len(_MARGIN) + len(numbers) + 8 > page.width:
         numbers = f" {view.rms_dbfs:4.0f} dBFS"
@@ -125,13 +125,13 @@ def _meter(view: View, page: Page) -> Row:
 
 
 def _zones(width: int) -> list[tuple[int, int, str]]:
-    """Where the bar is quiet, loud and close to clipping."""
+    """Return the ranges of the bar that mean quiet, loud and close to clipping, with their styles."""
     loud, hot = _cells(LOUD_DBFS, width), _cells(HOT_DBFS, width)
     return [(0, loud, "green"), (loud, hot, "yellow"), (hot, width, "red")]
 
 
 def _cells(dbfs: float, width: int) -> int:
-    """How many of ``width`` cells a level fills."""
+    """Return how many of ``width`` cells a level fills."""
     return round(width * min(1.0, max(0.0, 1 - dbfs / METER_FLOOR_DBFS)))
 
 

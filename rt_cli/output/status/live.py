@@ -1,9 +1,9 @@
-"""The live view: a few lines at the bottom of the terminal, drawn anew from a thread of its own.
+"""The live view: a few lines at the bottom of the terminal, redrawn by a separate thread.
 
-A thread, because a terminal that was stopped with Ctrl-S takes for ever, which must not be felt by the event loop. It
-is the only writer to the terminal while it lives, so results and notes go through it and appear above the view, whole.
+A write to a terminal stopped with Ctrl-S blocks without limit, so the event loop must not do it. While the thread runs,
+it is the only writer to the terminal: it also prints results and messages, above the view.
 
-Not with Rich's live display: that costs four times as much, 0.15 s to start, and leaves a stale frame where the
+Rich's live display is not used: it takes four times as much CPU and 0.15 s to start, and leaves a stale frame when the
 terminal becomes narrower.
 """
 
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 from rt_cli.events import Noted, Summary, Total
-from rt_cli.output.line_writer import PASSING_LIMIT, Sink, Written
+from rt_cli.output.line_writer import DROPPABLE_LIMIT, OnWritten, Sink
 from rt_cli.output.status.layout import Page, rows
 from rt_cli.output.status.messages import note
-from rt_cli.output.status.multi_view import MultiView, MultiViewer, crowd_rows
+from rt_cli.output.status.multi_view import MultiView, MultiViewer, multi_view_rows
 from rt_cli.output.status.view import Viewer
 
 if TYPE_CHECKING:
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
 
 REDRAW_S = 0.1
 MAX_WIDTH = 100
-"""Beyond this the eye only travels."""
-LOOK_S = 0.5
-"""How often a terminal whose view does not change is asked whether it was resized."""
+"""Wider rows are hard to read."""
+RESIZE_CHECK_S = 0.5
+"""Interval of the check for a resize while the view does not change."""
 
-# The control sequences of ECMA-48 and the private modes of DEC, which every terminal since the VT100 takes. 2026 is the
-# synchronized update: those that know it show the frame when it is whole, the others ignore it. The cursor is hidden
-# only within one write: whatever ends the process, no terminal is left without one.
+# Control sequences of ECMA-48 and private modes of DEC, which all terminals since the VT100 support. Mode 2026 is the
+# synchronized update: terminals with it show only complete frames, others ignore it. The cursor is hidden only within
+# one write, so that the end of the process never leaves the cursor hidden.
 _BEGIN, _END = "\x1b[?2026h\x1b[?25l", "\x1b[?25h\x1b[?2026l"
 _CLEAR, _CLEAR_LINE = "\x1b[J", "\x1b[K"
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # terminals disagree on how wide some characters are
 _USUAL = (80, 24)
 _FIRST_COLOR = 30
 _CODES = {"bold": 1, "dim": 2, "italic": 3, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
-"""Of styles: SGR, of the same standard."""
+"""SGR codes (ECMA-48) of the styles."""
 
 
 class Terminal(io.TextIOBase):
-    """The file that is drawn to: unbuffered, UTF-8, and silent for ever after the first error.
+    """The terminal as a file: unbuffered, UTF-8, and silent after the first error.
 
     Args:
         stream: Standard error, a terminal.
@@ -66,11 +66,11 @@ class Terminal(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # TextIOBase has an attribute
-        """What the file takes, for those who ask."""
+        """Encoding of the file; Rich reads it."""
         return "utf-8"
 
     def write(self, text: str) -> int:
-        """Write all of ``text``; a terminal that is gone swallows it."""
+        """Write all of ``text``; after an error, discard it."""
         if not self.broken:
             try:
                 self._sink.write(text)
@@ -79,33 +79,33 @@ class Terminal(io.TextIOBase):
         return len(text)
 
     def isatty(self) -> bool:
-        """Whether it is still a terminal."""
+        """Return whether the stream is still a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """The descriptor, for those who ask for the size."""
+        """Return the descriptor, needed to read the terminal size."""
         return self._stream.fileno()
 
 
-Unprinted = Callable[[str, Written], None]
-"""Takes a result and what is to be called when it is written."""
+OnUnprinted = Callable[[str, OnWritten], None]
+"""Takes a result line and its ``on_written`` callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     text: str
     result: bool = False
-    """It belongs to stdout: it must be printed somewhere."""
-    written: Written = None
-    """To be called when it is."""
+    """A line for stdout, which must not be lost."""
+    on_written: OnWritten = None
+    """Called after the line was written."""
 
 
-def painted(row: Row, *, color: bool) -> str:
-    """A row as the terminal takes it, in the terminal's own colours.
+def to_ansi(row: Row, *, color: bool) -> str:
+    """Format a row with control sequences for styles.
 
     Args:
         row: Texts and their styles.
-        color: Whether colours are wanted; bold, dim and italic stay.
+        color: False leaves out colours; bold, dim and italic stay.
     """
     parts = []
     for text, style in row:
@@ -115,14 +115,14 @@ def painted(row: Row, *, color: bool) -> str:
 
 
 class Screen:
-    """The lines at the bottom, and what is printed above them. One thread only.
+    """Draws the view at the bottom and prints lines above it. Use from one thread only.
 
-    Between two frames the cursor stands where the view begins. A terminal that is resized keeps it there, whether it
-    wraps the old lines anew or cuts them off, so that nothing has to be known of the old frame to erase it.
+    Between two frames the cursor is at the start of the view. A resized terminal keeps it there, whether it rewraps or
+    cuts the old lines, so that erasing the old frame needs no knowledge of its size.
 
     Args:
         file: The terminal.
-        color: Whether colours are wanted.
+        color: True to draw in colours.
     """
 
     def __init__(self, file: IO[str], *, color: bool) -> None:
@@ -131,16 +131,16 @@ class Screen:
         self._file = file
         self._color = color
         self._cells = cell_len
-        self._drawn_for: tuple[int, int] | None = None
+        self._drawn_size: tuple[int, int] | None = None
 
     @property
     def resized(self) -> bool:
-        """Whether it has another size than the last frame was drawn for."""
-        return self._drawn_for not in (None, self.size)
+        """Whether the size of the terminal differs from that of the last frame."""
+        return self._drawn_size not in (None, self.size)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and rows of the terminal as it is now."""
+        """Current columns and rows of the terminal."""
         try:
             columns, height = os.get_terminal_size(self._file.fileno())
         except (OSError, ValueError):
@@ -148,29 +148,29 @@ class Screen:
         return columns or _USUAL[0], height or _USUAL[1]
 
     def draw(self, view: View | MultiView, lines: list[str]) -> None:
-        """Show ``view``, with ``lines`` above it for good; one write to the terminal, whatever comes."""
-        columns, height = self._drawn_for = self.size
-        # A row that fills the line would leave the cursor between two lines.
+        """Print ``lines`` permanently and draw ``view`` below them, in one write to the terminal."""
+        columns, height = self._drawn_size = self.size
+        # Leave the last column free: after a full row the position of the cursor depends on the terminal.
         page = Page(max(1, min(MAX_WIDTH, columns - 1)), self._cells, height)
-        shown = crowd_rows(view, page) if isinstance(view, MultiView) else rows(view, page)
-        drawn = f"{_CLEAR_LINE}\n".join(painted(row, color=self._color) for row in shown)
+        layout = multi_view_rows(view, page) if isinstance(view, MultiView) else rows(view, page)
+        drawn = f"{_CLEAR_LINE}\n".join(to_ansi(row, color=self._color) for row in layout)
         above = "".join((f"\r{_CLEAR}", *(f"{line}\n" for line in lines))) if lines else ""
-        up = f"\x1b[{len(shown) - 1}A" if len(shown) > 1 else ""
+        up = f"\x1b[{len(layout) - 1}A" if len(layout) > 1 else ""
         self._file.write(f"{_BEGIN}{above}\r{_NO_WRAP}{drawn}{_CLEAR}{_WRAP}{up}\r{_END}")
 
     def stop(self) -> None:
-        """Give the bottom of the terminal back, empty."""
+        """Erase the view."""
         self._file.write(f"\r{_CLEAR}")
 
 
 class LiveStatus:
-    """Shows events at most ten times a second, and only when there is something new.
+    """Draws the view at most ten times a second, and only when it changes.
 
     Args:
         stream: Standard error, a terminal.
-        environ: ``NO_COLOR`` is respected.
-        unprinted: Takes results that could not be printed here: the terminal broke, or the view is closed.
-        crowd: How many sources or channels there are, if several run at once; else 0.
+        environ: Environment; ``NO_COLOR`` switches colours off.
+        on_unprinted: Takes results that could not be printed, because the terminal failed or the view is closed.
+        source_count: Number of sources or channels that run at the same time; 0 for a single one.
         now: A monotonic clock, seconds.
     """
 
@@ -179,29 +179,29 @@ class LiveStatus:
         stream: TextIO,
         *,
         environ: Mapping[str, str],
-        unprinted: Unprinted,
-        crowd: int = 0,
+        on_unprinted: OnUnprinted,
+        source_count: int = 0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._terminal = Terminal(stream)
         self._color = not environ.get("NO_COLOR")
-        self._unprinted = unprinted
+        self._on_unprinted = on_unprinted
         self._now = now
-        self._crowd = crowd > 0
-        self._viewer: Viewer | MultiViewer = MultiViewer(crowd) if crowd else Viewer()
+        self._many = source_count > 0
+        self._viewer: Viewer | MultiViewer = MultiViewer(source_count) if source_count else Viewer()
         self._lines: deque[_Line] = deque()
         self._printing: list[_Line] = []
         self._changed = threading.Condition()
         self._stale = True
-        self._over = False
+        self._ended = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rt-live", daemon=True)
         self._thread.start()
 
     def on_event(self, event: Event, label: Label | None = None) -> None:
-        """Take an event. Returns at once and never raises."""
+        """Handle an event. Returns at once and never raises."""
         level: Level = "all" if isinstance(event, Noted | Summary | Total) else "warnings"
-        line = note(event, level, label if self._crowd else None)
+        line = note(event, level, label if self._many else None)
         with self._changed:
             if self._viewer.take(event, self._now(), label):
                 self._stale = True
@@ -210,27 +210,27 @@ class LiveStatus:
                 self._add(_Line(line))
 
     def say(self, line: str) -> None:
-        """Print a note above the view. Returns at once; any thread may call it."""
+        """Print a message above the view. Returns at once; any thread may call it."""
         with self._changed:
             self._add(_Line(line))
 
-    def result(self, line: str, *, passing: bool = False, written: Written = None) -> None:
-        """Print a result above the view, where stdout is the same terminal. Returns at once; any thread may call it.
+    def result(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
+        """Print a result above the view, if stdout is the same terminal. Returns at once; any thread may call it.
 
         Args:
             line: Text without line ends.
-            passing: Later lines will say the same and more; leave it out while many wait.
-            written: Called on the view's thread when it is printed; must not raise.
+            droppable: Drop the line while many wait: later lines repeat its content.
+            on_written: Called on the view's thread after the line was printed; must not raise.
         """
         with self._changed:
-            if not passing or len(self._lines) < PASSING_LIMIT:
-                self._add(_Line(line, result=True, written=written))
+            if not droppable or len(self._lines) < DROPPABLE_LIMIT:
+                self._add(_Line(line, result=True, on_written=on_written))
 
     def close(self, deadline_s: float | None = None) -> bool:
-        """Print what waits, then take the view away. Blocks; idempotent.
+        """Print the waiting lines, then erase the view. Blocks; idempotent.
 
         Returns:
-            False if the terminal took longer than ``deadline_s``; what waits is given up then.
+            False if the terminal took longer than ``deadline_s``; the waiting lines are given up.
         """
         with self._changed:
             self._closing.set()
@@ -239,27 +239,27 @@ class LiveStatus:
         return not self._thread.is_alive()
 
     def _add(self, line: _Line) -> None:
-        if not self._over:
+        if not self._ended:
             self._lines.append(line)
             self._changed.notify()
         elif line.result:
-            self._unprinted(line.text, line.written)
+            self._on_unprinted(line.text, line.on_written)
 
     def _run(self) -> None:
         try:
-            # A run that fails at once says so, and draws nothing.
+            # A run that fails at once prints its error without a view.
             if self._closing.wait(REDRAW_S):
                 self._print()
             else:
                 self._draw()
         finally:
-            self._hand_over()
+            self._return_unprinted()
 
     def _print(self) -> None:
         while not self._terminal.broken and self._next() is not None:
             self._terminal.write("".join(f"{line.text}\n" for line in self._printing))
             if not self._terminal.broken:
-                self._printed()
+                self._call_on_written()
 
     def _draw(self) -> None:
         screen = Screen(cast("IO[str]", self._terminal), color=self._color)
@@ -268,21 +268,21 @@ class LiveStatus:
             screen.draw(view, [line.text for line in self._printing])
             if self._terminal.broken:
                 return
-            self._printed()
+            self._call_on_written()
             self._closing.wait(max(0.0, drawn_at + REDRAW_S - self._now()))
         screen.stop()
 
-    def _printed(self) -> None:
+    def _call_on_written(self) -> None:
         for line in self._printing:
-            if line.written is not None:
-                line.written()
+            if line.on_written is not None:
+                line.on_written()
         self._printing = []
 
     def _next(self, screen: Screen | None = None) -> View | MultiView | None:
-        """Wait for something new; None at the end. What is to be printed is moved to ``_printing``."""
+        """Wait for a change and move the waiting lines to ``_printing``; returns the view, or None at the end."""
         with self._changed:
             while not (self._stale or self._lines or self._closing.is_set()):
-                self._changed.wait(LOOK_S)
+                self._changed.wait(RESIZE_CHECK_S)
                 self._stale |= screen is not None and screen.resized
             if self._closing.is_set() and not self._lines:
                 return None
@@ -291,10 +291,10 @@ class LiveStatus:
             self._lines.clear()
             return self._viewer.view
 
-    def _hand_over(self) -> None:
-        """Whatever ended the drawing, no result stays behind."""
+    def _return_unprinted(self) -> None:
+        """Pass all results that were not printed to ``on_unprinted``."""
         with self._changed:
-            self._over = True
+            self._ended = True
             for line in (*self._printing, *self._lines):
                 if line.result:
-                    self._unprinted(line.text, line.written)
+                    self._on_unprinted(line.text, line.on_written)

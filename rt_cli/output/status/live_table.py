@@ -1,4 +1,4 @@
-"""A few lines at the bottom of the terminal that are drawn anew, by Rich, from a thread of its own."""
+"""A few lines at the bottom of the terminal, redrawn by Rich from a separate thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _END_S = 1.0
 
 
 class LiveTable:
-    """Shows the newest lines it was given; they go when it is closed.
+    """Shows the lines of the last :meth:`show`; :meth:`close` erases them.
 
     Args:
         stream: Standard error, a terminal.
@@ -24,23 +24,23 @@ class LiveTable:
     def __init__(self, stream: TextIO) -> None:
         self._terminal = Terminal(stream)
         self._lines: tuple[str, ...] = ()
-        self._ended = threading.Event()
-        # A daemon: a terminal that was stopped must not keep the process.
+        self._closing = threading.Event()
+        # A daemon thread: a stopped terminal must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="rt-live-table", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether it still draws."""
+        """Whether the thread still draws."""
         return self._thread.is_alive()
 
     def show(self, lines: Sequence[str]) -> None:
-        """Show these from now on. Returns at once; any thread may call it."""
+        """Replace the lines. Returns at once; any thread may call it."""
         self._lines = tuple(lines)
 
     def close(self) -> None:
-        """Take the lines away. Blocks for a second at most; idempotent."""
-        self._ended.set()
+        """Erase the lines. Blocks for one second at most; idempotent."""
+        self._closing.set()
         self._thread.join(_END_S)
 
     def _run(self) -> None:
@@ -49,12 +49,12 @@ class LiveTable:
         from rich.text import Text
 
         console = Console(file=cast("IO[str]", self._terminal), force_terminal=True, force_interactive=True)
-        shown: tuple[str, ...] = ()
+        drawn: tuple[str, ...] = ()
         with Live(
             console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         ) as live:
-            console.show_cursor(True)  # whatever ends the process, no terminal is left without a cursor
-            while not self._ended.wait(REDRAW_S):
-                if shown is not self._lines:
-                    shown = self._lines
-                    live.update(Text("\n".join(shown), no_wrap=True, overflow="ellipsis"), refresh=True)
+            console.show_cursor(True)  # the end of the process must not leave the cursor hidden
+            while not self._closing.wait(REDRAW_S):
+                if drawn is not self._lines:
+                    drawn = self._lines
+                    live.update(Text("\n".join(drawn), no_wrap=True, overflow="ellipsis"), refresh=True)

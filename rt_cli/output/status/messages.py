@@ -1,6 +1,6 @@
-"""What is said on stderr, in words: one line for each event that a person should know of. Pure.
+"""Messages for stderr: one line for each event that a user should know. Pure.
 
-Only an error starts with ``rt:``; so a script, or a person who greps, finds the cause of a failure and nothing else.
+Only an error starts with ``rt:``, so that a search for ``rt:`` finds the cause of a failure and nothing else.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ if TYPE_CHECKING:
     from rt_cli.events import Event, Label
 
 Level = Literal["all", "warnings", "errors"]
-"""How much is said: all that changes, what is wrong, or only what ended the run."""
+"""Level of messages: all changes, only warnings and errors, or only the error that ended the run."""
 
 
 def note(event: Event, level: Level = "all", label: Label | None = None) -> str | None:
-    """The line for an event, without a line end and fit for a terminal; None where there is nothing to say.
+    """Format the message for an event: printable, without a line end; None if the event has no message.
 
     Args:
-        event: What happened.
-        level: What is worth saying.
-        label: Of whom, where several are heard at once.
+        event: The event.
+        level: Level of messages.
+        label: Source of the event, if several run at the same time.
     """
     if isinstance(event, Summary) and label is not None:
         event = replace(event, source=str(label))
-    said = _error(event)
-    if said is None and level != "errors":
-        said = _warning(event)
-    if said is None and level == "all":
-        said = _news(event)
-    return None if said is None else printable(said if label is None else _labelled(said, label))
+    text = _error(event)
+    if text is None and level != "errors":
+        text = _warning(event)
+    if text is None and level == "all":
+        text = _info(event)
+    return None if text is None else printable(text if label is None else _add_label(text, label))
 
 
-def _labelled(said: str, label: Label) -> str:
-    """Said of whom; the heads that scripts look for stay in front."""
-    if str(label) in said:
-        return said
-    for head in ("rt: ", "warning: "):
-        if said.startswith(head):
-            return f"{head}{label}: {said.removeprefix(head)}"
-    return f"{label}: {said}"
+def _add_label(text: str, label: Label) -> str:
+    """Add the label, after a prefix that scripts search for."""
+    if str(label) in text:
+        return text
+    for prefix in ("rt: ", "warning: "):
+        if text.startswith(prefix):
+            return f"{prefix}{label}: {text.removeprefix(prefix)}"
+    return f"{label}: {text}"
 
 
 def seconds(ms: int) -> str:
-    """Milliseconds as a person reads them, rounded down: ``12.3 s``, ``5:07``, ``1:02:03``."""
+    """Format milliseconds, rounded down: ``12.3 s``, ``5:07``, ``1:02:03``."""
     if ms < 60_000:  # noqa: PLR2004  a minute is a minute
         return f"{ms // 100 / 10} s"
     minutes, rest = divmod(ms // 1000, 60)
@@ -69,20 +69,20 @@ def seconds(ms: int) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 final``, ``2 finals``."""
+def count_noun(number: int, noun: str) -> str:
+    """Format a number with its noun: ``1 final``, ``2 finals``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def money(cost: Cost) -> str:
-    """An amount as a person reads it: to the cent, or to a hundredth of one where it is less than one unit."""
+    """Format an amount with two decimals, or four if it is less than one."""
     return f"{cost.amount:.2f} {cost.currency}" if cost.amount >= 1 else f"{cost.amount:.4f} {cost.currency}"
 
 
-def controls(change: ControlChanged) -> str:
-    """Who is heard."""
-    said = {None: "" if change.muted else "unmuted", True: "talking", False: "not talking"}[change.talking]
-    return ", ".join(part for part in (said, "MUTED" if change.muted else "") if part)
+def control_text(change: ControlChanged) -> str:
+    """Format the state of push-to-talk and mute."""
+    text = {None: "" if change.muted else "unmuted", True: "talking", False: "not talking"}[change.talking]
+    return ", ".join(part for part in (text, "MUTED" if change.muted else "") if part)
 
 
 def _error(event: Event) -> str | None:
@@ -97,13 +97,13 @@ def _warning(event: Event) -> str | None:
             return f"warning: {message}"
         case Failed(turn=turn, start_ms=start, message=message):
             return f"warning: turn {turn} at {seconds(start)} was not transcribed: {message}"
-        case Dropped(start_ms=start, end_ms=end, reason=reason) if reason != "failed":  # its Failed has said so
+        case Dropped(start_ms=start, end_ms=end, reason=reason) if reason != "failed":  # a Failed event came before
             return f"warning: {seconds(end - start)} of sound lost at {seconds(start)}: {reason}"
         case _:
             return None
 
 
-def _news(event: Event) -> str | None:
+def _info(event: Event) -> str | None:
     match event:
         case Noted(message=message):
             return message
@@ -114,33 +114,33 @@ def _news(event: Event) -> str | None:
         case Summary():
             return _summary(event)
         case ControlChanged():
-            return controls(event)
+            return control_text(event)
         case Total(sources=sources, finals=finals, captured_ms=captured, wall_ms=wall):
-            apart = [f"{count} {kind}" for count, kind in _apart(event) if count]
-            of = f" ({', '.join(apart)})" if apart else ""
-            heard = f"{seconds(captured)} captured, {counted(finals, 'final')} in {seconds(wall)}"
-            return f"total: {counted(sources, 'source')}{of}, {heard}"
+            parts = [f"{count} {kind}" for count, kind in _unsuccessful(event) if count]
+            details = f" ({', '.join(parts)})" if parts else ""
+            amounts = f"{seconds(captured)} captured, {count_noun(finals, 'final')} in {seconds(wall)}"
+            return f"total: {count_noun(sources, 'source')}{details}, {amounts}"
         case _:
             return None
 
 
-def _apart(total: Total) -> list[tuple[int, str]]:
+def _unsuccessful(total: Total) -> list[tuple[int, str]]:
     return [(total.failed_sources, "failed"), (total.skipped, "skipped")]
 
 
 def _source(source: SourceOpened) -> str:
-    channels = {1: "mono", 2: "stereo"}.get(source.channels, counted(source.channels, "channel"))
+    channels = {1: "mono", 2: "stereo"}.get(source.channels, count_noun(source.channels, "channel"))
     length = "" if source.duration_ms is None else f", {seconds(source.duration_ms)}"
     return f"source: {source.name} ({source.kind}, {source.rate_hz} Hz, {channels}{length})"
 
 
 def _session(session: SessionChanged) -> str:
-    said = f"{session.state.replace('_', ' ')}: {session.endpoint}"
+    text = f"{session.state.replace('_', ' ')}: {session.endpoint}"
     if session.state == "ready":
-        said += f" ({', '.join(part for part in (session.dialect, session.model) if part)}, {session.rate_hz} Hz)"
+        text += f" ({', '.join(part for part in (session.dialect, session.model) if part)}, {session.rate_hz} Hz)"
     if session.attempt > 1:
-        said += f", attempt {session.attempt}"
-    return f"{said}: {session.reason}" if session.reason else said
+        text += f", attempt {session.attempt}"
+    return f"{text}: {session.reason}" if session.reason else text
 
 
 def _summary(summary: Summary) -> str:
@@ -152,17 +152,17 @@ def _summary(summary: Summary) -> str:
         parts.append(f"{_length(ledger.dropped, summary)} dropped")
     if rest := ledger.acknowledged + ledger.in_flight + ledger.waiting:
         parts.append(f"{_length(rest, summary)} unsettled")
-    parts.append(f"{counted(summary.finals, 'final')} in {seconds(summary.wall_ms)}")
+    parts.append(f"{count_noun(summary.finals, 'final')} in {seconds(summary.wall_ms)}")
     if summary.gated:
         parts.append(f"{_length(summary.gated, summary)} not sent")
     if summary.cost:
         parts.append(money(summary.cost))
     if summary.reconnects:
-        parts.append(counted(summary.reconnects, "reconnect"))
-    # Not complete and no failure: whoever read the results has left.
-    short = f"incomplete (exit {summary.exit})" if summary.exit else "ended"
-    verdict = "done" if summary.complete else short
-    return f"{verdict}: {summary.source}: {', '.join(parts)}"
+        parts.append(count_noun(summary.reconnects, "reconnect"))
+    # Incomplete with exit code 0: the reader closed stdout.
+    incomplete = f"incomplete (exit {summary.exit})" if summary.exit else "ended"
+    outcome = "done" if summary.complete else incomplete
+    return f"{outcome}: {summary.source}: {', '.join(parts)}"
 
 
 def _length(samples: int, summary: Summary) -> str:

@@ -1,4 +1,4 @@
-"""What the live view shows of several sources at once: a line for each that runs, and one for all. Pure."""
+"""The live view of several sources: one line for each running source, and one for all. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rt_cli.audio.format import to_ms
 from rt_cli.errors import EXIT_OK
 from rt_cli.events import Final, Summary
 from rt_cli.output.status.layout import STATE_STYLES
-from rt_cli.output.status.messages import counted, seconds
+from rt_cli.output.status.messages import count_noun, seconds
 from rt_cli.output.status.view import View, Viewer
 from rt_cli.protocol.sanitize import printable
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from rt_cli.events import Event, Label
     from rt_cli.output.status.layout import Page, Row
 
-MOST_ROWS = 8
-"""More than these are only counted."""
-_SHARE = 0.4
-"""Of the width, for the names."""
+MAX_ROWS = 8
+"""Maximum rows of running sources; the others are only counted."""
+_NAME_SHARE = 0.4
+"""Part of the width for the names."""
 
 
 class MultiView(Struct, frozen=True):
-    """Everything that is on the screen."""
+    """Content of the live view of several sources."""
 
     sources: int
     running: tuple[View, ...] = ()
-    """In the order they began."""
+    """Views of the running sources, in the order they started."""
     done: int = 0
     failed: int = 0
     skipped: int = 0
     finals: int = 0
     settled_ms: int = 0
-    """Of those that are done."""
+    """Settled audio of the sources that are done."""
 
 
 class MultiViewer:
-    """Makes the next view out of each event, as :class:`~rt_cli.output.status.view.Viewer` does for one source.
+    """Updates the view with each event, as :class:`~rt_cli.output.status.view.Viewer` does for one source.
 
     Args:
-        sources: How many there are.
+        sources: Number of sources.
     """
 
     def __init__(self, sources: int) -> None:
@@ -51,7 +51,7 @@ class MultiViewer:
         self._viewers: dict[Label, Viewer] = {}
 
     def take(self, event: Event, now: float, label: Label | None = None) -> bool:
-        """Take an event at ``now`` (seconds, monotonic); True if there is something new to see."""
+        """Apply an event at ``now`` (seconds, monotonic); returns whether the view changed."""
         if label is None:
             return False
         before = self.view
@@ -77,34 +77,34 @@ class MultiViewer:
 
 
 def progress(view: MultiView) -> str:
-    """How far all are, in words."""
+    """Format the progress of all sources."""
     settled_ms = view.settled_ms + sum(each.settled_ms for each in view.running)
     parts = [f"{view.done} of {view.sources} done"]
     parts += [f"{view.failed} failed"] * (view.failed > 0) + [f"{view.skipped} skipped"] * (view.skipped > 0)
     return ", ".join(
-        [*parts, f"{len(view.running)} running", counted(view.finals, "final"), f"{seconds(settled_ms)} settled"]
+        [*parts, f"{len(view.running)} running", count_noun(view.finals, "final"), f"{seconds(settled_ms)} settled"]
     )
 
 
-def crowd_rows(view: MultiView, page: Page) -> list[Row]:
-    """The view, a row a line."""
-    most = min(MOST_ROWS, max(0, page.height - 2))
-    lines = [_running(each, page) for each in view.running[:most]]
-    if (more := len(view.running) - most) > 0 and page.height > 1:
+def multi_view_rows(view: MultiView, page: Page) -> list[Row]:
+    """Lay out the view as rows."""
+    limit = min(MAX_ROWS, max(0, page.height - 2))
+    lines = [_running(each, page) for each in view.running[:limit]]
+    if (more := len(view.running) - limit) > 0 and page.height > 1:
         lines.append([(page.fit(f"  and {more} more"), "dim")])
     return [*lines, [(page.fit(f"  {progress(view)}"), "bold")]]
 
 
 def _running(view: View, page: Page) -> Row:
-    """Its state, its name, how far it is, and what it is just hearing."""
-    room = max(1, int(page.width * _SHARE))
+    """Lay out a running source: state, name, progress, and the text of the current turn."""
+    room = max(1, int(page.width * _NAME_SHARE))
     name = page.tail(view.source, room)
     name += " " * (room - page.cells(name))
-    far = seconds(view.settled_ms) if view.share is None else f"{view.share:4.0%}"
-    head = f" {far:>7}  "
-    left = page.width - 2 - room - len(head)
+    position = seconds(view.settled_ms) if view.share is None else f"{view.share:4.0%}"
+    head = f" {position:>7}  "
+    text_width = page.width - 2 - room - len(head)
     style = STATE_STYLES.get(view.state, "cyan")
-    if left <= 0:
+    if text_width <= 0:
         return [("* ", style), (page.head(name, page.width - 2), "")]
     text = view.text or (view.state if view.state != "ready" else "")
-    return [("* ", style), (name, ""), (head, "dim"), (page.tail(text, left), "italic")]
+    return [("* ", style), (name, ""), (head, "dim"), (page.tail(text, text_width), "italic")]

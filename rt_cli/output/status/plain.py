@@ -1,4 +1,4 @@
-"""Status as plain lines: for pipes, logs, CI and dumb terminals. Nothing ever moves."""
+"""Status as plain lines, for pipes, logs, CI and dumb terminals: no cursor movement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.events import Final, Partial, Progress, SessionChanged, SourceOpened, Withdrawn
-from rt_cli.output.status.messages import counted, note, seconds
+from rt_cli.output.status.messages import count_noun, note, seconds
 from rt_cli.output.status.multi_view import MultiViewer, progress
 from rt_cli.protocol.sanitize import printable
 
@@ -19,43 +19,43 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY_S = 10.0
 _COLORS = {"rt: ": "31", "warning: ": "33", "ready: ": "32", "done: ": "32"}
-"""Of what follows these heads: red, yellow, green."""
+"""SGR colours of the text after these prefixes: red, yellow, green."""
 
 
-def colored(line: str) -> str:
-    """The line in colours, its head as scripts look for it."""
-    for head, color in _COLORS.items():
-        if line.startswith(head):
-            return f"{head}\x1b[{color}m{line.removeprefix(head)}\x1b[0m"
+def add_color(line: str) -> str:
+    """Colour the line after its prefix. The prefix stays unchanged, because scripts search for it."""
+    for prefix, color in _COLORS.items():
+        if line.startswith(prefix):
+            return f"{prefix}\x1b[{color}m{line.removeprefix(prefix)}\x1b[0m"
     return line
 
 
 class Status(Protocol):
-    """What a person sees of a run, on stderr. Slow, absent or broken, it never touches the run."""
+    """Status of a run on stderr. A slow, missing or broken stderr never affects the run."""
 
     def on_event(self, event: Event, label: Label | None = None) -> None:
-        """Take an event, of whom where there are several. Returns at once and never raises."""
+        """Handle an event; ``label`` names its source if there are several. Returns at once and never raises."""
         ...
 
     def say(self, line: str) -> None:
-        """Print a line that is fit for a terminal. Returns at once and never raises; any thread may call it."""
+        """Print a printable line. Returns at once and never raises; any thread may call it."""
         ...
 
     def close(self, deadline_s: float | None = None) -> bool:
-        """Print what waits and end; False if stderr took longer than ``deadline_s``. Blocks; idempotent."""
+        """Print the waiting lines and end; False if stderr took longer than ``deadline_s``. Blocks; idempotent."""
         ...
 
 
 class PlainStatus:
-    """A line where something changes, and one on the progress every ten seconds at most.
+    """Prints a line for each change, and a line on the progress every ten seconds at most.
 
     Args:
         writer: Owns stderr.
-        level: How much is said.
-        partials: Whether the text of a turn in progress is told too.
-        crowd: How many sources or channels there are, if several run at once; else 0. Of a crowd the end of each is
-            told, and how far all are.
-        color: Whether what is wrong and what is right has its colour.
+        level: Level of messages.
+        partials: True to print partials.
+        source_count: Number of sources or channels that run at the same time; 0 for a single one. With several, the
+            end of each and the total progress are printed.
+        color: True to colour errors, warnings and successes.
         now: A monotonic clock, seconds.
     """
 
@@ -65,13 +65,13 @@ class PlainStatus:
         *,
         level: Level = "all",
         partials: bool = False,
-        crowd: int = 0,
+        source_count: int = 0,
         color: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._level = level
-        self._look = colored if color else str
+        self._style = add_color if color else str
         self._partials = partials and level != "errors"
         self._now = now
         self._partial = ""
@@ -79,61 +79,61 @@ class PlainStatus:
         self._progress = ""
         self._progress_at = now()
         self._finals = 0
-        self._crowd = MultiViewer(crowd) if crowd else None
+        self._multi_viewer = MultiViewer(source_count) if source_count else None
 
     def on_event(self, event: Event, label: Label | None = None) -> None:
-        """Print what changed."""
-        if self._crowd is not None:
-            self._observe_crowd(self._crowd, event, label)
+        """Print the message of an event."""
+        if self._multi_viewer is not None:
+            self._on_event_of_many(self._multi_viewer, event, label)
             return
         if line := note(event, self._level):
-            self._writer.write(self._look(line))
+            self._writer.write(self._style(line))
         match event:
             case Partial() | Withdrawn() if self._partials:
-                self._observe_partial(event)
+                self._write_partial(event)
             case SourceOpened():
                 self._finals = 0
             case SessionChanged(state=state):
-                self._state = state  # said already
+                self._state = state  # its message is already printed
             case Final():
                 self._finals += 1
             case Progress() if self._level == "all":
-                self._observe_progress(event)
+                self._on_progress(event)
 
     def say(self, line: str) -> None:
         """Print a line."""
-        self._writer.write(self._look(line))
+        self._writer.write(self._style(line))
 
     def close(self, deadline_s: float | None = None) -> bool:
-        """Print what waits and end."""
+        """Print the waiting lines and end."""
         return self._writer.close(deadline_s)
 
-    def _observe_crowd(self, crowd: MultiViewer, event: Event, label: Label | None) -> None:
+    def _on_event_of_many(self, viewer: MultiViewer, event: Event, label: Label | None) -> None:
         level = self._level
         if level == "all" and isinstance(event, SourceOpened | SessionChanged):
             level = "warnings"
         if line := note(event, level, label):
-            self._writer.write(self._look(line))
+            self._writer.write(self._style(line))
         now = self._now()
-        changed = crowd.take(event, now, label)
+        changed = viewer.take(event, now, label)
         if self._partials and isinstance(event, Partial | Withdrawn):
-            self._observe_partial(event, label)
+            self._write_partial(event, label)
         elif changed and self._level == "all" and now - self._progress_at >= PROGRESS_EVERY_S:
             self._progress_at = now
-            self._writer.write(progress(crowd.view), passing=True)
+            self._writer.write(progress(viewer.view), droppable=True)
 
-    def _observe_partial(self, news: Partial | Withdrawn, label: Label | None = None) -> None:
-        said = printable(news.text) if isinstance(news, Partial) else "withdrawn, will be heard again"
-        line = f"turn {news.turn}: {said}" if label is None else printable(f"{label}: turn {news.turn}: {said}")
+    def _write_partial(self, event: Partial | Withdrawn, label: Label | None = None) -> None:
+        text = printable(event.text) if isinstance(event, Partial) else "withdrawn, will be heard again"
+        line = f"turn {event.turn}: {text}" if label is None else printable(f"{label}: turn {event.turn}: {text}")
         if line != self._partial:
             self._partial = line
-            self._writer.write(line, passing=isinstance(news, Partial))
+            self._writer.write(line, droppable=isinstance(event, Partial))
 
-    def _observe_progress(self, progress: Progress) -> None:
+    def _on_progress(self, progress: Progress) -> None:
         now = self._now()
         if progress.state != self._state:
             self._state = progress.state
-            self._writer.write(printable(progress.state), passing=True)
+            self._writer.write(printable(progress.state), droppable=True)
         elif now - self._progress_at >= PROGRESS_EVERY_S:
             self._progress_at = now
             self._write_progress(progress)
@@ -141,8 +141,8 @@ class PlainStatus:
     def _write_progress(self, progress: Progress) -> None:
         line = (
             f"{seconds(progress.captured_ms)} captured, {seconds(progress.acknowledged_ms)} acknowledged, "
-            f"{seconds(progress.settled_ms)} settled, {counted(self._finals, 'final')}"
+            f"{seconds(progress.settled_ms)} settled, {count_noun(self._finals, 'final')}"
         )
         if line != self._progress:
             self._progress = line
-            self._writer.write(line, passing=True)
+            self._writer.write(line, droppable=True)

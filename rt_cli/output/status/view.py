@@ -1,7 +1,7 @@
-"""What the live view shows, as a value: events in, the next view out. Pure.
+"""The content of the live view as a value, updated by events. Pure.
 
-Being frozen, a view can be drawn by one thread while the next one is made by another; being comparable, it tells
-whether there is anything new to draw.
+A view is frozen, so that one thread can draw it while another makes the next one. Views are comparable, so that a
+redraw happens only after a change.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from rt_cli.events import (
     SourceOpened,
     Withdrawn,
 )
-from rt_cli.output.status.messages import controls, money, seconds
+from rt_cli.output.status.messages import control_text, money, seconds
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from rt_cli.events import Event, Label
 
 HOLD_S = 1.5
-"""How long the highest peak stays where it is."""
+"""Time for which the mark of the highest peak does not move."""
 FALL_DB_PER_S = 20.0
-"""How fast it comes down after that."""
+"""Speed at which the mark falls afterwards."""
 
 
 class PeakHold(Struct, frozen=True):
-    """The highest peak of late, which the eye can catch."""
+    """The highest recent peak, held long enough to be visible."""
 
     level_dbfs: float = SILENCE_DBFS
     since_s: float = 0.0
 
     def take(self, peak_dbfs: float, now: float) -> PeakHold:
-        """The hold after a peak at ``now`` (seconds, monotonic)."""
-        if peak_dbfs >= self.shown(now):
+        """Return the hold after a peak at ``now`` (seconds, monotonic)."""
+        if peak_dbfs >= self.mark_dbfs(now):
             return PeakHold(peak_dbfs, now)
         return self
 
-    def shown(self, now: float) -> float:
-        """Where the mark stands at ``now``, dBFS."""
+    def mark_dbfs(self, now: float) -> float:
+        """Return the level of the mark at ``now``, dBFS."""
         falling_s = max(0.0, now - self.since_s - HOLD_S)
         return max(SILENCE_DBFS, self.level_dbfs - FALL_DB_PER_S * falling_s)
 
 
 class View(Struct, frozen=True):
-    """Everything that is on the screen. Texts are fit for a terminal."""
+    """Content of the live view. Texts are printable."""
 
     source: str = ""
     kind: str = ""
@@ -70,37 +70,37 @@ class View(Struct, frozen=True):
     rms_dbfs: float = SILENCE_DBFS
     held_dbfs: float = SILENCE_DBFS
     turn: int | None = None
-    """The turn in progress, where it has a partial."""
+    """The turn in progress, if it has a partial."""
     text: str = ""
     finals: int = 0
     eta_s: int | None = None
-    """Until the file is acknowledged, at the speed so far."""
-    bill: str = ""
-    """How much was sent and what it costs, where that is worth knowing."""
-    heard: str = ""
-    """Who is heard, where that was controlled."""
+    """Estimated time until the whole file is acknowledged, at the average speed so far."""
+    cost_text: str = ""
+    """Amount of audio sent and its cost; empty if all audio is sent and there is no price."""
+    control_state: str = ""
+    """State of push-to-talk and mute; empty before the first change."""
     keys: str = ""
-    """What keys do, where there are any."""
+    """Keys and their meaning; empty without keys."""
 
     @property
     def share(self) -> float | None:
-        """How much of the source is acknowledged, 0..1; None where its length is unknown."""
+        """Acknowledged part of the source, 0..1; None if its length is unknown."""
         if not self.duration_ms:
             return None
         return min(1.0, self.acknowledged_ms / self.duration_ms)
 
 
 class Viewer:
-    """Makes the next view out of each event; keeps what is needed for it but not shown."""
+    """Updates the view with each event, and keeps the state that is not part of the view."""
 
     def __init__(self) -> None:
         self.view = View()
         self._hold = PeakHold()
-        self._first: tuple[float, int] | None = None
-        """When the first sound was acknowledged, seconds, and how much it was, milliseconds."""
+        self._first_ack: tuple[float, int] | None = None
+        """Time of the first acknowledgement (seconds) and its amount of audio (milliseconds)."""
 
     def take(self, event: Event, now: float, _label: Label | None = None) -> bool:
-        """Take an event at ``now`` (seconds, monotonic); True if there is something new to see."""
+        """Apply an event at ``now`` (seconds, monotonic); returns whether the view changed."""
         before = self.view
         match event:
             case SourceOpened():
@@ -112,7 +112,7 @@ class Viewer:
             case Progress():
                 self._progress(event, now)
             case ControlChanged():
-                self.view = replace(before, heard=controls(event))
+                self.view = replace(before, control_state=control_text(event))
             case KeysOffered(push_to_talk=push_to_talk):
                 self.view = replace(before, keys=f"{'space talk  ' if push_to_talk else ''}m mute  q end")
             case Partial(turn=turn, text=text):
@@ -134,12 +134,12 @@ class Viewer:
             state=before.state,
             keys=before.keys,
         )
-        self._hold, self._first = PeakHold(), None
+        self._hold, self._first_ack = PeakHold(), None
 
     def _progress(self, progress: Progress, now: float) -> None:
         self._hold = self._hold.take(progress.peak_dbfs, now)
-        if self._first is None and progress.acknowledged_ms > 0:
-            self._first = now, progress.acknowledged_ms
+        if self._first_ack is None and progress.acknowledged_ms > 0:
+            self._first_ack = now, progress.acknowledged_ms
         self.view = replace(
             self.view,
             state=printable(progress.state),
@@ -149,27 +149,27 @@ class Viewer:
             lag_ms=progress.lag_ms,
             round_trip_ms=progress.round_trip_ms,
             rms_dbfs=progress.rms_dbfs,
-            held_dbfs=self._hold.shown(now),
+            held_dbfs=self._hold.mark_dbfs(now),
             eta_s=self._eta_s(progress.acknowledged_ms, now),
-            bill=_bill(progress),
+            cost_text=_cost_text(progress),
         )
 
     def _eta_s(self, acknowledged_ms: int, now: float) -> int | None:
-        if self._first is None or self.view.duration_ms is None:
+        if self._first_ack is None or self.view.duration_ms is None:
             return None
-        since, first_ms = self._first
+        since, first_ms = self._first_ack
         if acknowledged_ms <= first_ms or now <= since:
             return None
         per_s = (acknowledged_ms - first_ms) / (now - since)
         return round(max(0, self.view.duration_ms - acknowledged_ms) / per_s)
 
     def _without(self, turn: int) -> View:
-        """The view after the text of ``turn`` went elsewhere."""
+        """Return the view without the text of ``turn``."""
         return replace(self.view, turn=None, text="") if self.view.turn == turn else self.view
 
 
-def _bill(progress: Progress) -> str:
+def _cost_text(progress: Progress) -> str:
     if progress.cost is not None:
         return f"sent {seconds(progress.sent_ms)}, {printable(money(progress.cost))}"
-    # Less than was read of the timeline: some of it was left out.
+    # Less audio sent than acknowledged on the timeline: some of it was skipped.
     return f"sent {seconds(progress.sent_ms)}" if progress.sent_ms < progress.acknowledged_ms else ""

@@ -13,7 +13,7 @@ DIALECTS = {dialect.name: dialect for dialect in (OPENAI, AZURE)}
 
 
 def dialect_for(name: str | None, host: str) -> Dialect:
-    """The dialect of that name; for None or ``auto`` the one that owns the host, else OpenAI's.
+    """Return the dialect with this name; for None or ``auto`` the one that owns the host, else OpenAI's.
 
     Raises:
         UsageError: No dialect has this name.

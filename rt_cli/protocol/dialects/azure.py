@@ -1,4 +1,4 @@
-"""Azure OpenAI, GA. Its preview protocol, with ``api-version`` and ``deployment`` in the URL, is no more."""
+"""Azure OpenAI, GA. Azure has ended its preview protocol (``api-version`` and ``deployment`` in the URL)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class AzureDialect(Dialect):
     """The session is OpenAI's; the model is the name of a deployment."""
 
     def check_query(self, query: Mapping[str, str]) -> None:
-        """Refuse the preview's parameters too: the GA path answers them with HTTP 401, as if the key were wrong."""
+        """Also refuse the parameters of the preview: the GA path answers HTTP 401, which suggests a wrong key."""
         for name in ("api-version", "deployment"):
             if name in query:
                 raise UsageError(
                     f"{name} in the URL belongs to Azure's preview API, which has ended",
                     "use https://RESOURCE.openai.azure.com, and --model for the deployment",
                 )
-        # Not super(): a dataclass with slots is a new class, and 3.11 still has the old one in the closure.
+        # Not super(): slots=True makes a new class, and in Python 3.11 super() still refers to the old one.
         Dialect.check_query(self, query)
 
 

@@ -1,4 +1,4 @@
-"""How one provider is spoken to. The class speaks OpenAI's GA protocol; a provider that departs overrides. Pure."""
+"""The protocol of one provider: OpenAI's GA protocol; subclasses override the differences. Pure."""
 
 from __future__ import annotations
 
@@ -17,31 +17,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A provider's address, key and session."""
+    """Hosts, key and session object of a provider."""
 
     name: str
     hosts: tuple[str, ...]
-    """Hosts that speak it; with a leading dot, all below a domain."""
+    """Hosts of the provider; a leading dot matches all subdomains."""
     base_path: str
-    """Where the API is when a URL does not say."""
+    """Path of the API for a URL without a path."""
     key_variable: str
     """Environment variable that holds the key for these hosts, and for no other."""
     key_header: str = "Authorization"
     key_prefix: str = "Bearer "
     rate_hz: int = 24_000
-    """Of the PCM on the wire."""
+    """Sample rate of the PCM on the wire."""
     default_model: str = "gpt-live-transcribe"
 
     def owns(self, host: str) -> bool:
-        """Whether a host (lower case) belongs to the provider."""
+        """Return whether a host (lower case) belongs to the provider."""
         return any(host.endswith(name) if name.startswith(".") else host == name for name in self.hosts)
 
     def auth_headers(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """The headers that carry the key; none without one. Never a beta header: it ends the connection."""
+        """Return the headers with the key; none without a key. Never a beta header: OpenAI closes the connection."""
         return () if key is None else ((self.key_header, f"{self.key_prefix}{key}"),)
 
     def check_query(self, query: Mapping[str, str]) -> None:
-        """Refuse what the provider would refuse later and less clearly. Raises UsageError."""
+        """Refuse URL parameters that the provider refuses later with a less clear message.
+
+        Raises:
+            UsageError: The query asks for a conversation.
+        """
         if "model" in query:
             raise UsageError(
                 f"a model in the URL asks {self.name} for a conversation, not a transcription",
@@ -50,37 +54,37 @@ class Dialect:
         if query.get("intent", "transcription") != "transcription":
             raise UsageError(f"intent={query['intent']} in the URL: rt transcribes", "take it out of the URL")
 
-    def turn_detection(self, model: str, asked: TurnDetection | None, *, embedded: bool) -> TurnDetection:
-        """Who makes the turns.
+    def turn_detection(self, model: str, requested: TurnDetection | None, *, embedded: bool) -> TurnDetection:
+        """Choose the turn detection.
 
         Args:
             model: The transcription model.
-            asked: What the user wants; None is whatever the model can.
-            embedded: The embedded endpoint, which detects turns for any model, but not their meaning.
+            requested: Choice of the user; None selects server_vad if the model supports it, else client.
+            embedded: True for the embedded endpoint: server_vad for any model, no semantic_vad.
 
         Raises:
-            UsageError: What is asked for would be refused.
+            UsageError: The endpoint does not support the choice for this model.
         """
-        able = embedded or traits_of(model).server_turns
-        if asked is None:
-            return "server_vad" if able else "client"
-        if asked == "semantic_vad" and embedded:
+        supported = embedded or traits_of(model).server_turns
+        if requested is None:
+            return "server_vad" if supported else "client"
+        if requested == "semantic_vad" and embedded:
             raise UsageError(
                 "the embedded endpoint has no semantic turn detection", "use --turn-detection server_vad or client"
             )
-        if asked in {"server_vad", "semantic_vad"} and not able:
+        if requested in {"server_vad", "semantic_vad"} and not supported:
             raise UsageError(
                 f"{model} does no turn detection of its own", "use --turn-detection client, or another --model"
             )
-        return asked
+        return requested
 
     def session(self, settings: SessionSettings, model: str, turns: TurnDetection) -> dict[str, object]:
-        """The ``session`` of the first ``session.update``.
+        """Build the ``session`` of the first ``session.update``.
 
         Args:
-            settings: What the user asked for.
+            settings: Settings of the user.
             model: The transcription model.
-            turns: The answer of :meth:`turn_detection`; ``client`` and ``none`` turn the endpoint's own off.
+            turns: Result of :meth:`turn_detection`; ``client`` and ``none`` switch the endpoint's detection off.
 
         Raises:
             UsageError: The model does not take a prompt or several languages, or an override does not fit.
@@ -115,7 +119,7 @@ def _transcription(settings: SessionSettings, model: str) -> dict[str, object]:
 def _turn_detection(settings: SessionSettings, turns: TurnDetection) -> dict[str, object] | None:
     match turns:
         case "server_vad":
-            # Every number, always: the defaults differ between providers, and between a provider's words and deeds.
+            # Always send every number: defaults differ between providers, and from a provider's documentation.
             return {
                 "type": "server_vad",
                 "threshold": settings.vad_threshold,
@@ -125,5 +129,5 @@ def _turn_detection(settings: SessionSettings, turns: TurnDetection) -> dict[str
         case "semantic_vad":
             return {"type": "semantic_vad", "eagerness": "auto"}
         case _:
-            # An explicit null: left out, the endpoint's own default is on.
+            # An explicit null: without the field, the endpoint's default is on.
             return None

@@ -1,4 +1,4 @@
-"""What the known transcription models accept; an unknown one is taken for an ordinary one. Pure."""
+"""Parameters that each known transcription model accepts; an unknown model counts as an ordinary one. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _DATED = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|latest)$")
 
 @dataclass(frozen=True, slots=True)
 class ModelTraits:
-    """Where a model departs from the ordinary."""
+    """Differences of a model from an ordinary one."""
 
     server_turns: bool = True
-    """Whether the endpoint makes turns for it; if not, a session that asks for turn detection is refused."""
+    """The endpoint detects turns for this model; otherwise it refuses a session with turn detection."""
     language_list: bool = False
-    """Takes ``languages`` (a list, several allowed) in place of ``language``."""
+    """Takes ``languages`` (a list) instead of ``language``."""
     prompt: bool = True
 
 
@@ -32,5 +32,5 @@ _KNOWN = {
 
 
 def traits_of(model: str) -> ModelTraits:
-    """The traits of a model; those of a dated variant are those of its family."""
+    """Return the traits of a model; a dated variant has the traits of its family."""
     return _KNOWN.get(_DATED.sub("", model), _ORDINARY)

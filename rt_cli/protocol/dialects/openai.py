@@ -1,4 +1,4 @@
-"""OpenAI, and every server that calls itself compatible."""
+"""OpenAI, and every compatible server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rt_cli.protocol.dialects.dialect import Dialect
 
 OPENAI = Dialect(
     name="openai",
-    # The regional hosts for data residency are below the main one.
+    # The hosts for data residency are subdomains of the main one.
     hosts=("api.openai.com", ".api.openai.com"),
     base_path="/v1",
     key_variable="OPENAI_API_KEY",

@@ -1,4 +1,4 @@
-"""``--set path=value``: the user's own words in the session object, applied last. Pure."""
+"""``--set path=value``: fields of the session object set by the user, applied last. Pure."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from rt_cli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DECIDED_ELSEWHERE = {
+_RESERVED = {
     "type": "rt speaks transcription sessions only",
     "audio.input.format": "rt resamples to the format of the endpoint",
     "audio.input.turn_detection.type": "use --turn-detection",
     "audio.input.transcription.model": "use --model",
 }
-"""What the rest of the program must know the truth about: the timeline, who makes the turns, what is reported."""
+"""Paths that other parts of ``rt`` depend on (timeline, turn detection, reports), with the hint for the user."""
 
 
 def with_overrides(session: dict[str, Any], overrides: Sequence[tuple[str, object]]) -> dict[str, Any]:
-    """A copy of the session with each value put at its dotted path, in order; missing objects are made.
+    """Copy the session and set each value at its dotted path, in order; missing objects are created.
 
     Raises:
-        UsageError: An empty path, a step through something that is no object, or a path that ``rt`` decides.
+        UsageError: An empty path, a path through a value that is not an object, or a path that ``rt`` sets itself.
     """
     result = deepcopy(session)
     for path, value in overrides:
@@ -36,8 +36,8 @@ def with_overrides(session: dict[str, Any], overrides: Sequence[tuple[str, objec
 def _check(path: str) -> None:
     if not all(path.split(".")):
         raise UsageError(f"--set {path!r}: no path", "write it like audio.input.transcription.delay=low")
-    for decided, hint in _DECIDED_ELSEWHERE.items():
-        if f"{decided}.".startswith(f"{path}.") or f"{path}.".startswith(f"{decided}."):
+    for reserved, hint in _RESERVED.items():
+        if f"{reserved}.".startswith(f"{path}.") or f"{path}.".startswith(f"{reserved}."):
             raise UsageError(f"--set {path}: cannot be set this way", hint)
 
 

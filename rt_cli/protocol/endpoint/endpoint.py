@@ -1,4 +1,4 @@
-"""Which endpoint, and how it is reached. Pure: the environment is a mapping passed in."""
+"""Choose and resolve the endpoint. Pure: the environment is a mapping passed in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import OPENAI, dialect_for
-from rt_cli.protocol.endpoint.headers import last_of_each
+from rt_cli.protocol.endpoint.headers import last_per_name
 from rt_cli.protocol.endpoint.url import Address, parse_address, websocket_url
 
 if TYPE_CHECKING:
@@ -21,65 +21,64 @@ if TYPE_CHECKING:
 __all__ = ["EMBEDDED_MODEL", "Choice", "Endpoint", "Trust", "choose", "resolve", "trust_of", "websocket_url"]
 
 EMBEDDED_MODEL = "pocketsphinx"
-"""The model that the embedded endpoint is asked for, unless the user names another."""
+"""Default model of the embedded endpoint."""
 
 _OPENAI_URL = "https://api.openai.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which endpoint it is to be, and why."""
+    """The chosen endpoint and the reason."""
 
     kind: Literal["url", "openai", "embedded"]
     url: str | None
-    """As it was given, for :func:`resolve`; may hold secrets. None: start the embedded endpoint."""
+    """URL of the settings, for :func:`resolve`; may hold secrets. None: start the embedded endpoint."""
     reason: str
-    """To be said on stderr, after the endpoint: ``because ...``."""
+    """Printed on stderr after the endpoint: ``because ...``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a ``wss`` endpoint is checked against, and what it is shown; files are PEM."""
+    """Certificates for a ``wss`` endpoint; files are PEM."""
 
     cacert: str | None = None
-    """More certificate authorities."""
+    """Additional certificate authorities."""
     client_cert: str | None = None
-    """What is shown to an endpoint that asks, with its chain."""
+    """Client certificate with its chain, for an endpoint that requests one."""
     client_key: str | None = None
-    """Its key, where it is not in the same file."""
+    """Private key of the client certificate, if it is in another file."""
     insecure: bool = False
-    """Check nothing."""
+    """Do not verify the endpoint's certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """All that is needed to connect. Its ``repr`` holds no secret."""
+    """Everything needed to connect. The ``repr`` holds no secret."""
 
     url: str = field(repr=False)
     """``ws`` or ``wss``; may hold keys in its query, never user or password."""
     shown: str
-    """The URL for people."""
+    """URL for messages, with secrets masked."""
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     dialect: Dialect
     model: str
     embedded: bool
     loopback: bool
     more_headers: Headers = field(default=(), repr=False)
-    """Of the user; no keys."""
+    """Extra headers of the user; no keys."""
     proxy: str | None = field(default=None, repr=False)
-    """None: as the environment says, and none on this machine."""
+    """None: use the proxy of the environment, and no proxy for this machine."""
     trust: Trust = Trust()
 
 
 def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
-    """Which endpoint: ``--local``, else the URL, else OpenAI if its key is set, else the embedded one.
+    """Choose the endpoint: ``--local``, else the URL, else OpenAI if its key is set, else the embedded one.
 
     Raises:
-        UsageError: A key or a dialect that belongs to an endpoint was given, and no URL says to which; an unknown
-            dialect.
+        UsageError: A key or a dialect without a URL that it belongs to; an unknown dialect.
     """
     if settings.local:
-        dialect_for(settings.dialect, "localhost")  # a slip of the finger is told, though it would change nothing
+        dialect_for(settings.dialect, "localhost")  # report a typing error, although the value has no effect here
         return Choice("embedded", None, "--local was given")
     if settings.url is not None:
         reason = f"profile {settings.profile}" if settings.profile else "a URL was given"
@@ -94,16 +93,16 @@ def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
 
 
 def resolve(settings: EndpointSettings, url: str, key: str | None, *, embedded: bool = False) -> Endpoint:
-    """The endpoint at a URL.
+    """Build the endpoint for a URL.
 
     Args:
-        settings: Dialect and model.
-        url: Of the :class:`Choice`, or of the embedded endpoint once it listens.
-        key: Cleaned; None for none.
-        embedded: It is our own.
+        settings: Dialect, model, headers, proxy and certificates.
+        url: URL of the :class:`Choice`, or of the embedded endpoint once it listens.
+        key: Result of ``clean_key``; None for no key.
+        embedded: True for the embedded endpoint.
 
     Raises:
-        UsageError: A bad URL or dialect, a key that would travel unencrypted, or two credentials for one header.
+        UsageError: A bad URL or dialect, a key on an unencrypted connection, or two credentials for one header.
     """
     address = parse_address(url, OPENAI.name if embedded else settings.dialect)
     _check_secrecy(address, key)
@@ -116,14 +115,14 @@ def resolve(settings: EndpointSettings, url: str, key: str | None, *, embedded: 
         model=settings.model or default,
         embedded=embedded,
         loopback=address.loopback,
-        more_headers=() if embedded else last_of_each(settings.headers),
+        more_headers=() if embedded else last_per_name(settings.headers),
         proxy=None if embedded else settings.proxy,
         trust=trust_of(settings),
     )
 
 
 def trust_of(settings: EndpointSettings) -> Trust:
-    """What the settings say about certificates."""
+    """Return the certificate settings."""
     return Trust(settings.cacert, settings.client_cert, settings.client_key, settings.insecure)
 
 

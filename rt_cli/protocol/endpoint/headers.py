@@ -1,4 +1,4 @@
-"""Headers that the user adds to the handshake. Pure."""
+"""Extra handshake headers of the user. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ Headers = tuple[tuple[str, str], ...]
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _KEYS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "xi-api-key", "cookie"}
-"""What is read over the shoulder: an argument is visible to everyone on the machine, a config file is passed on."""
+"""Refused, because they carry keys: every user of the machine can see arguments, and config files are shared."""
 _HANDSHAKE = {"connection", "content-length", "host", "transfer-encoding", "upgrade"}
 
 
 def parse_header(text: object) -> tuple[str, str]:
-    """``Name: value`` as a pair. Raises ValueError with what it must be, to follow the word "must"."""
+    """Parse ``Name: value``.
+
+    Raises:
+        ValueError: The text is no valid header; the message continues a sentence after the word "must".
+    """
     name, colon, value = text.partition(":") if isinstance(text, str) else ("", "", "")
     if not colon:
         raise ValueError("be written 'Name: value'")
@@ -21,10 +25,10 @@ def parse_header(text: object) -> tuple[str, str]:
 
 
 def checked(name: str, value: object) -> tuple[str, str]:
-    """A header that may go into the handshake (RFC 9110 section 5, RFC 6455 section 4.1).
+    """Validate a header for the handshake (RFC 9110 section 5, RFC 6455 section 4.1).
 
     Raises:
-        ValueError: It has characters that no header has, or it would carry a key or change the handshake itself.
+        ValueError: The header has invalid characters, carries a key, or belongs to the handshake itself.
     """
     if not _NAME.fullmatch(name):
         raise ValueError("have a name of letters, digits and dashes")
@@ -37,6 +41,6 @@ def checked(name: str, value: object) -> tuple[str, str]:
     return name, value
 
 
-def last_of_each(headers: Headers) -> Headers:
-    """Of several headers with one name the last, whatever its case."""
+def last_per_name(headers: Headers) -> Headers:
+    """Keep only the last header of each name; names are case-insensitive."""
     return tuple({name.lower(): (name, value) for name, value in headers}.values())

@@ -1,4 +1,4 @@
-"""Where a key comes from and where it may go. Pure: what is decided here is fetched by ``commands``."""
+"""Choose where the key comes from, and to which host it may go. Pure: :mod:`rt_cli.keys` fetches the key."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from rt_cli.settings import EndpointSettings
 
 OWN_VARIABLE = "RT_API_KEY"
-"""The key for the URL that was given, whatever its host."""
+"""Variable with the key for the URL of the settings, for any host."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyVariable:
-    """The key is in an environment variable."""
+    """A key in an environment variable."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """The key is all that a file holds."""
+    """A key that is the whole content of a file."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCommand:
-    """The key is all that a command prints."""
+    """A key that is the whole output of a command."""
 
     command: str
 
@@ -43,14 +43,14 @@ KeySource = KeyVariable | KeyFile | KeyCommand
 
 
 def key_source(settings: EndpointSettings, address: Address, environ: Mapping[str, str]) -> KeySource | None:
-    """Where the key for this address is; None where there is none and none is needed.
+    """Find the key for an address; None if there is no key and the address needs none.
 
-    A file or a command that was named, then the variable that a profile names, each exclusively; then ``RT_API_KEY``,
-    if the URL was given and is no profile's; then the provider's own variable, for the provider's own hosts alone.
+    Order: the file or command of the settings; else only the variable of the profile, if the profile names one; else
+    ``RT_API_KEY``, if the URL comes from no profile; else the provider's variable, only for the provider's hosts.
 
     Raises:
         UsageError: Both a file and a command.
-        RefusedError: A provider's host, or a profile that names a variable, and no key.
+        RefusedError: No key for a provider's host, or for a profile that names a variable.
     """
     if settings.api_key_file and settings.api_key_cmd:
         raise UsageError("both a key file and a key command", "give one of --api-key-file and --api-key-cmd")
@@ -58,13 +58,13 @@ def key_source(settings: EndpointSettings, address: Address, environ: Mapping[st
         return KeyFile(settings.api_key_file)
     if settings.api_key_cmd:
         return KeyCommand(settings.api_key_cmd)
-    wanted = _variables(settings, address)
-    for name in wanted:
+    variables = _variables(settings, address)
+    for name in variables:
         if environ.get(name, "").strip():
             return KeyVariable(name)
-    if wanted in ((), (OWN_VARIABLE,)) or address.credentials is not None:
+    if variables in ((), (OWN_VARIABLE,)) or address.credentials is not None:
         return None
-    raise missing_key(address.host, wanted[-1])
+    raise missing_key(address.host, variables[-1])
 
 
 def _variables(settings: EndpointSettings, address: Address) -> tuple[str, ...]:
@@ -76,19 +76,19 @@ def _variables(settings: EndpointSettings, address: Address) -> tuple[str, ...]:
 
 
 def missing_key(host: str, variable: str) -> RefusedError:
-    """The error for a host that wants a key, and has none."""
+    """Return the error for a host that needs a key, when there is none."""
     return RefusedError(f"no key for {host}", f"set {variable}, or rt login", code="missing_key")
 
 
 def clean_key(text: str, origin: str) -> str:
-    """A key without the white space around it.
+    """Strip white space around a key.
 
     Args:
-        text: As it was read.
-        origin: Where from, for the message, which never shows the key.
+        text: Content of the variable or file, or output of the command.
+        origin: Name of the source for the error message, which never shows the key.
 
     Raises:
-        UsageError: Empty, or with anything but printable ASCII inside: it could not go into a header.
+        UsageError: The key is empty, or not printable ASCII and so not valid in a header.
     """
     key = text.strip()
     if not key:

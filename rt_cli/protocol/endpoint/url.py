@@ -1,4 +1,4 @@
-"""From what people write to a WebSocket URL. Pure."""
+"""Parse the URL that a user writes, and complete it to a WebSocket URL. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXAMPLES = "write it like https://HOST or ws://localhost:8765"
 
 
 class Address(Struct, frozen=True):
-    """A URL, taken apart and made whole again. Its text never holds user or password."""
+    """A parsed and completed URL. ``url`` and ``shown`` never hold user or password."""
 
     scheme: str
     """``ws`` or ``wss``."""
@@ -34,26 +34,26 @@ class Address(Struct, frozen=True):
     query: tuple[tuple[str, str], ...]
     dialect: Dialect
     credentials: str | None
-    """``user:password`` as the URL had it, unquoted."""
+    """``user:password`` of the URL, unquoted."""
 
     @property
     def loopback(self) -> bool:
-        """Whether it names this machine and nothing else."""
+        """Whether the host is this machine by definition."""
         return is_loopback(self.host)
 
     @property
     def holds_secret(self) -> bool:
-        """Whether knowing the URL is knowing a key."""
+        """Whether the URL contains a secret."""
         return self.credentials is not None or any(_SECRET.search(name) for name, _ in self.query)
 
     @property
     def url(self) -> str:
-        """For connecting; may hold keys in its query."""
+        """URL to connect to; may hold keys in its query."""
         return self._text(self.query)
 
     @property
     def shown(self) -> str:
-        """For people: what looks like a secret is ``***``."""
+        """URL for messages: ``***`` replaces values of parameters with the name of a secret."""
         return self._text(tuple((name, "***" if _SECRET.search(name) else value) for name, value in self.query))
 
     def _text(self, query: tuple[tuple[str, str], ...]) -> str:
@@ -63,25 +63,25 @@ class Address(Struct, frozen=True):
 
 
 def parse_address(text: str, dialect: str | None = None) -> Address:
-    """Read an endpoint as people write it.
+    """Parse the URL of an endpoint.
 
-    http and https become ws and wss. A host alone, or a path that ends in a version, is completed to the realtime
-    path of the dialect; a path with a ``realtime`` in it stays as it is. Other queries are kept, and
-    ``intent=transcription`` is added. Without a scheme only this machine's own addresses are understood.
+    http and https become ws and wss. A host without a path, or a path that ends in a version, is completed to the
+    realtime path of the dialect; a path with a segment ``realtime`` stays unchanged. Other parameters are kept, and
+    ``intent=transcription`` is added. A URL without a scheme must name this machine.
 
     Args:
         text: The URL.
-        dialect: The name of a dialect; None or ``auto`` goes by the host.
+        dialect: Name of a dialect; None or ``auto`` selects it by the host.
 
     Raises:
-        UsageError: It cannot be the URL of an endpoint; the message shows no secret.
+        UsageError: Not the URL of an endpoint; the message shows no secret.
     """
     parts = _split(text.strip())
     host = _host(parts)
-    spoken = dialect_for(dialect, host)
+    resolved = dialect_for(dialect, host)
     query = parse_qsl(parts.query, keep_blank_values=True)
-    if spoken.owns(host):
-        spoken.check_query(dict(query))
+    if resolved.owns(host):
+        resolved.check_query(dict(query))
     if not any(name == "intent" for name, _ in query):
         query.append(("intent", "transcription"))
     credentials = parts.netloc.rpartition("@")[0]
@@ -89,9 +89,9 @@ def parse_address(text: str, dialect: str | None = None) -> Address:
         scheme=_SCHEMES[parts.scheme],
         host=host,
         port=_port(parts),
-        path=_realtime_path(quote(parts.path, safe="/%:@!$&'()*+,;=~"), spoken),
+        path=_realtime_path(quote(parts.path, safe="/%:@!$&'()*+,;=~"), resolved),
         query=tuple(query),
-        dialect=spoken,
+        dialect=resolved,
         credentials=unquote(credentials) if credentials else None,
     )
 
@@ -102,7 +102,7 @@ def websocket_url(text: str, dialect: str | None = None) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host (lower case, no brackets) is this machine by definition; names other than localhost are not."""
+    """Return whether a host (lower case, no brackets) is this machine: localhost or a loopback address."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -112,7 +112,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _split(text: str) -> SplitResult:
-    # urlsplit would silently drop tabs and line ends, and browsers read a backslash as a slash.
+    # urlsplit drops tabs and line ends silently, and browsers read a backslash as a slash.
     if not text or not text.isprintable() or " " in text or "\\" in text:
         raise UsageError("the URL is empty or has spaces in it", _EXAMPLES)
     if "://" not in text:
@@ -131,10 +131,10 @@ def _split(text: str) -> SplitResult:
 def _split_bare(text: str) -> SplitResult:
     try:
         parts = urlsplit(f"ws://{text}")
-        bare = parts.hostname is not None and is_loopback(parts.hostname)
+        loopback = parts.hostname is not None and is_loopback(parts.hostname)
     except ValueError:
-        bare = False
-    if not bare:
+        loopback = False
+    if not loopback:
         raise UsageError("the URL has no scheme", _EXAMPLES)
     return parts
 

@@ -1,1 +1,1 @@
-"""Server events in, decisions out."""
+"""State of a run's turns: takes server events, returns effects. Pure: no I/O."""

@@ -1,4 +1,4 @@
-"""What a session decides; the streamer carries it out."""
+"""Effects: what a session wants done. ``RunState`` and ``Link`` carry them out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Settle(Struct, frozen=True):
 
 
 class Drop(Struct, frozen=True):
-    """A range of the timeline will be in no final."""
+    """A range of the timeline (half-open) that no final will cover."""
 
     start: int
     end: int
@@ -27,19 +27,19 @@ class Drop(Struct, frozen=True):
 
 
 class Acknowledge(Struct, frozen=True):
-    """The endpoint has read the first ``wire`` samples of this connection: its answer proves it."""
+    """An answer of the endpoint proves that it has read the first ``wire`` samples of this connection."""
 
     wire: int
 
 
 class Report(Struct, frozen=True):
-    """Tell the observers."""
+    """Pass ``event`` to ``on_event``."""
 
     event: Event
 
 
 class Fail(Struct, frozen=True):
-    """The connection is of no more use; the error says whether another one may be."""
+    """The connection is unusable; the error decides whether to reconnect."""
 
     error: RtError
 

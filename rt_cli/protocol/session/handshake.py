@@ -1,6 +1,6 @@
-"""The first words on a connection: it greets, we configure, it agrees. Pure.
+"""The handshake of a session: session.created, our session.update, session.updated. Pure.
 
-Audio is held until then: what is sent earlier is judged under the endpoint's defaults.
+The sender holds audio until the handshake is complete: the endpoint would treat earlier audio under its defaults.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ if TYPE_CHECKING:
 
 
 class Handshake:
-    """How far the setting up of one connection is."""
+    """State of the handshake of one connection."""
 
     def __init__(self) -> None:
         self.greeted = False
-        """The endpoint has opened its session and takes a configuration."""
+        """``session.created`` was received: the endpoint takes a configuration."""
         self.configured = False
-        """It has taken ours, and takes audio."""
+        """``session.updated`` was received: the endpoint takes audio."""
         self.expires_at: float | None = None
-        """When it will end the session: Unix time, seconds; None if it does not say."""
+        """When the endpoint ends the session: Unix time, seconds; None if unknown."""
         self.last_error: ErrorInfo | None = None
 
     def receive(self, event: ServerEvent) -> RtError | None:
-        """Take an event in; returns why the connection is of no use, if it is not.
+        """Process an event.
 
-        Before the greeting an error is only remembered: the close that follows says what kind it is.
+        Before ``session.created`` an error is only stored: the close that follows classifies it.
+
+        Returns:
+            The error that makes the connection unusable, or None.
         """
         match event:
             case SessionCreated():

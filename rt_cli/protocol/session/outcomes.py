@@ -1,4 +1,4 @@
-"""What follows from a turn that is over: its final, its failure, or the hole where its final should be."""
+"""The outcome of a finished turn: a final, a failure, or a range without a final."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ if TYPE_CHECKING:
 
 
 def is_silence(turn: Turn, *, detected: bool) -> bool:
-    """Whether a turn is but the answer to a commit of ours, over sound in which nobody heard speech.
+    """Return whether a turn is only the reply to rt's own commit and no speech was detected in it.
 
     Args:
-        turn: One that is over.
-        detected: Whether anybody looks for speech; only then is hearing none evidence.
+        turn: A finished turn.
+        detected: True if a speech detector runs; without one, "no speech detected" proves nothing.
     """
-    if turn.speech or turn.shown:
+    if turn.speech or turn.reported:
         return False
-    lost = turn.failure is not None or turn.missing
-    return detected if lost else not turn.text.strip()
+    failed = turn.failure is not None or turn.missing
+    return detected if failed else not turn.text.strip()
 
 
-def settled_by(turn: Turn) -> int:
-    """How far a turn settles the timeline; what a guess may have taken from the next turn is not settled by it."""
-    return turn.sure if turn.approx and turn.failure is None and not turn.missing else turn.end or 0
+def settled_position(turn: Turn) -> int:
+    """Return the timeline position up to which a turn settles. For a guessed end this is its lower bound."""
+    return turn.earliest_end if turn.approx and turn.failure is None and not turn.missing else turn.end or 0
 
 
-def lost(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> list[Effect]:
-    """What is told of a turn that failed or whose final is missing.
+def failure_effects(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> list[Effect]:
+    """Build the effects of a turn that failed or has no final.
 
     Args:
-        turn: With its range.
-        number: Gives a turn its number.
-        rate_hz: Of the timeline.
+        turn: A finished turn with its range.
+        number: Assigns a number to a turn and returns it.
+        rate_hz: Sample rate of the timeline.
     """
     start, end = turn.start or 0, turn.end or 0
     if turn.failure is not None:
-        code, said = spoken(turn.failure)
-        failed = Failed(number(turn), to_ms(start, rate_hz), to_ms(end, rate_hz), code or "failed", said)
+        code, message = code_and_message(turn.failure)
+        failed = Failed(number(turn), to_ms(start, rate_hz), to_ms(end, rate_hz), code or "failed", message)
         return [Report(failed), Drop(start, end, "failed")]
-    withdrawn: list[Effect] = [Report(Withdrawn(turn.number))] if turn.number is not None and turn.shown else []
+    withdrawn: list[Effect] = [Report(Withdrawn(turn.number))] if turn.number is not None and turn.reported else []
     return [*withdrawn, Drop(start, end, "no_final")]
 
 
 def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resumed: bool) -> Final:
-    """The final of a turn.
+    """Build the final of a turn.
 
     Args:
-        turn: With its range and text.
-        number: Of the turn.
-        rate_hz: Of the timeline.
-        latency_ms: End of speech to now, if that is known.
-        resumed: Whether some of its sound had been sent before, on a connection that was lost.
+        turn: A finished turn with its range and text.
+        number: Number of the turn.
+        rate_hz: Sample rate of the timeline.
+        latency_ms: Time from the end of speech to now, ms; None if unknown.
+        resumed: True if some of its audio was sent before, on a lost connection.
     """
     return Final(
         turn=number,
@@ -75,11 +75,11 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
 
 
 def warning(error: ErrorInfo) -> Effect:
-    """An error that ends nothing."""
-    code, said = spoken(error)
-    return Report(Warned(code or "endpoint_error", f"the endpoint says: {said or code}"))
+    """Report an error that does not end the session."""
+    code, message = code_and_message(error)
+    return Report(Warned(code or "endpoint_error", f"the endpoint says: {message or code}"))
 
 
-def spoken(error: ErrorInfo) -> tuple[str, str]:
-    """Code and message of an error, fit to be shown; its type where it has no code."""
+def code_and_message(error: ErrorInfo) -> tuple[str, str]:
+    """Return the printable code and message of an error; the type replaces a missing code."""
     return printable(error.code or error.type), masked(printable(error.message or error.code or error.type))

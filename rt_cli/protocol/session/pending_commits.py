@@ -1,4 +1,4 @@
-"""Our commits that the endpoint has not answered: which answer is whose."""
+"""Commits of ``rt`` without an answer yet, and which answer belongs to which commit."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ _EMPTY = "input_audio_buffer_commit_empty"
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit of ours."""
+    """One commit sent by ``rt``."""
 
     event_id: str
     end: int
-    """Timeline position it stands at."""
+    """Timeline position of the commit."""
     wire: int
-    """Samples sent on this connection before it."""
+    """Samples sent on this connection before the commit."""
     turn: Turn | None
-    """The turn it closes; None for a commit that only asks whether everything was read."""
+    """The turn that the commit closes; None for a commit that only asks for an acknowledgement."""
     at: float
-    """When it was sent, seconds."""
+    """When the commit was sent, seconds."""
 
     @staticmethod
     def is_empty(error: ErrorInfo) -> bool:
-        """Whether an error says that there was nothing to commit, which is no failure."""
+        """Return whether an error means that the buffer was empty, which is not a failure."""
         return error.code == _EMPTY
 
 
 class PendingCommits:
-    """In the order in which they were sent."""
+    """Commits without an answer, in the order in which they were sent."""
 
     def __init__(self) -> None:
         self.pending: list[Commit] = []
 
-    def answered(self, turn: Turn | None) -> Commit | None:
-        """The commit that a ``committed`` answers, taken off the list; None if the endpoint committed by itself.
+    def take_answered(self, turn: Turn | None) -> Commit | None:
+        """Remove and return the commit that a ``committed`` event answers; None if the endpoint committed by itself.
 
         Args:
-            turn: The one that is committed, where it is known.
+            turn: The committed turn; None if unknown.
         """
         if turn is not None and any(commit.turn is turn for commit in self.pending):
             return self._take(next(commit for commit in self.pending if commit.turn is turn))
@@ -51,12 +51,12 @@ class PendingCommits:
             return None
         return self._take(first)
 
-    def refused(self, error: ErrorInfo, *, anonymous: bool) -> Commit | None:
-        """The commit that an error refuses, taken off the list.
+    def take_refused(self, error: ErrorInfo, *, anonymous: bool) -> Commit | None:
+        """Remove and return the commit that an error refuses.
 
         Args:
-            error: What the endpoint says.
-            anonymous: An error that names no event is the answer to the oldest commit, whatever it says.
+            error: Error of the endpoint.
+            anonymous: If True, an error without an ``event_id`` refuses the oldest commit, whatever its code.
         """
         for commit in self.pending:
             if error.event_id == commit.event_id:
@@ -66,7 +66,7 @@ class PendingCommits:
         return None
 
     def forget_done(self) -> None:
-        """Where a turn has its outcome, nobody asks any more whether its commit was answered."""
+        """Remove the commits of turns that have their outcome: their answers no longer matter."""
         self.pending = [commit for commit in self.pending if commit.turn is None or not commit.turn.done]
 
     def _take(self, commit: Commit) -> Commit:

@@ -1,8 +1,8 @@
-"""The session: server events in, decisions out. Pure: no I/O, and no clock but the times passed in.
+"""The session: takes server events, returns effects. Pure: no I/O; times are arguments.
 
-It lives as long as the run. Each connection is a generation with its own item ids and offsets; what outlives it is the
-settled mark and the number of the next turn. Settled is a prefix of the timeline: a final that comes while an earlier
-turn is open is held, so each instant is in at most one printed final.
+A session lives as long as the run. Item ids and offsets belong to one connection; the settled mark and the number of
+the next turn survive a reconnect. Settled is a prefix of the timeline: the session holds a final while an earlier turn
+is open, so that each instant is in at most one printed final.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rt_cli.protocol.server_events import (
 )
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
 from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle
-from rt_cli.protocol.session.outcomes import final, is_silence, lost, settled_by, warning
+from rt_cli.protocol.session.outcomes import failure_effects, final, is_silence, settled_position, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     from rt_cli.protocol.session.wire_map import WireMap
 
 OLD_SILENCE_S = 30
-"""Acknowledged audio in which nobody heard speech is settled when it is this old."""
+"""Acknowledged audio without detected speech is settled at this age."""
 _MOST_LATENCIES = 20_000
 
 
 class Session:
-    """What is known of the turns of one run.
+    """The turns of one run.
 
     Args:
-        rate_hz: The wire rate.
-        own_turns: ``rt`` commits the turns itself; else the endpoint finds them.
-        patience_s: Silence about a committed turn after which its final is given up.
-        silence_ms: The silence that ends a turn; part of what the endpoint calls its end.
-        heard_at: When the sample at a timeline position was captured, seconds; None if unknown.
-        own_detector: With own turns: ``rt`` listens for speech; without, sound that is in no turn may be anything.
+        rate_hz: Sample rate on the wire.
+        own_turns: True if ``rt`` commits the turns itself; False if the endpoint detects them.
+        patience_s: Seconds without an event about a committed turn after which its final counts as missing.
+        silence_ms: Silence that ends a turn; the end that an endpoint reports includes it.
+        heard_at: Returns when the sample at a timeline position was captured, seconds; None if unknown.
+        own_detector: With ``own_turns``: True if ``rt`` detects speech. If False, audio outside turns may be speech.
     """
 
     def __init__(
@@ -62,21 +62,21 @@ class Session:
         self.settled = 0
         self.finals = 0
         self.ignored = 0
-        """Events that were unknown, malformed, or about nothing we know."""
+        """Count of events that were unknown, malformed, or matched no turn."""
         self.latencies_ms: list[int] = []
-        """Of the newest finals."""
+        """Latencies of the newest finals."""
         self.last_error: ErrorInfo | None = None
-        """What the endpoint complained of, if nothing went well since."""
+        """The last error of the endpoint; None after the next successful event."""
         self._own_turns = own_turns
-        self._deaf = own_turns and not own_detector
+        self._no_detector = own_turns and not own_detector
         self._patience_s = patience_s
         self._silence = to_samples(silence_ms, rate_hz)
-        self._heard_at = heard_at
+        self._captured_at = heard_at
         self._replayed = 0
         self._begin(next_number=1, detected=own_turns and own_detector)
 
     def _begin(self, next_number: int, *, detected: bool) -> None:
-        self._now = ConnectionTurns(
+        self._connection = ConnectionTurns(
             rate_hz=self.rate_hz,
             own_turns=self._own_turns,
             silence=self._silence,
@@ -88,83 +88,85 @@ class Session:
         self.last_error = None
         self._read = self.settled
         self._progress = 0.0
-        """When the endpoint last got on with the turns, seconds."""
-        self._quiet: tuple[float, int] | None = None
-        """Since when no turn is open, and from which position on."""
+        """When the endpoint last made progress with the turns, seconds."""
+        self._no_turn_since: tuple[float, int] | None = None
+        """Time (seconds) and position at which the last open turn ended; None before the first check."""
 
     def restore(self, settled: int, replayed: int, next_number: int) -> None:
-        """Begin where an earlier process came to.
+        """Continue the run of an earlier process.
 
         Args:
-            settled: Timeline position.
-            replayed: Position up to which that process had captured.
-            next_number: Of the next turn.
+            settled: Timeline position up to which that process had settled.
+            replayed: Timeline position up to which that process had captured.
+            next_number: Number of the next turn.
         """
         self.settled, self._replayed = settled, replayed
-        self._begin(next_number, detected=self._now.detected)
+        self._begin(next_number, detected=self._connection.detected)
 
     @property
     def wire(self) -> WireMap:
-        """Of the present connection: told of all that is sent."""
-        return self._now.wire
+        """Wire map of the present connection; the pump notes everything it sends there."""
+        return self._connection.wire
 
     @property
     def drained(self) -> bool:
-        """Whether every turn has its outcome and our last commit its answer."""
-        return self._draining and not self._now.commits.pending and not self._now.turns.open
+        """Whether, after ``drain``, every turn has its outcome and every commit its answer."""
+        return self._draining and not self._connection.commits.pending and not self._connection.turns.open
 
     @property
     def committed_turns(self) -> int:
-        """How many turns are closed and have no outcome yet."""
-        return sum(turn.end is not None and not turn.done for turn in self._now.turns.open)
+        """Number of turns that have ended and have no outcome yet."""
+        return sum(turn.end is not None and not turn.done for turn in self._connection.turns.open)
 
     @property
     def between_turns(self) -> bool:
-        """Whether nobody is speaking, as far as is known: a moment at which a connection can end without a loss."""
-        return self._now.turns.speaking() is None and not (self._deaf and self._now.uncovered)
+        """Whether no speech is known to be under way: a connection can end here without a loss."""
+        return self._connection.turns.current() is None and not (
+            self._no_detector and self._connection.has_audio_without_turn
+        )
 
-    # -- what we do ---------------------------------------------------------------------------------------------------
+    # -- own actions --------------------------------------------------------------------------------------------------
 
     def connect(self) -> list[Effect]:
-        """A new connection: nothing of the old one counts, its partials are void, sending starts at *settled*."""
-        void = self._now.turns.withdraw()
+        """Start a new connection: discard the turns of the old one, withdraw its partials, send from ``settled`` on."""
+        withdrawn = self._connection.turns.withdraw()
         self._replayed = max(self._replayed, self.wire.position)
-        self._begin(self._now.turns.next_number, detected=self._now.detected)
-        return [Report(Withdrawn(number)) for number in void]
+        self._begin(self._connection.turns.next_number, detected=self._connection.detected)
+        return [Report(Withdrawn(number)) for number in withdrawn]
 
     def speech_opens(self, at: int, now: float) -> None:
-        """Our own detector heard speech from ``at`` on, which is about to be sent."""
-        self._now.speech_opens(at, now)
+        """Note that our own detector found speech from ``at`` on (timeline), about to be sent."""
+        self._connection.speech_opens(at, now)
 
     def committing(self, event_id: str, now: float, *, speech: bool = True, tail: bool = False) -> None:
-        """Our commit goes out behind everything sent so far; with own turns it closes one.
+        """Note that our commit is about to be sent after all audio so far; with own turns it closes a turn.
 
         Args:
-            event_id: Of the commit.
+            event_id: Event id of the commit.
             now: Seconds.
-            speech: False for the tail in which our detector heard nothing.
-            tail: The sound ends here, so speech may go on to the end.
+            speech: False for a last part in which our detector found no speech.
+            tail: True if the audio ends here, so that speech may last to the end.
         """
-        self._now.committing(event_id, now, speech=speech, tail=tail)
+        self._connection.committing(event_id, now, speech=speech, tail=tail)
 
     def begins(self, at: int) -> None:
-        """What lies before ``at`` is not sent on this connection: none of its turns begins there."""
-        turns = self._now.turns
-        turns.covered, turns.sure = max(turns.covered, at), max(turns.sure, at)
+        """Note that audio before ``at`` is not sent on this connection, so none of its turns begins there."""
+        turns = self._connection.turns
+        turns.covered, turns.min_covered = max(turns.covered, at), max(turns.min_covered, at)
 
     def reads(self, to: int) -> None:
-        """The endpoint has read everything before ``to`` (timeline)."""
-        self._now.read = max(self._now.read, to)
+        """Note that the endpoint has read everything before ``to`` (timeline)."""
+        self._connection.read = max(self._connection.read, to)
 
     def drain(self) -> list[Effect]:
-        """Everything is sent and committed; what is missing now are answers."""
+        """Note that everything is sent and committed; only answers are missing."""
         self._draining = True
         return self._settle_silence()
 
-    # -- what the endpoint says ---------------------------------------------------------------------------------------
+    # -- events of the endpoint ---------------------------------------------------------------------------------------
 
     def receive(self, event: ServerEvent, now: float) -> list[Effect]:
-        """Take one event in; returns what follows from it, in order."""
+        """Apply one event; returns its effects in order."""
         match event:
             case ErrorEvent():
                 return [*self._error(event.error, now), *self._flush(now)]
@@ -177,21 +179,21 @@ class Session:
         match event:
             case TranscriptFailed():
                 self.last_error = event.error
-        steps = self._now.hear(event, now)
-        self.ignored += steps is None
-        return [*(steps or []), *self._flush(now), *self._fatal(self.last_error)]
+        effects = self._connection.receive(event, now)
+        self.ignored += effects is None
+        return [*(effects or []), *self._flush(now), *self._fatal(self.last_error)]
 
     def tick(self, now: float, acknowledged: int) -> list[Effect]:
-        """Let time pass: finals that nobody waits for any longer, silence that has grown old.
+        """Check timeouts: finals that are overdue, silence that is old enough to settle.
 
         Args:
             now: Seconds.
-            acknowledged: Timeline position up to which the endpoint has read.
+            acknowledged: Timeline position up to which the endpoint has read the audio.
         """
         moved, self._read = acknowledged > self._read, max(acknowledged, self._read)
         self.reads(acknowledged)
         if not self._draining:
-            self._now.turns.touch_unread(acknowledged, self.wire.position, now)
+            self._connection.turns.restart_unread_timers(acknowledged, self.wire.position, now)
         elif moved:
             self._progress = now
         given_up = [*self._give_up_turns(now), *self._give_up_commit(now)]
@@ -202,17 +204,17 @@ class Session:
         if fatal:
             self.last_error = error
             return fatal
-        # At the end nothing of ours but the commit is left to complain of.
-        commit = self._now.commits.refused(error, anonymous=self._draining and not self._own_turns)
+        # While draining, the last commit is the only event of ours that an error can refuse.
+        commit = self._connection.commits.take_refused(error, anonymous=self._draining and not self._own_turns)
         if commit is None:
             self.last_error = error
             return [warning(error)]
-        refused = self._now.commit_refused(commit, error, now)
+        refused = self._connection.commit_refused(commit, error, now)
         return refused if commit.turn or commit.is_empty(error) else [warning(error), *refused]
 
     def _fatal(self, error: ErrorInfo | None) -> list[Effect]:
-        verdict = None if error is None else classify_error(error, configuring=False)
-        return [] if verdict is None else [Fail(verdict)]
+        cause = None if error is None else classify_error(error, configuring=False)
+        return [] if cause is None else [Fail(cause)]
 
     # -- settling -----------------------------------------------------------------------------------------------------
 
@@ -220,88 +222,88 @@ class Session:
         if to <= self.settled:
             return []
         self.settled = to
-        self._now.turns.covered = max(self._now.turns.covered, to)
+        self._connection.turns.covered = max(self._connection.turns.covered, to)
         self.wire.forget(to)
         return [Settle(to)]
 
     def _settle_silence(self) -> list[Effect]:
-        """Before the first open turn lies silence; at the end, where none is open, nothing else is left."""
-        if self._now.turns.open:
-            start = self._now.turns.open[0].start
-            # What our own detector says of sound proves nothing of what the endpoint has read.
+        """Settle the silence before the first open turn; when drained, settle everything."""
+        if self._connection.turns.open:
+            start = self._connection.turns.open[0].start
+            # Our own detector runs ahead of the endpoint: settle only what the endpoint has read.
             known = self._read if self._own_turns else self.wire.position
             return [] if start is None else self._settle(min(start, known))
         return self._settle(self.wire.position) if self.drained else []
 
     def _settle_old(self, now: float) -> list[Effect]:
-        """Silence is old when speech in it would have been told of even by an endpoint that is half a minute behind."""
-        if self._quiet is None or self._now.turns.open or self._draining or self._deaf:
-            self._quiet = (now, self._now.turns.covered)
+        """Settle old silence: even an endpoint half a minute behind would have reported speech in it."""
+        if self._no_turn_since is None or self._connection.turns.open or self._draining or self._no_detector:
+            self._no_turn_since = (now, self._connection.turns.covered)
             return []
-        since, start = self._quiet
+        since, start = self._no_turn_since
         return self._settle(min(self._read, start + round((now - since - OLD_SILENCE_S) * self.rate_hz)))
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
     def _flush(self, now: float) -> list[Effect]:
-        """Print what nothing earlier holds back."""
-        steps: list[Effect] = []
-        for turn in self._now.turns.take_done(self.wire.position):
+        """Return the outcomes of the finished turns that no earlier open turn delays."""
+        effects: list[Effect] = []
+        for turn in self._connection.turns.take_done(self.wire.position):
             if not turn.missing:
-                self._progress = max(self._progress, turn.touched)
-            steps += self._outcome(turn, now)
-        self._now.commits.forget_done()
-        return [*steps, *self._settle_silence()]
+                self._progress = max(self._progress, turn.updated_at)
+            effects += self._outcome(turn, now)
+        self._connection.commits.forget_done()
+        return [*effects, *self._settle_silence()]
 
     def _outcome(self, turn: Turn, now: float) -> list[Effect]:
-        settled = self._settle(settled_by(turn))
-        if is_silence(turn, detected=self._now.detected):
+        settled = self._settle(settled_position(turn))
+        if is_silence(turn, detected=self._connection.detected):
             return [*([warning(turn.failure)] if turn.failure else []), *settled]
         if turn.failure is not None or turn.missing:
-            return [*lost(turn, self._now.turns.number, self.rate_hz), *settled]
+            return [*failure_effects(turn, self._connection.turns.number, self.rate_hz), *settled]
         self.finals += 1
-        number, latency_ms = self._now.turns.number(turn), self._latency(turn, now)
+        number, latency_ms = self._connection.turns.number(turn), self._latency(turn, now)
         resumed = (turn.start or 0) < self._replayed
-        # Settled is moved first, so that a journal knows of the final before anybody reads it.
+        # Settle first: the spool must store the final before the final is printed.
         return [*settled, Report(final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))]
 
     def _latency(self, turn: Turn, now: float) -> int | None:
         end = None if turn.approx else turn.speech_end
-        heard = None if end is None else self._heard_at(max(end, turn.start or 0))
-        if heard is None:
+        captured_at = None if end is None else self._captured_at(max(end, turn.start or 0))
+        if captured_at is None:
             return None
-        latency = max(0, round((now - heard) * 1000))
+        latency = max(0, round((now - captured_at) * 1000))
         self.latencies_ms.append(latency)
         del self.latencies_ms[:-_MOST_LATENCIES]
         return latency
 
-    # -- patience -----------------------------------------------------------------------------------------------------
+    # -- timeouts -----------------------------------------------------------------------------------------------------
 
     def _give_up_turns(self, now: float) -> list[Effect]:
-        """The oldest turns lose their finals when nothing was heard of them for too long since it was their turn."""
-        steps: list[Effect] = []
-        while self._now.turns.open and self._is_overdue(self._now.turns.open[0], now):
-            turn = self._now.turns.open[0]
+        """Give up the finals of the oldest turns that are overdue."""
+        effects: list[Effect] = []
+        while self._connection.turns.open and self._is_overdue(self._connection.turns.open[0], now):
+            turn = self._connection.turns.open[0]
             turn.missing = turn.done = True
-            steps += self._flush(now)
-        return steps
+            effects += self._flush(now)
+        return effects
 
     def _is_overdue(self, turn: Turn, now: float) -> bool:
-        if turn.end is None and len(self._now.turns.open) == 1 and not self._draining:
-            return False  # it is still being spoken
-        return now - max(turn.touched, self._progress) >= self._patience_s
+        if turn.end is None and len(self._connection.turns.open) == 1 and not self._draining:
+            return False  # its speech has not ended
+        return now - max(turn.updated_at, self._progress) >= self._patience_s
 
     def _give_up_commit(self, now: float) -> list[Effect]:
-        """At the end, a commit that is never answered must not hold the run."""
-        pending = self._now.commits.pending
-        if not self._draining or self._now.turns.open or not pending:
+        """Give up the last commit: a commit without an answer must not delay the end of the run."""
+        pending = self._connection.commits.pending
+        if not self._draining or self._connection.turns.open or not pending:
             return []
         commit = pending[-1]
         if now - max(commit.at, self._progress) < self._patience_s:
             return []
         pending.clear()
-        if self._now.detected and commit.end <= self._read:
-            # It has read everything, it tells where it hears speech, and it told of none.
-            said = "the endpoint did not answer the last commit; nobody heard speech before it"
-            return [Report(Warned("commit_unanswered", said))]
+        if self._connection.detected and commit.end <= self._read:
+            # The endpoint has read everything, reports speech, and has reported none here.
+            message = "the endpoint did not answer the last commit; nobody heard speech before it"
+            return [Report(Warned("commit_unanswered", message))]
         return [Drop(self.settled, commit.end, "no_final")]

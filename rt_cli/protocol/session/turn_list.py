@@ -1,7 +1,7 @@
-"""The turns of one connection: which event speaks of which turn, in which order they stand, what they are called.
+"""The turns of one connection: match events to turns, keep timeline order, assign numbers.
 
-Servers differ in what they tell: some give ids and offsets, some ids that match nothing, some neither. What is known is
-used; what is not is filled in by the order of arrival, so that nothing unknown can stall the rest.
+Servers differ: some send ids and offsets, some send ids that match nothing, some send neither. The order of arrival
+replaces missing data, so that an unknown turn cannot block the others.
 """
 
 from __future__ import annotations
@@ -13,119 +13,119 @@ if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo
 
 _REMEMBERED_IDS = 2048
-"""Of turns that are over; a repetition that comes later than so many turns is taken for news."""
-_LONGEST_ID = 200
-_MOST_OPEN = 1000
-"""Turns that an endpoint may begin and never end."""
+"""Ids of finished turns; a repeated event for an older id counts as a new turn."""
+_MAX_ID_CHARS = 200
+_MAX_OPEN = 1000
+"""Limit for open turns, against an endpoint that begins turns and never ends them."""
 
 
 @dataclass(slots=True, eq=False)
 class Turn:
     """A half-open range of the timeline that becomes one final."""
 
-    touched: float
-    """When anything was last heard of it, seconds."""
+    updated_at: float
+    """Time of the last event about the turn, seconds."""
     start: int | None = None
     end: int | None = None
-    """Both as they were told, which may overlap the neighbours; clipped when the turn is taken."""
+    """``start`` and ``end`` as reported, possibly overlapping the neighbours; ``take_done`` clips them."""
     ids: set[str] = field(default_factory=set)
-    """As the endpoint named it when it began or was committed."""
+    """Item ids of the events that began, ended or committed the turn."""
     alias: str | None = None
-    """The id under which its words come, where that is none of ``ids``."""
+    """The item id of its transcript events, if that is not in ``ids``."""
     previous: str | None = None
-    """The id of the turn before it, as the endpoint says."""
+    """``previous_item_id`` of the endpoint: the turn before this one."""
     number: int | None = None
-    shown: bool = False
-    """Whether anybody was told of it by its number."""
+    reported: bool = False
+    """An event with its number was reported."""
     text: str = ""
-    """The deltas so far, or the final text once it is done."""
+    """The deltas so far; after ``done`` the final text."""
     speech: bool = True
-    """Whether somebody detected speech in it."""
+    """Speech was detected in the turn."""
     committed: bool = False
-    """By us or by the endpoint."""
+    """``rt`` or the endpoint has committed the turn."""
     answered: bool = False
-    """The endpoint has said that it is committed."""
+    """The endpoint has sent ``committed`` for the turn."""
     speech_end: int | None = None
-    """The last sample with speech; None if nobody knows."""
+    """Position after the last speech; None if unknown."""
     language: str | None = None
     approx: bool = False
-    """Its end is a guess: some of what lies before it may belong to the next turn."""
-    sure: int = 0
-    """Where the end is a guess: it lies not before this."""
+    """The end is a guess: audio before it may belong to the next turn."""
+    earliest_end: int = 0
+    """Lower bound of a guessed end."""
     done: bool = False
     failure: ErrorInfo | None = None
-    """Set with ``done``: what the endpoint said instead of a text."""
+    """Set with ``done``: the error that the endpoint sent instead of a text."""
     missing: bool = False
     """Set with ``done``: no final came in time."""
 
     def close(self, end: int, now: float, *, speech_end: int | None = None) -> None:
-        """Its end is told."""
-        self.end, self.speech_end, self.touched = end, speech_end, now
+        """Set a known end."""
+        self.end, self.speech_end, self.updated_at = end, speech_end, now
 
-    def guess(self, end: int, sure: int, now: float) -> None:
-        """Its end is guessed."""
-        self.end, self.sure, self.approx, self.touched = end, sure, True, now
+    def guess(self, end: int, earliest_end: int, now: float) -> None:
+        """Set a guessed end and its lower bound."""
+        self.end, self.earliest_end, self.approx, self.updated_at = end, earliest_end, True, now
 
-    def words(self, item_id: str | None, now: float) -> None:
-        """Some of its words came, under this id."""
-        self.touched = now
+    def note_transcript(self, item_id: str | None, now: float) -> None:
+        """Note a transcript event with this item id."""
+        self.updated_at = now
         if item_id and item_id not in self.ids:
             self.alias = item_id
 
-    def goes_by(self, item_id: str) -> bool:
-        """Whether an event with this id speaks of it."""
+    def has_id(self, item_id: str) -> bool:
+        """Return whether an event with this item id is about this turn."""
         return item_id in self.ids or item_id == self.alias
 
     @property
-    def nameless(self) -> bool:
-        """Whether no event has named it yet."""
+    def has_no_id(self) -> bool:
+        """Whether no event about this turn had an item id yet."""
         return not self.ids and self.alias is None
 
 
 class TurnList:
-    """Turns in timeline order, from the oldest that is not printed.
+    """Turns in timeline order, starting with the oldest that has no printed outcome.
 
     Args:
-        covered: Timeline position at which the first can begin.
-        next_number: Of the next turn that is shown.
+        covered: Timeline position at which the first turn can begin.
+        next_number: Number of the next reported turn.
     """
 
     def __init__(self, covered: int, next_number: int = 1) -> None:
         self.open: list[Turn] = []
-        """Not yet printed; the first one holds the others back."""
+        """Turns without a printed outcome; the first one delays the others."""
         self.covered = covered
-        """Everything before it is settled or in a turn that was taken."""
-        self.sure = covered
-        """Everything before it is so even if the ends that were guessed lie as early as they may."""
+        """End of the last turn that ``take_done`` returned; everything before it is covered."""
+        self.min_covered = covered
+        """Like ``covered``, with each guessed end at its lower bound."""
         self.next_number = next_number
         self.matched = False
-        """Whether words have ever come under an id that was told before; then one without a match is a stranger's."""
+        """A transcript event has matched an id of a turn; from then on, unmatched ids belong to no turn."""
         self._finished: dict[str, None] = {}
 
-    # -- which one ----------------------------------------------------------------------------------------------------
+    # -- find ---------------------------------------------------------------------------------------------------------
 
     def find(self, item_id: str | None) -> Turn | None:
-        """The turn that goes by this id."""
-        return next((turn for turn in self.open if turn.goes_by(item_id)), None) if item_id else None
+        """Return the turn with this id."""
+        return next((turn for turn in self.open if turn.has_id(item_id)), None) if item_id else None
 
-    def finished(self, item_id: str | None) -> bool:
-        """Whether a turn with this id was already printed or given up."""
+    def is_finished(self, item_id: str | None) -> bool:
+        """Return whether a turn with this id is already printed or given up."""
         return item_id in self._finished
 
-    def speaking(self) -> Turn | None:
-        """The last turn, if it is still being spoken."""
+    def current(self) -> Turn | None:
+        """Return the last turn, if its speech has not ended."""
         last = self.open[-1] if self.open else None
         return last if last is not None and last.end is None and not last.committed and not last.done else None
 
-    def unnamed_speech(self) -> Turn | None:
-        """The oldest turn that was spoken, and that no id and no commit has been told of."""
+    def find_without_id(self) -> Turn | None:
+        """Return the oldest turn that has no commit, no outcome and no item id."""
         return next((turn for turn in self.open if not turn.committed and not turn.done and not turn.ids), None)
 
-    def of_words(self, item_id: str | None) -> Turn | None:
-        """The turn whose words come under this id, or under none; None if they are a stranger's.
+    def find_by_transcript(self, item_id: str | None) -> Turn | None:
+        """Return the turn of a transcript event with this id or without an id; None if it belongs to no turn.
 
-        Without a match they are those of the oldest turn that waits for words, committed ones first; where ids have
-        been of use, only of one that was never named.
+        Without a match, take the oldest turn that waits for a transcript, committed turns first. Once ids have
+        matched, take only a turn without an id.
         """
         turn = self.find(item_id)
         if turn is not None:
@@ -137,40 +137,43 @@ class TurnList:
         committed = (turn for turn in waiting if turn.committed and turn.alias is None)
         return next(
             (turn for turn in committed if not turn.ids or not self.matched),
-            next((turn for turn in waiting if turn.nameless), None),
+            next((turn for turn in waiting if turn.has_no_id), None),
         )
 
-    # -- where it stands ----------------------------------------------------------------------------------------------
+    # -- order --------------------------------------------------------------------------------------------------------
 
     @property
-    def crowded(self) -> bool:
-        """Whether the endpoint has begun more turns than anybody speaks."""
-        return len(self.open) >= _MOST_OPEN
+    def is_full(self) -> bool:
+        """Whether the endpoint has begun too many turns without ending them."""
+        return len(self.open) >= _MAX_OPEN
 
     def append(self, turn: Turn) -> Turn:
-        """A new turn begins behind all others."""
+        """Add a new turn after all others."""
         self.open.append(turn)
         return turn
 
     def place(self, turn: Turn) -> list[int]:
-        """Put a turn, new or known, where it belongs; returns the numbers that were shown and are void by that.
+        """Move a turn, new or known, to its place in the order, together with the turns that follow it by ``previous``.
 
-        That is behind the one that ``previous`` names; else before those that start later; else where it is, or the
-        first that names it; a new one at the end. Those that name it come with it.
+        The place is after the turn that ``previous`` names; else before the first turn that starts later; else its
+        present place, or that of the first turn that follows it; else the end.
+
+        Returns:
+            Numbers that were reported and are void now.
         """
-        moved = self._with_followers(turn)
-        others = [each for each in self.open if each not in moved]
+        chain = self._with_followers(turn)
+        others = [each for each in self.open if each not in chain]
         at = self._place_among(others, turn)
         if at is None:
-            first = next((index for index, each in enumerate(self.open) if each in moved), len(others))
+            first = next((index for index, each in enumerate(self.open) if each in chain), len(others))
             at = min(first, len(others))
-        order = [*others[:at], *moved, *others[at:]]
-        stays = sum(1 for _ in _while_same(order, self.open))
+        order = [*others[:at], *chain, *others[at:]]
+        stays = sum(1 for _ in _common_head(order, self.open))
         self.open = order
         return self.withdraw(stays)
 
     def _with_followers(self, turn: Turn) -> list[Turn]:
-        """The turn, the one that follows it as the endpoint says, the one that follows that, and so on."""
+        """Return the turn and the chain of turns that follow it by ``previous``."""
         followers = {each.previous: each for each in self.open if each.previous is not None}
         chain, last = [turn], turn
         while (follower := next((followers.pop(name) for name in last.ids if name in followers), turn)) is not turn:
@@ -188,59 +191,66 @@ class TurnList:
         return None
 
     def end_of(self, turn: Turn, position: int) -> int:
-        """Where a turn ends: as it was told, else where a later one is known to be, else at ``position``."""
+        """Return the end of a turn: its own, else the first known position of a later turn, else ``position``."""
         if turn.end is not None:
             return turn.end
         later = self.open[self.open.index(turn) + 1 :]
         return next((at for each in later for at in (each.start, each.end) if at is not None), position)
 
-    def touch_unread(self, acknowledged: int, position: int, now: float) -> None:
-        """Of what the endpoint has not read it cannot say anything: its time has not begun."""
+    def restart_unread_timers(self, acknowledged: int, position: int, now: float) -> None:
+        """Turns that the endpoint has not received completely cannot time out yet: restart their timers."""
         for turn in self.open:
             if self.end_of(turn, position) > acknowledged:
-                turn.touched = now
+                turn.updated_at = now
 
     def take_done(self, position: int) -> list[Turn]:
-        """Remove and return the turns at the head that are done, each clipped to the end of the one before."""
+        """Remove and return the finished turns at the head, each clipped to the end of the turn before."""
         taken = []
         while self.open and self.open[0].done:
             turn = self.open[0]
             turn.start = max(turn.start or 0, self.covered)
             turn.end = self.covered = max(turn.start, self.end_of(turn, position))
-            # What is sure of a guess is sure of the next turn only: this one may end a little before.
-            turn.sure, self.sure = self.sure, max(self.sure, turn.sure if turn.approx else turn.end)
+            # The lower bound of a guessed end counts from the next turn on: this turn may end before it.
+            turn.earliest_end, self.min_covered = (
+                self.min_covered,
+                max(self.min_covered, turn.earliest_end if turn.approx else turn.end),
+            )
             taken.append(self.open.pop(0))
             self._remember(turn)
         return taken
 
     def _remember(self, turn: Turn) -> None:
         ids = turn.ids if turn.alias is None else {*turn.ids, turn.alias}
-        self._finished.update(dict.fromkeys(each for each in ids if len(each) <= _LONGEST_ID))
+        self._finished.update(dict.fromkeys(each for each in ids if len(each) <= _MAX_ID_CHARS))
         while len(self._finished) > _REMEMBERED_IDS:
             del self._finished[next(iter(self._finished))]
 
-    # -- what it is called --------------------------------------------------------------------------------------------
+    # -- numbers ------------------------------------------------------------------------------------------------------
 
     def number(self, turn: Turn) -> int:
-        """The number by which a turn is shown; earlier ones get theirs first, so that numbers stand in order."""
+        """Return the number of a turn. Earlier turns get their numbers first, so that numbers follow the order."""
         before = self.open[: self.open.index(turn)] if turn in self.open else []
         for each in [*before, turn]:
             if each.number is None:
                 each.number, self.next_number = self.next_number, self.next_number + 1
-        turn.shown = True
+        turn.reported = True
         return turn.number or 0
 
     def withdraw(self, index: int = 0) -> list[int]:
-        """Take back the numbers from the turn at ``index`` on; returns those that were shown."""
+        """Remove the numbers of the turns from ``index`` on.
+
+        Returns:
+            The removed numbers that were reported.
+        """
         numbered = [turn for turn in self.open[index:] if turn.number is not None]
-        shown = [turn.number for turn in numbered if turn.number is not None and turn.shown]
+        reported = [turn.number for turn in numbered if turn.number is not None and turn.reported]
         for turn in numbered:
             self.next_number = min(self.next_number, turn.number or self.next_number)
-            turn.number, turn.shown = None, False
-        return shown
+            turn.number, turn.reported = None, False
+        return reported
 
 
-def _while_same(order: list[Turn], before: list[Turn]) -> list[Turn]:
+def _common_head(order: list[Turn], before: list[Turn]) -> list[Turn]:
     same = []
     for now, then in zip(order, before, strict=False):
         if now is not then:

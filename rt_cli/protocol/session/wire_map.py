@@ -1,4 +1,4 @@
-"""From samples of one connection to the timeline: offsets restart with each session, padding maps to nothing."""
+"""Map sample offsets of one connection to the timeline. Offsets restart with each session; padding has no position."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 
 
 class WireMap:
-    """Where each stretch that was sent on a connection stands on the timeline.
+    """Timeline position of each range that was sent on a connection.
 
     Args:
         start: Timeline position at which the connection begins to send.
@@ -14,16 +14,16 @@ class WireMap:
 
     def __init__(self, start: int) -> None:
         self.wire = 0
-        """Samples sent on this connection, padding included."""
+        """Samples sent on this connection, including padding."""
         self.position = start
-        """Timeline position after the last sample that was sent or left out."""
-        # A stretch: the wire sample at which it begins, where it stands on the timeline, and its length in both.
+        """Timeline position after the last sample that was sent or skipped."""
+        # One entry per range: first wire sample, first timeline position, length in samples.
         self._wires = [0]
         self._positions = [start]
         self._lengths = [0]
 
     def sent(self, samples: int) -> None:
-        """The next ``samples`` of the timeline were handed to the connection."""
+        """Note that the next ``samples`` of the timeline were sent."""
         if not samples:
             return
         if (self._wires[-1] + self._lengths[-1], self._positions[-1] + self._lengths[-1]) != (self.wire, self.position):
@@ -35,30 +35,30 @@ class WireMap:
         self.position += samples
 
     def padded(self, samples: int) -> None:
-        """Silence that stands nowhere on the timeline was sent."""
+        """Note that ``samples`` of silence were sent that are not on the timeline."""
         self.wire += samples
 
     def skipped(self, samples: int) -> None:
-        """The next ``samples`` of the timeline are not sent at all."""
+        """Note that the next ``samples`` of the timeline are not sent."""
         self.position += samples
 
     def timeline(self, wire: int) -> int:
-        """The timeline position of a wire sample; within padding, that of the end of the sound before it.
+        """Return the timeline position of a wire sample; inside padding, the end of the audio before it.
 
-        Clipped to what was sent and not forgotten. The end of all that was sent stands behind what was left out since.
+        Clipped to the ranges that are still stored. The end of all sent audio maps to after the samples skipped since.
         """
         wire = max(wire, 0)
         return self.position if wire >= self.wire else self._at(bisect_right(self._wires, wire) - 1, wire)
 
     def end(self, wire: int) -> int:
-        """The same for the end of something: where sound was left out just there, it stands before that."""
+        """Return the timeline position of an end offset: at a skipped range, the position before that range."""
         return self._at(bisect_left(self._wires, wire) - 1, wire)
 
     def forget(self, settled: int) -> None:
-        """Nobody will ask for what lies before this position any more."""
-        gone = bisect_right(self._positions, settled) - 1
-        if gone > 0:
-            del self._wires[:gone], self._positions[:gone], self._lengths[:gone]
+        """Delete the ranges before this position; callers no longer need them."""
+        count = bisect_right(self._positions, settled) - 1
+        if count > 0:
+            del self._wires[:count], self._positions[:count], self._lengths[:count]
 
     def _at(self, index: int, wire: int) -> int:
         if index < 0:

@@ -55,7 +55,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
+class Admission:
     """A session may begin."""
 
     session: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Unauthorized:
     reason: str
 
 
-Verdict = Answer | Welcome | Unauthorized
+Decision = Answer | Admission | Unauthorized
 
 
 class Access:
@@ -88,7 +88,7 @@ class Access:
         self._secrets = secrets
         self._models = {name: _model(name, int(created)) for name in models}
 
-    def judge(self, request: PlainRequest, now: float) -> Verdict:
+    def decide(self, request: PlainRequest, now: float) -> Decision:
         """Decide about a request.
 
         Args:
@@ -103,7 +103,7 @@ class Access:
         resource = _resource(path)
         if resource is None:
             return _error(HTTPStatus.NOT_FOUND, "not_found", f"The endpoint is at {PATH}.")
-        if any(not self._is_ours(origin, headers) for origin in headers.all("origin")):
+        if any(not self._is_allowed_origin(origin, headers) for origin in headers.all("origin")):
             message = "Pages of other sites must not use this endpoint."
             return _error(HTTPStatus.FORBIDDEN, "forbidden_origin", message)
         allowed = _METHODS.get(resource, _READ)
@@ -121,7 +121,7 @@ class Access:
 
     def _open(
         self, headers: _Headers, parameters: Mapping[str, Sequence[str]], keys: Sequence[str], now: float
-    ) -> Verdict:
+    ) -> Decision:
         if not any("websocket" in value.lower() for value in headers.all("upgrade")):
             message = f"{PATH} speaks WebSocket: connect with ws:// or wss://."
             return _error(HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", message, {"Upgrade": "websocket"})
@@ -131,11 +131,11 @@ class Access:
             return Unauthorized(error, ".".join(str(part) for part in (error["type"], error["code"]) if part))
         transcribes = parameters.get("intent") == ["transcription"]
         if secret is not None and (secret.session["type"] == "transcription" or not transcribes):
-            return Welcome(secret.session)
+            return Admission(secret.session)
         if transcribes:
-            return Welcome({"type": "transcription"})
+            return Admission({"type": "transcription"})
         # A session without intent is a conversation, as at OpenAI; its type can be changed by an update.
-        return Welcome(
+        return Admission(
             {"type": "realtime", **{name: parameters[name][-1] for name in ("model",) if name in parameters}}
         )
 
@@ -158,7 +158,7 @@ class Access:
         """Whether one of the keys is the token, or none is asked for."""
         return self._digest is None or any(hmac.compare_digest(_digest(key), self._digest) for key in keys)
 
-    def _is_ours(self, origin: str, headers: _Headers) -> bool:
+    def _is_allowed_origin(self, origin: str, headers: _Headers) -> bool:
         """Pages of this machine are welcome; with a token also those of the same host and port.
 
         Without a token the same host is not enough: a name that its owner points at this machine would be the host of
@@ -184,7 +184,7 @@ class _Headers:
     def all(self, name: str) -> Sequence[str]:
         return self._values.get(name, [])
 
-    def listed(self, name: str) -> list[str]:
+    def list_items(self, name: str) -> list[str]:
         return [item.strip() for value in self.all(name) for item in value.split(",")]
 
 
@@ -221,9 +221,9 @@ def bad_request(bad: BadRequest) -> Answer:
     return _error(bad.status, "bad_request", bad.message)
 
 
-def choose_subprotocol(offered: Sequence[str]) -> str | None:
+def choose_subprotocol(subprotocols: Sequence[str]) -> str | None:
     """Browsers offer ``realtime`` beside a key disguised as a subprotocol; only the first is ever repeated."""
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+    return SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
 
 
 def _resource(path: str) -> str | None:
@@ -245,7 +245,7 @@ def _keys(headers: _Headers, parameters: Mapping[str, Sequence[str]]) -> Iterato
         yield from headers.all(name)
     for name in _KEY_PARAMETERS:
         yield from parameters.get(name, ())
-    for name in headers.listed("sec-websocket-protocol"):
+    for name in headers.list_items("sec-websocket-protocol"):
         if name.startswith(_KEY_SUBPROTOCOL):
             yield name.removeprefix(_KEY_SUBPROTOCOL)
 

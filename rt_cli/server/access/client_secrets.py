@@ -44,7 +44,7 @@ class ClientSecrets:
 
     def __init__(self, describe: Describe) -> None:
         self._describe = describe
-        self._known: dict[str, Secret] = {}
+        self._secrets: dict[str, Secret] = {}
 
     def mint(self, body: bytes, now: float) -> dict[str, Any]:
         """Answer ``POST /v1/realtime/client_secrets``.
@@ -59,24 +59,24 @@ class ClientSecrets:
         request = _object(body)
         session = request.get("session")
         session = {"type": "realtime"} if session is None else session
-        described = self._describe(session)
+        effective = self._describe(session)
         secret = Secret(int(now) + _lifetime(request.get("expires_after")), session)
         self._make_room(now)
         value = PREFIX + secrets.token_urlsafe(24)
-        self._known[value] = secret
-        shown = {"id": f"sess_{secrets.token_hex(10)}", **described, "expires_at": 0}
-        return {"value": value, "expires_at": secret.expires_at, "session": shown}
+        self._secrets[value] = secret
+        session_object = {"id": f"sess_{secrets.token_hex(10)}", **effective, "expires_at": 0}
+        return {"value": value, "expires_at": secret.expires_at, "session": session_object}
 
     def redeem(self, key: str, now: float) -> Secret | None:
         """What a key stands for; None where it is unknown or has expired."""
         # A secret is 192 random bits: the time that a look-up takes tells nothing that could be used.
-        secret = self._known.get(key)
+        secret = self._secrets.get(key)
         return secret if secret is not None and now < secret.expires_at else None
 
     def _make_room(self, now: float) -> None:
-        self._known = {value: secret for value, secret in self._known.items() if now < secret.expires_at}
-        while len(self._known) >= MOST:
-            del self._known[next(iter(self._known))]
+        self._secrets = {value: secret for value, secret in self._secrets.items() if now < secret.expires_at}
+        while len(self._secrets) >= MOST:
+            del self._secrets[next(iter(self._secrets))]
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -88,12 +88,12 @@ def _object(body: bytes) -> dict[str, Any]:
         raise Rejected("invalid_json", "The body must be a JSON object.") from None
 
 
-def _lifetime(given: Any) -> int:
-    if given is None:
+def _lifetime(expires_after: Any) -> int:
+    if expires_after is None:
         return DEFAULT_S
-    if not isinstance(given, dict) or given.get("anchor", "created_at") != "created_at":
+    if not isinstance(expires_after, dict) or expires_after.get("anchor", "created_at") != "created_at":
         raise Rejected("invalid_value", "expires_after must be anchored at created_at.", "expires_after.anchor")
-    seconds = given.get("seconds", DEFAULT_S)
+    seconds = expires_after.get("seconds", DEFAULT_S)
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not SHORTEST_S <= seconds <= LONGEST_S:
         message = f"expires_after.seconds must be an integer from {SHORTEST_S} to {LONGEST_S}."
         raise Rejected("invalid_value", message, "expires_after.seconds")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-UNANSWERED = 2
+MAX_UNANSWERED = 2
 """Pings in a row without a sign of life that are one too many."""
 
 
@@ -31,13 +31,13 @@ class Keepalive:
 
     def __init__(self) -> None:
         self._unanswered = 0
-        self._outgoing = (0, 0)
+        self._last_output = (0, 0)
 
-    def heard(self) -> None:
+    def on_data(self) -> None:
         """It sent something."""
         self._unanswered = 0
 
-    def look(self, *, reading: bool, sent: int, unsent: int) -> ClientState:
+    def check(self, *, reading: bool, sent: int, unsent: int) -> ClientState:
         """Judge the time since the last look; where nothing is wrong, a ping is expected to be sent.
 
         Args:
@@ -45,12 +45,12 @@ class Keepalive:
             sent: Messages handed to the system so far.
             unsent: Bytes that the system did not take yet.
         """
-        before, self._outgoing = self._outgoing, (sent, unsent)
-        if unsent and before == self._outgoing:
+        last_output, self._last_output = self._last_output, (sent, unsent)
+        if unsent and last_output == self._last_output:
             return ClientState.STUCK
         if not reading:
             self._unanswered = 0
-        if self._unanswered == UNANSWERED:
+        if self._unanswered == MAX_UNANSWERED:
             return ClientState.SILENT
         self._unanswered += 1
         return ClientState.PING

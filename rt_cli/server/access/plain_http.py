@@ -47,7 +47,7 @@ class FirstBytes:
 
     def __init__(self) -> None:
         self._received = b""
-        self._enough = 0
+        self._needed = 0
         """Bytes of the whole request, once its head is known."""
 
     def feed(self, data: bytes) -> bytes | PlainRequest | None:
@@ -62,7 +62,7 @@ class FirstBytes:
         """
         self._received += data
         received = self._received
-        if len(received) < self._enough:
+        if len(received) < self._needed:
             return None
         if received.startswith(_GET):
             return received
@@ -82,7 +82,7 @@ class FirstBytes:
             return None
         request = PlainRequest(match[1].decode(), match[2].decode(), _headers(fields))
         length = _content_length(request.headers)
-        self._enough = len(head) + len(end) + length
+        self._needed = len(head) + len(end) + length
         return replace(request, body=body[:length]) if len(body) >= length else None
 
 
@@ -98,10 +98,10 @@ def _headers(fields: bytes) -> list[tuple[str, str]]:
 
 
 def _content_length(headers: Sequence[tuple[str, str]]) -> int:
-    given = {name.lower(): value for name, value in headers}
-    if "transfer-encoding" in given:
+    by_name = {name.lower(): value for name, value in headers}
+    if "transfer-encoding" in by_name:
         raise BadRequest(HTTPStatus.LENGTH_REQUIRED, "Send the body with a Content-Length.")
-    length = given.get("content-length", "0")
+    length = by_name.get("content-length", "0")
     if not re.fullmatch(r"[0-9]{1,18}", length):
         raise BadRequest(HTTPStatus.BAD_REQUEST, "Content-Length must be a number.")
     if int(length) > MAX_BODY_BYTES:

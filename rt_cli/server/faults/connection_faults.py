@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _RST = struct.pack("ii", 1, 0)
 _OP_PING, _OP_PONG = 9, 10
-_LOOK_S = 0.5
+_POLL_S = 0.5
 """How often a connection that stands still is looked at: whether there is still somebody."""
 _LONGEST_S = 600.0
 """To stand still without a length; then it is cut, for where nobody can look, somebody may have left long ago."""
@@ -42,14 +42,14 @@ class ConnectionFaults:
 
     def __init__(self, connection: FaultTarget) -> None:
         self._connection = connection
-        self._moving = asyncio.Event()
-        self._moving.set()
+        self._not_stalled = asyncio.Event()
+        self._not_stalled.set()
         self._stalls = self._mutes = 0
         self._filtered = False
 
-    async def moving(self) -> None:
+    async def wait_while_stalled(self) -> None:
         """Wait while the connection stands still."""
-        await self._moving.wait()
+        await self._not_stalled.wait()
 
     def cut(self, how: str) -> None:
         """End it without a close frame.
@@ -65,7 +65,7 @@ class ConnectionFaults:
             if peer is not None and peer.fileno() >= 0:
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
             transport.abort()
-        self._moving.set()
+        self._not_stalled.set()
 
     def write(self, data: bytes) -> None:
         """Write past the framing."""
@@ -83,22 +83,22 @@ class ConnectionFaults:
         """
         self._stalls += 1
         self._filter_frames()
-        self._moving.clear()
+        self._not_stalled.clear()
         self._connection.transport.pause_reading()
         return self._end_stall(seconds)
 
     async def _end_stall(self, seconds: float | None) -> None:
         transport, now = self._connection.transport, asyncio.get_running_loop().time
         end = now() + (_LONGEST_S if seconds is None else seconds)
-        while (left := end - now()) > 0 and not _gone(transport):  # noqa: ASYNC110 - nothing tells us, we have to look
-            await asyncio.sleep(min(left, _LOOK_S))
+        while (remaining_s := end - now()) > 0 and not _is_closed(transport):  # noqa: ASYNC110 - nothing tells us, we have to look
+            await asyncio.sleep(min(remaining_s, _POLL_S))
         self._stalls -= 1
-        if seconds is None or _gone(transport):
+        if seconds is None or _is_closed(transport):
             self.cut("rst")
         elif not self._stalls:
             if not self._connection.recv_messages.paused:
                 transport.resume_reading()
-            self._moving.set()
+            self._not_stalled.set()
 
     def mute(self, seconds: float | None) -> Coroutine[None, None, None]:
         """Answer no pings, from now on.
@@ -127,21 +127,21 @@ class ConnectionFaults:
         send_frame = protocol.send_frame
 
         def filtered(frame: Any) -> None:
-            unanswered = frame.opcode == _OP_PONG and self._mutes
-            held = frame.opcode == _OP_PING and self._stalls
-            if not (unanswered or held):
+            muted = frame.opcode == _OP_PONG and self._mutes
+            suppressed = frame.opcode == _OP_PING and self._stalls
+            if not (muted or suppressed):
                 send_frame(frame)
 
         protocol.send_frame = filtered
 
 
-def _gone(transport: Any) -> bool:
+def _is_closed(transport: Any) -> bool:
     """Whether the client has left, as far as can be seen without reading."""
     peer = transport.get_extra_info("socket")
     if transport.is_closing() or peer is None or peer.fileno() < 0:
         return True
     if not hasattr(select, "POLLRDHUP"):
         return False
-    look = select.poll()
-    look.register(peer.fileno(), select.POLLRDHUP)
-    return bool(look.poll(0))
+    poller = select.poll()
+    poller.register(peer.fileno(), select.POLLRDHUP)
+    return bool(poller.poll(0))

@@ -34,10 +34,10 @@ class Chance:
     def __init__(self, plan: FaultPlan) -> None:
         self._plan = plan
         self._occasions: Counter[int] = Counter()
-        self._taken: Counter[int] = Counter()
+        self._fired: Counter[int] = Counter()
         self._chances: dict[tuple[int, int], random.Random] = {}
 
-    def takes(self, index: int, connection: int) -> bool:
+    def fires(self, index: int, connection: int) -> bool:
         """Whether a fault happens now that it could.
 
         Args:
@@ -52,9 +52,9 @@ class Chance:
             return False
         if fault.chance < 1 and self._chance(index, connection).random() >= fault.chance:
             return False
-        if fault.times is not None and self._taken[index] >= fault.times:
+        if fault.times is not None and self._fired[index] >= fault.times:
             return False
-        self._taken[index] += 1
+        self._fired[index] += 1
         return True
 
     def seconds(self, span: Span, index: int, connection: int) -> float:
@@ -74,10 +74,10 @@ class Chance:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class OutgoingFrame:
     """Something for the socket: an event, or what a fault puts between them."""
 
-    how: Literal["text", "binary", "raw", "close"]
+    kind: Literal["text", "binary", "raw", "close"]
     data: bytes
     """Of ``close`` the reason."""
     type: str = ""
@@ -86,7 +86,7 @@ class Leaving:
     """Of ``close``."""
 
 
-class Outgoing:
+class OutgoingQueue:
     """The events between a session and its socket.
 
     Args:
@@ -94,25 +94,25 @@ class Outgoing:
         seconds: Draws a time of a range for a fault.
     """
 
-    def __init__(self, takes: Callable[[int, str], bool], seconds: Callable[[Span, int], float]) -> None:
+    def __init__(self, fires: Callable[[int, str], bool], seconds: Callable[[Span, int], float]) -> None:
         self.active: dict[int, Fault] = {}
         """The faults that last just now, by their index."""
-        self._takes = takes
+        self._fires = fires
         self._seconds = seconds
-        self._queue: list[tuple[float, int, Leaving]] = []
-        self._held: dict[str, tuple[float, list[Leaving]]] = {}
+        self._queue: list[tuple[float, int, OutgoingFrame]] = []
+        self._swaps: dict[str, tuple[float, list[OutgoingFrame]]] = {}
         self._order = 0
         self._floor = 0.0
         self._floors: dict[str, float] = {}
 
     def __len__(self) -> int:
-        return len(self._queue) + len(self._held)
+        return len(self._queue) + len(self._swaps)
 
     @property
     def due(self) -> float | None:
         """When the next event leaves; None as long as there is none."""
         dues = [self._queue[0][0]] if self._queue else []
-        return min(dues + [deadline for deadline, _ in self._held.values()], default=None)
+        return min(dues + [deadline for deadline, _ in self._swaps.values()], default=None)
 
     def push(self, now: float, type_: str, text: bytes) -> None:
         """Take an event of the session.
@@ -122,9 +122,9 @@ class Outgoing:
             type_: Of the event.
             text: Its JSON.
         """
-        copies, cut = 1, False
+        copies, corrupt = 1, False
         for index, fault in sorted(self.active.items()):
-            if not self._touches(index, fault, type_):
+            if not self._applies(index, fault, type_):
                 continue
             match fault.name:
                 case "omit":
@@ -132,60 +132,60 @@ class Outgoing:
                 case "dup":
                     copies += 1
                 case "corrupt":
-                    cut = True
+                    corrupt = True
                 case "failed":
-                    type_, text = FAILED, failed(text)
+                    type_, text = FAILED, failed_event(text)
                 case "reorder":
-                    self._held[type_] = (now + REORDER_S, [Leaving("text", text, type_)] * copies)
+                    self._swaps[type_] = (now + REORDER_S, [OutgoingFrame("text", text, type_)] * copies)
                     return
         due = self._due(now, type_)
-        self._queue_up(due, [Leaving("text", _half(text) if cut else text, type_)] * copies)
-        if type_ in self._held:
-            self._queue_up(due, self._held.pop(type_)[1])
+        self._enqueue(due, [OutgoingFrame("text", _half(text) if corrupt else text, type_)] * copies)
+        if type_ in self._swaps:
+            self._enqueue(due, self._swaps.pop(type_)[1])
 
-    def say(self, now: float, leaving: Leaving) -> None:
+    def put(self, now: float, frame: OutgoingFrame) -> None:
         """Take what no fault touches, and what leaves in its turn."""
-        self._queue_up(max(now, self._floor), [leaving])
+        self._enqueue(max(now, self._floor), [frame])
 
-    def interrupt(self, leaving: Leaving) -> None:
+    def put_first(self, frame: OutgoingFrame) -> None:
         """Take what leaves before all that waits, but after earlier interruptions."""
-        self._queue_up(0.0, [leaving])
+        self._enqueue(0.0, [frame])
 
-    def pop(self, now: float) -> Leaving | None:
+    def pop(self, now: float) -> OutgoingFrame | None:
         """The next, if it is time for it."""
-        for type_, (deadline, several) in list(self._held.items()):
+        for type_, (deadline, frames) in list(self._swaps.items()):
             if deadline <= now:
-                del self._held[type_]
-                self._queue_up(deadline, several)
+                del self._swaps[type_]
+                self._enqueue(deadline, frames)
         if not self._queue or self._queue[0][0] > now:
             return None
         return heapq.heappop(self._queue)[-1]
 
-    def _touches(self, index: int, fault: Fault, type_: str) -> bool:
-        if fault.name == "reorder" and type_ in self._held:  # the second of a pair is no occasion
+    def _applies(self, index: int, fault: Fault, type_: str) -> bool:
+        if fault.name == "reorder" and type_ in self._swaps:  # the second of a pair is no occasion
             return False
-        wanted = COMPLETED if fault.name == "failed" else fault.value
-        return wanted == type_ and self._takes(index, type_)
+        event = COMPLETED if fault.name == "failed" else fault.value
+        return event == type_ and self._fires(index, type_)
 
     def _due(self, now: float, type_: str) -> float:
         due = now
-        own = False
+        delays_one_type = False
         for index, fault in sorted(self.active.items()):
-            late = fault.value
-            if not isinstance(late, Delay) or late.event not in {None, type_} or not self._takes(index, type_):
+            delay = fault.value
+            if not isinstance(delay, Delay) or delay.event not in {None, type_} or not self._fires(index, type_):
                 continue
-            due += self._seconds(late.span, index)
-            own = own or late.event is not None
-        if own:  # later than all others, but never than the next of its type
+            due += self._seconds(delay.span, index)
+            delays_one_type = delays_one_type or delay.event is not None
+        if delays_one_type:  # later than all others, but never than the next of its type
             self._floors[type_] = due = max(due, self._floors.get(type_, 0.0))
         else:
             self._floor = due = max(due, self._floor)
         return due
 
-    def _queue_up(self, due: float, several: list[Leaving]) -> None:
-        for leaving in several:
+    def _enqueue(self, due: float, frames: list[OutgoingFrame]) -> None:
+        for frame in frames:
             self._order += 1
-            heapq.heappush(self._queue, (due, self._order, leaving))
+            heapq.heappush(self._queue, (due, self._order, frame))
 
 
 def _half(text: bytes) -> bytes:
@@ -193,9 +193,9 @@ def _half(text: bytes) -> bytes:
     return text[: len(text) // 2].decode(errors="ignore").encode()
 
 
-def failed(completed: bytes) -> bytes:
+def failed_event(completed: bytes) -> bytes:
     """The ``...transcription.failed`` that stands for a ``completed``."""
     event: dict[str, Any] = msgspec.json.decode(completed)
-    kept = {key: event[key] for key in ("event_id", "item_id", "content_index") if key in event}
+    copied = {key: event[key] for key in ("event_id", "item_id", "content_index") if key in event}
     error = {"type": "server_error", "code": "server_error", "message": "failed on request", "param": None}
-    return msgspec.json.encode({"type": FAILED, **kept, "error": error})
+    return msgspec.json.encode({"type": FAILED, **copied, "error": error})

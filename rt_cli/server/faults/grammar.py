@@ -49,8 +49,8 @@ class Span:
     high_ms: int
 
     def __str__(self) -> str:
-        low = _shown(self.low_ms)
-        return low if self.low_ms == self.high_ms else f"{low}..{_shown(self.high_ms)}"
+        low = _format_ms(self.low_ms)
+        return low if self.low_ms == self.high_ms else f"{low}..{_format_ms(self.high_ms)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class CloseFrame:
     """The value of ``close``."""
 
     code: int
@@ -109,7 +109,7 @@ class Rate:
         return f"{self.kilobytes}kB"
 
 
-Value: TypeAlias = int | str | Span | Closing | Delay | Rejection | Rate | None
+Value: TypeAlias = int | str | Span | CloseFrame | Delay | Rejection | Rate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Fault:
         if self.when is not None:
             parts.append(f"@{self.when}")
         if self.lasts_ms is not None:
-            parts.append(f"/{_shown(self.lasts_ms)}")
+            parts.append(f"/{_format_ms(self.lasts_ms)}")
         if self.times is not None:
             parts.append(f"x{self.times}")
         if self.connection is not None:
@@ -163,7 +163,7 @@ class FaultPlan:
         return any(fault.name in names for fault in self.faults)
 
 
-class _Wrong(Exception):
+class _GrammarError(Exception):
     """A part of a fault that cannot be meant; the message says what could."""
 
 
@@ -193,12 +193,12 @@ def parse(specs: Iterable[str]) -> FaultPlan:
         try:
             if spec.strip().startswith("seed="):
                 if seed is not None:
-                    raise _Wrong("a second seed")  # noqa: TRY301 - the one place that knows which spec it is
+                    raise _GrammarError("a second seed")  # noqa: TRY301 - the one place that knows which spec it is
                 seed = _count(spec.strip()[5:], "seed=", "a whole number, as in seed=7", smallest=0)
             else:
                 faults.append(_fault(spec.strip()))
-        except _Wrong as wrong:
-            raise UsageError(f"--fault {spec!r}: {wrong}", "see rt serve --fault help", code="fault") from None
+        except _GrammarError as error:
+            raise UsageError(f"--fault {spec!r}: {error}", "see rt serve --fault help", code="fault") from None
     return FaultPlan(tuple(faults), seed or 0)
 
 
@@ -207,38 +207,40 @@ def _fault(spec: str) -> Fault:
     name, equals, text = head.partition("=")
     kind = KINDS.get(name)
     if kind is None:
-        raise _Wrong(f"no fault is called {name!r}; " + (did_you_mean(name, KINDS) or f"there are {', '.join(KINDS)}"))
+        raise _GrammarError(
+            f"no fault is called {name!r}; " + (did_you_mean(name, KINDS) or f"there are {', '.join(KINDS)}")
+        )
     marks = suffixes[::2]
-    if twice := next((mark for mark in marks if marks.count(mark) > 1), None):
-        raise _Wrong(f"{twice!r} is there twice")
-    given = dict(zip(marks, suffixes[1::2], strict=True))
-    if "@" in given and not kind.when:
-        raise _Wrong(f"{'@' + given['@']!r}: {name} has no moment of its own")
-    if "/" in given and not kind.lasts:
-        raise _Wrong(f"{'/' + given['/']!r}: {name} has no length")
+    if duplicate := next((mark for mark in marks if marks.count(mark) > 1), None):
+        raise _GrammarError(f"{duplicate!r} is there twice")
+    by_mark = dict(zip(marks, suffixes[1::2], strict=True))
+    if "@" in by_mark and not kind.when:
+        raise _GrammarError(f"{'@' + by_mark['@']!r}: {name} has no moment of its own")
+    if "/" in by_mark and not kind.lasts:
+        raise _GrammarError(f"{'/' + by_mark['/']!r}: {name} has no length")
     return Fault(
         name,
         _value(name, kind, text if equals else None),
-        when=_moment(given["@"]) if "@" in given else None,
-        lasts_ms=_exact(given["/"], "/") if "/" in given else None,
-        times=_count(given["x"], "x", "how many times, as in x2") if "x" in given else None,
-        connection=_count(given["#"], "#", "the number of a connection, as in #2") if "#" in given else None,
-        every=_count(given["%"], "%", "every how many, as in %3") if "%" in given else 1,
-        chance=_chance(given["~"]) if "~" in given else 1.0,
+        when=_moment(by_mark["@"]) if "@" in by_mark else None,
+        lasts_ms=_exact(by_mark["/"], "/") if "/" in by_mark else None,
+        times=_count(by_mark["x"], "x", "how many times, as in x2") if "x" in by_mark else None,
+        connection=_count(by_mark["#"], "#", "the number of a connection, as in #2") if "#" in by_mark else None,
+        every=_count(by_mark["%"], "%", "every how many, as in %3") if "%" in by_mark else 1,
+        chance=_chance(by_mark["~"]) if "~" in by_mark else 1.0,
     )
 
 
 def _value(name: str, kind: FaultKind, text: str | None) -> Value:
     if text is None:
         if kind.read is not None and kind.default is None:
-            raise _Wrong(f"{name} needs a value, as in {name}={kind.example}")
+            raise _GrammarError(f"{name} needs a value, as in {name}={kind.example}")
         return kind.default
     if kind.read is None:
-        raise _Wrong(f"{'=' + text!r}: {name} takes no value")
+        raise _GrammarError(f"{'=' + text!r}: {name} takes no value")
     try:
         return kind.read(text)
-    except _Wrong as wrong:
-        raise _Wrong(f"{'=' + text!r}: {wrong}; an example is {name}={kind.example}") from None
+    except _GrammarError as error:
+        raise _GrammarError(f"{'=' + text!r}: {error}; an example is {name}={kind.example}") from None
 
 
 def _moment(text: str) -> Moment:
@@ -248,110 +250,110 @@ def _moment(text: str) -> Moment:
         if text.startswith("audio"):
             return Moment("audio", _span(text[5:]))
         return Moment("time", _span(text))
-    except _Wrong:
-        raise _Wrong(f"{'@' + text!r} is no moment; it is @3s, @300ms, @3s..8s, @audio5s or @turn2") from None
+    except _GrammarError:
+        raise _GrammarError(f"{'@' + text!r} is no moment; it is @3s, @300ms, @3s..8s, @audio5s or @turn2") from None
 
 
 def _span(text: str) -> Span:
     low, dots, high = text.partition("..")
     span = Span(_ms(low), _ms(high if dots else low))
     if span.low_ms > span.high_ms:
-        raise _Wrong("the range ends before it begins")
+        raise _GrammarError("the range ends before it begins")
     return span
 
 
 def _exact(text: str, mark: str) -> int:
     try:
         return _ms(text)
-    except _Wrong as wrong:
-        raise _Wrong(f"{mark + text!r}: {wrong}") from None
+    except _GrammarError as error:
+        raise _GrammarError(f"{mark + text!r}: {error}") from None
 
 
 def _ms(text: str) -> int:
     match = _TIME.fullmatch(text)
     ms = round(float(match[1]) * _UNITS_MS[match[2]]) if match else 0
     if not 1 <= ms <= _LONGEST_MS:
-        raise _Wrong("a time has a unit, 300ms, 3s or 2m, and is at most a day")
+        raise _GrammarError("a time has a unit, 300ms, 3s or 2m, and is at most a day")
     return ms
 
 
-def _shown(ms: int) -> str:
+def _format_ms(ms: int) -> str:
     return f"{ms}ms" if ms % 1000 else f"{ms // 1000}s"
 
 
 def _count(text: str, mark: str, expected: str, smallest: int = 1) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) >= smallest):  # noqa: PLR2004 - digits
-        raise _Wrong(f"{mark + text!r} is not {expected}")
+        raise _GrammarError(f"{mark + text!r} is not {expected}")
     return int(text)
 
 
 def _chance(text: str) -> float:
     if not _CHANCE.fullmatch(text) or not float(text):
-        raise _Wrong(f"{'~' + text!r} is not a chance between 0 and 1, as in ~0.2")
+        raise _GrammarError(f"{'~' + text!r} is not a chance between 0 and 1, as in ~0.2")
     return float(text)
 
 
 def _status(text: str) -> int:
     try:
         status = http.HTTPStatus(_count(text, "", "a status"))
-    except (ValueError, _Wrong):
-        raise _Wrong("no HTTP status") from None
+    except (ValueError, _GrammarError):
+        raise _GrammarError("no HTTP status") from None
     if status < http.HTTPStatus.OK or status in {http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED}:
-        raise _Wrong("no HTTP status with which a handshake can end")
+        raise _GrammarError("no HTTP status with which a handshake can end")
     return int(status)
 
 
-def _closing(text: str) -> Closing:
+def _close_frame(text: str) -> CloseFrame:
     code, colon, reason = text.partition(":")
     if not code.isdigit() or int(code) not in _CLOSE_CODES:
-        raise _Wrong("no close code that can be sent (1000-1003, 1007-1014, 3000-4999)")
+        raise _GrammarError("no close code that can be sent (1000-1003, 1007-1014, 3000-4999)")
     if colon and not _REASON.fullmatch(reason):
-        raise _Wrong("a reason is up to 100 letters, spaces and . , ' _ -")
-    return Closing(int(code), reason)
+        raise _GrammarError("a reason is up to 100 letters, spaces and . , ' _ -")
+    return CloseFrame(int(code), reason)
 
 
 def _code(text: str) -> str:
     if not _CODE.fullmatch(text):
-        raise _Wrong("a code is letters and underscores")
+        raise _GrammarError("a code is letters and underscores")
     return text
 
 
 def _event(text: str) -> str:
-    return _named(text, SERVER_EVENTS)
+    return _event_name(text, SERVER_EVENTS)
 
 
-def _named(text: str, known: tuple[str, ...]) -> str:
-    found = resolve(text, known)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise _Wrong(f"{text} may be any of {', '.join(found)}")
+def _event_name(text: str, known: tuple[str, ...]) -> str:
+    matches = resolve(text, known)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise _GrammarError(f"{text} may be any of {', '.join(matches)}")
     short = {name.rpartition(".")[2] for name in known}
-    raise _Wrong("no such event" + (f", {hint}" if (hint := did_you_mean(text, {*known, *short})) else ""))
+    raise _GrammarError("no such event" + (f", {hint}" if (hint := did_you_mean(text, {*known, *short})) else ""))
 
 
-def _late(text: str) -> Delay:
+def _delay(text: str) -> Delay:
     event, colon, span = text.rpartition(":")
     return Delay(_event(event) if colon else None, _span(span))
 
 
 def _rejection(text: str) -> Rejection:
     event, colon, code = text.partition(":")
-    name = _named(event, CLIENT_EVENTS)
+    name = _event_name(event, CLIENT_EVENTS)
     return Rejection(name, _code(code)) if colon else Rejection(name)
 
 
 def _rate(text: str) -> Rate:
     match = _RATE.fullmatch(text)
     if not match or not int(match[1]):
-        raise _Wrong("no rate in thousands of bytes a second")
+        raise _GrammarError("no rate in thousands of bytes a second")
     return Rate(int(match[1]))
 
 
 def _one_of(*names: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in names:
-            raise _Wrong(f"it is one of {', '.join(names)}")
+            raise _GrammarError(f"it is one of {', '.join(names)}")
         return text
 
     return read
@@ -365,7 +367,7 @@ KINDS: dict[str, FaultKind] = {
     "drop": FaultKind(
         "the connection is cut without a close frame: rst, fin", _one_of("rst", "fin"), "fin", default="rst"
     ),
-    "close": FaultKind("a close frame, with a reason if you like", _closing, "1001:going away"),
+    "close": FaultKind("a close frame, with a reason if you like", _close_frame, "1001:going away"),
     "expire": FaultKind("the session ends then, and expires_at says so from the start", _span, "20s", when=False),
     "quota": FaultKind("error insufficient_quota, then close 1008"),
     "error": FaultKind("an error event with this code; the session goes on", _code, "server_error"),
@@ -375,7 +377,7 @@ KINDS: dict[str, FaultKind] = {
     "stall": FaultKind("nothing is read and nothing is written", lasts=True),
     "mute": FaultKind("pings are not answered, all else is", lasts=True),
     "slow": FaultKind("no more than this is read in a second", _rate, "32kB", lasts=True),
-    "delay": FaultKind("events leave late, all or those of a type", _late, "100ms..500ms", lasts=True),
+    "delay": FaultKind("events leave late, all or those of a type", _delay, "100ms..500ms", lasts=True),
     "omit": FaultKind("events of a type are left out", _event, "session.updated", lasts=True),
     "dup": FaultKind("events of a type come twice", _event, "completed", lasts=True),
     "reorder": FaultKind("neighbours of a type are swapped", _event, "completed", lasts=True),

@@ -1,4 +1,4 @@
-"""Engines that take an item whole: its audio is gathered, and recognised when the item is finished."""
+"""Recogniser for engines that need the whole item: buffers the audio and recognises it at the end of the item."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 PIECE_BYTES = 24 * 1024 * 1024
-"""Longer items are recognised in pieces: 25 MB is what OpenAI takes in one upload, its envelope included."""
+"""Longer items are split into pieces. OpenAI accepts 25 MB per upload, including headers."""
 _MAX_PIECES = 64
-"""Pieces of a session that may wait to be recognised."""
+"""Most unrecognised pieces of a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +38,36 @@ class Speech:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Duration in seconds."""
         return len(self.pcm) / BYTES_PER_SAMPLE / self.rate_hz
 
 
 class Engine(Protocol):
-    """Turns a piece of audio into text."""
+    """Transcribes a piece of audio."""
 
-    async def transcribe(self, speech: Speech, hints: Hints, tell: Callable[[str], None]) -> str:
-        """The text of a piece.
+    async def transcribe(self, speech: Speech, hints: Hints, on_partial: Callable[[str], None]) -> str:
+        """Transcribe a piece. Cancellation stops the work at once.
 
         Args:
             speech: At most ``PIECE_BYTES``.
-            hints: What the client says about it.
-            tell: Takes all of the piece's text as far as it is known, if that comes earlier.
+            hints: Language and prompt from the client.
+            on_partial: Receives the text of the piece so far, if the engine reports partial text.
 
         Raises:
-            RecognizerFailed: There is none. Cancelled, the work ends at once.
+            RecognizerFailed: The engine has no text for this piece.
         """
         ...
 
 
 class Batch:
-    """A recogniser made from such an engine.
+    """A recogniser based on an :class:`Engine`.
 
     Args:
-        engine: Does the work.
-        notice: One line: what is to be thought of its words.
-        languages: Those it knows (ISO 639-1); None: any, or nobody knows.
-        slots: How many pieces it works on at once.
-        piece_bytes: Longest piece, an even number.
+        engine: Transcribes the pieces.
+        notice: One line for people about the quality of the words.
+        languages: Languages of the engine (ISO 639-1); None: any, or unknown.
+        slots: Most pieces in recognition at once.
+        piece_bytes: Size of the longest piece, an even number.
     """
 
     def __init__(
@@ -87,47 +87,47 @@ class Batch:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[RecognizerSession]:
-        """One session's items; those open at the end are given up."""
+        """Open the recogniser for one session; the end of the block abandons open items."""
         async with asyncio.TaskGroup() as tasks:
-            session = _BatchEars(self, FairShare(self._slots), tasks)
+            session = _BatchSession(self, FairShare(self._slots), tasks)
             try:
                 yield session
             finally:
                 session.abandon()
 
 
-class _BatchEars:
+class _BatchSession:
     def __init__(self, batch: Batch, share: FairShare, tasks: asyncio.TaskGroup) -> None:
         self.batch = batch
         self.share = share
         self._tasks = tasks
         self._items: set[_Item] = set()
-        self._less_waiting = asyncio.Event()
+        self._room = asyncio.Event()
 
     async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:
         item = _Item(self, rate_hz, hints)
         item.work = self._tasks.create_task(item.recognise(), name="recognition of an item")
         self._items.add(item)
-        item.work.add_done_callback(lambda _: self._done(item))
+        item.work.add_done_callback(lambda _: self._remove(item))
         return item
 
-    async def room(self) -> None:
-        """Return once the session's pieces that wait are few; each has its deadline, so they become fewer."""
+    async def wait_for_room(self) -> None:
+        """Wait while the session has too many unrecognised pieces. Ends: each piece has a deadline."""
         while self._waiting_bytes() > self.batch.piece_bytes or self._waiting_pieces() >= _MAX_PIECES:
-            self._less_waiting.clear()
-            await self._less_waiting.wait()
+            self._room.clear()
+            await self._room.wait()
 
-    def relieve(self) -> None:
-        """Something that waited does not any more."""
-        self._less_waiting.set()
+    def notify_room(self) -> None:
+        """Wake the callers of :meth:`wait_for_room` after a piece is done."""
+        self._room.set()
 
     def abandon(self) -> None:
         for item in list(self._items):
             item.abandon()
 
-    def _done(self, item: _Item) -> None:
+    def _remove(self, item: _Item) -> None:
         self._items.discard(item)
-        self.relieve()
+        self.notify_room()
 
     def _waiting_bytes(self) -> int:
         return sum(len(piece) for item in self._items for piece in item.waiting)
@@ -137,75 +137,75 @@ class _BatchEars:
 
 
 class _Item:
-    """An item's audio, cut into pieces, and the task that has them recognised one after the other."""
+    """The audio of an item in pieces, and the task that recognises the pieces one after the other."""
 
     work: asyncio.Task[None]
 
-    def __init__(self, session: _BatchEars, rate_hz: int, hints: Hints) -> None:
+    def __init__(self, session: _BatchSession, rate_hz: int, hints: Hints) -> None:
         self.waiting: deque[bytes] = deque()
-        """Pieces not recognised yet, that which is at work included."""
-        self._ears = session
+        """Unrecognised pieces, including the current one."""
+        self._session = session
         self._rate_hz = rate_hz
         self._hints = hints
-        self._gathered = bytearray()
+        self._buffer = bytearray()
         self._finished = False
-        self._more = asyncio.Event()
-        self._told = HypothesisQueue()
-        self.hypotheses = self._told.hypotheses
+        self._input_changed = asyncio.Event()
+        self._queue = HypothesisQueue()
+        self.hypotheses = self._queue.hypotheses
 
     async def feed(self, pcm: bytes) -> None:
-        await self._ears.room()
+        await self._session.wait_for_room()
         if self.work.done():
-            return  # it failed already: what would be gathered is of no use
-        self._gathered += pcm
-        while len(self._gathered) >= self._ears.batch.piece_bytes:
-            self._cut(self._ears.batch.piece_bytes)
+            return  # the item has failed: its audio is of no use
+        self._buffer += pcm
+        while len(self._buffer) >= self._session.batch.piece_bytes:
+            self._cut(self._session.batch.piece_bytes)
 
     def pause(self) -> None:
-        # Better here than in the middle of a word later on.
-        if len(self._gathered) >= self._ears.batch.piece_bytes // 2:
-            self._cut(len(self._gathered))
+        # Cut a large buffer at the pause: a later cut might split a word.
+        if len(self._buffer) >= self._session.batch.piece_bytes // 2:
+            self._cut(len(self._buffer))
 
     def finish(self) -> None:
         self._finished = True
-        if self._gathered:
-            self._cut(len(self._gathered))
-        self._more.set()
+        if self._buffer:
+            self._cut(len(self._buffer))
+        self._input_changed.set()
 
     def abandon(self) -> None:
-        self._told.fail("it was given up")
+        self._queue.fail("it was given up")
         self.work.cancel()
 
     def _cut(self, size: int) -> None:
-        self.waiting.append(bytes(self._gathered[:size]))
-        del self._gathered[:size]
-        self._more.set()
+        self.waiting.append(bytes(self._buffer[:size]))
+        del self._buffer[:size]
+        self._input_changed.set()
 
     async def recognise(self) -> None:
         texts: list[str] = []
         try:
-            while (piece := await self._next()) is not None:
+            while (piece := await self._next_piece()) is not None:
                 texts.append(await self._recognise_piece(piece, texts))
                 self.waiting.popleft()
-                self._ears.relieve()
-            self._told.tell(Hypothesis(_joined(texts), final=True))
+                self._session.notify_room()
+            self._queue.put(Hypothesis(_join(texts), final=True))
         except RecognizerFailed as failure:
-            self._told.fail(str(failure))
+            self._queue.fail(str(failure))
 
-    async def _next(self) -> bytes | None:
+    async def _next_piece(self) -> bytes | None:
         """The oldest piece; None after the last."""
         while not self.waiting and not self._finished:
-            self._more.clear()
-            await self._more.wait()
+            self._input_changed.clear()
+            await self._input_changed.wait()
         return self.waiting[0] if self.waiting else None
 
     async def _recognise_piece(self, piece: bytes, texts: list[str]) -> str:
-        def tell(text: str) -> None:
-            self._told.tell(Hypothesis(_joined([*texts, text])))
+        def on_partial(text: str) -> None:
+            self._queue.put(Hypothesis(_join([*texts, text])))
 
-        async with self._ears.share.turn():
-            return await self._ears.batch.engine.transcribe(Speech(piece, self._rate_hz), self._hints, tell)
+        async with self._session.share.turn():
+            return await self._session.batch.engine.transcribe(Speech(piece, self._rate_hz), self._hints, on_partial)
 
 
-def _joined(texts: list[str]) -> str:
+def _join(texts: list[str]) -> str:
     return " ".join(text for text in texts if text)

@@ -1,4 +1,4 @@
-"""How sessions share an engine that does a bounded number of things at once."""
+"""Fair sharing of an engine with a limited number of slots between sessions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class FairShare:
-    """One session's turns at an engine.
+    """One session's access to an engine.
 
-    A session waits for its next turn with one thing at a time, and those that wait are served in order: with ``n``
-    sessions at work each gets every ``n``-th turn, however much one of them has to do.
+    Each session waits for a slot with one task at a time, and the semaphore serves waiting sessions in order. With
+    ``n`` busy sessions, each session gets every ``n``-th slot, no matter how much work one of them has.
 
     Args:
-        slots: The engine's, as many as it does things at once; the same for all its sessions.
+        slots: The slots of the engine, shared by all of its sessions.
     """
 
     def __init__(self, slots: asyncio.Semaphore) -> None:
@@ -26,6 +26,6 @@ class FairShare:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Hold a slot. Cancelled while it waits, it takes none."""
+        """Hold a slot during the block. Cancellation while waiting takes no slot."""
         async with self._first, self._slots:
             yield

@@ -1,4 +1,4 @@
-"""Any server of OpenAI's ``POST /v1/audio/transcriptions`` as the recogniser: an upload per item."""
+"""Recogniser over HTTP: one upload per item to any server of OpenAI's ``POST /v1/audio/transcriptions``."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ KEY_VARIABLE = "RT_RECOGNIZER_API_KEY"
 DEFAULT_MODEL = "whisper-1"
 DEFAULT_UPLOADS = 4
 ANSWER_S = 60.0
-"""For an answer to be whole, besides the length of the audio."""
+"""Deadline of a complete answer; the length of the audio is added."""
 _CONNECT_S = 10.0
 _STALL_S = 30.0
 _MAX_ANSWER = 4 * 1024 * 1024
 _TRIES = 2
-"""A connection that was kept open may be closed by the server just as the next upload begins."""
-_UNWELCOME = frozenset({400, 415, 422})
-"""What servers answer to a field that they do not know."""
+"""Two tries, because a server may close an idle kept-alive connection exactly when the next upload begins."""
+_REJECTING_STATUSES = frozenset({400, 415, 422})
+"""Status codes of servers that reject an unknown field."""
 
 
 @asynccontextmanager
@@ -47,29 +47,29 @@ async def open_http(
     answer_s: float = ANSWER_S,
     piece_bytes: int = PIECE_BYTES,
 ) -> AsyncIterator[Batch]:
-    """The recogniser behind a URL; nothing is sent before there is something to recognise.
+    """Open the recogniser behind a URL. Sends nothing before the first item.
 
-    The key is taken from ``RT_RECOGNIZER_API_KEY``, and only from there.
+    The key comes only from the environment variable ``RT_RECOGNIZER_API_KEY``.
 
     Args:
-        url: Of the server, with or without its path.
-        model: The server's name for what shall be used.
-        uploads: How many there are at once.
-        answer_s: Deadline of an answer; the length of the audio is added.
-        piece_bytes: Longer items are uploaded in pieces.
+        url: URL of the server, with or without path.
+        model: Model name for the server.
+        uploads: Most uploads at once.
+        answer_s: Deadline of an answer in seconds; the length of the audio is added.
+        piece_bytes: Longer items are split into several uploads.
 
     Raises:
         UsageError: The URL or the key cannot be used.
     """
-    given = os.environ.get(KEY_VARIABLE, "")
-    key = clean_key(given, KEY_VARIABLE) if given.strip() else None
-    target = transcriptions_url(url, keyed=key is not None)
+    key_text = os.environ.get(KEY_VARIABLE, "")
+    key = clean_key(key_text, KEY_VARIABLE) if key_text.strip() else None
+    target = transcriptions_url(url, with_key=key is not None)
     host = urlsplit(target).hostname or ""
     async with httpx.AsyncClient(
         headers={"Authorization": f"Bearer {key}"} if key else {},
         timeout=httpx.Timeout(_STALL_S, connect=_CONNECT_S, read=None, pool=None),
         limits=httpx.Limits(max_connections=uploads, max_keepalive_connections=uploads),
-        trust_env=not is_loopback(host),  # no proxy leads back to this machine
+        trust_env=not is_loopback(host),  # a proxy cannot reach loopback
     ) as client:
         engine = _Uploads(client, target, model, answer_s)
         notice = f"words by {host} ({printable(model)}), which receives the audio of every turn"
@@ -84,81 +84,81 @@ class _Uploads:
         self._model = model
         self._answer_s = answer_s
         self._streams = True
-        """Until the server has refused to."""
+        """Request a stream; set to False after the server has rejected ``stream``."""
 
-    async def transcribe(self, speech: Speech, hints: Hints, tell: Callable[[str], None]) -> str:
+    async def transcribe(self, speech: Speech, hints: Hints, on_partial: Callable[[str], None]) -> str:
         deadline_s = self._answer_s + speech.seconds
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._transcribe(await asyncio.to_thread(_wav, speech), hints, tell)
+                return await self._transcribe(await asyncio.to_thread(_wav, speech), hints, on_partial)
         except TimeoutError:
             raise RecognizerFailed(f"{self._name} did not answer within {deadline_s:.0f} s") from None
         except (httpx.HTTPError, httpx.StreamError) as exc:
-            said = masked(printable(str(exc))) or type(exc).__name__
-            raise RecognizerFailed(f"{self._name} cannot be used: {said}") from exc
+            detail = masked(printable(str(exc))) or type(exc).__name__
+            raise RecognizerFailed(f"{self._name} cannot be used: {detail}") from exc
         except EventTooLong:
             raise RecognizerFailed(f"{self._name} streams without an end") from None
         except RecognizerFailed as failure:
             raise RecognizerFailed(f"{self._name}: {failure}") from failure
 
-    async def _transcribe(self, wav: bytes, hints: Hints, tell: Callable[[str], None]) -> str:
+    async def _transcribe(self, wav: bytes, hints: Hints, on_partial: Callable[[str], None]) -> str:
         for tries_left in reversed(range(_TRIES)):
             try:
-                return await self._upload(wav, hints, tell)
+                return await self._upload(wav, hints, on_partial)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 if not tries_left:
                     raise
         raise AssertionError
 
-    async def _upload(self, wav: bytes, hints: Hints, tell: Callable[[str], None]) -> str:
-        fields = {"model": self._model, "response_format": "json", **_hinted(hints)}
+    async def _upload(self, wav: bytes, hints: Hints, on_partial: Callable[[str], None]) -> str:
+        fields = {"model": self._model, "response_format": "json", **_hint_fields(hints)}
         if self._streams:
             try:
-                return await self._ask(wav, {**fields, "stream": "true"}, tell)
-            except _Unwelcome:
-                pass  # it may be the field that is unknown, or anything else: the next try tells
-            text = await self._ask(wav, fields, tell)
+                return await self._post(wav, {**fields, "stream": "true"}, on_partial)
+            except _RequestRejected:
+                pass  # ``stream`` may be unknown to the server: try again without it
+            text = await self._post(wav, fields, on_partial)
             self._streams = False
             return text
-        return await self._ask(wav, fields, tell)
+        return await self._post(wav, fields, on_partial)
 
-    async def _ask(self, wav: bytes, fields: dict[str, str], tell: Callable[[str], None]) -> str:
+    async def _post(self, wav: bytes, fields: dict[str, str], on_partial: Callable[[str], None]) -> str:
         files = {"file": ("audio.wav", wav, "audio/wav")}
         async with self._client.stream("POST", self._url, data=fields, files=files) as answer:
             if answer.status_code == httpx.codes.OK:
                 if answer.headers.get("content-type", "").startswith("text/event-stream"):
-                    return await _streamed(answer, tell)
-                return text_of(await _whole(answer))
-            reason = reason_of(answer.status_code, await _whole(answer))
-            raise _Unwelcome(reason) if answer.status_code in _UNWELCOME else RecognizerFailed(reason)
+                    return await _read_stream(answer, on_partial)
+                return text_of(await _read_body(answer))
+            reason = reason_of(answer.status_code, await _read_body(answer))
+            raise _RequestRejected(reason) if answer.status_code in _REJECTING_STATUSES else RecognizerFailed(reason)
 
 
-class _Unwelcome(RecognizerFailed):
-    """The server does not take the request as it is."""
+class _RequestRejected(RecognizerFailed):
+    """The server rejects the request, maybe because of an unknown field."""
 
 
-def _hinted(hints: Hints) -> dict[str, str]:
+def _hint_fields(hints: Hints) -> dict[str, str]:
     fields = {"language": (hints.language or "").split("-")[0].lower(), "prompt": hints.prompt or ""}
     return {name: printable(value) for name, value in fields.items() if value}
 
 
-async def _streamed(answer: httpx.Response, tell: Callable[[str], None]) -> str:
+async def _read_stream(answer: httpx.Response, on_partial: Callable[[str], None]) -> str:
     events, streamed = EventStream(), StreamedText()
-    async with aclosing(_bounded(answer)) as chunks:
+    async with aclosing(_limited_chunks(answer)) as chunks:
         async for chunk in chunks:
             for data in events.push(chunk):
                 streamed.push(data)
             if streamed.complete:
                 break
-            tell(streamed.text.strip())
+            on_partial(streamed.text.strip())
     return streamed.finish()
 
 
-async def _whole(answer: httpx.Response) -> bytes:
-    return b"".join([chunk async for chunk in _bounded(answer)])
+async def _read_body(answer: httpx.Response) -> bytes:
+    return b"".join([chunk async for chunk in _limited_chunks(answer)])
 
 
-async def _bounded(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
+async def _limited_chunks(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
     size = 0
     async for chunk in answer.aiter_bytes():
         size += len(chunk)

@@ -1,7 +1,7 @@
-"""What servers of ``/v1/audio/transcriptions`` answer, and what it means. Pure.
+"""Parsing of answers from ``/v1/audio/transcriptions``. Pure.
 
-OpenAI's API reference for JSON and for ``transcript.text.*`` events; vLLM streams chunks with ``choices`` and ends with
-``[DONE]``.
+Sources: OpenAI's API reference for JSON and for ``transcript.text.*`` events. vLLM streams chunks with ``choices`` and
+ends with ``[DONE]``.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _LONGEST_REASON = 200
 _EXAMPLE = "write it like http:http://localhost:8000/v1"
 
 
-def transcriptions_url(text: str, *, keyed: bool) -> str:
-    """The URL to post to: a host alone or a path that ends in ``/v1`` is completed.
+def transcriptions_url(text: str, *, with_key: bool) -> str:
+    """Build the URL for uploads; completes a URL without path or with a path that ends in ``/v1``.
 
     Args:
-        text: What was given.
-        keyed: Whether a key would travel there.
+        text: URL from the user.
+        with_key: A key is sent to this URL.
 
     Raises:
-        UsageError: It is no http or https URL, has credentials in it, or the key would travel unencrypted.
+        UsageError: Not an http or https URL, credentials in the URL, or the key would be sent unencrypted.
     """
     try:
         parts = urlsplit(text)
@@ -39,7 +39,7 @@ def transcriptions_url(text: str, *, keyed: bool) -> str:
         raise UsageError(f"{printable(masked(text))!r} is no URL of a recogniser", _EXAMPLE)
     if "@" in parts.netloc:
         raise UsageError("the recogniser's URL has credentials in it", "put the key into RT_RECOGNIZER_API_KEY")
-    if keyed and parts.scheme == "http" and not is_loopback(host):
+    if with_key and parts.scheme == "http" and not is_loopback(host):
         raise UsageError(f"no key goes to {host} over an unencrypted connection", "use https://")
     path = parts.path.rstrip("/")
     if path == "":
@@ -50,10 +50,10 @@ def transcriptions_url(text: str, *, keyed: bool) -> str:
 
 
 def text_of(body: bytes) -> str:
-    """The text in a JSON answer.
+    """Read the text from a JSON answer.
 
     Raises:
-        RecognizerFailed: There is none.
+        RecognizerFailed: The answer has no text.
     """
     match _json(body):
         case {"text": str(text)}:
@@ -62,33 +62,38 @@ def text_of(body: bytes) -> str:
 
 
 def reason_of(status: int, body: bytes) -> str:
-    """What an answer with an error says, in one line that a terminal may be given."""
+    """The error message of an answer, as one line that is safe to print on a terminal."""
     match _json(body):
-        case {"error": {"message": str(said)}} | {"message": str(said)} | {"error": str(said)} | {"detail": str(said)}:
+        case (
+            {"error": {"message": str(message)}}
+            | {"message": str(message)}
+            | {"error": str(message)}
+            | {"detail": str(message)}
+        ):
             pass
         case _:
-            said = ""
+            message = ""
     advice = {
         401: "check RT_RECOGNIZER_API_KEY",
         403: "check RT_RECOGNIZER_API_KEY",
         404: "check the URL and the model",
     }
-    return ": ".join(part for part in (f"HTTP {status}", _short(said), advice.get(status, "")) if part)
+    return ": ".join(part for part in (f"HTTP {status}", _short(message), advice.get(status, "")) if part)
 
 
 class StreamedText:
-    """The text as it is streamed."""
+    """Collects the text of a streamed answer."""
 
     def __init__(self) -> None:
         self.text = ""
-        """All of it so far."""
+        """The text so far."""
         self.complete = False
 
     def push(self, data: str) -> None:
-        """Take the data of the next event.
+        """Process the data of the next event.
 
         Raises:
-            RecognizerFailed: The server gave up, or it is no JSON object.
+            RecognizerFailed: The event is an error, or not a JSON object.
         """
         if data.strip() == "[DONE]":
             self.complete = True
@@ -98,20 +103,24 @@ class StreamedText:
                 self.text += _clean(delta, strip=False)
             case {"type": "transcript.text.done", "text": str(text)}:
                 self.text, self.complete = _clean(text), True
-            case {"error": {"message": str(said)}} | {"error": str(said)} | {"type": "error", "message": str(said)}:
-                raise RecognizerFailed(f"it gave up: {_short(said)}")
+            case (
+                {"error": {"message": str(message)}}
+                | {"error": str(message)}
+                | {"type": "error", "message": str(message)}
+            ):
+                raise RecognizerFailed(f"it gave up: {_short(message)}")
             case {"choices": [{"delta": {"content": str(delta)}}, *_]}:
                 self.text += _clean(delta, strip=False)
             case dict():
-                pass  # an event that tells no text, or one of tomorrow
+                pass  # an event without text, or an event type that is unknown here
             case _:
                 raise RecognizerFailed(f"not understood: {_short(data)!r}")
 
     def finish(self) -> str:
-        """The final text.
+        """Return the final text.
 
         Raises:
-            RecognizerFailed: The stream ended in the middle.
+            RecognizerFailed: The stream is incomplete.
         """
         if not self.complete:
             raise RecognizerFailed("the answer ended in the middle")

@@ -1,4 +1,4 @@
-"""Hypotheses on their way from an engine to a reader who may be slow."""
+"""Queue of hypotheses between an engine and a reader that may be slow."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _KEPT = 64
-"""For a reader that does not read; older ones are of no use to it."""
+"""Most queued hypotheses. A slow reader needs only the newest ones."""
 
 
 class HypothesisQueue:
-    """What an engine has told about one item: any number of hypotheses, then a final one or a failure."""
+    """The hypotheses of one item: any number of partial ones, then a final one or a failure."""
 
     def __init__(self) -> None:
         self._hypotheses: deque[Hypothesis] = deque(maxlen=_KEPT)
         self._failure: str | None = None
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    def tell(self, hypothesis: Hypothesis) -> None:
-        """Pass on a hypothesis; returns at once."""
+    def put(self, hypothesis: Hypothesis) -> None:
+        """Add a hypothesis; returns at once."""
         self._hypotheses.append(hypothesis)
-        self._news.set()
+        self._changed.set()
 
     def fail(self, reason: str) -> None:
-        """There will be no final; returns at once."""
+        """End the queue with a failure; returns at once."""
         self._failure = reason
-        self._news.set()
+        self._changed.set()
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """The text as it grows, the final one last; raises RecognizerFailed where there is none. Safe to cancel."""
+        """Iterate over the hypotheses; the final one is the last. Safe to cancel.
+
+        Raises:
+            RecognizerFailed: The item has failed.
+        """
         while True:
             while self._hypotheses:
                 hypothesis = self._hypotheses.popleft()
@@ -43,5 +47,5 @@ class HypothesisQueue:
                     return
             if self._failure is not None:
                 raise RecognizerFailed(self._failure)
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()

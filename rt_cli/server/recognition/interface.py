@@ -1,4 +1,4 @@
-"""What turns speech into words: the seam between the endpoint and its engines."""
+"""Interface between the endpoint and its speech recognition engines."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class RecognizerFailed(Exception):
-    """An item will have no text; the next one may."""
+    """The item gets no text; later items are not affected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What the client says about an item's words; an engine that has no use for one leaves it."""
+    """Hints from the client about the words of an item. An engine ignores hints that it does not support."""
 
     language: str | None = None
-    """ISO 639-1, as ``en``; None: not said."""
+    """ISO 639-1, for example ``en``; None: unknown."""
     prompt: str | None = None
-    """Words and style to expect."""
+    """Expected words and style."""
 
 
 NO_HINTS = Hints()
@@ -29,7 +29,7 @@ NO_HINTS = Hints()
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word and when it was said, in seconds of the item's own audio."""
+    """A word with its start and end, in seconds from the start of the item."""
 
     text: str
     start_s: float
@@ -38,51 +38,51 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """All of an item's text as far as it is known."""
+    """The text of an item so far."""
 
     text: str
     final: bool = False
-    """It will not change any more, and no other follows."""
+    """True for the last hypothesis of the item."""
     words: tuple[Word, ...] = ()
-    """The words with their times, in order; empty where the engine does not tell them."""
+    """The words with times, in order; empty if the engine provides no times."""
 
 
 class Transcription(Protocol):
-    """One item being recognised."""
+    """The recognition of one item."""
 
     async def feed(self, pcm: bytes) -> None:
-        """Take s16le at the rate of the item; waits while more than 5 s of audio wait to be recognised.
+        """Add s16le at the rate of the item; waits while more than 5 s of audio are unrecognised.
 
-        Cancelled, it may have taken any part of ``pcm``. Never raises: a failure is told by :meth:`hypotheses`.
+        After cancellation, any part of ``pcm`` may have been added. Never raises: :meth:`hypotheses` raises the failure.
         """
         ...
 
     def pause(self) -> None:
-        """Nobody speaks for now: words do not reach across this point."""
+        """Mark a pause: no word crosses this point."""
         ...
 
     def finish(self) -> None:
-        """No more audio: the final hypothesis is due."""
+        """End the audio; the final hypothesis follows."""
         ...
 
     def abandon(self) -> None:
-        """No more audio, and nobody wants to know."""
+        """Stop the recognition; the result is not needed."""
         ...
 
     def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """The text as it grows, the final one last; read it once.
+        """Iterate over the hypotheses; the final one is the last. Call once.
 
         Raises:
-            RecognizerFailed: There will be no final.
+            RecognizerFailed: The item gets no text.
         """
         ...
 
 
 class RecognizerSession(Protocol):
-    """The recogniser of one session."""
+    """The recogniser's side of one session."""
 
     async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:
-        """Begin an item; returns before any model is loaded."""
+        """Start the recognition of an item; does not wait for a model to load."""
         ...
 
 
@@ -91,14 +91,14 @@ class Recognizer(Protocol):
 
     @property
     def notice(self) -> str:
-        """One line: what is to be thought of its words, or why there are none and what to do."""
+        """One line for people: quality of the words, or why there are none and what to do."""
         ...
 
     @property
     def languages(self) -> frozenset[str] | None:
-        """The languages it knows (ISO 639-1); None: any, or nobody knows."""
+        """Languages of the recogniser (ISO 639-1); None: any, or unknown."""
         ...
 
     def session(self) -> AbstractAsyncContextManager[RecognizerSession]:
-        """Words for one session; what is open at the end is abandoned."""
+        """Open the recogniser for one session; the end of the block abandons open items."""
         ...

@@ -1,4 +1,4 @@
-"""A model that is loaded in a thread, and the threads that work with it."""
+"""Loads a model in a thread and runs its calls in threads."""
 
 from __future__ import annotations
 
@@ -23,71 +23,71 @@ _LOG = logging.getLogger("rt.local")
 
 
 def default_workers() -> int:
-    """Two, where there are two cores: one alone would let a long item hold up everybody."""
+    """Two workers if there are two cores: with one, a long item would delay all other items."""
     return min(2, os.cpu_count() or 1)
 
 
 class ModelThreads(Generic[Model]):
-    """A model, loaded once, and a bounded number of threads for it.
+    """A model, loaded once, and a limited number of threads for its calls.
 
-    A call that is cancelled runs on in its thread to its end, where nobody hears of it; so calls are to be short.
+    A cancelled call continues in its thread, and its result is dropped. Calls must therefore be short.
 
     Args:
         load: Loads the model; runs in a thread.
-        workers: How many threads there are.
+        workers: Number of threads.
     """
 
     def __init__(self, load: Callable[[], Model], workers: int) -> None:
         self._load = load
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="recogniser")
-        self._loading: asyncio.Future[Model] | None = None
+        self._model_future: asyncio.Future[Model] | None = None
 
     @asynccontextmanager
     async def warm(self) -> AsyncIterator[None]:
-        """Load beside the block; its end stops what has not begun, and does not wait for the rest."""
-        warming = asyncio.create_task(self._warm_up(), name="recogniser warm-up")
+        """Load the model while the block runs. The end of the block cancels queued calls and does not wait for others."""
+        task = asyncio.create_task(self._warm_up(), name="recogniser warm-up")
         try:
             yield
         finally:
-            warming.cancel()
-            await asyncio.wait([warming])
-            if self._loading is not None:
-                self._loading.cancel()  # its thread may outlive the loop that it would tell
+            task.cancel()
+            await asyncio.wait([task])
+            if self._model_future is not None:
+                self._model_future.cancel()  # the loading thread may outlive the event loop
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def model(self) -> Model:
-        """The model, as soon as it is loaded; a failure is not final, the next call tries again.
+        """Wait for the model. After a failure, the next call tries again.
 
-        Cancelled, the loading goes on for those who come later.
+        Cancellation does not stop the loading.
 
         Raises:
-            RecognizerFailed: It cannot be loaded.
+            RecognizerFailed: The model cannot be loaded.
         """
-        loading = self._loading
-        if loading is None or (loading.done() and loading.exception() is not None):
-            loading = self._loading = asyncio.wrap_future(self._threads.submit(self._load))
-        with _told_apart():
-            return await asyncio.shield(loading)
+        future = self._model_future
+        if future is None or (future.done() and future.exception() is not None):
+            future = self._model_future = asyncio.wrap_future(self._threads.submit(self._load))
+        with _as_recognizer_failure():
+            return await asyncio.shield(future)
 
     async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Call something in one of the threads.
+        """Call ``work`` in one of the threads.
 
         Raises:
-            RecognizerFailed: Whatever went wrong there.
+            RecognizerFailed: Any exception of ``work``.
         """
-        with _told_apart():
+        with _as_recognizer_failure():
             return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments))
 
     async def _warm_up(self) -> None:
         try:
             await self.model()
         except RecognizerFailed as failure:
-            _LOG.warning("%s", failure)  # the first item meets it again, and tells its client
+            _LOG.warning("%s", failure)  # the first item fails in the same way, and its client gets the error
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
-    # The libraries document no errors; whatever it is, it is this item's, and its client is told.
+def _as_recognizer_failure() -> Iterator[None]:
+    # The libraries document no exceptions, so any exception fails the item; the client gets its message.
     try:
         yield
     except Exception as exc:

@@ -1,4 +1,4 @@
-"""Recognisers without an engine: every item's text is empty, or an item fails."""
+"""Recogniser without an engine: every item gets an empty text, or fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class NullRecognizer:
-    """Every item's text is empty."""
+    """A recogniser that returns an empty text for every item."""
 
     languages: frozenset[str] | None = None
 
@@ -24,20 +24,20 @@ class NullRecognizer:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[RecognizerSession]:
-        """A session without words."""
+        """Open a session without recognition."""
         yield _NullSession()
 
 
 class _NullSession:
-    async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:  # noqa: ARG002 - the seam's
+    async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:  # noqa: ARG002 - interface
         return NullTranscription()
 
 
 class NullTranscription:
-    """A transcription without an engine: an empty text, or a failure, at the end of the item.
+    """A transcription without an engine: returns an empty text, or fails, at the end of the item.
 
     Args:
-        failure: Why there will be no text; None where an empty one is right.
+        failure: Reason of the failure; None: return an empty text.
     """
 
     def __init__(self, failure: str | None = None) -> None:
@@ -45,19 +45,23 @@ class NullTranscription:
         self._finished = asyncio.Event()
 
     async def feed(self, pcm: bytes) -> None:
-        """Takes everything at once."""
+        """Ignore the audio."""
 
     def pause(self) -> None:
-        """Nothing to pause."""
+        """Do nothing."""
 
     def finish(self) -> None:
-        """Lets :meth:`hypotheses` end."""
+        """End :meth:`hypotheses`."""
         self._finished.set()
 
     abandon = finish
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """The empty text, once the item is finished; raises RecognizerFailed instead where there is a failure."""
+        """Wait for the end of the item, then yield an empty text.
+
+        Raises:
+            RecognizerFailed: A ``failure`` is set.
+        """
         await self._finished.wait()
         if self._failure is not None:
             raise RecognizerFailed(self._failure)

@@ -1,4 +1,4 @@
-"""The engines by name: what a spec means, what it needs, and how each is started."""
+"""The recognition engines by name: parse ``--recognizer``, check requirements, start the engine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Kind = Literal["pocketsphinx", "none", "http", "sherpa", "whisper"]
 
 NO_WORDS = "no recogniser: turns are found, but their text is empty"
 _FORMS = "pocketsphinx, none, http:URL, sherpa:DIR or whisper:MODEL"
-_NEEDED = {"http": ("httpx", "http"), "sherpa": ("sherpa_onnx", "asr"), "whisper": ("faster_whisper", "whisper")}
-"""The module that an engine is made of, and the extra that brings it."""
+_REQUIREMENTS = {"http": ("httpx", "http"), "sherpa": ("sherpa_onnx", "asr"), "whisper": ("faster_whisper", "whisper")}
+"""Module that an engine imports, and the extra that installs it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Which engine, and with what."""
+    """An engine and its target."""
 
     kind: Kind
     target: str = ""
@@ -34,29 +34,29 @@ class Spec:
 
 
 def parse_spec(text: str) -> Spec:
-    """Read what ``--recognizer`` says. A URL is understood without the ``http:`` before it, too.
+    """Parse ``--recognizer``. A plain URL means ``http:URL``.
 
     Raises:
-        UsageError: It is none of the forms.
+        UsageError: Unknown form.
     """
     if text.startswith(("http://", "https://")):
         return Spec("http", text)
     kind, colon, target = text.partition(":")
     for known in get_args(Kind):
-        if kind == known and bool(colon) == (known in _NEEDED) and bool(target) == bool(colon):
+        if kind == known and bool(colon) == (known in _REQUIREMENTS) and bool(target) == bool(colon):
             return Spec(known, target)
     raise UsageError(f"unknown recogniser {printable(masked(text))!r}", f"it is one of {_FORMS}")
 
 
 def check_installed(kind: Kind) -> None:
-    """Raise UsageError, with the command that installs it, where an engine's library is missing."""
-    module, extra = _NEEDED.get(kind, ("", ""))
+    """Raise UsageError, with the install command, if the library of an engine is missing."""
+    module, extra = _REQUIREMENTS.get(kind, ("", ""))
     if module and importlib.util.find_spec(module) is None:
         raise UsageError(f"the recogniser {kind} is not installed", f"pip install 'rt-cli[{extra}]'")
 
 
 def unavailable() -> str | None:
-    """Why pocketsphinx cannot be used here and what to do, in one line; None if it can."""
+    """One line: why pocketsphinx is unavailable and what to do; None if it is available."""
     if importlib.util.find_spec("pocketsphinx") is not None:
         return None
     return (
@@ -69,17 +69,17 @@ def unavailable() -> str | None:
 async def open_recognizer(
     spec: str, workers: int | None = None, *, model: str | None = None
 ) -> AsyncIterator[Recognizer]:
-    """The recogniser of a server; its processes, threads and connections end with the block.
+    """Open the recogniser of a server; its processes, threads and connections end with the block.
 
-    Where pocketsphinx is missing there are no words, and the notice says so.
+    If pocketsphinx is missing, the recogniser returns empty texts, and its notice says so.
 
     Args:
         spec: ``pocketsphinx``, ``none``, ``http:URL``, ``sherpa:DIR`` or ``whisper:MODEL``.
-        workers: How many items are worked on at once; None: what fits the engine and the machine.
-        model: The name that an ``http:`` server has for what shall be used.
+        workers: Items recognised at once; None: the default of the engine and the machine.
+        model: Model name for an ``http:`` server.
 
     Raises:
-        UsageError: The spec is wrong, or what it needs is not there; the message says how to get it.
+        UsageError: The spec is invalid, or a requirement is missing; the message says how to install it.
     """
     engine = parse_spec(spec)
     if model is not None and engine.kind != "http":
@@ -95,15 +95,15 @@ async def open_recognizer(
 
 @asynccontextmanager
 async def _open_engine(spec: Spec, workers: int | None, model: str | None) -> AsyncIterator[Recognizer]:
-    """Start an engine; what it needs to load, it loads beside.
+    """Start an engine; its model loads in the background.
 
     Args:
-        spec: Any but ``none``.
-        workers: How many items are worked on at once; None: its default.
-        model: For ``http`` alone.
+        spec: Any spec but ``none``.
+        workers: Items recognised at once; None: the engine's default.
+        model: Model name; only for ``http``.
 
     Raises:
-        UsageError: What it needs is not there.
+        UsageError: A requirement is missing.
     """
     check_installed(spec.kind)
     if spec.kind == "http":

@@ -1,4 +1,4 @@
-"""A streaming transducer by sherpa-onnx: words while somebody speaks, by a model from a directory."""
+"""Streaming recognition by sherpa-onnx, with a transducer model from a directory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _MAX_WAITING_S = 5.0
 _PIECE_S = 0.2
-"""What a session gets recognised in one turn."""
+"""Audio of a session that is decoded in one turn."""
 _TRIAL_S = 120.0
 _TRIAL = """
 import sys
@@ -47,7 +47,7 @@ _ROLES = ("encoder", "decoder", "joiner")
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """The files of a transducer, by name."""
+    """File names of a transducer model."""
 
     encoder: str
     decoder: str
@@ -56,33 +56,33 @@ class ModelFiles:
 
 
 def model_files(directory: str, names: Iterable[str]) -> ModelFiles:
-    """Which of a directory's files make the model: int8 if there is a choice, then the shortest name. Pure.
+    """Select the model files of a directory: int8 is preferred, then the shortest name. Pure.
 
     Raises:
-        UsageError: Some are missing; the message says which.
+        UsageError: Files are missing; the message names them.
     """
     names = sorted(names, key=lambda name: ("int8" not in name, len(name), name))
-    found = {
+    by_role = {
         role: name for role in _ROLES for name in reversed(names) if role in name.lower() and name.endswith(".onnx")
     }
-    missing = [f"{role}*.onnx" for role in _ROLES if role not in found]
+    missing = [f"{role}*.onnx" for role in _ROLES if role not in by_role]
     if "tokens.txt" not in names:
         missing.append("tokens.txt")
     if missing:
         raise UsageError(f"{printable(directory)} has no {', '.join(missing)}", _OTHER_MODEL)
-    return ModelFiles(found["encoder"], found["decoder"], found["joiner"], "tokens.txt")
+    return ModelFiles(by_role["encoder"], by_role["decoder"], by_role["joiner"], "tokens.txt")
 
 
 @asynccontextmanager
 async def open_sherpa(directory: str, workers: int | None = None) -> AsyncIterator[Sherpa]:
-    """The model of a directory, in threads of this process.
+    """Open the recogniser with the model of a directory; the model runs in threads of this process.
 
     Args:
-        directory: With ``encoder*.onnx``, ``decoder*.onnx``, ``joiner*.onnx`` and ``tokens.txt``.
-        workers: How many sessions are recognised at once.
+        directory: Contains ``encoder*.onnx``, ``decoder*.onnx``, ``joiner*.onnx`` and ``tokens.txt``.
+        workers: Sessions recognised at once.
 
     Raises:
-        UsageError: The directory or a file is missing, or the files are no streaming transducer.
+        UsageError: The directory or a file is missing, or the files are not a streaming transducer.
     """
     workers = workers or default_workers()
     try:
@@ -91,9 +91,9 @@ async def open_sherpa(directory: str, workers: int | None = None) -> AsyncIterat
         raise UsageError(f"{printable(directory)}: {exc.strerror}", "give the directory of a model") from None
     settings = _settings(Path(directory), model_files(directory, names))
     await _try(directory, settings)
-    loaded = ModelThreads(lambda: _load(settings), workers)
-    async with loaded.warm():
-        yield Sherpa(loaded, workers, f"words by sherpa-onnx ({printable(Path(directory).name or directory)})")
+    threads = ModelThreads(lambda: _load(settings), workers)
+    async with threads.warm():
+        yield Sherpa(threads, workers, f"words by sherpa-onnx ({printable(Path(directory).name or directory)})")
 
 
 def _settings(directory: Path, files: ModelFiles) -> dict[str, str]:
@@ -101,7 +101,7 @@ def _settings(directory: Path, files: ModelFiles) -> dict[str, str]:
 
 
 async def _try(directory: str, settings: dict[str, str]) -> None:
-    """Load the model in another process: with files that it does not expect the library crashes, and all with it."""
+    """Load the model in another process first: with unsuitable files the library crashes the whole process."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-c", _TRIAL, *(f"{name}={value}" for name, value in settings.items())),
         stdin=asyncio.subprocess.DEVNULL,
@@ -111,7 +111,7 @@ async def _try(directory: str, settings: dict[str, str]) -> None:
     )
     try:
         async with asyncio.timeout(_TRIAL_S):
-            _, said = await process.communicate()
+            _, stderr_ = await process.communicate()
     except TimeoutError:
         raise UsageError(f"{printable(directory)}: loading takes longer than {_TRIAL_S:.0f} s", _OTHER_MODEL) from None
     finally:
@@ -119,7 +119,7 @@ async def _try(directory: str, settings: dict[str, str]) -> None:
             process.kill()
             await process.wait()
     if process.returncode != 0:
-        last = said.decode(errors="replace").strip().rpartition("\n")[2]
+        last = stderr_.decode(errors="replace").strip().rpartition("\n")[2]
         raise UsageError(f"{printable(directory)} cannot be loaded ({printable(last)[:200]})", _OTHER_MODEL)
 
 
@@ -128,7 +128,7 @@ def _load(settings: dict[str, str]) -> OnlineRecognizer:
 
     return OnlineRecognizer.from_transducer(
         **settings,
-        num_threads=1,  # sessions beside each other use the cores better than one session does
+        num_threads=1,  # parallel sessions use the cores better than parallel threads of one session
         enable_endpoint_detection=True,
     )
 
@@ -138,69 +138,69 @@ class Sherpa:
 
     languages: frozenset[str] | None = None
 
-    def __init__(self, loaded: ModelThreads[OnlineRecognizer], workers: int, notice: str) -> None:
+    def __init__(self, threads: ModelThreads[OnlineRecognizer], workers: int, notice: str) -> None:
         self.notice = notice
-        self._loaded = loaded
+        self._threads = threads
         self._slots = asyncio.Semaphore(workers)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[RecognizerSession]:
-        """One session's items; those open at the end are given up."""
+        """Open the recogniser for one session; the end of the block abandons open items."""
         async with asyncio.TaskGroup() as tasks:
-            session = _SherpaEars(self._loaded, FairShare(self._slots), tasks)
+            session = _SherpaSession(self._threads, FairShare(self._slots), tasks)
             try:
                 yield session
             finally:
                 session.abandon()
 
 
-class _SherpaEars:
-    def __init__(self, loaded: ModelThreads[OnlineRecognizer], share: FairShare, tasks: asyncio.TaskGroup) -> None:
-        self.loaded = loaded
+class _SherpaSession:
+    def __init__(self, threads: ModelThreads[OnlineRecognizer], share: FairShare, tasks: asyncio.TaskGroup) -> None:
+        self.threads = threads
         self.share = share
         self._tasks = tasks
         self._items: set[_Item] = set()
-        self._less_waiting = asyncio.Event()
+        self._room = asyncio.Event()
 
     async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:  # noqa: ARG002 - a model has its language
         item = _Item(self, rate_hz)
         item.work = self._tasks.create_task(item.recognise(), name="recognition of an item")
         self._items.add(item)
-        item.work.add_done_callback(lambda _: self._done(item))
+        item.work.add_done_callback(lambda _: self._remove(item))
         return item
 
-    async def room(self) -> None:
-        """Return once less than 5 s of the session's audio wait."""
+    async def wait_for_room(self) -> None:
+        """Wait until less than 5 s of the session's audio are unrecognised."""
         while sum(item.waiting_s for item in self._items) >= _MAX_WAITING_S:
-            self._less_waiting.clear()
-            await self._less_waiting.wait()
+            self._room.clear()
+            await self._room.wait()
 
-    def relieve(self) -> None:
-        """Something that waited does not any more."""
-        self._less_waiting.set()
+    def notify_room(self) -> None:
+        """Wake the callers of :meth:`wait_for_room` after a piece is done."""
+        self._room.set()
 
     def abandon(self) -> None:
         for item in list(self._items):
             item.abandon()
 
-    def _done(self, item: _Item) -> None:
+    def _remove(self, item: _Item) -> None:
         self._items.discard(item)
-        self.relieve()
+        self.notify_room()
 
 
 class _Item:
-    """An item's audio in pieces, and the task that has them recognised in turn."""
+    """The audio of an item in pieces, and the task that recognises them in turn."""
 
     work: asyncio.Task[None]
 
-    def __init__(self, session: _SherpaEars, rate_hz: int) -> None:
-        self._ears = session
+    def __init__(self, session: _SherpaSession, rate_hz: int) -> None:
+        self._session = session
         self._rate_hz = rate_hz
         self._waiting: deque[bytes] = deque()
         self._finished = False
-        self._more = asyncio.Event()
-        self._told = HypothesisQueue()
-        self.hypotheses = self._told.hypotheses
+        self._input_changed = asyncio.Event()
+        self._queue = HypothesisQueue()
+        self.hypotheses = self._queue.hypotheses
 
     @property
     def waiting_s(self) -> float:
@@ -209,42 +209,42 @@ class _Item:
     async def feed(self, pcm: bytes) -> None:
         size = int(_PIECE_S * self._rate_hz) * BYTES_PER_SAMPLE
         for start in range(0, len(pcm), size):
-            await self._ears.room()
+            await self._session.wait_for_room()
             if self.work.done():
-                return  # it failed already
+                return  # the item has already failed
             self._waiting.append(pcm[start : start + size])
-            self._more.set()
+            self._input_changed.set()
 
     def pause(self) -> None:
-        """The silence around it is in the audio, and the model hears it."""
+        """Do nothing: the audio contains the pause."""
 
     def finish(self) -> None:
         self._finished = True
-        self._more.set()
+        self._input_changed.set()
 
     def abandon(self) -> None:
-        self._told.fail("it was given up")
+        self._queue.fail("it was given up")
         self.work.cancel()
 
     async def recognise(self) -> None:
         try:
-            engine = await self._ears.loaded.model()
-            decoding = SherpaStream(engine, self._rate_hz)
-            while (piece := await self._next()) is not None:
-                self._told.tell(await self._turn(decoding.push, piece))
+            engine = await self._session.threads.model()
+            stream = SherpaStream(engine, self._rate_hz)
+            while (piece := await self._next_piece()) is not None:
+                self._queue.put(await self._run_in_turn(stream.push, piece))
                 self._waiting.popleft()
-                self._ears.relieve()
-            self._told.tell(await self._turn(decoding.finish))
+                self._session.notify_room()
+            self._queue.put(await self._run_in_turn(stream.finish))
         except RecognizerFailed as failure:
-            self._told.fail(str(failure))
+            self._queue.fail(str(failure))
 
-    async def _next(self) -> bytes | None:
+    async def _next_piece(self) -> bytes | None:
         """The oldest piece; None after the last."""
         while not self._waiting and not self._finished:
-            self._more.clear()
-            await self._more.wait()
+            self._input_changed.clear()
+            await self._input_changed.wait()
         return self._waiting[0] if self._waiting else None
 
-    async def _turn(self, work: Callable[..., Hypothesis], *arguments: bytes) -> Hypothesis:
-        async with self._ears.share.turn():
-            return await self._ears.loaded.run(work, *arguments)
+    async def _run_in_turn(self, work: Callable[..., Hypothesis], *arguments: bytes) -> Hypothesis:
+        async with self._session.share.turn():
+            return await self._session.threads.run(work, *arguments)

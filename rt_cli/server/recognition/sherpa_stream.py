@@ -1,4 +1,4 @@
-"""One item going through a streaming transducer of sherpa-onnx. Blocks; for a thread."""
+"""Decoding of one item by a streaming transducer of sherpa-onnx. Blocks: call in a thread."""
 
 from __future__ import annotations
 
@@ -19,81 +19,81 @@ if TYPE_CHECKING:
 _RATE_HZ = 16_000
 _LOUDEST = 32_768.0
 _TAIL_S = 0.66
-"""Silence after the end, for a model that looks ahead."""
+"""Silence appended at the end, because the model looks ahead."""
 _WORD_BEGINS = (" ", "▁")
 _CJK = "\u2e80"
-"""From here on scripts are written without spaces: a token is a word."""
+"""Scripts from this code point on have no spaces between words: each token is a word."""
 
 
 class SherpaStream:
-    """The state of an item.
+    """The decoder state of an item.
 
     Args:
-        engine: The model; items beside each other share it.
-        rate_hz: The rate of the audio.
+        engine: The model, shared by concurrent items.
+        rate_hz: Sample rate of the audio.
     """
 
     def __init__(self, engine: OnlineRecognizer, rate_hz: int) -> None:
         self._engine = engine
         self._stream = engine.create_stream()
-        # Its own resampler writes to stderr.
+        # Not the resampler of sherpa-onnx, which writes to stderr.
         self._resampler = soxr.ResampleStream(rate_hz, _RATE_HZ, 1, dtype="float32", quality="HQ")
         self._samples = 0
-        self._settled: list[str] = []
+        self._final_texts: list[str] = []
         self._words: list[Word] = []
 
     def push(self, pcm: bytes) -> Hypothesis:
-        """What is known of the text with these s16le samples more."""
+        """Decode s16le samples and return the text so far."""
         block = np.frombuffer(pcm, "<i2").astype(np.float32) / _LOUDEST
         self._accept(self._resampler.resample_chunk(block))
         return Hypothesis(self._text())
 
     def finish(self) -> Hypothesis:
-        """The final text, with the words' times; nothing may be pushed afterwards."""
+        """End the audio and return the final text with word times. No push() afterwards."""
         self._accept(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         self._stream.accept_waveform(_RATE_HZ, np.zeros(int(_TAIL_S * _RATE_HZ), np.float32))
         self._stream.input_finished()
         self._decode()
-        self._settle()
-        return Hypothesis(" ".join(self._settled), final=True, words=tuple(self._words))
+        self._finish_segment()
+        return Hypothesis(" ".join(self._final_texts), final=True, words=tuple(self._words))
 
     def _accept(self, samples: NDArray[np.float32]) -> None:
         self._samples += len(samples)
         self._stream.accept_waveform(_RATE_HZ, samples)
         self._decode()
         if self._engine.is_endpoint(self._stream):
-            self._settle()
+            self._finish_segment()
 
     def _decode(self) -> None:
         while self._engine.is_ready(self._stream):
             self._engine.decode_stream(self._stream)
 
-    def _settle(self) -> None:
-        """Keep what was understood and begin anew, so that a long item costs no more than a short one."""
+    def _finish_segment(self) -> None:
+        """Store the text so far and reset the stream, so that cost does not grow with the length of the item."""
         result = self._engine.get_result_all(self._stream)
         if text := printable(result.text).strip():
-            self._settled.append(text)
+            self._final_texts.append(text)
             starts = [result.start_time + time_s for time_s in result.timestamps]
             self._words += words_of(result.tokens, starts, self._samples / _RATE_HZ)
         self._engine.reset(self._stream)
 
     def _text(self) -> str:
         text = whole_words(printable(self._engine.get_result(self._stream)).strip())
-        return " ".join([*self._settled, text] if text else self._settled)
+        return " ".join([*self._final_texts, text] if text else self._final_texts)
 
 
 def whole_words(text: str) -> str:
-    """The text without its last word, which may still get longer: ``hel`` before ``hello``. Pure."""
+    """The text without its last word, which may be incomplete (``hel`` of ``hello``). Pure."""
     return text if text[-1:] >= _CJK else text.rpartition(" ")[0]
 
 
 def words_of(tokens: Sequence[str], starts_s: Sequence[float], end_s: float) -> list[Word]:
-    """Words from a model's tokens. Pure.
+    """Build words from a model's tokens. Pure.
 
     Args:
-        tokens: In order; a space or its sign begins a word.
-        starts_s: When each was recognised, as many as tokens.
-        end_s: The end of the audio. A word ends where the next begins, for nothing tells better.
+        tokens: Tokens in order; a token with a leading space, or with the space sign, starts a word.
+        starts_s: Start of each token in seconds, one per token.
+        end_s: End of the audio in seconds. A word ends where the next one starts, because the model has no ends.
     """
     words: list[tuple[str, float]] = []
     for token, start_s in zip(tokens, starts_s, strict=False):

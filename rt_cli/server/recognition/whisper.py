@@ -1,4 +1,4 @@
-"""Whisper by faster-whisper, item by item: words come when a turn has ended."""
+"""Recognition by faster-whisper, item by item: words come after the end of a turn."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ _LOUDEST = 32_768.0
 
 @asynccontextmanager
 async def open_whisper(model: str, workers: int | None = None) -> AsyncIterator[Batch]:
-    """Whisper in threads of this process.
+    """Open Whisper in threads of this process.
 
     Args:
-        model: A directory with a model converted for CTranslate2, or a name that faster-whisper knows (``base``,
-            ``OWNER/MODEL``), which it fetches where it is not on this machine yet.
-        workers: How many items are transcribed at once.
+        model: A directory with a CTranslate2 model, or a name for faster-whisper (``base``, ``OWNER/MODEL``).
+            faster-whisper downloads a named model if it is not on this machine.
+        workers: Items transcribed at once.
 
     Raises:
-        UsageError: The directory holds no model, or the name is unknown.
+        UsageError: The directory contains no model, or the name is unknown.
     """
     workers = workers or default_workers()
     await asyncio.to_thread(check_model, model)
-    loaded: ModelThreads[WhisperModel] = ModelThreads(lambda: _load(model, workers), workers)
-    async with loaded.warm():
+    threads: ModelThreads[WhisperModel] = ModelThreads(lambda: _load(model, workers), workers)
+    async with threads.warm():
         notice = f"words by faster-whisper ({printable(Path(model).name)}), at the end of each turn"
         languages = frozenset({"en"}) if model.endswith(".en") else None
-        yield Batch(_Whisper(loaded), notice=notice, languages=languages, slots=workers)
+        yield Batch(_Whisper(threads), notice=notice, languages=languages, slots=workers)
 
 
 def check_model(model: str) -> None:
-    """Raise UsageError where a model cannot be there; fetches and loads nothing. May block for a moment."""
+    """Raise UsageError if the model cannot exist. Downloads and loads nothing; may block for a moment."""
     from faster_whisper import available_models
 
     if Path(model).is_dir():
@@ -71,23 +71,23 @@ def _load(model: str, workers: int) -> WhisperModel:
 
 
 class _Whisper:
-    def __init__(self, loaded: ModelThreads[WhisperModel]) -> None:
-        self._loaded = loaded
+    def __init__(self, threads: ModelThreads[WhisperModel]) -> None:
+        self._threads = threads
 
-    async def transcribe(self, speech: Speech, hints: Hints, tell: Callable[[str], None]) -> str:
-        model = await self._loaded.model()
-        segments = await self._loaded.run(_begin, model, speech, hints)
+    async def transcribe(self, speech: Speech, hints: Hints, on_partial: Callable[[str], None]) -> str:
+        model = await self._threads.model()
+        segments = await self._threads.run(_begin, model, speech, hints)
         text = ""
-        # Each step is a window of at most 30 s: who is cancelled waits for no more than that.
-        while (segment := await self._loaded.run(_next, segments)) is not None:
+        # Each call decodes a window of at most 30 s: a cancelled item occupies its thread no longer than that.
+        while (segment := await self._threads.run(_next, segments)) is not None:
             text += printable(segment.text)
-            tell(text.strip())
+            on_partial(text.strip())
         return text.strip()
 
 
 def _begin(model: WhisperModel, speech: Speech, hints: Hints) -> Iterator[Segment]:
     language = hints.language.split("-")[0].lower() if hints.language else None
-    # The turn was found by a detector already; a second one would only cut words off.
+    # No vad_filter: the turn comes from a detector; a second detector would only cut words off.
     options: dict[str, Any] = {"language": language, "initial_prompt": hints.prompt, "vad_filter": False}
     segments, _ = model.transcribe(_samples(speech), condition_on_previous_text=False, **options)
     return iter(segments)

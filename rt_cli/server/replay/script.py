@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rt_cli.protocol.recording_format import Entry
 
-_LAST_WORDS_MS = 1000.0
+_CLOSE_MARGIN_MS = 1000.0
 """What had come so shortly before the client left need not come before it leaves again."""
 _LONGEST_TYPE = 60
 
@@ -29,7 +29,7 @@ _LONGEST_TYPE = 60
 class ClientProgress:
     """What must have come from the client."""
 
-    words: int = 0
+    events: int = 0
     """Events that are no sound."""
     audio: int = 0
     """Bytes."""
@@ -44,7 +44,7 @@ class EndpointAction:
     kind: Literal["text", "binary", "close"]
     ms: float
     """When, since the connection was begun."""
-    cue: ClientProgress
+    after: ClientProgress
     data: bytes = b""
     """The message, or the reason of a close."""
     code: int = 0
@@ -55,12 +55,12 @@ class EndpointAction:
 class Script:
     """One connection."""
 
-    deeds: tuple[EndpointAction, ...] = ()
-    words: tuple[str, ...] = ()
+    actions: tuple[EndpointAction, ...] = ()
+    events: tuple[str, ...] = ()
     """The types of the client's events that are no sound."""
     audio: int = 0
     """Bytes of sound of the client."""
-    left_ms: float | None = None
+    client_left_ms: float | None = None
     """When the client ended the connection; None if it did not."""
     refusal: int | None = None
     """HTTP status in the place of all this."""
@@ -88,52 +88,52 @@ def scripts_of(entries: Iterable[Entry]) -> tuple[list[Script], int]:
                 order.append(entry.connection)
             case "event" | "close":
                 drafts[entry.connection].add(entry)
-    return [drafts[number].script() for number in order if drafts[number].counts], missing
+    return [drafts[number].script() for number in order if drafts[number].is_playable], missing
 
 
 @dataclass(slots=True)
 class _Draft:
     refusal: int | None
     opened: bool
-    deeds: list[EndpointAction] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    cue: ClientProgress = ClientProgress()
-    left_ms: float | None = None
-    over: bool = False
+    actions: list[EndpointAction] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    after: ClientProgress = ClientProgress()
+    client_left_ms: float | None = None
+    closed: bool = False
 
     @property
-    def counts(self) -> bool:
+    def is_playable(self) -> bool:
         return self.opened or self.refusal is not None
 
     def add(self, entry: Entry) -> None:
-        if self.over:
+        if self.closed:
             return
         if entry.type == "close":
-            self.over = True
+            self.closed = True
         if entry.direction == "in":
-            self.deeds.append(_deed(entry, self.cue))
-        elif self.over:
-            self.left_ms = entry.ms
+            self.actions.append(_action(entry, self.after))
+        elif self.closed:
+            self.client_left_ms = entry.ms
         elif (size := entry.appended) is not None:
-            self.cue = ClientProgress(self.cue.words, self.cue.audio + size, entry.ms)
+            self.after = ClientProgress(self.after.events, self.after.audio + size, entry.ms)
         else:
-            self.words.append(_type(entry.event))
-            self.cue = ClientProgress(len(self.words), self.cue.audio, entry.ms)
+            self.events.append(_type(entry.event))
+            self.after = ClientProgress(len(self.events), self.after.audio, entry.ms)
 
     def script(self) -> Script:
         if not self.opened:
             return Script(refusal=self.refusal)
-        return Script(tuple(self.deeds), tuple(self.words), self.cue.audio, self.left_ms)
+        return Script(tuple(self.actions), tuple(self.events), self.after.audio, self.client_left_ms)
 
 
-def _deed(entry: Entry, cue: ClientProgress) -> EndpointAction:
+def _action(entry: Entry, after: ClientProgress) -> EndpointAction:
     if entry.type == "close":
-        return EndpointAction("close", entry.ms, cue, entry.fields.get("reason", "").encode(), entry.fields["code"])
+        return EndpointAction("close", entry.ms, after, entry.fields.get("reason", "").encode(), entry.fields["code"])
     if "event" in entry.fields:
-        return EndpointAction("text", entry.ms, cue, json.dumps(with_silence(entry.event)).encode())
+        return EndpointAction("text", entry.ms, after, json.dumps(with_silence(entry.event)).encode())
     if "text" in entry.fields:
-        return EndpointAction("text", entry.ms, cue, entry.fields["text"].encode("utf-8", "replace"))
-    return EndpointAction("binary", entry.ms, cue, b64decode(entry.fields["base64"]))
+        return EndpointAction("text", entry.ms, after, entry.fields["text"].encode("utf-8", "replace"))
+    return EndpointAction("binary", entry.ms, after, b64decode(entry.fields["base64"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Difference:
     """Of the client's event."""
 
 
-class Reenactment:
+class ScriptPlayer:
     """A script on its way.
 
     Args:
@@ -157,99 +157,101 @@ class Reenactment:
     def __init__(self, script: Script, speed: float, now: float) -> None:
         self._script = script
         self._speed = speed
-        self._words = 0
+        self._events = 0
         self._audio = 0
-        self._done = 0
-        self._done_at = now
-        self._cued_at: list[float] = []
+        self._next_index = 0
+        self._last_action_at = now
+        self._ready_at: list[float] = []
         """When the cue of each deed came, of those for which it did."""
         self._advance(now)
 
     @property
-    def deed(self) -> EndpointAction | None:
+    def action(self) -> EndpointAction | None:
         """What is next; None when nothing is left to do."""
-        return self._script.deeds[self._done] if self._done < len(self._script.deeds) else None
+        return self._script.actions[self._next_index] if self._next_index < len(self._script.actions) else None
 
     @property
-    def waits_to_be_left(self) -> bool:
+    def client_closes(self) -> bool:
         """Whether the client, and not the endpoint, ended the connection."""
-        return not self._script.deeds or self._script.deeds[-1].kind != "close"
+        return not self._script.actions or self._script.actions[-1].kind != "close"
 
     def due(self) -> float | None:
         """When the next deed is due, seconds; None while the client owes something before it, or nothing is left."""
-        deed = self.deed
-        if deed is None or self._done >= len(self._cued_at):
+        action = self.action
+        if action is None or self._next_index >= len(self._ready_at):
             return None
-        after_cue = self._cued_at[self._done] + self._delay_s(deed.ms - deed.cue.ms)
-        if not self._done:
-            return after_cue
-        return max(after_cue, self._done_at + self._delay_s(deed.ms - self._script.deeds[self._done - 1].ms))
+        earliest = self._ready_at[self._next_index] + self._delay_s(action.ms - action.after.ms)
+        if not self._next_index:
+            return earliest
+        return max(
+            earliest, self._last_action_at + self._delay_s(action.ms - self._script.actions[self._next_index - 1].ms)
+        )
 
-    def did(self, now: float) -> None:
+    def mark_done(self, now: float) -> None:
         """The next deed is done."""
-        self._done, self._done_at = self._done + 1, now
+        self._next_index, self._last_action_at = self._next_index + 1, now
 
-    def hear(self, message: str | bytes, now: float) -> Difference | None:
+    def receive(self, message: str | bytes, now: float) -> Difference | None:
         """The client says something; returns what is wrong with it, which then has not been said."""
         event = _event(message)
         if event.get("type") == APPEND:
             self._audio += size_of(event.get("audio"))
             self._advance(now)
             return None
-        said, event_id = _type(event), event.get("event_id")
-        due = self._script.words[self._words] if self._words < len(self._script.words) else None
-        if said == due:
-            self._words += 1
+        type_, event_id = _type(event), event.get("event_id")
+        due = self._script.events[self._events] if self._events < len(self._script.events) else None
+        if type_ == due:
+            self._events += 1
             self._advance(now)
             return None
-        if due is None and self._script.left_ms is None:
+        if due is None and self._script.client_left_ms is None:
             return None  # nobody knows what the recorded client would have said next
         expected = "nothing more" if due is None else due
         return Difference(
-            f"the recording has {expected} here, not {said}", event_id if isinstance(event_id, str) else None
+            f"the recording has {expected} here, not {type_}", event_id if isinstance(event_id, str) else None
         )
 
-    def owed(self) -> str | None:
+    def missing(self) -> str | None:
         """What the client still owes before the next deed; None if nothing."""
-        deed = self.deed
-        if deed is None or self._done < len(self._cued_at):
+        action = self.action
+        if action is None or self._next_index < len(self._ready_at):
             return None
-        return self._lack(deed.cue.words, deed.cue.audio)
+        return self._missing(action.after.events, action.after.audio)
 
-    def forgive(self, now: float) -> None:
+    def skip_missing(self, now: float) -> None:
         """Go on as if the client had done what it owes."""
-        if (deed := self.deed) is not None:
-            self._words, self._audio = max(self._words, deed.cue.words), max(self._audio, deed.cue.audio)
+        if (action := self.action) is not None:
+            self._events, self._audio = max(self._events, action.after.events), max(self._audio, action.after.audio)
             self._advance(now)
 
-    def left(self) -> Difference | None:
+    def on_disconnect(self) -> Difference | None:
         """The client is gone, or has ended the connection: what is missing."""
-        lack = self._lack(len(self._script.words), self._script.audio)
-        deed = self.deed
-        if lack is not None and deed is not None:
-            return Difference(f"the client left; missing: {lack}")
-        if lack is not None:
-            return Difference(f"missing: {lack}")
-        left_ms = self._script.left_ms
-        if deed is not None and (left_ms is None or deed.ms < left_ms - _LAST_WORDS_MS):
-            return Difference(f"the client left with {len(self._script.deeds) - self._done} messages to come")
+        missing = self._missing(len(self._script.events), self._script.audio)
+        action = self.action
+        if missing is not None and action is not None:
+            return Difference(f"the client left; missing: {missing}")
+        if missing is not None:
+            return Difference(f"missing: {missing}")
+        client_left_ms = self._script.client_left_ms
+        if action is not None and (client_left_ms is None or action.ms < client_left_ms - _CLOSE_MARGIN_MS):
+            return Difference(f"the client left with {len(self._script.actions) - self._next_index} messages to come")
         return None
 
     def _delay_s(self, ms: float) -> float:
         return max(0.0, ms) / 1000 / self._speed
 
     def _advance(self, now: float) -> None:
-        deeds = self._script.deeds
-        while len(self._cued_at) < len(deeds):
-            cue = deeds[len(self._cued_at)].cue
-            if cue.words > self._words or cue.audio > self._audio:
+        actions = self._script.actions
+        while len(self._ready_at) < len(actions):
+            after = actions[len(self._ready_at)].after
+            if after.events > self._events or after.audio > self._audio:
                 return
-            self._cued_at.append(now)
+            self._ready_at.append(now)
 
-    def _lack(self, words: int, audio: int) -> str | None:
-        parts = list(self._script.words[self._words : words][:1])
-        if words - self._words > 1:
-            parts.append(f"{words - self._words - 1} more events")
+    def _missing(self, events: int, audio: int) -> str | None:
+        parts = list(self._script.events[self._events : events][:1])
+        if events - self._events > 1:
+            parts.append(f"{events - self._events - 1} more events")
         if audio > self._audio:
             parts.append(f"{audio - self._audio} of {audio} bytes of sound")
         return ", ".join(parts) or None

@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 
 from rt_cli.errors import UsageError
 from rt_cli.server.access.access import PATH, choose_subprotocol
-from rt_cli.server.replay.script import Reenactment
+from rt_cli.server.replay.script import ScriptPlayer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,7 +41,7 @@ _WIRE_LOG.setLevel(logging.INFO)  # at DEBUG the library logs headers, and with 
 
 
 @dataclass(slots=True)
-class Stage:
+class ReplayServer:
     """Where recordings are played."""
 
     url: str = ""
@@ -62,7 +62,7 @@ async def replaying(
     port: int = 0,
     speed: float = 1.0,
     patience_s: float = 60.0,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[ReplayServer]:
     """Play a recording while the block runs: the first connection to the first that comes, and so on.
 
     The end of the block, by cancellation too, cuts all connections within two seconds.
@@ -78,14 +78,14 @@ async def replaying(
     Raises:
         UsageError: Address or port not to be had.
     """
-    play = _Play(scripts, on_event, speed, patience_s)
+    recording = _Recording(scripts, on_event, speed, patience_s)
     try:
         server = await serve(
-            play.handle,
+            recording.handle,
             host,
             port,
             compression=None,
-            process_request=play.admit,
+            process_request=recording.admit,
             select_subprotocol=_subprotocol,
             max_size=_LARGEST_MESSAGE,
             close_timeout=_CLOSE_S,
@@ -101,8 +101,8 @@ async def replaying(
         ) from exc
     try:
         bound = server.sockets[0].getsockname()[1]
-        play.stage.url = f"ws://{f'[{host}]' if ':' in host else host}:{bound}{PATH}"
-        yield play.stage
+        recording.server.url = f"ws://{f'[{host}]' if ':' in host else host}:{bound}{PATH}"
+        yield recording.server
     finally:
         server.close()
         with suppress(TimeoutError):
@@ -110,128 +110,130 @@ async def replaying(
                 await server.wait_closed()
 
 
-class _Play:
+class _Recording:
     def __init__(
         self, scripts: Sequence[Script], on_event: Callable[[int, str], None], speed: float, patience_s: float
     ) -> None:
-        self.stage = Stage()
+        self.server = ReplayServer()
         self._scripts = scripts
         self._on_event = on_event
         self._speed = speed
         self._patience_s = patience_s
-        self._begun = 0
+        self._opened = 0
 
     def admit(self, _connection: ServerConnection, request: Request) -> Response | None:
         """Refuse as it was refused; None lets the WebSocket open."""
-        if "Upgrade" not in request.headers or self._begun >= len(self._scripts):
+        if "Upgrade" not in request.headers or self._opened >= len(self._scripts):
             return None
-        refusal = self._scripts[self._begun].refusal
+        refusal = self._scripts[self._opened].refusal
         if refusal is None:
             return None
-        self._begun += 1
+        self._opened += 1
         self._end()
         return Response(refusal, "Recorded", Headers({"Content-Length": "0", "Connection": "close"}))
 
     async def handle(self, connection: ServerConnection) -> None:
         """Play the next connection."""
-        self._begun += 1
-        number = self._begun
+        self._opened += 1
+        number = self._opened
         if number > len(self._scripts):
-            self.tell(number, f"the recording has {len(self._scripts)} connections")
+            self.report(number, f"the recording has {len(self._scripts)} connections")
             await connection.close(CloseCode.TRY_AGAIN_LATER, "the recording has no more connections")
             return
         try:
-            await _Performance(self, connection, number).run()
+            await _Connection(self, connection, number).run()
         finally:
             self._end()
 
-    def reenact(self, number: int) -> Reenactment:
+    def player(self, number: int) -> ScriptPlayer:
         """The script of a connection."""
-        return Reenactment(self._scripts[number - 1], self._speed, asyncio.get_running_loop().time())
+        return ScriptPlayer(self._scripts[number - 1], self._speed, asyncio.get_running_loop().time())
 
     @property
     def patience_s(self) -> float:
         """How long a client may be silent."""
         return self._patience_s
 
-    def tell(self, number: int, message: str) -> None:
+    def report(self, number: int, message: str) -> None:
         """A client is not the recorded one."""
-        self.stage.differences += 1
+        self.server.differences += 1
         self._on_event(number, message)
 
     def _end(self) -> None:
-        self.stage.played += 1
-        if self.stage.played >= len(self._scripts):
-            self.stage.over.set()
+        self.server.played += 1
+        if self.server.played >= len(self._scripts):
+            self.server.over.set()
 
 
-class _Performance:
+class _Connection:
     """One connection."""
 
-    def __init__(self, play: _Play, connection: ServerConnection, number: int) -> None:
-        self._play = play
+    def __init__(self, recording: _Recording, connection: ServerConnection, number: int) -> None:
+        self._recording = recording
         self._connection = connection
         self._number = number
-        self._reenactment = play.reenact(number)
+        self._player = recording.player(number)
         self._loop = asyncio.get_running_loop()
-        self._heard = asyncio.Event()
+        self._message_event = asyncio.Event()
 
     async def run(self) -> None:
         """Play it until it is over, or the client leaves."""
         async with asyncio.TaskGroup() as tasks:
-            playing = tasks.create_task(self._perform())
+            task = tasks.create_task(self._play())
             with suppress(ConnectionClosed):  # that it is gone is all there is to know
                 async for message in self._connection:
-                    difference = self._reenactment.hear(message, self._loop.time())
+                    difference = self._player.receive(message, self._loop.time())
                     if difference is not None:
-                        await self._object(difference)
-                    self._heard.set()
-            playing.cancel()
-        if (difference := self._reenactment.left()) is not None:
-            self._play.tell(self._number, difference.message)
+                        await self._send_difference(difference)
+                    self._message_event.set()
+            task.cancel()
+        if (difference := self._player.on_disconnect()) is not None:
+            self._recording.report(self._number, difference.message)
 
-    async def _perform(self) -> None:
-        reenactment = self._reenactment
+    async def _play(self) -> None:
+        player = self._player
         with suppress(ConnectionClosed):  # who reads ends, too
-            while (deed := reenactment.deed) is not None:
-                due = reenactment.due()
+            while (action := player.action) is not None:
+                due = player.due()
                 if due is None:
                     await self._await_client()
                     continue
                 await asyncio.sleep(due - self._loop.time())
-                reenactment.did(self._loop.time())
-                await self._do(deed)
-            while reenactment.waits_to_be_left:
-                if not await self._hears():
+                player.mark_done(self._loop.time())
+                await self._do(action)
+            while player.client_closes:
+                if not await self._wait_for_message():
                     await self._connection.close(CloseCode.NORMAL_CLOSURE, "the recording ends here")
                     return
 
     async def _await_client(self) -> None:
-        if not await self._hears() and (owed := self._reenactment.owed()) is not None:
-            self._play.tell(self._number, f"missing: {owed}; went on after {self._play.patience_s:g} s without a word")
-            self._reenactment.forgive(self._loop.time())
+        if not await self._wait_for_message() and (missing := self._player.missing()) is not None:
+            self._recording.report(
+                self._number, f"missing: {missing}; went on after {self._recording.patience_s:g} s without a word"
+            )
+            self._player.skip_missing(self._loop.time())
 
-    async def _hears(self) -> bool:
+    async def _wait_for_message(self) -> bool:
         """Wait for a word of the client; False when patience is at an end."""
-        self._heard.clear()
+        self._message_event.clear()
         try:
-            async with asyncio.timeout(self._play.patience_s):
-                await self._heard.wait()
+            async with asyncio.timeout(self._recording.patience_s):
+                await self._message_event.wait()
         except TimeoutError:
             return False
         return True
 
-    async def _do(self, deed: EndpointAction) -> None:
-        if deed.kind != "close":
-            await self._connection.send(deed.data, text=deed.kind == "text")
-        elif deed.code == _CUT:
+    async def _do(self, action: EndpointAction) -> None:
+        if action.kind != "close":
+            await self._connection.send(action.data, text=action.kind == "text")
+        elif action.code == _CUT:
             self._connection.transport.abort()
         else:
-            code = CloseCode.NORMAL_CLOSURE if deed.code == _NO_STATUS else deed.code
-            await self._connection.close(code, deed.data[:_LONGEST_REASON].decode("utf-8", "ignore"))
+            code = CloseCode.NORMAL_CLOSURE if action.code == _NO_STATUS else action.code
+            await self._connection.close(code, action.data[:_LONGEST_REASON].decode("utf-8", "ignore"))
 
-    async def _object(self, difference: Difference) -> None:
-        self._play.tell(self._number, difference.message)
+    async def _send_difference(self, difference: Difference) -> None:
+        self._recording.report(self._number, difference.message)
         error = {
             "type": "invalid_request_error",
             "code": "not_in_the_recording",
@@ -239,7 +241,7 @@ class _Performance:
             "param": None,
             "event_id": difference.event_id,
         }
-        event = {"type": "error", "event_id": f"event_replay_{self._play.stage.differences}", "error": error}
+        event = {"type": "error", "event_id": f"event_replay_{self._recording.server.differences}", "error": error}
         await self._connection.send(json.dumps(event))
 
 

@@ -29,15 +29,15 @@ class Echo:
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
         """The words as far as they are known, then the sound."""
         words = last_words(request.items)
-        if not request.spoken:
+        if not request.with_audio:
             yield Text(words or NO_WORDS)
             return
         if words:
             yield Text(words)
-        pieces = Pieces(request.heard_rate_hz)
-        step = to_samples(PIECE_MS, request.heard_rate_hz) * BYTES_PER_SAMPLE
-        for start in range(0, len(request.heard), step):
-            for pcm in pieces.push(request.heard[start : start + step]):
+        pieces = Pieces(request.audio_rate_hz)
+        step = to_samples(PIECE_MS, request.audio_rate_hz) * BYTES_PER_SAMPLE
+        for start in range(0, len(request.audio), step):
+            for pcm in pieces.push(request.audio[start : start + step]):
                 yield Audio(pcm)
             await asyncio.sleep(0)  # a long turn is nobody else's stutter
         for pcm in pieces.flush():
@@ -62,16 +62,16 @@ class Template:
     def __init__(self, text: str) -> None:
         hint = "gaps are {transcript}, {turn} and {instructions}; {{ is a brace"
         try:
-            parsed = [(name, spec, conversion) for _, name, spec, conversion in string.Formatter().parse(text)]
+            gaps = [(name, spec, conversion) for _, name, spec, conversion in string.Formatter().parse(text)]
         except ValueError as exc:
             raise UsageError(f"--reply-text cannot be read: {exc}", hint) from None
-        for name, spec, conversion in parsed:
+        for name, spec, conversion in gaps:
             if name is not None and (name not in self.GAPS or spec or conversion):
                 raise UsageError(f"--reply-text has the gap {{{name}}}", hint)
         if not text.strip():
             raise UsageError("--reply-text is empty", "--reply none says nothing")
         self.text = text
-        self.needs_words = any(name == "transcript" for name, _, _ in parsed)
+        self.needs_words = any(name == "transcript" for name, _, _ in gaps)
 
     def fill(self, request: ReplyRequest) -> str:
         """What it says to a request."""
@@ -92,13 +92,13 @@ class FixedReply:
     notice = None
 
     def __init__(self, template: Template | None) -> None:
-        self._chosen = template is not None
+        self._has_template = template is not None
         self._template = template or Template(DEFAULT_TEMPLATE)
         self.needs_words = self._template.needs_words
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
         """One text."""
-        wordless = not self._chosen and not last_words(request.items)
-        text = NO_WORDS if wordless else self._template.fill(request)
+        no_words = not self._has_template and not last_words(request.items)
+        text = NO_WORDS if no_words else self._template.fill(request)
         if text.strip():
             yield Text(text)

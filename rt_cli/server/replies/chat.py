@@ -14,7 +14,7 @@ import msgspec
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.endpoint.url import is_loopback
-from rt_cli.server.replies.chat_format import Completion, chat_url, complaint, completion_request
+from rt_cli.server.replies.chat_format import Completion, chat_url, completion_request, error_text
 from rt_cli.server.replies.interface import Part, ReplyFailed, ReplyRequest
 from rt_cli.server.sse import EventStream, EventTooLong
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from rt_cli.server.replies.interface import Replier
 
 KEY = "RT_LLM_API_KEY"
-_MAX_COMPLAINT = 65_536
+_MAX_ERROR_BYTES = 65_536
 """Bytes of an answer that is an error."""
 _AT_ONCE = 64
 """Requests under way; those of more sessions wait, within their deadline."""
-_MAX_WHOLE = 1_048_576
+_MAX_BODY_BYTES = 1_048_576
 """Bytes of an answer that is not streamed."""
 _OK = 200
 
@@ -109,32 +109,32 @@ class ChatReplier:
         completion = Completion(self._host)
         body = msgspec.json.encode(completion_request(request, self._model))
         async with aclosing(self._events(body)) as events:
-            patience = self._deadlines.first
-            while not completion.done and (data := await self._next(events, patience)) is not None:
-                patience = self._deadlines.next
+            timeout_s = self._deadlines.first
+            while not completion.done and (data := await self._next(events, timeout_s)) is not None:
+                timeout_s = self._deadlines.next
                 for part in completion.take(data):
                     yield part
         for part in completion.finish():
             yield part
 
-    async def _next(self, events: AsyncGenerator[str, None], patience: float) -> str | None:
+    async def _next(self, events: AsyncGenerator[str, None], timeout_s: float) -> str | None:
         """The next event's data, None at the end; every way in which a server fails is a ReplyFailed."""
         import httpx
 
         server = f"the chat server at {self._host}"
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout_s):
                 return await anext(events, None)
         except TimeoutError:
-            raise ReplyFailed(f"{server} sent nothing for {patience:g} s") from None
+            raise ReplyFailed(f"{server} sent nothing for {timeout_s:g} s") from None
         except EventTooLong:
             raise ReplyFailed(f"{server} sent what is no chat completion") from None
         except httpx.ConnectTimeout:
             raise ReplyFailed(f"{server} cannot be reached: no answer for {self._deadlines.connect:g} s") from None
         except httpx.ConnectError as exc:
-            raise ReplyFailed(f"{server} cannot be reached: {complaint(str(exc))}") from exc
+            raise ReplyFailed(f"{server} cannot be reached: {error_text(str(exc))}") from exc
         except httpx.HTTPError as exc:
-            raise ReplyFailed(f"{server} broke off: {complaint(str(exc) or type(exc).__name__)}") from exc
+            raise ReplyFailed(f"{server} broke off: {error_text(str(exc) or type(exc).__name__)}") from exc
 
     async def _events(self, body: bytes) -> AsyncGenerator[str, None]:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
@@ -142,7 +142,7 @@ class ChatReplier:
             if response.status_code != _OK:
                 raise await self._refusal(response)
             if "text/event-stream" not in response.headers.get("content-type", ""):
-                yield (await _read(response, _MAX_WHOLE)).decode(errors="replace")
+                yield (await _read(response, _MAX_BODY_BYTES)).decode(errors="replace")
                 return
             stream = EventStream()
             async for chunk in response.aiter_bytes():
@@ -150,12 +150,12 @@ class ChatReplier:
                     yield data
 
     async def _refusal(self, response: httpx.Response) -> ReplyFailed:
-        text = (await _read(response, _MAX_COMPLAINT)).decode(errors="replace")
+        text = (await _read(response, _MAX_ERROR_BYTES)).decode(errors="replace")
         try:
             error: Any = msgspec.json.decode(text)
         except msgspec.DecodeError:
             error = text
-        return ReplyFailed(f"the chat server at {self._host} answered {response.status_code}: {complaint(error)}")
+        return ReplyFailed(f"the chat server at {self._host} answered {response.status_code}: {error_text(error)}")
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:

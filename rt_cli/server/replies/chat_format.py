@@ -84,21 +84,21 @@ def messages(request: ReplyRequest) -> list[dict[str, Any]]:
     wherever the client put them. Items of other kinds are left out.
     """
     results = {item.get("call_id"): item.get("output") for item in request.items if _is(item, "function_call_output")}
-    said: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     if request.instructions:
-        said.append({"role": "system", "content": request.instructions})
+        result.append({"role": "system", "content": request.instructions})
     calls: list[dict[str, Any]] = []
     for item in request.items:
         if _is(item, "function_call"):
             calls.append(_call(item))
         elif _is(item, "message"):
-            said += _called(calls, results)
+            result += _call_messages(calls, results)
             calls = []
-            said.append(_message(item))
-    return said + list(_called(calls, results))
+            result.append(_message(item))
+    return result + list(_call_messages(calls, results))
 
 
-def _called(calls: list[dict[str, Any]], results: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
+def _call_messages(calls: list[dict[str, Any]], results: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
     if calls:
         yield {"role": "assistant", "content": None, "tool_calls": calls}
     for call in calls:
@@ -125,8 +125,8 @@ def _message(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    described = ("name", "description", "parameters")
-    return {"type": "function", "function": {key: tool[key] for key in described if tool.get(key) is not None}}
+    fields = ("name", "description", "parameters")
+    return {"type": "function", "function": {key: tool[key] for key in fields if tool.get(key) is not None}}
 
 
 def _tool_choice(choice: Any) -> Any:
@@ -158,14 +158,14 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Counted(msgspec.Struct):
+class _TokenCounts(msgspec.Struct):
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: _Counted | None = None
+    usage: _TokenCounts | None = None
     error: Any = None
 
 
@@ -181,7 +181,7 @@ class Completion:
         self._calls: list[dict[str, str]] = []
         self._places: dict[int, int] = {}
         """From a server's index of a call to ours."""
-        self._usage: _Counted | None = None
+        self._usage: _TokenCounts | None = None
         self._size = 0
         self._reason: str | None = None
         self.done = False
@@ -201,7 +201,7 @@ class Completion:
         except msgspec.MsgspecError as exc:
             raise ReplyFailed(f"{self._server} sent what is no chat completion") from exc
         if chunk.error:
-            raise ReplyFailed(f"{self._server} failed: {complaint(chunk.error)}")
+            raise ReplyFailed(f"{self._server} failed: {error_text(chunk.error)}")
         self._usage = chunk.usage or self._usage
         return [Text(text) for choice in (chunk.choices or [])[:1] if (text := self._choice(choice))]
 
@@ -221,8 +221,8 @@ class Completion:
         ]
         truncated = self._reason == "length"
         if self._usage is not None or truncated:
-            counted = self._usage or _Counted()
-            parts.append(Usage(counted.prompt_tokens, counted.completion_tokens, truncated))
+            counts = self._usage or _TokenCounts()
+            parts.append(Usage(counts.prompt_tokens, counts.completion_tokens, truncated))
         return parts
 
     def _choice(self, choice: _Choice) -> str:
@@ -259,7 +259,7 @@ class Completion:
             raise ReplyFailed(f"{self._server} wrote more than {MAX_REPLY} characters")
 
 
-def complaint(error: Any) -> str:
+def error_text(error: Any) -> str:
     """What an error says, fit for people, in any of the shapes that servers give it."""
     while isinstance(error, dict):
         error = error.get("error") or error.get("message") or error.get("detail") or "no reason given"

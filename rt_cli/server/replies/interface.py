@@ -26,11 +26,11 @@ class ReplyRequest:
     instructions: str | None = None
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: Any = "auto"
-    spoken: bool = True
+    with_audio: bool = True
     """Audio with its transcript is wanted; else text only."""
-    heard: bytes = b""
+    audio: bytes = b""
     """s16le of the turn to answer; empty where it was written, or there is none."""
-    heard_rate_hz: int = OUTPUT_RATE_HZ
+    audio_rate_hz: int = OUTPUT_RATE_HZ
     voice: str | None = None
     speed: float = 1.0
     """0.25 to 1.5."""

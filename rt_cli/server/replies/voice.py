@@ -44,7 +44,7 @@ VOICES = {
 """OpenAI's names; who knows espeak-ng may use its names, such as ``de`` or ``en-gb+f3``."""
 _ESPEAK_NAME = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})*(?:\+[a-z0-9]{1,12})?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?\u2026]+[\"')\]\u201d\u2019]*\s|[\u3002\uff01\uff1f]|\n")
-_BREATH = re.compile(r"[,;:\u2014]\s|\s")
+_PAUSE = re.compile(r"[,;:\u2014]\s|\s")
 _MARKUP = re.compile(r"\*\*|`|^\s*(?:#+|[*-])\s", re.MULTILINE)
 
 
@@ -75,19 +75,19 @@ class Sentences:
             self._text = self._text[end:]
         return [sentence for sentence in sentences if sentence]
 
-    def rest(self) -> list[str]:
+    def flush(self) -> list[str]:
         """What has no end, once there are no more words."""
         text, self._text = self._text.strip(), ""
         return [text] if text else []
 
     def _end(self) -> int | None:
-        found = _SENTENCE_END.search(self._text, 0, LONGEST_SENTENCE)
-        if found:
-            return found.end()
+        match = _SENTENCE_END.search(self._text, 0, LONGEST_SENTENCE)
+        if match:
+            return match.end()
         if len(self._text) <= LONGEST_SENTENCE:
             return None
-        breaths = [found.end() for found in _BREATH.finditer(self._text, 0, LONGEST_SENTENCE)]
-        return breaths[-1] if breaths else LONGEST_SENTENCE
+        pauses = [match.end() for match in _PAUSE.finditer(self._text, 0, LONGEST_SENTENCE)]
+        return pauses[-1] if pauses else LONGEST_SENTENCE
 
 
 @asynccontextmanager
@@ -99,27 +99,27 @@ async def open_voice(author: Replier) -> AsyncIterator[Replier]:
     """
     if importlib.util.find_spec("espeakng_loader") is None:
         raise UsageError("--reply voice needs espeak-ng", "pip install 'rt-cli[voice]'")
-    mouth = EspeakProcess()
+    process = EspeakProcess()
     try:
-        mouth.warm_up()
-        yield Voice(author, mouth)
+        process.warm_up()
+        yield Voice(author, process)
     finally:
-        await mouth.aclose()
+        await process.aclose()
 
 
 class Voice:
     """Speaks what another replier writes, sentence by sentence, while it writes."""
 
-    def __init__(self, author: Replier, mouth: EspeakProcess) -> None:
+    def __init__(self, author: Replier, process: EspeakProcess) -> None:
         self._author = author
-        self._mouth = mouth
+        self._mouth = process
         self.needs_words = author.needs_words
         self.notice = NOTICE if author.notice is None else f"{author.notice}; {NOTICE}"
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
         """The author's parts; after the end of each sentence its sound."""
         async with aclosing(self._author.reply(request)) as parts:
-            if not request.spoken:
+            if not request.with_audio:
                 async for part in parts:
                     yield part
                 return
@@ -129,13 +129,13 @@ class Voice:
                 # Words before what they are the sound of; a call after everything that was said.
                 if isinstance(part, Text):
                     yield part
-                ended = sentences.push(part.delta) if isinstance(part, Text) else sentences.rest()
-                async with aclosing(speech.say(ended)) as sound:
+                complete = sentences.push(part.delta) if isinstance(part, Text) else sentences.flush()
+                async with aclosing(speech.say(complete)) as sound:
                     async for audio in sound:
                         yield audio
                 if not isinstance(part, Text):
                     yield part
-            async with aclosing(speech.say(sentences.rest(), last=True)) as sound:
+            async with aclosing(speech.say(sentences.flush(), last=True)) as sound:
                 async for audio in sound:
                     yield audio
 
@@ -143,8 +143,8 @@ class Voice:
 class _Speech:
     """The sound of one reply: one resampler over all its sentences."""
 
-    def __init__(self, mouth: EspeakProcess, voice: str, rate: int) -> None:
-        self._mouth = mouth
+    def __init__(self, process: EspeakProcess, voice: str, rate: int) -> None:
+        self._mouth = process
         self._voice = voice
         self._rate = rate
         self._pieces: Pieces | None = None
@@ -165,8 +165,8 @@ class EspeakProcess:
     """The process of a server that speaks; a new one takes the place of one that is gone."""
 
     def __init__(self) -> None:
-        self._child: _Child | None = None
-        self._lives: set[asyncio.Task[None]] = set()
+        self._child: _WorkerProcess | None = None
+        self._readers: set[asyncio.Task[None]] = set()
         self._starting = asyncio.Lock()
         self._warming: asyncio.Task[None] | None = None
 
@@ -190,13 +190,13 @@ class EspeakProcess:
         Raises:
             ReplyFailed: The process cannot start, ended, or hangs.
         """
-        child = await self._alive()
-        job = child.speak(voice, rate, printable(_MARKUP.sub(" ", text)))
+        child = await self._running_child()
+        utterance = child.speak(voice, rate, printable(_MARKUP.sub(" ", text)))
         try:
-            while pcm := await job.sound():
+            while pcm := await utterance.sound():
                 yield child.rate_hz, pcm
         finally:
-            child.leave(job)
+            child.cancel(utterance)
 
     async def aclose(self) -> None:
         """End the process, within a second."""
@@ -205,20 +205,20 @@ class EspeakProcess:
             await asyncio.wait([self._warming])
         if self._child is not None:
             self._child.kill()
-        if self._lives:
-            await asyncio.wait(self._lives, timeout=_EXIT_S)
+        if self._readers:
+            await asyncio.wait(self._readers, timeout=_EXIT_S)
 
     async def _start_early(self) -> None:
         with suppress(ReplyFailed):  # the first sentence will meet it again, and tell
-            await self._alive()
+            await self._running_child()
 
-    async def _alive(self) -> _Child:
+    async def _running_child(self) -> _WorkerProcess:
         async with self._starting:
             if self._child is None or not self._child.alive:
                 self._child = await self._start()
             return self._child
 
-    async def _start(self) -> _Child:
+    async def _start(self) -> _WorkerProcess:
         try:
             # -P: the working directory is no place for modules. A group of its own: Ctrl-C is not for it.
             process = await asyncio.create_subprocess_exec(
@@ -230,13 +230,13 @@ class EspeakProcess:
             )
         except OSError as exc:
             raise ReplyFailed(f"the voice's process cannot start: {exc.strerror}") from exc
-        child = _Child(process)
-        self._lives.add(child.life)
-        child.life.add_done_callback(self._lives.discard)
+        child = _WorkerProcess(process)
+        self._readers.add(child.reader)
+        child.reader.add_done_callback(self._readers.discard)
         return child
 
 
-class _Job:
+class _Utterance:
     """A sentence being said."""
 
     def __init__(self, number: int) -> None:
@@ -262,7 +262,7 @@ class _Job:
         return b"".join(pieces)
 
 
-class _Child:
+class _WorkerProcess:
     """Our end of a process; it says one sentence after the other."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -271,31 +271,31 @@ class _Child:
         self._process = process
         self._questions = process.stdin
         self._answers = process.stdout
-        self._jobs: dict[int, _Job] = {}
+        self._utterances: dict[int, _Utterance] = {}
         """What it owes an end, listened to or not."""
         self._last = 0
-        self._patience: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._reason = "the voice's process ended"
         self.rate_hz = 0
         self.alive = True
-        self.life = asyncio.create_task(self._live(), name=f"voice {process.pid}")
+        self.reader = asyncio.create_task(self._read_answers(), name=f"voice {process.pid}")
 
-    def speak(self, voice: str, rate: int, text: str) -> _Job:
+    def speak(self, voice: str, rate: int, text: str) -> _Utterance:
         self._last += 1
-        job = self._jobs[self._last] = _Job(self._last)
+        utterance = self._utterances[self._last] = _Utterance(self._last)
         if self.alive:
             # Never drained: each reply has one sentence here.
-            self._questions.write(wire.speak_frame(job.number, rate, voice, text))
+            self._questions.write(wire.speak_frame(utterance.number, rate, voice, text))
         else:
-            job.put(ReplyFailed(self._reason))
-        if self._patience is None:
-            self._wait_for_answer()
-        return job
+            utterance.put(ReplyFailed(self._reason))
+        if self._deadline is None:
+            self._restart_deadline()
+        return utterance
 
-    def leave(self, job: _Job) -> None:
+    def cancel(self, utterance: _Utterance) -> None:
         """Nobody listens any more."""
-        if job.number in self._jobs and self.alive:
-            self._questions.write(wire.frame(wire.CANCEL, wire.JOB.pack(job.number)))
+        if utterance.number in self._utterances and self.alive:
+            self._questions.write(wire.frame(wire.CANCEL, wire.JOB.pack(utterance.number)))
 
     def kill(self) -> None:
         """End the process; what it owes fails. Nothing in it is worth a farewell."""
@@ -304,41 +304,41 @@ class _Child:
             with suppress(ProcessLookupError):  # it has ended by itself
                 self._process.kill()
 
-    def _hung(self) -> None:
+    def _on_timeout(self) -> None:
         self._reason = f"the voice did not answer for {ANSWER_S:.0f} s"
         self.kill()
 
-    def _wait_for_answer(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        if self._jobs and self.alive:
-            self._patience = asyncio.get_running_loop().call_later(ANSWER_S, self._hung)
+    def _restart_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if self._utterances and self.alive:
+            self._deadline = asyncio.get_running_loop().call_later(ANSWER_S, self._on_timeout)
 
-    async def _live(self) -> None:
+    async def _read_answers(self) -> None:
         try:
             with suppress(asyncio.IncompleteReadError):  # it ended
                 while True:
                     kind, length = wire.HEADER.unpack(await self._answers.readexactly(wire.HEADER.size))
-                    self._hear(kind, await self._answers.readexactly(length))
+                    self._on_frame(kind, await self._answers.readexactly(length))
         finally:
             self.alive = False
-            for job in self._jobs.values():
-                job.put(ReplyFailed(self._reason))
-            self._jobs.clear()
-            self._wait_for_answer()
+            for utterance in self._utterances.values():
+                utterance.put(ReplyFailed(self._reason))
+            self._utterances.clear()
+            self._restart_deadline()
             self._questions.close()
             await self._process.wait()
 
-    def _hear(self, kind: bytes, payload: bytes) -> None:
+    def _on_frame(self, kind: bytes, payload: bytes) -> None:
         if kind == wire.BROKEN:
             self._reason = f"the voice cannot speak: {printable(payload.decode(errors='replace'))[:200]}"
         elif kind == wire.READY:
             (self.rate_hz,) = wire.JOB.unpack(payload)
         else:
             (number,) = wire.JOB.unpack_from(payload)
-            job = self._jobs[number]
+            utterance = self._utterances[number]
             if kind == wire.DONE:
-                del self._jobs[number]
-            job.put(payload[wire.JOB.size :])
-        self._wait_for_answer()
+                del self._utterances[number]
+            utterance.put(payload[wire.JOB.size :])
+        self._restart_deadline()

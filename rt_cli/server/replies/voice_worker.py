@@ -80,11 +80,11 @@ class Espeak:
         self.rate_hz: int = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, b".", _DONT_EXIT)
         if self.rate_hz <= 0:
             raise OSError("espeak-ng finds no data in its package")
-        self._hear: Any = None
+        self._on_audio: Any = None
         self._callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(self._on_sound)
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def speak(self, words_per_minute: int, voice: bytes, text: bytes, hear: Any) -> None:
+    def speak(self, words_per_minute: int, voice: bytes, text: bytes, on_audio: Any) -> None:
         """Say a text.
 
         Args:
@@ -96,7 +96,7 @@ class Espeak:
         if self._library.espeak_SetVoiceByName(voice):
             self._library.espeak_SetVoiceByName(DEFAULT_VOICE.encode())
         self._library.espeak_SetParameter(_ESPEAK_RATE, words_per_minute, 0)
-        self._hear = hear
+        self._on_audio = on_audio
         flags = _CHARS_UTF8 | _END_PAUSE
         error = self._library.espeak_Synth(text, len(text) + 1, 0, _POS_CHARACTER, 0, flags, None, None)
         if error:
@@ -105,7 +105,7 @@ class Espeak:
     def _on_sound(self, samples: int | None, count: int, _events: int | None) -> int:
         if not samples or count <= 0:
             return _GO_ON
-        return _GO_ON if self._hear(ctypes.string_at(samples, count * 2)) else _STOP
+        return _GO_ON if self._on_audio(ctypes.string_at(samples, count * 2)) else _STOP
 
 
 class Jobs:
@@ -126,7 +126,7 @@ class Jobs:
         self._ended = True
         self._waiting.put(None)
 
-    def wanted(self, job: int) -> bool:
+    def is_active(self, job: int) -> bool:
         """Whether anybody listens to it."""
         return not self._ended and job not in self._cancelled
 
@@ -150,13 +150,13 @@ def serve(espeak: Espeak, jobs: Jobs, answers: BinaryIO) -> None:
         job, words_per_minute = SPEAK_HEAD.unpack_from(payload)
         voice, _, text = payload[SPEAK_HEAD.size :].partition(b"\0")
 
-        def hear(pcm: bytes, job: int = job) -> bool:
-            if jobs.wanted(job):
+        def on_audio(pcm: bytes, job: int = job) -> bool:
+            if jobs.is_active(job):
                 answer(AUDIO, JOB.pack(job) + pcm)
-            return jobs.wanted(job)
+            return jobs.is_active(job)
 
-        if jobs.wanted(job):
-            espeak.speak(words_per_minute, voice, text, hear)
+        if jobs.is_active(job):
+            espeak.speak(words_per_minute, voice, text, on_audio)
         jobs.done(job)
         answer(DONE, JOB.pack(job))
 

@@ -1,1 +1,1 @@
-"""One client: its events in, the endpoint's events out."""
+"""One session: reads the client's events, sends the endpoint's events."""

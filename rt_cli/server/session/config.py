@@ -1,7 +1,7 @@
-"""The configuration of a session: what may be set, to what, and what an update makes of it. Pure.
+"""The configuration of a session: its fields, their ranges, and how ``session.update`` changes them. Pure.
 
-Departures from OpenAI: PCM is taken at rates from 8 to 48 kHz (24 is the default); languages that the recogniser does
-not know are refused; a session may change its type. ``noise_reduction`` is accepted and has no effect.
+Differences from OpenAI: the input accepts PCM at 8 to 48 kHz (default 24); an update with a language that the
+recogniser does not know is rejected; a session may change its type. ``noise_reduction`` is accepted and has no effect.
 """
 
 from __future__ import annotations
@@ -60,36 +60,36 @@ class SessionConfig:
 
     type: SessionType
     rate_hz: int = DEFAULT_RATE_HZ
-    """Of the input; 8000 where it is G.711."""
+    """Sample rate of the input; 8000 for G.711."""
     transcription: Mapping[str, Any] | None = None
-    """None: turns are made, but no words. Never holds a field that is empty."""
+    """None: turns without transcripts. Empty fields are left out."""
     noise_reduction: Mapping[str, Any] | None = None
     turn_detection: Mapping[str, Any] | None = field(default_factory=lambda: dict(SERVER_VAD))
-    """A kind of VAD with all its numbers, or None: the client commits."""
+    """The type of VAD with all its settings. None: the client commits."""
     replies: Mapping[str, Any] = field(default_factory=lambda: dict(reply_config.DEFAULTS))
-    """What counts for replies in a ``realtime`` session: every field of the session but ``audio.output``, which is
-    under ``output``, whole. See :mod:`rt_cli.server.session.conversation.reply_config`."""
+    """The reply settings of a ``realtime`` session: its top-level fields, and ``audio.output`` under ``output``.
+    See :mod:`rt_cli.server.session.conversation.reply_config`."""
     input_format: AudioCoding = "pcm"
     include: tuple[str, ...] = ()
 
     @property
     def output_format(self) -> AudioCoding:
-        """How replies are encoded: PCM at 24 kHz, G.711 at 8 kHz."""
+        """Encoding of reply audio: PCM at 24 kHz, G.711 at 8 kHz."""
         return _CODINGS[self.replies["output"]["format"]["type"]]
 
     @property
     def answers_turns(self) -> bool:
-        """Whether the end of a turn creates a response."""
+        """True if the end of a turn creates a response."""
         return self._answers("create_response")
 
     @property
     def interrupts(self) -> bool:
-        """Whether speech cancels the response under way."""
+        """True if speech cancels the active response."""
         return self._answers("interrupt_response")
 
     @property
     def idle_timeout_ms(self) -> int | None:
-        """After how much silence since a reply the endpoint speaks again; None: never."""
+        """Silence after a reply, in ms, after which the endpoint creates the next response; None: never."""
         if self.type != "realtime" or self.turn_detection is None:
             return None
         timeout: int | None = self.turn_detection.get("idle_timeout_ms")
@@ -100,7 +100,7 @@ class SessionConfig:
         return self.type == "realtime" and detection is not None and bool(detection.get(name, True))
 
     def describe(self) -> dict[str, Any]:
-        """The session object of ``session.created`` and ``session.updated``, without id and expiry."""
+        """Build the session object of ``session.created`` and ``session.updated``, without id and expiry."""
         replies = dict(self.replies) if self.type == "realtime" else {}
         output = {"output": replies.pop("output")} if replies else {}
         return {
@@ -130,95 +130,95 @@ class SessionConfig:
         return {**_ANSWERS, **timeout, **self.turn_detection}
 
 
-def updated(
+def apply_update(
     config: SessionConfig,
     session: object,
     *,
     languages: frozenset[str] | None = ENGLISH,
     voice_fixed: bool = False,
 ) -> SessionConfig:
-    """The configuration after a ``session.update``: fields that are absent stay as they were.
+    """Apply a ``session.update``; absent fields keep their value.
 
     Args:
-        config: What it was.
+        config: The configuration before the update.
         session: The ``session`` field of the event, untrusted.
-        languages: Those that can be recognised; None: any.
-        voice_fixed: The client has heard the voice, so it cannot change.
+        languages: Languages of the recogniser (ISO 639-1); None: any.
+        voice_fixed: The client has received audio in this voice, so the voice cannot change.
 
     Raises:
-        Rejected: Any field is unknown or wrong; the update is to be discarded whole.
+        Rejected: A field is unknown or invalid. The caller must discard the whole update.
     """
     if "type" not in mapping(session, "session"):
         raise Rejected("missing_required_parameter", "Missing required parameter: 'session.type'.", "session.type")
     kind: SessionType = one_of("transcription", "realtime")(session["type"], "session.type")  # type: ignore[index]
-    spoken = kind == "realtime"
-    values = fields({**_SESSION, **(reply_config.SESSION_FIELDS if spoken else {})})(session, "session")
+    is_conversation = kind == "realtime"
+    values = fields({**_SESSION, **(reply_config.SESSION_FIELDS if is_conversation else {})})(session, "session")
     audio = fields(
-        {"input": nullable(mapping, {}), **({"output": nullable(reply_config.OUTPUT, {})} if spoken else {})}
+        {"input": nullable(mapping, {}), **({"output": nullable(reply_config.OUTPUT, {})} if is_conversation else {})}
     )(values.get("audio", {}), "session.audio")
-    if spoken:
-        given = {name: value for name, value in values.items() if name not in _SESSION}
-        replies = reply_config.merged(config.replies, given, audio.get("output", {}), voice_fixed=voice_fixed)
+    if is_conversation:
+        update = {name: value for name, value in values.items() if name not in _SESSION}
+        replies = reply_config.merge(config.replies, update, audio.get("output", {}), voice_fixed=voice_fixed)
         config = replace(config, replies=replies)
     if "include" in values:
         config = replace(config, include=tuple(values["include"]))
     return _with_input(replace(config, type=kind), audio.get("input", {}), languages)
 
 
-def _with_input(config: SessionConfig, given: dict[str, Any], languages: frozenset[str] | None) -> SessionConfig:
-    values = fields(_INPUT_FIELDS)(given, _INPUT)
+def _with_input(config: SessionConfig, update: dict[str, Any], languages: frozenset[str] | None) -> SessionConfig:
+    values = fields(_INPUT_FIELDS)(update, _INPUT)
     if "format" in values:
         config = _with_format(config, values["format"])
     if "transcription" in values:
-        _known_languages(values["transcription"], languages)
-        config = replace(config, transcription=_merged(config.transcription, values["transcription"]))
+        _check_languages(values["transcription"], languages)
+        config = replace(config, transcription=_merge(config.transcription, values["transcription"]))
     if "noise_reduction" in values:
-        config = replace(config, noise_reduction=_merged(config.noise_reduction, values["noise_reduction"]))
+        config = replace(config, noise_reduction=_merge(config.noise_reduction, values["noise_reduction"]))
     detection = values.get("turn_detection", config.turn_detection)
     return replace(config, turn_detection=_detection(config, detection))
 
 
-def _with_format(config: SessionConfig, given: Mapping[str, Any]) -> SessionConfig:
-    coding = _CODINGS[given.get("type", f"audio/{config.input_format}")]
+def _with_format(config: SessionConfig, update: Mapping[str, Any]) -> SessionConfig:
+    coding = _CODINGS[update.get("type", f"audio/{config.input_format}")]
     if coding == "pcm":
-        kept = config.rate_hz if config.input_format == "pcm" else DEFAULT_RATE_HZ
-        return replace(config, input_format=coding, rate_hz=given.get("rate", kept))
-    if "rate" in given:
+        current = config.rate_hz if config.input_format == "pcm" else DEFAULT_RATE_HZ
+        return replace(config, input_format=coding, rate_hz=update.get("rate", current))
+    if "rate" in update:
         path = f"{_INPUT}.format.rate"
         raise Rejected("unknown_parameter", f"Unknown parameter: {path!r}; G.711 has 8000 Hz.", path)
     return replace(config, input_format=coding, rate_hz=G711_RATE_HZ)
 
 
-def _detection(config: SessionConfig, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """All numbers of the VAD that ``given`` names, the present one unless told; the other one starts with defaults."""
-    if given is None:
+def _detection(config: SessionConfig, update: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The complete settings of the VAD type in ``update`` (default: the current type); another type gets its defaults."""
+    if update is None:
         return None
     old = config.turn_detection or SERVER_VAD
-    kind = given.get("type", old["type"])
-    kept = old if kind == old["type"] else _VADS[kind]
+    kind = update.get("type", old["type"])
+    current = old if kind == old["type"] else _VADS[kind]
     path = f"{_INPUT}.turn_detection"
-    checked = fields(_DETECTION_FIELDS[kind])(given, path)
-    if config.type == "transcription" and checked.get("idle_timeout_ms") is not None and given is not old:
+    valid = fields(_DETECTION_FIELDS[kind])(update, path)
+    if config.type == "transcription" and valid.get("idle_timeout_ms") is not None and update is not old:
         raise Rejected("invalid_value", "Only conversations have an idle timeout.", f"{path}.idle_timeout_ms")
-    effective = {**kept, **checked}
+    effective = {**current, **valid}
     if config.type == "transcription" or effective.get("idle_timeout_ms") is None:
         effective.pop("idle_timeout_ms", None)
     return effective
 
 
-def _merged(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Null, empty text and empty lists clear what they name."""
+def _merge(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Merge two objects; null, an empty string or an empty list removes the field."""
     if new is None:
         return None
     return {name: value for name, value in {**(old or {}), **new}.items() if value not in (None, "", [])}
 
 
-def _known_languages(transcription: Mapping[str, Any] | None, languages: frozenset[str] | None) -> None:
+def _check_languages(transcription: Mapping[str, Any] | None, languages: frozenset[str] | None) -> None:
     if transcription is None or languages is None:
         return
     path = f"{_INPUT}.transcription."
-    wanted = {f"{path}languages[{index}]": item for index, item in enumerate(transcription.get("languages") or [])}
-    for param, language in {f"{path}language": transcription.get("language"), **wanted}.items():
+    by_path = {f"{path}languages[{index}]": item for index, item in enumerate(transcription.get("languages") or [])}
+    for param, language in {f"{path}language": transcription.get("language"), **by_path}.items():
         if language and language.lower().split("-")[0] not in languages:
             known = ", ".join(sorted(languages))
             raise Rejected("invalid_value", f"The embedded recogniser knows these languages only: {known}.", param)
@@ -232,7 +232,7 @@ def _keyword(value: Any, param: str) -> str:
 
 
 _language = text(35)
-"""As long as BCP 47 lets the longest tag be that must be supported."""
+"""35 characters: the longest tag that BCP 47 requires implementations to support."""
 _DETECTION_FIELDS: Mapping[str, Mapping[str, Check]] = {
     "server_vad": {
         "type": anything,
@@ -253,7 +253,7 @@ _DETECTION_FIELDS: Mapping[str, Mapping[str, Check]] = {
 
 
 def _any_detection(value: Any, param: str) -> Any:
-    """An object that says of which kind it is, if it says so, and no more: the rest depends on the present one."""
+    """Check only ``type``, which may be absent: the other fields depend on the current type of VAD."""
     if "type" in mapping(value, param):
         one_of(*_VADS)(value["type"], f"{param}.type")
     return value

@@ -1,4 +1,4 @@
-"""One client of the embedded endpoint: its messages in, the decisions of both sides carried out, events back."""
+"""One session of the embedded endpoint: reads client events, executes the actions of both sides, sends events."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from rt_cli.server.session.conversation.conversation import Conversation, new_id
 from rt_cli.server.session.conversation.items import Items
 from rt_cli.server.session.input import audio_format
 from rt_cli.server.session.input.input import (
-    Abandon,
+    AbandonItem,
     Action,
     AudioInput,
     FeedItem,
     FinishItem,
     InterruptReply,
-    Open,
-    Pause,
+    OpenItem,
+    PauseItem,
     Respond,
     SendEvent,
     TurnEnded,
@@ -38,34 +38,35 @@ if TYPE_CHECKING:
     from rt_cli.audio.speech.vad import SpeechDetector
     from rt_cli.server.replies.interface import Replier
 
-Observe = Callable[[dict[str, Any]], None]
+OnEvent = Callable[[dict[str, Any]], None]
 Close = Callable[[int, str], Awaitable[None]]
-"""Closes the connection with a code and a reason; the messages end."""
+"""Closes the connection with a code and a reason; the message iterator then ends."""
 
 EXPIRES_S = 3600.0
-"""How long a session may last, as at OpenAI."""
+"""Maximum duration of a session, as at OpenAI."""
 GOING_AWAY = 1001
 _SLICE_FRAMES = 8
-"""Frames that the detector takes at once: about 15 ms of CPU, most of it holding the GIL."""
+"""Frames per call of the detector: about 15 ms of CPU time, most of it with the GIL held."""
 
 
 class ServerSession:
     """Serves one client.
 
-    Messages are handled strictly in order, each to its end: while audio waits for recognition no other message is
-    read, so that whoever feeds :meth:`run` feels the back-pressure. Replies are made beside that.
+    The session handles one message at a time. While audio waits for recognition, the session reads no message: this
+    is the back-pressure on the caller of :meth:`run`. Responses run concurrently, in tasks.
 
     Args:
-        type_: What the URL asked for.
-        recognizer_session: The recogniser.
-        send: Sends a text frame, waits for a client that is slow to read; must not raise when the client is gone.
-        on_event: Told what happens; must return at once and must not raise.
-        save_audio: Existing directory for what is received.
-        replier: What answers turns; None: responses have no output.
-        close: How a session that has expired is ended; None: it is told, and goes on.
-        expires_s: How long it may last.
-        languages: Those that can be recognised; None: any.
-        settings: A ``session.update`` to begin with; if it is wrong the client is told, and begins without.
+        type_: Session type that the URL requests.
+        recognizer_session: The recogniser's side of this session.
+        send: Sends a text frame and waits while the client reads slowly; must not raise after a disconnect.
+        on_event: Receives the server's log events; must return at once and must not raise.
+        save_audio: Existing directory for a WAV file of the received audio.
+        replier: Writes the replies; None: responses have no output.
+        close: Closes an expired session. None: the client gets the error, and the session continues.
+        expires_s: Maximum duration in seconds.
+        languages: Languages of the recogniser (ISO 639-1); None: any.
+        settings: Initial ``session.update``. If it is invalid, the client gets an error after ``session.created``,
+            and the session starts with the defaults.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class ServerSession:
         type_: SessionType,
         recognizer_session: RecognizerSession,
         send: Callable[[bytes], Awaitable[None]],
-        on_event: Observe,
+        on_event: OnEvent,
         save_audio: Path | None,
         *,
         replier: Replier | None = None,
@@ -100,23 +101,31 @@ class ServerSession:
         )
         self._detector: SpeechDetector | None = None
         self._recording = WavWriter(save_audio / f"{self.id}.wav") if save_audio is not None else None
-        self._before: str | None = None
+        self._previous_item_id: str | None = None
         self._transcriber: TurnTranscriber
         self._conversation: Conversation
 
     async def run(self, messages: AsyncIterator[str | bytes]) -> None:
-        """Serve until ``messages`` ends. Cancelled, it leaves nothing behind."""
-        self._note("session_opened")
+        """Serve until ``messages`` ends. Cancellation ends all tasks and closes the recording."""
+        self._notify("session_opened")
         try:
             async with asyncio.TaskGroup() as group:
-                said = self._audio_input.words_so_far
+                on_hypothesis = self._audio_input.set_words
                 self._transcriber = TurnTranscriber(
-                    self._recognizer_session, group, self._items, self._tell, self._note, said
+                    self._recognizer_session, group, self._items, self._send_event, self._notify, on_hypothesis
                 )
                 self._conversation = Conversation(
-                    *(self._audio_input, self._items, self._transcriber, self._replier, group, self._tell, self._note)
+                    *(
+                        self._audio_input,
+                        self._items,
+                        self._transcriber,
+                        self._replier,
+                        group,
+                        self._send_event,
+                        self._notify,
+                    )
                 )
-                await self._greet()
+                await self._send_created()
                 expiry = group.create_task(self._expire(), name=f"end of {self.id}")
                 async for message in messages:
                     await self._handle(message)
@@ -125,9 +134,9 @@ class ServerSession:
                 await self._transcriber.close()
         finally:
             self._stop_recording()
-            self._let_go()
+            self._free_memory()
             received, rate_hz = self._audio_input.received, self._audio_input.config.rate_hz
-            self._note(
+            self._notify(
                 "session_closed",
                 received_samples=received,
                 received_ms=to_ms(received, rate_hz),
@@ -135,16 +144,16 @@ class ServerSession:
                 turns=self._audio_input.turns,
             )
 
-    async def _greet(self) -> None:
+    async def _send_created(self) -> None:
         wrong = None
         try:
             self._update(self._settings or {"type": self._audio_input.config.type})
         except wire.Rejected as rejected:
             wrong = rejected
             self._update({"type": self._audio_input.config.type})
-        await self._tell({"type": "session.created", "session": self._describe()})
+        await self._send_event({"type": "session.created", "session": self._describe()})
         if wrong is not None:
-            await self._tell(wire.error(wrong, None))
+            await self._send_event(wire.error(wrong, None))
 
     def _update(self, session: object) -> None:
         self._audio_input.update(session)
@@ -152,7 +161,7 @@ class ServerSession:
 
     async def _expire(self) -> None:
         await asyncio.sleep(self._expires_s)
-        await self._tell(wire.session_expired(self._expires_s / 60))
+        await self._send_event(wire.session_expired(self._expires_s / 60))
         if self._close is not None:
             await self._close(GOING_AWAY, "session expired")
 
@@ -160,82 +169,84 @@ class ServerSession:
         event = wire.ClientEvent()
         try:
             event = wire.decode(message)
-            await self._obey(event)
+            await self._execute(event)
         except wire.Rejected as rejected:
-            await self._tell(wire.error(rejected, event.event_id))
+            await self._send_event(wire.error(rejected, event.event_id))
 
-    async def _obey(self, event: wire.ClientEvent) -> None:
+    async def _execute(self, event: wire.ClientEvent) -> None:
         match event.type:
             case "input_audio_buffer.append":
-                await self._append(audio_format.decode(event.audio, "audio", self._audio_input.config.input_format))
+                await self._append_audio(
+                    audio_format.decode(event.audio, "audio", self._audio_input.config.input_format)
+                )
             case "input_audio_buffer.commit":
                 await self._perform(self._audio_input.commit())
             case "input_audio_buffer.clear":
                 await self._perform(self._audio_input.clear())
             case "session.update":
                 self._update(event.session)
-                await self._tell({"type": "session.updated", "session": self._describe()})
+                await self._send_event({"type": "session.updated", "session": self._describe()})
             case other:
-                if not await self._conversation.obey(event):
+                if not await self._conversation.handle(event):
                     wrong = (
                         f"Unknown event type: {other[:100]!r}." if isinstance(other, str) else "type must be a string."
                     )
                     raise wire.Rejected("invalid_value", wrong, "type")
 
-    async def _append(self, pcm: bytes) -> None:
+    async def _append_audio(self, pcm: bytes) -> None:
         if not pcm:
             return
-        self._audio_input.admit(len(pcm) // BYTES_PER_SAMPLE)
+        self._audio_input.check_room(len(pcm) // BYTES_PER_SAMPLE)
         await self._record(pcm)
-        detector = self._detector or await self._begin()
+        detector = self._detector or await self._load_detector()
         step = _SLICE_FRAMES * detector.frame_samples * BYTES_PER_SAMPLE
         for start in range(0, len(pcm), step):
             part = pcm[start : start + step]
             probabilities = await asyncio.to_thread(detector.push, part)
-            await self._perform(self._audio_input.hear(part, probabilities))
+            await self._perform(self._audio_input.append(part, probabilities))
 
-    async def _begin(self) -> SpeechDetector:
+    async def _load_detector(self) -> SpeechDetector:
         from rt_cli.audio.speech.vad import SpeechDetector
 
         self._detector = await asyncio.to_thread(SpeechDetector, self._audio_input.config.rate_hz)
-        self._audio_input.listen(self._detector.frame_samples)
+        self._audio_input.start(self._detector.frame_samples)
         return self._detector
 
     async def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
                 case SendEvent(event):
-                    await self._tell(self._placed(event))
+                    await self._send_event(self._with_previous_item(event))
                 case TurnEnded(item_id, start_ms, end_ms, pcm):
-                    self._conversation.keep(item_id, pcm)
-                    self._note("turn", item=item_id, start_ms=start_ms, end_ms=end_ms)
+                    self._conversation.keep_audio(item_id, pcm)
+                    self._notify("turn", item=item_id, start_ms=start_ms, end_ms=end_ms)
                 case Respond():
                     self._conversation.answer()
                 case InterruptReply():
                     self._conversation.interrupt()
-                case Open() | FeedItem() | Pause() | FinishItem() | Abandon():
-                    await self._listen(action)
+                case OpenItem() | FeedItem() | PauseItem() | FinishItem() | AbandonItem():
+                    await self._recognise(action)
 
-    async def _listen(self, action: Open | FeedItem | Pause | FinishItem | Abandon) -> None:
+    async def _recognise(self, action: OpenItem | FeedItem | PauseItem | FinishItem | AbandonItem) -> None:
         match action:
-            case Open(item_id):
+            case OpenItem(item_id):
                 config = self._audio_input.config
-                told = config.transcription is not None
-                await self._transcriber.open(item_id, config.rate_hz, _hints(config), told=told)
+                to_client = config.transcription is not None
+                await self._transcriber.open(item_id, config.rate_hz, _hints(config), to_client=to_client)
             case FeedItem(item_id, pcm):
                 await self._transcriber.feed(item_id, pcm)
-            case Pause(item_id):
+            case PauseItem(item_id):
                 self._transcriber.pause(item_id)
             case FinishItem(item_id, seconds):
                 self._transcriber.finish(item_id, seconds)
-            case Abandon(item_id):
+            case AbandonItem(item_id):
                 self._transcriber.abandon(item_id)
 
-    def _placed(self, event: wire.Event) -> wire.Event:
-        """The events of a commit, with the place that the item has now: a reply may have begun since it was decided."""
+    def _with_previous_item(self, event: wire.Event) -> wire.Event:
+        """Set ``previous_item_id`` at the time of sending: a response may have added an item since the commit."""
         if event["type"] == "input_audio_buffer.committed":
-            self._before = self._conversation.place(event["item_id"])
-        return {**event, "previous_item_id": self._before} if "previous_item_id" in event else event
+            self._previous_item_id = self._conversation.add_turn(event["item_id"])
+        return {**event, "previous_item_id": self._previous_item_id} if "previous_item_id" in event else event
 
     async def _record(self, pcm: bytes) -> None:
         if self._recording is None:
@@ -243,7 +254,7 @@ class ServerSession:
         try:
             await asyncio.to_thread(self._recording.write, pcm, self._audio_input.config.rate_hz)
         except OSError as exc:
-            self._note("warning", message=f"{self._recording.path}: not recorded any further: {exc.strerror}")
+            self._notify("warning", message=f"{self._recording.path}: not recorded any further: {exc.strerror}")
             self._stop_recording()
 
     def _stop_recording(self) -> None:
@@ -253,10 +264,10 @@ class ServerSession:
         try:
             recording.close()
         except OSError as exc:
-            self._note("warning", message=f"{recording.path}: incomplete: {exc.strerror}")
+            self._notify("warning", message=f"{recording.path}: incomplete: {exc.strerror}")
 
-    def _let_go(self) -> None:
-        """Free what is large now: session and dialogue know each other, and so wait for the collector of garbage."""
+    def _free_memory(self) -> None:
+        """Free audio and items now: session and conversation form a reference cycle, which only the collector frees."""
         self._items.clear()
         self._audio_input.clear()
         self._detector = None
@@ -264,16 +275,16 @@ class ServerSession:
     def _describe(self) -> dict[str, Any]:
         return {"id": self.id, **self._audio_input.config.describe(), "expires_at": self._expires_at}
 
-    async def _tell(self, event: wire.Event) -> None:
+    async def _send_event(self, event: wire.Event) -> None:
         await self._send(msgspec.json.encode({"event_id": new_id("event"), **event}))
 
-    def _note(self, type_: str, **facts: Any) -> None:
+    def _notify(self, type_: str, **facts: Any) -> None:
         self._on_event({"type": type_, "session": self.id, **facts})
 
 
 def _hints(config: SessionConfig) -> Hints:
-    """What the client says about the words; keywords are words to expect, too."""
-    given = config.transcription or {}
-    languages = given.get("languages") or [None]
-    expected = [given.get("prompt"), ", ".join(given.get("keywords") or [])]
-    return Hints(given.get("language") or languages[0], " ".join(filter(None, expected)) or None)
+    """Recogniser hints from the ``transcription`` field; keywords are added to the prompt."""
+    transcription = config.transcription or {}
+    languages = transcription.get("languages") or [None]
+    expected = [transcription.get("prompt"), ", ".join(transcription.get("keywords") or [])]
+    return Hints(transcription.get("language") or languages[0], " ".join(filter(None, expected)) or None)

@@ -1,7 +1,7 @@
-"""Checks of what a client sent, each named by its path and refused in OpenAI's words. Pure.
+"""Validators for client events; errors use OpenAI's codes and name the field by its path. Pure.
 
-A check takes a value and its path, and returns the value that counts or raises
-:class:`~rt_cli.server.session.wire.Rejected`. Checks are made of checks, so that a whole object is one expression.
+A check takes a value and its path. A check returns the effective value or raises
+:class:`~rt_cli.server.session.wire.Rejected`. Checks compose, so that one expression describes a whole object.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ MAX_TEXT = 16_384
 MAX_LIST = 1_024
 _MAX_PATH = 200
 _MAX_SHOWN = 2**53
-"""Larger numbers are not repeated in a refusal: JSON's integers have no end."""
+"""Error messages do not repeat larger numbers, because JSON integers have no size limit."""
 
 
 def anything(value: Any, _param: str) -> Any:
-    """Any value."""
+    """Accept any value."""
     return value
 
 
 def mapping(value: Any, param: str) -> Any:
-    """An object, whatever is in it."""
+    """Accept an object with any content."""
     if not isinstance(value, dict):
         raise Rejected("invalid_type", f"{param} must be an object.", param)
     return value
 
 
 def fields(checks: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
-    """An object whose every key is known and every value right.
+    """Accept an object with known keys and valid values only.
 
     Args:
-        checks: For each key that may be there.
-        required: Keys that must be.
+        checks: The check of each allowed key.
+        required: Keys that must be present.
     """
 
     def check(value: Any, param: str) -> dict[str, Any]:
@@ -55,12 +55,12 @@ def fields(checks: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Ch
 
 
 def nullable(check: Check, default: Any = None) -> Check:
-    """What ``check`` takes, or null for ``default``."""
+    """Accept what ``check`` accepts, or null, which becomes ``default``."""
     return lambda value, param: default if value is None else check(value, param)
 
 
 def one_of(*choices: str) -> Check:
-    """One of these strings."""
+    """Accept one of these strings."""
 
     def check(value: Any, param: str) -> str:
         if value not in choices:
@@ -71,7 +71,7 @@ def one_of(*choices: str) -> Check:
 
 
 def number(kind: Literal["integer", "decimal"], low: float, high: float) -> Check:
-    """A number from ``low`` to ``high``, both included."""
+    """Accept a number from ``low`` to ``high``, both included."""
 
     def check(value: Any, param: str) -> Any:
         right = isinstance(value, int) or (kind == "decimal" and isinstance(value, float))
@@ -90,14 +90,14 @@ def number(kind: Literal["integer", "decimal"], low: float, high: float) -> Chec
 
 
 def boolean(value: Any, param: str) -> bool:
-    """True or false."""
+    """Accept true or false."""
     if not isinstance(value, bool):
         raise Rejected("invalid_type", f"{param} must be true or false.", param)
     return value
 
 
 def text(longest: int = MAX_TEXT, *, shortest: int = 0) -> Check:
-    """A string of so many characters."""
+    """Accept a string of ``shortest`` to ``longest`` characters."""
 
     def check(value: Any, param: str) -> str:
         if not isinstance(value, str):
@@ -112,7 +112,7 @@ def text(longest: int = MAX_TEXT, *, shortest: int = 0) -> Check:
 
 
 def list_of(check: Check, longest: int = MAX_LIST) -> Check:
-    """A list of at most ``longest`` of what ``check`` takes."""
+    """Accept a list of at most ``longest`` elements, each valid for ``check``."""
 
     def checked(value: Any, param: str) -> list[Any]:
         if not isinstance(value, list):
@@ -125,7 +125,7 @@ def list_of(check: Check, longest: int = MAX_LIST) -> Check:
 
 
 def by_type(checks: Mapping[str, Check]) -> Check:
-    """An object that is checked by what its ``type`` says it is."""
+    """Accept an object that is valid for the check of its ``type``."""
 
     def check(value: Any, param: str) -> Any:
         if "type" not in mapping(value, param):

@@ -1,4 +1,4 @@
-"""What the embedded endpoint reads and says, in the shapes of OpenAI's GA realtime protocol. Pure."""
+"""Decode client events and build server events, in the shapes of OpenAI's GA realtime protocol. Pure."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import msgspec
 import pybase64
 
 Event = dict[str, Any]
-"""A server event before its ``event_id`` is put in."""
+"""A server event, still without ``event_id``."""
 
 MAX_APPEND_BYTES = 15 * 1024 * 1024
-"""Decoded, per append: what OpenAI documents."""
+"""Decoded audio per append: OpenAI's documented limit."""
 _MAX_EVENT_ID = 512
 _MAX_VALUES = 100_000
-"""In an event: each is an object of ours, so that 24 MiB of empty lists would be 600 MB and seconds of CPU time."""
+"""Values per event. Each value is a Python object: 24 MiB of empty lists would take 600 MB and seconds of CPU time."""
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
 class ClientEvent(msgspec.Struct, frozen=True):
-    """A client event as it came; nothing but its being an object has been checked."""
+    """A client event. Only checked to be a JSON object; the fields are untrusted."""
 
     type: Any = None
     event_id: Any = None
@@ -35,12 +35,12 @@ class ClientEvent(msgspec.Struct, frozen=True):
 
 
 class Rejected(Exception):
-    """A client event that is answered by an ``error`` and has no other effect.
+    """The client event is invalid: the session answers with ``error`` and changes nothing.
 
     Args:
-        code: As OpenAI names it.
-        message: One sentence for a person.
-        param: Path of the offending field.
+        code: OpenAI's error code.
+        message: One sentence for people.
+        param: Path of the invalid field.
     """
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
@@ -51,13 +51,13 @@ class Rejected(Exception):
 
 
 def decode(message: str | bytes) -> ClientEvent:
-    """Read a message of a client.
+    """Decode a message of a client.
 
     Args:
-        message: Text frames come as str, binary ones as bytes.
+        message: str for a text frame, bytes for a binary frame.
 
     Raises:
-        Rejected: Not JSON, not an object, a binary frame, or too many values; nothing else is ever raised.
+        Rejected: Not JSON, not an object, a binary frame, or too many values. No other exception is raised.
     """
     if isinstance(message, bytes):
         raise Rejected("invalid_event", "Binary frames are not supported; send JSON text.")
@@ -72,15 +72,15 @@ def decode(message: str | bytes) -> ClientEvent:
 
 
 def decode_audio(audio: object, param: str = "audio", sample_bytes: int = 2) -> bytes:
-    """The samples of an append, or of an audio part: a whole number of them.
+    """Decode the base64 audio of an append or of an audio part.
 
     Args:
-        audio: As it came.
+        audio: Value of the field, untrusted.
         param: Its path in the event.
         sample_bytes: 2 for PCM, 1 for G.711.
 
     Raises:
-        Rejected: Missing, not base64, half a sample too many, or more than 15 MiB.
+        Rejected: Missing, not base64, not a whole number of samples, or more than 15 MiB.
     """
     if not isinstance(audio, str):
         raise Rejected("invalid_value", f"{param} must be a base64 string.", param)
@@ -96,7 +96,7 @@ def decode_audio(audio: object, param: str = "audio", sample_bytes: int = 2) -> 
 
 
 def error(reason: Rejected, event_id: object) -> Event:
-    """``error``: the client event named by ``event_id`` had no effect; an id that is no short text is not echoed."""
+    """``error``: the client event ``event_id`` had no effect. An id that is no string, or too long, is not echoed."""
     return {
         "type": "error",
         "error": {
@@ -120,7 +120,7 @@ def speech_stopped(item_id: str, audio_end_ms: int) -> Event:
 
 
 def turn(item_id: str) -> Event:
-    """The item of a turn that was committed."""
+    """The item of a committed turn."""
     return {
         "id": item_id,
         "object": "realtime.item",
@@ -132,7 +132,7 @@ def turn(item_id: str) -> Event:
 
 
 def item_committed(item_id: str, previous_item_id: str | None) -> list[Event]:
-    """``committed``, ``item.added``, ``item.done``: what a commit is answered with, in this order."""
+    """``committed``, ``item.added``, ``item.done``: the events of a commit, in this order."""
     item = turn(item_id)
     return [
         {"type": "input_audio_buffer.committed", "item_id": item_id, "previous_item_id": previous_item_id},
@@ -152,7 +152,7 @@ def transcript_delta(item_id: str, delta: str) -> Event:
 
 
 def transcript_completed(item_id: str, transcript: str, seconds: float) -> Event:
-    """``...transcription.completed``: the authoritative text of an item of ``seconds`` of audio."""
+    """``...transcription.completed``: the final text of an item with ``seconds`` of audio."""
     return {
         "type": _TRANSCRIPTION + "completed",
         "item_id": item_id,
@@ -163,7 +163,7 @@ def transcript_completed(item_id: str, transcript: str, seconds: float) -> Event
 
 
 def transcript_failed(item_id: str, message: str) -> Event:
-    """``...transcription.failed``: this item will have no text."""
+    """``...transcription.failed``: the item gets no text."""
     return {
         "type": _TRANSCRIPTION + "failed",
         "item_id": item_id,
@@ -173,12 +173,12 @@ def transcript_failed(item_id: str, message: str) -> Event:
 
 
 def item_created(item: Event, previous_item_id: str | None) -> list[Event]:
-    """``item.added`` and ``item.done``: what a client's item is answered with."""
+    """``item.added`` and ``item.done``: the answer to ``conversation.item.create``."""
     kinds = ("conversation.item.added", "conversation.item.done")
     return [{"type": kind, "item": item, "previous_item_id": previous_item_id} for kind in kinds]
 
 
 def session_expired(minutes: float) -> Event:
-    """The ``error`` before the end of a session that has lasted as long as it may."""
+    """``error``, sent when a session reaches its maximum duration, before the close."""
     message = f"Your session hit the maximum duration of {minutes:g} minutes."
     return error(Rejected("session_expired", message), None)

@@ -1,1 +1,1 @@
-"""From the source onto the tape."""
+"""From the source to the tape."""

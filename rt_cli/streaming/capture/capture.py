@@ -1,4 +1,4 @@
-"""From a source onto the tape, at the pace that was asked for."""
+"""Fills the tape from a source, at the configured speed."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from rt_cli.timeline.tape import Hole, Tape
 
 LEAD_S = 4.0
-"""While so much of a source that can wait is captured and unsent, no more is captured; so much at a time at most."""
-_TIMES_EVERY_S = 0.1
+"""Limit of captured and unsent audio of a source that can wait. Also the largest piece."""
+_TIMESTAMP_EVERY_S = 0.1
 
 
 class TapeFeeder:
-    """Fills the tape.
+    """Appends the audio of a source to the tape.
 
     Args:
-        source: Open, and read by nobody else.
-        tape: Where the sound goes.
-        clock: For the pace.
-        changed: Notified for every piece captured, and waited on while there is no room.
-        speed: Multiple of real time for a source that can wait; ``inf`` for as fast as there is room.
-        piece_s: How much is captured at a time when a pace is kept.
-        limit_s: Captured at most; None for no limit.
-        on_hole: Told of every gap.
-        spool_writer: Written to before the tape.
-        recorder: Given all sound, also what the tape has no room for.
-        control: Says who may be heard, and is told how far the sound has come.
-        allowance: How many samples may still be sent, of what is to be paid for; None for any number.
-        metered: Whether anybody will ask for levels.
-        enforce: Asked after each piece why no more is to be captured; None for no reason.
+        source: An open source without another reader.
+        tape: Destination of the audio.
+        clock: Time of the pace.
+        changed: Notified for every captured piece; the feeder also waits on it while the tape has no room.
+        speed: Multiple of real time for a source that can wait; ``inf``: no pace, only the limit of unsent audio.
+        piece_s: Length of a piece at a finite speed.
+        limit_s: Limit of captured audio; None for no limit.
+        on_hole: Receives every gap.
+        spool_writer: Receives all audio before the tape does.
+        recorder: Receives all audio, also if the tape is full.
+        control: Mutes the audio; receives the position of the captured audio.
+        allowance: Returns how many samples the cost limit still allows; None for no limit.
+        metered: Whether to measure levels.
+        enforce: Called after each piece; returns the error that ends capture, or None.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class TapeFeeder:
         enforce: Callable[[], RtError | None] | None = None,
     ) -> None:
         self.ended = False
-        """Nothing more will come."""
+        """Capture has ended."""
         self.truncated = False
-        """A source that can end was stopped before its end."""
+        """A finite source was stopped before its end."""
         self.error: RtError | None = None
-        """Why capture ended, if not by the end of the source."""
-        self.spent = False
-        """Ended because no more may be sent."""
+        """The error that ended capture."""
+        self.cost_limit_hit = False
+        """The cost limit ended capture."""
         self.levels = (SILENCE_DBFS, SILENCE_DBFS)
         """RMS and peak of the loudest piece since :meth:`take_levels`."""
         self._source = source
@@ -91,27 +91,27 @@ class TapeFeeder:
         self._control = control
         self._allowance = allowance
         self._metered = metered
-        self._weigh = enforce
-        self._began = tape.captured
+        self._enforce = enforce
+        self._start = tape.captured
         self.stopped_at: float | None = None
-        """When :meth:`stop` was called first, seconds."""
+        """Time of the first :meth:`stop`, seconds."""
         self.started_at = clock.now()
-        """When the first sample that keeps a pace was due, seconds."""
-        self._pace = RepeatingTimer(clock, self._next)
+        """Time at which the first sample was due, seconds."""
+        self._pace = RepeatingTimer(clock, self._append_due)
         self._block, self._at, self._end = b"", 0, 0
-        """What has a pace to keep, and where its next piece begins and ends, bytes."""
+        """The present block, and the start and end of its next piece, bytes."""
         self._due = self.started_at
-        """When that piece is, seconds."""
+        """Time at which that piece is due, seconds."""
         self._positions: list[int] = []
         self._times: list[float] = []
 
     @property
     def live(self) -> bool:
-        """Whether sound goes on whether or not it is read."""
+        """Whether the source cannot wait for its reader."""
         return self._source.info.live
 
     def stop(self) -> None:
-        """End capture; what was captured stays. Idempotent."""
+        """End capture and keep the captured audio. Idempotent."""
         if self.stopped_at is None:
             self.stopped_at = self._clock.now()
         self._source.stop()
@@ -119,24 +119,24 @@ class TapeFeeder:
         self._changed.notify()
 
     def finish(self) -> None:
-        """Let what was captured be all there is: as if the source, a live one, came to its end here. Idempotent."""
+        """End capture as if a live source had come to its end here. Idempotent."""
         self._source.stop()
         self._changed.notify()
 
-    def slept(self, seconds: float) -> None:
-        """The machine was suspended: a live source has missed so much, and silence takes its place."""
+    def add_suspend_gap(self, seconds: float) -> None:
+        """Add a gap of ``seconds`` to the timeline of a live source after a system suspend."""
         if self.live and not self.ended:
             self._report(self._tape.lose(round(seconds * self._tape.rate_hz), "suspended"))
 
     async def run(self) -> None:
-        """Capture until the end, the limit or :meth:`stop`. Cancelling it ends capture where it is."""
+        """Capture until the end, a limit or :meth:`stop`. Cancellation ends capture at the present position."""
         finished = False
         try:
             async for block in self._source.blocks():
                 if block.lost:
                     self._report(self._tape.lose(block.lost, block.reason))
-                await self._take(block.pcm)
-                if self._done():
+                await self._capture(block.pcm)
+                if self._must_end():
                     break
             else:
                 finished = self.stopped_at is None
@@ -145,11 +145,11 @@ class TapeFeeder:
         except AudioError as exc:
             self.error = exc
         finally:
-            full = self.spent or self._tape.captured >= self._limit
+            full = self.cost_limit_hit or self._tape.captured >= self._limit
             self.truncated = not (finished or full or self.live or self.error)
             self._gaps.end()
             self.ended = True
-            self._tell_control()
+            self._update_control()
             self._changed.notify()
 
     def take_levels(self) -> tuple[float, float]:
@@ -157,37 +157,37 @@ class TapeFeeder:
         levels, self.levels = self.levels, (SILENCE_DBFS, SILENCE_DBFS)
         return levels
 
-    def heard_at(self, position: int) -> float | None:
-        """When the sample at a timeline position was captured, to 0.1 s; None if that is no longer known."""
+    def captured_at(self, position: int) -> float | None:
+        """Return when the sample at a timeline position was captured, seconds, to 0.1 s; None if no longer known."""
         index = bisect_left(self._positions, position)
         return self._times[index] if index < len(self._times) else None
 
-    def _done(self) -> bool:
+    def _must_end(self) -> bool:
         if self._allowance is not None and self._affordable() < 1:
-            self.spent = True
-        over = self.spent or self.error is not None or self._tape.captured >= self._limit
+            self.cost_limit_hit = True
+        over = self.cost_limit_hit or self.error is not None or self._tape.captured >= self._limit
         return over or (self.stopped_at is not None and not self.live)
 
     def _affordable(self) -> float:
-        """How many more samples may be captured, as what waits will be sent, too."""
+        """Samples that may still be captured: waiting audio also uses up the cost limit."""
         return math.inf if self._allowance is None else self._allowance() - self._tape.waiting
 
-    async def _take(self, pcm: bytes) -> None:
+    async def _capture(self, pcm: bytes) -> None:
         if self.live:
-            if pcm and not self._done():
+            if pcm and not self._must_end():
                 self._append(pcm)
             return
         self._block, self._at = pcm, 0
-        self._due = self._cut()
+        self._due = self._find_piece()
         while self._at < len(pcm):
             await self._changed.wait_until(self._has_room)
-            if self._done():
+            if self._must_end():
                 return
             await self._pace.run()
 
-    def _next(self) -> float | None:
-        """Append the piece that is due, if there is room; returns when the next one is."""
-        if not self._has_room() or self._done():
+    def _append_due(self) -> float | None:
+        """Append the due piece if there is room. Return when the next one is due; None to pause or at the end."""
+        if not self._has_room() or self._must_end():
             return None
         if self._due > self._clock.now():
             return self._due
@@ -195,15 +195,15 @@ class TapeFeeder:
         self._append(piece)
         if self._at == len(self._block):
             return None
-        self._due = self._cut()
+        self._due = self._find_piece()
         return self._due
 
-    def _cut(self) -> float:
-        """Find the next piece, all on one grid, however long the source's blocks are; returns when it is due."""
+    def _find_piece(self) -> float:
+        """Find the next piece and return when it is due. Pieces lie on one grid, whatever the length of the blocks."""
         if self._speed == math.inf:
             self._end = min(len(self._block), self._at + self._lead * BYTES_PER_SAMPLE)
             return -math.inf
-        since = self._tape.captured - self._began
+        since = self._tape.captured - self._start
         size = min((len(self._block) - self._at) // BYTES_PER_SAMPLE, self._piece - since % self._piece)
         self._end = self._at + size * BYTES_PER_SAMPLE
         return self.started_at + (since + size) / self._tape.rate_hz / self._speed
@@ -220,7 +220,7 @@ class TapeFeeder:
         if self._recorder is not None:
             self._recorder.sound(start, piece)
         holes = self._tape.append(piece)
-        if self._weigh is not None and (error := self._weigh()) is not None:
+        if self._enforce is not None and (error := self._enforce()) is not None:
             self.error = error
             self.stop()
         if holes:
@@ -232,21 +232,21 @@ class TapeFeeder:
         if self._metered:
             self.levels = max(self.levels, levels_dbfs(piece))
         self._note_time()
-        self._tell_control()
+        self._update_control()
         self._changed.notify()
 
     def _within_limits(self, piece: bytes) -> bytes:
-        """As much of it as may be captured: other sources may have spent it while this one waited for its pace."""
+        """Return the part of ``piece`` within the limits. Other sources may have used the cost limit meanwhile."""
         room = max(0, min(self._limit - self._tape.captured, self._affordable()))
         return piece if len(piece) // BYTES_PER_SAMPLE <= room else piece[: int(room) * BYTES_PER_SAMPLE]
 
-    def _tell_control(self) -> None:
+    def _update_control(self) -> None:
         if self._control is not None:
             self._control.captured(self._tape.captured, ended=self.ended)
 
     def _note_time(self) -> None:
         now = self._clock.now()
-        if self._times and now - self._times[-1] < _TIMES_EVERY_S:
+        if self._times and now - self._times[-1] < _TIMESTAMP_EVERY_S:
             self._positions[-1] = self._tape.captured
             return
         self._positions.append(self._tape.captured)
@@ -259,4 +259,4 @@ class TapeFeeder:
         if self._spool_writer is not None:
             for hole in holes:
                 self._spool_writer.hole(hole)
-        self._gaps.report(holes)
+        self._gaps.add(holes)

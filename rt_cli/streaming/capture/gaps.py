@@ -1,4 +1,4 @@
-"""Gaps that grow piece by piece, told in two: when they begin, and what they came to."""
+"""Merges the pieces of a growing gap into two reports: its start, and its rest."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 class Gaps:
-    """Tells of a gap when it begins, and of its growth in one piece when it is over.
+    """Reports a gap at its start, and its further growth as one piece at its end.
 
     Args:
-        on_hole: Told of every part of every gap, once.
+        on_hole: Receives every part of every gap once.
     """
 
     def __init__(self, on_hole: Callable[[Hole], None]) -> None:
         self._on_hole = on_hole
         self._growth: Hole | None = None
-        """Of the present gap, what was not told."""
+        """The part of the present gap that is not reported yet."""
 
-    def report(self, holes: Sequence[Hole]) -> None:
-        """Take in holes, in order; one that goes on where the last one ended makes it grow."""
+    def add(self, holes: Sequence[Hole]) -> None:
+        """Add holes in order. A hole that begins at the end of the last one, with its reason, extends it."""
         for hole in holes:
             growth = self._growth
             if growth is not None and (growth.end, growth.reason) == (hole.start, hole.reason):
@@ -34,7 +34,7 @@ class Gaps:
             self._growth = Hole(hole.end, hole.end, hole.reason)
 
     def end(self) -> None:
-        """The gap is over, if there was one."""
+        """End the present gap, if any, and report its growth."""
         if self._growth is not None and self._growth.end > self._growth.start:
             self._on_hole(self._growth)
         self._growth = None

@@ -1,4 +1,4 @@
-"""What waits to be sent of sound that does not wait, and what is done when that is too much. I/O is nobody's here."""
+"""Limits the unsent audio of a live source (``--on-full``). No I/O."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from rt_cli.timeline.tape import Hole, Tape
 
 LEAST_GAP_S = 1.0
-"""Given up at a time at least: to an endpoint that is a little too slow a gap now and then, not one in every word."""
+"""Shortest gap. An endpoint that is a little too slow gets one gap now and then, not one in every word."""
 
 
 def start_of_newest(end: int, samples: int, blanks: Iterable[tuple[int, int]]) -> int:
-    """Where the newest ``samples`` before ``end`` begin, with the blanks before them. Pure.
+    """Return where the newest ``samples`` before ``end`` begin, blanks directly before them included. Pure.
 
-    Negative where there are not so many.
+    Negative if there are fewer.
 
     Args:
         end: Timeline position.
-        samples: How many.
-        blanks: Starts and ends of what does not count, in any order; none reaches beyond ``end``.
+        samples: Number of samples.
+        blanks: Starts and ends of ranges that do not count, in any order; none reaches beyond ``end``.
     """
     at = end
     for start, stop in sorted(blanks, key=lambda blank: blank[1], reverse=True):
@@ -40,15 +40,15 @@ def start_of_newest(end: int, samples: int, blanks: Iterable[tuple[int, int]]) -
 
 
 def first_kept(*, sent: int, captured: int, oldest: int, limit: int, least: int, blanks: list[tuple[int, int]]) -> int:
-    """Before which position nothing is to be sent any more, so that no more than ``limit`` samples wait. Pure.
+    """Return the position from which audio is kept, so that at most ``limit`` samples wait. Pure.
 
     Args:
         sent: Timeline position up to which everything is sent.
-        captured: Position up to which there is sound.
-        oldest: What this was before; it never goes back.
-        limit: Samples that may wait.
-        least: Samples that a gap has at least; one that is there grows by as much as it must.
-        blanks: Starts and ends of what does not count as waiting.
+        captured: Position up to which audio is captured.
+        oldest: The result of the last call; the position never goes back.
+        limit: Most samples that may wait.
+        least: Shortest new gap, samples; an existing gap grows by the necessary amount only.
+        blanks: Starts and ends of ranges that do not count as waiting.
     """
     first = start_of_newest(captured, limit, blanks)
     if oldest <= sent < first:
@@ -57,16 +57,16 @@ def first_kept(*, sent: int, captured: int, oldest: int, limit: int, least: int,
 
 
 class OverflowPolicy:
-    """Sees to it that no more waits than may.
+    """Keeps the waiting audio within its limit.
 
-    Holes do not count, nor what is not to be sent: a gate holds nobody up. After a loss everything unsettled waits.
+    Holes and audio that the gate leaves out do not count. After a loss all unsettled audio waits again.
 
     Args:
-        tape: Where it waits; kept off the disk for any policy but ``spool``, which leaves it to the tape.
-        policy: What is done.
-        limit_s: Seconds of sound that may wait.
-        send_ranges: What is sent, where not all of it is.
-        on_hole: Told of what is given up.
+        tape: The tape; on disk with policy ``spool`` only, which does nothing here.
+        policy: What to do at the limit.
+        limit_s: Limit of waiting audio, seconds.
+        send_ranges: Returns which parts are sent; None if all audio is sent.
+        on_hole: Receives the dropped audio.
     """
 
     def __init__(
@@ -87,25 +87,25 @@ class OverflowPolicy:
         self._gaps = Gaps(on_hole)
 
     def enforce(self) -> RtError | None:
-        """Give up what is too much, or say why nothing more is to be captured; after every change for the worse."""
+        """Drop audio beyond the limit, or return the error that ends capture. Call it whenever waiting audio grows."""
         tape = self._tape
         if self._policy == "spool":
             return None
-        over = tape.sent < tape.oldest
-        if not over:
+        dropping = tape.sent < tape.oldest
+        if not dropping:
             self._gaps.end()
-        if not over and tape.captured - tape.settled <= self._limit:
+        if not dropping and tape.captured - tape.settled <= self._limit:
             return None
         if self._policy == "fail":
-            return self._too_much() if self._fails() else None
-        self._give_up()
+            return self._full_error() if self._exceeds_limit() else None
+        self._drop_oldest()
         return None
 
     def end(self) -> None:
-        """Nothing more will be given up."""
+        """End the last gap: no further audio is dropped."""
         self._gaps.end()
 
-    def _give_up(self) -> None:
+    def _drop_oldest(self) -> None:
         tape = self._tape
         tape.forget(
             first_kept(
@@ -119,7 +119,7 @@ class OverflowPolicy:
         )
         at = min(tape.sent, tape.oldest)
         for start, end in [*self._unsent(tape.sent, tape.oldest), (tape.oldest, tape.oldest)]:
-            self._gaps.report(tape.drop(at, start, "full"))
+            self._gaps.add(tape.drop(at, start, "full"))
             at = end
 
     def _blanks(self) -> list[tuple[int, int]]:
@@ -129,10 +129,10 @@ class OverflowPolicy:
         send_ranges = self._send_ranges()
         return [] if send_ranges is None else send_ranges.unsent(start, end)
 
-    def _fails(self) -> bool:
+    def _exceeds_limit(self) -> bool:
         return self._tape.full or start_of_newest(self._tape.captured, self._limit, self._blanks()) > self._tape.sent
 
-    def _too_much(self) -> RtError:
+    def _full_error(self) -> RtError:
         what = "sound than the memory takes" if self._tape.full else f"than {self._limit_s:g} s of sound"
         return ConnectionLost(
             f"more {what} waited for the endpoint: nothing more was captured",

@@ -1,4 +1,4 @@
-"""Who may be heard: commands in, talking, muted and over out; with push to talk, also the turns. Pure."""
+"""Mute and push to talk: from commands to the state of the microphone, and to turns. Pure."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ Command = Literal["start", "stop", "toggle", "mute", "quit"]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 
 POST_ROLL_MS = 200
-"""Sound kept from after the end of talking: what was said by then has not come through the device yet."""
+"""Audio kept after the end of talking: the device delivers the last words late."""
 
 
 class ControlState(Struct, frozen=True):
-    """What the commands so far come to."""
+    """The state after all commands so far."""
 
     push_to_talk: bool = False
     talking: bool = False
-    """With push to talk: what is said is sent."""
+    """With push to talk: audio is sent."""
     muted: bool = False
-    """Silence takes the place of what is said."""
+    """Silence replaces the audio."""
     ended: bool = False
-    """Nothing more counts."""
+    """After ``quit``: further commands have no effect."""
 
 
-def obeyed(controls: ControlState, command: Command) -> ControlState:
-    """What a command makes of them; one that means nothing now changes nothing."""
+def apply_command(controls: ControlState, command: Command) -> ControlState:
+    """Return the state after a command; a command without effect in this state changes nothing."""
     if controls.ended:
         return controls
     talking = {"start": True, "stop": False, "toggle": not controls.talking}.get(command, controls.talking)
@@ -49,15 +49,15 @@ def obeyed(controls: ControlState, command: Command) -> ControlState:
 
 
 class PushToTalk:
-    """Carries out commands on the sound of one run, sample by sample.
+    """Applies commands to the audio of one run, exact to the sample.
 
-    With push to talk each send_range of talking is one turn; the rest is captured and not sent.
+    With push to talk each span of talking is one turn; the rest is captured and not sent.
 
     Args:
-        rate_hz: Of the timeline.
-        push_to_talk: Nothing is sent but while talking.
+        rate_hz: Sample rate of the timeline.
+        push_to_talk: Send audio only while talking.
         start: Timeline position at which the run begins.
-        on_change: Told of every change.
+        on_change: Receives every change.
     """
 
     def __init__(
@@ -80,38 +80,38 @@ class PushToTalk:
 
     @property
     def muted(self) -> bool:
-        """Whether silence is captured in place of what is said."""
+        """Whether silence replaces the captured audio."""
         return self.controls.muted
 
-    def obey(self, command: Command) -> None:
-        """Carry a command out, at the sample that was captured last."""
-        before, self.controls = self.controls, obeyed(self.controls, command)
+    def apply(self, command: Command) -> None:
+        """Apply a command at the last captured sample."""
+        before, self.controls = self.controls, apply_command(self.controls, command)
         if self.controls.talking and not before.talking:
             self._opened = self.send_ranges.open(self._captured - self._pre_roll)
             self.marks.add([TurnOpens(self._opened)])
         elif before.talking and not self.controls.talking:
-            # Never so little that there would be nothing to commit, however fast the keys.
+            # At least the post-roll, so that there is audio to commit even after two keys in quick succession.
             self._closes = self.send_ranges.close(max(self._captured, self._opened) + self._post_roll)
             self.marks.add([TurnCloses(self._closes)])
         if (before.talking, before.muted) != (self.controls.talking, self.controls.muted):
-            self.tell()
+            self.report()
 
     def captured(self, to: int, *, ended: bool = False) -> None:
-        """Everything before ``to`` is captured now.
+        """Note that all audio before ``to`` is captured.
 
         Args:
             to: Timeline position.
-            ended: No more will come.
+            ended: Capture has ended.
         """
         self._captured = to
         if not self.controls.push_to_talk:
             return
         silent = not (ended or self.controls.talking)
-        decided = min(to, max(self._closes, to - self._pre_roll)) if silent else to
-        self.send_ranges.decided(decided)
-        self.marks.analysed = max(self.marks.analysed, decided)
+        known = min(to, max(self._closes, to - self._pre_roll)) if silent else to
+        self.send_ranges.decided(known)
+        self.marks.analysed = max(self.marks.analysed, known)
 
-    def tell(self) -> None:
-        """Say how things are."""
+    def report(self) -> None:
+        """Report the present state."""
         talking = self.controls.talking if self.controls.push_to_talk else None
         self._on_change(ControlChanged(to_ms(self._captured, self._rate_hz), self.controls.muted, talking))

@@ -1,4 +1,4 @@
-"""Writes the run into its spool as it goes; what the disk refuses is said once, and the run goes on without."""
+"""Writes the run to its spool. A disk error is reported once; the run continues without the spool."""
 
 from __future__ import annotations
 
@@ -21,70 +21,70 @@ if TYPE_CHECKING:
     from rt_cli.timeline.tape import Hole
 
 
-def spool_source(info: SourceInfo, rate_hz: int, heard: InputSettings) -> SpoolSource:
-    """What a spool says of its source."""
+def spool_source(info: SourceInfo, rate_hz: int, settings: InputSettings) -> SpoolSource:
+    """Return the description of the source in the spool."""
     path = Path(info.name).absolute() if info.kind == "file" else None
     size = path.stat().st_size if path else None
     return SpoolSource(
-        rate_hz, info.name, info.kind, str(path) if path else None, size, channel=heard.channel, gain=heard.gain
+        rate_hz, info.name, info.kind, str(path) if path else None, size, channel=settings.channel, gain=settings.gain
     )
 
 
 def final_of(record: dict[str, Any]) -> Final:
-    """The final that a journal's record tells of."""
+    """Return the final of a spool record, marked as resumed."""
     values: dict[str, Any] = {name: record.get(name) for name in Final.__struct_fields__}
     return Final(**values | {"resumed": True})
 
 
 class SpoolWriter:
-    """The run's side of a spool.
+    """Writes audio and records of one run to its spool.
 
     Args:
-        spool: Open.
-        captured: Timeline position up to which it holds everything already.
-        on_event: Told when the disk takes no more.
+        spool: An open spool.
+        captured: Timeline position up to which the spool is complete already.
+        on_event: Receives a warning on the first disk error.
     """
 
     def __init__(self, spool: Spool, on_event: EventHandler, *, captured: int = 0) -> None:
         self._spool = spool
-        self._known = captured
+        self._complete_to = captured
         self._on_event = on_event
-        self._told = False
+        self._warned = False
 
     @property
     def folder(self) -> Path:
-        """Where the spool is."""
+        """Folder of the spool."""
         return self._spool.folder
 
     def sound(self, start: int, pcm: bytes) -> None:
-        """Sound was captured; to be told before anything else can happen to it."""
-        if start >= self._known:
+        """Write captured audio. Call it before any other use of that audio."""
+        if start >= self._complete_to:
             self._try(lambda: self._spool.append(start, pcm))
 
     def hole(self, hole: Hole) -> None:
-        """A gap was captured, or sound was given up."""
-        if hole.end > self._known:
+        """Write a gap in the capture, or dropped audio."""
+        if hole.end > self._complete_to:
             self._note({"type": "hole", "start": hole.start, "end": hole.end, "reason": hole.reason})
 
     def ended(self) -> None:
-        """The source has come to its end."""
+        """Write that the source has come to its end."""
         self._note({"type": "ended"})
 
-    def write_effects(self, steps: Sequence[Effect]) -> None:
-        """What the session decided, in one write: a final and what it settles are journalled together or not at all."""
-        records = [record for step in steps if (record := _record(step)) is not None]
+    def write_effects(self, effects: Sequence[Effect]) -> None:
+        """Write the effects of the session at once: a final and its settled range are stored together or not at all."""
+        records = [record for effect in effects if (record := _record(effect)) is not None]
         if records:
             self._note(*records)
-        for step in steps:
-            if isinstance(step, Settle):
-                self._try(lambda to=step.to: self._spool.release(to))  # type: ignore[misc] # a loop variable, bound
+        for effect in effects:
+            if isinstance(effect, Settle):
+                self._try(lambda to=effect.to: self._spool.release(to))  # type: ignore[misc] # a loop variable, bound
 
     def printed(self, turn: int) -> None:
-        """A final was printed; any thread may say so."""
+        """Write that a final was printed. Thread-safe."""
         self._note({"type": "printed", "turn": turn})
 
     def close(self, *, delivered: bool) -> None:
-        """Let go of the spool, and delete it if nothing is left to deliver."""
+        """Close the spool, and delete it if all of it is delivered."""
         self._try(lambda: self._spool.close(delivered=delivered))
 
     def _note(self, *records: dict[str, Any]) -> None:
@@ -94,14 +94,14 @@ class SpoolWriter:
         try:
             write()
         except OSError as exc:
-            if not self._told:
-                self._told = True
-                said = f"the spool takes no more ({exc.strerror}): from here on a crash would lose sound"
-                self._on_event(Warned("spool_failed", said))
+            if not self._warned:
+                self._warned = True
+                message = f"the spool takes no more ({exc.strerror}): from here on a crash would lose sound"
+                self._on_event(Warned("spool_failed", message))
 
 
-def _record(step: Effect) -> dict[str, Any] | None:
-    match step:
+def _record(effect: Effect) -> dict[str, Any] | None:
+    match effect:
         case Settle(to):
             return {"type": "settled", "to": to}
         case Drop(start, end, reason):

@@ -1,4 +1,4 @@
-"""Where ``rt`` makes the turns itself: looks at what was captured before it is sent."""
+"""Client-side speech detection: analyses captured audio before it is sent."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
     from rt_cli.streaming.timing.change_signal import ChangeSignal
     from rt_cli.timeline.tape import Tape
 
-_MOST_FRAMES = 16
-"""Looked at in one go: 30 ms of a thread's time."""
+_MAX_FRAMES = 16
+"""Frames per call of the detector: 30 ms of a thread's time."""
 
 
 class Detector(Protocol):
-    """Says how likely speech is, as :class:`rt_cli.audio.speech.vad.SpeechDetector` does."""
+    """Computes the probability of speech; see :class:`rt_cli.audio.speech.vad.SpeechDetector`."""
 
     frame_samples: int
 
     def push(self, pcm: bytes) -> list[float]:
-        """Probabilities of the frames that are complete by now."""
+        """Add audio and return the probabilities of all frames that are complete now."""
         ...
 
 
 class FrameConsumer(Protocol):
-    """Goes by what the detector says."""
+    """Consumes the results of the detector."""
 
     def push(self, probability: float, level_dbfs: float) -> None:
-        """Take the next frame: how likely it is speech, and how loud it is."""
+        """Take the next frame: its probability of speech and its level in dBFS."""
         ...
 
 
 class SilenceTimeout:
-    """Notices that nobody has spoken for long.
+    """Detects a long time without speech.
 
     Args:
         frame_s: Length of a frame, seconds.
         threshold: Probability from which a frame is speech.
-        patience_s: For how long.
-        on_quiet: Told once.
+        patience_s: Length of that time, seconds.
+        on_quiet: Called once per silence.
     """
 
     def __init__(self, frame_s: float, threshold: float, patience_s: float, on_quiet: Callable[[], None]) -> None:
@@ -72,19 +72,19 @@ class SilenceTimeout:
 
 
 class TurnAnalysis:
-    """Runs a detector over the tape, ahead of the sending, for all who go by it.
+    """Runs a detector over the tape, ahead of the sending, for all its consumers.
 
     Args:
-        tape: What to look at.
-        capture: Says when no more will come.
-        changed: Notified when more is known.
-        settings: What a turn is.
-        make_detector: Given the rate; called in a thread, as a model takes its time to load.
-        makes_turns: Mark turns; else :attr:`marks` only says how far it has looked.
-        send_ranges: To be opened around speech; None where everything is sent.
-        hang_ms: Silence after speech that is sent, beyond what the gate adds; None is what ends a turn.
-        quiet_s: So much without speech is told of.
-        on_quiet: Told of it, once per silence.
+        tape: The audio to analyse.
+        capture: Its ``ended`` marks the end of the input.
+        changed: Notified on new results; the analysis also waits on it for new audio.
+        settings: Parameters of turns.
+        make_detector: Argument: rate in Hz. Called in a thread because a model loads slowly.
+        makes_turns: Whether to mark turns; if not, :attr:`marks` only holds the analysed position.
+        send_ranges: Ranges to open around speech; None if all audio is sent.
+        hang_ms: Silence after speech that is sent, in addition to the hang of the gate; None: ``silence_ms``.
+        quiet_s: Time without speech before ``on_quiet``, seconds; None for never.
+        on_quiet: Called once per silence of that length.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class TurnAnalysis:
         quiet_s: float | None = None,
         on_quiet: Callable[[], None] = lambda: None,
     ) -> None:
-        # A run that goes on where another ended begins in the middle of the timeline.
+        # A resumed run begins in the middle of the timeline.
         self._read = tape.captured
         self.marks = TurnMarks(tape.captured)
         self._tape = tape
@@ -116,14 +116,14 @@ class TurnAnalysis:
         self._on_quiet = on_quiet
 
     async def run(self) -> None:
-        """Look at everything until the end of the input. Cancelling it leaves the marks as they are."""
+        """Analyse all audio until the end of the input. Cancellation leaves the marks unchanged."""
         detector = await asyncio.to_thread(self._make_detector, self._tape.rate_hz)
         frame = detector.frame_samples
         consumers = self._consumers(frame)
         pending = b""
         while True:
             await self._changed.wait_until(lambda: self._tape.captured > self._read or self._capture.ended)
-            end = min(self._tape.captured, self._read + _MOST_FRAMES * frame)
+            end = min(self._tape.captured, self._read + _MAX_FRAMES * frame)
             if end == self._read:
                 break
             pcm = self._sound(self._read, end)
@@ -142,9 +142,9 @@ class TurnAnalysis:
         self._changed.notify()
 
     def _sound(self, start: int, end: int) -> bytes:
-        """What is on the tape; silence where it was settled and let go before we came, as nobody waits for us then."""
-        gone = min(max(0, self._tape.settled - start), end - start)
-        return bytes(gone * BYTES_PER_SAMPLE) + self._tape.read(start + gone, end)
+        """Read the tape; audio that is settled and freed already reads as silence."""
+        freed = min(max(0, self._tape.settled - start), end - start)
+        return bytes(freed * BYTES_PER_SAMPLE) + self._tape.read(start + freed, end)
 
     def _consumers(self, frame: int) -> list[FrameConsumer]:
         consumers: list[FrameConsumer] = []
@@ -168,7 +168,7 @@ class TurnAnalysis:
         )
 
     def _turn_detector(self, frame: int) -> _Marker:
-        maker = TurnDetector(
+        detector = TurnDetector(
             frame,
             self._tape.rate_hz,
             threshold=self._settings.vad_threshold,
@@ -177,15 +177,15 @@ class TurnAnalysis:
             max_turn_s=self._settings.max_turn_s,
             start=self._read,
         )
-        return _Marker(maker, self.marks)
+        return _Marker(detector, self.marks)
 
 
 class _Marker:
-    """Marks the turns that are made."""
+    """Adds the turns of a detector to the marks."""
 
-    def __init__(self, maker: TurnDetector, marks: TurnMarks) -> None:
-        self._maker = maker
+    def __init__(self, detector: TurnDetector, marks: TurnMarks) -> None:
+        self._detector = detector
         self._marks = marks
 
     def push(self, probability: float, level_dbfs: float) -> None:
-        self._marks.add(self._maker.push(probability, level_dbfs))
+        self._marks.add(self._detector.push(probability, level_dbfs))

@@ -1,4 +1,4 @@
-"""Where turns open and close, as far as the sound was analysed. Pure."""
+"""Where turns open and close in the analysed audio. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rt_cli.audio.speech.endpointing import TurnCloses, TurnOpens
 
 
 class TurnMarks:
-    """Where turns open and close, as far as the sound was looked at; kept until it is settled.
+    """Where turns open and close in the analysed audio; marks are kept until their audio is settled.
 
     Args:
         start: Timeline position at which the run begins.
@@ -21,19 +21,19 @@ class TurnMarks:
         self._left_out = start
 
     def add(self, marks: list[TurnOpens | TurnCloses]) -> None:
-        """Add marks, in order; none stands in what is not sent."""
+        """Add marks in order; a mark inside audio that is not sent moves to the end of it."""
         self._marks += [replace(mark, at=max(mark.at, self._left_out)) for mark in marks]
 
     def closes_after(self, position: int) -> int | None:
-        """The first place at or behind ``position`` where a turn closes."""
+        """Return the first position at or after ``position`` where a turn closes; None if unknown."""
         return next((mark.at for mark in self._marks if isinstance(mark, TurnCloses) and mark.at >= position), None)
 
     def opens_in(self, start: int, end: int) -> int | None:
-        """Where a turn opens in ``[start, end)``, if one does."""
+        """Return where a turn opens in ``[start, end)``; None if no turn does."""
         return next((m.at for m in self._marks if isinstance(m, TurnOpens) and start <= m.at < end), None)
 
     def leave_out(self, start: int, end: int) -> None:
-        """Nothing of this range is sent: what is said at its end is a turn that opens there."""
+        """Remove the marks of a range that is not sent. A turn that is open at its end opens there instead."""
         before = [mark for mark in self._marks if mark.at < start]
         inside = [mark for mark in self._marks if start <= mark.at <= end]
         last = next(reversed([*before, *inside]), None)
@@ -42,6 +42,6 @@ class TurnMarks:
         self._left_out = end
 
     def forget(self, settled: int) -> None:
-        """Drop the marks that no replay can meet again."""
+        """Drop the marks before ``settled``: no replay needs them."""
         while self._marks and self._marks[0].at < settled:
             self._marks.pop(0)

@@ -1,1 +1,1 @@
-"""From the tape over connections, until all of it is settled."""
+"""From the tape over one connection after another, until all audio is settled."""

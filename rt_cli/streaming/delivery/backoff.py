@@ -1,4 +1,4 @@
-"""Whether and when to try again after a connection failed or ended. Pure but for the dice, which are passed in."""
+"""Whether and when to reconnect after the failure or the end of a connection. Pure; randomness is an argument."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 8.0
 WAITING_DELAY_S = 2.0
-"""While a session of ours is about to make room."""
-MOST_FRUITLESS = 3
-"""Connections in a row that the endpoint ended without any progress."""
-_OUR_VERDICTS = frozenset({"dead", "no_session"})
-"""It was we who ended the connection, for its silence."""
-_FULL = frozenset({"rate_limited", "rate_limit_exceeded", "session_limit_reached", "overloaded", "no_room"})
-"""What a refusal for want of room is called."""
+"""Longest delay while another session of this run is about to end and to make room."""
+MAX_WITHOUT_PROGRESS = 3
+"""Consecutive connections that the endpoint may end without progress before the run gives up."""
+_LOCAL_ENDS = frozenset({"dead", "no_session"})
+"""Codes of connections that this side ended because the endpoint was silent."""
+_FULL_CODES = frozenset({"rate_limited", "rate_limit_exceeded", "session_limit_reached", "overloaded", "no_room"})
+"""Codes of a full endpoint."""
 
 
 class Attempt(Struct, frozen=True):
@@ -32,26 +32,27 @@ class Attempt(Struct, frozen=True):
     now: float
     """Seconds."""
     opened: bool
-    """The handshake had succeeded: the endpoint, not the network, ended it."""
+    """The handshake had succeeded: the endpoint, not the network, ended the connection."""
     ready: bool
-    """It was configured."""
+    """The endpoint had accepted the session configuration."""
     progressed: bool
-    """The settled mark, or the furthest acknowledged one, moved during it."""
+    """The settled mark or the furthest acknowledged mark moved during the connection."""
 
 
 class Backoff:
-    """The patience of one run.
+    """Decides about the retries of one run.
 
-    Until an endpoint has been ready once, retries stay inside ``connect_timeout_s``: a wrong address should not take
-    minutes to be found. From then on each outage has ``retry_for_s``, counted anew whenever there was progress. Delays
-    double from 0.25 s to 8 s with full jitter; what the endpoint asks for is waited at least.
+    Before the endpoint was ready once, all retries stay within ``connect_timeout_s``: a wrong address must fail soon.
+    After that each outage has ``retry_for_s``, and progress restarts that time. Delays double from 0.25 s to 8 s with
+    full jitter; a Retry-After of the endpoint is the minimum.
 
     Args:
-        connect_timeout_s: For the first readiness, all tries together.
-        retry_for_s: For one outage.
-        began: Seconds, when the run began to connect.
-        dice: A number in [0, 1).
-        wait_for_room: Whether to be refused for want of room, before the first readiness, costs no patience.
+        connect_timeout_s: Time for all tries until the endpoint is ready for the first time.
+        retry_for_s: Time for one outage.
+        began: Time of the first try, seconds.
+        jitter: Returns a random number in [0, 1).
+        wait_for_room: Called if the endpoint is full before it was ready for the first time. True: that try does not
+            count.
     """
 
     def __init__(
@@ -60,45 +61,45 @@ class Backoff:
         connect_timeout_s: float,
         retry_for_s: float,
         began: float,
-        dice: Callable[[], float],
+        jitter: Callable[[], float],
         wait_for_room: Callable[[], bool] = lambda: False,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._retry_for_s = retry_for_s
-        self._dice = dice
+        self._jitter = jitter
         self._wait_for_room = wait_for_room
         self._outage_since = began
         self._ever_ready = False
         self._tries = 0
-        self._fruitless = 0
+        self._without_progress = 0
 
     def after(self, attempt: Attempt) -> float | None:
-        """Seconds to wait before the next connection; None to give up with the attempt's error."""
+        """Return the seconds until the next connection; None to give up with the error of the attempt."""
         error = attempt.error
         if attempt.progressed or (attempt.ready and not self._ever_ready):
-            self._outage_since, self._tries, self._fruitless = attempt.now, 0, 0
+            self._outage_since, self._tries, self._without_progress = attempt.now, 0, 0
         self._ever_ready = self._ever_ready or attempt.ready
-        if not self._ever_ready and _is_full(error) and self._may_help(error) and self._wait_for_room():
+        if not self._ever_ready and _is_full(error) and self._is_retryable(error) and self._wait_for_room():
             self._outage_since = attempt.now
             return self._delay(error, WAITING_DELAY_S)
-        if attempt.opened and not attempt.progressed and not _asks_for_patience(error):
-            self._fruitless += 1
-        if not self._may_help(error) or self._fruitless >= MOST_FRUITLESS:
+        if attempt.opened and not attempt.progressed and not _is_outage(error):
+            self._without_progress += 1
+        if not self._is_retryable(error) or self._without_progress >= MAX_WITHOUT_PROGRESS:
             return None
         delay = self._delay(error, LONGEST_DELAY_S)
         return delay if attempt.now + delay - self._outage_since < self._budget_s else None
 
     def _delay(self, error: RtError, longest_s: float) -> float:
-        delay: float = self._dice() * min(FIRST_DELAY_S * 2**self._tries, longest_s)
+        delay: float = self._jitter() * min(FIRST_DELAY_S * 2**self._tries, longest_s)
         self._tries += 1
-        asked = error.retry_after_s if isinstance(error, UnreachableError) else None
-        return max(delay, asked or 0.0)
+        retry_after_s = error.retry_after_s if isinstance(error, UnreachableError) else None
+        return max(delay, retry_after_s or 0.0)
 
-    def _may_help(self, error: RtError) -> bool:
-        """Whether another connection may fare better."""
+    def _is_retryable(self, error: RtError) -> bool:
+        """Whether another connection may succeed."""
         if isinstance(error, UnreachableError):
             return not error.final
-        # What has been ready before is an endpoint, and its silence now an outage.
+        # An endpoint that was ready before speaks the protocol: its silence is an outage.
         return self._ever_ready and error.code == "no_session"
 
     @property
@@ -107,12 +108,15 @@ class Backoff:
 
 
 def _is_full(error: RtError) -> bool:
-    """Whether the endpoint has too much to do at the moment."""
-    asked = isinstance(error, UnreachableError) and error.retry_after_s is not None
-    return asked or error.code in _FULL
+    """Whether the endpoint has no room at the moment."""
+    has_retry_after = isinstance(error, UnreachableError) and error.retry_after_s is not None
+    return has_retry_after or error.code in _FULL_CODES
 
 
-def _asks_for_patience(error: RtError) -> bool:
-    """Whether it was our verdict, or the endpoint has no room now: perhaps it still counts the session that we lost."""
-    asked = error.retry_after_s if isinstance(error, UnreachableError) else None
-    return error.code in _OUR_VERDICTS or asked is not None
+def _is_outage(error: RtError) -> bool:
+    """Whether the end counts as an outage: this side ended the connection, or the endpoint sent a Retry-After.
+
+    A full endpoint perhaps still counts the session that was lost.
+    """
+    retry_after_s = error.retry_after_s if isinstance(error, UnreachableError) else None
+    return error.code in _LOCAL_ENDS or retry_after_s is not None

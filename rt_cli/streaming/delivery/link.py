@@ -1,4 +1,4 @@
-"""One connection, from its opening to its end: configure, wait for its turn, send, receive, watch, drain."""
+"""One connection, from opening to end: configure, wait for :meth:`Link.begin`, send, receive, monitor, drain."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from rt_cli.streaming.delivery.run_state import RunState
     from rt_cli.streaming.transport.connection import Connection
 
-_WATCH_EVERY_S = 0.5
+_CHECK_EVERY_S = 0.5
 
 
 class Link:
     """Delivers the tape over one connection.
 
-    It configures the endpoint and then waits for :meth:`begin`, so that a successor can stand ready while its
-    predecessor still works.
+    The link configures the endpoint and then waits for :meth:`begin`, so that a successor can be ready while its
+    predecessor still delivers.
 
     Args:
-        state: Of the run.
-        attempt: Which connection of the run this is, from 1.
-        patience_s: How long the endpoint may show no sign of life.
-        catch_up: Times real time at which it may be sent to at most.
+        state: State of the run.
+        attempt: Number of this connection in the run, from 1.
+        patience_s: Longest silence of the endpoint.
+        catch_up: Highest speed of sending, as a multiple of real time.
     """
 
     def __init__(self, state: RunState, *, attempt: int, patience_s: float = DEAD_S, catch_up: float) -> None:
@@ -49,24 +49,24 @@ class Link:
         self.opened = False
         """The handshake has succeeded."""
         self.ready_at: float | None = None
-        """When the endpoint was configured and took audio, seconds."""
-        self.life_s = math.inf
-        """Seconds from then to the expiry that the endpoint told, or to the longest that was asked for."""
+        """Time at which the endpoint was configured and ready for audio, seconds."""
+        self.lifetime_s = math.inf
+        """Seconds from then to the ``expires_at`` of the endpoint or to ``max_session_s``; ``inf`` without either."""
         self.serving = False
-        """It has begun to deliver."""
+        """The link has begun to deliver."""
         self.ended = False
-        """It does nothing any more."""
+        """All tasks of the link have ended."""
         self.error: RtError | None = None
-        """Why it ended, if not by its work being done."""
-        self.setup = Handshake()
+        """The error that ended the link; None if it finished."""
+        self.handshake = Handshake()
         self.padding = 0
-        """Samples of silence that were added."""
+        """Samples of silence sent as padding."""
         self._state = state
         self._patience_s = patience_s
         self._catch_up = catch_up
-        self._begun_as: SessionState | None = None
+        self._begin_state: SessionState | None = None
         self._retiring = False
-        self._failure: RtError | None = None
+        self._injected_error: RtError | None = None
         self._sender: Sender | None = None
         self._pump: Pump | None = None
 
@@ -77,26 +77,26 @@ class Link:
 
     @property
     def round_trip_s(self) -> float | None:
-        """The smallest of the last half minute."""
+        """The smallest round trip of the last half minute; None before the first."""
         return self._sender.round_trips.minimum if self._sender else None
 
     def fail(self, error: RtError) -> None:
-        """End as if the connection had been lost."""
-        self._failure = error
+        """End with ``error`` at the next check, as if the connection had been lost."""
+        self._injected_error = error
 
     def begin(self, state: SessionState) -> None:
-        """Deliver from *settled* on, once the endpoint is ready.
+        """Deliver from *settled* on as soon as the endpoint is ready.
 
         Args:
-            state: What to call it then: ``ready``, ``resumed`` or ``rolled_over``.
+            state: The state to report then: ``ready``, ``resumed`` or ``rolled_over``.
         """
-        self._begun_as = state
+        self._begin_state = state
         self._state.changed.notify()
 
     def retire(self) -> None:
-        """Send no more, and end as soon as the turns that are committed have their finals.
+        """Stop sending, and end as soon as all committed turns have their finals.
 
-        What was sent beyond them is unsettled, and so the successor sends it again.
+        Audio sent after the last commit stays unsettled; the successor sends it again.
         """
         self._retiring = True
         if self._pump is not None:
@@ -104,22 +104,22 @@ class Link:
         self._state.changed.notify()
 
     async def run(self) -> None:
-        """Deliver everything, until the last final is in or given up, or until it may retire.
+        """Deliver until the last final has arrived or is given up, or until the link has retired.
 
-        Cancelling it closes the connection within a second.
+        Cancellation closes the connection within a second.
 
         Raises:
-            RtError: The connection failed or ended; its class says whether another one may help.
+            RtError: The connection failed or ended; the class says whether a reconnect may help.
         """
         settings = self._state.settings
-        witness = self._state.witness() if self._state.witness else None
+        wire_log = self._state.make_wire_log() if self._state.make_wire_log else None
         timeout_s = settings.delivery.connect_timeout_s
-        connection = await connect(self._state.endpoint, timeout_s=timeout_s, witness=witness)
+        connection = await connect(self._state.endpoint, timeout_s=timeout_s, wire_log=wire_log)
         self.opened = True
         if self._state.probe is not None:
             self._state.probe.opened()
         try:
-            await self._converse(connection)
+            await self._run_session(connection)
         except BaseException:
             connection.abort()
             raise
@@ -128,15 +128,15 @@ class Link:
             if self._sender is not None:
                 await self._sender.aclose()
 
-    async def _converse(self, connection: Connection) -> None:
+    async def _run_session(self, connection: Connection) -> None:
         state = self._state
         self._sender = sender = Sender(
             connection,
             state.clock,
             rate_hz=state.tape.rate_hz,
             attempt=self.attempt,
-            on_acknowledged=self._acknowledged,
-            on_round_trip=_nobody if state.probe is None else state.probe.round_trip,
+            on_acknowledged=self._on_acknowledged,
+            on_round_trip=_ignore if state.probe is None else state.probe.round_trip,
         )
         self._pump = Pump(state, sender, catch_up=self._catch_up)
         error: RtError | None = None
@@ -145,7 +145,7 @@ class Link:
                 others = [
                     tasks.create_task(self._receive(connection), name="receive"),
                     tasks.create_task(sender.keep_pinging(state.capture.started_at), name="pings"),
-                    tasks.create_task(self._watch(connection, sender), name="watch"),
+                    tasks.create_task(self._monitor(connection, sender), name="watch"),
                 ]
                 await self._configure(sender)
                 await self._deliver(self._pump, tasks)
@@ -155,44 +155,44 @@ class Link:
             error = _first(group)
         finally:
             self.padding = self._pump.padding
-        # Not raised above: before 3.11.4, what an `except*` raises comes out in a group.
-        # An endpoint may hang up as soon as it has said all; why it refuses more is worth knowing all the same.
+        # Not raised above: before Python 3.11.4 an exception raised in `except*` arrives in a group.
+        # An endpoint may close the connection after its last final. Any other error is reported even then.
         if error is not None and not (state.session.drained and isinstance(error, ConnectionLost)):
             raise error
 
     async def _configure(self, sender: Sender) -> None:
-        """Audio is held until the endpoint is configured; each wait has a deadline."""
+        """Configure the endpoint before any audio is sent. One deadline for all waits."""
         timeout_s = self._state.settings.delivery.connect_timeout_s
-        waited_for = "session.created"
+        expected = "session.created"
         try:
             async with asyncio.timeout(timeout_s):
-                await self._state.changed.wait_until(lambda: self.setup.greeted)
-                waited_for = "session.updated"
+                await self._state.changed.wait_until(lambda: self.handshake.greeted)
+                expected = "session.updated"
                 await sender.control(session_update_event(self._state.configuration, "rt_session"))
-                await self._state.changed.wait_until(lambda: self.setup.configured)
+                await self._state.changed.wait_until(lambda: self.handshake.configured)
         except TimeoutError:
-            raise self._no_answer(waited_for, timeout_s) from None
-        expires_at, longest_s = self.setup.expires_at, self._state.settings.delivery.max_session_s
-        self.life_s = min(
+            raise self._no_answer(expected, timeout_s) from None
+        expires_at, longest_s = self.handshake.expires_at, self._state.settings.delivery.max_session_s
+        self.lifetime_s = min(
             math.inf if expires_at is None else expires_at - time.time(), math.inf if longest_s is None else longest_s
         )
         self.ready_at = self._state.clock.now()
         self._state.changed.notify()
 
-    def _no_answer(self, waited_for: str, timeout_s: float) -> RtError:
-        error = self.setup.last_error
-        said = f", but said: {masked(printable(error.message or error.code))}" if error else ""
+    def _no_answer(self, expected: str, timeout_s: float) -> RtError:
+        error = self.handshake.last_error
+        detail = f", but said: {masked(printable(error.message or error.code))}" if error else ""
         return EndpointError(
-            f"the endpoint sent no {waited_for} within {timeout_s:g} s{said}",
+            f"the endpoint sent no {expected} within {timeout_s:g} s{detail}",
             "is it an OpenAI-compatible realtime endpoint?",
             code="no_session",
         )
 
     async def _deliver(self, pump: Pump, tasks: asyncio.TaskGroup) -> None:
         state = self._state
-        await state.changed.wait_until(lambda: self._begun_as is not None)
-        if self._begun_as is not None:
-            self._change(self._begun_as)
+        await state.changed.wait_until(lambda: self._begin_state is not None)
+        if self._begin_state is not None:
+            self._change_state(self._begin_state)
             self.state, self.serving = "ready", True
             state.changed.notify()
         pumping = tasks.create_task(pump.run(), name="pump")
@@ -210,42 +210,42 @@ class Link:
     async def _receive(self, connection: Connection) -> None:
         state = self._state
         while True:
-            blamed = state.session.last_error if self.ready else self.setup.last_error
-            message = await connection.receive(blamed)
+            last_error = state.session.last_error if self.ready else self.handshake.last_error
+            message = await connection.receive(last_error)
             event = decode(message)
-            if not self.setup.configured and (error := self.setup.receive(event)) is not None:
+            if not self.handshake.configured and (error := self.handshake.receive(event)) is not None:
                 raise error
-            if self.ready and self._begun_as is not None:
+            if self.ready and self._begin_state is not None:
                 self._apply(state.session.receive(event, state.clock.now()))
             else:
                 state.changed.notify()
 
-    async def _watch(self, connection: Connection, sender: Sender) -> None:
-        """Look at the endpoint's health and at what is overdue, twice a second."""
+    async def _monitor(self, connection: Connection, sender: Sender) -> None:
+        """Check the liveness of the endpoint and the timeouts of turns, twice a second."""
         clock, since = self._state.clock, self._state.capture.started_at
         due = clock.now()
 
-        def look() -> float:
+        def check() -> float:
             nonlocal due
-            # Who was held up, or stopped and continued, has not read yet what came in meanwhile.
-            self._look(connection, sender, judge=clock.now() - due < _WATCH_EVERY_S)
-            due = next_tick(clock.now(), since, _WATCH_EVERY_S)
+            # If this check itself ran late (SIGSTOP, busy loop), unread data may be waiting: skip the liveness check.
+            self._check(connection, sender, liveness=clock.now() - due < _CHECK_EVERY_S)
+            due = next_tick(clock.now(), since, _CHECK_EVERY_S)
             return due
 
-        await RepeatingTimer(clock, look).run()
+        await RepeatingTimer(clock, check).run()
 
-    def _look(self, connection: Connection, sender: Sender, *, judge: bool) -> None:
+    def _check(self, connection: Connection, sender: Sender, *, liveness: bool) -> None:
         state = self._state
-        if self._failure is not None:
-            raise self._failure
-        if judge:
-            self._judge(connection, sender)
-        if self.ready and self._begun_as is not None:
+        if self._injected_error is not None:
+            raise self._injected_error
+        if liveness:
+            self._check_liveness(connection, sender)
+        if self.ready and self._begin_state is not None:
             self._apply(state.session.tick(state.clock.now(), state.tape.acknowledged))
         else:
             state.changed.notify()
 
-    def _judge(self, connection: Connection, sender: Sender) -> None:
+    def _check_liveness(self, connection: Connection, sender: Sender) -> None:
         vitals = Vitals(
             now=self._state.clock.now(),
             inbound_at=connection.inbound_at,
@@ -254,36 +254,36 @@ class Link:
             oldest_ping_at=sender.oldest_ping_at,
             round_trip_s=sender.round_trips.minimum,
         )
-        verdict = health(vitals, patience_s=self._patience_s)
-        if verdict == "dead":
+        status = health(vitals, patience_s=self._patience_s)
+        if status == "dead":
             raise ConnectionLost("no sign of life from the endpoint", "check the network and the endpoint", code="dead")
-        if verdict == "stalled" and self.state in {"ready", "draining"}:
-            self._change("stalled", reason="the endpoint does not read what we send")
-        elif verdict == "alive" and self.state == "stalled":
-            self._change("ready", reason="the endpoint reads again")
+        if status == "stalled" and self.state in {"ready", "draining"}:
+            self._change_state("stalled", reason="the endpoint does not read what we send")
+        elif status == "alive" and self.state == "stalled":
+            self._change_state("ready", reason="the endpoint reads again")
 
-    def _acknowledged(self, wire: int) -> None:
+    def _on_acknowledged(self, wire: int) -> None:
         self._state.tape.mark_acknowledged(self._state.session.wire.timeline(wire))
         self._state.session.reads(self._state.tape.acknowledged)
         self._state.changed.notify()
 
-    def _apply(self, steps: Sequence[Effect]) -> None:
-        for step in steps:
-            if isinstance(step, Acknowledge) and self._sender is not None:
-                self._sender.acknowledge(step.wire)
-        self._state.apply(steps)
+    def _apply(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Acknowledge) and self._sender is not None:
+                self._sender.acknowledge(effect.wire)
+        self._state.apply(effects)
 
-    def _change(self, state: SessionState, reason: str | None = None) -> None:
+    def _change_state(self, state: SessionState, reason: str | None = None) -> None:
         self.state = state
         self._state.report_session(state, attempt=self.attempt, reason=reason)
 
 
-def _nobody(_seconds: float) -> None:
-    """Nobody measures."""
+def _ignore(_seconds: float) -> None:
+    """Ignore the round trip: there is no measurement."""
 
 
 def _first(group: BaseExceptionGroup[RtError]) -> RtError:
-    """The first error of a group: the others are what it led to."""
+    """Return the first error of a group: the others are its consequences."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

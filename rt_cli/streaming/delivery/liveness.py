@@ -1,4 +1,4 @@
-"""Whether the endpoint is alive, from what has come in and when. Pure."""
+"""Whether the endpoint is alive, from the times of inbound data and acknowledgements. Pure."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ Health = Literal["alive", "stalled", "dead"]
 
 
 class Vitals(Struct, frozen=True):
-    """What is known at one moment; times in seconds of one clock."""
+    """Measurements of a connection at one moment; times in seconds of one clock."""
 
     now: float
     inbound_at: float
-    """When the last byte came in."""
+    """Time of the last inbound byte."""
     progress_at: float
-    """When the acknowledged mark last moved."""
+    """Time of the last move of the acknowledged mark."""
     in_flight: int
-    """Samples that are not acknowledged."""
+    """Samples sent and not acknowledged."""
     oldest_ping_at: float | None
-    """When the oldest unanswered ping was written."""
+    """Time at which the oldest unanswered ping was written; None without one."""
     round_trip_s: float | None = None
 
 
 def health(vitals: Vitals, *, patience_s: float = DEAD_S) -> Health:
-    """Judge one moment.
+    """Return the state of the endpoint at one moment.
 
     *Stalled*: audio is in flight and the acknowledged mark has not moved for ``max(3 s, 2 x round trip)``. *Dead*: the
-    oldest ping is unanswered and nothing at all has come in, both for ``patience_s``. Any inbound byte counts as life.
+    oldest ping has had no pong, and no byte has arrived, both for ``patience_s``. Any inbound byte is a sign of life.
     """
     if vitals.oldest_ping_at is not None:
         silent = vitals.now - max(vitals.oldest_ping_at, vitals.inbound_at)
@@ -43,9 +43,9 @@ def health(vitals: Vitals, *, patience_s: float = DEAD_S) -> Health:
     return "alive"
 
 
-def patience(deaths_here: int) -> float:
-    """Seconds to wait for a sign of life, after so many deaths at the same place of the timeline.
+def patience(deaths: int) -> float:
+    """Return the seconds to wait for a sign of life after ``deaths`` dead connections without progress between.
 
-    It doubles from the second death on: a slow endpoint must not be killed and replayed for ever.
+    The time doubles from the second one on: a slow endpoint must not be cut off and replayed for ever.
     """
-    return float(min(DEAD_S * 2 ** max(0, deaths_here - 1), LONGEST_PATIENCE_S))
+    return float(min(DEAD_S * 2 ** max(0, deaths - 1), LONGEST_PATIENCE_S))

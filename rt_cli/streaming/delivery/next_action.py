@@ -1,4 +1,4 @@
-"""What is sent next, how much of it, and when at the earliest. Pure."""
+"""The next action of the pump: what to send, how much, and when at the earliest. Pure."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChunkSizes:
-    """Samples in a chunk."""
+    """Sizes of chunks in samples."""
 
     usual: int
     most: int
-    """When more than that is waiting."""
+    """Size while at least two usual chunks are waiting."""
 
     @property
     def fixed(self) -> bool:
-        """Whether somebody asked for this size."""
+        """Whether the chunk size is configured."""
         return self.usual == self.most
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send so many samples."""
+    """Send ``samples`` samples."""
 
     samples: int
     alike: int = field(default=0, compare=False)
-    """Chunks of the same size that may follow at once, since nothing can come between."""
+    """Further chunks of the same size that may follow at once: no commit and no skip lies between."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommitTurn:
-    """The turn ends here."""
+    """Commit: the turn ends here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Leave so many samples out."""
+    """Leave out ``samples`` samples: the gate or push to talk excludes them."""
 
     samples: int
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Leave so many samples out that were to be sent, and have waited for too long."""
+    """Drop ``samples`` samples that have waited for too long."""
 
     samples: int
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """There is nothing to do yet."""
+    """Wait for more audio or analysis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Everything is sent and nothing more will come."""
+    """All audio is sent and capture has ended."""
 
 
 def decide(
@@ -73,17 +73,17 @@ def decide(
     send_range: SendRange | None = None,
     oldest: int = 0,
 ) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
-    """What to do next.
+    """Return the next action.
 
     Args:
-        sent: Timeline position up to which everything is sent.
-        known: Position up to which it is known where turns close.
-        captured: Position up to which there is sound.
-        ended: No more will come.
-        closes: Where the next turn closes, if that is known; at or behind ``sent``.
-        sizes: Of chunks.
-        send_range: What is to be done from ``sent`` on; None where everything is sent.
-        oldest: Position before which nothing is sent any more, whatever is known of it.
+        sent: Timeline position up to which all audio is sent.
+        known: Position up to which the ends of turns are known.
+        captured: Position up to which audio is captured.
+        ended: Capture has ended.
+        closes: Where the next turn closes, at or after ``sent``; None if unknown.
+        sizes: Chunk sizes.
+        send_range: The range at ``sent``: sent or left out; None if all audio is sent.
+        oldest: Position before which no audio is sent any more (``--on-full drop-oldest``).
     """
     if closes == sent:
         return CommitTurn()
@@ -106,36 +106,36 @@ def decide(
 
 
 class Allowance:
-    """How fast may be sent: a bucket that fills at a rate and holds so much. Pure.
+    """Limits the speed of sending: a token bucket. Pure.
 
     Args:
-        now: Seconds.
-        rate: Samples per second; ``inf`` for any.
-        burst: Samples that may go at once.
+        now: Time, seconds.
+        rate: Samples per second; ``inf`` for no limit.
+        burst: Samples that may be sent at once.
     """
 
     def __init__(self, now: float, rate: float, burst: int) -> None:
         self._rate = rate
         self._burst_s = burst / rate
-        self._spent_until = now - self._burst_s
+        self._available_at = now - self._burst_s
 
     @property
     def unlimited(self) -> bool:
-        """Whether anything may go at any time."""
+        """Whether there is no limit."""
         return self._rate == math.inf
 
     def take_now(self, samples: int, now: float) -> bool:
-        """Take so many if they may go now, or none."""
-        spent_until = self._spent_after(samples, now)
-        if spent_until > now:
+        """Take ``samples`` tokens if available at ``now``; False if not."""
+        available_at = self._available_after(samples, now)
+        if available_at > now:
             return False
-        self._spent_until = spent_until
+        self._available_at = available_at
         return True
 
     def take(self, samples: int, now: float) -> float:
-        """Take so many; returns when they may go, seconds."""
-        self._spent_until = self._spent_after(samples, now)
-        return self._spent_until
+        """Take ``samples`` tokens. Return the time from which the samples may be sent, seconds."""
+        self._available_at = self._available_after(samples, now)
+        return self._available_at
 
-    def _spent_after(self, samples: int, now: float) -> float:
-        return max(self._spent_until, now - self._burst_s) + samples / self._rate
+    def _available_after(self, samples: int, now: float) -> float:
+        return max(self._available_at, now - self._burst_s) + samples / self._rate

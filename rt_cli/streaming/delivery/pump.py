@@ -1,4 +1,4 @@
-"""From the tape to the sender: what goes next, in which size, and where the commits stand."""
+"""From the tape to the sender: chunks, commits and skips in order."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 _WAIT = Wait()
 MIN_COMMIT_MS = 100
-"""Less is refused by most endpoints as an empty buffer."""
+"""Most endpoints refuse a shorter commit as an empty buffer."""
 
 
 class Pump:
-    """Sends what is on the tape over one connection, from *settled* on.
+    """Sends the audio of the tape over one connection, from *settled* on.
 
     Args:
-        state: Of the run.
-        sender: Of this connection.
-        catch_up: Times real time at which it sends at most.
+        state: State of the run.
+        sender: Sender of this connection.
+        catch_up: Highest speed, as a multiple of real time.
     """
 
     def __init__(self, state: RunState, sender: Sender, *, catch_up: float) -> None:
         self.padding = 0
-        """Samples of silence added, outside the ledger."""
+        """Samples of silence sent as padding, outside the ledger."""
         self._state = state
         self._clock = state.clock
         self._tape = state.tape
@@ -40,25 +40,25 @@ class Pump:
         self._send_ranges = state.send_ranges
         self._sender = sender
         self._allowance = Allowance(state.clock.now(), catch_up * state.tape.rate_hz, state.sizes.most)
-        self._held = False
+        self._on_hold = False
         self._committed_at = -1
         self._committed_wire = 0
         self._speech = False
         self._ids = itertools.count(1)
 
     def hold(self) -> None:
-        """Send nothing more."""
-        self._held = True
+        """Stop sending."""
+        self._on_hold = True
 
     async def run(self) -> None:
-        """Send until the end of the input, and commit what is left. Cancelling it ends at a chunk's boundary."""
+        """Send until the end of the input, and commit the rest. Cancellation takes effect between two chunks."""
         self._committed_at = self._tape.sent
         async with self._sender.stream():
             while True:
                 match self._next():
-                    case Send() as step:
-                        if not self._send_at_once(step):
-                            await self._send(step)
+                    case Send() as action:
+                        if not self._send_at_once(action):
+                            await self._send(action)
                     case Skip(samples):
                         self._skip(samples)
                     case GiveUp(samples):
@@ -66,27 +66,27 @@ class Pump:
                     case CommitTurn():
                         await self._commit()
                     case Wait():
-                        await self._state.sound.wait_notified(self._has_more)
+                        await self._state.sound.wait_notified(self._send_ready)
                     case Finish():
                         await self._finish()
                         return
 
-    def _has_more(self) -> bool:
-        """Send what needs no waiting, within the call of whoever rang; whether there is more to do than that.
+    def _send_ready(self) -> bool:
+        """Called by notify(): send what can be sent without awaiting. True if the pump task has to run for the rest.
 
-        To wake a task for a chunk costs more than all else that is done for it.
+        Waking a task for a chunk costs more than all other work on the chunk.
         """
         try:
-            while isinstance(step := self._next(), Send) and self._send_at_once(step):
+            while isinstance(action := self._next(), Send) and self._send_at_once(action):
                 pass
         except OSError:
-            return True  # the tape's file: it is met again where it is ours to tell
-        return not isinstance(step, Wait)
+            return True  # reading the tape's file failed: the pump task meets the same error and reports it
+        return not isinstance(action, Wait)
 
     def _next(self) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
         tape, marks, ended = self._tape, self._marks, self._state.capture.ended
         sent, known, closes = tape.sent, tape.captured, None
-        if self._held or (sent == known and marks is None and not ended):
+        if self._on_hold or (sent == known and marks is None and not ended):
             return _WAIT
         if marks is not None:
             known, closes = marks.analysed, marks.closes_after(max(sent, self._committed_at + 1))
@@ -102,18 +102,18 @@ class Pump:
         )
 
     def _skip(self, samples: int) -> None:
-        """Leave sound out: it stands on the timeline, and nobody will ask for it."""
+        """Leave audio out of the connection; it keeps its place on the timeline."""
         start = self._tape.sent
         if self._send_ranges is not None:
             self._send_ranges.leave_out(start, start + samples)
-        self._pass_over(samples)
-        # Nothing was sent that an answer could tell of.
+        self._advance_unsent(samples)
+        # No pong or event will acknowledge audio that was not sent.
         self._acknowledge()
 
     async def _give_up(self, samples: int) -> None:
-        """Leave sound out that has waited for too long; what is said before it and behind it are two turns."""
+        """Drop audio that has waited for too long; speech before and after the gap becomes two turns."""
         start, end = self._tape.sent, self._tape.sent + samples
-        self._look_for_speech(start)
+        self._report_speech_start(start)
         if self._speech:
             await self._commit(tail=True)
             return
@@ -124,50 +124,50 @@ class Pump:
                 self._send_ranges.leave_out(*part)
         if not self._session.wire.wire:
             self._session.begins(end)
-        self._pass_over(samples)
-        # An endpoint that has read nothing yet has not come any further by this.
+        self._advance_unsent(samples)
+        # An endpoint that has read no audio yet makes no progress by a gap.
         if self._sender.acknowledged:
             self._acknowledge()
 
-    def _pass_over(self, samples: int) -> None:
+    def _advance_unsent(self, samples: int) -> None:
         self._tape.mark_sent(self._tape.sent + samples)
         self._session.wire.skipped(samples)
-        self._state.sound.notify()  # there is room on the tape
+        self._state.sound.notify()  # the tape has room again
 
     def _acknowledge(self) -> None:
         self._tape.mark_acknowledged(self._session.wire.timeline(self._sender.acknowledged))
         self._session.reads(self._tape.acknowledged)
 
-    async def _send(self, step: Send) -> None:
+    async def _send(self, action: Send) -> None:
         now = self._clock.now()
-        if (allowed := self._allowance.take(step.samples, now)) > now:
+        if (allowed := self._allowance.take(action.samples, now)) > now:
             await self._clock.sleep_until(allowed)
-        await self._sender.room(step.samples)
-        if self._held or self._tape.sent < self._tape.oldest:
+        await self._sender.room(action.samples)
+        if self._on_hold or self._tape.sent < self._tape.oldest:
             return
-        messages, samples = self._load(step)
+        messages, samples = self._load(action)
         self._note_sent(samples)
         await self._sender.audio(messages, samples)
-        self._tell_probe()
+        self._report_sent()
 
-    def _send_at_once(self, step: Send) -> bool:
-        """Send it if that needs no waiting; False if it does: nothing was sent then."""
-        if not self._sender.free(step.samples) or not self._allowance.take_now(step.samples, self._clock.now()):
+    def _send_at_once(self, action: Send) -> bool:
+        """Send without awaiting; return False, and send nothing, if that is impossible now."""
+        if not self._sender.free(action.samples) or not self._allowance.take_now(action.samples, self._clock.now()):
             return False
-        messages, samples = self._load(step)
+        messages, samples = self._load(action)
         self._sender.audio_at_once(messages, samples)
         self._note_sent(samples)
-        self._tell_probe()
+        self._report_sent()
         return True
 
-    def _load(self, step: Send) -> tuple[Sequence[bytes], int]:
-        """The messages of the next chunks, and how many samples they hold.
+    def _load(self, action: Send) -> tuple[Sequence[bytes], int]:
+        """Return the messages of the next chunks, and their number of samples.
 
-        Where anything may go at any time chunks go together, in one message if nobody asked for a size.
+        Without a speed limit several chunks are sent together: in one message, unless the chunk size is configured.
         """
-        start, size, count = self._tape.sent, step.samples, 1
-        if step.alike and self._allowance.unlimited:
-            count = max(1, min(1 + step.alike, self._sender.spare // size))
+        start, size, count = self._tape.sent, action.samples, 1
+        if action.alike and self._allowance.unlimited:
+            count = max(1, min(1 + action.alike, self._sender.spare // size))
         samples = size * count
         if not self._state.sizes.fixed:
             size = samples
@@ -175,17 +175,17 @@ class Pump:
 
     def _note_sent(self, samples: int) -> None:
         end = self._tape.sent + samples
-        self._look_for_speech(end)
+        self._report_speech_start(end)
         self._tape.mark_sent(end)
         self._session.wire.sent(samples)
         self._state.meter.add(samples)
 
-    def _tell_probe(self) -> None:
+    def _report_sent(self) -> None:
         if self._state.probe is not None:
             self._state.probe.sent(self._tape.sent)
 
-    def _look_for_speech(self, end: int) -> None:
-        """Tell of a turn that opens before ``end``, perhaps in what was sent already: speech is noticed late."""
+    def _report_speech_start(self, end: int) -> None:
+        """Report a turn that opens before ``end``, perhaps in audio already sent: detection lags behind."""
         if self._marks is None or self._speech:
             return
         opens = self._marks.opens_in(self._committed_at, end)
@@ -211,7 +211,7 @@ class Pump:
         await self._sender.control(commit_event(event_id))
 
     async def _finish(self) -> None:
-        """Always commit what is left: the answer proves that everything was read."""
+        """Commit the rest in any case: the reply proves that the endpoint has read all audio."""
         if self._session.wire.wire > self._committed_wire or (self._marks is None and self._session.wire.wire):
             await self._commit(tail=True)
         self._state.apply(self._session.drain())

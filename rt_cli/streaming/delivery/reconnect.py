@@ -1,4 +1,4 @@
-"""Connection after connection until everything is delivered: retries after a loss, a successor before an expiry."""
+"""Delivers a run over one connection after another: retries after a loss, a successor before an expiry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.errors import RtError, UnreachableError
 from rt_cli.events import Warned
-from rt_cli.streaming.delivery.backoff import MOST_FRUITLESS, Attempt, Backoff
+from rt_cli.streaming.delivery.backoff import MAX_WITHOUT_PROGRESS, Attempt, Backoff
 from rt_cli.streaming.delivery.link import Link
 from rt_cli.streaming.delivery.liveness import patience
 from rt_cli.streaming.delivery.run_state import drain_timeout_s
@@ -28,31 +28,32 @@ RETRY_LIVE_S = 600.0
 RETRY_FINITE_S = 120.0
 REMOTE_CATCH_UP = 2.0
 HAND_OVER_S = 3.0
-"""For the last finals of a connection that hands over."""
-LOOK_S, LOOK_SHARE = 300.0, 0.25
-"""So long before its expiry a connection begins to look for a quiet moment to hand over; never more than this share."""
-LAST_S, LAST_SHARE = 30.0, 0.1
-"""So long before its expiry it hands over in the middle of a turn."""
-_LOOK_EVERY_S = 0.25
+"""Time for the last finals of a connection after its handover."""
+HANDOVER_FROM_S, HANDOVER_FROM_SHARE = 300.0, 0.25
+"""From this time before its expiry a connection waits for a pause between turns to hand over. Also a maximum share
+of its lifetime."""
+HANDOVER_BY_S, HANDOVER_BY_SHARE = 30.0, 0.1
+"""From this time before its expiry a connection hands over even in the middle of a turn."""
+_CHECK_EVERY_S = 0.25
 
 
 class Reconnector:
-    """Delivers a run over as many connections as it takes, one after the other.
+    """Delivers a run over as many connections as necessary, one after the other.
 
     Args:
-        state: Of the run.
+        state: State of the run.
     """
 
     def __init__(self, state: RunState) -> None:
         self.link: Link | None = None
-        """The one that delivers, or tries to."""
+        """The connection that delivers or is being opened."""
         self._state = state
         self._attempt = 0
         self._served = 0
         self._padding = 0
-        self._reach = 0
+        self._furthest_acknowledged = 0
         self._deaths = 0
-        self._fruitless = 0
+        self._without_progress = 0
         self._ever_ready = False
         self._catch_up = self._first_catch_up()
         self._tasks: asyncio.TaskGroup | None = None
@@ -60,19 +61,19 @@ class Reconnector:
 
     @property
     def reconnects(self) -> int:
-        """Connections that took over from another."""
+        """Number of connections that took over from another one."""
         return max(0, self._served + sum(link.serving for link in self._running) - 1)
 
     @property
     def padding(self) -> int:
-        """Samples of silence that were added, outside the ledger."""
+        """Samples of silence sent as padding, outside the ledger."""
         return self._padding + sum(link.padding for link in self._running)
 
     async def run(self) -> None:
-        """Deliver everything. Cancelling it closes what is open within a second.
+        """Deliver all audio. Cancellation closes all connections within a second.
 
         Raises:
-            RtError: Nothing more can be done.
+            RtError: The run gives up.
         """
         error: RtError | None = None
         async with asyncio.TaskGroup() as self._tasks:
@@ -87,7 +88,7 @@ class Reconnector:
             raise error
 
     async def _deliver(self) -> None:
-        retries = self._retries()
+        backoff = self._make_backoff()
         link = self._open()
         state: SessionState = "ready"
         while True:
@@ -100,7 +101,7 @@ class Reconnector:
                 return
             delay = 0.0
             if link.error is not None:
-                delay = self._after_loss(link, link.error, retries, began_at)
+                delay = self._after_loss(link, link.error, backoff, began_at)
             else:
                 self._after_hand_over(began_at)
             self._state.tape.rewind()
@@ -118,34 +119,34 @@ class Reconnector:
         link.begin(state)
 
     async def _wait_for_end(self, link: Link) -> Link | None:
-        """Wait for the end of a connection; returns its successor, if one stands ready before it expires."""
+        """Wait for the end of a connection. Return its successor if one was opened before the expiry."""
         changed, clock = self._state.changed, self._state.clock
         await changed.wait_until(lambda: link.ended or link.ready)
-        look_at = _before_expiry(link, LOOK_S, LOOK_SHARE)
-        with self._ringing_at(look_at):
-            await changed.wait_until(lambda: link.ended or (link.state == "ready" and clock.now() >= look_at))
+        handover_from = _before_expiry(link, HANDOVER_FROM_S, HANDOVER_FROM_SHARE)
+        with self._notify_at(handover_from):
+            await changed.wait_until(lambda: link.ended or (link.state == "ready" and clock.now() >= handover_from))
         if link.ended:
             return None
         successor = self._open()
         await changed.wait_until(lambda: link.ended or successor.ended or successor.ready)
         if successor.ended:
             log.debug("no second session beside the first (%s): break, then make", successor.error)
-        session, last_at = self._state.session, _before_expiry(link, LAST_S, LAST_SHARE)
-        with self._ringing_at(last_at):
-            await changed.wait_until(lambda: link.ended or session.between_turns or clock.now() >= last_at)
+        session, handover_by = self._state.session, _before_expiry(link, HANDOVER_BY_S, HANDOVER_BY_SHARE)
+        with self._notify_at(handover_by):
+            await changed.wait_until(lambda: link.ended or session.between_turns or clock.now() >= handover_by)
         link.retire()
-        # What has no final by then is heard again: better than to hold back what is said meanwhile.
-        patience_ends = clock.now() + HAND_OVER_S
-        with self._ringing_at(patience_ends):
-            await changed.wait_until(lambda: link.ended or clock.now() >= patience_ends)
+        # The successor sends audio without a final again after this time: better than delaying the audio after it.
+        deadline = clock.now() + HAND_OVER_S
+        with self._notify_at(deadline):
+            await changed.wait_until(lambda: link.ended or clock.now() >= deadline)
         if link in self._running:
             self._running[link].cancel()
         await changed.wait_until(lambda: link.ended)
         return successor
 
     @contextmanager
-    def _ringing_at(self, moment: float) -> Iterator[None]:
-        """Ring at a moment, seconds, which is no change that somebody else would ring for."""
+    def _notify_at(self, moment: float) -> Iterator[None]:
+        """Notify the waiters at ``moment``, seconds: no other code notifies when a time is reached."""
         cancel = self._state.clock.call_at(moment, self._state.changed.notify)
         try:
             yield
@@ -153,13 +154,13 @@ class Reconnector:
             cancel()
 
     def _after_hand_over(self, began_at: int) -> None:
-        """Count the sessions that were too short for anything to settle. Raises if another would be, too."""
+        """Count consecutive sessions that were too short to settle any audio. Raises after too many of them."""
         tape = self._state.tape
         if self._progressed(began_at) or tape.sent == began_at:
-            self._fruitless = 0
+            self._without_progress = 0
             return
-        self._fruitless += 1
-        if self._fruitless >= MOST_FRUITLESS or self._given_up(self._state.clock.now()):
+        self._without_progress += 1
+        if self._without_progress >= MAX_WITHOUT_PROGRESS or self._gives_up(self._state.clock.now()):
             raise UnreachableError(
                 "sessions end before a turn of the sound does: nothing was settled in the last of them",
                 "make turns shorter (--turn-detection client, --max-turn), or sessions longer (--max-session)",
@@ -167,26 +168,26 @@ class Reconnector:
             )
 
     def _progressed(self, began_at: int) -> bool:
-        """Whether a connection moved the settled mark from where it began, or the acknowledged one further than ever.
+        """Whether a connection moved the settled mark, or moved the acknowledged mark further than any before it.
 
-        Notes how far that is now.
+        Updates the furthest acknowledged position.
         """
         tape = self._state.tape
-        progressed = tape.settled > began_at or tape.acknowledged > self._reach
-        self._reach = max(self._reach, tape.acknowledged)
+        progressed = tape.settled > began_at or tape.acknowledged > self._furthest_acknowledged
+        self._furthest_acknowledged = max(self._furthest_acknowledged, tape.acknowledged)
         return progressed
 
-    def _after_loss(self, link: Link, error: RtError, retries: Backoff, began_at: int) -> float:
-        """Seconds to wait before the next try. Raises the error if there is to be none."""
+    def _after_loss(self, link: Link, error: RtError, backoff: Backoff, began_at: int) -> float:
+        """Return the seconds until the next try. Raises ``error`` if the run gives up."""
         now, progressed = self._state.clock.now(), self._progressed(began_at)
         self._ever_ready = self._ever_ready or link.ready
         if progressed:
             self._deaths = 0
         self._deaths += error.code == "dead"
-        delay = retries.after(
+        delay = backoff.after(
             Attempt(error, now, opened=link.opened, ready=link.ready, progressed=progressed),
         )
-        if delay is None or self._given_up(now + delay):
+        if delay is None or self._gives_up(now + delay):
             raise error
         self._slow_down(error)
         log.debug("trying again in %.2f s", delay)
@@ -195,13 +196,13 @@ class Reconnector:
         return delay
 
     async def _pause(self, until: float) -> None:
-        """Wait before the next try; a Ctrl-C meanwhile ends it when its patience does."""
+        """Wait until the next try; after a Ctrl-C at most for the drain timeout."""
         clock = self._state.clock
-        while (now := clock.now()) < until and not self._given_up(now):
-            await clock.sleep_until(min(until, now + _LOOK_EVERY_S))
+        while (now := clock.now()) < until and not self._gives_up(now):
+            await clock.sleep_until(min(until, now + _CHECK_EVERY_S))
 
-    def _given_up(self, at: float) -> bool:
-        """After a Ctrl-C an endpoint that is away is not waited for as long as before it."""
+    def _gives_up(self, at: float) -> bool:
+        """Whether the drain timeout after a Ctrl-C is over: an unreachable endpoint then has no further try."""
         since = self._state.capture.stopped_at
         patience_s = drain_timeout_s(self._state.settings.delivery, embedded=self._state.endpoint.embedded)
         return since is not None and at - since > patience_s
@@ -231,24 +232,32 @@ class Reconnector:
             self._ever_ready = self._ever_ready or link.ready
             self._state.changed.notify()
 
-    def _retries(self) -> Backoff:
+    def _make_backoff(self) -> Backoff:
         delivery = self._state.settings.delivery
-        usual = RETRY_LIVE_S if self._state.capture.live else RETRY_FINITE_S
+        default = RETRY_LIVE_S if self._state.capture.live else RETRY_FINITE_S
         return Backoff(
             connect_timeout_s=delivery.connect_timeout_s,
-            retry_for_s=usual if delivery.retry_for_s is None else delivery.retry_for_s,
+            retry_for_s=default if delivery.retry_for_s is None else delivery.retry_for_s,
             began=self._state.clock.now(),
-            dice=random.random,
+            jitter=random.random,
             wait_for_room=self._state.wait_for_room,
         )
 
     def _first_catch_up(self) -> float:
         delivery = self._state.settings.delivery
-        usual = math.inf if self._state.endpoint.embedded else REMOTE_CATCH_UP
-        asked = usual if delivery.catch_up is None else delivery.catch_up
-        return max(asked, delivery.speed or 1.0)
+        default = math.inf if self._state.endpoint.embedded else REMOTE_CATCH_UP
+        catch_up = default if delivery.catch_up is None else delivery.catch_up
+        return max(catch_up, delivery.speed or 1.0)
 
 
 def _before_expiry(link: Link, ahead_s: float, share: float) -> float:
-    """So long before a connection ends by itself, seconds; ``share`` is of its whole life. ``inf`` if it does not."""
-    return math.inf if link.ready_at is None else link.ready_at + link.life_s - min(ahead_s, share * link.life_s)
+    """Return the time ``ahead_s`` before the expiry of a connection, seconds; ``inf`` without an expiry.
+
+    Args:
+        link: The connection.
+        ahead_s: Seconds before the expiry.
+        share: Limit of ``ahead_s``, as a share of the lifetime.
+    """
+    return (
+        math.inf if link.ready_at is None else link.ready_at + link.lifetime_s - min(ahead_s, share * link.lifetime_s)
+    )

@@ -1,4 +1,4 @@
-"""What outlives a connection: the parts of one run that each of its connections works with."""
+"""The state of a run that all its connections share."""
 
 from __future__ import annotations
 
@@ -37,57 +37,57 @@ _EMBEDDED_DRAIN_S = 60.0
 
 
 def drain_timeout_s(settings: DeliverySettings, *, embedded: bool) -> float:
-    """Seconds of silence after which a final is given up, as asked for or as fits the endpoint."""
+    """Return the seconds of silence after which a final is given up: configured, or the default of the endpoint."""
     if settings.drain_timeout_s is not None:
         return settings.drain_timeout_s
     return _EMBEDDED_DRAIN_S if embedded else _DRAIN_S
 
 
 def dropped(hole: Hole, rate_hz: int) -> Dropped:
-    """What is told of a hole."""
+    """Return the event that reports a hole."""
     return Dropped(to_ms(hole.start, rate_hz), to_ms(hole.end, rate_hz), hole.reason)
 
 
 class RunState(Struct, frozen=True):
-    """One run."""
+    """Shared parts of one run; also applies the effects of its session."""
 
     endpoint: Endpoint
     configuration: dict[str, object]
-    """The session object that the endpoint is to take."""
+    """The session object for ``session.update``."""
     settings: Settings
     tape: Tape
     session: Session
     capture: TapeFeeder
     marks: TurnMarks | None
-    """Where turns close; None where the endpoint finds them."""
+    """Where turns close; None if the endpoint detects turns."""
     changed: ChangeSignal
-    """Rung on every change, but where :attr:`sound` is."""
+    """Notified on every change except those of :attr:`sound`."""
     sound: ChangeSignal
-    """Notified when there is more sound, or more room for it, and on every other change."""
+    """Notified on new audio, on new room for audio, and on every other change."""
     clock: Clock
     sizes: ChunkSizes
     on_event: EventHandler
     meter: Meter
-    """Counts what is sent."""
+    """Counts the sent samples."""
     spool_writer: SpoolWriter | None = None
-    """Where a spool is kept."""
+    """Writes the spool; None without one."""
     enforce: Callable[[], RtError | None] = lambda: None
-    """To be told when *sent* has gone back: more waits than before, and perhaps too much."""
+    """Call it when *sent* has gone back: more audio waits than before, perhaps too much."""
     wait_for_room: Callable[[], bool] = lambda: False
-    """Whether an endpoint without room is worth more than the usual wait."""
+    """Called if the endpoint is full before it was ready for the first time. True: keep waiting without a limit."""
     send_ranges: SendRanges | None = None
-    """What is sent, where not all of it is."""
+    """Which parts are sent; None if all audio is sent."""
     probe: MeasureHooks | None = None
-    """Of who measures the run."""
-    witness: Callable[[], ConnectionLog] | None = None
-    """Makes who keeps the next connection."""
+    """Hooks of a measurement; None without one."""
+    make_wire_log: Callable[[], ConnectionLog] | None = None
+    """Makes the wire log of the next connection; None without ``--record``."""
 
-    def apply(self, steps: Sequence[Effect]) -> None:
-        """Carry out what the session decided, but for what concerns one connection. Raises an ``End``'s error."""
+    def apply(self, effects: Sequence[Effect]) -> None:
+        """Apply the effects of the session, except those on one connection. Raises the error of a ``Fail``."""
         if self.spool_writer is not None:
-            self.spool_writer.write_effects(steps)
-        for step in steps:
-            match step:
+            self.spool_writer.write_effects(effects)
+        for effect in effects:
+            match effect:
                 case Settle(to):
                     self.tape.settle(to)
                     if self.marks is not None:
@@ -104,7 +104,7 @@ class RunState(Struct, frozen=True):
         self.changed.notify()
 
     def report_session(self, state: SessionState, *, attempt: int, reason: str | None = None) -> None:
-        """Say what became of a connection."""
+        """Report a new state of a connection."""
         self.on_event(
             SessionChanged(
                 state=state,

@@ -1,18 +1,18 @@
 """The only code that writes to a connection.
 
-Rules, each of which a project somewhere learnt the hard way:
+Rules, each from a defect that some project has had:
 
 1. One FIFO lane for everything: audio, commits, configuration, pings. A commit can never overtake the audio before it.
-2. Nothing awaitable runs where the lane is released; a release too many raises.
-3. A write that has begun is never cancelled (it would be delivered all the same). Its caller may go; the next one waits
-   until it is over. Only the end of the connection ends it.
-4. ``send()`` returning proves nothing, so a window bounds the audio that is not *acknowledged*: by the pong of a ping
-   that was put behind it, or by any answer that proves it was read. The window is 2 to 8 s: more the longer the round
-   trip is, and the faster the endpoint reads.
+2. No code awaits while it releases the lane; a second release raises.
+3. A write that has begun is never cancelled: the data would be delivered anyway. The caller may be cancelled; the next
+   caller waits for the end of the write. Only the end of the connection ends a write early.
+4. A return of ``send()`` proves nothing, so a window limits the audio that is not *acknowledged*. The pong of a ping
+   sent after the audio acknowledges it, and so does any event that proves that it was read. The window is 2 to 8 s: it
+   grows with the round trip and with the speed at which the endpoint reads.
 5. A stream of audio and single chunks exclude each other; the caller chooses to wait or to fail.
-6. A sender belongs to one connection and dies with it.
+6. A sender belongs to one connection and ends with it.
 
-Every change of state is logged at debug, so that a stuck sender can be diagnosed from a log.
+The sender logs every change of state at debug level, so that a log shows why a sender is stuck.
 """
 
 from __future__ import annotations
@@ -38,97 +38,97 @@ PING_BUSY_S = 0.5
 PING_IDLE_S = 5.0
 _WINDOW_S = (2.0, 8.0)
 _RTT_MEMORY_S = 30.0
-_PACE_OVER_S = 0.25
+_PACE_INTERVAL_S = 0.25
 
 
 class Transport(Protocol):
-    """What a sender needs of a connection."""
+    """The part of a connection that a sender uses."""
 
     @property
     def ready(self) -> bool:
-        """Whether it can be written to without waiting."""
+        """Whether a write needs no waiting."""
         ...
 
     async def send(self, messages: Sequence[bytes]) -> None:
-        """Write text messages, one behind the other. Raises ConnectionLost when the connection is gone."""
+        """Write text messages in order. Raises ConnectionLost if the connection has ended."""
         ...
 
     def send_at_once(self, messages: Sequence[bytes]) -> None:
-        """The same in one piece; only while ready."""
+        """Write text messages in one piece, without awaiting; only while ready."""
         ...
 
     async def ping(self) -> Awaitable[object]:
-        """Write a ping; what it returns is done when the pong is there, and fails when the connection is gone."""
+        """Write a ping. Return an awaitable of its pong; it fails if the connection ends."""
         ...
 
     def ping_at_once(self, behind: Sequence[bytes] = ()) -> Awaitable[object]:
-        """The same behind messages, all in one piece; only while ready."""
+        """Write text messages and a ping after them in one piece, without awaiting; only while ready."""
         ...
 
 
 class RoundTrips:
-    """The smallest round trip of the last half minute; a mean would feed on the queues that it measures."""
+    """The smallest round trip of the last half minute. A mean would include the queues that the window causes."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, float]] = deque()
+        self._minima: deque[tuple[float, float]] = deque()
 
     def add(self, now: float, seconds: float) -> None:
-        """Record one; all values that it beats are of no more use."""
-        while self._seen and self._seen[-1][1] >= seconds:
-            self._seen.pop()
-        self._seen.append((now, seconds))
-        while self._seen[0][0] < now - _RTT_MEMORY_S:
-            self._seen.popleft()
+        """Add a round trip. Older values that are not smaller can no longer be the minimum: drop them."""
+        while self._minima and self._minima[-1][1] >= seconds:
+            self._minima.pop()
+        self._minima.append((now, seconds))
+        while self._minima[0][0] < now - _RTT_MEMORY_S:
+            self._minima.popleft()
 
     @property
     def minimum(self) -> float | None:
-        """Seconds; None before the first."""
-        return self._seen[0][1] if self._seen else None
+        """The minimum in seconds; None before the first round trip."""
+        return self._minima[0][1] if self._minima else None
 
 
 class Pace:
-    """How fast the endpoint reads, over the last quarter of a second, or the last 8 s of audio if that is less. Pure.
+    """Speed at which the endpoint reads, over the last 0.25 s or the last 8 s of audio, whichever is shorter. Pure.
 
-    Where it reads in larger steps it is over one of those.
+    If the endpoint reads in larger steps, the speed is over one of these steps.
 
     Args:
-        now: Seconds.
+        now: Time, seconds.
     """
 
     def __init__(self, now: float) -> None:
         self.times = 1.0
-        """Seconds of audio in a second; 1 before anything is known."""
+        """Seconds of audio per second; 1 before the first measurement."""
         self._at = now
         self._read_s = 0.0
 
     def add(self, now: float, read_s: float) -> None:
-        """So much audio has been read in all by now; both in seconds."""
-        if now - self._at >= _PACE_OVER_S or (read_s - self._read_s >= _WINDOW_S[1] and now > self._at):
+        """Add a measurement: the endpoint has read ``read_s`` seconds of audio in total at time ``now``, seconds."""
+        if now - self._at >= _PACE_INTERVAL_S or (read_s - self._read_s >= _WINDOW_S[1] and now > self._at):
             self.times = (read_s - self._read_s) / (now - self._at)
             self._at, self._read_s = now, read_s
 
 
 def window_s(round_trip_s: float | None, times: float = 1.0) -> float:
-    """Seconds of audio that may be unacknowledged.
+    """Return the window: seconds of audio that may be unacknowledged.
 
-    It is what an endpoint reads in two round trips and a second, where it reads audio ``times`` as fast as it is
-    spoken: a file that is sent in a flood waits no more often than speech does.
+    An endpoint that reads at ``times`` real time reads this much in two round trips and a second. So a file sent at
+    full speed waits no more often than live speech.
     """
     low, high = _WINDOW_S
     return low if round_trip_s is None else min(max((2 * round_trip_s + 1) * max(times, 1), low), high)
 
 
 class Sender:
-    """Puts messages on one connection, one at a time.
+    """Writes messages to one connection, one at a time.
 
     Args:
         transport: The connection.
-        clock: For round trips.
+        clock: Time of round trips.
         rate_hz: Samples per second of the audio.
-        attempt: Which connection of the run it is; for the log.
-        busy: What happens to a stream or chunk while a stream is being sent.
-        on_acknowledged: Told the count of samples that the endpoint has provably read, when it grows.
-        on_round_trip: Told how long each pong took, seconds.
+        attempt: Number of the connection in the run; for the log.
+        busy: Whether a second stream or a single chunk waits or fails while a stream is being sent.
+        on_acknowledged: Receives the number of acknowledged samples when it grows.
+        on_round_trip: Receives the round trip of each pong, seconds.
     """
 
     def __init__(
@@ -143,14 +143,14 @@ class Sender:
         on_round_trip: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self.sent = 0
-        """Samples whose writing has begun, in the order of this connection, padding included."""
+        """Samples of this connection whose write has begun, padding included."""
         self.acknowledged = 0
         """Samples that the endpoint has read."""
         self.progress_at = clock.now()
-        """When ``acknowledged`` last moved, or had nothing left to move to."""
+        """Time of the last growth of ``acknowledged``, or of the last moment without audio in flight, seconds."""
         self.round_trips = RoundTrips()
         self.window = round(window_s(None) * rate_hz)
-        """Samples that may be in flight; one chunk always may."""
+        """Samples that may be in flight; one chunk is always allowed."""
         self._pace = Pace(clock.now())
         self._transport = transport
         self._clock = clock
@@ -160,16 +160,16 @@ class Sender:
         self._on_acknowledged = on_acknowledged
         self._on_round_trip = on_round_trip
         self._lane = asyncio.BoundedSemaphore(1)
-        self._turnstile = asyncio.BoundedSemaphore(1)
+        self._stream_lock = asyncio.BoundedSemaphore(1)
         self._streams = 0
-        self._writing: asyncio.Future[None] | None = None
-        self._writing_at = clock.now()
-        self._opened = asyncio.Event()
-        self._opened.set()
+        self._write_task: asyncio.Future[None] | None = None
+        self._write_began_at = clock.now()
+        self._window_open = asyncio.Event()
+        self._window_open.set()
         self._pings: dict[asyncio.Future[object], tuple[float, int]] = {}
-        self._pinged = 0
+        self._ping_covers = 0
         self._last_ping = clock.now()
-        self._logged = log.isEnabledFor(logging.DEBUG)
+        self._debug = log.isEnabledFor(logging.DEBUG)
         log.debug("generation %d: sender made", attempt)
 
     @property
@@ -179,34 +179,34 @@ class Sender:
 
     @property
     def spare(self) -> int:
-        """Samples that may go at once, with no ping between; one chunk always may. May be negative."""
-        return min(self.window - self.in_flight, self._pinged + self.window // 4 - self.sent)
+        """Samples that may be sent at once, without a ping between; one chunk is always allowed. May be negative."""
+        return min(self.window - self.in_flight, self._ping_covers + self.window // 4 - self.sent)
 
     @property
     def oldest_ping_at(self) -> float | None:
-        """When the oldest unanswered ping, or a write that is still not over, began; seconds, None if there is none."""
+        """Start of the oldest unanswered ping or of the unfinished write, seconds; None without either."""
         waiting = [at for at, _ in self._pings.values()]
-        return min(waiting if self._writing is None else [*waiting, self._writing_at], default=None)
+        return min(waiting if self._write_task is None else [*waiting, self._write_began_at], default=None)
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[Sender]:
-        """Send a stream of audio: no other stream and no single chunk gets in between; commits and the like may.
+        """Send a stream of audio. No other stream and no single chunk gets between its chunks; control messages may.
 
-        Raises SenderBusy if another stream runs or waits and this sender is to fail. Cancelling it while it waits
-        leaves no trace; leaving the block never waits.
+        Raises SenderBusy if another stream runs or waits and ``busy`` is ``fail``. Cancellation while waiting has no
+        effect on other callers; leaving the block never waits.
         """
         self._refuse_if_busy("a second stream")
         self._streams += 1
         try:
-            async with self._turnstile:
+            async with self._stream_lock:
                 yield self
         finally:
             self._streams -= 1
 
     async def chunk(self, message: bytes, samples: int) -> None:
-        """Send a single chunk of audio outside any stream; waits for a chunk, waits or fails for a stream."""
+        """Send a single chunk outside any stream. Waits for other chunks; waits for a stream, or fails (``busy``)."""
         self._refuse_if_busy("a single chunk")
-        async with self._turnstile:
+        async with self._stream_lock:
             await self.audio((message,), samples)
 
     def _fits(self, samples: int) -> bool:
@@ -214,72 +214,72 @@ class Sender:
         return not in_flight or in_flight + samples <= self.window
 
     async def room(self, samples: int) -> None:
-        """Wait until that much audio fits into the window. Safe to cancel."""
+        """Wait until ``samples`` samples fit into the window. Safe to cancel."""
         while not self._fits(samples):
-            if self._opened.is_set():
+            if self._window_open.is_set():
                 log.debug("generation %d: window closed, %d samples in flight", self._attempt, self.in_flight)
-                self._opened.clear()
-            if self.sent > self._pinged:  # another ping would prove nothing more
+                self._window_open.clear()
+            if self.sent > self._ping_covers:  # else the pong of the last ping already covers all audio
                 await self._ping()
-            await self._opened.wait()
+            await self._window_open.wait()
 
     async def audio(self, messages: Sequence[bytes], samples: int) -> None:
         """Send audio of a stream, waiting for room in the window.
 
-        Several messages go as one: nothing comes between, and ``samples`` is what they hold together.
+        Several messages are one write without others between; ``samples`` is their total.
 
-        Cancelling it before its writing begins leaves no trace; after that the messages are delivered all the same.
+        Cancellation before the write begins has no effect; after that the messages are delivered anyway.
         """
         await self.room(samples)
         if self.free(samples):
             self.audio_at_once(messages, samples)
             return
-        await self._pass(messages, samples)
-        if self.sent - self._pinged >= self.window // 4:
+        await self._write(messages, samples)
+        if self.sent - self._ping_covers >= self.window // 4:
             await self._ping()
 
     def free(self, samples: int) -> bool:
-        """Whether so much audio needs no waiting: for the lane, a write, the window or the connection."""
-        return not self._lane.locked() and self._writing is None and self._fits(samples) and self._transport.ready
+        """Whether ``samples`` samples need no waiting for the lane, a write, the window or the connection."""
+        return not self._lane.locked() and self._write_task is None and self._fits(samples) and self._transport.ready
 
     def audio_at_once(self, messages: Sequence[bytes], samples: int) -> None:
-        """Send audio of a stream like :meth:`audio`, within the call; only while :meth:`free` for it.
+        """Send audio of a stream like :meth:`audio`, without awaiting; only while :meth:`free` for it.
 
-        Nobody can get in between while it runs, and so it holds the lane without taking it.
+        No other task can run during the call, so the call need not take the lane.
         """
         if self.sent == self.acknowledged:
             self.progress_at = self._clock.now()
         self.sent += samples
         self._log_lane("passed")
-        if self.sent - self._pinged >= self.window // 4:
+        if self.sent - self._ping_covers >= self.window // 4:
             self._ping_now(messages)
         else:
             self._transport.send_at_once(messages)
 
     async def control(self, message: bytes) -> None:
-        """Send anything that is not audio, behind everything that was asked for before. Cancelling it: as for audio."""
-        await self._pass((message,))
+        """Send a message that is not audio, after all earlier calls. Cancellation: as for :meth:`audio`."""
+        await self._write((message,))
 
     def acknowledge(self, samples: int) -> None:
-        """An answer proves that everything before ``samples`` was read; never goes back."""
+        """Note that the endpoint has read all audio before ``samples``; the mark never goes back."""
         samples = min(samples, self.sent)
         if samples <= self.acknowledged:
             return
         self.acknowledged = samples
         self.progress_at = self._clock.now()
-        if not self._opened.is_set():
+        if not self._window_open.is_set():
             log.debug("generation %d: window opened, %d samples in flight", self._attempt, self.in_flight)
-            self._opened.set()
+            self._window_open.set()
         self._on_acknowledged(samples)
 
     async def keep_pinging(self, since: float = 0.0) -> None:
-        """Ping behind audio that no ping follows yet, and now and then when idle; runs until cancelled or the end.
+        """Ping after audio without a ping, and every 5 s when idle, until cancellation or the end of the connection.
 
         Args:
-            since: When the beat began at which it looks, seconds.
+            since: Start of the common ticks, seconds.
         """
 
-        def look() -> float | None:
+        def ping_if_due() -> float | None:
             if self._ping_due():
                 if not self.free(0):
                     return None
@@ -287,12 +287,12 @@ class Sender:
             return next_tick(max(self._clock.now() + PING_BUSY_S / 2, self._last_ping + PING_BUSY_S), since)
 
         while True:
-            await RepeatingTimer(self._clock, look).run()
-            await self._ping()  # one that has to wait
+            await RepeatingTimer(self._clock, ping_if_due).run()
+            await self._ping()  # a due ping that has to wait
 
     def _ping_due(self) -> bool:
         quiet = self._clock.now() - self._last_ping
-        return quiet >= PING_IDLE_S or (quiet > PING_BUSY_S and self.sent > self._pinged)
+        return quiet >= PING_IDLE_S or (quiet > PING_BUSY_S and self.sent > self._ping_covers)
 
     def _refuse_if_busy(self, what: str) -> None:
         if self._streams and self._busy == "fail":
@@ -300,73 +300,73 @@ class Sender:
 
     async def _ping(self) -> None:
         self._last_ping = self._clock.now()
-        await self._pass()
+        await self._write()
 
     async def _write_ping(self) -> None:
-        # What has been sent so far is what the pong proves; the lane keeps more from getting in between.
-        at, proven = self._clock.now(), self.sent
-        self._last_ping, self._pinged = at, proven
-        self._await_pong(await self._transport.ping(), at, proven)
+        # The pong acknowledges all audio sent so far; the lane prevents further audio in between.
+        at, covered = self._clock.now(), self.sent
+        self._last_ping, self._ping_covers = at, covered
+        self._await_pong(await self._transport.ping(), at, covered)
 
     def _ping_now(self, behind: Sequence[bytes] = ()) -> None:
-        """The same at once, with messages before it that count as sent already."""
-        at, proven = self._clock.now(), self.sent
-        self._last_ping, self._pinged = at, proven
-        self._await_pong(self._transport.ping_at_once(behind), at, proven)
+        """Write a ping without awaiting, after messages that already count as sent."""
+        at, covered = self._clock.now(), self.sent
+        self._last_ping, self._ping_covers = at, covered
+        self._await_pong(self._transport.ping_at_once(behind), at, covered)
 
-    def _await_pong(self, pong: Awaitable[object], at: float, proven: int) -> None:
+    def _await_pong(self, pong: Awaitable[object], at: float, covered: int) -> None:
         waiter = asyncio.ensure_future(pong)
-        self._pings[waiter] = (at, proven)
-        waiter.add_done_callback(self._ponged)
+        self._pings[waiter] = (at, covered)
+        waiter.add_done_callback(self._on_pong)
 
-    def _ponged(self, pong: asyncio.Future[object]) -> None:
-        at, proven = self._pings.pop(pong)
+    def _on_pong(self, pong: asyncio.Future[object]) -> None:
+        at, covered = self._pings.pop(pong)
         if pong.cancelled() or pong.exception() is not None:
             return
         now = self._clock.now()
         self.round_trips.add(now, now - at)
         self._on_round_trip(now - at)
-        self._pace.add(now, proven / self._rate_hz)
+        self._pace.add(now, covered / self._rate_hz)
         self.window = round(window_s(self.round_trips.minimum, self._pace.times) * self._rate_hz)
-        self.acknowledge(proven)
+        self.acknowledge(covered)
 
-    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
-        """Take the lane, write messages or, without any, a ping, let go."""
+    async def _write(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
+        """Take the lane, write the messages, or a ping if there are none, and release the lane."""
         if self._lane.locked():
             self._log_lane("awaited")
         async with self._lane:
-            await self._write_over()
+            await self._wait_for_write()
             self._log_lane("taken")
             if not self.in_flight:
                 self.progress_at = self._clock.now()
             self.sent += samples
             if not self._transport.ready:
-                await self._write_apart(self._transport.send(messages) if messages else self._write_ping())
+                await self._write_in_task(self._transport.send(messages) if messages else self._write_ping())
             elif messages:
                 self._transport.send_at_once(messages)
             else:
                 self._ping_now()
         self._log_lane("released")
 
-    async def _write_apart(self, write: Coroutine[None, None, None]) -> None:
-        """What has to wait is a task of its own, so that nobody's going away cancels it."""
-        self._writing_at = self._clock.now()
-        self._writing = asyncio.create_task(write)
-        await self._write_over()
+    async def _write_in_task(self, write: Coroutine[None, None, None]) -> None:
+        """Run a write that must wait in its own task, so that cancelling the caller does not cancel the write."""
+        self._write_began_at = self._clock.now()
+        self._write_task = asyncio.create_task(write)
+        await self._wait_for_write()
 
-    async def _write_over(self) -> None:
-        """Wait for the write under way, perhaps one whose caller has gone. Cancelling the wait leaves it running."""
-        if self._writing is not None:
-            await asyncio.wait((self._writing,))
-            writing, self._writing = self._writing, None
+    async def _wait_for_write(self) -> None:
+        """Wait for the unfinished write, perhaps of a cancelled caller. Cancellation does not cancel the write."""
+        if self._write_task is not None:
+            await asyncio.wait((self._write_task,))
+            writing, self._write_task = self._write_task, None
             writing.result()
 
     async def aclose(self) -> None:
-        """Wait for the last write, whose connection must be closed by now. Never raises what the write does."""
-        if self._writing is not None:
-            await asyncio.wait((self._writing,))
-            self._writing.exception()
+        """Wait for the last write; the connection must be closed already. Never raises the error of the write."""
+        if self._write_task is not None:
+            await asyncio.wait((self._write_task,))
+            self._write_task.exception()
 
     def _log_lane(self, what: str) -> None:
-        if self._logged:
+        if self._debug:
             log.debug("generation %d: lane %s, %d samples sent", self._attempt, what, self.sent)

@@ -1,4 +1,4 @@
-"""Wakes whoever waits for a change."""
+"""Wakes tasks that wait for a change."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
 
 class ChangeSignal:
-    """Rung on a change; waiters look for themselves whether it was theirs.
+    """A signal of changes. Each waiter has a condition and wakes only if its condition holds.
 
     Args:
-        also: Rung with this one: a kind of change so frequent that the others are spared it.
+        also: A second signal, notified together with this one. Per-chunk waiters use that one, so that waiters here are
+            not woken for every chunk.
     """
 
     def __init__(self, also: ChangeSignal | None = None) -> None:
@@ -21,8 +22,8 @@ class ChangeSignal:
         self._also = also
 
     def notify(self) -> None:
-        """Wake those whose condition holds now. Call it on the event loop's thread."""
-        # To look is much cheaper than to wake a task that looks.
+        """Wake the waiters whose condition holds now. Call it on the thread of the event loop."""
+        # Checking a condition here is much cheaper than waking a task to check it.
         for waiter, holds in tuple(self._waiters.items()):
             if not waiter.done() and holds():
                 waiter.set_result(None)
@@ -30,14 +31,14 @@ class ChangeSignal:
             self._also.notify()
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Return when ``condition`` holds, looking again at every ring. Safe to cancel."""
+        """Return when ``condition`` holds; every :meth:`notify` checks it again. Safe to cancel."""
         while not condition():
             await self.wait_notified(condition)
 
     async def wait_notified(self, condition: Callable[[], bool]) -> None:
-        """Return after a ring at which ``condition`` held; perhaps it does no more. Safe to cancel.
+        """Return after a :meth:`notify` at which ``condition`` held; it may no longer hold. Safe to cancel.
 
-        For those who have just looked, and will look again.
+        For callers that check the condition themselves before and after.
         """
         waiter = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = condition

@@ -1,4 +1,4 @@
-"""Something that is done again and again, each time at its moment."""
+"""Calls a function repeatedly, each time at the moment that the function returned."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ if TYPE_CHECKING:
 
 
 class RepeatingTimer:
-    """Calls a function at each moment that it names, from the timer itself.
+    """Calls a function from the timer of the event loop, without waking a task.
 
-    To wake a task each time costs as much as all that is done for a chunk of audio.
+    Waking a task each time costs as much as all other work on a chunk of audio.
 
     Args:
-        clock: The time.
-        beat: Returns when it is to be called again, seconds; at once where that has passed; never, where it is None.
+        clock: The clock.
+        call: The function. Returns the time of its next call, seconds; a past time means now, None means never.
     """
 
-    def __init__(self, clock: Clock, beat: Callable[[], float | None]) -> None:
+    def __init__(self, clock: Clock, call: Callable[[], float | None]) -> None:
         self._clock = clock
-        self._beat = beat
-        self._over: asyncio.Future[None] | None = None
+        self._function = call
+        self._end: asyncio.Future[None] | None = None
         self._cancel: Callable[[], None] = _nothing
 
     async def run(self) -> None:
-        """Call it now and then when it says, until it says never. Raises what it raises; cancelling it ends it."""
-        self._over = asyncio.get_running_loop().create_future()
+        """Call the function until it returns None. Raises its exceptions; cancellation stops the calls."""
+        self._end = asyncio.get_running_loop().create_future()
         try:
             self._call()
-            await self._over
+            await self._end
         finally:
             self._cancel()
-            self._over = None
+            self._end = None
 
     def fire_now(self) -> None:
-        """Call it now, whatever moment it named, if this runs."""
-        if self._over is not None and not self._over.done():
+        """Call the function now instead of at its next time, if :meth:`run` is running."""
+        if self._end is not None and not self._end.done():
             self._cancel()
             self._call()
 
     def _call(self) -> None:
-        if self._over is None or self._over.done():
+        if self._end is None or self._end.done():
             return
         try:
-            due = self._beat()
+            due = self._function()
             while due is not None and due <= self._clock.now():
-                due = self._beat()
-        except Exception as exc:  # noqa: BLE001  # it is raised where it is waited for
-            self._over.set_exception(exc)
+                due = self._function()
+        except Exception as exc:  # noqa: BLE001  # run() raises it
+            self._end.set_exception(exc)
             return
         if due is None:
-            self._over.set_result(None)
+            self._end.set_result(None)
         else:
             self._cancel = self._clock.call_at(due, self._call)
 
 
 def _nothing() -> None:
-    """There is no timer to cancel."""
+    """Do nothing: no timer is set yet."""

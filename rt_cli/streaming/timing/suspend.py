@@ -1,4 +1,4 @@
-"""What the machine does to us: a loop that is held up, a lid that is closed."""
+"""Detects event-loop lag and system suspends."""
 
 from __future__ import annotations
 
@@ -17,79 +17,79 @@ if TYPE_CHECKING:
 
 EVERY_S = 0.2
 LAG_S = 0.05
-"""Nothing of ours may hold the event loop for longer."""
+"""Longest time that code may block the event loop."""
 SUSPENDED_S = 5.0
-"""A shorter sleep is no different from a stalled network."""
-_SAY_AGAIN_S = 60.0
+"""Shortest suspend to report; a shorter one looks like a stalled network."""
+_REPORT_AGAIN_S = 60.0
 
 
 def asleep_s() -> float:
-    """Seconds that the machine has been suspended since it was started; 0 for ever where that cannot be told.
+    """Return the seconds that the machine was suspended since boot; always 0 on a system without CLOCK_BOOTTIME.
 
-    Not from the wall clock, which is set and stepped for other reasons.
+    The wall clock is no measure: it is set and stepped for other reasons.
     """
     boot = getattr(time, "CLOCK_BOOTTIME", None)
     return time.clock_gettime(boot) - time.clock_gettime(time.CLOCK_MONOTONIC) if boot is not None else 0.0
 
 
 class Lagged(Struct, frozen=True):
-    """The event loop was held up."""
+    """The event loop ran late."""
 
     seconds: float
 
 
 class Suspended(Struct, frozen=True):
-    """The machine slept."""
+    """The machine was suspended."""
 
     seconds: float
 
 
 class LoopMonitor:
-    """Notices both. Pure.
+    """Detects lag and suspends from times. Pure.
 
     Args:
-        asleep: Seconds slept in all, now.
+        asleep: Total suspended time at present, seconds.
     """
 
     def __init__(self, asleep: float) -> None:
         self._asleep = asleep
-        self._said_at: float | None = None
+        self._reported_at: float | None = None
 
-    def look(self, *, due: float, now: float, asleep: float) -> list[Lagged | Suspended]:
-        """Judge one turn of the loop.
+    def check(self, *, due: float, now: float, asleep: float) -> list[Lagged | Suspended]:
+        """Return the events of one check. Lag is reported once a minute at most.
 
         Args:
-            due: When we wanted to be woken, seconds.
-            now: When we were.
-            asleep: Seconds slept in all.
+            due: Time at which the check was due, seconds.
+            now: Time of the check, seconds.
+            asleep: Total suspended time, seconds.
         """
-        slept, self._asleep = asleep - self._asleep, asleep
-        if slept >= SUSPENDED_S:
-            return [Suspended(slept)]
+        suspended, self._asleep = asleep - self._asleep, asleep
+        if suspended >= SUSPENDED_S:
+            return [Suspended(suspended)]
         lag = now - due
-        if lag < LAG_S or (self._said_at is not None and now - self._said_at < _SAY_AGAIN_S):
+        if lag < LAG_S or (self._reported_at is not None and now - self._reported_at < _REPORT_AGAIN_S):
             return []
-        self._said_at = now
+        self._reported_at = now
         return [Lagged(lag)]
 
 
 async def watch(
-    machine: LoopMonitor,
+    monitor: LoopMonitor,
     clock: Clock,
-    act: Callable[[Lagged | Suspended], None],
+    on_event: Callable[[Lagged | Suspended], None],
     asleep: Callable[[], float] = asleep_s,
     *,
     since: float = 0.0,
 ) -> None:
-    """Look five times a second, at the beat that began at ``since`` (seconds), until cancelled."""
+    """Check five times a second, at common ticks that start at ``since`` (seconds), until cancellation."""
     due = clock.now()
 
-    def look() -> float:
+    def check() -> float:
         nonlocal due
         now = clock.now()
-        for event in machine.look(due=due, now=now, asleep=asleep()):
-            act(event)
+        for event in monitor.check(due=due, now=now, asleep=asleep()):
+            on_event(event)
         due = next_tick(now, since, EVERY_S)
         return due
 
-    await RepeatingTimer(clock, look).run()
+    await RepeatingTimer(clock, check).run()

@@ -1,24 +1,24 @@
-"""Common moments for whatever looks at something now and then: one wake-up serves all, and costs more than the looks.
+"""Common moments for periodic checks: one wake-up of the process serves all of them.
 
-A process that sleeps is woken for some hundred microseconds of CPU, whatever it then does. Chunks of a file that keeps
-real time are due at these moments, too.
+A wake-up costs some hundred microseconds of CPU, more than the checks themselves. Chunks of a file sent in real time
+are due at these moments, too.
 """
 
 from __future__ import annotations
 
 import math
 
-BEAT_S = 0.1
-_NEARLY = 0.01
-"""Of a beat; what is so near counts as reached, so that rounding makes nobody wait for the same beat again."""
+TICK_S = 0.1
+_TOLERANCE = 0.01
+"""Share of a tick. A tick this near counts as reached, so that rounding does not return the same tick twice."""
 
 
-def next_tick(moment: float, since: float, every_s: float = BEAT_S) -> float:
-    """The next common moment, in seconds, like all of these; later than ``moment``.
+def next_tick(moment: float, since: float, every_s: float = TICK_S) -> float:
+    """Return the next common moment after ``moment``, seconds of the same clock.
 
     Args:
-        moment: Of the same clock.
-        since: When the beat began.
-        every_s: A multiple of the beat.
+        moment: A time, seconds.
+        since: Time of the first tick, seconds.
+        every_s: A multiple of the tick, seconds.
     """
-    return since + (math.floor((moment - since) / every_s + _NEARLY) + 1) * every_s
+    return since + (math.floor((moment - since) / every_s + _TOLERANCE) + 1) * every_s

@@ -1,1 +1,1 @@
-"""The connection. The only client code that imports websockets."""
+"""The WebSocket connection. The only client code that imports websockets."""

@@ -17,7 +17,7 @@ _SHORT_HEAD, _MEDIUM_HEAD, _LONG_HEAD = struct.Struct("!BB"), struct.Struct("!BB
 
 
 class Framer:
-    """Frames whole messages; each has a mask key of its own, that nobody can predict.
+    """Frames whole messages; each frame has its own unpredictable mask key.
 
     Args:
         mask: Combines a payload with a key of four bytes.
@@ -29,11 +29,11 @@ class Framer:
         self._at = 0
 
     def frames(self, messages: Sequence[bytes], ping: bytes | None = None) -> bytes:
-        """The frames of text messages, one behind the other.
+        """Return the frames of text messages in order.
 
         Args:
             messages: UTF-8, each shorter than 2^63 bytes.
-            ping: The payload of a ping behind them, at most 125 bytes, which the pong brings back; None for no ping.
+            ping: Payload of a ping after them, at most 125 bytes; the pong returns it. None for no ping.
         """
         parts: list[bytes] = []
         for message in messages:
@@ -45,7 +45,7 @@ class Framer:
         return b"".join(parts)
 
     def _key(self) -> bytes:
-        # Asking the system for each would cost more than all the rest of a frame.
+        # One system call per key would cost more than the rest of a frame.
         if self._at == len(self._keys):
             self._keys, self._at = os.urandom(4 * _KEYS_AT_ONCE), 0
         self._at += 4

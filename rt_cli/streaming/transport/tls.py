@@ -1,4 +1,4 @@
-"""What a ``wss`` endpoint is checked against, and what it is shown."""
+"""The SSL context for ``wss`` endpoints: trusted authorities and the client certificate."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:
-    """A context for connections to an endpoint.
+    """Return an SSL context for connections to an endpoint.
 
-    Its authorities are those of the system, or of ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` as OpenSSL reads them, and
-    those of the PEM file that was given.
+    It trusts the authorities of the system, or of ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` as OpenSSL reads them, and
+    those of ``--cacert``.
 
     Raises:
         UsageError: A file cannot be read, holds no certificate, or its key does not fit or has a passphrase.
@@ -27,7 +27,7 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as exc:
             raise UsageError(f"cannot read certificates from {trust.cacert}", "give --cacert a PEM file") from exc
     if trust.client_cert is not None:
-        _present(context, trust.client_cert, trust.client_key)
+        _load_client_cert(context, trust.client_cert, trust.client_key)
     elif trust.client_key is not None:
         raise UsageError("--client-key is the key of a certificate", "give --client-cert with it")
     if trust.insecure:
@@ -36,10 +36,10 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
     return context
 
 
-def _present(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+def _load_client_cert(context: ssl.SSLContext, cert: str, key: str | None) -> None:
     hint = "check --client-cert and --client-key: PEM, the key without a passphrase"
     try:
-        # An empty passphrase, so that an encrypted key fails instead of asking on the terminal.
+        # With an empty passphrase an encrypted key fails; without one OpenSSL would prompt on the terminal.
         context.load_cert_chain(cert, key, password="")
     except ssl.SSLError as exc:
         reason = (getattr(exc, "reason", None) or "no PEM, or a passphrase").lower().replace("_", " ")

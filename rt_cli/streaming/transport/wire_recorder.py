@@ -1,6 +1,6 @@
-"""What crosses the wire, into a file beside the run; see :mod:`rt_cli.protocol.recording_format` for what is in it.
+"""Writes everything that crosses the wire to a file; :mod:`rt_cli.protocol.recording_format` describes the format.
 
-Nothing waits for the disk: what it is too slow for is left out, and the file says how much that was.
+The run never waits for the disk. If the disk is too slow, lines are left out and the file states their number.
 """
 
 from __future__ import annotations
@@ -33,28 +33,29 @@ if TYPE_CHECKING:
     from rt_cli.protocol.endpoint.endpoint import Endpoint
 
 LIMIT_BYTES = 1 << 24
-"""Of messages that may wait for the disk."""
+"""Limit of messages waiting for the disk."""
 PATIENCE_S = 2.0
+"""Longest wait for the disk in :meth:`WireRecorder.close`."""
 _LINE_BYTES = 200
-"""That a line weighs besides its message."""
+"""Size of a line without its message, as an estimate."""
 _CUT = 1006
 
-Make = Callable[[], bytes]
-"""Makes a line, on the thread that writes it."""
+MakeLine = Callable[[], bytes]
+"""Makes a line on the thread that writes it."""
 
 
 class WireRecorder:
-    """The file of all connections of a run.
+    """Writes all connections of a run to one file.
 
     Args:
-        path: Of the file.
-        audio: Whether the sound is kept, too; else its size stands in its place.
-        replace: Whether an older file may be replaced.
-        on_event: Told when the disk takes no more.
-        limit_bytes: What may wait for it.
+        path: Path of the file.
+        audio: Whether to write audio; if not, its size replaces it.
+        replace: Whether an existing file may be replaced.
+        on_event: Receives a warning on the first disk error or overflow.
+        limit_bytes: Limit of messages waiting for the disk.
 
     Raises:
-        UsageError: The file cannot be written, or is there already.
+        UsageError: The file cannot be written, or exists already.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class WireRecorder:
         self._waiting = 0
         self._missing = 0
         self._failure: str | None = None
-        self._told = False
+        self._warned = False
         self._file = _create(path, replace=replace)
         self._thread = SerialThread("rt-wirelog")
         began = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -79,24 +80,24 @@ class WireRecorder:
 
     @property
     def error(self) -> UsageError | None:
-        """Why the file is not whole, if the disk is the reason."""
+        """The disk error that made the file incomplete; None without one."""
         if self._failure is None:
             return None
         return UsageError(self._incomplete(self._failure), "make room, or record it elsewhere", code="record")
 
     def connection(self, endpoint: Endpoint, source: str) -> ConnectionLog:
-        """Who keeps the next connection: one that is about to be opened."""
+        """Return the log of the next connection. Call it before the connection is opened."""
         return ConnectionLog(self, next(self._numbers), endpoint, source)
 
-    def note(self, make: Make, size: int = 0) -> None:
-        """A line is to be written. Returns at once and never raises.
+    def note(self, make: MakeLine, size: int = 0) -> None:
+        """Queue a line. Returns at once and never raises.
 
         Args:
-            make: Makes it, on another thread; must not raise.
-            size: Bytes that it holds on to.
+            make: Makes the line on another thread; must not raise.
+            size: Bytes that ``make`` keeps in memory.
         """
         if self._failure is not None:
-            self._tell(self._failure)
+            self._warn(self._failure)
             return
         size += _LINE_BYTES
         with self._lock:
@@ -107,23 +108,23 @@ class WireRecorder:
                 self._waiting += size
                 missing, self._missing = self._missing, 0
         if full:
-            self._tell("the disk is too slow")
+            self._warn("the disk is too slow")
         else:
             self._thread.do(partial(self._write, make, size, missing))
 
     def close(self) -> None:
-        """Write what waits, for two seconds at most, and let go of the file. Blocks."""
+        """Write the queue, for two seconds at most, and close the file. Blocks."""
         with self._lock:
             missing, self._missing = self._missing, 0
         if missing:
             self._thread.do(partial(self._write, lambda: b"", 0, missing))
-        self._thread.do(self._let_go)
+        self._thread.do(self._close_file)
         if not self._thread.close(PATIENCE_S):
             self._failure = self._failure or "the disk is too slow"
 
-    def _tell(self, reason: str) -> None:
-        if not self._told:
-            self._told = True
+    def _warn(self, reason: str) -> None:
+        if not self._warned:
+            self._warned = True
             self._on_event(Warned("record", self._incomplete(reason)))
 
     def _incomplete(self, reason: str) -> str:
@@ -131,7 +132,7 @@ class WireRecorder:
 
     # -- on the thread ------------------------------------------------------------------------------------------------
 
-    def _write(self, make: Make, size: int, missing: int) -> None:
+    def _write(self, make: MakeLine, size: int, missing: int) -> None:
         if self._failure is None:
             gap = _line({"type": "dropped", "lines": missing}) if missing else b""
             rest = memoryview(gap + make())
@@ -143,7 +144,7 @@ class WireRecorder:
         with self._lock:
             self._waiting -= size
 
-    def _let_go(self) -> None:
+    def _close_file(self) -> None:
         try:
             os.close(self._file)
         except OSError as exc:
@@ -151,13 +152,13 @@ class WireRecorder:
 
 
 class ConnectionLog:
-    """Keeps one connection. Its methods return at once and never raise.
+    """Logs one connection. Its methods return at once and never raise.
 
     Args:
-        log: Where.
-        number: Of the connection.
-        endpoint: Where it goes to.
-        source: Whose sound it carries.
+        log: The file of the run.
+        number: Number of the connection.
+        endpoint: Endpoint of the connection.
+        source: Name of the source that the connection serves.
     """
 
     def __init__(self, log: WireRecorder, number: int, endpoint: Endpoint, source: str) -> None:
@@ -170,40 +171,40 @@ class ConnectionLog:
         self._open = False
 
     def opened(self, request: Iterable[tuple[str, str]], response: Iterable[tuple[str, str]]) -> None:
-        """The handshake has succeeded; its headers are told by name, and by value where that is harmless."""
+        """Log a successful handshake, with the names of its headers, and their values unless secret."""
         self._open = True
         headers = {"request": self._redactor.headers(request), "response": self._redactor.headers(response)}
         self._note(self._beginning("open") | headers)
 
     def failed(self, message: str, status: int | None) -> None:
-        """The connection could not be opened; ``status`` is that of an HTTP answer."""
+        """Log a failed opening; ``status`` is the HTTP status of a refusal."""
         answer = {} if status is None else {"status": status}
         self._note(self._beginning("failed") | answer | {"message": self._redactor.text(message)})
 
     def sent(self, message: bytes) -> None:
-        """A text message went out."""
+        """Log an outbound text message."""
         self._log.note(partial(self._message, self._ms(), "out", message), len(message))
 
     def received(self, message: bytes, *, text: bool) -> None:
-        """A whole message came in."""
+        """Log a complete inbound message."""
         make = partial(self._message if text else self._binary, self._ms(), "in", message)
         self._log.note(make, len(message))
 
     def ping(self, direction: str) -> None:
-        """A ping went ``out`` or came ``in``."""
+        """Log a ping; direction ``out`` or ``in``."""
         self._note(self._head("ping", direction))
 
     def pong(self, direction: str) -> None:
-        """A pong went ``out`` or came ``in``."""
+        """Log a pong; direction ``out`` or ``in``."""
         self._note(self._head("pong", direction))
 
     def closed(self, direction: str, code: int, reason: str = "") -> None:
-        """One side said that it ends the connection."""
+        """Log a close frame of one side."""
         self._open = False
         self._note(self._head("close", direction) | {"code": code, "reason": self._redactor.text(reason)})
 
     def cut(self, direction: str) -> None:
-        """The connection ended, and nobody said so before. Idempotent."""
+        """Log an end of the connection without a close frame. Idempotent."""
         if self._open:
             self.closed(direction, _CUT)
 
@@ -229,7 +230,7 @@ class ConnectionLog:
         if (size := appended_bytes(message)) is not None:
             if not self._log.audio:
                 return _line(head | {"event": {"type": APPEND, "audio": {"bytes": size}}})
-            # Our own JSON, and most of what there is: to read it and write it again would cost more than all the rest.
+            # Audio messages are most of the traffic and valid JSON of rt itself: do not parse them again.
             return b"".join((_line(head)[:-2], b',"event":', message, b"}\n"))
         try:
             event = json.loads(message)
@@ -237,7 +238,7 @@ class ConnectionLog:
                 event = self._redactor.fields(event)
                 return _line(head | {"event": event if self._log.audio else without_audio(event)})
         except (ValueError, RecursionError):
-            pass  # no JSON, or none that could be written again: it stands there as text
+            pass  # invalid JSON, or JSON that cannot be written again: log it as text
         return _line(head | {"text": self._redactor.text(message.decode("utf-8", "replace"))})
 
     def _binary(self, ms: float, direction: str, message: bytes) -> bytes:
@@ -245,7 +246,7 @@ class ConnectionLog:
 
 
 def _line(fields: dict[str, Any]) -> bytes:
-    # ASCII: whatever is in a message, half of a surrogate pair say, the line is valid and comes back as it was.
+    # ASCII keeps every line valid and lossless, even with half of a surrogate pair in a message.
     return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from rt_cli.audio.microphone import portaudio_stream as module
 from rt_cli.audio.microphone.portaudio_stream import Microphone, open_microphone
-from rt_cli.audio.microphone.portaudio_stream import portaudio_stream as module
 from rt_cli.audio.microphone.ring import Ring
 from rt_cli.errors import RtError
 

@@ -126,7 +126,7 @@ def test_wakes_are_coalesced() -> None:
     capture = Counted(loop, RATE_HZ, 1)
     for _ in range(250):
         call(capture)
-    capture.awake()
+    capture.rearm()
     call(capture)
     call(capture)
     loop.close()

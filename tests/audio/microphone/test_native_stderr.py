@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PRELUDE = """
 import ctypes, logging, os, sys
-from rt_cli.audio.microphone.portaudio_stream import native_stderr
-from rt_cli.audio.microphone.native_stderr import log_noise, off_stderr
+from rt_cli.audio.microphone import native_stderr
+from rt_cli.audio.microphone.native_stderr import log_native_stderr, off_stderr
 logging.basicConfig(stream=sys.stdout, level=logging.DEBUG, format="%(name)s|%(message)s")
 libc = ctypes.CDLL(None)
 def shout(text):
@@ -47,7 +47,7 @@ def test_noise_is_logged() -> None:
 @glibc_only
 def test_later_noise_is_kept_too() -> None:
     """What native threads print after the block is not on stderr either, and can be logged."""
-    log, stderr = run("with off_stderr(): pass\nshout('later')\nlog_noise()")
+    log, stderr = run("with off_stderr(): pass\nshout('later')\nlog_native_stderr()")
 
     assert (len(log), log[0].partition(":")[0], stderr) == (1, "rt.portaudio|later", "")
 

@@ -10,10 +10,10 @@ from rt_cli.audio.microphone.devices import InputDevice
 from rt_cli.audio.microphone.recorder_commands import (
     PROGRAMS,
     choose_source,
-    lone_recorders,
     parse_pcms,
     parse_sources,
     server_recorders,
+    serverless_recorders,
 )
 from rt_cli.errors import AudioError, RtError, UsageError
 
@@ -141,7 +141,7 @@ def test_more_channels() -> None:
 )
 def test_lone_recorders(pcm: str | None, programs: list[str]) -> None:
     """Without a server each records its default; a device of ALSA only arecord can name."""
-    found = lone_recorders(PROGRAMS, pcm, raw=True)
+    found = serverless_recorders(PROGRAMS, pcm, raw=True)
     assert [recorder.program for recorder in found] == programs
     assert (pcm or "default") in found[-1].arguments
 

@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from rt_cli.events import Final, Partial, Warned
 from rt_cli.output.results.captions import (
     COLUMNS,
-    LONGEST_MS,
-    SHORTEST_MS,
+    MAX_CUE_MS,
+    MIN_CUE_MS,
     CaptionOutput,
     Cue,
     CueCutter,
     clock,
-    len_of,
+    columns_of,
 )
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from rt_cli.events import Event
-    from rt_cli.output.line_writer import Written
+    from rt_cli.output.line_writer import OnWritten
     from rt_cli.output.results.captions import CaptionFormat
 
 LONG = (
@@ -116,7 +116,7 @@ def test_slow_words_are_not_shown_before_they_are_said() -> None:
     made = cues(Final(1, "one two three four five six seven eight", 0, 28_000))
 
     assert len(made) >= 4
-    assert all(cue.end_ms - cue.start_ms <= LONGEST_MS for cue in made)
+    assert all(cue.end_ms - cue.start_ms <= MAX_CUE_MS for cue in made)
 
 
 def test_scripts_without_spaces_are_broken_between_signs() -> None:
@@ -125,7 +125,7 @@ def test_scripts_without_spaces_are_broken_between_signs() -> None:
 
     assert len(made) > 1
     for line in (line for cue in made for line in cue.lines):
-        assert len_of(line) <= COLUMNS
+        assert columns_of(line) <= COLUMNS
         assert not line.startswith("。")
 
 
@@ -136,9 +136,9 @@ def test_cues_are_readable_and_in_order(finals: list[Final]) -> None:
     made = cues(*finals)
 
     for cue in made:
-        assert SHORTEST_MS <= cue.end_ms - cue.start_ms <= LONGEST_MS
+        assert MIN_CUE_MS <= cue.end_ms - cue.start_ms <= MAX_CUE_MS
         assert 1 <= len(cue.lines) <= 2
-        assert all(line.strip() == line and line and len_of(line) <= COLUMNS for line in cue.lines)
+        assert all(line.strip() == line and line and columns_of(line) <= COLUMNS for line in cue.lines)
     assert all(before.end_ms <= after.start_ms for before, after in pairwise(made))
     assert words("".join("".join(cue.lines) for cue in made)) == "".join(words(final.text) for final in finals)
 
@@ -190,12 +190,12 @@ def test_a_run_without_words_is_a_whole_file() -> None:
 
 def test_a_final_is_printed_when_its_last_cue_is() -> None:
     """Told once, and not before."""
-    waiting: list[Written] = []
+    waiting: list[OnWritten] = []
     printed: list[int] = []
 
-    def write_line(_line: str, *, passing: bool = False, written: Written = None) -> None:
-        assert not passing
-        waiting.append(written)
+    def write_line(_line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
+        assert not droppable
+        waiting.append(on_written)
 
     CaptionOutput(write_line, "srt", printed.append).on_event(Final(7, LONG, 0, 12_000))
     *first, last = waiting

@@ -81,9 +81,9 @@ def lines(
     """What is printed for ``events``."""
     printed: list[str] = []
 
-    def write_line(line: str, *, passing: bool = False, written: Callable[[], None] | None = None) -> None:
-        assert written is None
-        assert passing is (json.loads(line)["type"] == "partial")
+    def write_line(line: str, *, droppable: bool = False, on_written: Callable[[], None] | None = None) -> None:
+        assert on_written is None
+        assert droppable is (json.loads(line)["type"] == "partial")
         printed.append(line)
 
     output = NdjsonOutput(write_line, partials=partials, many=many)

@@ -68,7 +68,7 @@ def test_a_transcript_in_the_format_of_its_name(tmp_path: Path, name: str, expec
     run.ended()
 
     assert files(tmp_path) == {name: expected}
-    assert run.saving.prints
+    assert run.saving.uses_stdout
     assert run.printed == []  # stdout tells
 
 
@@ -122,7 +122,7 @@ def test_a_file_has_its_name_when_it_is_whole(tmp_path: Path, format_: OutputFor
 
     assert seen == [[name]]
     assert "hello" in files(tmp_path / "new")[name]
-    assert (run.saving.prints, run.printed) == (format_ == "json", [7])
+    assert (run.saving.uses_stdout, run.printed) == (format_ == "json", [7])
 
 
 def test_what_is_incomplete_stays_a_part(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.events import Event, Final, Label, Partial, Progress
-from rt_cli.output.results.source_order import InOrder, weight
+from rt_cli.output.results.source_order import SourceOrder, memory_bytes
 from rt_cli.output.results.source_output import SourceOutput
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ PROGRESS = Progress(0, 0, 0, 0, -96.0, -96.0, None, "ready")
 @given(st.lists(st.lists(st.sampled_from(["final", "progress"]), max_size=5), min_size=1, max_size=6), st.randoms())
 def test_any_interleaving_is_printed_in_order(sources: list[list[str]], random: object) -> None:
     """What is printed is what one source after the other would print; at the end nothing is held."""
-    order, printed = InOrder(), []
+    order, printed = SourceOrder(), []
     lanes = [order.open(lambda each, _: printed.append(each)) for _ in sources]
     said: list[list[Event]] = [
         [Final(turn, f"{number} {turn}") if kind == "final" else PROGRESS for turn, kind in enumerate(kinds)]
@@ -46,11 +46,11 @@ def test_any_interleaving_is_printed_in_order(sources: list[list[str]], random: 
 def test_the_first_is_printed_at_once_and_its_partials_too() -> None:
     """Of the others the partials are left out: the final will say the same."""
     printed: list[Event] = []
-    order = InOrder()
+    order = SourceOrder()
     first, second = (order.open(lambda each, _: printed.append(each)) for _ in range(2))
     second.take(Partial(1, "th"), Label("b"))
     second.take(Final(1, "that"), Label("b"))
-    assert order.held_bytes == weight(Final(1, "that"))
+    assert order.held_bytes == memory_bytes(Final(1, "that"))
     first.take(Partial(1, "th"), Label("a"))
     assert printed == [Partial(1, "th")]
     first.end()
@@ -61,7 +61,7 @@ def test_the_first_is_printed_at_once_and_its_partials_too() -> None:
 def test_a_later_source_may_be_over_first() -> None:
     """Its end is not the turn of the third."""
     printed: list[str] = []
-    order = InOrder()
+    order = SourceOrder()
     lanes = [order.open(lambda _, label: printed.append(label.source)) for _ in range(3)]
     for name, lane in zip("abc", lanes, strict=True):
         lane.take(Final(1, "x"), Label(name))
@@ -75,7 +75,7 @@ class Desk:
     """Prints, and writes when it is told to."""
 
     def __init__(self) -> None:
-        self.order = InOrder()
+        self.order = SourceOrder()
         self.waiting: list[Callable[[], None]] = []
 
     def place(self, name: str) -> SourceOutput:

@@ -52,16 +52,16 @@ def test_a_printed_final_is_told_by_its_turn() -> None:
     waiting: list[Callable[[], None] | None] = []
     printed: list[int] = []
 
-    def write_line(_line: str, *, passing: bool = False, written: Callable[[], None] | None = None) -> None:
-        assert not passing
-        waiting.append(written)
+    def write_line(_line: str, *, droppable: bool = False, on_written: Callable[[], None] | None = None) -> None:
+        assert not droppable
+        waiting.append(on_written)
 
     TextOutput(write_line, printed.append).on_event(Final(turn=7, text="words"))
 
     assert printed == []
-    (written,) = waiting
-    assert written is not None
-    written()
+    (on_written,) = waiting
+    assert on_written is not None
+    on_written()
     assert printed == [7]
 
 

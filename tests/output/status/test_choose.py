@@ -70,7 +70,7 @@ def test_colors_of_plain_lines(environ: dict[str, str], expected: bool) -> None:
 @pytest.mark.parametrize("stderr", [None, io.StringIO()], ids=["closed", "no-descriptor"])
 def test_any_stderr_will_do(stderr: io.StringIO | None) -> None:
     """A status can be had, and says what it can, where there is no real stderr."""
-    status = make_status(OutputSettings(), stderr=stderr, environ={}, unprinted=lambda _line, _written: None)
+    status = make_status(OutputSettings(), stderr=stderr, environ={}, on_unprinted=lambda _line, _written: None)
     status.say("hello")
 
     assert isinstance(status, PlainStatus)

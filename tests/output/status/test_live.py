@@ -399,7 +399,7 @@ class SizedFile(io.StringIO):
 def test_a_resize_alone_is_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
     """Although nothing else is new: a stalled run keeps its view in order, too."""
     eyes, stream = terminal
-    status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     status.on_event(progress(1_000))
     seen = b""
     while b"captured 1.0 s" not in seen:
@@ -418,7 +418,7 @@ def test_a_run_that_fails_at_once_draws_nothing(terminal: tuple[io.FileIO, TextI
     eyes, stream = terminal
     program = (
         "import sys; from rt_cli.output.status.live import LiveStatus; from rt_cli.events import Errored;"
-        "status = LiveStatus(sys.stderr, environ={}, unprinted=lambda _line, _written: None);"
+        "status = LiveStatus(sys.stderr, environ={}, on_unprinted=lambda _line, _written: None);"
         "status.on_event(Errored('dns', 'no host'));"
         "sys.exit('rich' in sys.modules if status.close(5) else 9)"
     )
@@ -446,7 +446,7 @@ def test_at_most_ten_redraws_a_second(terminal: tuple[io.FileIO, TextIO]) -> Non
     """However many events there are; and the last one is on the screen."""
     eyes, stream = terminal
     thread, seen = drained(eyes)
-    status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     started = time.monotonic()
     status.on_event(SourceOpened("speech.wav", "file", 44_100, 2, 24_000, None))
     count = 0
@@ -470,7 +470,7 @@ def test_nothing_new_is_not_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
     """However long the same is observed, it is drawn once."""
     eyes, stream = terminal
     thread, seen = drained(eyes)
-    status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     started = time.monotonic()
     while time.monotonic() - started < 0.6:
         status.on_event(Progress(1_000, 1_000, 0, 0, -96.0, -96.0, None, "ready"))
@@ -486,7 +486,7 @@ def test_nothing_new_is_not_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
 def test_a_stopped_terminal_is_not_felt(terminal: tuple[io.FileIO, TextIO]) -> None:
     """Ctrl-S, as far as the program can tell: nobody reads. Observing goes on; only closing has to give up."""
     eyes, stream = terminal
-    status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     slowest_s = 0.0
     for number in range(3_000):
         started = time.monotonic()
@@ -507,7 +507,7 @@ def test_a_terminal_that_hung_up_gives_the_results_back(terminal: tuple[io.FileI
     eyes, stream = terminal
     eyes.close()
     unprinted: list[str] = []
-    status = LiveStatus(stream, environ={}, unprinted=lambda line, _written: unprinted.append(line))
+    status = LiveStatus(stream, environ={}, on_unprinted=lambda line, _written: unprinted.append(line))
     status.result("one")
     status.say("a note")
     status.result("two")
@@ -525,7 +525,7 @@ def test_after_the_end_nothing_is_drawn(terminal: tuple[io.FileIO, TextIO], even
     """A late event does no harm."""
     eyes, stream = terminal
     thread, seen = drained(eyes)
-    status = LiveStatus(stream, environ={}, unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     assert status.close(DEADLINE_S)
     status.on_event(event)
     assert status.close(DEADLINE_S)

@@ -22,7 +22,7 @@ from rt_cli.events import (
 )
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.layout import Page
-from rt_cli.output.status.multi_view import MOST_ROWS, MultiViewer, crowd_rows, progress
+from rt_cli.output.status.multi_view import MAX_ROWS, MultiViewer, multi_view_rows, progress
 from rt_cli.output.status.plain import PlainStatus
 
 A, B = Label("a.wav"), Label("b.wav")
@@ -37,19 +37,19 @@ def summary(name: str = "a.wav", exit_code: int = 0, *, skipped: bool = False) -
     return Summary(name, exit_code, done, 24_000, ledger, 1, 0, wall_ms=1_000, skipped=skipped)
 
 
-def drawn(crowd: MultiViewer, width: int = 60) -> list[str]:
+def drawn(viewer: MultiViewer, width: int = 60) -> list[str]:
     """The lines of the view."""
-    return ["".join(text for text, _ in row) for row in crowd_rows(crowd.view, Page(width))]
+    return ["".join(text for text, _ in row) for row in multi_view_rows(viewer.view, Page(width))]
 
 
 def test_a_line_for_each_and_one_for_all() -> None:
     """Name, share, what is being heard; then the sum."""
-    crowd = MultiViewer(3)
+    viewer = MultiViewer(3)
     for label in (A, B):
-        crowd.take(OPENED, 0.0, label)
-    crowd.take(HALF, 0.0, A)
-    crowd.take(Partial(1, "hello wor"), 0.0, A)
-    lines = drawn(crowd)
+        viewer.take(OPENED, 0.0, label)
+    viewer.take(HALF, 0.0, A)
+    viewer.take(Partial(1, "hello wor"), 0.0, A)
+    lines = drawn(viewer)
     assert lines[0].split() == ["*", "a.wav", "50%", "hello", "wor"]
     assert lines[1].split() == ["*", "b.wav", "0%", "connecting"]
     assert lines[2].strip() == "0 of 3 done, 2 running, 0 finals, 4.0 s settled"
@@ -57,24 +57,24 @@ def test_a_line_for_each_and_one_for_all() -> None:
 
 def test_what_is_done_is_counted() -> None:
     """Its line goes, its numbers stay."""
-    crowd = MultiViewer(3)
-    crowd.take(HALF, 0.0, A)
-    assert crowd.take(Final(1, "hello"), 0.0, A)
-    crowd.take(summary(), 0.0, A)
-    crowd.take(summary("b.wav", 3), 0.0, B)
-    crowd.take(summary("c.wav", skipped=True), 0.0, Label("c.wav"))
-    assert progress(crowd.view) == "3 of 3 done, 1 failed, 1 skipped, 0 running, 1 final, 6.0 s settled"
-    assert len(drawn(crowd)) == 1
+    viewer = MultiViewer(3)
+    viewer.take(HALF, 0.0, A)
+    assert viewer.take(Final(1, "hello"), 0.0, A)
+    viewer.take(summary(), 0.0, A)
+    viewer.take(summary("b.wav", 3), 0.0, B)
+    viewer.take(summary("c.wav", skipped=True), 0.0, Label("c.wav"))
+    assert progress(viewer.view) == "3 of 3 done, 1 failed, 1 skipped, 0 running, 1 final, 6.0 s settled"
+    assert len(drawn(viewer)) == 1
 
 
 @given(st.integers(1, 200), st.integers(0, 40), st.text(max_size=30))
 def test_no_line_is_too_wide(width: int, running: int, text: str) -> None:
     """Nor are there too many."""
-    crowd = MultiViewer(running)
+    viewer = MultiViewer(running)
     for number in range(running):
-        crowd.take(Partial(1, text), 0.0, Label(f"a rather long name of a file {number}.wav", "left"))
-    lines = drawn(crowd, width)
-    assert len(lines) <= MOST_ROWS + 2
+        viewer.take(Partial(1, text), 0.0, Label(f"a rather long name of a file {number}.wav", "left"))
+    lines = drawn(viewer, width)
+    assert len(lines) <= MAX_ROWS + 2
     assert max(len(line) for line in lines) <= max(width, 2)
 
 
@@ -82,7 +82,7 @@ def plain(*told: tuple[Event, Label | None], partials: bool = False) -> list[str
     """What a plain status of two says."""
     read, write = os.pipe()
     with os.fdopen(write, "w") as stream, os.fdopen(read) as reader:
-        status = PlainStatus(LineWriter(stream, on_broken=lambda: None), partials=partials, crowd=2)
+        status = PlainStatus(LineWriter(stream, on_broken=lambda: None), partials=partials, source_count=2)
         for event, label in told:
             status.on_event(event, label)
         assert status.close(5.0)

@@ -29,7 +29,7 @@ from rt_cli.events import (
 )
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.messages import note, seconds
-from rt_cli.output.status.plain import PROGRESS_EVERY_S, PlainStatus, colored
+from rt_cli.output.status.plain import PROGRESS_EVERY_S, PlainStatus, add_color
 
 if TYPE_CHECKING:
     from rt_cli.output.status.messages import Level
@@ -235,4 +235,4 @@ def test_seconds(ms: int, expected: str) -> None:
 )
 def test_the_head_of_a_colored_line_stays(line: str, expected: str) -> None:
     """Scripts look for it."""
-    assert colored(line) == expected
+    assert add_color(line) == expected

@@ -86,9 +86,9 @@ def test_the_peak_is_held_and_then_falls() -> None:
     """One click stays visible for a while, then the mark comes down at a steady rate."""
     hold = PeakHold().take(-3.0, 10.0).take(-40.0, 10.1)
 
-    assert hold.shown(10.0 + HOLD_S) == -3.0
-    assert hold.shown(10.0 + HOLD_S + 1.0) == pytest.approx(-3.0 - FALL_DB_PER_S)
-    assert hold.shown(1_000.0) == SILENCE_DBFS
+    assert hold.mark_dbfs(10.0 + HOLD_S) == -3.0
+    assert hold.mark_dbfs(10.0 + HOLD_S + 1.0) == pytest.approx(-3.0 - FALL_DB_PER_S)
+    assert hold.mark_dbfs(1_000.0) == SILENCE_DBFS
 
 
 @given(st.lists(st.floats(SILENCE_DBFS, 0.0), min_size=1))
@@ -97,7 +97,7 @@ def test_the_mark_is_never_below_the_level(peaks: list[float]) -> None:
     hold = PeakHold()
     for number, peak in enumerate(peaks):
         hold = hold.take(peak, number * 0.1)
-        assert hold.shown(number * 0.1) >= peak
+        assert hold.mark_dbfs(number * 0.1) >= peak
 
 
 def test_the_time_left_comes_from_the_speed_so_far() -> None:

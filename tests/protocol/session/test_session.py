@@ -383,7 +383,7 @@ def test_unknown_words_begin_no_more_than_one_turn() -> None:
     run.send(9000)
     for number in range(100):
         run.hear(TranscriptDelta(f"x{number}", "x"))
-    assert len(run.session._now.turns.open) == 1
+    assert len(run.session._connection.turns.open) == 1
     run.hear(*turn("a", 5000, 6000), words("a"))
     run.acknowledge()
     run.wait(PATIENCE_S + 1)
@@ -398,7 +398,7 @@ def test_an_endpoint_cannot_begin_turns_for_ever() -> None:
     for number in range(10_000):
         run.hear(SpeechStarted(f"x{number}", number % 9000))
 
-    assert len(run.session._now.turns.open) <= 1000
+    assert len(run.session._connection.turns.open) <= 1000
 
 
 @pytest.mark.parametrize("event", [Ignored("x"), Malformed("x"), words("x"), SpeechStopped("x"), Committed(None)])
@@ -440,7 +440,7 @@ def test_an_endpoint_without_committed_and_ids(count: int) -> None:
 
     assert len(run.texts) == count
     assert run.session.drained
-    assert not run.session._now.commits.pending
+    assert not run.session._connection.commits.pending
 
 
 def test_deltas_before_the_commit() -> None:
@@ -795,7 +795,7 @@ def test_days_of_turns_take_no_memory() -> None:
         run.send(1000)
         start = 1000 * number
         run.hear(*turn(f"item {number}", start + 100, start + 900), words(f"item {number}"))
-    turns = run.session._now.turns
+    turns = run.session._connection.turns
 
     assert not turns.open
     assert len(turns._finished) <= 2048

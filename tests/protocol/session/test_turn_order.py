@@ -133,16 +133,16 @@ def test_whose_words_these_are(known: list[Turn], item_id: str | None, expected:
     turns = TurnList(0)
     turns.open = known
 
-    assert turns.of_words(item_id) is (None if expected is None else known[expected])
+    assert turns.find_by_transcript(item_id) is (None if expected is None else known[expected])
 
 
 def test_where_ids_match_a_strangers_words_are_nobodys() -> None:
     """Once words came under the id of their turn, an unknown id is no longer taken for that of the oldest."""
     turns = TurnList(0)
     turns.open = [named("a", committed=True), named("b", committed=True)]
-    turns.of_words("b")
+    turns.find_by_transcript("b")
 
-    assert turns.of_words("x") is None
+    assert turns.find_by_transcript("x") is None
 
 
 @pytest.mark.parametrize(

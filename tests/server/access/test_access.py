@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from rt_cli.errors import UsageError
 from rt_cli.server.access.access import (
     Access,
+    Admission,
     Answer,
+    Decision,
     Unauthorized,
-    Verdict,
-    Welcome,
     choose_subprotocol,
     listening_address,
 )
@@ -40,9 +40,9 @@ def asked(
     return PlainRequest(method, target, [*headers, UPGRADE], body)
 
 
-def judged(*args: Any, token: str | None = TOKEN, **kwargs: Any) -> Verdict:
+def judged(*args: Any, token: str | None = TOKEN, **kwargs: Any) -> Decision:
     """The verdict on a request."""
-    return access(token).judge(asked(*args, **kwargs), NOW)
+    return access(token).decide(asked(*args, **kwargs), NOW)
 
 
 CARRIERS = [
@@ -60,7 +60,7 @@ CARRIERS = [
 def test_every_carrier_of_a_key(target: str, header: tuple[str, str]) -> None:
     """The right token opens the door however it is brought; a wrong one is not repeated in the error."""
     name, value = header
-    assert isinstance(judged(target.format(TOKEN), (name, value.format(TOKEN))), Welcome)
+    assert isinstance(judged(target.format(TOKEN), (name, value.format(TOKEN))), Admission)
 
     refused = judged(target.format("sk-wrong"), (name, value.format("sk-wrong")))
 
@@ -86,7 +86,7 @@ def test_no_key_at_all() -> None:
 @given(st.text(max_size=50))
 def test_without_a_token_any_key_is_welcome(key: str) -> None:
     """Where no token is set, keys are not looked at."""
-    assert isinstance(judged("/v1/realtime", ("Authorization", f"Bearer {key}"), token=None), Welcome)
+    assert isinstance(judged("/v1/realtime", ("Authorization", f"Bearer {key}"), token=None), Admission)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_without_a_token_any_key_is_welcome(key: str) -> None:
 )
 def test_paths_and_queries(target: str, session: dict[str, str]) -> None:
     """Every client's idea of the path, and the kind of session that the query asks for."""
-    assert judged(target, token=None) == Welcome(session)
+    assert judged(target, token=None) == Admission(session)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_http_needs_the_token_too(target: str, method: str) -> None:
 
 def test_a_plain_visit() -> None:
     """A browser at the endpoint learns that it wants a WebSocket."""
-    answer = access(None).judge(PlainRequest("GET", "/v1/realtime", []), NOW)
+    answer = access(None).decide(PlainRequest("GET", "/v1/realtime", []), NOW)
     assert isinstance(answer, Answer)
     assert (answer.status, answer.headers) == (426, {"Upgrade": "websocket"})
 
@@ -183,9 +183,9 @@ def test_a_plain_visit() -> None:
 def test_origins(origin: str, host: str, token: str | None, *, welcome: bool) -> None:
     """Pages of this machine get in, with a token also those of the same host; all others get 403."""
     key = ("api-key", TOKEN)
-    verdict = judged("/v1/realtime", ("Origin", origin), ("Host", host), key, token=token)
-    assert isinstance(verdict, Welcome) == welcome
-    assert welcome or (isinstance(verdict, Answer) and verdict.status == HTTPStatus.FORBIDDEN)
+    decision = judged("/v1/realtime", ("Origin", origin), ("Host", host), key, token=token)
+    assert isinstance(decision, Admission) == welcome
+    assert welcome or (isinstance(decision, Answer) and decision.status == HTTPStatus.FORBIDDEN)
 
 
 def test_two_origins() -> None:
@@ -204,7 +204,7 @@ def minted(rules: Access, body: Any = None, now: float = NOW) -> Answer:
     """What POST client_secrets answers."""
     content = b"" if body is None else json.dumps(body).encode()
     request = asked("/v1/realtime/client_secrets", ("api-key", TOKEN), method="POST", body=content)
-    answer = rules.judge(request, now)
+    answer = rules.decide(request, now)
     assert isinstance(answer, Answer)
     return answer
 
@@ -219,11 +219,11 @@ def test_an_ephemeral_key() -> None:
     assert body["value"].startswith("ek_")
     assert body["expires_at"] == NOW + 10
     assert body["session"]["id"].startswith("sess_")
-    assert rules.judge(opened, NOW) == rules.judge(opened, NOW + 9) == Welcome(session)
-    assert isinstance(rules.judge(opened, NOW + 10), Unauthorized)
-    assert isinstance(access().judge(opened, NOW), Unauthorized)  # another server's
+    assert rules.decide(opened, NOW) == rules.decide(opened, NOW + 9) == Admission(session)
+    assert isinstance(rules.decide(opened, NOW + 10), Unauthorized)
+    assert isinstance(access().decide(opened, NOW), Unauthorized)  # another server's
     more = asked("/v1/realtime/client_secrets", ("api-key", body["value"]), method="POST")
-    assert rules.judge(more, NOW).status == HTTPStatus.UNAUTHORIZED  # type: ignore[union-attr]  # it is an Answer
+    assert rules.decide(more, NOW).status == HTTPStatus.UNAUTHORIZED  # type: ignore[union-attr]  # it is an Answer
 
 
 def test_an_ephemeral_key_by_default() -> None:
@@ -261,7 +261,7 @@ def test_ephemeral_keys_are_bounded() -> None:
 @given(st.binary(max_size=100))
 def test_any_body(body: bytes) -> None:
     """Whatever is posted is answered."""
-    answer = access(None).judge(asked("/v1/realtime/client_secrets", method="POST", body=body), NOW)
+    answer = access(None).decide(asked("/v1/realtime/client_secrets", method="POST", body=body), NOW)
     assert isinstance(answer, Answer)
     assert answer.status in {200, 400}
 
@@ -269,7 +269,7 @@ def test_any_body(body: bytes) -> None:
 @given(st.text(max_size=60), st.lists(st.tuples(st.text(max_size=12), st.text(max_size=30)), max_size=4))
 def test_any_request(target: str, headers: list[tuple[str, str]]) -> None:
     """Whatever is asked, there is a verdict, and without the token it is no welcome."""
-    assert not isinstance(judged(target, *headers), Welcome)
+    assert not isinstance(judged(target, *headers), Admission)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.server.faults.event_faults import REORDER_S, Chance, Leaving, Outgoing, failed
+from rt_cli.server.faults.event_faults import REORDER_S, Chance, OutgoingFrame, OutgoingQueue, failed_event
 from rt_cli.server.faults.event_names import COMPLETED, FAILED
 from rt_cli.server.faults.grammar import Span, parse
 
@@ -27,11 +27,11 @@ class Line:
 
     def __init__(self, *specs: str, connection: int = 1) -> None:
         plan = parse(specs)
-        luck = Chance(plan)
+        chance = Chance(plan)
         self.touched: list[str] = []
-        self.outgoing = Outgoing(
-            lambda index, type_: luck.takes(index, connection) and not self.touched.append(type_),  # type: ignore[func-returns-value]
-            lambda span, index: luck.seconds(span, index, connection),
+        self.outgoing = OutgoingQueue(
+            lambda index, type_: chance.fires(index, connection) and not self.touched.append(type_),  # type: ignore[func-returns-value]
+            lambda span, index: chance.seconds(span, index, connection),
         )
         self.outgoing.active.update(enumerate(plan.faults))
 
@@ -96,10 +96,10 @@ def test_what_a_fault_says_leaves_in_its_turn() -> None:
     """After what was said before it, however late that is."""
     line = Line("delay=5s")
     line.outgoing.push(1.0, A, b"a1")
-    line.outgoing.say(2.0, Leaving("close", b"reason", code=1001))
+    line.outgoing.put(2.0, OutgoingFrame("close", b"reason", code=1001))
     assert line.outgoing.pop(5.9) is None
-    assert line.outgoing.pop(6.0) == Leaving("text", b"a1", A)
-    assert line.outgoing.pop(6.0) == Leaving("close", b"reason", code=1001)
+    assert line.outgoing.pop(6.0) == OutgoingFrame("text", b"a1", A)
+    assert line.outgoing.pop(6.0) == OutgoingFrame("close", b"reason", code=1001)
     assert line.outgoing.due is None
 
 
@@ -107,11 +107,11 @@ def test_what_happens_to_a_connection_does_not_wait() -> None:
     """It leaves before all that does, in its own order."""
     line = Line("delay=5s")
     line.outgoing.push(1.0, A, b"a1")
-    line.outgoing.interrupt(Leaving("text", b"error"))
-    line.outgoing.interrupt(Leaving("close", b"", code=1011))
+    line.outgoing.put_first(OutgoingFrame("text", b"error"))
+    line.outgoing.put_first(OutgoingFrame("close", b"", code=1011))
     assert [line.outgoing.pop(1.0), line.outgoing.pop(1.0)] == [
-        Leaving("text", b"error"),
-        Leaving("close", b"", code=1011),
+        OutgoingFrame("text", b"error"),
+        OutgoingFrame("close", b"", code=1011),
     ]
     assert line.outgoing.due == 6.0
 
@@ -177,7 +177,7 @@ def test_failed() -> None:
     [(_, type_, text)] = Line("failed").run([(0.0, COMPLETED, json.dumps(completed).encode())])
 
     assert type_ == FAILED
-    assert text == failed(json.dumps(completed).encode())
+    assert text == failed_event(json.dumps(completed).encode())
     event = json.loads(text)
     assert event["error"].pop("message")
     assert event == {
@@ -201,14 +201,14 @@ def test_half_an_event_is_text() -> None:
 
 def draws(seed: int, order: Sequence[int]) -> dict[int, list[float | bool]]:
     """The luck of connections that take turns in an order."""
-    luck = Chance(parse(["drop@1s..9s~0.5", f"seed={seed}"]))
+    chance = Chance(parse(["drop@1s..9s~0.5", f"seed={seed}"]))
     drawn: dict[int, list[float | bool]] = {number: [] for number in set(order)}
     for number in order:
-        drawn[number] += [luck.seconds(Span(1000, 9000), 0, number), luck.takes(0, number)]
+        drawn[number] += [chance.seconds(Span(1000, 9000), 0, number), chance.fires(0, number)]
     return drawn
 
 
-def test_luck_repeats() -> None:
+def test_chance_repeats() -> None:
     """The same seed, the same luck for each connection, however they overlap; another seed, another luck."""
     one_by_one = draws(7, [1] * 20 + [2] * 20)
 
@@ -218,11 +218,11 @@ def test_luck_repeats() -> None:
     assert {True, False} <= set(one_by_one[1][1::2])
 
 
-def test_luck_of_a_connection_that_ended_is_forgotten() -> None:
+def test_chance_of_an_ended_connection_is_removed() -> None:
     """A server of many connections does not grow."""
-    luck = Chance(parse(["drop@1s..9s~0.5"]))
+    chance = Chance(parse(["drop@1s..9s~0.5"]))
     for number in range(100):
-        luck.takes(0, number)
-        luck.forget(number)
+        chance.fires(0, number)
+        chance.forget(number)
 
-    assert luck._chances == {}
+    assert chance._chances == {}

@@ -16,7 +16,7 @@ from rt_cli.errors import UsageError
 from rt_cli.server.faults.event_names import CLIENT_EVENTS, COMPLETED, SERVER_EVENTS
 from rt_cli.server.faults.grammar import (
     KINDS,
-    Closing,
+    CloseFrame,
     Delay,
     Fault,
     FaultPlan,
@@ -40,7 +40,7 @@ VALUES: dict[str, SearchStrategy[object]] = {
     "status": st.sampled_from([200, 401, 404, 429, 500, 503]),
     "handshake": SPANS,
     "drop": st.sampled_from(["rst", "fin"]),
-    "close": st.builds(Closing, st.sampled_from([1000, 1001, 1014, 3000, 4999]), REASONS),
+    "close": st.builds(CloseFrame, st.sampled_from([1000, 1001, 1014, 3000, 4999]), REASONS),
     "expire": SPANS,
     "error": CODES,
     "garbage": st.sampled_from(GARBAGE),
@@ -104,8 +104,8 @@ def test_any_text_is_a_plan_or_one_line(spec: str) -> None:
     [
         ("drop@3s", Fault("drop", "rst", Moment("time", Span(3000, 3000)))),
         ("drop=fin@3s..8s~0.2", Fault("drop", "fin", Moment("time", Span(3000, 8000)), chance=0.2)),
-        ("close=1001@10s", Fault("close", Closing(1001), Moment("time", Span(10_000, 10_000)))),
-        ("close=4001:no such model", Fault("close", Closing(4001, "no such model"))),
+        ("close=1001@10s", Fault("close", CloseFrame(1001), Moment("time", Span(10_000, 10_000)))),
+        ("close=4001:no such model", Fault("close", CloseFrame(4001, "no such model"))),
         ("stall@5s/4s", Fault("stall", None, Moment("time", Span(5000, 5000)), lasts_ms=4000)),
         ("stall@turn2x1", Fault("stall", None, Moment("turn", turn=2), times=1)),
         ("delay=300ms", Fault("delay", Delay(None, Span(300, 300)))),

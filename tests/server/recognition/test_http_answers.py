@@ -29,7 +29,7 @@ from rt_cli.server.sse import MAX_EVENT, EventStream, EventTooLong
 )
 def test_url_is_completed(given_url: str, url: str) -> None:
     """A host or a version is enough."""
-    assert transcriptions_url(given_url, keyed=True) == url
+    assert transcriptions_url(given_url, with_key=True) == url
 
 
 @pytest.mark.parametrize(
@@ -39,16 +39,16 @@ def test_url_is_completed(given_url: str, url: str) -> None:
 def test_no_url_is_refused(url: str) -> None:
     """What is no URL of a service is told to be none."""
     with pytest.raises(UsageError, match="no URL of a recogniser"):
-        transcriptions_url(url, keyed=False)
+        transcriptions_url(url, with_key=False)
 
 
 def test_keys_do_not_travel_in_the_open() -> None:
     """Neither a key over plain http to another machine, nor one in the URL."""
     with pytest.raises(UsageError, match="unencrypted"):
-        transcriptions_url("http://example.com", keyed=True)
-    assert transcriptions_url("http://example.com", keyed=False)
+        transcriptions_url("http://example.com", with_key=True)
+    assert transcriptions_url("http://example.com", with_key=False)
     with pytest.raises(UsageError, match="RT_RECOGNIZER_API_KEY") as caught:
-        transcriptions_url("https://user:secret@example.com", keyed=False)
+        transcriptions_url("https://user:secret@example.com", with_key=False)
     assert "secret" not in str(caught.value)
 
 

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from rt_cli.errors import UsageError
 from rt_cli.protocol.recording_format import Entry
 from rt_cli.server.replay.script import Script, scripts_of
-from rt_cli.server.replay.server import Stage, replaying
+from rt_cli.server.replay.server import ReplayServer, replaying
 from tests.fakes import run
 from tests.server.replay.test_script import append, entry, word
 
@@ -44,7 +44,7 @@ def scripts(*connections: tuple[Line, ...]) -> list[Script]:
 @asynccontextmanager
 async def playing(
     parts: list[Script], *, patience_s: float = 10, speed: float = math.inf
-) -> AsyncIterator[tuple[Stage, list[str]]]:
+) -> AsyncIterator[tuple[ReplayServer, list[str]]]:
     """A stage, and what differed."""
     told: list[str] = []
 

@@ -65,7 +65,7 @@ def words(parts: list[Part]) -> str:
 def test_echo_is_the_turn_sample_for_sample() -> None:
     """At the output's own rate nothing is changed, and no piece is longer than 200 ms."""
     heard = recording("sense_0930")
-    parts = reply(ReplyRequest([spoken("hello there")], heard=heard), "echo")
+    parts = reply(ReplyRequest([spoken("hello there")], audio=heard), "echo")
 
     assert sound(parts) == heard
     assert words(parts) == "hello there"
@@ -76,7 +76,7 @@ def test_echo_is_the_turn_sample_for_sample() -> None:
 def test_echo_of_another_rate_is_the_same_sound(rate_hz: int) -> None:
     """Piece by piece it is what resampling the whole would give."""
     heard = recording("sense_0930", rate_hz)
-    parts = reply(ReplyRequest(heard=heard, heard_rate_hz=rate_hz), "echo")
+    parts = reply(ReplyRequest(audio=heard, audio_rate_hz=rate_hz), "echo")
     echoed = np.frombuffer(sound(parts), "<i2").astype(float)
     whole = soxr.resample(np.frombuffer(heard, "<i2").astype(float), rate_hz, 24_000)
 
@@ -89,9 +89,9 @@ def test_echo_of_another_rate_is_the_same_sound(rate_hz: int) -> None:
 def test_echo_needs_no_words() -> None:
     """Without a transcript there is sound alone; in text something is said all the same."""
     heard = recording("sense_0930")
-    assert words(reply(ReplyRequest([spoken(None)], heard=heard), "echo")) == ""
-    assert reply(ReplyRequest([spoken(None)], heard=heard, spoken=False), "echo") == [Text(NO_WORDS)]
-    assert reply(ReplyRequest([spoken("yes")], heard=heard, spoken=False), "echo") == [Text("yes")]
+    assert words(reply(ReplyRequest([spoken(None)], audio=heard), "echo")) == ""
+    assert reply(ReplyRequest([spoken(None)], audio=heard, with_audio=False), "echo") == [Text(NO_WORDS)]
+    assert reply(ReplyRequest([spoken("yes")], audio=heard, with_audio=False), "echo") == [Text("yes")]
     assert reply(ReplyRequest([written("user", "hi")]), "echo") == [Text("hi")]
 
 
@@ -111,7 +111,7 @@ def test_echo_needs_no_words() -> None:
 @pytest.mark.parametrize("audio_is_wanted", [True, False])
 def test_templates(template: str | None, items: list[dict[str, Any]], said: str, *, audio_is_wanted: bool) -> None:
     """Gaps are filled once; what fills them is never read as a template."""
-    request = ReplyRequest(items, instructions="be kind", spoken=audio_is_wanted)
+    request = ReplyRequest(items, instructions="be kind", with_audio=audio_is_wanted)
     assert reply(request, "text", reply_text=template) == [Text(said)]
 
 

@@ -17,8 +17,8 @@ from rt_cli.server.replies.chat_format import (
     UNINTELLIGIBLE,
     Completion,
     chat_url,
-    complaint,
     completion_request,
+    error_text,
     messages,
 )
 from rt_cli.server.replies.interface import Call, Part, ReplyFailed, ReplyRequest, Text, Usage
@@ -288,8 +288,8 @@ def test_no_event_breaks_it(data: str) -> None:
 
 def test_a_complaint_is_fit_for_people() -> None:
     """One line, no terminal control, no key, not endless."""
-    said = complaint({"error": {"message": "bad\nkey \x1b[31msk-abcdef123456" + "x" * 999}})
+    said = error_text({"error": {"message": "bad\nkey \x1b[31msk-abcdef123456" + "x" * 999}})
     assert said.isprintable()
     assert "abcdef" not in said
     assert len(said) <= 200
-    assert complaint({"error": {}}) == "no reason given"
+    assert error_text({"error": {}}) == "no reason given"

@@ -61,7 +61,7 @@ class Script:
 
 
 @asynccontextmanager
-async def mouth() -> AsyncIterator[EspeakProcess]:
+async def espeak() -> AsyncIterator[EspeakProcess]:
     """A process of its own."""
     opened = EspeakProcess()
     try:
@@ -70,15 +70,15 @@ async def mouth() -> AsyncIterator[EspeakProcess]:
         await opened.aclose()
 
 
-async def say(speaker: EspeakProcess, text: str = SENTENCE) -> bytes:
+async def say(process: EspeakProcess, text: str = SENTENCE) -> bytes:
     """All of a sentence's sound."""
-    return b"".join([pcm async for _, pcm in speaker.speak(text, "en-us", 175)])
+    return b"".join([pcm async for _, pcm in process.speak(text, "en-us", 175)])
 
 
-def pid(speaker: EspeakProcess) -> int:
+def pid(process: EspeakProcess) -> int:
     """Of the process."""
-    assert speaker._child is not None
-    return speaker._child._process.pid
+    assert process._child is not None
+    return process._child._process.pid
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_sentences(deltas: list[str], ended: list[str], rest: list[str]) -> None
     """A sentence is whole when what follows it begins."""
     sentences = Sentences()
     assert [sentence for delta in deltas for sentence in sentences.push(delta)] == ended
-    assert sentences.rest() == rest
-    assert sentences.rest() == []
+    assert sentences.flush() == rest
+    assert sentences.flush() == []
 
 
 def test_a_sentence_without_end_is_cut_where_one_breathes() -> None:
@@ -111,7 +111,7 @@ def test_a_sentence_without_end_is_cut_where_one_breathes() -> None:
 def test_sentences_lose_no_word(deltas: list[str]) -> None:
     """In order, of a bounded length, and none of them empty."""
     sentences = Sentences()
-    said = [sentence for delta in deltas for sentence in sentences.push(delta)] + sentences.rest()
+    said = [sentence for delta in deltas for sentence in sentences.push(delta)] + sentences.flush()
     assert "".join("".join(said).split()) == "".join("".join(deltas).split())
     assert all(0 < len(sentence) <= LONGEST_SENTENCE for sentence in said)
 
@@ -151,7 +151,7 @@ def test_a_reply_is_spoken() -> None:
 @needs_espeak
 def test_text_only_is_not_spoken() -> None:
     """Where the client wants no audio."""
-    assert reply(ReplyRequest(spoken=False), "voice", reply_text="Hm.") == [Text("Hm.")]
+    assert reply(ReplyRequest(with_audio=False), "voice", reply_text="Hm.") == [Text("Hm.")]
 
 
 @needs_espeak
@@ -159,10 +159,10 @@ def test_markup_is_not_read_out() -> None:
     """Chat models like asterisks; ears do not."""
 
     async def scenario() -> None:
-        async with mouth() as speaker:
-            plain = len(await say(speaker, "This is bold"))
-            assert len(await say(speaker, "This is **bold**")) == pytest.approx(plain, rel=0.1)
-            assert len(await say(speaker, "# This is `bold`")) == pytest.approx(plain, rel=0.1)
+        async with espeak() as process:
+            plain = len(await say(process, "This is bold"))
+            assert len(await say(process, "This is **bold**")) == pytest.approx(plain, rel=0.1)
+            assert len(await say(process, "# This is `bold`")) == pytest.approx(plain, rel=0.1)
 
     run(scenario())
 
@@ -220,10 +220,10 @@ def test_barge_in_stops_the_voice_and_leaves_it_alive(how: str) -> None:
     """The same process says the next sentence at once."""
 
     async def scenario() -> None:
-        async with mouth() as speaker:
-            talk = speaker.speak(ENDLESS, "en-us", 175)
+        async with espeak() as process:
+            talk = process.speak(ENDLESS, "en-us", 175)
             assert (await anext(talk))[0] == 22_050
-            before = pid(speaker)
+            before = pid(process)
             if how == "closed":
                 await talk.aclose()
             else:
@@ -232,8 +232,8 @@ def test_barge_in_stops_the_voice_and_leaves_it_alive(how: str) -> None:
                 listening.cancel()
                 await asyncio.wait([listening])
                 assert listening.cancelled()
-            assert len(await say(speaker)) > 44_100
-            assert pid(speaker) == before
+            assert len(await say(process)) > 44_100
+            assert pid(process) == before
 
     async def collect_all(talk: AsyncIterator[tuple[int, bytes]]) -> int:
         return sum([len(pcm) async for _, pcm in talk])
@@ -262,12 +262,12 @@ def test_replies_do_not_mix() -> None:
     """Ten at once sound as they would alone, also for one who listens slowly."""
 
     async def scenario() -> None:
-        async with mouth() as speaker:
+        async with espeak() as process:
             texts = [f"Number {index}. {SENTENCE}" for index in range(10)]
-            slow = speaker.speak(texts[0], "en-us", 175)
+            slow = process.speak(texts[0], "en-us", 175)
             await anext(slow)
-            alone = [len(await say(speaker, text)) for text in texts]
-            together = await asyncio.gather(*(say(speaker, text) for text in texts))
+            alone = [len(await say(process, text)) for text in texts]
+            together = await asyncio.gather(*(say(process, text) for text in texts))
             assert [len(pcm) for pcm in together] == pytest.approx(alone, rel=0.02)
             await slow.aclose()
 
@@ -279,15 +279,15 @@ def test_a_dead_process_fails_its_reply_and_a_new_one_speaks_the_next() -> None:
     """Whoever listened is told."""
 
     async def scenario() -> None:
-        async with mouth() as speaker:
-            talk = speaker.speak(ENDLESS, "en-us", 175)
+        async with espeak() as process:
+            talk = process.speak(ENDLESS, "en-us", 175)
             await anext(talk)
-            before = pid(speaker)
+            before = pid(process)
             os.kill(before, signal.SIGTERM)
             with pytest.raises(ReplyFailed, match="the voice's process ended"):
                 [None async for _ in talk]
-            assert len(await say(speaker)) > 44_100
-            assert pid(speaker) != before
+            assert len(await say(process)) > 44_100
+            assert pid(process) != before
 
     run(scenario())
 
@@ -298,14 +298,14 @@ def test_a_hanging_process_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """And a new one speaks the next."""
 
     async def scenario() -> None:
-        async with mouth() as speaker:
-            await say(speaker)
-            os.kill(pid(speaker), signal.SIGSTOP)
+        async with espeak() as process:
+            await say(process)
+            os.kill(pid(process), signal.SIGSTOP)
             with monkeypatch.context() as impatient:
                 impatient.setattr(voice, "ANSWER_S", 0.2)
                 with pytest.raises(ReplyFailed, match="did not answer"):
-                    await say(speaker)
-            assert len(await say(speaker)) > 44_100
+                    await say(process)
+            assert len(await say(process)) > 44_100
 
     run(scenario())
 
@@ -315,9 +315,9 @@ def test_a_process_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) ->
     """Be there no program, or one that ends at once."""
 
     async def failure() -> str:
-        async with mouth() as speaker:
+        async with espeak() as process:
             with pytest.raises(ReplyFailed) as caught:
-                await say(speaker)
+                await say(process)
             return str(caught.value)
 
     with monkeypatch.context() as broken:
@@ -336,12 +336,12 @@ def test_an_engine_that_cannot_load_is_told(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     async def scenario() -> None:
-        async with mouth() as speaker:
+        async with espeak() as process:
             for _ in range(2):
                 with pytest.raises(ReplyFailed, match="the voice cannot speak: ImportError: planted"):
-                    await say(speaker)
+                    await say(process)
             planted.unlink()
-            assert len(await say(speaker)) > 44_100
+            assert len(await say(process)) > 44_100
 
     run(scenario())
 

@@ -15,7 +15,7 @@ from openai.types.realtime import (
 )
 from pydantic import TypeAdapter
 
-from rt_cli.server.session.config import SEMANTIC_VAD, SERVER_VAD, SessionConfig, updated
+from rt_cli.server.session.config import SEMANTIC_VAD, SERVER_VAD, SessionConfig, apply_update
 from rt_cli.server.session.wire import Rejected
 
 START = SessionConfig("transcription")
@@ -32,12 +32,12 @@ JSON = st.recursive(
 
 def update(config: SessionConfig = START, **audio_input: Any) -> SessionConfig:
     """Update the input of a session."""
-    return updated(config, {"type": "transcription", "audio": {"input": audio_input}})
+    return apply_update(config, {"type": "transcription", "audio": {"input": audio_input}})
 
 
 def converse(config: SessionConfig = TALK, **fields: Any) -> SessionConfig:
     """Update a conversation session."""
-    return updated(config, {"type": "realtime", **fields})
+    return apply_update(config, {"type": "realtime", **fields})
 
 
 def check_shown(config: SessionConfig) -> None:
@@ -221,9 +221,9 @@ def test_languages_of_the_recogniser() -> None:
     session = {"type": "transcription", "audio": {"input": {"transcription": {"language": "de-AT"}}}}
 
     for languages in (frozenset({"de", "fr"}), None):
-        assert updated(START, session, languages=languages).transcription == {"language": "de-AT"}
+        assert apply_update(START, session, languages=languages).transcription == {"language": "de-AT"}
     with pytest.raises(Rejected) as refusal:
-        updated(START, session, languages=frozenset({"en", "fr"}))
+        apply_update(START, session, languages=frozenset({"en", "fr"}))
     assert "en, fr" in refusal.value.message
 
 
@@ -231,9 +231,9 @@ def test_voice_that_was_heard() -> None:
     """It stays; saying it again is no change."""
     config = converse(audio={"output": {"voice": "one"}})
 
-    assert updated(config, {"type": "realtime", "audio": {"output": {"voice": "one"}}}, voice_fixed=True) == config
+    assert apply_update(config, {"type": "realtime", "audio": {"output": {"voice": "one"}}}, voice_fixed=True) == config
     with pytest.raises(Rejected) as refusal:
-        updated(config, {"type": "realtime", "audio": {"output": {"voice": {"id": "two"}}}}, voice_fixed=True)
+        apply_update(config, {"type": "realtime", "audio": {"output": {"voice": {"id": "two"}}}}, voice_fixed=True)
     assert (refusal.value.code, refusal.value.param) == ("cannot_update_voice", "session.audio.output.voice")
 
 
@@ -339,7 +339,7 @@ def test_refused_input(audio_input: dict[str, Any], code: str, param: str | None
 def test_refused_session(session: object, code: str, param: str) -> None:
     """So is a wrong session."""
     with pytest.raises(Rejected) as refusal:
-        updated(START, session)
+        apply_update(START, session)
 
     assert (code, param) == (refusal.value.code, refusal.value.param)
 
@@ -348,7 +348,7 @@ def test_refused_session(session: object, code: str, param: str) -> None:
 def test_total(session: object) -> None:
     """Whatever JSON comes, the answer is a configuration or a refusal."""
     try:
-        config = updated(START, session)
+        config = apply_update(START, session)
     except Rejected:
         return
     assert 8_000 <= config.rate_hz <= 48_000
@@ -449,8 +449,8 @@ def test_whatever_is_accepted_is_shown_as_openai_would(sessions: list[dict[str, 
     """After any updates that are right, the effective session holds in OpenAI's types, and is not changed by itself."""
     config = TALK
     for session in sessions:
-        config = updated(config, session)
+        config = apply_update(config, session)
         check_shown(config)
     shown = config.describe()
-    again = updated(config, {name: value for name, value in shown.items() if name != "object"})
+    again = apply_update(config, {name: value for name, value in shown.items() if name != "object"})
     assert again.describe() == shown

@@ -15,7 +15,7 @@ from rt_cli.server.faults.event_names import CLIENT_EVENTS, SERVER_EVENTS
 from rt_cli.server.session.session import ServerSession
 from tests.fakes import run
 from tests.server.client import recording, silence, validated
-from tests.server.scripted import CALL, SPOKEN, Scripted, ScriptedEars
+from tests.server.scripted import CALL, SPOKEN, Scripted, ScriptedSession
 from tests.server.wire import Wire
 
 VAD = {"type": "server_vad", "silence_duration_ms": 300, "idle_timeout_ms": 5_000, "create_response": False}
@@ -64,18 +64,20 @@ SCRIPT = [
 ]
 
 
-async def played(script: list[Any], ears: ScriptedEars) -> list[dict[str, Any]]:
+async def played(script: list[Any], recognizer_session: ScriptedSession) -> list[dict[str, Any]]:
     """What a session answers to the script."""
     wire = Wire(script)
     replier = Scripted(CALL, *SPOKEN[:2])
-    await ServerSession("realtime", ears, wire.send, lambda _: None, None, replier=replier).run(wire.messages())
+    await ServerSession("realtime", recognizer_session, wire.send, lambda _: None, None, replier=replier).run(
+        wire.messages()
+    )
     return wire.told
 
 
 async def everything() -> list[dict[str, Any]]:
     """One session with all there is, and one that understands nothing."""
-    told = await played(SCRIPT, ScriptedEars("good day"))
-    return told + await played([update("text", turn_detection=VAD), *SPEECH], ScriptedEars("", "no words"))
+    told = await played(SCRIPT, ScriptedSession("good day"))
+    return told + await played([update("text", turn_detection=VAD), *SPEECH], ScriptedSession("", "no words"))
 
 
 def client_models() -> dict[str, str]:

@@ -16,11 +16,11 @@ from websockets.exceptions import ConnectionClosed
 from rt_cli.server.access.limits import Limits
 from rt_cli.server.replies.interface import ReplyFailed, Text
 from rt_cli.server.server import serve
-from rt_cli.server.session.input import transcription as hearing
+from rt_cli.server.session.input import transcription as transcription_module
 from rt_cli.server.session.session import ServerSession
 from tests.fakes import run
 from tests.server.client import COMMITTED, TRANSCRIBE, noise, recording, session, silence
-from tests.server.scripted import CALL, SPOKEN, Scripted, ScriptedEars
+from tests.server.scripted import CALL, SPOKEN, Scripted, ScriptedSession
 from tests.server.transcription_server import Upload, transcription_server
 from tests.server.wire import Wire
 
@@ -115,10 +115,14 @@ EVENTS = st.lists(
 )
 
 
-async def played(script: list[Any], replier: Scripted, ears: ScriptedEars | None = None) -> list[dict[str, Any]]:
+async def played(
+    script: list[Any], replier: Scripted, recognizer_session: ScriptedSession | None = None
+) -> list[dict[str, Any]]:
     """What a session answers."""
     wire = Wire(script)
-    session = ServerSession("realtime", ears or ScriptedEars("yes"), wire.send, lambda _: None, None, replier=replier)
+    session = ServerSession(
+        "realtime", recognizer_session or ScriptedSession("yes"), wire.send, lambda _: None, None, replier=replier
+    )
     await session.run(wire.messages())
     return wire.told
 
@@ -163,7 +167,7 @@ SPEECH = base64.b64encode(silence(0.5) + recording("sense_0930") + silence(0.7))
 
 
 async def words_of_a_turn(
-    ears: ScriptedEars, transcription: dict[str, Any] | None, modality: str, *, needs_words: bool
+    recognizer_session: ScriptedSession, transcription: dict[str, Any] | None, modality: str, *, needs_words: bool
 ) -> tuple[list[dict[str, Any]], Any]:
     """What is told of a turn, and the words that its reply is given."""
     audio = {"input": {"turn_detection": VAD_TURN, "transcription": transcription}}
@@ -175,7 +179,7 @@ async def words_of_a_turn(
         {"type": "wait for the reply"},
         {"type": "conversation.item.retrieve", "item_id": "newest"},
     ]
-    told = await played(script, replier, ears)
+    told = await played(script, replier, recognizer_session)
     assert all(event["type"] != "error" for event in told)
     return told, replier.requests[0].items[0]["content"][0]["transcript"]
 
@@ -186,31 +190,31 @@ async def words_of_a_turn(
 )
 def test_words_for_the_reply_alone(modality: str, needs_words: bool, known: str | None) -> None:  # noqa: FBT001
     """A reply that needs words waits for them, and a client that did not ask for them is not told."""
-    told, words = run(words_of_a_turn(ScriptedEars("good day"), None, modality, needs_words=needs_words))
+    told, words = run(words_of_a_turn(ScriptedSession("good day"), None, modality, needs_words=needs_words))
     assert words == known
     assert not [event for event in told if "transcription" in event["type"]]
 
 
 def test_words_for_both() -> None:
     """Where the client asked, it is told, with what it said about them passed on."""
-    ears = ScriptedEars("good day")
+    recognizer_session = ScriptedSession("good day")
     transcription = {"model": "any", "language": "en", "prompt": "A greeting.", "keywords": ["day"]}
-    told, words = run(words_of_a_turn(ears, transcription, "audio", needs_words=True))
+    told, words = run(words_of_a_turn(recognizer_session, transcription, "audio", needs_words=True))
     assert words == "good day"
     assert [event["transcript"] for event in told if event["type"].endswith("transcription.completed")] == ["good day"]
-    assert (ears.hints[0].language, ears.hints[0].prompt) == ("en", "A greeting. day")
+    assert (recognizer_session.hints[0].language, recognizer_session.hints[0].prompt) == ("en", "A greeting. day")
 
 
 def test_words_that_fail() -> None:
     """A turn that cannot be recognised is answered without words."""
-    told, words = run(words_of_a_turn(ScriptedEars("", "broken"), None, "audio", needs_words=True))
+    told, words = run(words_of_a_turn(ScriptedSession("", "broken"), None, "audio", needs_words=True))
     assert words is None
     assert [event["response"]["status"] for event in told if event["type"] == "response.done"] == ["completed"]
 
 
 def test_a_client_that_left_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Words that do not come are not awaited for long: the place is free again."""
-    monkeypatch.setattr(hearing, "FAREWELL_S", 0.1)
+    monkeypatch.setattr(transcription_module, "CLOSE_S", 0.1)
 
     async def gets_in(url: str) -> bool:
         with suppress(ConnectionClosed):
@@ -247,11 +251,11 @@ def test_the_end_of_a_session_frees_its_sound() -> None:
             yield json.dumps({"type": type_, "audio": base64.b64encode(noise(1)).decode()})
 
     async def scenario() -> ServerSession:
-        session = ServerSession("realtime", ScriptedEars("words"), wire.send, lambda _: None, None)
+        session = ServerSession("realtime", ScriptedSession("words"), wire.send, lambda _: None, None)
         await session.run(messages())
         return session
 
     session = run(scenario())
     assert "input_audio_buffer.committed" in [event["type"] for event in wire.told]
     assert not len(session._items)
-    assert not session._conversation._buffer._pcm
+    assert not session._audio_input._buffer._pcm

@@ -1,4 +1,4 @@
-"""What was captured, in a file beside the run."""
+"""AudioRecorder: captured audio in a WAV file (``--save-audio``)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 RATE = 24_000
 
 
-def test_the_timeline_is_true(tmp_path: Path) -> None:
-    """A gap between, at the end, and before what a resumed run hears."""
+def test_gaps_become_silence(tmp_path: Path) -> None:
+    """Gaps in the middle, at the end, and before a resumed run become silence."""
     path = tmp_path / "a.wav"
     recorder = AudioRecorder(path, RATE, lambda _: None, replace=False)
     recorder.sound(2, b"\x01\x02\x03\x04")
@@ -34,16 +34,16 @@ def test_the_timeline_is_true(tmp_path: Path) -> None:
     assert recorder.error is None
 
 
-def test_no_sound_is_a_whole_file(tmp_path: Path) -> None:
-    """Of no samples."""
+def test_a_run_without_audio_makes_a_valid_file(tmp_path: Path) -> None:
+    """The file has no samples."""
     recorder = AudioRecorder(tmp_path / "a.wav", RATE, lambda _: None, replace=False)
     recorder.close(0)
 
     assert read_wav(tmp_path / "a.wav") == (b"", RATE)
 
 
-def test_what_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
-    """Before any thread is started."""
+def test_an_unwritable_path_raises_at_once(tmp_path: Path) -> None:
+    """Before the recorder starts its thread."""
     before = threading.active_count()
     with pytest.raises(UsageError, match="cannot write"):
         AudioRecorder(tmp_path / "none" / "a.wav", RATE, lambda _: None, replace=False)
@@ -52,7 +52,7 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
 
 
 class Slow:
-    """Holds the disk up until it is let go, and then lets it fail if it is told to."""
+    """A WAV writer that blocks until it is released, and then fails on request."""
 
     def __init__(self, recording: WavWriter) -> None:
         self.go = threading.Event()
@@ -61,26 +61,26 @@ class Slow:
         recording.write = self.write  # type: ignore[method-assign]  # a planted fault
 
     def write(self, pcm: bytes, rate_hz: int, *, at: int | None = None) -> None:
-        """What the recording does, later."""
+        """Wait, then write."""
         assert self.go.wait(30)
         if self.failure is not None:
             raise self.failure
         self._write(pcm, rate_hz, at=at)
 
 
-def test_a_full_disk_is_told_once_and_at_the_end(tmp_path: Path) -> None:
-    """What is in the file stays whole; the run goes on."""
-    told: list[Event] = []
-    recorder = AudioRecorder(tmp_path / "a.wav", RATE, told.append, replace=False)
+def test_a_full_disk_is_reported_once_and_at_the_end(tmp_path: Path) -> None:
+    """The file stays valid and the run continues."""
+    events: list[Event] = []
+    recorder = AudioRecorder(tmp_path / "a.wav", RATE, events.append, replace=False)
     recorder.sound(0, b"\1\2")
     written = threading.Event()
     recorder._thread.do(written.set)
     assert written.wait(30)
-    disk = Slow(recorder._recording)
+    disk = Slow(recorder._wav)
     disk.failure = OSError(28, "No space left on device")
     disk.go.set()
     at = 1
-    while not told:
+    while not events:
         recorder.sound(at, b"\3\4")
         at += 1
         os.sched_yield()
@@ -88,21 +88,21 @@ def test_a_full_disk_is_told_once_and_at_the_end(tmp_path: Path) -> None:
     recorder.close(at + 1)
 
     reason = f"{tmp_path / 'a.wav'} does not hold all sound: No space left on device"
-    assert told == [Warned("save_audio", reason)]
+    assert events == [Warned("save_audio", reason)]
     assert recorder.error is not None
     assert (recorder.error.message, recorder.error.exit_code) == (reason, 2)
     assert read_wav(tmp_path / "a.wav")[0] == b"\1\2"
 
 
 def test_a_slow_disk_does_not_fill_the_memory(tmp_path: Path) -> None:
-    """Beyond a limit the recording ends, and says so; capture never waits."""
-    told: list[Event] = []
-    recorder = AudioRecorder(tmp_path / "a.wav", RATE, told.append, replace=False, limit_bytes=8)
-    disk = Slow(recorder._recording)
+    """Beyond a limit the recording ends with a warning; capture never waits."""
+    events: list[Event] = []
+    recorder = AudioRecorder(tmp_path / "a.wav", RATE, events.append, replace=False, limit_bytes=8)
+    disk = Slow(recorder._wav)
     for at in range(6):
         recorder.sound(at, b"\1\2")
     disk.go.set()
     recorder.close(6)
 
-    assert told == [Warned("save_audio", f"{tmp_path / 'a.wav'} does not hold all sound: the disk is too slow")]
+    assert events == [Warned("save_audio", f"{tmp_path / 'a.wav'} does not hold all sound: the disk is too slow")]
     assert recorder.error is not None

@@ -1,4 +1,4 @@
-"""From a source onto the tape: the pace, the end, the limit, and the room."""
+"""TapeFeeder: pace, end, limits, and room on the tape."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SOUND = struct.pack("<24000h", *(at % 20_000 - 10_000 for at in range(RATE)))
 
 
 class Blocks:
-    """A source of given blocks, and of an error at the end if there is one."""
+    """A source of fixed blocks, optionally with an error at its end."""
 
     def __init__(self, *blocks: Block, live: bool = False, error: AudioError | None = None) -> None:
         self.info = SourceInfo("test", "microphone" if live else "file", live, RATE, 1)
@@ -48,11 +48,11 @@ class Blocks:
         self.stopped = True
 
     async def aclose(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
 
 class Setting:
-    """A capture and what it works with."""
+    """A feeder with its source, tape and clock."""
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class Setting:
             allowance=allowance,
         )
 
-    async def until_still(self) -> None:
-        """Let everything happen that can."""
+    async def settle(self) -> None:
+        """Run the loop until no task can go on."""
         before = -1
         while before != self.tape.captured:
             before = self.tape.captured
@@ -95,7 +95,7 @@ async def captured(source: Blocks, *, speed: float = math.inf, limit_s: float | 
 
 
 def test_everything_in_order() -> None:
-    """Every sample of every block, and then the end."""
+    """The tape holds every sample of every block, then the feeder ends."""
     setting = run(captured(Blocks(Block(SOUND[: 4001 * 2]), Block(b""), Block(SOUND[4001 * 2 :]))))
     assert setting.tape.read(0, setting.tape.captured) == SOUND
     assert setting.capture.ended
@@ -104,13 +104,13 @@ def test_everything_in_order() -> None:
 
 @pytest.mark.parametrize(("speed", "seconds"), [(1, 2.0), (2, 1.0), (0.5, 4.0), (math.inf, 0.0)])
 def test_pace(speed: float, seconds: float) -> None:
-    """Two seconds of sound take as long as was asked for, to the tick."""
+    """Two seconds of audio take the time that the speed demands, to the tick."""
     setting = run(captured(Blocks(Block(SOUND), Block(SOUND)), speed=speed))
     assert setting.clock.now() - 100.0 == pytest.approx(seconds)
 
 
 def test_pace_is_kept_against_absolute_deadlines() -> None:
-    """A block that comes late is caught up with; lateness does not add up."""
+    """The feeder catches up after a late block; delays do not add up."""
 
     class Late(Blocks):
         async def blocks(self) -> AsyncIterator[Block]:
@@ -124,14 +124,14 @@ def test_pace_is_kept_against_absolute_deadlines() -> None:
 
 
 def test_live_source_has_its_own_pace() -> None:
-    """What is live is taken when it comes, whatever speed was asked for."""
+    """Audio of a live source is appended on arrival, whatever the speed."""
     setting = run(captured(Blocks(Block(SOUND), live=True), speed=1))
     assert setting.clock.now() == 100.0
 
 
 @pytest.mark.parametrize("live", [False, True])
 def test_limit(*, live: bool) -> None:
-    """``--duration`` is kept to the sample, and is no interruption."""
+    """``--duration`` is exact to the sample, and the source does not count as truncated."""
     setting = run(captured(Blocks(Block(SOUND), Block(SOUND), live=live), limit_s=1.3))
     assert setting.tape.captured == 31_200
     assert setting.capture.ended
@@ -139,18 +139,18 @@ def test_limit(*, live: bool) -> None:
 
 
 def test_source_that_can_wait_waits() -> None:
-    """While more than a few seconds are unsent, nothing more is taken; when they are sent, it goes on."""
+    """Capture pauses while more than a few seconds are unsent, and goes on afterwards."""
 
     async def scenario() -> tuple[int, int]:
         setting = Setting(Blocks(*[Block(SOUND)] * 20))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(setting.capture.run())
-            await setting.until_still()
+            await setting.settle()
             full = setting.tape.captured
             while not setting.capture.ended:
                 setting.tape.mark_sent(setting.tape.captured)
                 setting.changed.notify()
-                await setting.until_still()
+                await setting.settle()
         return full, setting.tape.captured
 
     full, everything = run(scenario())
@@ -159,19 +159,19 @@ def test_source_that_can_wait_waits() -> None:
 
 
 def test_live_source_never_waits() -> None:
-    """Nothing that is live is lost because nobody sends."""
+    """A live source loses no audio while nothing is sent."""
     setting = run(captured(Blocks(*[Block(SOUND)] * 20, live=True)))
     assert setting.tape.captured == 20 * RATE
 
 
 def test_stop_in_the_middle_of_a_file() -> None:
-    """What was captured stays; the source was cut short."""
+    """The captured audio stays, and the source counts as truncated."""
 
     async def scenario() -> Setting:
         setting = Setting(Blocks(*[Block(SOUND)] * 20))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(setting.capture.run())
-            await setting.until_still()
+            await setting.settle()
             setting.capture.stop()
             setting.capture.stop()
         return setting
@@ -183,7 +183,7 @@ def test_stop_in_the_middle_of_a_file() -> None:
 
 
 def test_stop_of_a_live_source() -> None:
-    """It has no end that could have been cut off; what it still yields is taken."""
+    """A live source cannot be truncated; audio that it still yields is captured."""
 
     async def scenario() -> Setting:
         setting = Setting(Blocks(Block(SOUND), Block(SOUND), live=True))
@@ -195,15 +195,15 @@ def test_stop_of_a_live_source() -> None:
 
 
 def test_loss_is_a_hole() -> None:
-    """Samples that a source lost take their place on the timeline and are told."""
+    """Samples that a source lost keep their place on the timeline and are reported."""
     setting = run(captured(Blocks(Block(SOUND), Block(SOUND, lost=480, reason="overflow"), live=True)))
     assert setting.holes == [Hole(RATE, RATE + 480, "overflow")]
     assert setting.tape.captured == 2 * RATE + 480
     assert setting.tape.read(RATE + 480, 2 * RATE + 480) == SOUND
 
 
-def test_a_long_gap_is_told_at_its_beginning_and_at_its_end() -> None:
-    """A device that is away reports ten times a second; nobody wants to hear that."""
+def test_a_long_gap_is_reported_at_its_start_and_at_its_end() -> None:
+    """A missing device reports ten times a second, the feeder only twice."""
     away = [Block(b"", lost=2400, reason="device_lost")] * 50
     setting = run(captured(Blocks(Block(SOUND), *away, Block(SOUND), live=True)))
     end = RATE + 50 * 2400
@@ -212,16 +212,16 @@ def test_a_long_gap_is_told_at_its_beginning_and_at_its_end() -> None:
     assert setting.tape.dropped == 50 * 2400
 
 
-def test_a_gap_at_the_end_is_told() -> None:
-    """A device that never comes back."""
+def test_a_gap_at_the_end_is_reported() -> None:
+    """The device never comes back."""
     away = [Block(b"", lost=2400, reason="device_lost")] * 3
     setting = run(captured(Blocks(*away, live=True)))
 
     assert setting.holes == [Hole(0, 2400, "device_lost"), Hole(2400, 7200, "device_lost")]
 
 
-def test_source_that_breaks() -> None:
-    """What came before stays, and the reason is known; that is no interruption."""
+def test_source_that_fails() -> None:
+    """The audio before the error stays and the error is kept; the source does not count as truncated."""
     error = AudioError("the device is gone")
     setting = run(captured(Blocks(Block(SOUND), error=error)))
     assert setting.capture.error is error
@@ -229,8 +229,8 @@ def test_source_that_breaks() -> None:
     assert not setting.capture.truncated
 
 
-def test_levels_are_of_the_loudest_since_the_last_look() -> None:
-    """A look takes them; silence follows."""
+def test_levels_are_of_the_loudest_piece_since_the_last_call() -> None:
+    """``take_levels`` resets the levels to silence."""
     loud = struct.pack("<h", 32_767) * 2400
     setting = run(captured(Blocks(Block(bytes(4800)), Block(loud), Block(bytes(4800)), live=True)))
     rms, peak = setting.capture.take_levels()
@@ -239,16 +239,16 @@ def test_levels_are_of_the_loudest_since_the_last_look() -> None:
     assert setting.capture.take_levels()[1] < -90
 
 
-def test_heard_at() -> None:
-    """When a sample was captured, to a tenth of a second; unknown for what is still to come."""
+def test_captured_at() -> None:
+    """The capture time of a sample, to a tenth of a second; None for a sample that is not captured yet."""
     setting = run(captured(Blocks(*[Block(SOUND)] * 3), speed=1))
     for second in (0.5, 1.0, 2.9):
-        assert setting.capture.heard_at(round(second * RATE)) == pytest.approx(100 + second, abs=0.11)
-    assert setting.capture.heard_at(3 * RATE + 1) is None
+        assert setting.capture.captured_at(round(second * RATE)) == pytest.approx(100 + second, abs=0.11)
+    assert setting.capture.captured_at(3 * RATE + 1) is None
 
 
-def test_stop_is_not_held_up_by_a_slow_pace() -> None:
-    """A tenth of a second that takes ten: who stops does not wait for it."""
+def test_stop_does_not_wait_for_a_slow_pace() -> None:
+    """A piece of 0.1 s takes 10 s at this speed; ``stop`` ends capture at once."""
 
     async def scenario() -> None:
         setting = Setting(Blocks(Block(SOUND)), speed=0.01)
@@ -265,14 +265,14 @@ def test_stop_is_not_held_up_by_a_slow_pace() -> None:
     run(scenario())
 
 
-def test_what_others_have_spent_meanwhile_is_not_spent_again() -> None:
-    """There was room before the wait for the pace, and less than none after it: nothing is captured."""
+def test_the_cost_limit_is_checked_again_after_a_wait() -> None:
+    """Other sources use up the limit during the wait for the pace: nothing more is captured."""
 
     async def scenario() -> None:
         allowed = iter([RATE])
         setting = Setting(Blocks(Block(SOUND)), speed=1.0, allowance=lambda: next(allowed, -RATE / 20))
         await setting.capture.run()
-        assert setting.capture.spent
+        assert setting.capture.cost_limit_hit
         assert setting.tape.captured == 0
 
     run(scenario())

@@ -1,4 +1,4 @@
-"""How much may wait: what is given up when that is too much, in pieces that are worth it, and where it is the end."""
+"""The limit of waiting audio: what is dropped, in gaps of which length, and when capture ends."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ RATE = 1000
         pytest.param(0, [(60, 100)], 60, id="nothing"),
     ],
 )
-def test_the_newest(samples: int, blanks: list[tuple[int, int]], expected: int) -> None:
-    """Counted back from the end, without what does not count."""
+def test_start_of_newest(samples: int, blanks: list[tuple[int, int]], expected: int) -> None:
+    """Counted back from the end, without blanks."""
     assert start_of_newest(100, samples, blanks) == expected
 
 
@@ -41,8 +41,8 @@ def test_the_newest(samples: int, blanks: list[tuple[int, int]], expected: int) 
     samples=st.integers(0, 250),
     spans=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), max_size=6),
 )
-def test_the_newest_are_so_many(end: int, samples: int, spans: list[tuple[int, int]]) -> None:
-    """However the blanks lie: counted sample by sample, and no blank is cut."""
+def test_start_of_newest_matches_a_count_sample_by_sample(end: int, samples: int, spans: list[tuple[int, int]]) -> None:
+    """For any blanks; no blank is split."""
     blanks = [(min(span), max(span)) for span in spans if max(span) <= end]
     at = start_of_newest(end, samples, blanks)
     blank = {each for start, stop in blanks for each in range(start, stop)}
@@ -68,33 +68,33 @@ def test_the_newest_are_so_many(end: int, samples: int, spans: list[tuple[int, i
         pytest.param({"sent": 60, "captured": 90, "oldest": 70}, 70, id="never back"),
     ],
 )
-def test_what_is_kept(state: dict[str, object], expected: int) -> None:
-    """Exactly the newest, but for a gap that begins."""
+def test_first_kept(state: dict[str, object], expected: int) -> None:
+    """Exactly the newest samples are kept, except that a new gap has a minimum length."""
     full: dict[str, object] = {"sent": 0, "oldest": 0, "limit": 100, "least": 20, "blanks": [], **state}
     assert first_kept(**full) == max(expected, 0)  # type: ignore[arg-type]
 
 
 @dataclass
-class Line:
-    """A tape, what waits on it, and a connection that takes it or does not."""
+class Delivery:
+    """A tape with waiting audio, and a connection that sends it or does not."""
 
     memory_s: float = 0.3
-    told: list[Hole] = field(default_factory=list)
+    dropped: list[Hole] = field(default_factory=list)
     on_wire: list[int] = field(default_factory=list)
     """Of the present connection."""
 
     def __post_init__(self) -> None:
         self.tape = Tape(RATE, memory_s=self.memory_s, on_disk=False)
-        self.backlog = OverflowPolicy(self.tape, "drop-oldest", limit_s=self.memory_s, on_hole=self.told.append)
+        self.policy = OverflowPolicy(self.tape, "drop-oldest", limit_s=self.memory_s, on_hole=self.dropped.append)
 
     def capture(self, samples: int) -> None:
-        """So much sound, each sample with its own value."""
+        """Append ``samples`` samples, each with its own value."""
         at = self.tape.captured
         self.tape.append(b"".join((each % 30_000 + 1).to_bytes(2, "little") for each in range(at, at + samples)))
-        self.backlog.enforce()
+        self.policy.enforce()
 
     def pump(self, steps: int) -> None:
-        """Take so many steps, as far as there are any."""
+        """Do a number of actions, as far as there are any."""
         tape, sizes = self.tape, ChunkSizes(20, 100)
         for _ in range(steps):
             step = decide(
@@ -121,10 +121,10 @@ class Line:
                     return
 
     def lose(self) -> None:
-        """The connection, and with it what it had not settled."""
+        """Lose the connection, and with it all audio that it had not settled."""
         self.on_wire.clear()
         self.tape.rewind()
-        self.backlog.enforce()
+        self.policy.enforce()
 
     lost: list[Hole] = field(default_factory=list)
     """The gaps that were captured."""
@@ -136,112 +136,112 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-def test_never_more_than_may_wait_and_nothing_both_sent_and_given_up(steps: list[tuple[str, int]]) -> None:
-    """In whatever order it is captured, sent, settled and lost: each sample is heard or told to be dropped."""
-    line = Line()
-    tape = line.tape
+def test_never_more_than_the_limit_waits_and_nothing_is_both_sent_and_dropped(steps: list[tuple[str, int]]) -> None:
+    """For any order of capture, send, settle and loss each sample is either sent or reported as dropped."""
+    delivery = Delivery()
+    tape = delivery.tape
     for what, count in steps:
         match what:
             case "capture":
-                line.capture(count)
+                delivery.capture(count)
             case "pump":
-                line.pump(count % 8)
+                delivery.pump(count % 8)
             case "gap":
-                line.lost += tape.lose(count, "device_lost")
+                delivery.lost += tape.lose(count, "device_lost")
             case "settle":
                 tape.settle(min(tape.settled + count, tape.sent))
-                line.on_wire = [each for each in line.on_wire if each >= tape.settled]
+                delivery.on_wire = [each for each in delivery.on_wire if each >= tape.settled]
             case _:
-                line.lose()
+                delivery.lose()
         ledger = tape.ledger()
         assert ledger.balanced
-        assert ledger.waiting <= RATE * line.memory_s
-        given_up = {each for hole in line.told for each in range(hole.start, hole.end)}
-        assert given_up.isdisjoint(line.on_wire)
-    line.backlog.end()
-    line.pump(10_000)
-    holes = [*line.told, *line.lost]
+        assert ledger.waiting <= RATE * delivery.memory_s
+        dropped_samples = {each for hole in delivery.dropped for each in range(hole.start, hole.end)}
+        assert dropped_samples.isdisjoint(delivery.on_wire)
+    delivery.policy.end()
+    delivery.pump(10_000)
+    holes = [*delivery.dropped, *delivery.lost]
     dropped = [each for hole in holes for each in range(hole.start, hole.end)]
     assert len(dropped) == len(set(dropped)) == tape.dropped
     rest = set(range(tape.settled, tape.sent)) - set(dropped)
-    assert rest <= set(line.on_wire)
+    assert rest <= set(delivery.on_wire)
 
 
-def test_what_is_not_to_be_sent_does_not_wait() -> None:
-    """With push to talk: minutes of it leave room; what was said is counted, and given up alone."""
-    tape, told = Tape(RATE, on_disk=False), list[Hole]()
+def test_left_out_audio_does_not_count_as_waiting() -> None:
+    """With push to talk minutes of unsent audio leave room; only audio to be sent is counted and dropped."""
+    tape, dropped = Tape(RATE, on_disk=False), list[Hole]()
     send_ranges = SendRanges()
-    backlog = OverflowPolicy(tape, "drop-oldest", limit_s=1, send_ranges=lambda: send_ranges, on_hole=told.append)
+    policy = OverflowPolicy(tape, "drop-oldest", limit_s=1, send_ranges=lambda: send_ranges, on_hole=dropped.append)
     tape.append(bytes(2 * 60_000))
     send_ranges.decided(60_000)
-    backlog.enforce()
-    assert (told, tape.ledger().dropped) == ([], 0)
+    policy.enforce()
+    assert (dropped, tape.ledger().dropped) == ([], 0)
 
     send_ranges.open(60_000)
     tape.append(bytes(2 * 1500))
     send_ranges.close(61_500)
     tape.append(bytes(2 * 60_000))
     send_ranges.decided(121_500)
-    backlog.enforce()
-    assert told == [Hole(60_000, 60_500, "full")]
+    policy.enforce()
+    assert dropped == [Hole(60_000, 60_500, "full")]
     assert tape.oldest == 60_500
 
 
 @pytest.mark.parametrize("sent", [0, 500])
-def test_failing_gives_nothing_up(sent: int) -> None:
-    """It says why nothing more is to be captured, from the first sample too many on; what was lost does not count."""
-    tape, told = Tape(RATE, on_disk=False), list[Hole]()
-    backlog = OverflowPolicy(tape, "fail", limit_s=1, on_hole=told.append)
+def test_fail_drops_nothing(sent: int) -> None:
+    """``enforce`` returns the error from the first sample beyond the limit on; audio of gaps does not count."""
+    tape, dropped = Tape(RATE, on_disk=False), list[Hole]()
+    policy = OverflowPolicy(tape, "fail", limit_s=1, on_hole=dropped.append)
     tape.append(bytes(2 * 500))
     tape.mark_sent(sent)
     tape.lose(5000, "device_lost")
     tape.append(bytes(2 * (500 + sent)))
-    assert backlog.enforce() is None
+    assert policy.enforce() is None
 
     tape.append(bytes(2))
-    error = backlog.enforce()
+    error = policy.enforce()
     assert error is not None
     assert (error.exit_code, error.code) == (5, "full")
-    assert told == []
+    assert dropped == []
     tape.mark_sent(tape.captured)
-    assert backlog.enforce() is None
+    assert policy.enforce() is None
 
 
-def test_failing_also_where_the_memory_is_full() -> None:
-    """A turn that never ends is sent in time, and yet it must be kept somewhere."""
+def test_fail_also_if_the_memory_is_full() -> None:
+    """A turn that never ends is sent in time, but the tape must keep it."""
     tape = Tape(RATE, limit_bytes=10_000, on_disk=False)
-    backlog = OverflowPolicy(tape, "fail", limit_s=1, on_hole=lambda _hole: None)
+    policy = OverflowPolicy(tape, "fail", limit_s=1, on_hole=lambda _hole: None)
     for _ in range(50):
-        assert backlog.enforce() is None
+        assert policy.enforce() is None
         tape.append(bytes(2 * 100))
         tape.mark_sent(tape.captured)
-    assert backlog.enforce() is None
+    assert policy.enforce() is None
 
     tape.append(bytes(2 * 100))
-    assert "the memory takes" in str(backlog.enforce())
+    assert "the memory takes" in str(policy.enforce())
 
 
-def test_a_spool_lets_everything_wait() -> None:
-    """Whatever the memory: the tape sees to it."""
+def test_spool_has_no_limit() -> None:
+    """For any memory size: the tape moves audio to the disk."""
     tape = Tape(RATE, memory_s=0.1)
-    backlog = OverflowPolicy(tape, "spool", limit_s=0.1, on_hole=lambda _hole: pytest.fail("given up"))
+    policy = OverflowPolicy(tape, "spool", limit_s=0.1, on_hole=lambda _hole: pytest.fail("given up"))
     for _ in range(100):
         tape.append(bytes(2 * 100))
-        assert backlog.enforce() is None
+        assert policy.enforce() is None
     assert tape.ledger().waiting == 10_000
     tape.close()
 
 
-def test_a_gap_is_told_in_two() -> None:
-    """When it begins, and what it has grown by when it is over; another reason or another place is another gap."""
-    told: list[Hole] = []
-    gaps = Gaps(told.append)
+def test_a_gap_is_reported_in_two_parts() -> None:
+    """Its start at once and its growth at its end; another reason or position is another gap."""
+    dropped: list[Hole] = []
+    gaps = Gaps(dropped.append)
     for start in range(0, 100, 10):
-        gaps.report([Hole(start, start + 10, "full")])
-    assert told == [Hole(0, 10, "full")]
+        gaps.add([Hole(start, start + 10, "full")])
+    assert dropped == [Hole(0, 10, "full")]
 
-    gaps.report([Hole(100, 110, "overflow")])
-    gaps.report([Hole(120, 130, "overflow")])
+    gaps.add([Hole(100, 110, "overflow")])
+    gaps.add([Hole(120, 130, "overflow")])
     gaps.end()
     gaps.end()
-    assert told[1:] == [Hole(10, 100, "full"), Hole(100, 110, "overflow"), Hole(120, 130, "overflow")]
+    assert dropped[1:] == [Hole(10, 100, "full"), Hole(100, 110, "overflow"), Hole(120, 130, "overflow")]

@@ -1,4 +1,4 @@
-"""Who may be heard: what commands come to, and which samples are sent because of them."""
+"""Commands of mute and push to talk: the state after them, and the samples that are sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from rt_cli.audio.speech.gate import PRE_ROLL_MS
 from rt_cli.events import ControlChanged
-from rt_cli.streaming.capture.push_to_talk import COMMANDS, POST_ROLL_MS, Command, ControlState, PushToTalk, obeyed
+from rt_cli.streaming.capture.push_to_talk import (
+    COMMANDS,
+    POST_ROLL_MS,
+    Command,
+    ControlState,
+    PushToTalk,
+    apply_command,
+)
 from rt_cli.streaming.delivery.next_action import ChunkSizes, CommitTurn, Finish, Send, Skip, Wait, decide
 from rt_cli.timeline.tape import Tape
 
@@ -40,33 +47,33 @@ OPEN = ControlState()
     ],
 )
 def test_a_command(before: ControlState, command: Command, after: ControlState) -> None:
-    """One at a time; what makes no sense changes nothing, and nothing counts after the end."""
-    assert obeyed(before, command) == after
+    """One at a time; a command without effect changes nothing, and no command counts after ``quit``."""
+    assert apply_command(before, command) == after
 
 
-def test_changes_are_told_once() -> None:
-    """With the place on the timeline; a command that changes nothing says nothing."""
-    told: list[ControlChanged] = []
-    control = PushToTalk(RATE, push_to_talk=True, on_change=told.append)
+def test_changes_are_reported_once() -> None:
+    """With their position; a command without effect reports nothing."""
+    changes: list[ControlChanged] = []
+    control = PushToTalk(RATE, push_to_talk=True, on_change=changes.append)
     for at, command in enumerate(["start", "start", "mute", "stop", "stop", "quit"]):
         control.captured(at * 1000)
-        control.obey(command)  # type: ignore[arg-type]
+        control.apply(command)  # type: ignore[arg-type]
 
-    assert told == [
+    assert changes == [
         ControlChanged(0, muted=False, talking=True),
         ControlChanged(2000, muted=True, talking=True),
         ControlChanged(3000, muted=True, talking=False),
     ]
 
 
-def test_without_push_to_talk_nobody_talks() -> None:
-    """The only thing that can change is whether the microphone is heard."""
-    told: list[ControlChanged] = []
-    control = PushToTalk(RATE, on_change=told.append)
+def test_without_push_to_talk_only_mute_has_an_effect() -> None:
+    """``talking`` stays off."""
+    changes: list[ControlChanged] = []
+    control = PushToTalk(RATE, on_change=changes.append)
     for command in ("start", "mute", "toggle", "mute"):
-        control.obey(command)  # type: ignore[arg-type]
+        control.apply(command)  # type: ignore[arg-type]
 
-    assert told == [ControlChanged(0, muted=True, talking=None), ControlChanged(0, muted=False, talking=None)]
+    assert changes == [ControlChanged(0, muted=True, talking=None), ControlChanged(0, muted=False, talking=None)]
 
 
 class Sending:
@@ -80,18 +87,18 @@ class Sending:
         self._sizes = ChunkSizes(chunk, 1000)
 
     def capture(self, samples: int) -> None:
-        """So much sound comes."""
+        """Append ``samples`` samples."""
         self.tape.append(bytes(2 * samples))
         self._control.captured(self.tape.captured)
         self.pump(ended=False)
 
     def end(self) -> None:
-        """No more comes."""
+        """End capture."""
         self._control.captured(self.tape.captured, ended=True)
         assert self.pump(ended=True) == Finish()
 
     def pump(self, *, ended: bool) -> object:
-        """Do what is to be done; returns what ends it."""
+        """Do all possible actions; return the last one."""
         marks, send_ranges, tape = self._control.marks, self._control.send_ranges, self.tape
         while True:
             sent, last = tape.sent, self.commits[-1] if self.commits else -1
@@ -122,8 +129,8 @@ STEPS = st.lists(st.one_of(st.integers(0, 900), st.sampled_from([c for c in COMM
 
 
 @given(steps=STEPS)
-def test_what_is_said_while_talking_is_sent_and_nothing_else(steps: list[int | Command]) -> None:
-    """From the pre-roll to the post-roll, each sample once, each turn with its commit, whatever is pressed when."""
+def test_only_audio_while_talking_is_sent(steps: list[int | Command]) -> None:
+    """From the pre-roll to the post-roll, each sample once, each turn with its commit, for any commands."""
     control = PushToTalk(RATE, push_to_talk=True)
     sending = Sending(control)
     turns: list[list[int]] = []
@@ -133,7 +140,7 @@ def test_what_is_said_while_talking_is_sent_and_nothing_else(steps: list[int | C
             sending.capture(step)
             continue
         talking = control.controls.talking
-        control.obey(step)
+        control.apply(step)
         if control.controls.talking and not talking:
             turns.append([max(now - PRE_ROLL_MS, turns[-1][1] if turns else 0), 10**9])
         elif talking and not control.controls.talking:
@@ -150,14 +157,14 @@ def test_what_is_said_while_talking_is_sent_and_nothing_else(steps: list[int | C
 
 @given(steps=STEPS, settled=st.integers(0, 20_000))
 def test_a_replay_sends_the_same(steps: list[int | Command], settled: int) -> None:
-    """After a connection was lost, what was left out stays out, and is counted once."""
+    """After a lost connection the same parts are left out, and are counted once."""
     control = PushToTalk(RATE, push_to_talk=True)
     sending = Sending(control, chunk=1)
     for step in steps:
         if isinstance(step, int):
             sending.capture(step)
         else:
-            control.obey(step)
+            control.apply(step)
     first, left_out = list(sending.sent), control.send_ranges.left_out
     settled = min(settled, sending.tape.sent)
     sending.tape.settle(settled)

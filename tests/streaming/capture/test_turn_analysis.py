@@ -1,4 +1,4 @@
-"""Turns of our own, found ahead of the sending."""
+"""Client-side turn detection, ahead of the sending."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SETTINGS = SessionSettings(silence_ms=200, prefix_ms=0)
 
 
 class Ended:
-    """A capture that is over."""
+    """A capture that has ended."""
 
     ended = True
 
 
 def marks_of(pcm: bytes, *, start: int = 0) -> TurnMarks:
-    """Look at sound that begins somewhere on the timeline."""
+    """Analyse audio that begins at a position of the timeline."""
 
     async def scenario() -> TurnMarks:
         tape = Tape(RATE)
@@ -42,7 +42,7 @@ def marks_of(pcm: bytes, *, start: int = 0) -> TurnMarks:
 
 @pytest.mark.parametrize("start", [0, 7 * RATE + 123], ids=["from the beginning", "where another run ended"])
 def test_every_turn_opens_and_closes_in_its_silence(start: int) -> None:
-    """Each opens at most a frame before its speech and closes after 200 ms of silence, in frames."""
+    """A turn opens at most a frame before its speech and closes after 200 ms of silence, in frames."""
     pcm, spans = turns(3, speech_ms=600, silence_ms=400)
     marks = marks_of(pcm, start=start)._marks
     opens = [mark.at - start for mark in marks if isinstance(mark, TurnOpens)]
@@ -55,8 +55,8 @@ def test_every_turn_opens_and_closes_in_its_silence(start: int) -> None:
         assert spoken_to + 200 * RATE // 1000 - 768 <= end <= spoken_to + 200 * RATE // 1000 + 2 * 768
 
 
-def test_everything_is_looked_at() -> None:
-    """The rest of the last frame, too."""
+def test_all_audio_is_analysed() -> None:
+    """The incomplete last frame, too."""
     pcm, _ = turns(1)
 
     assert marks_of(pcm + bytes(100)).analysed == len(pcm) // 2 + 50
@@ -75,8 +75,8 @@ def test_everything_is_looked_at() -> None:
         pytest.param((50, 60), [10, -20, 30, -40], id="what comes after them"),
     ],
 )
-def test_what_is_not_sent_has_no_marks(left_out: tuple[int, int], expected: list[int]) -> None:
-    """A turn that goes on behind it opens there; closes are shown as negative."""
+def test_left_out_audio_has_no_marks(left_out: tuple[int, int], expected: list[int]) -> None:
+    """A turn that continues after it opens at its end; closes are shown as negative numbers."""
     marks = TurnMarks()
     marks.add([TurnOpens(10), TurnCloses(20), TurnOpens(30), TurnCloses(40)])
     marks.leave_out(*left_out)
@@ -84,8 +84,8 @@ def test_what_is_not_sent_has_no_marks(left_out: tuple[int, int], expected: list
     assert [mark.at if isinstance(mark, TurnOpens) else -mark.at for mark in marks._marks] == expected
 
 
-def test_a_turn_that_is_noticed_late_opens_behind_what_is_not_sent() -> None:
-    """And what is left out can grow, whatever is said at its end."""
+def test_a_turn_detected_late_opens_after_left_out_audio() -> None:
+    """The left-out range can grow, whatever the marks at its end."""
     marks = TurnMarks()
     marks.add([TurnOpens(10)])
     marks.leave_out(5, 15)
@@ -97,8 +97,8 @@ def test_a_turn_that_is_noticed_late_opens_behind_what_is_not_sent() -> None:
     assert marks._marks == [TurnOpens(25), TurnOpens(50), TurnCloses(70)]
 
 
-def test_what_is_settled_is_forgotten() -> None:
-    """Marks are kept only as long as a replay can meet them."""
+def test_marks_of_settled_audio_are_dropped() -> None:
+    """Marks are kept only while a replay may need them."""
     marks = TurnMarks()
     marks.add([TurnOpens(10), TurnCloses(20), TurnOpens(30), TurnCloses(40)])
     marks.forget(30)

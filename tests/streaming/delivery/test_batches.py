@@ -1,4 +1,4 @@
-"""Chunks that go together: the same messages, the same window, the same pings."""
+"""Chunks sent together: the same messages, the same window, the same pings as one by one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ RATE = 24_000
 
 
 @given(st.binary(max_size=600), st.integers(1, 100))
-def test_messages_hold_all_the_sound_in_order(pcm: bytes, size: int) -> None:
-    """Each of them as one alone would be."""
+def test_messages_hold_all_audio_in_order(pcm: bytes, size: int) -> None:
+    """Each message is as it would be alone."""
     messages = append_events(pcm, size)
     assert b"".join(b64decode(msgspec.json.decode(message)["audio"]) for message in messages) == pcm
     assert messages == [append_event(pcm[at : at + size]) for at in range(0, len(pcm), size)]
@@ -36,10 +36,8 @@ def test_messages_hold_all_the_sound_in_order(pcm: bytes, size: int) -> None:
     most=st.integers(400, 3000),
     ended=st.booleans(),
 )
-def test_alike_is_what_one_decision_after_the_other_would_be(
-    more: int, closes: int | None, usual: int, most: int, *, ended: bool
-) -> None:
-    """As many whole chunks as fit before the close, the end, or what is not known yet."""
+def test_alike_matches_single_decisions(more: int, closes: int | None, usual: int, most: int, *, ended: bool) -> None:
+    """As many whole chunks as fit before the close, the end, or the known position."""
     sizes = ChunkSizes(usual, usual) if most % 2 else ChunkSizes(usual, most)
     step = decide(sent=0, known=more, captured=more, ended=ended, closes=closes, sizes=sizes)
     if isinstance(step, Send):
@@ -48,8 +46,8 @@ def test_alike_is_what_one_decision_after_the_other_would_be(
 
 
 @pytest.mark.parametrize(("chunk_ms", "largest"), [(None, 2 * RATE), (20, 480)], ids=["by itself", "as asked"])
-def test_what_goes_together_is_one_message(monkeypatch: pytest.MonkeyPatch, chunk_ms: int | None, largest: int) -> None:
-    """Up to a quarter of the window, once the endpoint has shown that it reads fast; unless a size was asked for."""
+def test_chunks_of_a_batch_are_one_message(monkeypatch: pytest.MonkeyPatch, chunk_ms: int | None, largest: int) -> None:
+    """Up to a quarter of the window, once the endpoint reads fast; not with a configured chunk size."""
     monkeypatch.setattr(harness, "_BLOCK", 2 * 20 * RATE)
     pcm, spans = turns(100)
     chosen = harness.settings()
@@ -67,13 +65,13 @@ def test_what_goes_together_is_one_message(monkeypatch: pytest.MonkeyPatch, chun
 
 
 @pytest.mark.parametrize(("rate", "unlimited"), [(float("inf"), True), (48_000, False)])
-def test_only_an_unlimited_allowance_lets_chunks_go_together(rate: float, *, unlimited: bool) -> None:
-    """Else each waits for its own time."""
+def test_only_an_unlimited_allowance_makes_batches(rate: float, *, unlimited: bool) -> None:
+    """With a limit each chunk has its own time."""
     assert Allowance(now=0, rate=rate, burst=100).unlimited is unlimited
 
 
 def test_a_batch_fills_the_window_and_no_more() -> None:
-    """With a peer that answers nothing, as much goes as chunk by chunk, and a ping every quarter window."""
+    """Without pongs a batch sends as much as single chunks, with a ping every quarter of the window."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -107,8 +105,8 @@ def test_a_batch_fills_the_window_and_no_more() -> None:
     run(scenario())
 
 
-def test_a_ping_that_needs_no_waiting_takes_no_turn_of_the_loop() -> None:
-    """Where the transport writes it at once, the pong behind it counts just the same."""
+def test_a_ping_without_waiting_takes_no_loop_iteration() -> None:
+    """If the transport writes the ping at once, its pong counts all the same."""
 
     async def scenario() -> None:
         peer = Peer()

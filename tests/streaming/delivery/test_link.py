@@ -1,4 +1,4 @@
-"""One connection from its opening to its end, against real servers."""
+"""One connection from opening to end, against real servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOUND = bytes(range(256)) * (RATE * 2 // 256)
 
 
 def delivered(script: Script, **delivery: object) -> tuple[Run, Server]:
-    """Deliver to a script; returns what was said, and what the script was told."""
+    """Deliver to a script; return the run, and the events that the script received."""
     with scripted(script) as server:
         done = run(stream(server.url, MemorySource(SOUND), settings(**delivery)))
     assert done.summary is not None
@@ -28,12 +28,12 @@ def delivered(script: Script, **delivery: object) -> tuple[Run, Server]:
 
 
 def errors(done: Run) -> list[Errored]:
-    """What ended it."""
+    """The error that ended the run."""
     return [each for each in done.events if isinstance(each, Errored)]
 
 
 def test_configuration_then_audio_then_commit() -> None:
-    """In this order, the audio whole and once."""
+    """In this order, all audio once."""
     done, server = delivered(polite("hello"))
     assert server.kinds() == ["session.update", "input_audio_buffer.append", "input_audio_buffer.commit"]
     assert server.audio == SOUND
@@ -41,7 +41,7 @@ def test_configuration_then_audio_then_commit() -> None:
 
 
 def test_nothing_is_sent_before_the_greeting() -> None:
-    """Some endpoints take what comes before ``session.created`` for an error."""
+    """Some endpoints reject events before ``session.created``."""
 
     async def slow(client: Client) -> None:
         with pytest.raises(TimeoutError):
@@ -53,7 +53,7 @@ def test_nothing_is_sent_before_the_greeting() -> None:
 
 
 def test_audio_is_held_until_the_endpoint_is_configured() -> None:
-    """What was captured meanwhile comes then, from its first sample."""
+    """Audio captured in the meantime follows, from its first sample."""
 
     async def slow(client: Client) -> None:
         await client.say("session.created", session={})
@@ -69,8 +69,8 @@ def test_audio_is_held_until_the_endpoint_is_configured() -> None:
     assert server.audio == SOUND
 
 
-def test_unknown_events_are_no_obstacle() -> None:
-    """Before, between and after what is known; neither are texts that are no events."""
+def test_unknown_events_are_ignored() -> None:
+    """Before, between and after known events; texts that are no events, too."""
 
     async def chatty(client: Client) -> None:
         await client.connection.send("hello")
@@ -93,8 +93,8 @@ def test_unknown_events_are_no_obstacle() -> None:
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011])
-def test_endpoint_that_hangs_up_after_its_last_word(code: int) -> None:
-    """Everything was said: how it goes is its own affair."""
+def test_a_close_after_the_last_final_is_no_error(code: int) -> None:
+    """Whatever its close code."""
 
     async def done_talking(client: Client) -> None:
         await client.greet()
@@ -108,8 +108,8 @@ def test_endpoint_that_hangs_up_after_its_last_word(code: int) -> None:
     assert done.summary.reconnects == 0
 
 
-def test_missing_greeting_quotes_what_was_said_instead() -> None:
-    """An error that is no verdict by itself is the best explanation there is."""
+def test_a_missing_greeting_quotes_the_last_error() -> None:
+    """A non-fatal error event is the best explanation."""
 
     async def grumbles(client: Client) -> None:
         await client.fail("strange", "we do not do that here")
@@ -121,8 +121,8 @@ def test_missing_greeting_quotes_what_was_said_instead() -> None:
     assert "we do not do that here" in error.message
 
 
-def test_error_on_the_way_is_a_warning() -> None:
-    """What an endpoint complains of and lives on with is told, and costs nothing."""
+def test_a_non_fatal_error_event_is_a_warning() -> None:
+    """The run reports it and loses nothing."""
 
     async def complains(client: Client) -> None:
         await client.greet()
@@ -140,7 +140,7 @@ def test_error_on_the_way_is_a_warning() -> None:
 
 
 def test_error_event_is_the_cause_of_the_close_that_follows() -> None:
-    """One cause, and not the close code that it came with."""
+    """One error, and not the one of the close code."""
 
     async def refuses(client: Client) -> None:
         await client.greet()
@@ -157,7 +157,7 @@ def test_error_event_is_the_cause_of_the_close_that_follows() -> None:
 
 @pytest.mark.parametrize("script", [never_answers, stops_reading], ids=["waits for an answer", "cannot write"])
 def test_cancelling_closes_the_connection_within_a_second(script: Script) -> None:
-    """Whatever it waits for."""
+    """In every phase of the connection."""
 
     async def scenario(server: Server) -> float:
         done = Run()
@@ -175,21 +175,21 @@ def test_cancelling_closes_the_connection_within_a_second(script: Script) -> Non
 
 
 class Attentive(list[Event]):
-    """Events, and word of the first final among them."""
+    """A list of events that signals the first final."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heard = threading.Event()
 
     def append(self, event: Event) -> None:
-        """Take one."""
+        """Append an event."""
         super().append(event)
         if isinstance(event, Final):
             self.heard.set()
 
 
-def test_final_is_told_when_it_comes() -> None:
-    """Not at the end of the run: this endpoint goes on only when its first final was heard."""
+def test_final_is_reported_on_arrival() -> None:
+    """Not at the end of the run: this endpoint goes on only after its first final was reported."""
     events = Attentive()
 
     async def in_two_parts(client: Client) -> None:

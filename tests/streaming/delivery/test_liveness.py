@@ -1,4 +1,4 @@
-"""Alive, stalled or dead, from what is known at one moment."""
+"""Alive, stalled or dead, from the measurements at one moment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def vitals(
     ping: float | None = None,
     round_trip: float | None = None,
 ) -> Vitals:
-    """Times as seconds ago."""
+    """Measurements with times given as seconds ago."""
     return Vitals(
         now=NOW,
         inbound_at=NOW - inbound,
@@ -50,23 +50,23 @@ def vitals(
     ],
 )
 def test_health(given_vitals: Vitals, expected: str) -> None:
-    """Any inbound byte is life; acknowledgements are progress."""
+    """Any inbound byte is a sign of life; acknowledgements are progress."""
     assert health(given_vitals) == expected
 
 
-def test_patience_is_what_death_waits_for() -> None:
-    """A doubled patience lets twice as long a silence live."""
+def test_patience_delays_dead() -> None:
+    """Twice the patience allows twice the silence."""
     silent = vitals(ping=12, inbound=12)
     assert (health(silent), health(silent, patience_s=16)) == ("dead", "alive")
 
 
 @pytest.mark.parametrize(("deaths", "seconds"), [(0, 8), (1, 8), (2, 16), (3, 32), (4, 60), (50, 60)])
 def test_patience(deaths: int, seconds: float) -> None:
-    """It doubles from the second death at a place on, up to a minute."""
+    """It doubles from the second dead connection without progress on, up to a minute."""
     assert patience(deaths) == seconds
 
 
 @given(st.integers(0, 1000))
 def test_patience_is_bounded(deaths: int) -> None:
-    """However often an endpoint died."""
+    """After any number of dead connections."""
     assert DEAD_S <= patience(deaths) <= patience(deaths + 1) <= LONGEST_PATIENCE_S

@@ -1,4 +1,4 @@
-"""What is sent next, and where the commits stand."""
+"""The next action of the pump, and the place of commits."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_decide(state: dict[str, Any], expected: object) -> None:
 def test_everything_is_sent_once_and_every_close_is_a_commit(
     captured: int, closes: list[int], usual: int, most: int
 ) -> None:
-    """Whatever the marks: no sample twice, none left out, no chunk across a commit."""
+    """For any marks: no sample twice, none missing, no chunk across a commit."""
     marks = sorted({close for close in closes if close <= captured})
     sent = 0
     commits: list[int] = []
@@ -143,14 +143,14 @@ def test_everything_is_sent_once_and_every_close_is_a_commit(
     ended=st.booleans(),
 )
 def test_never_beyond_what_is_known(sent: int, more: int, unseen: int, *, ended: bool) -> None:
-    """Nothing is sent whose turn could still close before it."""
+    """Audio is not sent while its turn could still close before it."""
     step = decide(sent=sent, known=sent + more, captured=sent + more + unseen, ended=ended, closes=None, sizes=SIZES)
     if isinstance(step, Send):
         assert step.samples <= more
 
 
-def test_allowance_lets_a_burst_go_and_then_paces() -> None:
-    """A burst at once; then as fast as it fills."""
+def test_allowance_allows_a_burst_and_then_paces() -> None:
+    """A burst at once, then the rate."""
     allowance = Allowance(now=10.0, rate=100, burst=100)
     assert allowance.take(100, 10.0) <= 10.0
     assert allowance.take(50, 10.0) == pytest.approx(10.5)
@@ -158,7 +158,7 @@ def test_allowance_lets_a_burst_go_and_then_paces() -> None:
 
 
 def test_allowance_does_not_save_up() -> None:
-    """After a long rest there is one burst, no more."""
+    """After a long pause there is one burst, no more."""
     allowance = Allowance(now=10.0, rate=100, burst=100)
     assert allowance.take(100, 100.0) <= 100.0
     assert allowance.take(100, 100.0) == pytest.approx(101.0)
@@ -172,7 +172,7 @@ def test_allowance_without_a_limit() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 500), st.floats(0, 3)), min_size=1, max_size=40))
 def test_allowance_keeps_the_rate(takes: list[tuple[int, float]]) -> None:
-    """Over any send_range, no more than the burst and what the rate gives."""
+    """Over any period no more than the burst and the rate."""
     allowance, now, total = Allowance(now=0.0, rate=100, burst=200), 0.0, 0
     for samples, pause in takes:
         now = max(now + pause, allowance.take(samples, now + pause))

@@ -1,4 +1,4 @@
-"""The seven rules of the sender."""
+"""The rules of the sender."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def make(peer: Peer, busy: Literal["wait", "fail"] = "wait", kind: type[Sender] 
 
 
 async def settle(turns: int = 20) -> None:
-    """Let every task run as far as it can."""
+    """Run the loop until no task can go on."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 async def random_schedule(seed: int, kind: type[Sender] = Sender) -> None:
-    """Success, error and cancellation at random moments; then the sender must be as good as new."""
+    """Success, error and cancellation at random moments; then the sender must work as a new one."""
     chance = random.Random(seed)
     peer = Peer()
     sender = make(peer, kind=kind)
@@ -67,11 +67,11 @@ async def random_schedule(seed: int, kind: type[Sender] = Sender) -> None:
     assert peer.log[-1] == b"last", "the last message is not the last"
     assert peer.most_writers == 1, "two writers at once"
     assert sender._lane._value == 1, "the lane's permits changed"
-    assert sender._turnstile._value == 1, "the turnstile's permits changed"
+    assert sender._stream_lock._value == 1, "the permits of the stream lock changed"
 
 
 async def use(sender: Sender) -> None:
-    """One more message of each kind; an error that an earlier caller left behind comes out once."""
+    """Send one more message of each kind; an error of an earlier caller is raised once."""
     try:
         await sender.chunk(b"next", CHUNK)
     except ConnectionError:
@@ -118,9 +118,9 @@ def test_ten_thousand_random_schedules_leave_the_sender_as_good_as_new() -> None
 
 
 class SkippedRelease(Sender):
-    """Planted: an error leaves the lane taken, as a flag that one path never clears."""
+    """Planted: an error leaves the lane taken, like a flag that one path never clears."""
 
-    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
+    async def _write(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
         await self._lane.acquire()
         self.sent += samples
         await (self._transport.send(messages) if messages else self._write_ping())
@@ -128,9 +128,9 @@ class SkippedRelease(Sender):
 
 
 class DoubleRelease(Sender):
-    """Planted: the lane is let go although it was never taken when its wait was cancelled."""
+    """Planted: the lane is released although its wait was cancelled and it was never taken."""
 
-    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
+    async def _write(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
         try:
             await self._lane.acquire()
             self.sent += samples
@@ -141,9 +141,9 @@ class DoubleRelease(Sender):
 
 
 class CancellableRelease(Sender):
-    """Planted: something awaitable before the release, which an already cancelled caller never gets past."""
+    """Planted: an await before the release, which a cancelled caller never gets past."""
 
-    async def _pass(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
+    async def _write(self, messages: Sequence[bytes] = (), samples: int = 0) -> None:
         await self._lane.acquire()
         try:
             self.sent += samples
@@ -154,10 +154,10 @@ class CancellableRelease(Sender):
 
 
 class CancelledWrite(Sender):
-    """Planted: the lane is let go while the write of a cancelled caller is still under way."""
+    """Planted: the lane is released while the write of a cancelled caller is still unfinished."""
 
-    async def _write_over(self) -> None:
-        writing, self._writing = self._writing, None
+    async def _wait_for_write(self) -> None:
+        writing, self._write_task = self._write_task, None
         if writing is not None:
             await asyncio.wait((writing,))
 
@@ -167,13 +167,13 @@ class CancelledWrite(Sender):
 )
 @pytest.mark.filterwarnings("ignore")
 def test_planted_faults_are_found(planted: type[Sender]) -> None:
-    """Each fault that the field has seen makes the random schedules fail."""
+    """Each fault known from other projects makes the random schedules fail."""
     with pytest.raises((AssertionError, pytest.fail.Exception, TimeoutError)):  # type: ignore[arg-type]
         try_schedules(planted, range(300))
 
 
 def test_a_caller_cancelled_in_its_release_path_frees_the_lane() -> None:
-    """The sequel of the original bug: the caller's cancellation is pending while the release runs."""
+    """The cancellation of the caller is pending while the release runs."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -200,7 +200,7 @@ def test_a_caller_cancelled_in_its_release_path_frees_the_lane() -> None:
 
 
 def test_a_write_outlives_its_caller_and_the_next_one_waits_for_it() -> None:
-    """A cancelled send is delivered all the same, once, and never beside another."""
+    """A cancelled send is delivered anyway, once, and never beside another."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -219,8 +219,8 @@ def test_a_write_outlives_its_caller_and_the_next_one_waits_for_it() -> None:
     run(scenario())
 
 
-def test_a_write_that_needs_no_waiting_takes_no_turn_of_the_loop() -> None:
-    """Where the connection takes a message at once, nothing is started for it that could be waited for."""
+def test_a_write_without_waiting_takes_no_loop_iteration() -> None:
+    """If the connection takes a message at once, the sender starts no task for it."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -233,8 +233,8 @@ def test_a_write_that_needs_no_waiting_takes_no_turn_of_the_loop() -> None:
     run(scenario())
 
 
-def test_at_once_never_passes_who_waits() -> None:
-    """It goes only where nothing is written and nobody stands in the lane; else nothing happens."""
+def test_at_once_never_overtakes_a_waiting_caller() -> None:
+    """Sending at once needs a free lane and no unfinished write; otherwise nothing happens."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -254,7 +254,7 @@ def test_at_once_never_passes_who_waits() -> None:
 
 
 def test_at_once_keeps_to_the_window() -> None:
-    """What does not fit any more is not sent."""
+    """Audio beyond the window is not sent."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -269,7 +269,7 @@ def test_at_once_keeps_to_the_window() -> None:
 
 
 def test_a_waiting_caller_can_be_cancelled_without_a_trace() -> None:
-    """Whoever only waits for the lane leaves nothing behind."""
+    """A caller that waits for the lane leaves no state behind."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -301,7 +301,7 @@ def test_the_lane_is_first_come_first_served() -> None:
 
 
 def test_over_release_raises() -> None:
-    """A permit too many is an error, not a second writer."""
+    """An extra release is an error, not a second writer."""
 
     async def scenario() -> None:
         sender = make(Peer())
@@ -326,7 +326,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("running", "asked", "busy", "outcome"), TABLE, ids=["-".join(row) for row in TABLE])
 def test_busy_table(running: str, asked: str, busy: Literal["wait", "fail"], outcome: str) -> None:
-    """A chunk waits for a chunk; a stream in the way is waited for or fails the call, as the caller chose."""
+    """A chunk waits for a chunk; during a stream a call waits or fails, as the sender is configured."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -360,7 +360,7 @@ def test_busy_table(running: str, asked: str, busy: Literal["wait", "fail"], out
 
 
 def test_a_commit_may_pass_between_the_chunks_of_a_stream() -> None:
-    """Control messages share the lane, not the turnstile."""
+    """Control messages share the lane, not the stream lock."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -377,7 +377,7 @@ def test_a_commit_may_pass_between_the_chunks_of_a_stream() -> None:
 @given(sizes=st.lists(st.integers(1, 3 * RATE), min_size=1, max_size=40), data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_unacknowledged_audio_never_exceeds_the_window(sizes: list[int], data: st.DataObject) -> None:
-    """At most the window is in flight, and one chunk always may be."""
+    """At most the window is in flight; one chunk is always allowed."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -408,7 +408,7 @@ def test_unacknowledged_audio_never_exceeds_the_window(sizes: list[int], data: s
 
 
 class Timed(Peer):
-    """Knows when it got each ping."""
+    """A peer that records the time of each ping."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()
@@ -420,21 +420,21 @@ class Timed(Peer):
         return super()._pong()
 
 
-class Wound(FakeClock):
-    """Time that passes only when it is told to."""
+class ManualClock(FakeClock):
+    """Time that moves only on ``advance``."""
 
     def __init__(self) -> None:
         super().__init__()
         self._calls: list[tuple[float, Callable[[], None]]] = []
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
-        """Kept until then."""
+        """Keep the call until its time."""
         call = (deadline, callback)
         self._calls.append(call)
         return lambda: self._calls.remove(call) if call in self._calls else None
 
-    def wind(self, time: float) -> None:
-        """Let time pass."""
+    def advance(self, time: float) -> None:
+        """Advance the time."""
         self.time = time
         for call in [each for each in self._calls if each[0] <= time]:
             self._calls.remove(call)
@@ -443,7 +443,7 @@ class Wound(FakeClock):
 
 @pytest.mark.parametrize("pauses", [0, 2], ids=["at once", "waiting"])
 def test_pings_by_the_timer(pauses: int) -> None:
-    """Behind audio within 0.6 s, every 5 s when idle; the same where the connection makes it wait."""
+    """After audio within 0.6 s, when idle every 5 s; also if the connection makes the ping wait."""
 
     async def scenario() -> None:
         clock = FakeClock()
@@ -463,17 +463,17 @@ def test_pings_by_the_timer(pauses: int) -> None:
     run(scenario())
 
 
-def test_a_stream_that_flows_needs_no_ping_by_the_timer() -> None:
-    """Its own go with the audio, every quarter of the window."""
+def test_a_flowing_stream_needs_no_ping_of_the_timer() -> None:
+    """Its pings follow the audio, every quarter of the window."""
 
     async def scenario() -> None:
-        clock = Wound()
+        clock = ManualClock()
         peer = Timed(clock)
         sender = Sender(peer, clock, rate_hz=RATE)
         pinging = asyncio.create_task(sender.keep_pinging())
         await settle(1)
         for number in range(1, 51):
-            clock.wind(100.0 + number / 10)
+            clock.advance(100.0 + number / 10)
             sender.audio_at_once([b"x"], RATE // 10)
             await settle(2)
         pinging.cancel()
@@ -484,7 +484,7 @@ def test_a_stream_that_flows_needs_no_ping_by_the_timer() -> None:
 
 
 def test_a_stalled_peer_stops_the_stream_within_the_window() -> None:
-    """A peer that answers nothing gets two seconds of audio and no more."""
+    """A peer without pongs gets two seconds of audio and no more."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -508,8 +508,8 @@ def test_a_stalled_peer_stops_the_stream_within_the_window() -> None:
     run(scenario())
 
 
-def test_a_pong_proves_only_what_was_sent_before_its_ping() -> None:
-    """What follows a ping is not acknowledged by its pong."""
+def test_a_pong_acknowledges_only_audio_before_its_ping() -> None:
+    """Audio after the ping stays unacknowledged."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -527,8 +527,8 @@ def test_a_pong_proves_only_what_was_sent_before_its_ping() -> None:
     run(scenario())
 
 
-def test_an_answer_acknowledges_too_and_the_mark_never_goes_back() -> None:
-    """The endpoint's own events move the mark; stale ones do not."""
+def test_an_event_acknowledges_too_and_the_mark_never_goes_back() -> None:
+    """Events of the endpoint move the mark; late ones do not."""
 
     async def scenario() -> None:
         seen: list[int] = []
@@ -562,12 +562,12 @@ def test_an_answer_acknowledges_too_and_the_mark_never_goes_back() -> None:
     ids=str,
 )
 def test_window(round_trip: float | None, times: float, seconds: float) -> None:
-    """clamp(2 x round trip + 1 s, 2 s, 8 s), of audio that is read so many times as fast as it is spoken."""
+    """clamp(2 x round trip + 1 s, 2 s, 8 s), multiplied by the speed at which the endpoint reads."""
     assert window_s(round_trip, times) == seconds
 
 
 def test_the_pace_is_that_of_the_last_quarter_second() -> None:
-    """A burst is none, and who stands still has none any more."""
+    """A burst does not count, and a pause resets the pace."""
     pace = Pace(10.0)
     seen = [pace.times]
     for now, read_s in [(10.01, 5), (10.25, 7), (10.5, 7.25), (20.5, 7.25)]:
@@ -578,7 +578,7 @@ def test_the_pace_is_that_of_the_last_quarter_second() -> None:
 
 
 def test_the_pace_of_a_flood_is_known_as_soon_as_a_window_is_read() -> None:
-    """Else a long file would be through before its window is wide; who reads little is given the quarter second."""
+    """Otherwise a long file would be sent before its window is wide; a slow reader has the quarter second."""
     pace = Pace(10.0)
     seen = [pace.times]
     for now, read_s in [(10.001, 4), (10.002, 8), (10.002, 16), (10.004, 16.5), (10.1, 17)]:
@@ -589,7 +589,7 @@ def test_the_pace_of_a_flood_is_known_as_soon_as_a_window_is_read() -> None:
 
 
 def test_the_window_widens_in_a_flood_and_narrows_with_it() -> None:
-    """What is in flight is at most 8 s, and at the speed of speech 2 s."""
+    """At most 8 s are in flight, and 2 s at real time."""
 
     async def scenario() -> None:
         clock, peer = FakeClock(), Peer()
@@ -609,7 +609,7 @@ def test_the_window_widens_in_a_flood_and_narrows_with_it() -> None:
 
 
 def test_round_trips_keep_the_minimum_of_half_a_minute() -> None:
-    """A slow answer does not raise the minimum; time does."""
+    """A slow pong does not raise the minimum; time does."""
     trips = RoundTrips()
     trips.add(0, 0.1)
     trips.add(1, 0.5)
@@ -619,7 +619,7 @@ def test_round_trips_keep_the_minimum_of_half_a_minute() -> None:
 
 
 def test_every_change_of_state_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A stuck sender can be diagnosed: generation, lane awaited, taken, released, window closed, opened."""
+    """Attempt, lane awaited, taken, released, window closed, opened."""
 
     async def scenario() -> None:
         peer = Peer()

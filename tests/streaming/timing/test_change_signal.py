@@ -1,4 +1,4 @@
-"""Whoever waits is woken when its condition holds, and only then."""
+"""ChangeSignal wakes a waiter when its condition holds, and only then."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from rt_cli.streaming.timing.change_signal import ChangeSignal
 from tests.fakes import run
 
 
-def test_a_ring_wakes_only_those_whose_condition_holds() -> None:
-    """The others sleep on."""
+def test_notify_wakes_only_waiters_whose_condition_holds() -> None:
+    """The others stay asleep."""
 
     async def scenario() -> None:
         changed, count = ChangeSignal(), 0
@@ -27,27 +27,27 @@ def test_a_ring_wakes_only_those_whose_condition_holds() -> None:
     run(scenario())
 
 
-def test_a_bell_within_another_rings_with_it() -> None:
-    """And by itself it disturbs nobody at the other."""
+def test_notify_also_notifies_the_second_signal() -> None:
+    """But notifying the second one does not notify the first."""
 
     async def scenario() -> None:
-        asked: list[str] = []
+        checks: list[str] = []
 
-        def ask(who: str) -> bool:
-            asked.append(who)
+        def check(who: str) -> bool:
+            checks.append(who)
             return False
 
         sound = ChangeSignal()
         changed = ChangeSignal(also=sound)
         waiters = [
-            asyncio.create_task(changed.wait_notified(lambda: ask("change"))),
-            asyncio.create_task(sound.wait_notified(lambda: ask("sound"))),
+            asyncio.create_task(changed.wait_notified(lambda: check("change"))),
+            asyncio.create_task(sound.wait_notified(lambda: check("sound"))),
         ]
         await asyncio.sleep(0)
         sound.notify()
-        assert asked == ["sound"]
+        assert checks == ["sound"]
         changed.notify()
-        assert asked == ["sound", "change", "sound"]
+        assert checks == ["sound", "change", "sound"]
         for waiter in waiters:
             waiter.cancel()
         await asyncio.wait(waiters)
@@ -55,13 +55,13 @@ def test_a_bell_within_another_rings_with_it() -> None:
     run(scenario())
 
 
-def test_until_does_not_wait_for_what_holds_already() -> None:
-    """No ring is needed."""
-    run(ChangeSignal().until(lambda: True), seconds=5)
+def test_wait_until_returns_at_once_if_the_condition_holds() -> None:
+    """Without a notify."""
+    run(ChangeSignal().wait_until(lambda: True), seconds=5)
 
 
-def test_rung_waits_for_a_ring_though_the_condition_holds() -> None:
-    """Who has just looked wants to know of a change."""
+def test_wait_notified_waits_even_if_the_condition_holds() -> None:
+    """It returns only after a notify."""
 
     async def scenario() -> None:
         changed = ChangeSignal()
@@ -75,23 +75,23 @@ def test_rung_waits_for_a_ring_though_the_condition_holds() -> None:
     run(scenario())
 
 
-def test_who_waits_no_more_is_forgotten() -> None:
-    """A waiter that was cancelled is not asked again."""
+def test_a_cancelled_waiter_is_removed() -> None:
+    """Its condition is not checked again."""
 
     async def scenario() -> None:
-        changed, asked = ChangeSignal(), 0
+        changed, checks = ChangeSignal(), 0
 
         def condition() -> bool:
-            nonlocal asked
-            asked += 1
+            nonlocal checks
+            checks += 1
             return False
 
         waiter = asyncio.create_task(changed.wait_until(condition))
         await asyncio.sleep(0)
         waiter.cancel()
         await asyncio.wait((waiter,))
-        before = asked
+        before = checks
         changed.notify()
-        assert asked == before
+        assert checks == before
 
     run(scenario())

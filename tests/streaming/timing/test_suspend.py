@@ -1,4 +1,4 @@
-"""A loop that is held up and a machine that sleeps are noticed; nothing else is."""
+"""LoopMonitor detects event-loop lag and system suspends, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from tests.fakes import run
     ],
     ids=["in time", "nearly", "held up", "a nap", "suspended", "a step back"],
 )
-def test_look(late_s: float, slept_s: float, expected: list[Lagged | Suspended]) -> None:
-    """One moment, judged."""
-    machine = LoopMonitor(asleep=10.0)
+def test_check(late_s: float, slept_s: float, expected: list[Lagged | Suspended]) -> None:
+    """One check."""
+    monitor = LoopMonitor(asleep=10.0)
 
-    seen = machine.look(due=100.0, now=100.0 + late_s, asleep=10.0 + slept_s)
+    seen = monitor.check(due=100.0, now=100.0 + late_s, asleep=10.0 + slept_s)
 
     assert [(type(each), round(each.seconds, 6)) for each in seen] == [(type(e), e.seconds) for e in expected]
 
 
-def test_a_lag_is_said_once_a_minute() -> None:
+def test_lag_is_reported_once_a_minute() -> None:
     """However often it happens."""
-    machine = LoopMonitor(asleep=0.0)
-    said = [machine.look(due=float(now), now=now + 0.1 + now / 1000, asleep=0.0) for now in range(0, 130, 10)]
+    monitor = LoopMonitor(asleep=0.0)
+    reports = [monitor.check(due=float(now), now=now + 0.1 + now / 1000, asleep=0.0) for now in range(0, 130, 10)]
 
-    assert [index for index, events in enumerate(said) if events] == [0, 6, 12]
+    assert [index for index, events in enumerate(reports) if events] == [0, 6, 12]
 
 
 def test_an_hour_on_the_wall_clock_is_no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NTP may step the time of day by anything."""
+    """NTP may step the time of day by any amount."""
     before = asleep_s()
     monkeypatch.setattr(time, "time", lambda: 0.0)
 
@@ -50,12 +50,12 @@ def test_an_hour_on_the_wall_clock_is_no_sleep(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_blocked_loop_is_measured() -> None:
-    """A real loop, held for 0.2 s."""
+    """A real loop, blocked for 0.2 s."""
 
     async def scenario() -> list[Lagged | Suspended]:
         seen: list[Lagged | Suspended] = []
-        machine = LoopMonitor(asleep_s())
-        task = asyncio.create_task(watch(machine, SystemClock(), seen.append))
+        monitor = LoopMonitor(asleep_s())
+        task = asyncio.create_task(watch(monitor, SystemClock(), seen.append))
         await asyncio.sleep(0.05)
         time.sleep(0.4)  # noqa: ASYNC251 - the fault
         await asyncio.sleep(0.15)

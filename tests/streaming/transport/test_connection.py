@@ -1,4 +1,4 @@
-"""The border to the WebSocket library, against real servers: nothing of the library's comes out of it."""
+"""The connection against real servers: no object and no error of the WebSocket library leaves it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def endpoint(url: str, key: str | None = None) -> Endpoint:
 
 
 def with_connection(script: Script, use: Callable[[Connection], Awaitable[None]], *, key: str | None = None) -> Server:
-    """Connect to a script and do something with the connection."""
+    """Connect to a script and use the connection."""
 
     async def scenario(url: str) -> None:
         connection = await connect(endpoint(url, key), timeout_s=5)
@@ -88,7 +88,7 @@ def with_connection(script: Script, use: Callable[[Connection], Awaitable[None]]
     ],
 )
 def test_close_code_of_the_peer(code: int, kind: type[RtError]) -> None:
-    """What a close means, once it has crossed a network; with the peer's words."""
+    """The error for each close code, with the reason of the peer."""
 
     async def closes(client: Client) -> None:
         await client.close(code, "as it likes")
@@ -105,7 +105,7 @@ def test_close_code_of_the_peer(code: int, kind: type[RtError]) -> None:
 
 @pytest.mark.parametrize("how", ["reset", "no close frame"])
 def test_connection_is_cut(how: str) -> None:
-    """No verdict of the peer: a lost connection, worth another try."""
+    """No close of the peer: a lost connection, worth a retry."""
 
     async def cuts(client: Client) -> None:
         if how == "reset":
@@ -139,8 +139,8 @@ def test_last_error_says_more_than_a_close() -> None:
     with_connection(closes, use)
 
 
-def test_our_own_close_is_no_verdict_of_the_peer() -> None:
-    """Whoever still reads when we close is told that the connection is gone, not that the peer refused."""
+def test_a_close_of_this_side_is_a_lost_connection() -> None:
+    """A reader during the close gets ConnectionLost, not a refusal of the peer."""
 
     async def use(connection: Connection) -> None:
         reading = asyncio.create_task(connection.receive())
@@ -153,7 +153,7 @@ def test_our_own_close_is_no_verdict_of_the_peer() -> None:
 
 
 def test_secrets_that_the_peer_repeats() -> None:
-    """Neither a message nor a close reason brings our key back."""
+    """Neither a message nor a close reason contains the key."""
 
     async def repeats(client: Client) -> None:
         await client.say("odd", key=KEY)
@@ -170,7 +170,7 @@ def test_secrets_that_the_peer_repeats() -> None:
 
 
 def test_short_key_is_not_searched_for() -> None:
-    """A key of a few letters would be found in any word."""
+    """A key of a few letters could be part of any word."""
 
     async def says(client: Client) -> None:
         await client.say("a", text="abc")
@@ -182,8 +182,8 @@ def test_short_key_is_not_searched_for() -> None:
     with_connection(says, use, key="a")
 
 
-def test_handshake_says_who_we_are() -> None:
-    """User agent, no compression; no key without one, no Origin."""
+def test_handshake_headers() -> None:
+    """User agent, no compression; no key header without a key, no Origin."""
 
     async def use(_connection: Connection) -> None:
         pass
@@ -194,7 +194,7 @@ def test_handshake_says_who_we_are() -> None:
 
 
 def test_inbound_byte_is_noted() -> None:
-    """Any byte counts, a pong's too."""
+    """Any byte counts, also of a pong."""
 
     async def use(connection: Connection) -> None:
         before = connection.inbound_at
@@ -205,8 +205,8 @@ def test_inbound_byte_is_noted() -> None:
     with_connection(never_creates, use)
 
 
-def test_pong_of_a_peer_that_goes_fails() -> None:
-    """Whoever waits for a pong is told."""
+def test_pong_fails_if_the_peer_closes() -> None:
+    """A waiter for a pong gets an error."""
     pinged = threading.Event()
 
     async def goes(client: Client) -> None:
@@ -226,7 +226,7 @@ def test_pong_of_a_peer_that_goes_fails() -> None:
 
 
 def test_close_does_not_wait_for_a_peer_that_reads_nothing() -> None:
-    """With a full write buffer a close frame never leaves: after a second the connection is cut."""
+    """With a full write buffer a close frame is never sent: after a second the connection is cut."""
 
     async def deaf(client: Client) -> None:
         client.connection.transport.pause_reading()
@@ -248,7 +248,7 @@ def test_close_does_not_wait_for_a_peer_that_reads_nothing() -> None:
 
 
 def test_close_while_a_write_is_flushed() -> None:
-    """Cutting a connection that has just ended by itself is no error, whatever was in its buffer."""
+    """Cutting a connection that has just ended is no error, whatever its buffer holds."""
 
     async def use(connection: Connection) -> None:
         writing = asyncio.create_task(connection.send([LARGE]))
@@ -263,7 +263,7 @@ def test_close_while_a_write_is_flushed() -> None:
 
 
 def test_large_messages_pass() -> None:
-    """More than the library's default of one MiB."""
+    """More than the default of the library, one MiB."""
 
     async def says(client: Client) -> None:
         await client.say("large", text="x" * 3_000_000)
@@ -286,7 +286,7 @@ def test_large_messages_pass() -> None:
     ],
 )
 def test_failed_opening(peer: Any, kind: type[RtError], code: str) -> None:
-    """Each has its class and its code, and leaves nothing open."""
+    """Each failure has its class and its code, and leaves nothing open."""
 
     async def scenario(url: str) -> None:
         with pytest.raises(kind) as caught:
@@ -298,7 +298,7 @@ def test_failed_opening(peer: Any, kind: type[RtError], code: str) -> None:
 
 
 def test_retry_after_is_read() -> None:
-    """Seconds, as the header says."""
+    """The seconds of the header."""
 
     async def scenario(url: str) -> None:
         with pytest.raises(UnreachableError) as caught:
@@ -309,7 +309,7 @@ def test_retry_after_is_read() -> None:
         run(scenario(server.url))
 
 
-def test_authority_of_our_own() -> None:
+def test_private_authority() -> None:
     """With ``--cacert`` a private endpoint is trusted."""
 
     async def scenario(url: str) -> None:
@@ -322,7 +322,7 @@ def test_authority_of_our_own() -> None:
 
 
 def test_cancelled_opening_leaves_nothing() -> None:
-    """Whoever gives up while connecting has no socket to close; ResourceWarnings are errors here."""
+    """A cancelled connect leaves no socket open; ResourceWarnings are errors here."""
 
     async def scenario(url: str) -> None:
         opening = asyncio.create_task(connect(endpoint(url), timeout_s=60))
@@ -336,7 +336,7 @@ def test_cancelled_opening_leaves_nothing() -> None:
 
 
 def _library_errors() -> Iterator[type[Exception]]:
-    """Every exception class that the library has, its deprecated names left out."""
+    """Every exception class of the library, without its deprecated names."""
     # Not inspect.getmembers: it would ask for the deprecated names, too.
     for found in vars(exceptions).values():
         if isinstance(found, type) and issubclass(found, Exception):
@@ -344,7 +344,7 @@ def _library_errors() -> Iterator[type[Exception]]:
 
 
 def _example(kind: type[Exception]) -> Exception:
-    """An instance; most take a text, some have structure."""
+    """An instance of an exception; most take a text, some have more arguments."""
     response = Response(418, "I'm a teapot", Headers(), b"short and stout")
     special: dict[str, tuple[Any, ...]] = {
         "ConnectionClosed": (Close(1000, ""), None),
@@ -368,8 +368,8 @@ def _example(kind: type[Exception]) -> Exception:
 
 
 @pytest.mark.parametrize("kind", list(_library_errors()))
-def test_every_error_of_the_library_has_a_meaning(kind: type[Exception]) -> None:
-    """None comes out of an opening as it is, and only a wrong URL is the user's fault."""
+def test_every_error_of_the_library_is_mapped(kind: type[Exception]) -> None:
+    """No library error leaves the opening, and only a wrong URL is a usage error."""
     error = from_connect(_example(kind), endpoint("ws://127.0.0.1:1"), 1.0)
     assert isinstance(error, RtError)
     assert error.exit_code in {2, 4, 5, 6}
@@ -389,7 +389,7 @@ def test_every_error_of_the_library_has_a_meaning(kind: type[Exception]) -> None
     ],
 )
 def test_errors_of_the_system(error: Exception, code: str) -> None:
-    """They have a code, and words of their own or of ours."""
+    """They have a code and a message."""
     meaning = from_connect(error, endpoint("ws://127.0.0.1:1"), 1.0)
     assert meaning.code == code
     assert "()" not in str(meaning)
@@ -397,7 +397,7 @@ def test_errors_of_the_system(error: Exception, code: str) -> None:
 
 
 def test_a_proxy_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who asks why nothing listens is sent to look at the right program; an endpoint on this machine has no proxy."""
+    """The error names the proxy; an endpoint on this machine has no proxy."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     away, near = endpoint("wss://speech.example"), endpoint("wss://127.0.0.1:1")
     assert "HTTPS_PROXY" in str(from_connect(ConnectionRefusedError(), away, 1.0))
@@ -405,7 +405,7 @@ def test_a_proxy_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_password_of_a_proxy_is_not_repeated() -> None:
-    """The library quotes what it cannot use."""
+    """The library quotes a URL that it cannot use."""
     error = from_connect(
         exceptions.InvalidProxy("ftp://me:s3cr3t@proxy.example", "scheme"), endpoint("wss://x.example"), 1
     )

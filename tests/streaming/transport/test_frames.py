@@ -1,4 +1,4 @@
-"""Frames of our own, read back by the letter of the standard and beside the library's."""
+"""Frames of rt, parsed as RFC 6455 says and compared with those of the library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rt_cli.streaming.transport.frames import Framer
 
 
 def unframe(data: bytes) -> list[tuple[int, bytes, bytes]]:
-    """Opcode, mask key and payload of each frame, by the letter of RFC 6455 section 5.2."""
+    """Return opcode, mask key and payload of each frame, as RFC 6455 section 5.2 says."""
     frames, at = [], 0
     while at < len(data):
         assert data[at] & 0xF0 == 0x80, "FIN set, no reserved bit"
@@ -30,7 +30,7 @@ def unframe(data: bytes) -> list[tuple[int, bytes, bytes]]:
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
 def test_every_length_is_read_back(size: int) -> None:
-    """Each of the three forms of a length, at its borders."""
+    """Each of the three forms of a length, at its limits."""
     message = bytes(index % 251 for index in range(size))
     [(opcode, _, payload)] = unframe(Framer(apply_mask).frames([message]))
     assert (opcode, payload) == (Opcode.TEXT, message)
@@ -39,14 +39,14 @@ def test_every_length_is_read_back(size: int) -> None:
 @given(st.lists(st.binary(max_size=300), max_size=20))
 @settings(max_examples=50)
 def test_frames_follow_each_other(messages: list[bytes]) -> None:
-    """One after the other, each reads as it was."""
+    """Several frames in one write are parsed in order."""
     framer = Framer(apply_mask)
     data = framer.frames(messages)
     assert [payload for _, _, payload in unframe(data)] == messages
 
 
-def test_they_are_what_the_library_writes() -> None:
-    """But for the key, byte by byte."""
+def test_frames_equal_those_of_the_library() -> None:
+    """Byte by byte, except for the key."""
     framer = Framer(apply_mask)
     for opcode, data in ((Opcode.TEXT, framer.frames([b"abc" * 100])), (Opcode.PING, framer.frames([], b"12345678"))):
         [(_, key, payload)] = unframe(data)
@@ -56,7 +56,7 @@ def test_they_are_what_the_library_writes() -> None:
 
 
 def test_no_key_is_used_twice() -> None:
-    """Also across the blocks in which keys are fetched."""
+    """Also across the blocks of random bytes."""
     framer = Framer(apply_mask)
     keys = [unframe(framer.frames([b"x"]))[0][1] for _ in range(1000)]
     assert len(set(keys)) > 990, "of four random bytes, two in a thousand are hardly ever alike"

@@ -1,4 +1,4 @@
-"""What crosses the wire is in the file, both ways, as it was, over a real connection; and what the disk refuses."""
+"""The recording holds all traffic of a real connection in both directions; and what happens on disk errors."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such d
 
 
 def never(event: Event) -> None:
-    """Nothing is to be told."""
+    """Fail: no event is expected."""
     raise AssertionError(event)
 
 
 def record(path: Path, on_event: Callable[[Event], None] = never, **options: Any) -> WireRecorder:
-    """A recording that is begun."""
+    """Begin a recording."""
     return WireRecorder(path, on_event, **({"audio": False, "replace": False} | options))
 
 
 def kept(path: Path) -> list[dict[str, Any]]:
-    """The lines, as programs read them."""
+    """The lines, parsed."""
     assert all(entry.type != "torn" for entry in entries(path.read_bytes().splitlines(keepends=True), "it"))
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -56,7 +56,7 @@ def recorded(
 
     async def scenario(server: Server) -> None:
         endpoint = resolve(EndpointSettings(), f"{server.url}/?token={KEY}", KEY)
-        connection = await connect(endpoint, timeout_s=5, witness=log.connection(endpoint, "a.wav"))
+        connection = await connect(endpoint, timeout_s=5, wire_log=log.connection(endpoint, "a.wav"))
         await use(connection)
         await connection.close()
 
@@ -70,7 +70,7 @@ def recorded(
 
 
 async def talks(client: Client) -> None:
-    """Says everything that there is to say."""
+    """Send one of each kind of message."""
     await client.until("hello")
     await client.connection.send(f'{{"type":"x","key":"{KEY}","text":"\\ud800 \u00fc"}}')
     await client.connection.send(["frag", "ments \u00fc"])
@@ -85,7 +85,7 @@ async def talks(client: Client) -> None:
 
 
 async def listens(connection: Connection) -> None:
-    """Does all that a connection can."""
+    """Use all operations of a connection."""
     await connection.send([b'{"type":"hello"}'])
     for _ in range(5):
         await connection.receive()
@@ -99,7 +99,7 @@ async def listens(connection: Connection) -> None:
 
 @pytest.mark.parametrize("audio", [False, True])
 def test_everything_is_kept(tmp_path: Path, audio: bool) -> None:  # noqa: FBT001 - a parameter
-    """In the order in which it happened, with times that do not go back; the key is nowhere."""
+    """In order of time; the key appears nowhere."""
     opened, *lines = recorded(tmp_path / "a", talks, listens, audio=audio)
     assert opened["type"] == "open"
     assert opened["source"] == "a.wav"
@@ -110,14 +110,14 @@ def test_everything_is_kept(tmp_path: Path, audio: bool) -> None:  # noqa: FBT00
     times = [line["ms"] for line in (opened, *lines)]
     assert times == sorted(times)
     assert {line["connection"] for line in lines} == {1}
-    said = [
+    found = [
         (line["direction"], *(line.get(name) for name in ("event", "text", "base64") if name in line))
         for line in lines
         if line["type"] == "event"
     ]
     short: Callable[[str, int], object] = lambda text, size: text if audio else {"bytes": size}  # noqa: E731
     append = partial(dict, type="input_audio_buffer.append")
-    assert said == [
+    assert found == [
         ("out", {"type": "hello"}),
         ("in", {"type": "x", "key": "***", "text": "\ud800 \u00fc"}),
         ("in", "fragments \u00fc"),
@@ -135,8 +135,8 @@ def test_everything_is_kept(tmp_path: Path, audio: bool) -> None:  # noqa: FBT00
     ]
 
 
-def test_who_ended_it(tmp_path: Path) -> None:
-    """Ourselves, politely or by force, or the network."""
+def test_which_side_ended_it(tmp_path: Path) -> None:
+    """This side, by a close or a cut, or the network."""
 
     async def reads(client: Client) -> None:
         await client.until("nothing")
@@ -164,13 +164,13 @@ def test_who_ended_it(tmp_path: Path) -> None:
         assert (closed[0]["direction"], closed[0]["code"], closed[0]["reason"]) == first
 
 
-def test_what_never_opened(tmp_path: Path) -> None:
-    """An HTTP answer with its status, and a port where nobody is; neither with the key that they repeat."""
+def test_failed_openings(tmp_path: Path) -> None:
+    """An HTTP refusal with its status, and a port without a listener; the repeated key is masked."""
 
     async def scenario(url: str) -> None:
         endpoint = resolve(EndpointSettings(), url, KEY)
         with pytest.raises(RtError):
-            await connect(endpoint, timeout_s=5, witness=log.connection(endpoint, "a.wav"))
+            await connect(endpoint, timeout_s=5, wire_log=log.connection(endpoint, "a.wav"))
 
     log = record(tmp_path / "a")
     with answering(503, f"no room for {KEY}") as server:
@@ -185,9 +185,9 @@ def test_what_never_opened(tmp_path: Path) -> None:
 
 
 def test_a_slow_disk_is_not_waited_for(tmp_path: Path) -> None:
-    """What is too much is left out; where, and how much, is in the file, and it is said once."""
-    told: list[Event] = []
-    log = record(tmp_path / "a", told.append, limit_bytes=1000)
+    """Lines beyond the limit are left out; the file states where and how many, with one warning."""
+    events: list[Event] = []
+    log = record(tmp_path / "a", events.append, limit_bytes=1000)
     go = threading.Event()
 
     def slow() -> bytes:
@@ -208,22 +208,22 @@ def test_a_slow_disk_is_not_waited_for(tmp_path: Path) -> None:
     before = sum(line.get("lines") == 0 for line in lines)
     assert 1 <= before < 6
     assert [line.get("lines") for line in lines[1 + before :]] == [6 - before, -1, 1]
-    assert told == [Warned("record", f"{tmp_path / 'a'} does not hold the whole session: the disk is too slow")]
+    assert events == [Warned("record", f"{tmp_path / 'a'} does not hold the whole session: the disk is too slow")]
     assert log.error is None
 
 
 @full_disk
-def test_a_full_disk_is_told_once_and_at_the_end() -> None:
-    """The run goes on."""
-    told: list[Event] = []
-    log = record(Path("/dev/full"), told.append)
-    while not told:
+def test_a_full_disk_is_reported_once_and_at_the_end() -> None:
+    """The run continues."""
+    events: list[Event] = []
+    log = record(Path("/dev/full"), events.append)
+    while not events:
         log.note(lambda: b"x")
         os.sched_yield()
     log.note(lambda: b"x")
     log.close()
     reason = "/dev/full does not hold the whole session: No space left on device"
-    assert told == [Warned("record", reason)]
+    assert events == [Warned("record", reason)]
     assert log.error is not None
     assert (log.error.message, log.error.exit_code) == (reason, 2)
 
@@ -242,14 +242,14 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600, "what was said is nobody else's business"
 
 
-def test_costs_nothing_without(tmp_path: Path) -> None:
-    """A connection that nobody keeps has nothing of it in its way."""
+def test_without_a_recording_the_connection_is_the_plain_one(tmp_path: Path) -> None:
+    """No recording code is in its path."""
 
     async def scenario(server: Server) -> None:
         endpoint = resolve(EndpointSettings(), server.url, None)
         log = record(tmp_path / "a")
         plain = await connect(endpoint, timeout_s=5)
-        watched = await connect(endpoint, timeout_s=5, witness=log.connection(endpoint, "x"))
+        watched = await connect(endpoint, timeout_s=5, wire_log=log.connection(endpoint, "x"))
         kinds = [type(connection._websocket) for connection in (plain, watched)]
         await asyncio.gather(plain.close(), watched.close())
         log.close()

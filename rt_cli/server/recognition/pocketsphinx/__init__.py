@@ -1,1 +1,1 @@
-"""The pocketsphinx engine: decoders in processes of their own, shared by all sessions."""
+"""The pocketsphinx engine: decoders in separate processes, shared by all sessions."""

@@ -1,4 +1,4 @@
-"""Pocketsphinx for any number of sessions: a bounded pool of decoder processes, each session in its turn."""
+"""Pocketsphinx for any number of sessions: a limited pool of decoder processes that sessions use in turn."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ if TYPE_CHECKING:
 
 DEMO_QUALITY = "words by pocketsphinx en-us: demo quality, English only"
 DECODERS_PER_WORKER = 4
-"""Utterances in progress that share a worker: 0.27 of a core each, at the speed of speech, and 115 MB."""
+"""Decoder processes per worker. In real time, each uses 0.27 of a core and 115 MB."""
 MAX_WAITING_S = 5.0
-"""Audio of a session that may wait for recognition before nobody reads any more."""
+"""Unrecognised audio of a session at which :meth:`Transcription.feed` waits."""
 OVERDUE_S = 2.0
-"""Time after which an unanswered slice lets another run beside it: a process that hangs stops nobody else."""
+"""A step without answer for this long releases its slot, so that a hanging process does not block other sessions."""
 _KEPT_HYPOTHESES = 64
-"""For a client that does not read; older ones are of no use to it."""
+"""Most queued hypotheses. A slow reader needs only the newest ones."""
 _EXIT_S = 1.0
 _QUESTIONS = {StepKind.SOUND: wire.AUDIO, StepKind.PAUSE: wire.END, StepKind.FINISH: wire.END, StepKind.DROP: wire.DROP}
 
 
 class Pocketsphinx:
-    """The decoders of a server.
+    """The recogniser of a server, with a pool of decoder processes.
 
     Args:
-        workers: How many decoders may work at once, 1 or more; None: :func:`default_workers`. Up to four times as many
-            processes hold the utterances in progress; they are started when they are needed, and go when they are not.
+        workers: Decoders that run at once, 1 or more; None: :func:`default_workers`. Up to four times as many
+            processes hold utterances in progress. Processes start on demand and end when they are unused.
     """
 
     notice = DEMO_QUALITY
@@ -65,9 +65,9 @@ class Pocketsphinx:
         at_once = workers or default_workers()
         self._schedule: Schedule[_Transcription] = Schedule(at_once, DECODERS_PER_WORKER * at_once)
         self._decoders: dict[int, DecoderProcess] = {}
-        self._lives: set[asyncio.Task[None]] = set()
-        self._starts: set[asyncio.Task[None]] = set()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._readers: set[asyncio.Task[None]] = set()
+        self._start_tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self._overdue: dict[int, asyncio.TimerHandle] = {}
         self._closed = False
 
@@ -77,8 +77,8 @@ class Pocketsphinx:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[RecognizerSession]:
-        """A session's share; what is open at the end is abandoned."""
-        session = _SphinxEars(self)
+        """Open the recogniser for one session; the end of the block abandons open items."""
+        session = _SphinxSession(self)
         try:
             yield session
         finally:
@@ -87,134 +87,136 @@ class Pocketsphinx:
     async def aclose(self) -> None:
         """End all processes, within a second."""
         self._closed = True
-        for timer in (*self._overdue.values(), *([self._alarm] if self._alarm else [])):
+        for timer in (*self._overdue.values(), *([self._timer] if self._timer else [])):
             timer.cancel()
-        for start in self._starts:
+        for start in self._start_tasks:
             start.cancel()
-        if self._starts:
-            await asyncio.wait(self._starts)
+        if self._start_tasks:
+            await asyncio.wait(self._start_tasks)
         for decoder in self._decoders.values():
             decoder.kill()
-        if self._lives:
-            await asyncio.wait(self._lives, timeout=_EXIT_S)
+        if self._readers:
+            await asyncio.wait(self._readers, timeout=_EXIT_S)
 
-    def add(self, lane: SessionQueue[_Transcription], job: ItemStep[_Transcription]) -> None:
-        """Put a job behind the others of its session."""
-        self._schedule.add(lane, job)
-        self._carry_on()
+    def add(self, queue: SessionQueue[_Transcription], step: ItemStep[_Transcription]) -> None:
+        """Append a step to the queue of its session."""
+        self._schedule.add(queue, step)
+        self._run_schedule()
 
-    def forget(self, lane: SessionQueue[_Transcription], item: _Transcription) -> None:
-        """Do no more for an item."""
-        self._schedule.forget(lane, item)
-        self._carry_on()
+    def forget(self, queue: SessionQueue[_Transcription], item: _Transcription) -> None:
+        """Remove all steps of an item."""
+        self._schedule.forget(queue, item)
+        self._run_schedule()
 
-    def _carry_on(self) -> None:
-        """Do all that is to be done now, and come back when time alone brings more."""
+    def _run_schedule(self) -> None:
+        """Execute all commands that the schedule has now, and set a timer for the next time-based command."""
         if self._closed:
             return
         loop = asyncio.get_running_loop()
-        while (order := self._schedule.next(loop.time())) is not None:
-            match order:
+        while (command := self._schedule.next(loop.time())) is not None:
+            match command:
                 case RunStep():
-                    self._run(order)
-                case SkipStep(job):
-                    job.item.step_done(job)
+                    self._run(command)
+                case SkipStep(step):
+                    step.item.step_done(step)
                 case LoadDecoder():
-                    self._load(order)
+                    self._load(command)
                 case RetireDecoder(number):
                     self._decoders.pop(number).kill()
-        if self._alarm is not None:
-            self._alarm.cancel()
-        again_at = self._schedule.look_again_at()
-        self._alarm = None if again_at is None else loop.call_at(again_at, self._carry_on)
+        if self._timer is not None:
+            self._timer.cancel()
+        at = self._schedule.next_check_at()
+        self._timer = None if at is None else loop.call_at(at, self._run_schedule)
 
-    def _run(self, order: RunStep[_Transcription]) -> None:
-        decoder, job = self._decoders[order.decoder], order.job
-        if order.begins:
-            job.item.begin(decoder)
-        if job.begun:
+    def _run(self, command: RunStep[_Transcription]) -> None:
+        decoder, step = self._decoders[command.decoder], command.step
+        if command.new_utterance:
+            step.item.begin(decoder)
+        if step.in_progress:
             decoder.ask(wire.GO)
         else:
-            decoder.ask(_QUESTIONS[job.kind], job.pcm)
-        self._overdue[order.decoder] = asyncio.get_running_loop().call_later(OVERDUE_S, self._too_long, order.lane)
+            decoder.ask(_QUESTIONS[step.kind], step.pcm)
+        self._overdue[command.decoder] = asyncio.get_running_loop().call_later(
+            OVERDUE_S, self._on_overdue, command.queue
+        )
 
-    def _too_long(self, lane: SessionQueue[_Transcription]) -> None:
-        self._schedule.overdue(lane)
-        self._carry_on()
+    def _on_overdue(self, queue: SessionQueue[_Transcription]) -> None:
+        self._schedule.overdue(queue)
+        self._run_schedule()
 
-    def _load(self, order: LoadDecoder) -> None:
-        task = asyncio.create_task(self._start(order.decoder), name=f"start of decoder {order.decoder}")
-        self._starts.add(task)
-        task.add_done_callback(self._starts.discard)
+    def _load(self, command: LoadDecoder) -> None:
+        task = asyncio.create_task(self._start(command.decoder), name=f"start of decoder {command.decoder}")
+        self._start_tasks.add(task)
+        task.add_done_callback(self._start_tasks.discard)
 
     async def _start(self, number: int) -> None:
         try:
-            decoder = await DecoderProcess.start(partial(self._hear, number), partial(self._ended, number))
+            decoder = await DecoderProcess.start(partial(self._on_answer, number), partial(self._on_end, number))
         except OSError as exc:
-            self._lost(number, f"the recogniser's process cannot start: {exc.strerror}")
+            self._on_lost(number, f"the recogniser's process cannot start: {exc.strerror}")
             return
         self._decoders[number] = decoder
-        self._lives.add(decoder.life)
-        decoder.life.add_done_callback(self._lives.discard)
+        self._readers.add(decoder.reader)
+        decoder.reader.add_done_callback(self._readers.discard)
 
-    def _hear(self, number: int, kind: bytes, payload: bytes) -> None:
+    def _on_answer(self, number: int, kind: bytes, payload: bytes) -> None:
         now = asyncio.get_running_loop().time()
         if kind == wire.READY:
             self._schedule.loaded(number, now)
-            self._carry_on()
+            self._run_schedule()
             return
-        lane = self._schedule.holder(number)
-        if lane is None or lane.running is None:
+        queue = self._schedule.owner(number)
+        if queue is None or queue.running is None:
             return
-        job = lane.running
+        step = queue.running
         self._overdue.pop(number).cancel()
-        self._schedule.done(lane, now, again=kind == wire.AGAIN)
+        self._schedule.done(queue, now, again=kind == wire.AGAIN)
         if kind == wire.PARTIAL:
-            job.item.partial(payload.decode())
+            step.item.partial(payload.decode())
         elif kind == wire.FINAL:
-            job.item.utterance(**json.loads(payload))
+            step.item.utterance(**json.loads(payload))
         if kind != wire.AGAIN:
-            job.item.step_done(job)
-        self._carry_on()
+            step.item.step_done(step)
+        self._run_schedule()
 
-    def _ended(self, number: int, reason: str) -> None:
+    def _on_end(self, number: int, reason: str) -> None:
         if self._decoders.pop(number, None) is not None:
-            self._lost(number, reason)
+            self._on_lost(number, reason)
 
-    def _lost(self, number: int, reason: str) -> None:
+    def _on_lost(self, number: int, reason: str) -> None:
         if number in self._overdue:
             self._overdue.pop(number).cancel()
         for item in self._schedule.lost(number, asyncio.get_running_loop().time()):
             item.fail(reason)
-        self._carry_on()
+        self._run_schedule()
 
 
-class _SphinxEars:
-    """What the pool knows of a session, and a voice that any decoder can go on with."""
+class _SphinxSession:
+    """The pool's side of a session: its queue, and the voice data with which any decoder can continue."""
 
     def __init__(self, sphinx: Pocketsphinx) -> None:
         self.sphinx = sphinx
-        self.lane: SessionQueue[_Transcription] = SessionQueue()
+        self.queue: SessionQueue[_Transcription] = SessionQueue()
         self.voice: dict[str, Any] | None = None
         self._open: set[_Transcription] = set()
-        self._less_waiting = asyncio.Event()
+        self._room = asyncio.Event()
 
     async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> Transcription:  # noqa: ARG002 - it knows English only
         transcription = _Transcription(self, rate_hz)
         self._open.add(transcription)
         return transcription
 
-    async def room(self) -> None:
-        """Return once less than 5 s of this session's audio wait."""
-        while self.lane.waiting_s >= MAX_WAITING_S:
-            self._less_waiting.clear()
-            await self._less_waiting.wait()
+    async def wait_for_room(self) -> None:
+        """Wait until less than 5 s of this session's audio are unrecognised."""
+        while self.queue.waiting_s >= MAX_WAITING_S:
+            self._room.clear()
+            await self._room.wait()
 
-    def work(self, job: ItemStep[_Transcription]) -> None:
-        self.sphinx.add(self.lane, job)
+    def add_step(self, step: ItemStep[_Transcription]) -> None:
+        self.sphinx.add(self.queue, step)
 
-    def progress(self) -> None:
-        self._less_waiting.set()
+    def notify_room(self) -> None:
+        self._room.set()
 
     def done(self, item: _Transcription) -> None:
         self._open.discard(item)
@@ -225,94 +227,96 @@ class _SphinxEars:
 
 
 class _Transcription:
-    """An item: utterances, one after the other."""
+    """The recognition of an item: a sequence of utterances."""
 
-    def __init__(self, session: _SphinxEars, rate_hz: int) -> None:
-        self._ears = session
+    def __init__(self, session: _SphinxSession, rate_hz: int) -> None:
+        self._session = session
         self._rate_hz = rate_hz
         self._texts: list[str] = []
         self._words: list[Word] = []
-        self._read_s = 0.0
-        self._began_s = 0.0
-        """Where in the audio of the item the present utterance began."""
-        self._told: deque[Hypothesis] = deque(maxlen=_KEPT_HYPOTHESES)
-        self._news = asyncio.Event()
+        self._recognised_s = 0.0
+        self._utterance_start_s = 0.0
+        """Start of the current utterance, in seconds from the start of the item."""
+        self._hypotheses: deque[Hypothesis] = deque(maxlen=_KEPT_HYPOTHESES)
+        self._changed = asyncio.Event()
         self._failure: str | None = None
-        self._over = False
+        self._closed = False
 
     async def feed(self, pcm: bytes) -> None:
         piece = int(SLICE_S * self._rate_hz) * BYTES_PER_SAMPLE
         for start in range(0, len(pcm), piece):
-            await self._ears.room()
+            await self._session.wait_for_room()
             part = pcm[start : start + piece]
-            self._work(StepKind.SOUND, part, len(part) / BYTES_PER_SAMPLE / self._rate_hz)
+            self._add_step(StepKind.SOUND, part, len(part) / BYTES_PER_SAMPLE / self._rate_hz)
 
     def pause(self) -> None:
-        self._work(StepKind.PAUSE)
+        self._add_step(StepKind.PAUSE)
 
     def finish(self) -> None:
-        self._work(StepKind.FINISH)
+        self._add_step(StepKind.FINISH)
 
     def abandon(self) -> None:
-        if not self._over:
+        if not self._closed:
             self._end()
-            self._ears.sphinx.forget(self._ears.lane, self)
+            self._session.sphinx.forget(self._session.queue, self)
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
         while True:
-            while self._told:
-                hypothesis = self._told.popleft()
+            while self._hypotheses:
+                hypothesis = self._hypotheses.popleft()
                 yield hypothesis
                 if hypothesis.final:
                     return
             if self._failure is not None:
                 raise RecognizerFailed(self._failure)
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
     def begin(self, decoder: DecoderProcess) -> None:
-        """The pool begins an utterance."""
-        self._began_s = self._read_s
-        decoder.begin(self._rate_hz, self._ears.voice)
+        """Called by the pool when a decoder starts an utterance."""
+        self._utterance_start_s = self._recognised_s
+        decoder.begin(self._rate_hz, self._session.voice)
 
     def partial(self, text: str) -> None:
-        """The pool knows the present utterance's text so far."""
-        if not self._over:
-            self._tell(Hypothesis(self._text(text)))
+        """Called by the pool with the text of the current utterance so far."""
+        if not self._closed:
+            self._put(Hypothesis(self._text(text)))
 
     def utterance(self, text: str, words: list[tuple[str, float, float]], voice: dict[str, Any]) -> None:
-        """The pool knows all of an utterance."""
-        self._ears.voice = voice
+        """Called by the pool with the complete text and words of an utterance."""
+        self._session.voice = voice
         self._texts.append(text)
-        self._words += [Word(word, self._began_s + start, self._began_s + end) for word, start, end in words]
+        self._words += [
+            Word(word, self._utterance_start_s + start, self._utterance_start_s + end) for word, start, end in words
+        ]
 
-    def step_done(self, job: ItemStep[_Transcription]) -> None:
-        """The pool has done a job of this item."""
-        self._read_s += job.seconds
-        self._ears.progress()
-        if job.kind is StepKind.FINISH and not self._over:
+    def step_done(self, step: ItemStep[_Transcription]) -> None:
+        """Called by the pool when a step of this item is done."""
+        self._recognised_s += step.seconds
+        self._session.notify_room()
+        if step.kind is StepKind.FINISH and not self._closed:
             self._end()
-            self._tell(Hypothesis(self._text(""), final=True, words=tuple(self._words)))
+            self._put(Hypothesis(self._text(""), final=True, words=tuple(self._words)))
 
     def fail(self, reason: str) -> None:
-        """The pool lost what it knew of this item."""
-        if not self._over:
+        """Called by the pool when the decoder of this item is lost."""
+        if not self._closed:
             self._end()
             self._failure = reason
-            self._news.set()
+            self._changed.set()
 
-    def _work(self, kind: StepKind, pcm: bytes = b"", seconds: float = 0.0) -> None:
-        if not self._over:
-            self._ears.work(ItemStep(self, kind, pcm, seconds))
+    def _add_step(self, kind: StepKind, pcm: bytes = b"", seconds: float = 0.0) -> None:
+        if not self._closed:
+            self._session.add_step(ItemStep(self, kind, pcm, seconds))
 
     def _end(self) -> None:
-        self._over = True
-        self._ears.done(self)
-        self._ears.progress()
+        self._closed = True
+        self._session.done(self)
+        self._session.notify_room()
 
     def _text(self, last: str) -> str:
         return " ".join(text for text in (*self._texts, last) if text)
 
-    def _tell(self, hypothesis: Hypothesis) -> None:
-        self._told.append(hypothesis)
-        self._news.set()
+    def _put(self, hypothesis: Hypothesis) -> None:
+        self._hypotheses.append(hypothesis)
+        self._changed.set()

@@ -1,9 +1,9 @@
-"""Which session is recognised next, and with which decoder. Pure.
+"""Selects the next session to recognise, and its decoder. Pure.
 
-Sessions take turns, one slice of at most 200 ms each: whoever has something to recognise waits for at most one slice of
-every other session, however much those have waiting. An utterance in progress keeps its decoder, since its state cannot
-be moved; between utterances any decoder will do. While sessions wait for a decoder, utterances of others are ended
-early: those in which nothing happens, and those that had :data:`SHARED_S` already, at the cost of a word.
+Sessions take turns with slices of at most 200 ms. A session waits for at most one slice of each other session, no
+matter how much audio the others have. An utterance in progress keeps its decoder, because decoder state cannot move;
+between utterances a session can use any decoder. While sessions wait for a decoder, the utterances of other sessions
+end early: those without new audio for :data:`IDLE_S`, and those of :data:`SHARED_S`, at the cost of a word.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 SLICE_S = 0.2
 LONGEST_S = 30.0
-"""A decoder's memory and its last step grow with an utterance: a longer one is cut, at the cost of a word."""
+"""Longest utterance: memory and the time of the last step grow with its length. The cut costs a word."""
 SHARED_S = 5.0
-"""An utterance as long as this is cut where somebody waits for a decoder."""
-QUIET_S = 1.0
-"""An utterance without new audio for as long as this is ended where somebody waits for a decoder."""
+"""Longest utterance while a session waits for a decoder."""
+IDLE_S = 1.0
+"""An utterance without new audio for this long ends if a session waits for a decoder."""
 SPARE_S = 60.0
-"""A decoder that is not the only one goes when nobody has used it for as long as this."""
+"""An unused decoder is unloaded after this time, except the last one."""
 RETRY_S = 10.0
-"""Pause before another decoder is loaded after one could not be, while there are others."""
+"""Pause after a failed load, if there are other decoders."""
 
 ItemT = TypeVar("ItemT")
 
 
 class StepKind(Enum):
-    """What a job asks for."""
+    """Kind of a step."""
 
     SOUND = auto()
     PAUSE = auto()
@@ -40,301 +40,305 @@ class StepKind(Enum):
     FINISH = auto()
     """End the utterance and the item."""
     DROP = auto()
-    """End the utterance; nobody wants to know."""
+    """End the utterance and drop its result."""
 
 
 @dataclass(slots=True, eq=False)
 class ItemStep(Generic[ItemT]):
-    """A step of an item, at most :data:`SLICE_S` of sound in it."""
+    """A step of an item, with at most :data:`SLICE_S` of audio."""
 
     item: ItemT
     kind: StepKind
     pcm: bytes = b""
     seconds: float = 0.0
-    begun: bool = False
-    """Its decoder needs further steps for it."""
+    in_progress: bool = False
+    """The decoder has started this step and needs more calls to complete it."""
 
 
 @dataclass(slots=True, eq=False)
 class SessionQueue(Generic[ItemT]):
-    """One session: its jobs, in their order."""
+    """The steps of one session, in order."""
 
-    jobs: deque[ItemStep[ItemT]] = field(default_factory=deque)
+    steps: deque[ItemStep[ItemT]] = field(default_factory=deque)
     running: ItemStep[ItemT] | None = None
     waiting_s: float = 0.0
-    """Seconds of sound that are not recognised yet."""
+    """Seconds of unrecognised audio."""
     decoder: int | None = None
     item: ItemT | None = None
-    """Whose utterance the decoder is in."""
-    spoken_s: float = 0.0
-    """Sound in that utterance so far."""
-    quiet_since: float = 0.0
-    counted: bool = False
-    """Whether what is running holds one of the places."""
+    """The item of the utterance in progress."""
+    utterance_s: float = 0.0
+    """Seconds of audio in the utterance in progress."""
+    idle_since: float = 0.0
+    holds_slot: bool = False
+    """True if the running step holds a slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunStep(Generic[ItemT]):
-    """Give a job to a decoder; :meth:`Schedule.done` is due."""
+    """Run a step on a decoder; the caller reports the end with :meth:`Schedule.done`."""
 
     decoder: int
-    lane: SessionQueue[ItemT]
-    job: ItemStep[ItemT]
-    begins: bool
-    """An utterance begins with it."""
+    queue: SessionQueue[ItemT]
+    step: ItemStep[ItemT]
+    new_utterance: bool
+    """The step starts an utterance."""
 
 
 @dataclass(frozen=True, slots=True)
 class SkipStep(Generic[ItemT]):
-    """A job is done without a decoder: there was no utterance to end."""
+    """Complete a step without a decoder: there is no utterance to end."""
 
-    job: ItemStep[ItemT]
+    step: ItemStep[ItemT]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadDecoder:
-    """Load a decoder; :meth:`Schedule.loaded` or :meth:`Schedule.lost` is due."""
+    """Load a decoder; the caller reports :meth:`Schedule.loaded` or :meth:`Schedule.lost`."""
 
     decoder: int
 
 
 @dataclass(frozen=True, slots=True)
 class RetireDecoder:
-    """Unload a decoder, which is forgotten already."""
+    """Unload a decoder; the schedule has already removed it."""
 
     decoder: int
 
 
 class Schedule(Generic[ItemT]):
-    """Decides; whoever carries it out calls :meth:`next` after every change until it returns None.
+    """The scheduler. After every change, the caller calls :meth:`next` and executes its commands until it returns None.
 
     Args:
-        places: How many jobs may run at once, 1 or more.
-        decoders: How many decoders there may be, 1 or more.
+        slots: Most steps that run at once, 1 or more.
+        decoders: Most decoders, 1 or more.
     """
 
-    def __init__(self, places: int, decoders: int) -> None:
-        self._places = places
-        self._cold = set(range(decoders))
+    def __init__(self, slots: int, decoders: int) -> None:
+        self._slots = slots
+        self._unloaded = set(range(decoders))
         self._loading: set[int] = set()
         self._free: dict[int, float] = {}
-        """Decoders that nobody uses, and since when."""
-        self._holders: dict[int, SessionQueue[ItemT]] = {}
-        self._turn: deque[SessionQueue[ItemT]] = deque()
-        """Lanes with a job that is not running, the longest waiting first."""
+        """Unused decoders, each with the time since when, in seconds."""
+        self._owners: dict[int, SessionQueue[ItemT]] = {}
+        self._waiting: deque[SessionQueue[ItemT]] = deque()
+        """Queues with steps and no running step; the longest waiting first."""
         self._running = 0
         self._load_again_at = 0.0
 
-    def holder(self, decoder: int) -> SessionQueue[ItemT] | None:
-        """Whose utterance a decoder is in."""
-        return self._holders.get(decoder)
+    def owner(self, decoder: int) -> SessionQueue[ItemT] | None:
+        """The queue whose utterance this decoder holds."""
+        return self._owners.get(decoder)
 
     def load_one(self) -> LoadDecoder:
-        """Load a decoder before anybody needs one; there must be none yet."""
-        return self._load(min(self._cold))
+        """Load the first decoder before a session needs it; no decoder may exist yet."""
+        return self._load(min(self._unloaded))
 
-    def add(self, lane: SessionQueue[ItemT], job: ItemStep[ItemT]) -> None:
-        """Put a job behind the others of its lane; sound joins sound of its item up to a slice."""
-        lane.waiting_s += job.seconds
-        last = lane.jobs[-1] if lane.jobs else None
-        if last is not None and _may_join(last, job):
-            last.pcm += job.pcm
-            last.seconds += job.seconds
+    def add(self, queue: SessionQueue[ItemT], step: ItemStep[ItemT]) -> None:
+        """Append a step to a queue. Audio is joined with the last step of the same item, up to one slice."""
+        queue.waiting_s += step.seconds
+        last = queue.steps[-1] if queue.steps else None
+        if last is not None and _may_join(last, step):
+            last.pcm += step.pcm
+            last.seconds += step.seconds
             return
-        lane.jobs.append(job)
-        self._queue(lane)
+        queue.steps.append(step)
+        self._enqueue(queue)
 
-    def forget(self, lane: SessionQueue[ItemT], item: ItemT) -> None:
-        """Take back all jobs of an item; its utterance ends with the next job of the lane."""
-        for job in [job for job in lane.jobs if job.item is item]:
-            lane.jobs.remove(job)
-            lane.waiting_s -= job.seconds
-        if lane.item is item and lane.decoder is not None:
-            lane.jobs.appendleft(ItemStep(item, StepKind.DROP))
-            self._queue(lane)
-        elif not lane.jobs and lane in self._turn:
-            self._turn.remove(lane)
+    def forget(self, queue: SessionQueue[ItemT], item: ItemT) -> None:
+        """Remove all steps of an item. Its utterance in progress is dropped by the next step of the queue."""
+        for step in [step for step in queue.steps if step.item is item]:
+            queue.steps.remove(step)
+            queue.waiting_s -= step.seconds
+        if queue.item is item and queue.decoder is not None:
+            queue.steps.appendleft(ItemStep(item, StepKind.DROP))
+            self._enqueue(queue)
+        elif not queue.steps and queue in self._waiting:
+            self._waiting.remove(queue)
 
     def next(self, now: float) -> RunStep[ItemT] | SkipStep[ItemT] | LoadDecoder | RetireDecoder | None:
-        """The next thing to do at ``now`` (s), if there is any."""
-        for lane in self._turn:
-            if lane.decoder is None and lane.jobs[0].kind is not StepKind.SOUND:
-                return SkipStep(self._without_decoder(lane))
-        return self._more_or_fewer_decoders(now) or self._run()
+        """The next command at time ``now`` (s); None: nothing to do."""
+        for queue in self._waiting:
+            if queue.decoder is None and queue.steps[0].kind is not StepKind.SOUND:
+                return SkipStep(self._pop_first(queue))
+        return self._balance_decoders(now) or self._run()
 
-    def look_again_at(self) -> float | None:
-        """When :meth:`next` may have something to do although nothing changed."""
+    def next_check_at(self) -> float | None:
+        """Time (s) at which :meth:`next` may return a command without any change before; None: never."""
         times = [since + SPARE_S for since in self._spare().values()]
-        if self._short():
-            times += [lane.quiet_since + QUIET_S for lane in self._quiet()]
+        if self._shortage():
+            times += [queue.idle_since + IDLE_S for queue in self._idle_queues()]
         return min(times, default=None)
 
-    def done(self, lane: SessionQueue[ItemT], now: float, *, again: bool = False) -> None:
-        """What a lane was running is complete, or goes on (``again``) with its next turn."""
-        job = self._stopped(lane)
-        lane.quiet_since = now
-        if again and not (lane.jobs and lane.jobs[0].kind is StepKind.DROP):
-            job.begun = True
-            lane.jobs.appendleft(job)
+    def done(self, queue: SessionQueue[ItemT], now: float, *, again: bool = False) -> None:
+        """The running step of a queue is complete. With ``again``, it continues at the queue's next turn."""
+        step = self._end_step(queue)
+        queue.idle_since = now
+        if again and not (queue.steps and queue.steps[0].kind is StepKind.DROP):
+            step.in_progress = True
+            queue.steps.appendleft(step)
         else:
-            lane.waiting_s -= job.seconds
-            if not again and job.kind is not StepKind.SOUND:
-                self._release(lane, now)
-        if lane.jobs:
-            self._queue(lane)
+            queue.waiting_s -= step.seconds
+            if not again and step.kind is not StepKind.SOUND:
+                self._release(queue, now)
+        if queue.steps:
+            self._enqueue(queue)
 
-    def overdue(self, lane: SessionQueue[ItemT]) -> None:
-        """What a lane is running takes too long: it makes room for others to run beside it."""
-        self._running -= lane.counted
-        lane.counted = False
+    def overdue(self, queue: SessionQueue[ItemT]) -> None:
+        """The running step takes too long: release its slot for other sessions."""
+        self._running -= queue.holds_slot
+        queue.holds_slot = False
 
     def loaded(self, decoder: int, now: float) -> None:
-        """A decoder is ready."""
+        """A decoder has loaded its model."""
         self._loading.discard(decoder)
         self._free[decoder] = now
 
     def lost(self, decoder: int, now: float) -> list[ItemT]:
-        """A decoder is gone, or could not be loaded; returns the items that failed with it and forgets them.
+        """A decoder has ended, or cannot be loaded. Removes and returns the items that fail because of it.
 
-        Those that wait for a decoder fail only where none is left and none can be loaded.
+        Items that wait for a decoder fail only if no decoder exists and none can be loaded.
         """
         unloadable = decoder in self._loading
         self._loading.discard(decoder)
         self._free.pop(decoder, None)
-        self._cold.add(decoder)
-        lane = self._holders.pop(decoder, None)
-        failed = [] if lane is None else self._fail(lane)
+        self._unloaded.add(decoder)
+        queue = self._owners.pop(decoder, None)
+        failed = [] if queue is None else self._fail(queue)
         if unloadable:
             self._load_again_at = now + RETRY_S
-            while not self._usable and (stranded := self._stranded()):
-                failed += [self._forget_next(lane) for lane in stranded]
+            while not self._any_decoder and (waiting := self._waiting_for_decoder()):
+                failed += [self._forget_next(queue) for queue in waiting]
         return failed
 
     @property
-    def _usable(self) -> bool:
-        """Whether any decoder is there or on its way."""
-        return bool(self._loading or self._free or self._holders)
+    def _any_decoder(self) -> bool:
+        """True if any decoder is loaded or loading."""
+        return bool(self._loading or self._free or self._owners)
 
-    def _stranded(self) -> list[SessionQueue[ItemT]]:
-        """The lanes that wait for a decoder, in the order of their turns."""
-        return [lane for lane in self._turn if lane.decoder is None and lane.jobs[0].kind is StepKind.SOUND]
+    def _waiting_for_decoder(self) -> list[SessionQueue[ItemT]]:
+        """The queues that wait for a decoder, in the order of their turns."""
+        return [queue for queue in self._waiting if queue.decoder is None and queue.steps[0].kind is StepKind.SOUND]
 
-    def _fail(self, lane: SessionQueue[ItemT]) -> list[ItemT]:
-        """Take the lane's utterance from it."""
-        item, lane.item, lane.decoder, lane.spoken_s = lane.item, None, None, 0.0
-        if lane.running is not None:
-            lane.waiting_s -= self._stopped(lane).seconds
+    def _fail(self, queue: SessionQueue[ItemT]) -> list[ItemT]:
+        """Fail the item of the queue's utterance and return it."""
+        item, queue.item, queue.decoder, queue.utterance_s = queue.item, None, None, 0.0
+        if queue.running is not None:
+            queue.waiting_s -= self._end_step(queue).seconds
         if item is not None:
-            self.forget(lane, item)
-        if lane.jobs:
-            self._queue(lane)
+            self.forget(queue, item)
+        if queue.steps:
+            self._enqueue(queue)
         return [] if item is None else [item]
 
-    def _forget_next(self, lane: SessionQueue[ItemT]) -> ItemT:
-        item = lane.jobs[0].item
-        self.forget(lane, item)
+    def _forget_next(self, queue: SessionQueue[ItemT]) -> ItemT:
+        item = queue.steps[0].item
+        self.forget(queue, item)
         return item
 
-    def _queue(self, lane: SessionQueue[ItemT]) -> None:
-        if lane.running is None and lane not in self._turn:
-            self._turn.append(lane)
+    def _enqueue(self, queue: SessionQueue[ItemT]) -> None:
+        if queue.running is None and queue not in self._waiting:
+            self._waiting.append(queue)
 
-    def _without_decoder(self, lane: SessionQueue[ItemT]) -> ItemStep[ItemT]:
-        job = lane.jobs.popleft()
-        if not lane.jobs:
-            self._turn.remove(lane)
-        return job
+    def _pop_first(self, queue: SessionQueue[ItemT]) -> ItemStep[ItemT]:
+        step = queue.steps.popleft()
+        if not queue.steps:
+            self._waiting.remove(queue)
+        return step
 
-    def _more_or_fewer_decoders(self, now: float) -> LoadDecoder | RetireDecoder | None:
-        wanted = self._wanted()
-        # One after the other: loading takes a second of a core from those who are being recognised.
-        if wanted and self._cold and not self._loading and (now >= self._load_again_at or not self._usable):
-            return self._load(min(self._cold))
-        for lane in sorted(self._quiet(), key=lambda lane: lane.quiet_since)[: self._short()]:
-            if now - lane.quiet_since >= QUIET_S and lane.item is not None:
-                lane.jobs.append(ItemStep(lane.item, StepKind.PAUSE))
-                self._queue(lane)
+    def _balance_decoders(self, now: float) -> LoadDecoder | RetireDecoder | None:
+        missing = self._missing()
+        # Load one decoder at a time: loading takes one second of CPU time away from running decoders.
+        if missing and self._unloaded and not self._loading and (now >= self._load_again_at or not self._any_decoder):
+            return self._load(min(self._unloaded))
+        for queue in sorted(self._idle_queues(), key=lambda queue: queue.idle_since)[: self._shortage()]:
+            if now - queue.idle_since >= IDLE_S and queue.item is not None:
+                queue.steps.append(ItemStep(queue.item, StepKind.PAUSE))
+                self._enqueue(queue)
         for decoder, since in self._spare().items():
             if now - since >= SPARE_S:
                 del self._free[decoder]
-                self._cold.add(decoder)
+                self._unloaded.add(decoder)
                 return RetireDecoder(decoder)
         return None
 
     def _load(self, decoder: int) -> LoadDecoder:
-        self._cold.remove(decoder)
+        self._unloaded.remove(decoder)
         self._loading.add(decoder)
         return LoadDecoder(decoder)
 
-    def _wanted(self) -> int:
-        """Decoders that are missing and not on their way."""
-        ending = sum(_ends_soon(lane) for lane in self._holders.values())
-        return max(0, len(self._stranded()) - len(self._free) - len(self._loading) - ending)
+    def _missing(self) -> int:
+        """Number of decoders that queues wait for, without those that are loading or about to be released."""
+        ending = sum(_ends_soon(queue) for queue in self._owners.values())
+        return max(0, len(self._waiting_for_decoder()) - len(self._free) - len(self._loading) - ending)
 
-    def _short(self) -> int:
-        """Decoders that are missing and will not come: utterances must make room."""
-        return 0 if self._cold else self._wanted()
+    def _shortage(self) -> int:
+        """Number of missing decoders when no more can be loaded: utterances have to end early."""
+        return 0 if self._unloaded else self._missing()
 
     def _spare(self) -> dict[int, float]:
-        """The decoders that could go, and since when nobody uses them: one always stays."""
-        return self._free if len(self._free) + len(self._loading) + len(self._holders) > 1 else {}
+        """Unused decoders that may be unloaded, with the time since when; one decoder always stays."""
+        return self._free if len(self._free) + len(self._loading) + len(self._owners) > 1 else {}
 
-    def _quiet(self) -> Iterator[SessionQueue[ItemT]]:
-        return (lane for lane in self._holders.values() if lane.running is None and not lane.jobs)
+    def _idle_queues(self) -> Iterator[SessionQueue[ItemT]]:
+        return (queue for queue in self._owners.values() if queue.running is None and not queue.steps)
 
     def _run(self) -> RunStep[ItemT] | None:
-        if self._running >= self._places:
+        if self._running >= self._slots:
             return None
-        for lane in self._turn:
-            begins = lane.decoder is None
-            if begins and not self._free:
+        for queue in self._waiting:
+            new_utterance = queue.decoder is None
+            if new_utterance and not self._free:
                 continue
-            decoder = self._take(lane) if lane.decoder is None else lane.decoder
-            self._turn.remove(lane)
-            job = self._cut(lane) or lane.jobs.popleft()
-            if not job.begun:
-                lane.spoken_s += job.seconds
-            lane.running, lane.counted, lane.item = job, True, job.item
+            decoder = self._take(queue) if queue.decoder is None else queue.decoder
+            self._waiting.remove(queue)
+            step = self._cut(queue) or queue.steps.popleft()
+            if not step.in_progress:
+                queue.utterance_s += step.seconds
+            queue.running, queue.holds_slot, queue.item = step, True, step.item
             self._running += 1
-            return RunStep(decoder, lane, job, begins)
+            return RunStep(decoder, queue, step, new_utterance)
         return None
 
-    def _take(self, lane: SessionQueue[ItemT]) -> int:
-        # The longest in use first, so that spare ones stay spare.
+    def _take(self, queue: SessionQueue[ItemT]) -> int:
+        # The lowest number first, so that decoders with high numbers stay unused and can be unloaded.
         decoder = min(self._free)
         del self._free[decoder]
-        self._holders[decoder] = lane
-        lane.decoder = decoder
+        self._owners[decoder] = queue
+        queue.decoder = decoder
         return decoder
 
-    def _cut(self, lane: SessionQueue[ItemT]) -> ItemStep[ItemT] | None:
-        """The end of an utterance that had enough, before more sound of it."""
-        job = lane.jobs[0]
-        enough = lane.spoken_s >= (SHARED_S if self._short() else LONGEST_S)
-        return ItemStep(job.item, StepKind.PAUSE) if enough and job.kind is StepKind.SOUND and not job.begun else None
+    def _cut(self, queue: SessionQueue[ItemT]) -> ItemStep[ItemT] | None:
+        """A PAUSE step if the utterance is too long for more audio; else None."""
+        step = queue.steps[0]
+        at_limit = queue.utterance_s >= (SHARED_S if self._shortage() else LONGEST_S)
+        return (
+            ItemStep(step.item, StepKind.PAUSE)
+            if at_limit and step.kind is StepKind.SOUND and not step.in_progress
+            else None
+        )
 
-    def _stopped(self, lane: SessionQueue[ItemT]) -> ItemStep[ItemT]:
-        job, lane.running = lane.running, None
-        assert job is not None  # noqa: S101 - an answer without a question would be a bug of the caller
-        self._running -= lane.counted
-        lane.counted = False
-        return job
+    def _end_step(self, queue: SessionQueue[ItemT]) -> ItemStep[ItemT]:
+        step, queue.running = queue.running, None
+        assert step is not None  # noqa: S101 - done() without a running step is a bug of the caller
+        self._running -= queue.holds_slot
+        queue.holds_slot = False
+        return step
 
-    def _release(self, lane: SessionQueue[ItemT], now: float) -> None:
-        if lane.decoder is not None:
-            del self._holders[lane.decoder]
-            self._free[lane.decoder] = now
-        lane.decoder, lane.spoken_s, lane.item = None, 0.0, None
-
-
-def _ends_soon(lane: SessionQueue[Any]) -> bool:
-    return any(job is not None and job.kind is not StepKind.SOUND for job in (lane.running, *list(lane.jobs)[:1]))
+    def _release(self, queue: SessionQueue[ItemT], now: float) -> None:
+        if queue.decoder is not None:
+            del self._owners[queue.decoder]
+            self._free[queue.decoder] = now
+        queue.decoder, queue.utterance_s, queue.item = None, 0.0, None
 
 
-def _may_join(last: ItemStep[ItemT], job: ItemStep[ItemT]) -> bool:
+def _ends_soon(queue: SessionQueue[Any]) -> bool:
+    return any(step is not None and step.kind is not StepKind.SOUND for step in (queue.running, *list(queue.steps)[:1]))
+
+
+def _may_join(last: ItemStep[ItemT], step: ItemStep[ItemT]) -> bool:
     return (
-        last.kind is job.kind is StepKind.SOUND
-        and last.item is job.item
-        and not last.begun
-        and last.seconds + job.seconds <= SLICE_S
+        last.kind is step.kind is StepKind.SOUND
+        and last.item is step.item
+        and not last.in_progress
+        and last.seconds + step.seconds <= SLICE_S
     )

@@ -1,4 +1,4 @@
-"""The items that a client may create, as OpenAI's reference gives them; no MCP, and no assistant's audio. Pure."""
+"""Validation of client items, by OpenAI's reference; without MCP and without assistant audio. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rt_cli.server.session.validate import Check
 
 MAX_CONTENT = 1_048_576
-"""Characters of a text, a function's arguments, or its output."""
+"""Most characters of a text, of function arguments or of a function output."""
 MAX_IMAGE = 20 * 1_048_576
 _MAX_ID = 64
 _MAX_PARTS = 256
@@ -79,29 +79,29 @@ _ITEM = by_type(
 )
 
 
-def checked(
+def parse_item(
     value: object, param: str, new_id: Callable[[str], str], decode: Callable[[object, str], bytes], rate_hz: int
 ) -> Item:
-    """An item that a client gave, complete and in no conversation yet.
+    """Validate a client's item and fill in its defaults.
 
     Args:
-        value: As it came.
+        value: The item, untrusted.
         param: Its path in the event.
-        new_id: Makes ids that begin with a word, as ``item``.
-        decode: From base64 in the client's format, and its path, to s16le; raises Rejected.
-        rate_hz: Of that s16le.
+        new_id: Creates an id with a prefix, for example ``item``.
+        decode: Decodes base64 in the client's format to s16le; gets the path as second argument; raises Rejected.
+        rate_hz: Sample rate of that s16le.
 
     Raises:
-        Rejected: Something in it is unknown, missing or wrong.
+        Rejected: A field is unknown, missing or invalid.
     """
-    given: dict[str, Any] = _ITEM(value, param)
-    if given.get("id") == ROOT:
+    valid: dict[str, Any] = _ITEM(value, param)
+    if valid.get("id") == ROOT:
         raise Rejected("invalid_value", f"{param}.id must not be {ROOT!r}: that is the beginning.", f"{param}.id")
     shape: Shape = {
-        "id": given.get("id") or new_id("item"),
+        "id": valid.get("id") or new_id("item"),
         "object": "realtime.item",
-        **{name: item for name, item in given.items() if name not in _COMMON},
-        "type": given["type"],
+        **{name: item for name, item in valid.items() if name not in _COMMON},
+        "type": valid["type"],
         "status": "completed",
     }
     if shape["type"] == "function_call":
@@ -116,17 +116,17 @@ def checked(
 
 
 def sound(pcm: bytes, rate_hz: int, words: str | None = None) -> Sound:
-    """Audio of a content part."""
+    """Build the sound of a content part from s16le."""
     return Sound(rate_hz, pcm, len(pcm) // 2, words)
 
 
 def reference(value: object, param: str) -> str | None:
-    """The id that an item reference names; None if it is no reference.
+    """The id in an item reference; None if ``value`` is no reference.
 
     Raises:
-        Rejected: The reference is wrong.
+        Rejected: The reference is invalid.
     """
     if not isinstance(value, dict) or value.get("type") != "item_reference":
         return None
-    named = fields({"type": anything, "id": _id}, required=("id",))(mapping(value, param), param)
-    return str(named["id"])
+    valid = fields({"type": anything, "id": _id}, required=("id",))(mapping(value, param), param)
+    return str(valid["id"])

@@ -1,7 +1,7 @@
-"""The items of a conversation: their order, what they hold, what may be done to them. Pure.
+"""The items of a conversation: order, content and changes. Pure.
 
-Memory is bounded: beyond a number of bytes the oldest sound is let go (its item stays, and is retrieved without it),
-then the oldest items; beyond ``KEPT_ITEMS`` the oldest items go too. Nothing tells the client.
+Memory is limited. Above the byte limit, the oldest sounds are discarded first (their items stay, without audio), then
+the oldest items. Above ``KEPT_ITEMS``, the oldest items are discarded. The client gets no event about this.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 Shape = dict[str, Any]
-"""An item as it is told to the client: everything but its sound."""
+"""An item as the client gets it, without its audio."""
 
 KEPT_ITEMS = 4_096
 KEPT_BYTES = 64 * 1024 * 1024
-"""Of a conversation; a transcription, which answers nothing, keeps less."""
+"""Limit of a conversation; a transcription session creates no responses and keeps less."""
 KEPT_BYTES_OF_A_TRANSCRIPTION = 4 * 1024 * 1024
 CONTEXT_TOKENS = 28_224
-"""What a reply may depend on: the input window that OpenAI documents; the oldest items are left out first."""
+"""Longest context of a reply: the input window that OpenAI documents. The oldest items are left out first."""
 _CHARACTERS_PER_TOKEN = 4
-_MS_PER_HEARD_TOKEN = 100
+_MS_PER_AUDIO_TOKEN = 100
 _TOKENS_PER_IMAGE = 765
 _MAX_SHOWN = 64
 _count = number("integer", 0, 2**31)
 
 ROOT = "root"
-"""What an item follows that is to be the first; no item is called so."""
+"""``previous_item_id`` of an item that goes first; no item has this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """An estimate in OpenAI's units: four characters, a tenth of a second heard, or 765 for an image."""
+    """Estimated tokens: one per four characters, one per 100 ms of input audio, 765 per image."""
 
     text: int = 0
     audio: int = 0
@@ -51,7 +51,7 @@ class Tokens:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of text, audio and image tokens."""
         return self.text + self.audio + self.image
 
 
@@ -61,44 +61,44 @@ class Sound:
 
     rate_hz: int
     pcm: bytes | bytearray = field(default_factory=bytearray)
-    """s16le; empty where it was let go. What never grows is bytes, so that repliers need no copy of it."""
+    """s16le; empty after eviction. A complete sound is ``bytes``, so that repliers need no copy."""
     samples: int = 0
-    """Even where the sound was let go."""
+    """Length of the sound; stays the same after eviction."""
     words: str | None = None
-    """What is said in it, as far as repliers are to know."""
-    gone: bool = False
+    """Transcript for repliers; None: unknown."""
+    evicted: bool = False
 
     @property
     def ms(self) -> int:
-        """Its length."""
+        """Length in ms."""
         return to_ms(self.samples, self.rate_hz)
 
 
 @dataclass(slots=True)
 class Item:
-    """One of them."""
+    """An item of the conversation."""
 
     shape: Shape
     sounds: dict[int, Sound] = field(default_factory=dict)
-    """By content index."""
+    """Sounds by content index."""
     previous: str | None = None
-    """The item that it was put behind."""
+    """Id of the item before this one when it was added."""
     truncated: bool = False
-    weighed: int = 0
-    """How many characters of it the conversation has counted."""
+    counted_characters: int = 0
+    """Characters of this item that are counted in the memory use of the conversation."""
 
     @property
     def id(self) -> str:
-        """Its name."""
+        """The item id."""
         return str(self.shape["id"])
 
     @property
     def is_spoken_reply(self) -> bool:
-        """Whether it is audio of the assistant, which alone can be truncated."""
+        """True for audio of the assistant; only such items can be truncated."""
         return self.shape.get("role") == "assistant" and bool(self.sounds)
 
     def context(self) -> Shape:
-        """The item for a replier: with all the words that are known; a copy."""
+        """A copy for the replier, with all known transcripts."""
         shape = _copy(self.shape)
         for index, sound in self.sounds.items():
             if sound.words is not None and index < len(shape["content"]):
@@ -106,55 +106,55 @@ class Item:
         return shape
 
     def with_audio(self, encode: Callable[[Sound], bytes]) -> Shape:
-        """The item with its sound in base64, where it is still there; a copy.
+        """A copy with base64 audio, as far as the audio is still in memory. Safe to call in a thread.
 
         Args:
-            encode: From s16le to the format of the client.
+            encode: Encodes s16le in the client's format.
         """
         shape = _copy(self.shape)
-        for index, sound in list(self.sounds.items()):  # it may grow meanwhile: this runs in a thread
-            if not sound.gone and index < len(shape["content"]):
+        for index, sound in list(self.sounds.items()):  # list(): the dict may grow while this thread runs
+            if not sound.evicted and index < len(shape["content"]):
                 shape["content"][index]["audio"] = pybase64.b64encode(encode(sound)).decode()
         return shape
 
     def tokens(self) -> Tokens:
-        """How large a part of a context it is."""
+        """Estimated tokens of this item in a context."""
         text = sum(len(part.get("text") or "") for part in self.shape.get("content", ()))
         text += sum(len(self.shape.get(name) or "") for name in ("name", "arguments", "output"))
-        heard = sum(sound.ms for sound in self.sounds.values())
+        audio_ms = sum(sound.ms for sound in self.sounds.values())
         images = sum(part.get("type") == "input_image" for part in self.shape.get("content", ()))
-        return Tokens(text_tokens(text), -(-heard // _MS_PER_HEARD_TOKEN), images * _TOKENS_PER_IMAGE)
+        return Tokens(text_tokens(text), -(-audio_ms // _MS_PER_AUDIO_TOKEN), images * _TOKENS_PER_IMAGE)
 
-    def weight(self) -> int:
-        """Characters of it, its sound apart."""
+    def count_characters(self) -> int:
+        """Number of characters in the item, without audio."""
         return sum(map(len, _texts(self.shape)))
 
 
 def text_tokens(characters: int) -> int:
-    """How many tokens some text is taken for."""
+    """Estimated tokens of a text."""
     return -(-characters // _CHARACTERS_PER_TOKEN)
 
 
 def context(items: Sequence[Item], limit: int = CONTEXT_TOKENS) -> list[Item]:
-    """The newest of the items that fit into so many tokens, oldest first; the last one always is there."""
-    room = limit
-    kept: list[Item] = []
+    """The newest items that fit into ``limit`` tokens, oldest first. The last item is always included."""
+    tokens_left = limit
+    newest: list[Item] = []
     for item in reversed(items):
-        room -= item.tokens().total
-        if room < 0 and kept:
+        tokens_left -= item.tokens().total
+        if tokens_left < 0 and newest:
             break
-        kept.append(item)
-    return kept[::-1]
+        newest.append(item)
+    return newest[::-1]
 
 
 class Items:
-    """The items in their order."""
+    """The ordered items of a conversation."""
 
     def __init__(self) -> None:
         self.kept_bytes = KEPT_BYTES
         self._order: list[str] = []
         self._items: dict[str, Item] = {}
-        self._sounding: deque[Sound] = deque()
+        self._sounds_by_age: deque[Sound] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -164,62 +164,62 @@ class Items:
         return (self._items[item_id] for item_id in self._order)
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Remove all items and audio."""
         self._order.clear()
         self._items.clear()
-        self._sounding.clear()
+        self._sounds_by_age.clear()
         self._bytes = 0
 
     def last(self) -> str | None:
-        """The newest place's item; None in an empty conversation."""
+        """Id of the last item; None in an empty conversation."""
         return self._order[-1] if self._order else None
 
     def get(self, item_id: object) -> Item | None:
-        """An item; None where there is none of this name, or no more."""
+        """The item with this id; None if it does not exist or is evicted."""
         return self._items.get(item_id) if isinstance(item_id, str) else None
 
     def add(self, item: Item) -> Item:
-        """Put an item of a new name at the end."""
+        """Append an item; its id must be new."""
         return self._insert(item, len(self._order))
 
-    def create(self, item: Item, previous_item_id: object, promised: str | None = None) -> Item:
-        """Put a client's item where it is wanted.
+    def create(self, item: Item, previous_item_id: object, pending_item_id: str | None = None) -> Item:
+        """Insert a client's item.
 
         Args:
-            item: Checked, with its id.
-            previous_item_id: None for the end, ``root`` for the beginning, or an item to follow.
-            promised: An id that is taken before its item is here: the client was told of the turn that begins.
+            item: A valid item.
+            previous_item_id: None: append; ``root``: insert first; else the id of the item before.
+            pending_item_id: Id of the current turn's item, which is not added yet: not allowed for ``item``.
 
         Raises:
-            Rejected: The id is taken, there is no such item to follow, or no such call whose output it is.
+            Rejected: The id exists already, or ``previous_item_id`` or the call id does not exist.
         """
-        if item.id in self._items or item.id == promised:
+        if item.id in self._items or item.id == pending_item_id:
             message = f"Error adding item: an item with id '{item.id}' already exists."
             raise Rejected("item_create_duplicate_item_id", message, "item.id")
-        if item.shape["type"] == "function_call_output" and not self._called(item.shape["call_id"]):
+        if item.shape["type"] == "function_call_output" and not self._has_call(item.shape["call_id"]):
             message = f"Tool call ID '{item.shape['call_id']}' not found in conversation."
             raise Rejected("invalid_tool_call_id", message, "item.call_id")
         if previous_item_id is None:
-            place = len(self._order)
+            index = len(self._order)
         elif previous_item_id == ROOT:
-            place = 0
+            index = 0
         elif (previous := self.get(previous_item_id)) is not None:
-            place = self._order.index(previous.id) + 1
+            index = self._order.index(previous.id) + 1
         else:
             message = f"Error adding item: the previous item with id '{_name(previous_item_id)}' does not exist."
             raise Rejected("item_create_invalid_previous_item_id", message, "previous_item_id")
-        return self._insert(item, place)
+        return self._insert(item, index)
 
     def find(self, item_id: object, verb: str, doing: str) -> Item:
-        """An item that a client names.
+        """The item that a client event refers to.
 
         Args:
-            item_id: As it came.
-            verb: For the code of the error, as ``delete``.
-            doing: For its message, as ``deleting``.
+            item_id: Value from the client event, untrusted.
+            verb: Part of the error code, for example ``delete``.
+            doing: Part of the error message, for example ``deleting``.
 
         Raises:
-            Rejected: There is none.
+            Rejected: The item does not exist.
         """
         if item_id is None:
             raise Rejected("missing_required_parameter", "Missing required parameter: 'item_id'.", "item_id")
@@ -230,22 +230,22 @@ class Items:
         return item
 
     def delete(self, item_id: object) -> str:
-        """Forget an item.
+        """Delete an item and return its id.
 
         Raises:
-            Rejected: There is none.
+            Rejected: The item does not exist.
         """
         item = self.find(item_id, "delete", "deleting")
         self._remove(item)
         return item.id
 
     def truncate(self, item_id: object, content_index: object, audio_end_ms: object) -> None:
-        """Forget what the user did not hear of a spoken reply, and the transcript of all of it.
+        """Cut the audio of a spoken reply at ``audio_end_ms`` and delete its transcript.
 
-        Repliers are still told the words that were heard, as far as the length tells.
+        Repliers still get the first words of the transcript, in proportion to the remaining audio.
 
         Raises:
-            Rejected: It is no spoken reply, or it is shorter.
+            Rejected: The item is no spoken reply, or its audio is shorter.
         """
         item = self.find(item_id, "truncate", "truncating")
         index, end_ms = _count(content_index, "content_index"), _count(audio_end_ms, "audio_end_ms")
@@ -264,105 +264,105 @@ class Items:
         item.truncated = True
         if index < len(item.shape["content"]):
             item.shape["content"][index]["transcript"] = ""
-        self._weigh(item)
+        self._recount(item)
 
     def give_sound(self, item_id: str, sound: Sound) -> None:
-        """Take the audio of a turn, its first part; nothing if it is gone."""
+        """Store the audio of a turn as content part 0; no effect if the item does not exist."""
         item = self.get(item_id)
         if item is not None:
             item.sounds[0] = sound
-            self._sounding.append(sound)
+            self._sounds_by_age.append(sound)
             self._bytes += len(sound.pcm)
-            self._let_go()
+            self._evict()
 
-    def holds(self, item: Item) -> bool:
-        """Whether it is here: a client may delete an item, and give its name to another."""
+    def contains(self, item: Item) -> bool:
+        """True if this very item is in the conversation: a client may delete an item and use its id again."""
         return self._items.get(item.id) is item
 
     def extend(self, item: Item, rate_hz: int, pcm: bytes) -> None:
-        """Take more of a spoken reply, whose audio is its first part; nothing if the client deleted it."""
-        if not self.holds(item) or item.truncated:
+        """Append audio to content part 0 of a spoken reply; no effect if the item is deleted or truncated."""
+        if not self.contains(item) or item.truncated:
             return
         if 0 not in item.sounds:
             item.sounds[0] = Sound(rate_hz)
-            self._sounding.append(item.sounds[0])
+            self._sounds_by_age.append(item.sounds[0])
         sound = item.sounds[0]
         sound.samples += len(pcm) // BYTES_PER_SAMPLE
-        if not sound.gone:
+        if not sound.evicted:
             sound.pcm += pcm
             self._bytes += len(pcm)
-        self._let_go()
+        self._evict()
 
     def settle(self, item: Item, shape: Shape, words: str | None) -> None:
-        """Give a reply's item its final shape; nothing if the client deleted it.
+        """Set the final shape of a reply's item; no effect if the client deleted the item.
 
         Args:
-            item: The reply's.
-            shape: What it has become.
-            words: Of its sound, if it has any.
+            item: Item of the reply.
+            shape: The final shape.
+            words: Transcript of its audio, if the item has audio.
         """
-        if not self.holds(item):
+        if not self.contains(item):
             return
         if item.truncated:
             shape = {**shape, "content": [{**part, "transcript": ""} for part in shape["content"]]}
         elif 0 in item.sounds:
             item.sounds[0].words = words
         item.shape = _copy(shape)
-        self._weigh(item)
-        self._let_go()
+        self._recount(item)
+        self._evict()
 
-    def set_words(self, item_id: str, words: str, *, told: bool) -> None:
-        """Note what is said in a turn.
+    def set_words(self, item_id: str, words: str, *, to_client: bool) -> None:
+        """Store the transcript of a turn.
 
         Args:
-            item_id: The turn; nothing happens if it is gone.
-            words: All of them.
-            told: Whether the client knows them too.
+            item_id: Id of the turn's item; no effect if the item does not exist.
+            words: The complete transcript.
+            to_client: Also show the transcript in the item that the client retrieves.
         """
         item = self.get(item_id)
         if item is None or 0 not in item.sounds:
             return
         item.sounds[0].words = words
-        if told:
+        if to_client:
             item.shape["content"][0]["transcript"] = words
-            self._weigh(item)
+            self._recount(item)
 
-    def _called(self, call_id: str) -> bool:
+    def _has_call(self, call_id: str) -> bool:
         return any(item.shape["type"] == "function_call" and item.shape["call_id"] == call_id for item in self)
 
-    def _insert(self, item: Item, place: int) -> Item:
-        item.previous = self._order[place - 1] if place else None
-        self._order.insert(place, item.id)
+    def _insert(self, item: Item, index: int) -> Item:
+        item.previous = self._order[index - 1] if index else None
+        self._order.insert(index, item.id)
         self._items[item.id] = item
-        self._sounding.extend(item.sounds.values())
+        self._sounds_by_age.extend(item.sounds.values())
         self._bytes += sum(len(sound.pcm) for sound in item.sounds.values())
-        self._weigh(item)
-        self._let_go()
+        self._recount(item)
+        self._evict()
         return item
 
     def _remove(self, item: Item) -> None:
         for sound in item.sounds.values():
-            self._silence(sound)
-            if sound in self._sounding:
-                self._sounding.remove(sound)
-        self._bytes -= item.weighed
+            self._drop_pcm(sound)
+            if sound in self._sounds_by_age:
+                self._sounds_by_age.remove(sound)
+        self._bytes -= item.counted_characters
         self._order.remove(item.id)
         del self._items[item.id]
 
-    def _weigh(self, item: Item) -> None:
-        weight = item.weight()
-        self._bytes += weight - item.weighed
-        item.weighed = weight
+    def _recount(self, item: Item) -> None:
+        count_characters = item.count_characters()
+        self._bytes += count_characters - item.counted_characters
+        item.counted_characters = count_characters
 
-    def _let_go(self) -> None:
-        while self._bytes > self.kept_bytes and self._sounding:
-            self._silence(self._sounding.popleft())
+    def _evict(self) -> None:
+        while self._bytes > self.kept_bytes and self._sounds_by_age:
+            self._drop_pcm(self._sounds_by_age.popleft())
         while len(self._order) > 1 and (self._bytes > self.kept_bytes or len(self._order) > KEPT_ITEMS):
             self._remove(self._items[self._order[0]])
 
-    def _silence(self, sound: Sound) -> None:
+    def _drop_pcm(self, sound: Sound) -> None:
         self._bytes -= len(sound.pcm)
-        sound.pcm, sound.gone = bytearray(), True
+        sound.pcm, sound.evicted = bytearray(), True
 
 
 def _copy(shape: Shape) -> Shape:

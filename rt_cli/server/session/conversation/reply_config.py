@@ -1,7 +1,7 @@
-"""What a conversation session says about replies: the fields, their values, their defaults. Pure.
+"""The reply settings of a conversation session: fields, ranges and defaults. Pure.
 
-Everywhere null goes back to the default. ``prompt``, ``reasoning``, ``parallel_tool_calls``, ``truncation`` and
-``tracing`` are checked, kept and shown, but have no effect here; tools are functions only, there is no MCP.
+null resets a field to its default. ``prompt``, ``reasoning``, ``parallel_tool_calls``, ``truncation`` and ``tracing``
+are validated, stored and returned, but have no effect. Tools are functions only, without MCP.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ DEFAULTS: Mapping[str, Any] = {
     "tracing": None,
     "output": {"format": _PCM, "voice": DEFAULT_VOICE, "speed": 1.0},
 }
-"""A conversation session to begin with, ``audio.output`` under ``output``; ``model``, ``reasoning`` and
-``parallel_tool_calls`` are there once they are set."""
+"""Initial settings of a conversation session, with ``audio.output`` under ``output``. ``model``, ``reasoning`` and
+``parallel_tool_calls`` are absent until an update sets them."""
 
 
 def _modalities(value: Any, param: str) -> list[str]:
-    chosen: list[str] = list_of(one_of("audio", "text"))(value, param)
-    if len(chosen) != 1:
+    modalities: list[str] = list_of(one_of("audio", "text"))(value, param)
+    if len(modalities) != 1:
         raise Rejected("invalid_value", f'{param} must be exactly ["audio"] or ["text"].', param)
-    return chosen
+    return modalities
 
 
 def _tokens(value: Any, param: str) -> Any:
@@ -77,7 +77,7 @@ def _name(value: Any, param: str) -> str:
 
 
 def _object(value: Any, param: str) -> Any:
-    """An object that is kept as it came, so its size and its depth are bounded."""
+    """Check an object that is stored unchanged: size and nesting depth are limited."""
     if not _shallower(mapping(value, param), _MAX_DEPTH):
         raise Rejected("invalid_value", f"{param} is nested deeper than {_MAX_DEPTH} levels.", param)
     if len(msgspec.json.encode(value)) > _MAX_OBJECT_BYTES:
@@ -86,7 +86,7 @@ def _object(value: Any, param: str) -> Any:
 
 
 def _shallower(value: Any, levels: int) -> bool:
-    """Whether objects and lists lie in each other less than so many times."""
+    """True if objects and lists are nested at most ``levels`` deep."""
     if not isinstance(value, dict | list):
         return True
     inner = value.values() if isinstance(value, dict) else value
@@ -94,7 +94,7 @@ def _shallower(value: Any, levels: int) -> bool:
 
 
 def _or_object(check: Check, inner: Check) -> Check:
-    """An object that ``inner`` takes, or anything else that ``check`` takes."""
+    """Apply ``inner`` to an object, ``check`` to any other value."""
     return lambda value, param: (inner if isinstance(value, dict) else check)(value, param)
 
 
@@ -104,8 +104,8 @@ def _voice(value: Any, param: str) -> Any:
 
 
 def _pcm_24_khz(value: Any, param: str) -> Any:
-    checked = fields({"type": anything, "rate": number("integer", OUTPUT_RATE_HZ, OUTPUT_RATE_HZ)})(value, param)
-    return {"rate": OUTPUT_RATE_HZ, **checked}
+    valid = fields({"type": anything, "rate": number("integer", OUTPUT_RATE_HZ, OUTPUT_RATE_HZ)})(value, param)
+    return {"rate": OUTPUT_RATE_HZ, **valid}
 
 
 _TYPE_ONLY = fields({"type": anything})
@@ -137,7 +137,7 @@ OUTPUT: Check = fields(
         "speed": nullable(number("decimal", 0.25, 1.5), 1.0),
     }
 )
-"""``audio.output``."""
+"""The check of ``audio.output``."""
 FIELDS: Mapping[str, Check] = {
     "output_modalities": nullable(_modalities, DEFAULTS["output_modalities"]),
     "instructions": nullable(text(_MAX_INSTRUCTIONS), ""),
@@ -165,7 +165,7 @@ FIELDS: Mapping[str, Check] = {
         fields({"effort": nullable(one_of("minimal", "low", "medium", "high", "xhigh"))}),
     ),
 }
-"""What a session and a single response have in common, beside ``audio.output``."""
+"""Fields of both sessions and single responses, without ``audio.output``."""
 SESSION_FIELDS: Mapping[str, Check] = {
     **FIELDS,
     "model": nullable(text(_MAX_NAME)),
@@ -198,27 +198,27 @@ SESSION_FIELDS: Mapping[str, Check] = {
 }
 
 
-def merged(
+def merge(
     old: Mapping[str, Any], new: Mapping[str, Any], output: Mapping[str, Any], *, voice_fixed: bool
 ) -> dict[str, Any]:
-    """The fields of a session after an update.
+    """Merge an update into the reply settings.
 
-    The model is whatever was named first: agent packages name their own in every update, whatever the URL says.
+    The first model stays: agent packages send their own model name in every update, even if the URL has another.
 
     Args:
-        old: Its fields so far, ``output`` among them; :data:`DEFAULTS` at first.
-        new: The update's, checked.
-        output: The update's ``audio.output``, checked.
-        voice_fixed: The client has heard the voice.
+        old: The settings before, with ``output``; initially :data:`DEFAULTS`.
+        new: Valid fields of the update.
+        output: Valid ``audio.output`` of the update.
+        voice_fixed: The client has received audio in the current voice.
 
     Raises:
-        Rejected: The update changes what is settled: the voice that was heard, tracing that is on.
+        Rejected: The update changes a fixed voice, or tracing that is on.
     """
-    after = {**old, **new, "output": {**old["output"], **output}}
-    if voice_fixed and after["output"]["voice"] != old["output"]["voice"]:
+    result = {**old, **new, "output": {**old["output"], **output}}
+    if voice_fixed and result["output"]["voice"] != old["output"]["voice"]:
         message = "The voice cannot change once the assistant has been heard."
         raise Rejected("cannot_update_voice", message, "session.audio.output.voice")
-    after["model"] = old.get("model") or after.get("model")
-    if old.get("tracing") is not None and after["tracing"] != old["tracing"]:
+    result["model"] = old.get("model") or result.get("model")
+    if old.get("tracing") is not None and result["tracing"] != old["tracing"]:
         raise Rejected("invalid_value", "session.tracing cannot change once it is set.", "session.tracing")
-    return {name: value for name, value in after.items() if value is not None or name in DEFAULTS}
+    return {name: value for name, value in result.items() if value is not None or name in DEFAULTS}

@@ -1,6 +1,6 @@
-"""A response: from the parts of a reply to OpenAI's events, in the order that OpenAI sends them. Pure.
+"""A response: converts the parts of a reply to OpenAI's events, in OpenAI's order. Pure.
 
-For each response: ``response.created`` first, ``response.done`` last and once, and nothing of it afterwards.
+Each response begins with ``response.created`` and ends with exactly one ``response.done``; no event follows.
 """
 
 from __future__ import annotations
@@ -22,58 +22,58 @@ if TYPE_CHECKING:
 Status = Literal["completed", "cancelled", "failed", "incomplete"]
 
 _SAMPLES_PER_TOKEN = OUTPUT_RATE_HZ // 20
-"""OpenAI counts 50 ms of its own audio as a token."""
+"""OpenAI counts 50 ms of output audio as one token."""
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_MINUTE = 1_000_000
-"""What ``rate_limits.updated`` shows; there is no such limit here."""
+"""Value in ``rate_limits.updated``; the server enforces no such limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseSettings:
-    """What a response is asked to be: the session's settings under those of ``response.create``."""
+    """Effective settings of a response: the session's, overridden by ``response.create``."""
 
-    spoken: bool = True
+    with_audio: bool = True
     instructions: str | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = "auto"
     voice: str | None = None
-    """A name: unlike sessions, responses tell even a custom voice so."""
+    """Name of the voice. Unlike a session, a response has a plain name even for a custom voice."""
     speed: float = 1.0
     output_format: Mapping[str, Any] | None = None
-    """Of the audio, as the client is told."""
+    """The ``format`` object of the audio, as sent to the client."""
     max_output_tokens: int | None = None
     metadata: Mapping[str, str] | None = None
     in_conversation: bool = True
-    """Its items join the default conversation."""
+    """Add the items of the response to the default conversation."""
 
 
 class Encoder(Protocol):
-    """From s16le at 24 kHz to the client's format, piece by piece."""
+    """Encodes s16le at 24 kHz in the client's format, block by block."""
 
     def push(self, pcm: bytes) -> bytes:
-        """What is ready."""
+        """Encode a block; part of it may come out later."""
         ...
 
     def flush(self) -> bytes:
-        """The rest; a new stream begins."""
+        """Return the rest and start a new stream."""
         ...
 
 
 class PlainPcm:
-    """PCM as it is."""
+    """Passes PCM through."""
 
     def push(self, pcm: bytes) -> bytes:
-        """The same."""
+        """Return the block unchanged."""
         return pcm
 
     def flush(self) -> bytes:
-        """Nothing is held back."""
+        """Return nothing: this encoder buffers nothing."""
         return b""
 
 
 @dataclass(slots=True)
 class _Message:
-    """The assistant's message that is being said."""
+    """The assistant message in progress."""
 
     id: str
     index: int
@@ -84,12 +84,12 @@ class Response:
     """One response.
 
     Args:
-        settings: What it is to be.
-        items: The conversation that its items join; not touched if it is out of band.
-        conversation_id: Of that conversation.
-        read: How much it is made from.
-        new_id: Makes ids that begin with a word, as ``item``.
-        encoder: For its audio.
+        settings: Effective settings.
+        items: Items of the default conversation; not changed by an out-of-band response.
+        conversation_id: Id of the default conversation.
+        input_tokens: Size of the context.
+        new_id: Creates an id with a prefix, for example ``item``.
+        encoder: Encodes the audio; None: PCM.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Response:
         settings: ResponseSettings,
         items: Items,
         conversation_id: str,
-        read: Tokens,
+        input_tokens: Tokens,
         new_id: Callable[[str], str],
         encoder: Encoder | None = None,
     ) -> None:
@@ -106,46 +106,46 @@ class Response:
         self.finished = False
         self.status: str = "in_progress"
         self.audio_samples = 0
-        """Sent so far, at 24 kHz."""
+        """Number of samples sent, at 24 kHz."""
         self._items = items if settings.in_conversation else None
         self._conversation_id = conversation_id if settings.in_conversation else None
-        self._read = read
+        self._input_tokens = input_tokens
         self._new_id = new_id
         self._encoder = encoder or PlainPcm()
         self._output: list[Shape] = []
         self._message: _Message | None = None
         self._item: Item | None = None
-        """The conversation's, that is being written."""
+        """The conversation's item of the message in progress."""
         self._characters = 0
-        self._counted: Usage | None = None
+        self._replier_usage: Usage | None = None
         self._details: dict[str, Any] | None = None
 
     def begin(self) -> list[Event]:
-        """The first event; comes before all else."""
+        """Return the first event. Called before all other methods."""
         return [{"type": "response.created", "response": self._describe()}]
 
     def take(self, part: Part) -> list[Event]:
-        """What a part of the reply makes; it may finish the response, and nothing comes of a finished one."""
+        """Convert a part of the reply to events. May finish the response; a finished response returns no events."""
         if self.finished:
             return []
         match part:
             case Text(delta):
-                return self._say(delta)
+                return self._add_text(delta)
             case Audio(pcm):
-                return self._sound(pcm)
+                return self._add_audio(pcm)
             case Call():
-                return self._call(part)
+                return self._add_call(part)
             case Usage():
-                self._counted = part
+                self._replier_usage = part
                 return self.finish("incomplete", "max_output_tokens") if part.truncated else []
 
     def finish(self, status: Status, reason: str | None = None, error: str | None = None) -> list[Event]:
-        """The last events; none where they were given already.
+        """Finish the response and return its last events; no events if it is already finished.
 
         Args:
-            status: How it ends.
-            reason: Of a cancelled or incomplete one.
-            error: Of a failed one, for the client.
+            status: Final status.
+            reason: Reason of ``cancelled`` or ``incomplete``.
+            error: Error message of ``failed``, for the client.
         """
         if self.finished:
             return []
@@ -160,38 +160,38 @@ class Response:
             self._details = {"type": status, "error": failure}
         return [*events, {"type": "response.done", "response": self._describe()}]
 
-    def _say(self, delta: str) -> list[Event]:
-        room = self._room() * _CHARACTERS_PER_TOKEN + -self._characters % _CHARACTERS_PER_TOKEN
-        said, cut = delta[:room], len(delta) > room
+    def _add_text(self, delta: str) -> list[Event]:
+        limit = self._tokens_left() * _CHARACTERS_PER_TOKEN + -self._characters % _CHARACTERS_PER_TOKEN
+        text, over_limit = delta[:limit], len(delta) > limit
         events: list[Event] = []
-        if said:
+        if text:
             events = self._open()
-            message = self._present()
-            message.text += said
-            self._characters += len(said)
-            name = "output_audio_transcript" if self.settings.spoken else "output_text"
-            events.append(self._of_part(message, f"{name}.delta", delta=said))
-        return [*events, *self._full()] if cut else events
+            message = self._current_message()
+            message.text += text
+            self._characters += len(text)
+            name = "output_audio_transcript" if self.settings.with_audio else "output_text"
+            events.append(self._part_event(message, f"{name}.delta", delta=text))
+        return [*events, *self._finish_at_limit()] if over_limit else events
 
-    def _sound(self, pcm: bytes) -> list[Event]:
-        if not self.settings.spoken:  # where text was asked for, sound is no part of the answer
+    def _add_audio(self, pcm: bytes) -> list[Event]:
+        if not self.settings.with_audio:  # a text response has no audio
             return []
-        room = self._room() * _SAMPLES_PER_TOKEN + -self.audio_samples % _SAMPLES_PER_TOKEN
-        heard, cut = pcm[: room * BYTES_PER_SAMPLE], len(pcm) > room * BYTES_PER_SAMPLE
+        limit = self._tokens_left() * _SAMPLES_PER_TOKEN + -self.audio_samples % _SAMPLES_PER_TOKEN
+        audio, over_limit = pcm[: limit * BYTES_PER_SAMPLE], len(pcm) > limit * BYTES_PER_SAMPLE
         events: list[Event] = []
-        if heard:
+        if audio:
             events = self._open()
-            message = self._present()
-            self.audio_samples += len(heard) // BYTES_PER_SAMPLE
+            message = self._current_message()
+            self.audio_samples += len(audio) // BYTES_PER_SAMPLE
             if self._items is not None and self._item is not None:
-                self._items.extend(self._item, OUTPUT_RATE_HZ, heard)
-            events += self._audio_delta(message, self._encoder.push(heard))
-        return [*events, *self._full()] if cut else events
+                self._items.extend(self._item, OUTPUT_RATE_HZ, audio)
+            events += self._audio_delta(message, self._encoder.push(audio))
+        return [*events, *self._finish_at_limit()] if over_limit else events
 
-    def _call(self, call: Call) -> list[Event]:
+    def _add_call(self, call: Call) -> list[Event]:
         characters = len(call.name) + len(call.arguments)
-        if text_tokens(characters) > self._room():
-            return self._full()
+        if text_tokens(characters) > self._tokens_left():
+            return self._finish_at_limit()
         self._characters += characters
         events = self._close("completed")
         index = len(self._output)
@@ -202,58 +202,58 @@ class Response:
             "call_id": call.call_id,
             "name": call.name,
         }
-        begun = {**shape, "status": "in_progress", "arguments": ""}
+        empty = {**shape, "status": "in_progress", "arguments": ""}
         whole = {**shape, "status": "completed", "arguments": call.arguments}
         ids = {"response_id": self.id, "item_id": shape["id"], "output_index": index, "call_id": call.call_id}
         arguments = "response.function_call_arguments"
         return [
             *events,
-            *self._item_added(begun, index),
+            *self._item_added(empty, index),
             {"type": f"{arguments}.delta", **ids, "delta": call.arguments},
             {"type": f"{arguments}.done", **ids, "name": call.name, "arguments": call.arguments},
             *self._item_done(whole, index, None),
         ]
 
-    def _full(self) -> list[Event]:
+    def _finish_at_limit(self) -> list[Event]:
         return self.finish("incomplete", "max_output_tokens")
 
-    def _room(self) -> int:
+    def _tokens_left(self) -> int:
         limit = self.settings.max_output_tokens
-        return 1 << 40 if limit is None else max(0, limit - self._written().total)
+        return 1 << 40 if limit is None else max(0, limit - self._output_tokens().total)
 
-    def _written(self) -> Tokens:
+    def _output_tokens(self) -> Tokens:
         return Tokens(text_tokens(self._characters), -(-self.audio_samples // _SAMPLES_PER_TOKEN))
 
-    def _present(self) -> _Message:
+    def _current_message(self) -> _Message:
         assert self._message is not None  # noqa: S101 - _open() came first
         return self._message
 
     def _open(self) -> list[Event]:
-        """Begin the message, unless it has begun."""
+        """Start the message if there is none in progress."""
         if self._message is not None:
             return []
         message = self._message = _Message(self._new_id("item"), len(self._output))
         return [
             *self._item_added({**self._shape(message, "in_progress"), "content": []}, message.index),
-            self._of_part(message, "content_part.added", part=self._part("")),
+            self._part_event(message, "content_part.added", part=self._part("")),
         ]
 
     def _close(self, status: str) -> list[Event]:
-        """End the message, if there is one."""
+        """Finish the message in progress, if any."""
         message, self._message = self._message, None
         if message is None:
             return []
-        if self.settings.spoken:
+        if self.settings.with_audio:
             events = [
                 *self._audio_delta(message, self._encoder.flush()),
-                self._of_part(message, "output_audio.done"),
-                self._of_part(message, "output_audio_transcript.done", transcript=message.text),
+                self._part_event(message, "output_audio.done"),
+                self._part_event(message, "output_audio_transcript.done", transcript=message.text),
             ]
         else:
-            events = [self._of_part(message, "output_text.done", text=message.text)]
+            events = [self._part_event(message, "output_text.done", text=message.text)]
         return [
             *events,
-            self._of_part(message, "content_part.done", part=self._part(message.text)),
+            self._part_event(message, "content_part.done", part=self._part(message.text)),
             *self._item_done(self._shape(message, status), message.index, message.text),
         ]
 
@@ -269,7 +269,7 @@ class Response:
         self._output.append(shape)
         events: list[Event] = []
         item, self._item = self._item, None
-        if self._items is not None and item is not None and self._items.holds(item):
+        if self._items is not None and item is not None and self._items.contains(item):
             self._items.settle(item, shape, words)
             events.append({"type": "conversation.item.done", "item": shape, "previous_item_id": item.previous})
         done: Event = {"type": "response.output_item.done", "response_id": self.id, "output_index": index}
@@ -278,19 +278,19 @@ class Response:
     def _audio_delta(self, message: _Message, audio: bytes) -> list[Event]:
         if not audio:
             return []
-        return [self._of_part(message, "output_audio.delta", delta=pybase64.b64encode(audio).decode())]
+        return [self._part_event(message, "output_audio.delta", delta=pybase64.b64encode(audio).decode())]
 
-    def _of_part(self, message: _Message, name: str, **fields: Any) -> Event:
+    def _part_event(self, message: _Message, name: str, **fields: Any) -> Event:
         ids = {"response_id": self.id, "item_id": message.id, "output_index": message.index, "content_index": 0}
         return {"type": f"response.{name}", **ids, **fields}
 
     def _part(self, text: str) -> dict[str, Any]:
-        return {"type": "audio", "transcript": text} if self.settings.spoken else {"type": "text", "text": text}
+        return {"type": "audio", "transcript": text} if self.settings.with_audio else {"type": "text", "text": text}
 
     def _shape(self, message: _Message, status: str) -> Shape:
         content = (
             {"type": "output_audio", "transcript": message.text}
-            if self.settings.spoken
+            if self.settings.with_audio
             else {"type": "output_text", "text": message.text}
         )
         return {
@@ -312,7 +312,7 @@ class Response:
             "status_details": self._details,
             "output": list(self._output),
             "conversation_id": self._conversation_id,
-            "output_modalities": ["audio"] if settings.spoken else ["text"],
+            "output_modalities": ["audio"] if settings.with_audio else ["text"],
             "max_output_tokens": "inf" if limit is None else limit,
             "audio": {"output": {"format": settings.output_format, "voice": settings.voice}},
             "usage": self.usage() if self.finished else None,
@@ -320,28 +320,28 @@ class Response:
         }
 
     def usage(self) -> dict[str, Any]:
-        """What was read and written, in tokens: estimated, except for text that the source of the words counted."""
-        read, written = self._read, self._written()
-        if self._counted is not None:
-            read = Tokens(self._counted.input_tokens, read.audio, read.image)
-            written = Tokens(self._counted.output_tokens, written.audio)
+        """The ``usage`` object: estimated tokens; text tokens are exact if the replier has counted them."""
+        input_tokens, output_tokens = self._input_tokens, self._output_tokens()
+        if self._replier_usage is not None:
+            input_tokens = Tokens(self._replier_usage.input_tokens, input_tokens.audio, input_tokens.image)
+            output_tokens = Tokens(self._replier_usage.output_tokens, output_tokens.audio)
         cached = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
         return {
-            "total_tokens": read.total + written.total,
-            "input_tokens": read.total,
-            "output_tokens": written.total,
+            "total_tokens": input_tokens.total + output_tokens.total,
+            "input_tokens": input_tokens.total,
+            "output_tokens": output_tokens.total,
             "input_token_details": {
-                "text_tokens": read.text,
-                "audio_tokens": read.audio,
-                "image_tokens": read.image,
+                "text_tokens": input_tokens.text,
+                "audio_tokens": input_tokens.audio,
+                "image_tokens": input_tokens.image,
                 "cached_tokens": 0,
                 "cached_tokens_details": cached,
             },
-            "output_token_details": {"text_tokens": written.text, "audio_tokens": written.audio},
+            "output_token_details": {"text_tokens": output_tokens.text, "audio_tokens": output_tokens.audio},
         }
 
     def rate_limits(self) -> Event:
-        """``rate_limits.updated``, which OpenAI sends after ``response.done``."""
+        """``rate_limits.updated``, sent after ``response.done`` as at OpenAI."""
         left = max(0, _TOKENS_PER_MINUTE - self.usage()["total_tokens"])
         tokens = {"name": "tokens", "limit": _TOKENS_PER_MINUTE, "remaining": left, "reset_seconds": 0.0}
         return {"type": "rate_limits.updated", "rate_limits": [tokens]}

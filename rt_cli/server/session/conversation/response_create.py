@@ -1,4 +1,4 @@
-"""What a response is asked to be: ``response.create`` over the session's settings. Pure."""
+"""Validation of ``response.create`` and its merge with the session's settings. Pure."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MAX_VALUE = 512
 
 @dataclass(frozen=True, slots=True)
 class ResponseRequest:
-    """A checked ``response.create``."""
+    """A valid ``response.create``."""
 
     settings: ResponseSettings
     input: list[Any] | None = None
-    """Items and references to items, unchecked, in the place of the conversation; None: the conversation."""
+    """Items and item references, not validated, as context; None: the default conversation is the context."""
 
 
 def _metadata(value: Any, param: str) -> dict[str, str]:
@@ -47,39 +47,39 @@ _RESPONSE = fields(
 )
 
 
-def asked(response: object, replies: Mapping[str, Any], conversation_id: str, *, voice_fixed: bool) -> ResponseRequest:
-    """What a ``response.create`` asks for.
+def parse(response: object, replies: Mapping[str, Any], conversation_id: str, *, voice_fixed: bool) -> ResponseRequest:
+    """Validate a ``response.create``.
 
     Args:
-        response: Its ``response`` field; None, and null within it, stand for what is not given.
-        replies: What the session says about replies, see :mod:`rt_cli.server.session.conversation.reply_config`.
-        conversation_id: Of the default conversation.
-        voice_fixed: The client has heard the voice, so it cannot change.
+        response: The ``response`` field; None or null fields mean: use the session's settings.
+        replies: Reply settings of the session, see :mod:`rt_cli.server.session.conversation.reply_config`.
+        conversation_id: Id of the default conversation.
+        voice_fixed: The client has received audio in this voice, so the voice cannot change.
 
     Raises:
-        Rejected: Something in it is unknown or wrong; nothing is created.
+        Rejected: A field is unknown or invalid.
     """
-    present = {
+    non_null = {
         name: value
         for name, value in mapping({} if response is None else response, "response").items()
         if value is not None
     }
-    given = _RESPONSE(present, "response")
-    output = {**replies["output"], **given.get("audio", {}).get("output", {})}
-    conversation = given.get("conversation", "auto")
+    valid = _RESPONSE(non_null, "response")
+    output = {**replies["output"], **valid.get("audio", {}).get("output", {})}
+    conversation = valid.get("conversation", "auto")
     if conversation not in {"auto", "none", conversation_id}:
         raise Rejected("invalid_value", "response.conversation must be auto or none.", "response.conversation")
     if voice_fixed and conversation != "none" and output["voice"] != replies["output"]["voice"]:
         message = "The voice cannot change once the assistant has been heard."
         raise Rejected("cannot_update_voice", message, "response.audio.output.voice")
-    settings = {**replies, **{name: given[name] for name in FIELDS if name in given}}
+    settings = {**replies, **{name: valid[name] for name in FIELDS if name in valid}}
     return ResponseRequest(
-        _settings(settings, output, given.get("metadata"), conversation != "none"), given.get("input")
+        _settings(settings, output, valid.get("metadata"), conversation != "none"), valid.get("input")
     )
 
 
-def by_itself(replies: Mapping[str, Any]) -> ResponseRequest:
-    """What is asked by the end of a turn."""
+def automatic(replies: Mapping[str, Any]) -> ResponseRequest:
+    """The request that the end of a turn creates."""
     return ResponseRequest(_settings(replies, replies["output"], None, in_conversation=True))
 
 
@@ -87,11 +87,11 @@ def _settings(
     fields_: Mapping[str, Any],
     output: Mapping[str, Any],
     metadata: Mapping[str, str] | None,
-    in_conversation: bool,  # noqa: FBT001 - private, and named where it is called
+    in_conversation: bool,  # noqa: FBT001 - private
 ) -> ResponseSettings:
     limit, voice = fields_["max_output_tokens"], output["voice"]
     return ResponseSettings(
-        spoken=fields_["output_modalities"] == ["audio"],
+        with_audio=fields_["output_modalities"] == ["audio"],
         instructions=fields_["instructions"] or None,
         tools=tuple(fields_["tools"]),
         tool_choice=fields_["tool_choice"],

@@ -1,4 +1,4 @@
-"""Responses under way: repliers run, what they say is told in order, and speech or the client stops them at once."""
+"""Active responses: run the replier, send its events in order, cancel on speech or on the client's request."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_OUT_OF_BAND = 8
-"""Responses beside the default conversation's that may be under way at once."""
+"""Most out-of-band responses in progress at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What replies need of their session."""
+    """The session's functions that responses use."""
 
     replier: Replier | None
-    """None: every response is completed without output."""
+    """None: every response completes without output."""
     items: Items
     conversation_id: str
-    tell: Callable[[Event], Awaitable[None]]
-    """Sends an event; waits for a client that is slow to read."""
-    settled: Callable[[Iterable[str]], Awaitable[None]]
-    """Waits until the words of these items are final."""
-    note: Callable[..., None]
-    began: Callable[[], None]
-    """The conversation has a response under way."""
-    heard: Callable[[], None]
-    """The client gets audio of the assistant."""
-    ended: Callable[[float], None]
-    """The conversation's response is done, and so many seconds of its audio are still to be played."""
+    send_event: Callable[[Event], Awaitable[None]]
+    """Sends an event; waits while the client reads slowly."""
+    wait_final: Callable[[Iterable[str]], Awaitable[None]]
+    """Waits until the transcripts of these items are final."""
+    notify: Callable[..., None]
+    on_begin: Callable[[], None]
+    """Called when a response of the conversation begins."""
+    on_audio: Callable[[], None]
+    """Called before the client gets audio of the assistant."""
+    on_end: Callable[[float], None]
+    """Called when the conversation's response is done, with the seconds of audio that are not played yet."""
     new_id: Callable[[str], str]
 
 
 class Responses:
-    """The responses of a session: one at a time in its conversation, others beside it.
+    """The active responses of a session: at most one in the conversation, several out of band.
 
     Args:
-        host: The session.
+        host: Functions of the session.
         group: Parent of the tasks.
     """
 
@@ -57,87 +57,90 @@ class Responses:
         self._host = host
         self._group = group
         self._active: _Reply | None = None
-        self._beside: dict[str, _Reply] = {}
+        self._out_of_band: dict[str, _Reply] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._next: Callable[[], object] | None = None
+        self._next_turn: Callable[[], object] | None = None
 
     def create(self, settings: ResponseSettings, input_: Sequence[Item] | None, encoder: Encoder) -> asyncio.Event:
-        """Begin a response. What is returned is set once the client has been told of it.
+        """Start a response.
 
         Args:
-            settings: What it is to be.
-            input_: What it answers; None: the conversation.
-            encoder: For its audio.
+            settings: Effective settings.
+            input_: Context; None: the items of the conversation.
+            encoder: Encodes its audio.
+
+        Returns:
+            An event that is set after ``response.created`` has been sent.
 
         Raises:
-            Rejected: The conversation has one under way, or too many are beside it.
+            Rejected: The conversation has an active response, or too many out-of-band responses are in progress.
         """
         if settings.in_conversation and self._active is not None:
             active = self._active.response.id
             message = f"Conversation already has an active response in progress: {active}. Wait until it is done."
             raise Rejected("conversation_already_has_active_response", message)
-        if not settings.in_conversation and len(self._beside) >= MAX_OUT_OF_BAND:
+        if not settings.in_conversation and len(self._out_of_band) >= MAX_OUT_OF_BAND:
             message = f"{MAX_OUT_OF_BAND} responses are in progress beside the conversation."
             raise Rejected("rate_limit_exceeded", message)
         reply = _Reply(self._host, settings, input_, encoder, self._release)
         if settings.in_conversation:
             self._active = reply
-            self._host.began()
+            self._host.on_begin()
         else:
-            self._beside[reply.response.id] = reply
+            self._out_of_band[reply.response.id] = reply
         task = self._group.create_task(reply.run(), name=f"reply {reply.response.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return reply.begun
+        return reply.announced
 
     def answer(self, begin: Callable[[], object]) -> None:
-        """Answer a turn as soon as nothing else is being answered; a newer turn takes its place."""
+        """Answer a turn now, or when the active response is done. A newer turn replaces a waiting one."""
         if self._active is None:
             begin()
         else:
-            self._next = begin
+            self._next_turn = begin
 
     def interrupt(self) -> None:
-        """Somebody speaks: the conversation's response ends."""
-        self._next = None
+        """The user speaks: cancel the conversation's response."""
+        self._next_turn = None
         if self._active is not None:
             self._active.stop("turn_detected")
 
     def cancel(self, response_id: object) -> None:
-        """End a response because the client says so.
+        """Cancel a response for the client.
 
         Args:
-            response_id: Where it is no string, the conversation's is meant.
+            response_id: Id of the response; not a string: the conversation's response.
 
         Raises:
-            Rejected: It is not under way.
+            Rejected: The response is not in progress.
         """
         active = {self._active.response.id: self._active} if self._active is not None else {}
-        known = {**self._beside, **active}
+        known = {**self._out_of_band, **active}
         reply = known.get(response_id) if isinstance(response_id, str) else self._active
         if reply is None:
             raise Rejected("response_cancel_not_active", "Cancellation failed: no active response found")
         reply.stop("client_cancelled")
 
     def close(self) -> None:
-        """End everything; nothing more is told."""
-        self._next = None
+        """Cancel all responses; they send no further events."""
+        self._next_turn = None
         for task in self._tasks:
             task.cancel()
 
     def _release(self, response: Response) -> None:
-        """A response is done: the client may create the next one as soon as it is told."""
-        self._beside.pop(response.id, None)
+        """Called before ``response.done`` is sent, so that the client can create the next response at once."""
+        self._out_of_band.pop(response.id, None)
         if self._active is not None and self._active.response is response:
-            playing, self._active = self._active.unplayed_s(), None
-            self._host.ended(playing)
-            begin, self._next = self._next, None
+            unplayed_s, self._active = self._active.unplayed_s(), None
+            self._host.on_end(unplayed_s)
+            begin, self._next_turn = self._next_turn, None
             if begin is not None:
                 begin()
 
 
 class _Reply:
-    """One response on its way. One task tells all its events, so that their order is theirs."""
+    """One response in progress. A single task sends all of its events, so that their order is right."""
 
     def __init__(
         self,
@@ -147,53 +150,53 @@ class _Reply:
         encoder: Encoder,
         release: Callable[[Response], None],
     ) -> None:
-        self.begun = asyncio.Event()
+        self.announced = asyncio.Event()
         self._host = host
         self._settings = settings
-        # What is put into the conversation from now on is for the next one.
+        # A copy: items that are added later belong to the next response.
         self._input = list(host.items if input_ is None else input_)
         self._release = release
         self._reason: str | None = None
         self._work: asyncio.Task[Any] | None = None
-        self._heard_at: float | None = None
-        read = Tokens(text_tokens(len(settings.instructions or "")))
+        self._audio_since: float | None = None
+        input_tokens = Tokens(text_tokens(len(settings.instructions or "")))
         for item in self._context():
-            read += item.tokens()
-        self.response = Response(settings, host.items, host.conversation_id, read, host.new_id, encoder)
+            input_tokens += item.tokens()
+        self.response = Response(settings, host.items, host.conversation_id, input_tokens, host.new_id, encoder)
 
     def stop(self, reason: str) -> None:
-        """Whatever it waits for ends now; the last events follow, and nothing more of the reply."""
+        """Cancel the current wait; run() then sends the last events and no further part of the reply."""
         if self._reason is None:
             self._reason = reason
             if self._work is not None:
                 self._work.cancel()
 
     def unplayed_s(self) -> float:
-        """How much of its audio a client that plays it as it comes has still to play."""
-        if self._heard_at is None or self._reason is not None:
+        """Seconds of audio that are not played yet, if the client plays audio as it arrives."""
+        if self._audio_since is None or self._reason is not None:
             return 0.0
-        since = asyncio.get_running_loop().time() - self._heard_at
+        since = asyncio.get_running_loop().time() - self._audio_since
         return max(0.0, self.response.audio_samples / OUTPUT_RATE_HZ - since)
 
     async def run(self) -> None:
-        """Tell all of it. Cancelled, it stops the replier and tells nothing more."""
+        """Send all events of the response. Cancellation stops the replier and sends nothing more."""
         try:
-            await self._tell(self.response.begin())
+            await self._send_events(self.response.begin())
         finally:
-            self.begun.set()
+            self.announced.set()
         try:
-            await self._speak()
+            await self._run_replier()
         except ReplyFailed as failure:
             await self._end("failed", error=str(failure))
         else:
             await self._end("completed")
 
-    async def _speak(self) -> None:
+    async def _run_replier(self) -> None:
         replier = self._host.replier
         if replier is None:
             return
-        if replier.needs_words or not self._settings.spoken:
-            await self._unless_stopped(lambda: self._host.settled([item.id for item in self._context()]))
+        if replier.needs_words or not self._settings.with_audio:
+            await self._unless_stopped(lambda: self._host.wait_final([item.id for item in self._context()]))
         if self._reason is not None:
             return
         async with aclosing(replier.reply(self._request())) as parts:
@@ -201,13 +204,13 @@ class _Reply:
                 part: Part | None = await self._unless_stopped(lambda: anext(parts, None))
                 if part is None:
                     return
-                await self._tell(self.response.take(part))
+                await self._send_events(self.response.take(part))
 
-    async def _unless_stopped(self, work: Callable[[], Awaitable[T]]) -> T | None:
-        """The work's result; None where :meth:`stop` came first, which cancels it."""
+    async def _unless_stopped(self, awaitable: Callable[[], Awaitable[T]]) -> T | None:
+        """Await and return the result; None if :meth:`stop` came first, which cancels the wait."""
 
         async def wait() -> T:
-            return await work()
+            return await awaitable()
 
         if self._reason is not None:
             return None
@@ -224,24 +227,24 @@ class _Reply:
 
     async def _end(self, status: Any, error: str | None = None) -> None:
         if self._reason is not None:
-            await self._tell(self.response.finish("cancelled", self._reason))
+            await self._send_events(self.response.finish("cancelled", self._reason))
         else:
-            await self._tell(self.response.finish(status, error=error))
-        await self._host.tell(self.response.rate_limits())
+            await self._send_events(self.response.finish(status, error=error))
+        await self._host.send_event(self.response.rate_limits())
 
-    async def _tell(self, events: list[Event]) -> None:
+    async def _send_events(self, events: list[Event]) -> None:
         for event in events:
             if event["type"] == "response.output_audio.delta":
-                self._heard_at = self._heard_at or asyncio.get_running_loop().time()
-                self._host.heard()
+                self._audio_since = self._audio_since or asyncio.get_running_loop().time()
+                self._host.on_audio()
             if event["type"] == "response.done":
                 self._release(self.response)
-                self._note()
-            await self._host.tell(event)
+                self._notify()
+            await self._host.send_event(event)
 
-    def _note(self) -> None:
+    def _notify(self) -> None:
         response = self.response
-        self._host.note(
+        self._host.notify(
             "response",
             response=response.id,
             status=response.status,
@@ -261,9 +264,9 @@ class _Reply:
             instructions=settings.instructions,
             tools=settings.tools,
             tool_choice=settings.tool_choice,
-            spoken=settings.spoken,
-            heard=bytes(sound.pcm) if sound is not None else b"",
-            heard_rate_hz=sound.rate_hz if sound is not None else OUTPUT_RATE_HZ,
+            with_audio=settings.with_audio,
+            audio=bytes(sound.pcm) if sound is not None else b"",
+            audio_rate_hz=sound.rate_hz if sound is not None else OUTPUT_RATE_HZ,
             voice=settings.voice,
             speed=settings.speed,
             max_output_tokens=settings.max_output_tokens,

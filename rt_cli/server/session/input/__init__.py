@@ -1,1 +1,1 @@
-"""The input side of a session: audio to turns to words."""
+"""The input side of a session: from audio to turns to transcripts."""

@@ -1,4 +1,4 @@
-"""The audio that a session may still need, by position. Pure."""
+"""Buffer of recent input audio, addressed by sample position. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rt_cli.audio.format import BYTES_PER_SAMPLE
 
 
 class AudioBuffer:
-    """The last stretch of a stream of s16le audio; positions are samples from the start of the stream."""
+    """The end of a stream of s16le audio. Positions are samples from the start of the stream."""
 
     def __init__(self) -> None:
         self._start = 0
@@ -18,18 +18,18 @@ class AudioBuffer:
         return self._start + len(self._pcm) // BYTES_PER_SAMPLE
 
     def append(self, pcm: bytes) -> None:
-        """Take more."""
+        """Append s16le samples."""
         self._pcm += pcm
 
     def between(self, start: int, end: int) -> bytes:
-        """The samples ``[start, end)``, as far as they are held."""
+        """The samples ``[start, end)``, without those that are discarded or not received yet."""
         first = max(0, start - self._start) * BYTES_PER_SAMPLE
         last = max(0, end - self._start) * BYTES_PER_SAMPLE
         with memoryview(self._pcm) as view:
             return bytes(view[first:last])
 
-    def forget(self, before: int) -> None:
-        """Let go of what lies before a position."""
+    def discard(self, before: int) -> None:
+        """Discard all samples before a position."""
         cut = max(self._start, min(before, self.end))
         del self._pcm[: (cut - self._start) * BYTES_PER_SAMPLE]
         self._start = cut

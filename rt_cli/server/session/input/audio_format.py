@@ -1,4 +1,4 @@
-"""Audio between the client's format and the s16le that everything here works on."""
+"""Conversion between the client's audio format and s16le, the format inside the server."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def decode(audio: object, param: str, coding: AudioCoding) -> bytes:
-    """What a client sent, as s16le at the session's rate.
+    """Decode a client's audio to s16le at the session's rate.
 
     Args:
         audio: base64, untrusted.
         param: Its path in the event.
-        coding: Of the session's input.
+        coding: Coding of the session's input.
 
     Raises:
-        Rejected: It is no audio.
+        Rejected: The value is not valid audio.
     """
     if coding == "pcm":
         return wire.decode_audio(audio, param)
@@ -37,18 +37,18 @@ def decode(audio: object, param: str, coding: AudioCoding) -> bytes:
 
 
 def coding(format_: Mapping[str, Any] | None) -> AudioCoding:
-    """What a checked ``format`` asks for; PCM where there is none."""
+    """The coding of a valid ``format`` object; PCM for None."""
     name = (format_ or {}).get("type", "audio/pcm").removeprefix("audio/")
     return "pcmu" if name == "pcmu" else "pcma" if name == "pcma" else "pcm"
 
 
 def encoder(coding: AudioCoding) -> Encoder:
-    """For the audio of one response."""
+    """The encoder for the audio of one response."""
     return PlainPcm() if coding == "pcm" else _Telephone(coding)
 
 
 def encode(sound: Sound, coding: AudioCoding) -> bytes:
-    """A whole sound in a client's format; at its own rate where that is PCM."""
+    """Encode a whole sound in the client's format; PCM keeps the rate of the sound."""
     pcm = bytes(sound.pcm)
     if coding == "pcm":
         return pcm
@@ -71,14 +71,14 @@ class _Telephone:
         self._resampler = Resampler(rate_hz, G711_RATE_HZ)
 
     def push(self, pcm: bytes) -> bytes:
-        """What is ready; some 20 ms stay inside."""
+        """Encode a block; about 20 ms stay in the resampler."""
         import numpy as np
 
         block = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
         return self._encoded(self._resampler.push(block))
 
     def flush(self) -> bytes:
-        """The rest; a new stream begins."""
+        """Return the rest and start a new stream."""
         from rt_cli.audio.resample import Resampler
 
         rest, self._resampler = self._resampler.flush(), Resampler(self._rate_hz, G711_RATE_HZ)

@@ -1,7 +1,7 @@
-"""When nobody has said anything for too long since a reply: ``idle_timeout_ms``. Pure.
+"""``idle_timeout_ms``: detects that the user is silent for too long after a reply. Pure.
 
-As OpenAI documents it, the time runs from the end of a reply's playback. It is counted on the timeline of the audio
-received, so a client that stops sending is never timed out.
+As OpenAI documents, the time runs from the end of the reply's playback. The clock is the received audio: a client that
+sends no audio does not time out.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 
 class IdleTimeout:
-    """The silence since the last reply. Positions are samples."""
+    """Measures the silence after the last reply. Positions are samples of received audio."""
 
     def __init__(self) -> None:
         self._since: int | None = None
 
     def begin(self, at: int) -> None:
-        """A reply has been played to its end at ``at``, which may lie ahead: silence is awaited from there on."""
+        """Start the timeout at ``at``, where the playback of a reply ends; ``at`` may be in the future."""
         self._since = at
 
     def end(self) -> None:
-        """Somebody speaks, or is answered."""
+        """Stop the timeout: the user speaks, or a response begins."""
         self._since = None
 
     def restart(self, at: int) -> None:
-        """The silence so far does not count: the client threw it away."""
+        """Restart the timeout not earlier than ``at``: the client cleared the audio before."""
         if self._since is not None:
             self._since = max(self._since, at)
 
-    def over(self, at: int, timeout_ms: int | None, rate_hz: int) -> tuple[int, int] | None:
-        """The stretch of silence that has been too long, told once.
+    def expire(self, at: int, timeout_ms: int | None, rate_hz: int) -> tuple[int, int] | None:
+        """Stop the timeout if it has expired, and return start and end of the silence; else None.
 
         Args:
-            at: Audio up to here holds no speech.
-            timeout_ms: None: nothing is too long.
-            rate_hz: Of the audio.
+            at: Position up to which the audio contains no speech.
+            timeout_ms: None: no timeout.
+            rate_hz: Sample rate of the audio.
         """
         if self._since is None or timeout_ms is None:
             return None
@@ -51,7 +51,7 @@ class IdleTimeout:
 
 
 def timeout_triggered(item_id: str, audio_start_ms: int, audio_end_ms: int) -> Event:
-    """``input_audio_buffer.timeout_triggered``: this silence was too long; its commit and a response follow."""
+    """``input_audio_buffer.timeout_triggered``, sent before the commit of the silence and a response."""
     return {
         "type": "input_audio_buffer.timeout_triggered",
         "item_id": item_id,

@@ -1,10 +1,10 @@
-"""A session of the embedded endpoint: from audio, speech probabilities and commands to events and decisions. Pure.
+"""The input side as a state machine: from audio, speech probabilities and client events to actions. Pure.
 
-The caller performs the actions in their order; whatever is recognised comes back to the client through the caller.
-Positions are samples from the start of all audio of the session.
+The caller executes the actions in order. The caller also sends the transcripts to the client.
+Positions are samples from the start of the session's audio.
 
-Audio that is in no item yet is held, and bounded: where the client commits, what does not fit is refused; where turns
-are detected, one that does not fit is committed as it is, and silence is let go after half a minute.
+The buffer of uncommitted audio is limited. Without turn detection, an append beyond the limit is rejected. With turn
+detection, a turn that reaches the limit is committed, and silence is discarded after 32 s.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import BYTES_PER_SAMPLE, to_ms, to_samples
 from rt_cli.audio.speech.endpointing import MIN_TURN_MS, ONSET_FRAMES, Endpointer, SpeechStarts, SpeechStops
 from rt_cli.server.session import wire
-from rt_cli.server.session.config import ENGLISH, SERVER_VAD, SessionConfig, updated
+from rt_cli.server.session.config import ENGLISH, SERVER_VAD, SessionConfig, apply_update
 from rt_cli.server.session.input.audio_buffer import AudioBuffer
 from rt_cli.server.session.input.idle_timeout import IdleTimeout, timeout_triggered
 from rt_cli.server.session.input.semantic_vad import SemanticEndpointer
@@ -24,53 +24,53 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_BUFFERED_S = 900
-"""Audio that is in no item: 43 MB at 24 kHz."""
+"""Limit of uncommitted audio: 43 MB at 24 kHz."""
 _SILENCE_KEPT_S = 32
-"""Where turns are detected; more than any onset or idle timeout reaches back."""
+"""Silence kept with turn detection; longer than any onset or idle timeout reaches back."""
 _MANUAL = {**SERVER_VAD, "silence_duration_ms": 500}
-"""Where the client commits, the detector only decides which audio is worth recognising."""
+"""Detector settings without turn detection. The detector then only selects the audio to recognise."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendEvent:
-    """Tell the client."""
+    """Send an event to the client."""
 
     event: wire.Event
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
-    """Start to recognise an item."""
+class OpenItem:
+    """Start the recognition of an item."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class FeedItem:
-    """Recognise more of an item that is open."""
+    """Pass more audio of an open item to the recogniser."""
 
     item_id: str
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """The item goes on, but nobody speaks for now."""
+class PauseItem:
+    """A pause in the speech; the item continues."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class FinishItem:
-    """The item is complete: report its final text."""
+    """End of the item's audio; the final text is needed."""
 
     item_id: str
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Abandon:
-    """The item will never be: report nothing."""
+class AbandonItem:
+    """Stop the recognition of an item that the client cleared; report nothing."""
 
     item_id: str
 
@@ -83,22 +83,22 @@ class TurnEnded:
     start_ms: int
     end_ms: int
     pcm: bytes = b""
-    """Its audio: s16le at the session's rate."""
+    """s16le at the session's rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    """A turn that is to be answered has ended: after its :class:`TurnEnded`, never after a commit by the client."""
+    """Create a response for a turn. Follows the :class:`TurnEnded` of the turn; never after a commit by the client."""
 
     item_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptReply:
-    """Somebody began to speak: whatever is being answered in the default conversation is cancelled."""
+    """The user started to speak: cancel the active response of the default conversation."""
 
 
-Action = SendEvent | Open | FeedItem | Pause | FinishItem | Abandon | TurnEnded | Respond | InterruptReply
+Action = SendEvent | OpenItem | FeedItem | PauseItem | FinishItem | AbandonItem | TurnEnded | Respond | InterruptReply
 
 
 @dataclass(slots=True)
@@ -106,24 +106,24 @@ class _Item:
     id: str
     start: int
     announced: bool = False
-    """The client was told that speech started."""
+    """The client got ``speech_started`` for this item."""
     opened: bool = False
-    """It is being recognised."""
+    """The recognition of this item has started."""
 
 
 class AudioInput:
-    """The state of one session.
+    """The input side of one session.
 
     Args:
-        config: To begin with.
-        new_item_id: Makes ids.
-        last_item: The item that a new one is put behind; without it, the one committed before.
-        languages: Those that can be recognised; None: any.
-        needs_words: Recognise turns even where the client wants no transcription of them.
+        config: Initial configuration.
+        new_item_id: Creates item ids.
+        last_item: Returns the id of the conversation's last item. None: the item of the commit before is the last.
+        languages: Languages of the recogniser (ISO 639-1); None: any.
+        needs_words: Recognise turns even if the client has no transcription configured.
     """
 
     voice_fixed = False
-    """Set it once the client has received audio of a reply: the voice cannot change any more."""
+    """Set to True when the client receives audio of a reply: the voice can no longer change."""
 
     def __init__(
         self,
@@ -136,185 +136,185 @@ class AudioInput:
     ) -> None:
         self.config = config
         self.received = 0
-        """Samples of audio so far, whatever became of them."""
+        """Number of received samples, including cleared and discarded ones."""
         self.turns = 0
         self._new_item_id = new_item_id
         self._last_item = last_item or (lambda: self._committed)
         self._languages = languages
         self.needs_words = needs_words
         self._frame = 0
-        self._heard = 0
+        self._analysed_until = 0
         self._endpointer: Endpointer | SemanticEndpointer | None = None
-        self._idleness = IdleTimeout()
+        self._idle_timeout = IdleTimeout()
         self._uncommitted_from = 0
         self._committed: str | None = None
         self._just_committed: str | None = None
         self._item: _Item | None = None
         self._speaking = False
-        self._fed = 0
+        self._fed_until = 0
         self._buffer = AudioBuffer()
 
     @property
-    def promised(self) -> str | None:
-        """The id of the item that the audio at hand belongs to, which the client may know already."""
+    def pending_item_id(self) -> str | None:
+        """The id of the uncommitted item; the client may already know it from ``speech_started``."""
         return None if self._item is None else self._item.id
 
-    def listen(self, frame_samples: int) -> None:
-        """The first audio is about to come: the rate is settled.
+    def start(self, frame_samples: int) -> None:
+        """Start the detection. Called before the first audio; the sample rate is fixed from now on.
 
         Args:
-            frame_samples: How many samples each probability stands for.
+            frame_samples: Samples per speech probability.
         """
         self._frame = frame_samples
-        self._endpointer = self._new_endpointer(self._heard)
+        self._endpointer = self._new_endpointer(self._analysed_until)
 
     def update(self, session: object) -> None:
-        """Apply a ``session.update``, all of it or nothing.
+        """Apply a ``session.update``.
 
         Raises:
-            Rejected: Something in it is wrong.
+            Rejected: A field is unknown or invalid; nothing has changed.
         """
-        config = updated(self.config, session, languages=self._languages, voice_fixed=self.voice_fixed)
+        config = apply_update(self.config, session, languages=self._languages, voice_fixed=self.voice_fixed)
         if config.rate_hz != self.config.rate_hz and self.received:
             message = "The rate cannot change once audio has been received."
             path = "session.audio.input.format." + ("rate" if config.input_format == "pcm" else "type")
             raise wire.Rejected("invalid_value", message, path)
         before, self.config = self.config, config
-        if self._endpointer is not None and _how(config) != _how(before):
+        if self._endpointer is not None and _detector_settings(config) != _detector_settings(before):
             self._change_endpointer(detected=before.turn_detection is not None)
 
-    def admit(self, samples: int) -> None:
-        """Ask before an append is heard, so that it is refused whole or heard whole.
+    def check_room(self, samples: int) -> None:
+        """Check that an append fits into the buffer. Called first, so that an append is accepted or rejected as a whole.
 
         Args:
-            samples: How many it has.
+            samples: Samples of the append.
 
         Raises:
-            Rejected: The client has to commit or to clear first.
+            Rejected: The buffer is full; the client has to commit or clear.
         """
         if self.config.turn_detection is not None:
             return
-        longest = MAX_BUFFERED_S * self.config.rate_hz
-        if self.received - self._uncommitted_from + samples > longest:
+        max_samples = MAX_BUFFERED_S * self.config.rate_hz
+        if self.received - self._uncommitted_from + samples > max_samples:
             message = f"The buffer holds {MAX_BUFFERED_S} s of audio at most; commit it or clear it."
             raise wire.Rejected("input_audio_buffer_full", message, "audio")
 
-    def hear(self, pcm: bytes, probabilities: list[float]) -> list[Action]:
-        """Take audio.
+    def append(self, pcm: bytes, probabilities: list[float]) -> list[Action]:
+        """Process received audio.
 
         Args:
-            pcm: What arrived: s16le at the session's rate.
-            probabilities: Of speech, of the frames that were completed.
+            pcm: s16le at the session's rate.
+            probabilities: Speech probabilities of the frames that ``pcm`` completes.
         """
-        assert self._endpointer is not None, "listen() comes first"  # noqa: S101 - a mistake of ours, not of the client
+        assert self._endpointer is not None, "start() comes first"  # noqa: S101 - a bug of the server, not of the client
         self._just_committed = None
         self._buffer.append(pcm)
         self.received += len(pcm) // BYTES_PER_SAMPLE
         actions: list[Action] = []
         for probability in probabilities:
-            self._heard += self._frame
+            self._analysed_until += self._frame
             match self._endpointer.push(probability):
                 case SpeechStarts(at):
-                    actions += self._start(at)
+                    actions += self._start_speech(at)
                 case SpeechStops(at):
-                    actions += self._stop(at)
+                    actions += self._stop_speech(at)
                 case None:
-                    actions += self._go_on()
+                    actions += self._check_limits()
         actions += self._feed(self.received)
-        self._forget()
+        self._trim_buffer()
         return actions
 
-    def words_so_far(self, item_id: str, text: str) -> None:
-        """What is known of an item's words; semantic VAD judges by them."""
+    def set_words(self, item_id: str, text: str) -> None:
+        """Set the hypothesis of an item; semantic VAD uses it."""
         if self._item is not None and self._item.id == item_id and isinstance(self._endpointer, SemanticEndpointer):
-            self._endpointer.words_so_far(text)
+            self._endpointer.set_words(text)
 
-    def reply_began(self) -> None:
-        """A response to the conversation is under way: nobody waits for the speaker."""
-        self._idleness.end()
+    def on_reply_begin(self) -> None:
+        """A response of the conversation begins: stop the idle timeout."""
+        self._idle_timeout.end()
 
-    def reply_ended(self, playback_s: float = 0.0) -> None:
-        """A response to the conversation is done: the idle timeout runs.
+    def on_reply_end(self, playback_s: float = 0.0) -> None:
+        """A response of the conversation is done: start the idle timeout.
 
         Args:
-            playback_s: How much of its audio is still to be played.
+            playback_s: Seconds of its audio that the client has still to play.
         """
-        self._idleness.begin(self.received + to_samples(playback_s * 1000, self.config.rate_hz))
+        self._idle_timeout.begin(self.received + to_samples(playback_s * 1000, self.config.rate_hz))
 
     def commit(self) -> list[Action]:
-        """Make an item of all audio that is in none.
+        """Commit all uncommitted audio as one item.
 
         Raises:
-            Rejected: There are less than 100 ms of it.
+            Rejected: Less than 100 ms of audio are uncommitted.
         """
         self._just_committed = None
-        waiting = self.received - self._uncommitted_from
-        if waiting < self._shortest:
-            ms = to_ms(waiting, self.config.rate_hz)
+        uncommitted = self.received - self._uncommitted_from
+        if uncommitted < self._min_commit_samples:
+            ms = to_ms(uncommitted, self.config.rate_hz)
             message = f"The buffer holds {ms} ms of audio; a commit takes at least {MIN_TURN_MS} ms."
             raise wire.Rejected("input_audio_buffer_commit_empty", message)
-        item = self._present_item()
-        item.start = min(item.start, self.received - self._shortest)
-        return [*self._feed(self.received), *self._close(item, self.received)]
+        item = self._current_item()
+        item.start = min(item.start, self.received - self._min_commit_samples)
+        return [*self._feed(self.received), *self._commit_item(item, self.received)]
 
     def clear(self) -> list[Action]:
-        """Forget all audio that is in no item."""
-        abandoned: list[Action] = [Abandon(self._item.id)] if self._item is not None and self._item.opened else []
-        self._cut(self.received)
-        self._idleness.restart(self.received)
-        self._forget()
-        return [*abandoned, SendEvent(wire.cleared())]
+        """Discard all uncommitted audio."""
+        actions: list[Action] = [AbandonItem(self._item.id)] if self._item is not None and self._item.opened else []
+        self._start_next_item(self.received)
+        self._idle_timeout.restart(self.received)
+        self._trim_buffer()
+        return [*actions, SendEvent(wire.cleared())]
 
-    def _start(self, at: int) -> list[Action]:
-        self._idleness.end()
-        fresh = self._item is None
-        item = self._present_item()
+    def _start_speech(self, at: int) -> list[Action]:
+        self._idle_timeout.end()
+        is_new = self._item is None
+        item = self._current_item()
         start = max(at, self._uncommitted_from)
-        self._speaking, self._fed = True, max(self._fed, start)
+        self._speaking, self._fed_until = True, max(self._fed_until, start)
         actions: list[Action] = []
         if self.config.turn_detection is not None and not item.announced:
             item.announced = True
-            item.start = start if fresh else item.start
+            item.start = start if is_new else item.start
             actions.append(SendEvent(wire.speech_started(item.id, self._ms(item.start))))
             if self.config.interrupts:
                 actions.append(InterruptReply())
         if (self.needs_words or self.config.transcription is not None) and not item.opened:
             item.opened = True
-            actions.append(Open(item.id))
+            actions.append(OpenItem(item.id))
         return actions
 
-    def _stop(self, at: int) -> list[Action]:
-        item = self._present_item()
+    def _stop_speech(self, at: int) -> list[Action]:
+        item = self._current_item()
         actions = self._feed(at)
         self._speaking = False
         if self.config.turn_detection is None:
-            return [*actions, Pause(item.id)] if item.opened else actions
-        actions += [SendEvent(wire.speech_stopped(item.id, self._ms(at))), *self._close(item, at)]
+            return [*actions, PauseItem(item.id)] if item.opened else actions
+        actions += [SendEvent(wire.speech_stopped(item.id, self._ms(at))), *self._commit_item(item, at)]
         if self.config.answers_turns:
             actions.append(Respond(item.id))
         return actions
 
-    def _go_on(self) -> list[Action]:
-        """What is due although speech neither starts nor stops: a turn is too long, or silence is."""
+    def _check_limits(self) -> list[Action]:
+        """Commit a turn that is too long, or trigger the idle timeout."""
         if self.config.turn_detection is None:
             return []
         item, rate_hz = self._item, self.config.rate_hz
-        if item is not None and self._heard - item.start >= MAX_BUFFERED_S * rate_hz:
-            stopped = [SendEvent(wire.speech_stopped(item.id, self._ms(self._heard)))] if item.announced else []
-            return [*self._feed(self._heard), *stopped, *self._close(item, self._heard)]
+        if item is not None and self._analysed_until - item.start >= MAX_BUFFERED_S * rate_hz:
+            events = [SendEvent(wire.speech_stopped(item.id, self._ms(self._analysed_until)))] if item.announced else []
+            return [*self._feed(self._analysed_until), *events, *self._commit_item(item, self._analysed_until)]
         if item is not None:
             return []
-        silence = self._idleness.over(self._heard, self.config.idle_timeout_ms, rate_hz)
+        silence = self._idle_timeout.expire(self._analysed_until, self.config.idle_timeout_ms, rate_hz)
         return self._time_out(*silence) if silence is not None else []
 
     def _time_out(self, start: int, end: int) -> list[Action]:
-        item = self._present_item()
+        item = self._current_item()
         item.start = start
-        told = timeout_triggered(item.id, self._ms(item.start), self._ms(end))
-        return [SendEvent(told), *self._close(item, end), Respond(item.id)]
+        event = timeout_triggered(item.id, self._ms(item.start), self._ms(end))
+        return [SendEvent(event), *self._commit_item(item, end), Respond(item.id)]
 
-    def _close(self, item: _Item, end: int) -> list[Action]:
-        self._idleness.end()
+    def _commit_item(self, item: _Item, end: int) -> list[Action]:
+        self._idle_timeout.end()
         previous = self._just_committed or self._last_item()
         actions: list[Action] = [SendEvent(event) for event in wire.item_committed(item.id, previous)]
         seconds = (end - item.start) / self.config.rate_hz
@@ -326,74 +326,78 @@ class AudioInput:
         self.turns += 1
         pcm = self._buffer.between(item.start, end)
         actions.append(TurnEnded(item.id, self._ms(item.start), self._ms(end), pcm))
-        self._cut(end)
+        self._start_next_item(end)
         return actions
 
-    def _cut(self, at: int) -> None:
-        """Whatever comes after ``at`` belongs to another item."""
+    def _start_next_item(self, at: int) -> None:
+        """Audio from ``at`` on belongs to the next item."""
         self._item, self._speaking, self._uncommitted_from = None, False, at
         if self._endpointer is not None:
             self._endpointer.cut(at)
 
-    def _present_item(self) -> _Item:
+    def _current_item(self) -> _Item:
         if self._item is None:
             self._item = _Item(self._new_item_id(), self._uncommitted_from)
         return self._item
 
     def _feed(self, end: int) -> list[Action]:
         item = self._item
-        if not self._speaking or item is None or not item.opened or end <= self._fed:
+        if not self._speaking or item is None or not item.opened or end <= self._fed_until:
             return []
-        pcm = self._buffer.between(self._fed, end)
-        self._fed = end
+        pcm = self._buffer.between(self._fed_until, end)
+        self._fed_until = end
         return [FeedItem(item.id, pcm)]
 
-    def _forget(self) -> None:
-        """Keep what may still come into an item."""
+    def _trim_buffer(self) -> None:
+        """Discard audio that no item can need any more."""
         if self.config.turn_detection is not None and self._item is None:
             oldest = self.received - _SILENCE_KEPT_S * self.config.rate_hz
             self._uncommitted_from = max(self._uncommitted_from, oldest)
-        # A commit takes 100 ms even of an item that is younger.
-        keep = self._uncommitted_from if self._item is None else min(self._item.start, self.received - self._shortest)
-        self._buffer.forget(keep)
+        # A commit needs at least 100 ms, even if the item started later.
+        oldest_needed = (
+            self._uncommitted_from
+            if self._item is None
+            else min(self._item.start, self.received - self._min_commit_samples)
+        )
+        self._buffer.discard(oldest_needed)
 
     def _change_endpointer(self, *, detected: bool) -> None:
-        """Listen in another way. A turn that was detected goes on where turns are still detected.
+        """Replace the detector. A detected turn continues if turn detection stays on.
 
         Args:
-            detected: Turns were detected so far.
+            detected: Turn detection was on before the update.
         """
-        goes_on = self._speaking and detected
-        start = max(0, self._heard - ONSET_FRAMES * self._frame) if goes_on else self._heard
+        continues = self._speaking and detected
+        start = max(0, self._analysed_until - ONSET_FRAMES * self._frame) if continues else self._analysed_until
         self._endpointer = self._new_endpointer(start)
         self._endpointer.cut(self._uncommitted_from)
-        self._speaking = goes_on
-        for _ in range(ONSET_FRAMES if goes_on else 0):
+        self._speaking = continues
+        for _ in range(ONSET_FRAMES if continues else 0):
             self._endpointer.push(1.0)
 
     def _new_endpointer(self, start: int) -> Endpointer | SemanticEndpointer:
-        numbers = self.config.turn_detection or _MANUAL
-        if numbers["type"] == "semantic_vad":
-            return SemanticEndpointer(self._frame, self.config.rate_hz, numbers["eagerness"], start)
+        settings = self.config.turn_detection or _MANUAL
+        if settings["type"] == "semantic_vad":
+            return SemanticEndpointer(self._frame, self.config.rate_hz, settings["eagerness"], start)
         return Endpointer(
             self._frame,
             self.config.rate_hz,
-            threshold=numbers["threshold"],
-            silence_ms=numbers["silence_duration_ms"],
-            prefix_ms=numbers["prefix_padding_ms"],
+            threshold=settings["threshold"],
+            silence_ms=settings["silence_duration_ms"],
+            prefix_ms=settings["prefix_padding_ms"],
             start=start,
         )
 
     @property
-    def _shortest(self) -> int:
+    def _min_commit_samples(self) -> int:
         return to_samples(MIN_TURN_MS, self.config.rate_hz)
 
     def _ms(self, samples: int) -> int:
         return to_ms(samples, self.config.rate_hz)
 
 
-def _how(config: SessionConfig) -> dict[str, object] | None:
-    """What of the turn detection the detector depends on."""
+def _detector_settings(config: SessionConfig) -> dict[str, object] | None:
+    """The turn detection settings that the detector uses."""
     detection = config.turn_detection
-    answering = {"create_response", "interrupt_response", "idle_timeout_ms"}
-    return None if detection is None else {name: value for name, value in detection.items() if name not in answering}
+    reply_fields = {"create_response", "interrupt_response", "idle_timeout_ms"}
+    return None if detection is None else {name: value for name, value in detection.items() if name not in reply_fields}

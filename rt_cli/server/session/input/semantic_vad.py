@@ -1,10 +1,10 @@
-"""Semantic VAD: how long to wait for somebody who has paused, by what was said. Pure.
+"""Semantic VAD: the words decide how much silence ends a turn. Pure.
 
-OpenAI asks a model how likely it is that the speaker has finished. This is an approximation by rules: the detector of
-server VAD says when nobody speaks, and the last words recognised so far decide how much of that is the end of a turn.
+OpenAI uses a model that estimates whether the speaker has finished. This module approximates the model by rules: the
+detector of server VAD finds silence, and the last recognised words select how much silence ends the turn.
 
 ======================================  =======  ===============  =======
-the words so far                        low      medium (auto)    high
+words recognised so far                 low      medium (auto)    high
 ======================================  =======  ===============  =======
 look finished: end like a sentence      1 s      0.5 s            0.25 s
 say nothing about it, or there are none 2 s      1 s              0.5 s
@@ -12,9 +12,9 @@ look unfinished: end in a comma, in
 "and", "to", "the", "my", in "uhm"      8 s      4 s              2 s
 ======================================  =======  ===============  =======
 
-The last row are the longest waits that OpenAI documents. A recogniser without punctuation (pocketsphinx) never makes a
-turn look finished. Words are compared in English; punctuation is understood in any language. Words arrive later than
-their audio, most of all where a file is sent as fast as it can be read: then what was known at that moment decides.
+The last row has the longest waits that OpenAI documents. With a recogniser without punctuation (pocketsphinx) no turn
+looks finished. The word lists are English; punctuation works in any language. Words arrive later than their audio,
+above all if a client sends a file faster than real time: the words known at that moment decide.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from rt_cli.audio.format import to_samples
 from rt_cli.audio.speech.endpointing import Endpointer, SpeechStarts, SpeechStops
 
 Eagerness = Literal["low", "medium", "high", "auto"]
-Outlook = Literal["finished", "open", "unfinished"]
+Completeness = Literal["finished", "open", "unfinished"]
 
 LONGEST_WAIT_MS: dict[Eagerness, int] = {"low": 8_000, "medium": 4_000, "auto": 4_000, "high": 2_000}
 THRESHOLD = 0.5
 PREFIX_MS = 300
-_QUIET = THRESHOLD - 0.15
-"""Below it a frame is silence: the hysteresis of server VAD."""
-_SHARE: dict[Outlook, int] = {"finished": 8, "open": 4, "unfinished": 1}
-"""What part of the longest wait."""
+_SILENCE_BELOW = THRESHOLD - 0.15
+"""A frame below this probability is silence: the hysteresis of server VAD."""
+_WAIT_DIVISOR: dict[Completeness, int] = {"finished": 8, "open": 4, "unfinished": 1}
+"""The longest wait is divided by this number."""
 
-_CLOSING = "\"')]}»”’ "  # noqa: RUF001 - typographic quotes
-_ENDS = (".", "!", "?", "。", "！", "？", "؟", "।")  # noqa: RUF001 - of other scripts
-_GOES_ON = (",", ";", ":", "-", "–", "—", "…", "...", "、", "，", "،")  # noqa: RUF001 - of other scripts
-_LEADS_ON = frozenset(
+_CLOSING_MARKS = "\"')]}»”’ "  # noqa: RUF001 - typographic quotes
+_SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "؟", "।")  # noqa: RUF001 - of other scripts
+_CONTINUATION_MARKS = (",", ";", ":", "-", "–", "—", "…", "...", "、", "，", "،")  # noqa: RUF001 - of other scripts
+_CONTINUATION_WORDS = frozenset(
     # Conjunctions, prepositions, articles; possessives, subjects, forms of "to be"; fillers.
     """
     and or but because if when while although though unless until since whether than which who whose so as
@@ -52,24 +52,24 @@ _LEADS_ON = frozenset(
 )
 
 
-def outlook(words: str) -> Outlook:
-    """Whether somebody who pauses after these words seems to have finished.
+def completeness(words: str) -> Completeness:
+    """Classify a turn by its last word and punctuation.
 
     Args:
-        words: All that was recognised of the turn so far, or nothing.
+        words: Hypothesis of the turn so far; may be empty.
     """
-    said = words.strip().rstrip(_CLOSING)
-    if said.endswith(_GOES_ON):
+    text = words.strip().rstrip(_CLOSING_MARKS)
+    if text.endswith(_CONTINUATION_MARKS):
         return "unfinished"
-    if said.endswith(_ENDS):
+    if text.endswith(_SENTENCE_ENDS):
         return "finished"
-    last = said.rpartition(" ")[2].lower().replace("’", "'")  # noqa: RUF001 - a typographic apostrophe
-    return "unfinished" if last in _LEADS_ON else "open"
+    last = text.rpartition(" ")[2].lower().replace("’", "'")  # noqa: RUF001 - a typographic apostrophe
+    return "unfinished" if last in _CONTINUATION_WORDS else "open"
 
 
 def wait_ms(eagerness: Eagerness, words: str) -> int:
-    """How much silence after these words ends the turn, 250..8000 ms."""
-    return LONGEST_WAIT_MS[eagerness] // _SHARE[outlook(words)]
+    """Silence after these words that ends the turn, 250..8000 ms."""
+    return LONGEST_WAIT_MS[eagerness] // _WAIT_DIVISOR[completeness(words)]
 
 
 class SemanticEndpointer:
@@ -77,13 +77,13 @@ class SemanticEndpointer:
 
     Args:
         frame_samples: Length of a frame.
-        rate_hz: Of the audio.
-        eagerness: How soon to take a pause for the end.
+        rate_hz: Sample rate of the audio.
+        eagerness: ``eagerness`` of the session; see the table above.
         start: Position of the first frame.
     """
 
     def __init__(self, frame_samples: int, rate_hz: int, eagerness: Eagerness, start: int = 0) -> None:
-        self._speech = Endpointer(
+        self._endpointer = Endpointer(
             frame_samples,
             rate_hz,
             threshold=THRESHOLD,
@@ -96,30 +96,30 @@ class SemanticEndpointer:
         self._eagerness = eagerness
         self._position = start
         self._speaking = False
-        self._quiet = 0
+        self._silence = 0
         self._words = ""
 
-    def words_so_far(self, words: str) -> None:
-        """What is known of the present turn's words."""
+    def set_words(self, words: str) -> None:
+        """Set the hypothesis of the current turn."""
         self._words = words
 
     def push(self, probability: float) -> SpeechStarts | SpeechStops | None:
-        """Take the probability of the next frame."""
+        """Process the speech probability of the next frame."""
         self._position += self._frame
-        found = self._speech.push(probability)
-        match found:
+        event = self._endpointer.push(probability)
+        match event:
             case SpeechStarts():
-                self._speaking, self._quiet = True, 0
+                self._speaking, self._silence = True, 0
             case SpeechStops():
-                self.cut(found.at)
+                self.cut(event.at)
             case None if self._speaking:
-                self._quiet = self._quiet + self._frame if probability < _QUIET else 0
-                if self._quiet >= to_samples(wait_ms(self._eagerness, self._words), self._rate_hz):
+                self._silence = self._silence + self._frame if probability < _SILENCE_BELOW else 0
+                if self._silence >= to_samples(wait_ms(self._eagerness, self._words), self._rate_hz):
                     self.cut(self._position)
                     return SpeechStops(self._position)
-        return found
+        return event
 
     def cut(self, at: int) -> None:
-        """A turn was ended at ``at``: what is said from there on starts another."""
-        self._speech.cut(at)
+        """End the turn at ``at``; speech from there on starts the next turn."""
+        self._endpointer.cut(at)
         self._speaking, self._words = False, ""

@@ -1,4 +1,4 @@
-"""Which words of a changing hypothesis can already be told. Pure."""
+"""Selects the words of a changing hypothesis that are stable enough to send. Pure."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from itertools import takewhile
 
 
 class StableWords:
-    """Turns hypotheses, which get revised, into deltas, which can only be appended.
+    """Converts hypotheses, which change, to deltas, which can only be appended.
 
-    A word is told once two hypotheses in a row agree on it and on all before it. Where a later hypothesis takes back a
-    word that was told, nothing more is told before the end: the final text is the authority.
+    A word is stable when two hypotheses in a row agree on it and on all words before it. If a later hypothesis changes
+    a word that is already in a delta, there are no more deltas: the client gets the final text in ``completed``.
     """
 
     def __init__(self) -> None:
-        self._told: list[str] = []
+        self._sent: list[str] = []
         self._previous: list[str] = []
 
     def push(self, hypothesis: str) -> str:
-        """The text to append after this hypothesis; empty if there is nothing new to be sure of."""
+        """The delta after this hypothesis; empty if no new word is stable."""
         words = hypothesis.split()
         pairs = zip(words, self._previous, strict=False)
-        agreed = [word for word, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+        stable = [word for word, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
         self._previous = words
-        return self._tell(agreed)
+        return self._new_words(stable)
 
     def finish(self, text: str) -> str:
-        """The rest of the final text; empty if it contradicts what was told."""
-        return self._tell(text.split())
+        """The rest of the final text; empty if the final text contradicts the deltas before."""
+        return self._new_words(text.split())
 
-    def _tell(self, words: list[str]) -> str:
-        told = len(self._told)
-        if len(words) <= told or words[:told] != self._told:
+    def _new_words(self, words: list[str]) -> str:
+        sent = len(self._sent)
+        if len(words) <= sent or words[:sent] != self._sent:
             return ""
-        self._told = words
-        return (" " if told else "") + " ".join(words[told:])
+        self._sent = words
+        return (" " if sent else "") + " ".join(words[sent:])

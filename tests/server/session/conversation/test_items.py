@@ -47,10 +47,10 @@ def test_the_oldest_sound_goes_first() -> None:
 
     first = items.get("a")
     assert first is not None
-    assert (first.sounds[0].gone, first.sounds[0].ms) == (True, 100)
+    assert (first.sounds[0].evicted, first.sounds[0].ms) == (True, 100)
     assert "audio" not in first.with_audio(lambda sound: bytes(sound.pcm))["content"][0]
     assert ids(items) == list("abcd")
-    assert all(not item.sounds[0].gone for item in list(items)[1:])
+    assert all(not item.sounds[0].evicted for item in list(items)[1:])
 
 
 def test_the_oldest_items_go_next() -> None:
@@ -97,7 +97,7 @@ def test_words_that_the_client_did_not_ask_for() -> None:
     items = Items()
     items.add(Item(turn("a")))
     items.give_sound("a", Sound(24_000, bytearray(2), 1))
-    items.set_words("a", "hello", told=False)
+    items.set_words("a", "hello", to_client=False)
     item = items.get("a")
     assert item is not None
     assert item.context()["content"][0]["transcript"] == "hello"
@@ -155,7 +155,7 @@ def step(items: Items, verb: str, name: str, value: Any) -> None:
         case "truncate":
             items.truncate(name, 0, value)
         case "words":
-            items.set_words(name, value, told=True)
+            items.set_words(name, value, to_client=True)
 
 
 @given(STEPS, st.integers(1, 30_000))
@@ -171,12 +171,12 @@ def test_whatever_is_done(steps: list[tuple[str, str, Any]], bound: int) -> None
             assert before == ids(items)
         order = ids(items)
         assert len(set(order)) == len(order)
-        held = sum(item.weight() + sum(len(sound.pcm) for sound in item.sounds.values()) for item in items)
+        held = sum(item.count_characters() + sum(len(sound.pcm) for sound in item.sounds.values()) for item in items)
         assert held == items._bytes  # the bound rests on this account
         assert held <= bound or len(items) == 1
         for item in items:
             for sound in item.sounds.values():
-                assert sound.gone or len(sound.pcm) == 2 * sound.samples
+                assert sound.evicted or len(sound.pcm) == 2 * sound.samples
 
 
 def test_a_name_that_was_given_away() -> None:
@@ -197,7 +197,7 @@ def test_a_name_that_is_promised() -> None:
     """The client was told the name of a turn before the turn has ended: it cannot have it."""
     items = Items()
     with pytest.raises(Rejected) as refused:
-        items.create(message("a"), None, promised="a")
+        items.create(message("a"), None, pending_item_id="a")
     assert refused.value.code == "item_create_duplicate_item_id"
     assert not len(items)
 

@@ -56,7 +56,9 @@ def test_whatever_is_said(
 ) -> None:
     """One beginning, one end, nothing afterwards; deltas add up; all that opens is closed; limits and counts hold."""
     items = Items()
-    said = response(ResponseSettings(spoken=spoken, in_conversation=in_conversation, max_output_tokens=limit), items)
+    said = response(
+        ResponseSettings(with_audio=spoken, in_conversation=in_conversation, max_output_tokens=limit), items
+    )
     events = said.begin()
     for number, part in enumerate(parts):
         events += said.take(part)

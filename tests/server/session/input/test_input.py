@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from rt_cli.server.session.config import SEMANTIC_VAD, SessionConfig, SessionType
 from rt_cli.server.session.input import input as module
 from rt_cli.server.session.input.input import (
-    Abandon,
+    AbandonItem,
     Action,
     AudioInput,
     FeedItem,
     FinishItem,
     InterruptReply,
-    Open,
-    Pause,
+    OpenItem,
+    PauseItem,
     Respond,
     SendEvent,
     TurnEnded,
@@ -45,7 +45,7 @@ def conversation(
     names = itertools.count()
     config = SessionConfig(type_, RATE, {"model": "any"} if words else None, turn_detection=turn_detection)
     talk = AudioInput(config, lambda: chr(ord("a") + next(names) % 26), **options)
-    talk.listen(FRAME)
+    talk.start(FRAME)
     return talk
 
 
@@ -54,7 +54,7 @@ def frames(talk: AudioInput, *probabilities: float) -> list[Action]:
     actions: list[Action] = []
     for probability in probabilities:
         number = talk.received // FRAME
-        actions += talk.hear(number.to_bytes(2, "little") * FRAME, [probability])
+        actions += talk.append(number.to_bytes(2, "little") * FRAME, [probability])
     return actions
 
 
@@ -77,8 +77,8 @@ def test_a_turn_of_server_vad() -> None:
     talk = conversation()
     actions = frames(talk, *[QUIET] * 10, *[SPEECH] * 5, *[QUIET] * 5)
 
-    assert [name for name in told(actions) if name not in {"Feed", "TurnEnded"}] == [
-        *("speech_started", "Open", "speech_stopped", "committed", "item.added", "item.done", "Finish")
+    assert [name for name in told(actions) if name not in {"FeedItem", "TurnEnded"}] == [
+        *("speech_started", "OpenItem", "speech_stopped", "committed", "item.added", "item.done", "FinishItem")
     ]
     assert list(range(8, 18)) == fed(actions)
 
@@ -108,8 +108,8 @@ def test_commit_during_speech() -> None:
     committed = talk.commit()
     later = frames(talk, *[SPEECH] * 2)
 
-    assert told(committed) == ["committed", "item.added", "item.done", "Finish", "TurnEnded"]
-    assert told(later)[:2] == ["speech_started", "Open"]
+    assert told(committed) == ["committed", "item.added", "item.done", "FinishItem", "TurnEnded"]
+    assert told(later)[:2] == ["speech_started", "OpenItem"]
 
 
 def test_commit_without_speech() -> None:
@@ -144,8 +144,8 @@ def test_manual_item() -> None:
     actions = frames(talk, *silence, *[SPEECH] * 5, *silence, *[SPEECH] * 5)
     actions += talk.commit()
 
-    assert [name for name in told(actions) if name not in {"Feed", "TurnEnded"}] == [
-        *("Open", "Pause", "committed", "item.added", "item.done", "Finish")
+    assert [name for name in told(actions) if name not in {"FeedItem", "TurnEnded"}] == [
+        *("OpenItem", "PauseItem", "committed", "item.added", "item.done", "FinishItem")
     ]
     assert len(fed(actions)) < 2 * (5 + 10 + 17)
 
@@ -164,7 +164,7 @@ def test_clear() -> None:
     talk = conversation()
     frames(talk, *[SPEECH] * 5)
 
-    assert told(talk.clear()) == ["Abandon", "cleared"]
+    assert told(talk.clear()) == ["AbandonItem", "cleared"]
     with pytest.raises(Rejected):
         talk.commit()
 
@@ -204,9 +204,9 @@ def test_a_turn_of_a_conversation_is_answered() -> None:
     """Speech interrupts once it is announced; the answer is asked for once the turn is complete."""
     actions = frames(conversation(type_="realtime"), *TURN)
 
-    names = [name for name in told(actions) if name != "Feed"]
-    assert names[:3] == ["speech_started", "Interrupt", "Open"]
-    assert names[-3:] == ["Finish", "TurnEnded", "Respond"]
+    names = [name for name in told(actions) if name != "FeedItem"]
+    assert names[:3] == ["speech_started", "InterruptReply", "OpenItem"]
+    assert names[-3:] == ["FinishItem", "TurnEnded", "Respond"]
     assert names_of(actions, Respond) == ["a"]
 
 
@@ -241,7 +241,7 @@ def test_the_item_before_is_what_the_session_says() -> None:
     """Others put items into the conversation, too; two turns in one piece of audio follow each other."""
     talk = conversation(last_item=lambda: "other")
     actions = frames(talk, *TURN)
-    both = talk.hear(bytes(2 * FRAME * len(TURN) * 2), [*TURN, *TURN])
+    both = talk.append(bytes(2 * FRAME * len(TURN) * 2), [*TURN, *TURN])
 
     chain = [
         (action.event["previous_item_id"], action.event["item_id"])
@@ -271,7 +271,7 @@ def test_words_for_the_replier() -> None:
     """A replier that needs words gets them where the client wants none; the client is told none."""
     actions = frames(conversation(type_="realtime", words=False, needs_words=True), *TURN)
 
-    assert names_of(actions, Open, FinishItem) == ["a", "a"]
+    assert names_of(actions, OpenItem, FinishItem) == ["a", "a"]
     assert not any("transcription" in name for name in told(actions))
 
 
@@ -295,8 +295,8 @@ def test_semantic_vad_with_words(words: str, silent_ms: int) -> None:
     talk = conversation(dict(SEMANTIC_VAD), type_="realtime")
     silent = -(-silent_ms // 32)
     frames(talk, *[SPEECH] * 5)
-    talk.words_so_far("a", words)
-    talk.words_so_far("z", "of another item and")
+    talk.set_words("a", words)
+    talk.set_words("z", "of another item and")
 
     assert names_of(frames(talk, *[QUIET] * 8, SPEECH, *[QUIET] * (silent - 1)), TurnEnded) == []
     assert names_of(frames(talk, QUIET), TurnEnded) == ["a"]
@@ -324,7 +324,7 @@ def test_idle_timeout() -> None:
     """Silence for so long after a reply was played: told, committed, answered, once."""
     talk = conversation(IDLE, type_="realtime")
     frames(talk, *[QUIET] * 2 * TOO_LONG)
-    talk.reply_ended(playback_s=0.32)
+    talk.on_reply_end(playback_s=0.32)
 
     assert frames(talk, *[QUIET] * (TOO_LONG + 9)) == []
     actions = frames(talk, QUIET)
@@ -346,12 +346,12 @@ def test_no_idle_timeout(answer: str) -> None:
     talk = conversation(IDLE, type_="realtime")
     frames(talk, *[QUIET] * 10)
     if answer != "nothing said":
-        talk.reply_ended()
+        talk.on_reply_end()
     match answer:
         case "speech":
             frames(talk, *TURN)
         case "reply":
-            talk.reply_began()
+            talk.on_reply_begin()
         case "commit":
             talk.commit()
         case "off":
@@ -363,7 +363,7 @@ def test_clear_restarts_the_idle_timeout() -> None:
     """Silence that was thrown away is not committed."""
     talk = conversation(IDLE, type_="realtime")
     frames(talk, *[QUIET] * 10)
-    talk.reply_ended()
+    talk.on_reply_end()
     frames(talk, *[QUIET] * (TOO_LONG - 1))
     talk.clear()
 
@@ -376,19 +376,19 @@ def test_a_full_buffer_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BUFFERED_S", 1)
     talk = conversation(None)
     frames(talk, *[SPEECH] * 31)
-    talk.admit(RATE - 31 * FRAME)
+    talk.check_room(RATE - 31 * FRAME)
     with pytest.raises(Rejected) as refusal:
-        talk.admit(RATE - 31 * FRAME + 1)
+        talk.check_room(RATE - 31 * FRAME + 1)
     assert refusal.value.code == "input_audio_buffer_full"
     talk.commit()
-    talk.admit(RATE)
+    talk.check_room(RATE)
 
 
 def test_a_turn_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where turns are detected nothing is refused: too long a turn is committed as it is, and another goes on."""
     monkeypatch.setattr(module, "MAX_BUFFERED_S", 1)
     talk = conversation(type_="realtime")
-    talk.admit(100 * RATE)
+    talk.check_room(100 * RATE)
     actions = frames(talk, *[SPEECH] * 70)
 
     assert [name for name in told(actions) if name.startswith("speech")] == [
@@ -415,8 +415,8 @@ def test_a_turn_goes_on_through_an_update() -> None:
     detect(talk, type="semantic_vad", eagerness="high")
     actions = frames(talk, *[QUIET] * 15)
     assert told(first)[0] == "speech_started"
-    assert told(actions) == ["Feed"] * 15
-    assert told(frames(talk, QUIET))[:2] == ["Feed", "speech_stopped"]
+    assert told(actions) == ["FeedItem"] * 15
+    assert told(frames(talk, QUIET))[:2] == ["FeedItem", "speech_stopped"]
 
 
 class Observer:
@@ -430,17 +430,17 @@ class Observer:
         names = itertools.count()
         config = SessionConfig("realtime", 8_000, {"model": "any"}, turn_detection=VAD)
         self.talk = AudioInput(config, lambda: f"item {next(names)}", needs_words=needs_words)
-        self.talk.listen(SHORT)
+        self.talk.start(SHORT)
         self.stories: dict[str, str] = {}
         self.fed: dict[str, tuple[int, int]] = {}
         self.fed_to = self.ended_at = 0
         self.previous: str | None = None
 
-    def hear(self, length: int, probability: float) -> None:
+    def append(self, length: int, probability: float) -> None:
         """Hear so many samples, all of them as likely to be speech."""
         start = self.talk.received
         whole = (start + length) // SHORT - start // SHORT
-        self.follow(self.talk.hear(positions(start, start + length), [probability] * whole))
+        self.follow(self.talk.append(positions(start, start + length), [probability] * whole))
 
     def follow(self, actions: list[Action]) -> None:
         """Take actions in their order."""
@@ -453,9 +453,9 @@ class Observer:
                 case TurnEnded(item_id, start_ms, end_ms, pcm):
                     self.mark(item_id, "E")
                     self.ended(item_id, (start_ms, end_ms), pcm)
-                case Open(item_id) | FinishItem(item_id) | Abandon(item_id) | Respond(item_id):
+                case OpenItem(item_id) | FinishItem(item_id) | AbandonItem(item_id) | Respond(item_id):
                     self.mark(item_id, type(action).__name__[0])
-                case Pause(item_id):
+                case PauseItem(item_id):
                     assert self.goes_on(item_id)
                 case InterruptReply():
                     pass
@@ -563,7 +563,7 @@ def test_any_schedule(steps: list[tuple[int, float] | str], needs_words: bool) -
         if isinstance(step, str):
             observer.follow(command(observer.talk, step))
         elif observer.talk.received + step[0] < 1 << 16:
-            observer.hear(*step)
+            observer.append(*step)
         observer.check()
 
 
@@ -575,11 +575,11 @@ def command(talk: AudioInput, name: str) -> list[Action]:
         case "clear":
             return talk.clear()
         case "reply began":
-            talk.reply_began()
+            talk.on_reply_begin()
         case "reply ended":
-            talk.reply_ended()
+            talk.on_reply_end()
         case "words":
-            talk.words_so_far(f"item {talk.turns}", "done.")
+            talk.set_words(f"item {talk.turns}", "done.")
         case "words on" | "words off":
             words = {"model": "any"} if name == "words on" else None
             talk.update({"type": "realtime", "audio": {"input": {"transcription": words}}})

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rt_cli.audio.speech.endpointing import SpeechStarts, SpeechStops
 from rt_cli.server.session.input.semantic_vad import (
     LONGEST_WAIT_MS,
+    Completeness,
     Eagerness,
-    Outlook,
     SemanticEndpointer,
-    outlook,
+    completeness,
     wait_ms,
 )
 
@@ -48,9 +48,9 @@ FRAME, RATE = 512, 16_000
         ("مرحبا،", "unfinished"),
     ],
 )
-def test_outlook(words: str, expected: Outlook) -> None:
+def test_completeness(words: str, expected: Completeness) -> None:
     """The last words, or the mark behind them."""
-    assert outlook(words) == expected
+    assert completeness(words) == expected
 
 
 def test_waits() -> None:
@@ -79,7 +79,7 @@ def test_any_speech(eagerness: Eagerness, frames: list[tuple[float, str | None]]
     last = quiet = 0
     for number, (probability, words) in enumerate(frames):
         if words is not None:
-            endpointer.words_so_far(words)
+            endpointer.set_words(words)
         quiet = quiet + 1 if probability < 0.35 else 0
         match endpointer.push(probability):
             case SpeechStarts(at):
