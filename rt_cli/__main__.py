@@ -76,12 +76,12 @@ def _run() -> int:
 
 
 def _print_error(text: str, exit_code: int) -> int:
-    from rt_cli.protocol.sanitize import printable
+    from rt_cli.protocol.sanitize import masked, printable
 
     if sys.stderr is None:  # closed before the start; print would write to stdout instead
         return exit_code
     try:
-        print(f"rt: {printable(text)}", file=sys.stderr)  # noqa: T201 - the error line
+        print(f"rt: {masked(printable(text))}", file=sys.stderr)  # noqa: T201 - the error line
     except OSError:
         pass  # stderr is closed
     return exit_code

@@ -18,6 +18,7 @@ The number is the exit code. Incomplete (7) and interrupted (130, 143) are not e
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -122,13 +123,17 @@ class SenderBusy(Exception):
 
 def unexpected(exc: BaseException) -> RtError:
     """Convert a bug (or the first of an exception group) to a one-line error. ``RT_DEBUG`` prints a traceback."""
-    if os.environ.get("RT_DEBUG"):
+    from rt_cli.masking import masked
+
+    if os.environ.get("RT_DEBUG") and sys.stderr is not None:
         import traceback
 
-        traceback.print_exception(exc)
+        print(masked("".join(traceback.format_exception(exc))), file=sys.stderr)  # noqa: T201 - for developers
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
-    return RtError(f"unexpected {type(exc).__name__}: {exc}", "please report this; -v or RT_DEBUG=1 shows where")
+    return RtError(
+        masked(f"unexpected {type(exc).__name__}: {exc}"), "please report this; -v or RT_DEBUG=1 shows where"
+    )
 
 
 def worst_exit(codes: list[int]) -> int:

@@ -1,4 +1,4 @@
-"""What every test stands on: nobody's keys and keyring, nobody's config, nobody's proxy."""
+"""The environment of all tests: no key, keyring, config file or proxy of the user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["clean_environment", "virtual_microphone"]
 
-# A busy machine is no defect: neither of an example that took long, nor of the making of many.
+# On a busy machine, slow examples and slow generation are no failures.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
@@ -38,8 +38,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 
 
 def pytest_runtest_logfinish() -> None:
-    """What a failed attempt left open is a part of that failure: it fails nothing else, and not the run at its end."""
-    for name in ("last_exc", "last_type", "last_value", "last_traceback"):  # they keep its frames
+    """Collect what a failed test left open, so that its warnings do not fail another test or the end of the run."""
+    for name in ("last_exc", "last_type", "last_value", "last_traceback"):  # tracebacks keep frames alive
         if hasattr(sys, name):
             delattr(sys, name)
             with warnings.catch_warnings():

@@ -35,7 +35,7 @@ _FIRST_CLOSE_CODE = 1000
 
 
 def speech(first: int, pairs: int) -> bytes:
-    """Pairs ``first`` to ``first + pairs``; four bytes each."""
+    """Return pairs ``first`` to ``first + pairs``; four bytes each."""
     numbers = np.arange(first, first + pairs)
     samples = np.stack((1 + numbers // _BASE, 1 + numbers % _BASE), axis=1)
     return samples.astype("<i2").tobytes()
@@ -60,7 +60,7 @@ def turns(count: int, *, speech_ms: int = 600, silence_ms: int = 400, vary: int 
 
 
 def read_back(samples: NDArray[np.int16]) -> str:
-    """The ranges of numbers in samples without zeros; what spells none is shown as ``?``."""
+    """Return the ranges of numbers in samples without zeros; ``?`` for samples that spell no number."""
     if samples.size % 2:
         return "?"
     pairs = samples.reshape(-1, 2).astype(np.int64)
@@ -73,7 +73,7 @@ def read_back(samples: NDArray[np.int16]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of the sound, in pairs of samples."""
+    """The state of the sound after a run, in pairs of samples."""
 
     lost: int
     doubled: int
@@ -87,7 +87,7 @@ class Verdict:
 
 
 def judge(transcripts: Iterable[str], spans: Iterable[range]) -> Verdict:
-    """Compare the finals of a run with what was said."""
+    """Compare the finals of a run with the sent sound."""
     words = " ".join(transcripts).split()
     garbled = sum(word == "?" for word in words)
     heard = [range(int(a), int(b) + 1) for a, b in (word.split("-") for word in words if word != "?")]
@@ -100,7 +100,7 @@ def judge(transcripts: Iterable[str], spans: Iterable[range]) -> Verdict:
 
 
 class ExactDetector:
-    """Hears exact speech as the endpoint does: what is not zero.
+    """Detects exact speech as the endpoint does: samples that are not zero.
 
     Args:
         rate_hz: Of the sound.
@@ -111,7 +111,7 @@ class ExactDetector:
         self._pending = np.zeros(0, dtype=np.int16)
 
     def push(self, pcm: bytes) -> list[float]:
-        """Certainty, one way or the other, of each frame."""
+        """Return the speech probability of each frame: 0 or 1."""
         samples = np.concatenate((self._pending, np.frombuffer(pcm, dtype="<i2")))
         whole = samples.size // self.frame_samples * self.frame_samples
         self._pending = samples[whole:]
@@ -120,7 +120,7 @@ class ExactDetector:
 
 @dataclass
 class Call:
-    """One connection, as the endpoint saw it."""
+    """One connection, from the endpoint's side."""
 
     number: int
     samples: int = 0
@@ -129,15 +129,15 @@ class Call:
 
     @property
     def heard(self) -> str:
-        """The numbers of all the speech that came; one range, if it came without a gap."""
+        """Return the numbers of all received speech; one range, if it has no gap."""
         samples = np.frombuffer(b"".join(self.audio), dtype="<i2")
         spoken = samples[samples != 0]
-        # A cut may part the last pair.
+        # A cut may split the last pair.
         return read_back(spoken[: spoken.size // 2 * 2])
 
 
 def record_verdict(calls: Iterable[Call], spans: Iterable[range]) -> Verdict:
-    """Judge what all connections heard together: none has a gap, none begins behind the end of those before it."""
+    """Judge the received sound of all connections: none has a gap, none starts after the end of the earlier ones."""
     upto = gaps = garbled = 0
     for heard in filter(None, (call.heard for call in calls)):
         if "?" in heard or " " in heard:
@@ -154,52 +154,52 @@ Event = dict[str, Any]
 
 
 def as_it_is(event: Event) -> list[Event]:
-    """Say what there is to say."""
+    """Return the event unchanged."""
     return [event]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """What an endpoint is like."""
+    """Behaviour of the endpoint."""
 
     ids: Literal["right", "none", "strange"] = "right"
     """Of items; with strange ones, words come under another id than their item was told of."""
     offsets: bool = True
-    """Whether speech events carry them."""
+    """Whether speech events have time offsets."""
     lifetime_s: float | None = None
-    """Of a session; None for an hour that nobody waits for."""
+    """Lifetime of a session, seconds; None for no limit within a test."""
     announced: bool = True
-    """Whether it says when a session expires."""
+    """Whether the endpoint announces the expiry of a session."""
     ending: Literal["close", "error", "silent"] = "close"
-    """Of a session that expires: a close; an error before it; the end of TCP and no word."""
+    """End of an expired session: a close; an error before the close; end of TCP without a close frame."""
     closing: int = 1001
-    """The code of that close."""
+    """Close code of an expired session."""
     refusal: int | None = None
-    """HTTP status, or close code, for a second session beside the first; None if there may be many."""
+    """HTTP status or close code for a second parallel session; None for no limit."""
     records: bool = True
-    """Whether it keeps what it hears."""
+    """Whether the endpoint keeps the received sound."""
     final_delay_s: float = 0.0
     """Between ``committed`` and ``completed``."""
     says: Callable[[], Callable[[Event], list[Event]]] = lambda: as_it_is
-    """Makes, for each connection, what becomes of the events that it would say."""
+    """Makes the event filter of each connection: event to events to send."""
 
 
 class ExactEndpoint:
-    """Transcribes exact speech: server VAD that knows no doubt, or commits by hand."""
+    """Transcribes exact speech, with server VAD or client commits."""
 
     def __init__(self, habits: Habits | None = None) -> None:
         self.calls: list[Call] = []
         self.url = ""
         self.port = 0
         self.open = 0
-        """Sessions at this moment."""
+        """Number of open sessions."""
         self.most_open = 0
-        """At once, so far."""
+        """Most sessions open at the same time, so far."""
         self._habits = habits or Habits()
 
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[ExactEndpoint]:
-        """Listen while the block runs."""
+        """Listen during the block."""
         async with serve(
             self._call,
             "127.0.0.1",
@@ -266,7 +266,7 @@ class _Conversation:
         self._previous: str | None = None
 
     async def hold(self) -> None:
-        """Greet, then listen and answer until the client goes."""
+        """Greet, then receive and answer until the client disconnects."""
         lifetime_s = (self._habits.announced and self._habits.lifetime_s) or 3600
         self._say("session.created", session={"expires_at": time.time() + lifetime_s})
         try:
@@ -279,7 +279,7 @@ class _Conversation:
             pass
 
     async def _deliver(self) -> None:
-        """Send what there is to say, in order, finals a little later."""
+        """Send the events in order, finals after their delay."""
         while True:
             for event in self._says(await self._out.get()):
                 if event["type"].endswith("completed") and self._habits.final_delay_s:
@@ -348,7 +348,7 @@ class _Conversation:
         self._commit(0)
 
     def _commit(self, keep: int) -> None:
-        """Make an item of the buffer but its last ``keep`` samples."""
+        """Make an item of the buffer, without its last ``keep`` samples."""
         samples = np.concatenate(self._buffer) if self._buffer else np.zeros(0, np.int16)
         mine, rest = samples[: samples.size - keep], samples[samples.size - keep :]
         self._buffer, self._buffered, self._start = [rest], rest.size, None
@@ -375,6 +375,6 @@ class _Conversation:
 
 
 def _runs(samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-    """Stretches of speech and of silence."""
+    """Return the ranges of speech and of silence."""
     edges = np.flatnonzero(np.diff((samples != 0).astype(np.int8))) + 1
     yield from (run for run in np.split(samples, edges) if run.size)

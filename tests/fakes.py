@@ -1,4 +1,4 @@
-"""The two fakes that tests may use, a clock and a transport, and the deadline that every async test has."""
+"""Two fakes for tests, a clock and a transport, and the deadline of every async test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def run(scenario: Coroutine[None, None, T], seconds: float = 20) -> T:
-    """Run a scenario to its end, or fail at its deadline."""
+    """Run a scenario, and fail at its deadline."""
 
     async def bounded() -> T:
         async with asyncio.timeout(seconds):
@@ -22,7 +22,7 @@ def run(scenario: Coroutine[None, None, T], seconds: float = 20) -> T:
 
 
 class FakeClock:
-    """Time that passes only when it is told to, or when everybody sleeps."""
+    """A clock that advances on request, or when all tasks sleep."""
 
     def __init__(self, now: float = 100.0) -> None:
         self.time = now
@@ -32,12 +32,12 @@ class FakeClock:
         return self.time
 
     async def sleep_until(self, deadline: float) -> None:
-        """Jump to the deadline."""
+        """Advance to the deadline."""
         self.time = max(self.time, deadline)
         await asyncio.sleep(0)
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
-        """Jump to the deadline in the next turn of the loop, and call."""
+        """Advance to the deadline in the next iteration of the loop, and call."""
 
         def jump() -> None:
             self.time = max(self.time, deadline)
@@ -47,42 +47,42 @@ class FakeClock:
 
 
 class Peer:
-    """A transport that records what it is given, and answers when the test says so."""
+    """A transport that records its messages, and answers on request of the test."""
 
     def __init__(self) -> None:
         self.log: list[bytes] = []
         self.writers = 0
         self.most_writers = 0
         self.pauses = 0
-        """Turns of the event loop that each write takes."""
+        """Iterations of the event loop per write."""
         self.fail_next = False
         self.answers = True
-        """Whether pings are answered at once."""
+        """Whether pings are answered immediately."""
         self.pongs: list[asyncio.Future[None]] = []
 
     @property
     def ready(self) -> bool:
-        """Whether it takes something without waiting."""
+        """Whether a message can be sent without waiting."""
         return not (self.pauses or self.fail_next or self.writers)
 
     async def send(self, messages: Sequence[bytes]) -> None:
-        """Take messages."""
+        """Record messages."""
         for message in messages:
             await self._write(message)
 
     def send_at_once(self, messages: Sequence[bytes]) -> None:
-        """Take messages that need no waiting."""
+        """Record messages that can be sent without waiting."""
         assert self.ready, "it would have to wait"
         self.most_writers = max(self.most_writers, 1)
         self.log += messages
 
     async def ping(self) -> Awaitable[None]:
-        """Take a ping."""
+        """Record a ping."""
         await self._write(b"ping")
         return self._pong()
 
     def ping_at_once(self, behind: Sequence[bytes] = ()) -> Awaitable[None]:
-        """Take messages and a ping that need no waiting."""
+        """Record messages and a ping that can be sent without waiting."""
         self.send_at_once([*behind, b"ping"])
         return self._pong()
 

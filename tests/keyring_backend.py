@@ -1,4 +1,4 @@
-"""A keyring of the real library's kind, in a file that a variable names; it fails on request."""
+"""A backend of the keyring library: keys in a file named by a variable; it fails on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = "TEST_KEYRING_FILE"
 
 
 class FileKeyring(KeyringBackend):
-    """Keys by service and name."""
+    """Keys by service and name, in a file."""
 
     name = "a keyring of the tests"
     priority = 1  # type: ignore[assignment] # the library declares a property of the class
@@ -43,12 +43,12 @@ class FileKeyring(KeyringBackend):
 
 
 class LockedKeyring(FileKeyring):
-    """Its owner does not want to unlock it."""
+    """A keyring that stays locked."""
 
     def get_password(self, service: str, username: str) -> str | None:  # noqa: ARG002 - the library's
         """Refuse."""
         raise KeyringLocked("the collection is locked")
 
     def set_password(self, service: str, username: str, password: str) -> None:  # noqa: ARG002
-        """Refuse, and repeat the key, as no keyring should."""
+        """Refuse, and repeat the key in the error message."""
         raise KeyringLocked(f"cannot store {password}")

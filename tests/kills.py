@@ -1,4 +1,4 @@
-"""Connections killed at random byte offsets, and what that cost: nothing, judged by content and by the endpoint."""
+"""Connections killed at random byte offsets, and the proof from finals and endpoint that no sound is lost."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of endpoint, and who makes the turns."""
+    """A kind of endpoint, and the side that detects the turns."""
 
     habits: Habits
     turns: TurnDetection = "server_vad"
     speed: float = math.inf
     """Times real time."""
     kills: int = 1000
-    """At most, in one run."""
+    """Most kills in one run."""
     exact: bool = True
-    """Whether it is known which sound is in which turn; else what was heard twice may be said twice."""
+    """Whether the turn of each sample is known; else repeated sound may give repeated words."""
     large: int = 300_000
-    """Bytes that are enough for some progress."""
+    """Bytes that are enough for progress."""
 
     def holds(self, outcome: Outcome) -> bool:
-        """Whether a run kept the promise."""
+        """Return whether a run kept its guarantee."""
         return outcome.perfect if self.exact else outcome.at_least_once
 
 
@@ -40,7 +40,7 @@ KINDS = {
     "server VAD, finals 50 ms later": Kind(Habits(final_delay_s=0.05), speed=10.0),
     "turns of our own": Kind(Habits(), "client"),
     "turns of our own, no ids": Kind(Habits(ids="none", offsets=False), "client"),
-    # Every connection sends all of it again, so not each of them may be killed.
+    # Every connection sends all sound again, so some connections must survive.
     "one turn": Kind(Habits(), "none", kills=2),
     "one turn, no ids": Kind(Habits(ids="none", offsets=False), "none", kills=2),
     "no ids": Kind(Habits(ids="none"), exact=False, large=800_000),
@@ -52,32 +52,32 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one run."""
+    """The results of one run."""
 
     run: Run
     kills: int
     finals: Verdict
-    """By what was printed."""
+    """Judged from the printed finals."""
     record: Verdict
-    """By what the endpoint heard."""
+    """Judged from the sound at the endpoint."""
 
     @property
     def complete(self) -> bool:
-        """Whether the run ended well, with all that was said, and numbers without a gap."""
+        """Return whether the run succeeded with all the sound, and with consecutive turn numbers."""
         numbers = [final.turn for final in self.run.finals]
         in_order = numbers == list(range(1, len(numbers) + 1))
         return self.run.summary.exit == 0 and self.run.summary.complete and in_order and not self.finals.lost
 
     @property
     def at_least_once(self) -> bool:
-        """Whether nothing is lost, garbled or unheard, and what is said twice is marked as a guess."""
+        """Return whether nothing is lost or garbled, and repeated words are marked as uncertain."""
         known = [final for final in self.run.finals if not final.approx]
         doubtless = not self.finals.doubled or len(known) < len(self.run.finals)
         return self.complete and not self.finals.garbled and self.record.perfect and doubtless
 
     @property
     def perfect(self) -> bool:
-        """Whether moreover nothing is said twice."""
+        """Return whether, in addition, nothing is repeated."""
         return self.at_least_once and self.finals.perfect
 
 
@@ -104,7 +104,7 @@ async def kill_run(kind: Kind, seed: int, *, count: int = 20, live_speed: float 
 
 
 def _fault(chance: random.Random, large: int, number: int) -> Fault:
-    """Every third connection lives long enough: three without any progress would be the end, and rightly so."""
+    """Return a fault; every third connection lives long enough, because three fruitless ones end the run."""
     how: Literal["rst", "fin", "half"] = chance.choice(("rst", "rst", "fin", "half"))
     if number % 3 == 2:
         return Fault(cut_after=chance.randrange(large // 2, large), how=how)

@@ -1,4 +1,4 @@
-"""A running ``rt stream --mic``, and whether what it delivered is what was played."""
+"""A running ``rt stream --mic``, and the comparison of played and received sound."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Event = dict[str, Any]
 
 
 class Live:
-    """A running ``rt stream --mic --json``; what it says is read as it comes."""
+    """A running ``rt stream --mic --json``; its output is read continuously."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -54,7 +54,7 @@ class Live:
         return self.until(lambda event: event.get("code") == code, seconds)
 
     def interrupt(self) -> Ran:
-        """Ctrl-C, and what was left."""
+        """Send Ctrl-C, and return the completed run."""
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(60)
@@ -64,7 +64,7 @@ class Live:
         return Ran(self._process.returncode, "".join(self._lines), self._err.decode())
 
     def join(self) -> None:
-        """Wait for the readers of a process that is over."""
+        """Wait for the reader threads of an ended process."""
         for reader in self._readers:
             reader.join(10)
 
@@ -85,7 +85,7 @@ class Live:
 
 @contextmanager
 def live(env: Mapping[str, str], *args: str) -> Iterator[Live]:
-    """Stream the microphone; nothing of it outlives the block."""
+    """Stream the microphone; the process ends with the block."""
     with start("stream", "--mic", "--json", "--drain-timeout", "30", *args, env=env) as process:
         running = Live(process)
         try:
@@ -97,14 +97,14 @@ def live(env: Mapping[str, str], *args: str) -> Iterator[Live]:
 
 
 def played(wav: Path) -> NDArray[np.float64]:
-    """A recording at the wire rate."""
+    """Return a recording at the wire rate."""
     sound, rate_hz = soundfile.read(wav)
     resampled: NDArray[np.float64] = soxr.resample(sound, rate_hz, RATE_HZ, quality="VHQ")
     return resampled
 
 
 def recorded(folder: Path) -> NDArray[np.float64]:
-    """What the endpoint received in its only session."""
+    """Return the received sound of the only session."""
     (wav,) = folder.rglob("*.wav")
     pcm, rate_hz = read_wav(wav)
     assert rate_hz == RATE_HZ
@@ -112,7 +112,7 @@ def recorded(folder: Path) -> NDArray[np.float64]:
 
 
 def find(needle: NDArray[np.float64], hay: NDArray[np.float64]) -> tuple[int, float]:
-    """Where ``needle`` lies in ``hay``, in samples, and the best correlation there, half a sample either way."""
+    """Return the position of ``needle`` in ``hay``, in samples, and the best correlation within half a sample."""
     size = 1 << (len(needle) + len(hay)).bit_length()
     product = np.fft.rfft(hay, size) * np.conj(np.fft.rfft(needle, size))
     at = int(np.fft.irfft(product, size)[: len(hay)].argmax())
@@ -126,6 +126,6 @@ def find(needle: NDArray[np.float64], hay: NDArray[np.float64]) -> tuple[int, fl
 
 
 def tone(path: Path, seconds: float) -> Path:
-    """A loud tone."""
+    """Write a loud tone."""
     soundfile.write(path, 0.5 * np.sin(np.arange(round(48_000 * seconds)) * 2 * np.pi * 440 / 48_000), 48_000)
     return path

@@ -29,16 +29,16 @@ def write_media(
     options: dict[str, str] | None = None,
     title: str | None = None,
 ) -> Path:
-    """A container with sound, a grey picture, or both.
+    """Write a container with sound, a grey picture, or both.
 
     Args:
-        path: Its extension says which container.
+        path: Of the file; its extension selects the container.
         samples: Shape ``(frames, channels)``; None for a film without sound.
-        rate_hz: Of the samples.
-        codec: Of the sound.
-        tracks: How often the sound is in it.
-        seconds_of_video: How long the picture is there.
-        options: Of the container.
+        rate_hz: Sample rate of the samples.
+        codec: Codec of the sound.
+        tracks: Number of tracks with the same sound.
+        seconds_of_video: Length of the picture track.
+        options: Options of the container.
         title: A tag.
     """
     with av.open(str(path), "w", options=options or {}) as container:

@@ -1,4 +1,4 @@
-"""A network that goes away for a while under a stream that does not wait, and what that cost."""
+"""A network outage during a live stream, and its effects."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ _AFTER_S = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """One run through one outage. Times are seconds from its beginning, unless it says otherwise."""
+    """One run through one outage. Times are seconds from the start of the outage, unless noted otherwise."""
 
     run: Run
     verdict: Verdict
     stalled: float | None
-    """When it was said that the endpoint does not read."""
+    """Time of the stall report."""
     lost: float | None
-    """When the connection was given up."""
+    """Time of the lost connection."""
     retried: float | None
-    """Seconds from then to the next connection."""
+    """Seconds from the loss to the next connection."""
     resumed: float | None
-    """Seconds from healing to a session that takes audio."""
+    """Seconds from the end of the outage to a session that takes audio."""
     caught_up: float
-    """Seconds from healing until less than half a second was unacknowledged."""
+    """Seconds from the end of the outage until less than 0.5 s is unacknowledged."""
 
 
 async def outage(kind: Literal["black hole", "refused"], seconds: float, *, catch_up: float) -> Outage:
-    """Stream at real time through one.
+    """Stream in real time through an outage.
 
     Args:
-        kind: Nothing passes and nobody is told; or all is reset, and whoever connects, too.
-        seconds: How long.
+        kind: A black hole without errors; or all connections are reset, also new ones.
+        seconds: Length of the outage.
         catch_up: Times real time.
     """
-    # What is caught up at 2x takes as long again as the outage.
+    # Catching up at 2x takes as long as the outage.
     after = _AFTER_S + (seconds + 4 if catch_up <= 2 else 0)
     pcm, spans = turns(round(_BEFORE_S + seconds + after), speech_ms=600, silence_ms=400)
     chosen = settings(speed=1.0, catch_up=catch_up)

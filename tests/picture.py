@@ -35,14 +35,14 @@ PICTURE = DATA / "live.svg"
 COMMAND = ("send", "--local", "--speed", "1", "sense_0930.wav", "sense_0870.wav")
 DEADLINE_S = 120.0
 _NAMES = {"brown": "yellow"}
-"""Colours that Rich calls something else."""
+"""Colours with another name in Rich."""
 
 
 def run(command: tuple[str, ...], folder: Path, until: Callable[[pyte.Screen], bool]) -> pyte.Screen:
-    """Run ``rt`` on a terminal, and stop it when the screen is as wanted.
+    """Run ``rt`` on a terminal, and stop it when the screen has the wanted state.
 
     Raises:
-        TimeoutError: It never was.
+        TimeoutError: The screen never had that state.
     """
     import fcntl
 
@@ -64,12 +64,12 @@ def run(command: tuple[str, ...], folder: Path, until: Callable[[pyte.Screen], b
             stream.feed(os.read(terminal, 65536))
         return screen
     finally:
-        os.close(terminal)  # it hangs up
+        os.close(terminal)  # the terminal is closed
         os.waitpid(process, 0)
 
 
 def in_the_middle(screen: pyte.Screen) -> bool:
-    """A final above, and the second recording well on its way."""
+    """Return whether a final is above, and the second recording is in progress."""
     shown = "\n".join(screen.display)
     share = re.search(r" (\d+)%  eta \d", shown)
     return (
@@ -78,7 +78,7 @@ def in_the_middle(screen: pyte.Screen) -> bool:
 
 
 def as_text(screen: pyte.Screen) -> list[Text]:
-    """The rows of a screen with their styles, down to the last that is not empty."""
+    """Return the rows of a screen with their styles, up to the last row that is not empty."""
     rows = []
     for number in range(len("\n".join(screen.display).rstrip().split("\n"))):
         row = Text(no_wrap=True)
@@ -91,18 +91,18 @@ def as_text(screen: pyte.Screen) -> list[Text]:
 
 
 def style_of(char: pyte.screens.Char) -> Style:
-    """A style of Rich for that of a character."""
+    """Return the Rich style of a character."""
     color = None if char.fg == "default" else Color.parse(_NAMES.get(char.fg, char.fg))
     return Style(color=color, bold=char.bold or None, italic=char.italics or None)
 
 
 def picture(screen: pyte.Screen) -> str:
-    """The screen as SVG, below the command that filled it."""
+    """Return the screen as SVG, below its command."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.assemble(("$ ", "dim"), (f"rt {' '.join(COMMAND)}", "bold")))
     for row in as_text(screen):
         console.print(row)
-    # Fonts from a network are no part of a picture: the reader's own monospace will do.
+    # Remove web fonts: use the reader's own monospace font.
     form = re.sub(r"\s*@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     return console.export_svg(title="rt", unique_id="rt", code_format=form)
 

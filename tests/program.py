@@ -1,4 +1,4 @@
-"""The program as a user has it: a process of its own, its exit code, and what it wrote."""
+"""The program as a user has it: its own process, its exit code, its output."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
 RT = (sys.executable, "-W", "default", "-m", "rt_cli")
-"""With warnings: a coroutine that is not awaited or a file that is not closed shows on stderr."""
+"""With warnings: coroutines without await and unclosed files are reported on stderr."""
 DEADLINE_S = 30.0
 needs_words = pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
-"""For a test of the embedded endpoint's words, which not every Python and machine has."""
+"""Marks a test that needs the embedded recogniser, which not every Python and machine has."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run left."""
+    """A completed run."""
 
     exit: int
     out: str
@@ -48,12 +48,12 @@ class Ran:
         return self.events[-1]
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """The events of a type."""
+        """Return the events of a type."""
         return [event for event in self.events if event["type"] == kind]
 
     @property
     def causes(self) -> list[str]:
-        """The lines on stderr that name the cause of a failure."""
+        """Return the lines on stderr that name the cause of a failure."""
         return [line for line in self.err.splitlines() if line.startswith("rt:")]
 
 
@@ -77,7 +77,7 @@ def start(
 
 
 def ended(process: subprocess.Popen[bytes], *, stdin: bytes | None = None, seconds: float = DEADLINE_S) -> Ran:
-    """Wait for its end; kills it at the deadline."""
+    """Wait for the end of a process; kill it at the deadline."""
     try:
         out, err = process.communicate(stdin, timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -96,7 +96,7 @@ def rt(
 
 
 def bytes_taken(*args: str, at_most: int) -> int:
-    """How many bytes a run takes from its stdin, until it takes none for two seconds or all of them; then kills it."""
+    """Return the bytes that a run reads from stdin until it stops reading for two seconds; then kill it."""
     with start(*args, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         pipe = process.stdin.fileno()
@@ -118,7 +118,7 @@ def assert_accounted(summary: dict[str, Any]) -> None:
 
 @contextmanager
 def served(*args: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A real ``rt serve --port 0`` while the block runs: its URL and its process."""
+    """Run a real ``rt serve --port 0``: its URL and its process."""
     with start("serve", "--port", "0", *args) as process:
         assert process.stdout is not None
         try:

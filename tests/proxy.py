@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks on request, between a client and a real server."""
+"""A TCP proxy between a client and a real server, with planned faults."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _PIECE = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one connection. The default is nothing."""
+    """The fault of one connection. The default is no fault."""
 
     cut_after: int | None = None
-    """Bytes from the client after which the connection is cut, wherever in a frame that is."""
+    """Bytes from the client after which the connection is cut, also inside a frame."""
     cut_down_after: int | None = None
-    """The same for bytes from the server."""
+    """Bytes from the server after which the connection is cut."""
     how: Literal["rst", "fin", "half"] = "rst"
-    """Reset; an orderly end without a close frame; only the direction towards the client ends."""
+    """A reset; FIN without a close frame; FIN towards the client only."""
     delay_s: float = 0.0
-    """Each way."""
+    """Delay of each direction, seconds."""
     jitter: float = 0.0
-    """Share of the delay by which it varies."""
+    """Variation of the delay, as a share of it."""
     bytes_per_s: float | None = None
-    """From the client."""
+    """Bandwidth from the client."""
     slice: int | None = None
-    """Bytes per TCP segment, both ways."""
+    """Bytes per TCP segment, in both directions."""
     refuse: bool = False
-    """Reset at once."""
+    """Whether to reset the connection at once."""
 
 
 class Proxy:
@@ -48,7 +48,7 @@ class Proxy:
 
     def __init__(self, plan: Callable[[int], Fault] = lambda _number: Fault(), *, seed: int = 0) -> None:
         self.opened: list[float] = []
-        """When each connection was asked for, seconds of the event loop."""
+        """Time of each connection, seconds of the event loop."""
         self.cuts = 0
         self.port = 0
         self.target = 0
@@ -61,12 +61,12 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many were asked for."""
+        """Return the number of connections so far."""
         return len(self.opened)
 
     @asynccontextmanager
     async def serving(self, target: int) -> AsyncIterator[Proxy]:
-        """Listen while the block runs."""
+        """Listen during the block."""
         self.target = target
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
@@ -77,18 +77,18 @@ class Proxy:
             server.close()
 
     def black_hole(self) -> None:
-        """From now on nothing passes, and nobody is told."""
+        """Stop forwarding, without any error."""
         self._flowing.clear()
 
     def refuse(self) -> None:
-        """From now on whoever is connected, or connects, is reset."""
+        """Reset all connections, and new ones."""
         self._refusing = True
         for pair in self._pairs:
             for each in pair:
                 _reset(each)
 
     def heal(self) -> None:
-        """What was held passes again, and whoever connects may."""
+        """Forward again, also the held data, and accept connections."""
         self._refusing = False
         self._flowing.set()
 
@@ -126,14 +126,14 @@ class Proxy:
     async def _forward(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault, *, limit: int | None
     ) -> bool:
-        """Pass bytes on; True when the limit cut it, False when the sender ended."""
+        """Forward bytes. True when the limit cuts the connection, False when the sender ends it."""
         passed, due = 0, 0.0
         loop = asyncio.get_running_loop()
         try:
             while data := await reader.read(_PIECE if limit is None else min(_PIECE, limit - passed)):
                 await self._flowing.wait()
                 if fault.delay_s:
-                    # Later bytes are on their way while earlier ones still are, and never overtake them.
+                    # Several pieces are delayed at the same time, and keep their order.
                     delay = fault.delay_s * (1 + fault.jitter * self._chance.uniform(-1, 1))
                     due = max(due + 1e-6, loop.time() + delay)
                     loop.call_at(due, writer.write, data)
@@ -158,7 +158,7 @@ class Proxy:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """End a connection by RST instead of FIN."""
+    """End a connection with RST instead of FIN."""
     sock = writer.get_extra_info("socket")
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

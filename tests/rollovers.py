@@ -1,4 +1,4 @@
-"""Sessions that end while somebody speaks, and what becomes of the words."""
+"""Sessions that expire during speech, and the resulting words."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.streaming.harness import MemorySource, Run, settings, stream
 async def rollovers(
     habits: Habits, *, count: int = 60, speech_ms: int = 300, speed: float = 3.0
 ) -> tuple[Run, Verdict]:
-    """Stream what does not wait to an endpoint whose sessions are short.
+    """Stream a live source to an endpoint with short sessions.
 
     Args:
-        habits: With a lifetime.
-        count: Turns.
-        speech_ms: Length of each; 300 ms of silence follow.
+        habits: Behaviour of the endpoint, with a lifetime.
+        count: Number of turns.
+        speech_ms: Length of each turn; 300 ms of silence follow.
         speed: Times real time.
     """
     pcm, spans = turns(count, speech_ms=speech_ms, silence_ms=300)

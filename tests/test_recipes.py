@@ -1,4 +1,4 @@
-"""The recipes of the README, each run by bash as it stands there."""
+"""The recipes of the README, each run by bash unchanged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PLACE = "/usr/local/bin/rt"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A block of code, and what it prints."""
+    """A code block, and its expected output."""
 
     title: str
     language: str
@@ -56,12 +56,12 @@ class Recipe:
 
     @property
     def programs(self) -> list[str]:
-        """Those it needs beside ``rt`` that a machine may not have."""
+        """Return the programs that it needs besides ``rt``."""
         return [name for name in ("ffmpeg", "arecord", "jq") if re.search(rf"^{name}\b", self.code, re.MULTILINE)]
 
 
 def recipes(text: str) -> dict[str, Recipe]:
-    """Those between the marks, by their titles."""
+    """Return the recipes between the marks, by title."""
     section = SECTION.search(text)
     found = [Recipe(**each.groupdict()) for each in RECIPE.finditer(section[1])] if section else []
     return {recipe.title: recipe for recipe in found}
@@ -73,13 +73,13 @@ SCRIPTS = [recipe for recipe in ALL.values() if recipe.language == "bash"]
 
 @dataclass(frozen=True)
 class Kitchen:
-    """A folder with some recordings, and an environment that knows one endpoint and no key."""
+    """A folder with recordings, and an environment with one endpoint and no key."""
 
     folder: Path
     environ: dict[str, str]
 
     def run(self, code: str, **more: str) -> Ran:
-        """Run a script; whatever it started ends with it."""
+        """Run a script; its child processes end with it."""
         with subprocess.Popen(
             ["bash", "-c", code],
             cwd=self.folder,
@@ -109,7 +109,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def kitchen(endpoint: str, tmp_path: Path) -> Kitchen:
-    """Fresh for each recipe."""
+    """A new folder for each recipe."""
     folder = tmp_path / "kitchen"
     folder.mkdir()
     for name in ("talk.wav", "two.wav"):
@@ -129,11 +129,11 @@ def kitchen(endpoint: str, tmp_path: Path) -> Kitchen:
 
 @contextlib.contextmanager
 def spoken(microphone: VirtualMicrophone, *, again: bool) -> Iterator[None]:
-    """Say the recording into the microphone as soon as somebody listens, while the block runs.
+    """Play the recording into the microphone as soon as it is in use, during the block.
 
     Args:
-        microphone: Hears it.
-        again: Until the block ends, as whoever is waited for might; else once.
+        microphone: Receives the sound.
+        again: Repeat the recording until the end of the block; else play it once.
     """
     over = threading.Event()
 
@@ -155,7 +155,7 @@ def spoken(microphone: VirtualMicrophone, *, again: bool) -> Iterator[None]:
 
 
 def same(line: str, wanted: str) -> bool:
-    """Whether a line is what it should be; recognised words may differ a little from version to version."""
+    """Return whether a line is as expected; recognised words may differ a little between versions."""
     if SAID not in wanted:
         return line == wanted
     words, others = line.split(), wanted.split()
@@ -163,7 +163,7 @@ def same(line: str, wanted: str) -> bool:
 
 
 def check_captions(folder: Path) -> None:
-    """Captions that others can read, and the sound of all of it."""
+    """Captions that other programs can read, and all of the sound."""
     cues = webvtt.read(str(folder / "room.vtt")).captions
     assert same(" ".join(cue.text.replace("\n", " ") for cue in cues), SAID)
     frames, rate_hz = read_wav(folder / "room.wav")
@@ -171,13 +171,13 @@ def check_captions(folder: Path) -> None:
 
 
 def check_loop(folder: Path) -> None:
-    """A file of words for each recording; nothing for what is none."""
+    """A file of words for each recording; none for other files."""
     assert same((folder / "two.txt").read_text().strip(), SAID)
     assert (folder / "broken.txt").read_text() == ""
 
 
 def check_xargs(folder: Path) -> None:
-    """The words of each in its own file."""
+    """The words of each recording in its own file."""
     for path in (folder / "words").iterdir():
         assert same(path.read_text().strip(), SAID)
 
@@ -187,20 +187,20 @@ LEFT: dict[str, Callable[[Path], None]] = {
     "A loop over files": check_loop,
     "xargs": check_xargs,
 }
-"""What a recipe leaves in the folder, beside what it prints."""
+"""Checks of the files that a recipe leaves in the folder."""
 
 
 @needs_words
 @pytest.mark.parametrize("recipe", SCRIPTS, ids=lambda recipe: recipe.title)
 def test_recipe(recipe: Recipe, kitchen: Kitchen, request: pytest.FixtureRequest) -> None:
-    """It ends well, prints what the README says, and says nothing else."""
+    """The recipe succeeds, and prints exactly what the README says."""
     if missing := [name for name in recipe.programs if shutil.which(name) is None]:
         pytest.skip(f"{', '.join(missing)} not installed")
     if "talk.m4a" in recipe.code:
         subprocess.run(["ffmpeg", "-v", "quiet", "-i", str(SPEECH), str(kitchen.folder / "talk.m4a")], check=True)
     if "--mic" in recipe.code or "arecord" in recipe.code:
         microphone: VirtualMicrophone = request.getfixturevalue("virtual_microphone")
-        # It waits for one word, and a recogniser of demo quality mishears one recording in ten.
+        # It waits for one word, and the demo recogniser misses one recording in ten.
         with spoken(microphone, again="keyword" in recipe.title):
             ran = kitchen.run(recipe.code, **microphone.environment)
     else:
@@ -227,7 +227,7 @@ def test_recipe(recipe: Recipe, kitchen: Kitchen, request: pytest.FixtureRequest
     ids=["unreachable", "usage"],
 )
 def test_exit_codes_tell_the_cause(kitchen: Kitchen, environ: dict[str, str], said: str) -> None:
-    """The other branches of the recipe, too."""
+    """The other branches of the recipe."""
     assert kitchen.run(ALL["Exit codes in `if`"].code, **environ).out.splitlines() == [said]
 
 
@@ -239,7 +239,7 @@ def unit() -> str:
 
 
 def test_the_unit_is_one(unit: str, tmp_path: Path) -> None:
-    """``systemd-analyze`` finds nothing to say."""
+    """``systemd-analyze`` reports no problem."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze not installed")
     assert unit.count(PLACE) == 2
@@ -258,7 +258,7 @@ def test_the_unit_is_one(unit: str, tmp_path: Path) -> None:
 def test_the_service_delivers_and_stops(
     unit: str, kitchen: Kitchen, tmp_path: Path, virtual_microphone: VirtualMicrophone
 ) -> None:
-    """Its commands, as systemd would run them: killed once, started again, stopped."""
+    """Run its commands like systemd: killed once, started again, stopped."""
     parser = configparser.RawConfigParser(comment_prefixes="#", strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # the names have capitals
     parser.read_string(unit)
@@ -272,7 +272,7 @@ def test_the_service_delivers_and_stops(
 
     with contextlib.ExitStack() as stack:
         processes = Processes(stack, kitchen.folder, environ)
-        assert processes.run(before) == ""  # nothing to deliver, nothing to say
+        assert processes.run(before) == ""  # nothing to deliver, no output
         first = processes.start(main)
         ready(first)
         virtual_microphone.play(SPEECH).wait(30)
@@ -292,14 +292,14 @@ def test_the_service_delivers_and_stops(
 
 @dataclass(frozen=True)
 class Processes:
-    """Those of a service; none outlives the stack."""
+    """Processes of a service; all end with the stack."""
 
     stack: contextlib.ExitStack
     folder: Path
     environ: dict[str, str]
 
     def start(self, command: list[str]) -> subprocess.Popen[str]:
-        """Start one, its stdout in a pipe."""
+        """Start a process, with its stdout in a pipe."""
         process: subprocess.Popen[str] = subprocess.Popen(
             command, cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         )
@@ -308,7 +308,7 @@ class Processes:
         return process
 
     def run(self, command: list[str]) -> str:
-        """Run one to its end, which is a good one."""
+        """Run a process to its end, which must be a success."""
         process = self.start(command)
         out, _ = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, out
@@ -325,7 +325,7 @@ def ready(process: subprocess.Popen[str]) -> None:
 
 
 def test_none_is_left_out() -> None:
-    """Each title of the section has a recipe, and each script says what it prints."""
+    """Each title of the section has a recipe, and each script has an expected output."""
     section: Any = SECTION.search((ROOT / "README.md").read_text(encoding="utf-8"))
     assert section is not None
     assert re.findall(r"^#### (.+)$", section[1], re.MULTILINE) == list(ALL)

@@ -42,20 +42,20 @@ ctl.!default { type pulse }
 
 @dataclass
 class VirtualMicrophone:
-    """A running server."""
+    """A running PulseAudio server."""
 
     environment: dict[str, str]
-    """What a program needs to hear this microphone and nothing else; add it to the program's own environment."""
+    """Variables that let a program record this microphone only; add them to its environment."""
     server: subprocess.Popen[bytes]
     _players: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def unpinned(self) -> dict[str, str]:
-        """The same for a user who has not said which source to record from: it is the server's default."""
+        """The same environment without a selected source: the server's default applies."""
         return {name: value for name, value in self.environment.items() if name not in {"PULSE_SOURCE", "PULSE_SINK"}}
 
     def play(self, wav: Path, sink: str = SINK) -> subprocess.Popen[bytes]:
-        """Speak a recording into the microphone; the process ends when it has been said."""
+        """Play a recording into the microphone; the process ends with the recording."""
         player = subprocess.Popen(
             ["paplay", "--latency-msec=400", f"--device={sink}", str(wav)], env=self._full(), stdin=subprocess.DEVNULL
         )
@@ -63,22 +63,22 @@ class VirtualMicrophone:
         return player
 
     def load_source(self) -> None:
-        """Plug the microphone in, and make it the default."""
+        """Plug in the microphone as the default source."""
         self._load(SINK, SOURCE)
         self.control("set-default-sink", SINK)
         self.control("set-default-source", SOURCE)
 
     def unload_source(self) -> None:
-        """Pull it out. The sink goes too: it has a source of its own, to which the server would move who records."""
+        """Unplug the microphone, with its sink: the server would move recorders to the sink's monitor."""
         self._unload(f"sink_name={SINK}")
 
     def unload_source_alone(self) -> None:
-        """Pull it out; the server moves whoever records to another source, which says nothing about it."""
+        """Unplug the microphone; the server silently moves recorders to another source."""
         self._unload(f"source_name={SOURCE}")
 
     @contextmanager
     def other(self) -> Iterator[None]:
-        """A second microphone that hears what is played to ``OTHER_SINK``, while the block runs."""
+        """A second microphone that records ``OTHER_SINK``, during the block."""
         self._load(OTHER_SINK, OTHER_SOURCE)
         try:
             yield
@@ -97,7 +97,7 @@ class VirtualMicrophone:
                 self.control("unload-module", line.split()[0])
 
     def control(self, *arguments: str) -> str:
-        """Run ``pactl``, and return what it said."""
+        """Run ``pactl``, and return its output."""
         done = subprocess.run(
             ["pactl", *arguments], env=self._full(), capture_output=True, text=True, timeout=_DEADLINE_S, check=True
         )
@@ -105,7 +105,7 @@ class VirtualMicrophone:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stop the server's process for a while: it is there and never answers."""
+        """Stop the server's process for a while: it exists and does not answer."""
         self.server.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -113,7 +113,7 @@ class VirtualMicrophone:
             self.server.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End the server and all that still plays."""
+        """End the server and all players."""
         for process in (*self._players, self.server):
             process.terminate()
         for process in (*self._players, self.server):
@@ -129,7 +129,7 @@ class VirtualMicrophone:
 
 @pytest.fixture(scope="session")
 def virtual_microphone() -> Iterator[VirtualMicrophone]:
-    """A microphone that hears what :meth:`VirtualMicrophone.play` plays; skips where it cannot be had."""
+    """A microphone that records the sound of :meth:`VirtualMicrophone.play`; skips the test if it is not available."""
     missing = _missing()
     if missing:
         pytest.skip(f"no virtual microphone: {', '.join(missing)} not installed")
@@ -166,7 +166,7 @@ def _start(folder: Path) -> VirtualMicrophone:
         "PULSE_SOURCE": SOURCE,
         "ALSA_CONFIG_PATH": str(config),
     }
-    # A server that is told where the server is would refuse to be it.
+    # The server does not start with PULSE_SERVER set.
     own = {name: value for name, value in {**os.environ, **environment}.items() if name != "PULSE_SERVER"}
     server = subprocess.Popen(
         [
@@ -191,4 +191,4 @@ def _await_server(microphone: VirtualMicrophone) -> None:
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
             if microphone.server.poll() is not None or time.monotonic() > deadline:
                 pytest.skip("no virtual microphone: the PulseAudio server does not start here")
-            time.sleep(0.05)  # the server tells nobody when it is ready
+            time.sleep(0.05)  # the server has no readiness signal

@@ -1,4 +1,4 @@
-"""Proxies: real ones, small, in threads. Whatever name they are asked for, they lead to one port of this machine."""
+"""Proxies: small real ones, in threads. For any requested name, they connect to one port of this machine."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _DEADLINE_S = 10
 
 @dataclass
 class Way:
-    """A proxy that runs."""
+    """A running proxy."""
 
     target: int
-    """The port that it leads to."""
+    """The port that it connects to."""
     refuses: bool = False
     login: str | None = None
-    """``user:password`` that an HTTP proxy asks for."""
+    """``user:password`` that an HTTP proxy requires."""
     busy: int = 0
-    """How many requests are answered by 503 first."""
+    """Number of requests that are answered with 503 first."""
     port: int = 0
     asked: list[str] = field(default_factory=list)
     """``host:port`` of each request."""
@@ -37,7 +37,7 @@ class Way:
 
 @contextmanager
 def connect_proxy(target: int, *, refuses: bool = False, login: str | None = None, busy: int = 0) -> Iterator[Way]:
-    """An HTTP proxy that knows CONNECT (RFC 9110 section 9.3.6) and Basic authentication (RFC 7617)."""
+    """An HTTP proxy with CONNECT (RFC 9110 section 9.3.6) and Basic authentication (RFC 7617)."""
     with _running(Way(target, refuses, login, busy), _connect) as way:
         yield way
 
@@ -100,7 +100,7 @@ def _running(way: Way, greet: object) -> Iterator[Way]:
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A client that hangs up is what tests are about."""
+            """Ignore clients that disconnect: tests do that on purpose."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         way.port = server.server_address[1]

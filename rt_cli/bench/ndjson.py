@@ -88,9 +88,7 @@ def _measures(measures: Tally) -> dict[str, Any]:
 
 def _percentiles(histogram: Histogram) -> dict[str, float] | None:
     values = histogram.percentiles()
-    return (
-        None if values is None else {name: round(value, _DIGITS) for name, value in asdict(values).items()}
-    )
+    return None if values is None else {name: round(value, _DIGITS) for name, value in asdict(values).items()}
 
 
 def _words(words: Words | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import stat
 import sys
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from rt_cli.bench.recording import load
 from rt_cli.bench.words import compare
 from rt_cli.clock import SystemClock
 from rt_cli.config.values import convert, settings_keys
+from rt_cli.disk.outfile import cannot_write, open_outfile, write_all
+from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, UsageError
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.choose import choose_look
@@ -32,6 +35,7 @@ from rt_cli.streaming.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from io import FileIO
     from pathlib import Path
 
     from rt_cli.bench.level import SessionResult
@@ -61,6 +65,8 @@ class BenchOptions:
     limits: Sequence[str]
     references: Sequence[Path]
     html: Path | None
+    replace: bool = False
+    """Whether an older report may be replaced."""
 
 
 def run_bench(settings: Settings, options: BenchOptions) -> int:
@@ -75,8 +81,6 @@ def run_bench(settings: Settings, options: BenchOptions) -> int:
     references = _references(options)
     if any(limit.name == "wer" for limit in limits) and not references:
         raise UsageError("a limit on wrong words needs the right ones", "give --reference FILE for each recording")
-    if options.html is not None:
-        _check_report(options.html)
     # A config file may set these. They are for a single source, and for a source without an end.
     settings = replace(
         settings,
@@ -84,7 +88,12 @@ def run_bench(settings: Settings, options: BenchOptions) -> int:
         output=replace(settings.output, save_audio=None),
     )
     plan = make_plan(settings, os.environ)
-    return asyncio.run(_Bench(settings, options, plan, levels, limits, references, spread_s).run())
+    report = None if options.html is None else _open_report(options.html, replace=options.replace)
+    try:
+        return asyncio.run(_Bench(settings, options, plan, levels, limits, references, spread_s, report).run())
+    finally:
+        if options.html is not None and report is not None:
+            _close_report(options.html, report)
 
 
 def parse_levels(text: str) -> list[int]:
@@ -124,11 +133,20 @@ def _references(options: BenchOptions) -> list[str]:
     return texts
 
 
-def _check_report(path: Path) -> None:
+def _open_report(path: Path, *, replace: bool) -> FileIO:
+    """Open the report before anything is sent; an older report stays until the new one is written."""
     if find_spec("matplotlib") is None:
         raise UsageError("--html needs matplotlib, which is not installed", "pip install 'rt-cli[bench]'")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"cannot write {printable(str(path))}", "name a file in a folder that can be written to")
+    return open_outfile(path, replace=replace, keep=True, hint="name a file in a folder that can be written to")
+
+
+def _close_report(path: Path, file: FileIO) -> None:
+    """Close the report, and remove it if nothing was written into it."""
+    with suppress(OSError):
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and not status.st_size:
+            path.unlink()
+        file.close()
 
 
 class _Bench:
@@ -142,6 +160,7 @@ class _Bench:
         limits: The limits that each level must keep.
         references: The words of each recording, or empty.
         spread_s: Time over which the first sessions of a level start.
+        report: The open file of ``--html``; None without it.
     """
 
     def __init__(
@@ -153,6 +172,7 @@ class _Bench:
         limits: Sequence[Limit],
         references: Sequence[str],
         spread_s: float,
+        report: FileIO | None = None,
     ) -> None:
         self._settings = settings
         self._options = options
@@ -161,6 +181,7 @@ class _Bench:
         self._limits = limits
         self._references = references
         self._spread_s = spread_s
+        self._report = report
         self._json = settings.output.format == "json"
         self._bill = bill_of(settings)
         self._signals: list[int] = []
@@ -307,23 +328,38 @@ class _Bench:
             for line in (*table.lines(levels, self._limits), *table.remarks(levels)):
                 self._out.write(printable(line))
             self._out.write(table.conclusion(levels, self._limits))
-        if self._options.html is not None and any(level.results for level in levels):
-            await asyncio.to_thread(self._report, self._options.html, endpoint, levels, recordings, chunk_ms)
+        if self._report is not None and any(level.results for level in levels):
+            from rt_cli.bench.report import ReportData, report
+
+            date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z")
+            facts = ReportData(endpoint.shown, endpoint.model, date, recordings, chunk_ms, self._options.rounds)
+            await self._write_report(self._report, await asyncio.to_thread(report, levels, self._limits, facts))
         return code
 
-    def _report(
-        self, path: Path, endpoint: Endpoint, levels: Sequence[Level], recordings: Sequence[Recording], chunk_ms: int
-    ) -> None:
-        from rt_cli.bench.report import ReportData, report
+    async def _write_report(self, file: FileIO, html: str) -> None:
+        """Write the report. The second signal ends the wait for a reader of a FIFO that does not read.
 
-        date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z")
-        facts = ReportData(endpoint.shown, endpoint.model, date, recordings, chunk_ms, self._options.rounds)
-        try:
-            path.write_text(report(levels, self._limits, facts), encoding="utf-8")
-        except OSError as exc:
-            raise UsageError(
-                f"cannot write {printable(str(path))}: {exc.strerror}", "make room, or elsewhere"
-            ) from None
+        Raises:
+            UsageError: The report cannot be written.
+        """
+        failures: list[OSError] = []
+
+        def write() -> None:
+            try:
+                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    file.truncate(0)
+                write_all(file.fileno(), html.encode())
+            except OSError as exc:
+                failures.append(exc)
+
+        disk = SerialThread("rt-report")
+        disk.do(write)
+        while not await asyncio.to_thread(disk.close, _LAST_LINES_S):
+            if len(self._signals) > 1:
+                return
+        path = self._options.html
+        if failures and path is not None:
+            raise cannot_write(path, failures[0], hint="make room, or elsewhere")
         self._print_status(f"report: {path}")
 
     # -- signals ------------------------------------------------------------------------------------------------------

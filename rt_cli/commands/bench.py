@@ -10,7 +10,6 @@ import typer
 from rt_cli.cli import options
 from rt_cli.cli.process import collect_garbage
 from rt_cli.config.layers import settings_of
-from rt_cli.errors import UsageError
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Recordings, taken in turns.")]
 Sessions = Annotated[str, typer.Option(metavar="N,N,...", help="At once, level after level.")]
@@ -50,8 +49,6 @@ def bench(
     settings = settings_of({"retry_for": retry_for, "format": None, **values})
     from rt_cli.bench.run_bench import BenchOptions, run_bench
 
-    if html is not None and html.exists() and not force:
-        raise UsageError(f"{html} exists", "another name, or --force")
-    bench_options = BenchOptions(files, sessions, rounds, spread, limit or [], reference or [], html)
+    bench_options = BenchOptions(files, sessions, rounds, spread, limit or [], reference or [], html, replace=force)
     collect_garbage()
     return run_bench(settings, bench_options)

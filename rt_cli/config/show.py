@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rt_cli.config.config_file import config_path
 from rt_cli.config.layers import effective_values, loader_arguments
 from rt_cli.config.values import settings_keys
+from rt_cli.disk.outfile import cannot_write, open_raw, write_all
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import masked, printable
 from rt_cli.settings import Settings
@@ -67,12 +68,15 @@ def write_example(config: Path | None, *, force: bool) -> int:
     example = files("rt_cli.config").joinpath("example.toml").read_bytes()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb" if force else "xb") as file:
-            file.write(example)
+    except (OSError, ValueError) as exc:
+        raise cannot_write(path, exc, hint=None, code="config") from None
+    try:
+        with open_raw(path, replace=force) as file:
+            write_all(file.fileno(), example)
     except FileExistsError:
         raise UsageError(f"{printable(str(path))} is there already", "--force replaces it", code="config") from None
-    except OSError as exc:
-        raise UsageError(f"cannot write {printable(str(path))}: {exc.strerror}", code="config") from None
+    except (OSError, ValueError) as exc:
+        raise cannot_write(path, exc, hint=None, code="config") from None
     print(path)  # noqa: T201 - the result
     return 0
 

@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
+from rt_cli.disk.outfile import cannot_write, open_outfile, open_raw
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,11 +38,16 @@ class WavWriter:
         Raises:
             UsageError: The file cannot be written, or it is not empty and ``replace`` is False.
         """
+        hint = "save the sound elsewhere"
+        if _is_pipe(self.path):
+            raise UsageError(f"{self.path} is a pipe: a WAV file is written in two places", "save the sound to a file")
+        file = open_outfile(self.path, replace=replace, hint=hint)
         try:
-            _refuse(self.path, replace=replace)
-            self._begin(rate_hz)
+            _write_all(file, _header(0, rate_hz))
         except OSError as exc:
-            raise UsageError(f"cannot write {self.path}: {exc.strerror}", "save the sound elsewhere") from exc
+            file.close()
+            raise cannot_write(self.path, exc, hint=hint) from exc
+        self._file = file
 
     def write(self, pcm: bytes, rate_hz: int, *, at: int | None = None) -> None:
         """Append s16le mono audio and update the header. May block.
@@ -77,20 +83,17 @@ class WavWriter:
             file.close()
 
     def _begin(self, rate_hz: int) -> FileIO:
-        self._file = self.path.open("wb", buffering=0)
+        self._file = open_raw(self.path, replace=True)
         _write_all(self._file, _header(0, rate_hz))
         return self._file
 
 
-def _refuse(path: Path, *, replace: bool) -> None:
+def _is_pipe(path: Path) -> bool:
     try:
-        found = path.stat()
-    except FileNotFoundError:
-        return
-    if stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode):
-        raise UsageError(f"{path} is a pipe: a WAV file is written in two places", "save the sound to a file")
-    if stat.S_ISREG(found.st_mode) and found.st_size and not replace:
-        raise UsageError(f"{path} exists", "choose another name, or --force to replace it")
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False  # missing, or opening the file reports why it cannot be used
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _write_all(file: FileIO, data: bytes) -> None:
@@ -105,18 +108,3 @@ def _header(data_bytes: int, rate_hz: int) -> bytes:
         *(b"fmt ", 16, _PCM, 1, rate_hz, rate_hz * BYTES_PER_SAMPLE, BYTES_PER_SAMPLE, 8 * BYTES_PER_SAMPLE),
         *(b"data", min(data_bytes, _LARGEST)),
     )
-
-
-def prepare(directory: Path) -> None:
-    """Create a directory for recordings.
-
-    Raises:
-        UsageError: The directory cannot be created or is not writable.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / ".rt-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as exc:
-        raise UsageError(f"cannot write to {directory}: {exc.strerror}", "choose another directory") from exc

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.config.config_file import expand_home
 from rt_cli.errors import RefusedError, UsageError
+from rt_cli.masking import protect
 from rt_cli.protocol.endpoint.key_source import KeyFile, KeySource, KeyVariable, clean_key, key_source
 from rt_cli.protocol.endpoint.url import parse_address
 from rt_cli.protocol.sanitize import printable
@@ -28,10 +29,18 @@ def find_key(settings: EndpointSettings, url: str, environ: Mapping[str, str]) -
 
     The keyring of the system is the last source. It is not used for unencrypted connections.
 
+    From here on no output shows the key.
+
     Raises:
         UsageError: An invalid URL; a file or command without a key.
         RefusedError: The host needs a key, and no key is configured.
     """
+    key = _find_key(settings, url, environ)
+    protect([] if key is None else [key])
+    return key
+
+
+def _find_key(settings: EndpointSettings, url: str, environ: Mapping[str, str]) -> str | None:
     address = parse_address(url, settings.dialect)
     try:
         source = key_source(settings, address, environ)

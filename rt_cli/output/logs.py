@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rt_cli.errors import UsageError
+from rt_cli.disk.outfile import PRIVATE, open_outfile
 from rt_cli.output.line_writer import LineWriter
-from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.protocol.sanitize import masked_foreign, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,15 +92,14 @@ class LineHandler(logging.Handler):
             self.handleError(record)
             return
         for line in (first, *(f"    {line}" for line in rest)):
-            self._write_line(masked(printable(line)))
+            self._write_line(masked_foreign(printable(line)))
 
 
 def _open(path: str) -> TextIO:
-    try:
-        return Path(path).open("a", encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(f"cannot write the log file {printable(path)}", reason, code="log_file") from error
+    # What was said is in it at -vv: only its owner may read a new file.
+    hint = "log to another file"
+    file = open_outfile(Path(path), append=True, mode=PRIVATE, what="the log file", hint=hint, code="log_file")
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding="utf-8")
 
 
 def _ignore(_line: str) -> None:

@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from rt_cli.output.event_masking import mask_event
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.logs import Logs
 from rt_cli.output.results.formats import dispatch, make_results
@@ -90,6 +91,7 @@ class Output:
 
     def on_event(self, event: Event) -> None:
         """Handle an event of the run, or of its only source. Returns at once and never raises."""
+        event = mask_event(event)
         self._write_result(event)
         self._status.on_event(event)
 

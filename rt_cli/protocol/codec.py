@@ -14,10 +14,13 @@ from typing import Any
 
 import msgspec
 import pybase64
+from msgspec import UNSET, UnsetType
 
 from rt_cli.protocol.sanitize import masked, printable
 from rt_cli.protocol.server_events import (
+    BufferCleared,
     Committed,
+    EffectiveSession,
     ErrorEvent,
     ErrorInfo,
     Ignored,
@@ -30,6 +33,7 @@ from rt_cli.protocol.server_events import (
     TranscriptCompleted,
     TranscriptDelta,
     TranscriptFailed,
+    TranscriptSnapshot,
 )
 
 Fields = Mapping[str, Any]
@@ -40,6 +44,7 @@ _MAX_NUMBER = 2**53
 """Larger JSON numbers are not exact, and no session is that long."""
 _MAX_LOG_CHARS = 500
 _MAX_TYPE_CHARS = 120
+_MAX_CONTENT_INDEX = 1000
 
 
 def append_event(pcm: bytes | memoryview) -> bytes:
@@ -124,12 +129,19 @@ def _ignored(kind: str) -> ServerEvent:
     return Ignored(printable(kind)[:_MAX_TYPE_CHARS]) if kind else Malformed("no type")
 
 
+def clear_event(event_id: str) -> bytes:
+    """``input_audio_buffer.clear``: its answer proves that the endpoint has processed all audio before it."""
+    return msgspec.json.encode({"type": "input_audio_buffer.clear", "event_id": event_id})
+
+
 def _text(fields: Fields, key: str) -> str | None:
     value = fields.get(key)
-    if not isinstance(value, str) or not value:
-        return None
-    # Join surrogate pairs and replace lone surrogates by U+FFFD: encoding a surrogate to UTF-8 fails later.
-    return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole_text(value) if isinstance(value, str) and value else None
+
+
+def whole_text(text: str) -> str:
+    """Join surrogate pairs and replace lone surrogates by U+FFFD: encoding a surrogate to UTF-8 fails later."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _number(fields: Fields, key: str) -> float | None:
@@ -159,7 +171,56 @@ def _session_created(fields: Fields) -> ServerEvent:
 
 
 def _session_updated(fields: Fields) -> ServerEvent:
-    return SessionUpdated(_expires_at(fields))
+    return SessionUpdated(_expires_at(fields), _effective(_object(fields, "session")))
+
+
+_FORMATS = {
+    "audio/pcm": "pcm",
+    "pcm16": "pcm",
+    "pcm": "pcm",
+    "pcm_s16le": "pcm",
+    "audio/pcmu": "pcmu",
+    "g711_ulaw": "pcmu",
+    "audio/pcma": "pcma",
+    "g711_alaw": "pcma",
+}
+
+
+def _effective(session: Fields) -> EffectiveSession:
+    """Read a session object back; where both shapes are there, the nested one counts."""
+    audio = _object(_object(session, "audio"), "input")
+    transcription = _first(audio, "transcription", session, "input_audio_transcription")
+    detection = _first(audio, "turn_detection", session, "turn_detection")
+    # A session whose turn detection is a name instead of an object still says which it is.
+    kind = detection.get("type") if isinstance(detection, dict) else detection
+    return EffectiveSession(
+        rate_hz=_rate(audio, session),
+        encoding=_encoding(_first(audio, "format", session, "input_audio_format")),
+        transcribes=UNSET if transcription is UNSET else transcription is not None,
+        turn_detection=kind if kind is None or isinstance(kind, str) else UNSET,
+        silence_ms=_said(detection, "silence_duration_ms") if isinstance(detection, dict) else UNSET,
+    )
+
+
+def _first(nested: Fields, name: str, flat: Fields, flat_name: str) -> Any:
+    return nested[name] if name in nested else flat.get(flat_name, UNSET)
+
+
+def _rate(audio: Fields, session: Fields) -> float | UnsetType:
+    places = ((_object(audio, "format"), ("rate", "sample_rate")),)
+    flat = ((session, ("input_audio_sampling_rate", "input_audio_sample_rate", "sample_rate")),)
+    rates = (_said(place, name) for place, names in (*places, *flat) for name in names)
+    return next((rate for rate in rates if rate is not UNSET), UNSET)
+
+
+def _said(fields: Fields, key: str) -> float | UnsetType:
+    value = _number(fields, key)
+    return UNSET if value is None else value
+
+
+def _encoding(value: object) -> str | UnsetType:
+    kind = value.get("type") if isinstance(value, dict) else value
+    return _FORMATS.get(kind, printable(kind)[:_MAX_TYPE_CHARS]) if isinstance(kind, str) else UNSET
 
 
 def _speech_started(fields: Fields) -> ServerEvent:
@@ -174,12 +235,31 @@ def _committed(fields: Fields) -> ServerEvent:
     return Committed(_text(fields, "item_id"), _text(fields, "previous_item_id"))
 
 
+def _cleared(_fields: Fields) -> ServerEvent:
+    return BufferCleared()
+
+
 def _delta(fields: Fields) -> ServerEvent:
-    return TranscriptDelta(_text(fields, "item_id"), _text(fields, "delta") or "")
+    delta = fields.get("delta")
+    # Not whole_text: the next delta may bring the second half of a surrogate pair.
+    return TranscriptDelta(_text(fields, "item_id"), delta if isinstance(delta, str) else "", _content_index(fields))
 
 
 def _completed(fields: Fields) -> ServerEvent:
-    return TranscriptCompleted(_text(fields, "item_id"), _text(fields, "transcript") or "", _language(fields))
+    item_id, transcript, index = _text(fields, "item_id"), fields.get("transcript"), _content_index(fields)
+    if isinstance(status := fields.get("status"), str) and status != "completed":
+        return TranscriptSnapshot(item_id, whole_text(transcript) if isinstance(transcript, str) else "", index)
+    text = whole_text(transcript) if isinstance(transcript, str) else None
+    return TranscriptCompleted(item_id, text, _language(fields), index)
+
+
+def _updated(fields: Fields) -> ServerEvent:
+    return TranscriptSnapshot(_text(fields, "item_id"), _text(fields, "transcript") or "", _content_index(fields))
+
+
+def _content_index(fields: Fields) -> int:
+    value = _number(fields, "content_index")
+    return 0 if value is None else min(int(value), _MAX_CONTENT_INDEX)
 
 
 def _language(fields: Fields) -> str | None:
@@ -234,7 +314,9 @@ _READERS: dict[str, Callable[[Fields], ServerEvent]] = {
     "input_audio_buffer.speech_started": _speech_started,
     "input_audio_buffer.speech_stopped": _speech_stopped,
     "input_audio_buffer.committed": _committed,
+    "input_audio_buffer.cleared": _cleared,
     "conversation.item.input_audio_transcription.delta": _delta,
+    "conversation.item.input_audio_transcription.updated": _updated,
     "conversation.item.input_audio_transcription.completed": _completed,
     "conversation.item.input_audio_transcription.failed": _failed,
     "error": _error,

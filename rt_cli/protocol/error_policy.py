@@ -7,10 +7,11 @@ the official clients.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError
-from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.protocol.sanitize import masked_foreign, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,20 +39,60 @@ _CAPACITY_CODES = frozenset(
 )
 _CAPACITY_WORDS = ("capacity", "limit", "busy", "overload", "too many", "try again")
 _OVERLOAD_RETRY_S = 5.0
+_HARMLESS_CODES = frozenset(
+    {
+        "input_audio_buffer_commit_empty",
+        "conversation_already_has_active_response",
+        "response_cancel_not_active",
+        "unsupported_content_type",
+    }
+)
+_ELSEWHERE_WORDS = ("rate_limit", "server_error", "transcription", "response", "conversation")
+"""An error with one of these is not about an append."""
+_REFUSAL_WORDS = (
+    "invalid",
+    "unknown",
+    "unsupported",
+    "not_supported",
+    "too_large",
+    "full",
+    "audio",
+    "buffer",
+    "not_impl",
+)
+_TOO_BIG, _INTERNAL = 1009, 1011
+_SILENT_CLOSES = frozenset({1001, 1005, 1006, 1009, 1012, 1013})
+"""Closes with a meaning of their own, or none: an error long before them is not their cause."""
 _TOO_FAST = 3007
 """Close code of AssemblyAI; other providers only say so in the reason."""
 _TOO_FAST_WORDS = ("faster than real", "too fast", "transmission rate")
 
 
-def http_refusal(status: int, body: str = "", retry_after_s: float | None = None) -> RtError:
+_MODEL_HINT = ", or it wants ?model=NAME in the URL"
+_NO_MODEL = re.compile(
+    r"\bmodel\b[^.;]{0,120}?\b(?:not (?:be )?(?:found|exist|available|supported|valid|allowed|loaded|installed)"
+    r"|unknown|unsupported|unavailable|invalid|missing|required)\b"
+    r"|\b(?:unknown|unsupported|invalid|missing|no such|no|not find|cannot find|unable to load|load|find|deprecated)"
+    r"(?: [\w-]+){0,2} model\b"
+)
+"""What endpoints say of a model that they cannot use, in lower case."""
+_PASSING_WORDS = (*_CAPACITY_WORDS, "temporar", "loading", "starting", "warming", "timed out", "timeout", "retry")
+"""What endpoints say of a state that passes."""
+_BUFFER_WORDS = ("buffer", "commit", "too much audio", "audio too long", "audio is too long")
+
+
+def http_refusal(
+    status: int, body: str = "", retry_after_s: float | None = None, *, wants_model: bool = False
+) -> RtError:
     """Classify an HTTP status of the handshake.
 
     Args:
         status: HTTP status code.
         body: Start of the response body, untrusted.
         retry_after_s: The Retry-After header in seconds, if there was one.
+        wants_model: The URL has no ``model``, which some compatible servers demand and answer with 403.
     """
-    message = _quoted(body)
+    message = quoted(body)
     description = f"HTTP {status}" + (f" ({message})" if message else "")
     if status == 429 and not any(code in body for code in _QUOTA_CODES):  # noqa: PLR2004 - HTTP statuses have no better name
         return UnreachableError(
@@ -71,7 +112,7 @@ def http_refusal(status: int, body: str = "", retry_after_s: float | None = None
         hint = {
             401: "check the key",
             402: "the quota is used up; check the plan and billing",
-            403: "the key, the region or the Origin is not allowed",
+            403: "the key, the region or the Origin is not allowed" + (_MODEL_HINT if wants_model else ""),
             407: "check the proxy's user and password",
             429: "the quota is used up; check the plan and billing",
         }[status]
@@ -91,10 +132,14 @@ def classify_close(code: int, reason: str = "", last_error: ErrorInfo | None = N
     """
     if last_error is not None and (cause := _by_code(last_error)) is not None:
         return cause
-    message = _quoted((last_error.message if last_error else "") or reason)
+    message = quoted((last_error.message if last_error else "") or reason)
+    if code not in _SILENT_CLOSES and (cause := _by_words(reason, last_error)) is not None:
+        return cause
     description = f"closed with {code}" + (f" ({message})" if message else "")
     if code == _TOO_FAST or any(words in message.lower() for words in _TOO_FAST_WORDS):
         return ConnectionLost(f"the endpoint refuses sound faster than real time: {description}", code="too_fast")
+    if code == _TOO_BIG:
+        return _too_big(description, f"{reason} {message}".lower())
     if code in _CLOSES:
         return _CLOSES[code](description)
     if code == 1008:  # noqa: PLR2004 - close codes have no better name
@@ -107,7 +152,8 @@ def classify_close(code: int, reason: str = "", last_error: ErrorInfo | None = N
         return EndpointError(
             f"the endpoint {description}", "see the provider's documentation of that code", code=f"close_{code}"
         )
-    return ConnectionLost(f"the endpoint {description}", "check the network and the endpoint")
+    hint = "it failed; its own log may say more" if code == _INTERNAL else "check the network and the endpoint"
+    return ConnectionLost(f"the endpoint {description}", hint)
 
 
 def classify_error(error: ErrorInfo, *, configuring: bool) -> RtError | None:
@@ -120,11 +166,11 @@ def classify_error(error: ErrorInfo, *, configuring: bool) -> RtError | None:
     known = _by_code(error)
     if known is not None or not configuring:
         return known
-    message = _quoted(error.message or error.code or error.type)
+    message = quoted(error.message or error.code or error.type)
     if error.code in _CAPACITY_CODES or error.type in _CAPACITY_CODES:
         code = printable(error.code or error.type)[:100]
         return UnreachableError(f"the endpoint is not available: {message}", "try again later", code=code)
-    where = f" (at {_quoted(error.param)})" if error.param else ""
+    where = f" (at {quoted(error.param)})" if error.param else ""
     return EndpointError(
         f"the endpoint rejects the configuration: {message}{where}",
         "change the option, or drop it with --set",
@@ -132,10 +178,22 @@ def classify_error(error: ErrorInfo, *, configuring: bool) -> RtError | None:
     )
 
 
+def refuses_audio(error: ErrorInfo) -> bool:
+    """Return whether an ``error`` event that names no event of ours refuses audio.
+
+    An endpoint calls the refused request invalid, unknown or too much, by its code, or by its type if there is no code;
+    some name the field.
+    """
+    words = f"{error.code or error.type} {error.param or ''}".lower()
+    if error.code in _HARMLESS_CODES or any(word in words for word in _ELSEWHERE_WORDS):
+        return False
+    return any(word in words for word in _REFUSAL_WORDS)
+
+
 def _by_code(error: ErrorInfo) -> RtError | None:
     """Classify codes that end a session at any time; some servers send the code as the type."""
     code = error.code or error.type
-    message = _quoted(error.message or code)
+    message = quoted(error.message or code)
     if code in _KEY_CODES:
         return RefusedError(f"the endpoint refused us: {message}", "check the key", code=code)
     if code in _QUOTA_CODES:
@@ -147,9 +205,9 @@ def _by_code(error: ErrorInfo) -> RtError | None:
     return None
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Text of the endpoint, at most 300 characters, without control characters and keys (some endpoints echo keys)."""
-    return masked(printable(text))[:300].strip().removesuffix(".")
+    return masked_foreign(printable(text))[:300].strip().removesuffix(".")
 
 
 def _lost(hint: str, after_s: float | None = None) -> Callable[[str], RtError]:
@@ -160,8 +218,36 @@ def _broken(description: str) -> RtError:
     return EndpointError(f"the endpoint {description}", "it did not understand what was sent")
 
 
-def _too_big(description: str) -> RtError:
+def _too_big(description: str, text: str) -> RtError:
+    if any(word in text for word in _BUFFER_WORDS):
+        return EndpointError(
+            f"the endpoint {description}",
+            "it keeps no longer turns: make them shorter, with --turn-detection client and --max-turn",
+            code="turn_too_long",
+        )
     return EndpointError(f"the endpoint {description}", "a message was too big for it; make --chunk-ms smaller")
+
+
+def _by_words(reason: str, error: ErrorInfo | None) -> RtError | None:
+    """Classify what the peer says with its close: compatible servers write an HTTP status or a sentence as the code."""
+    status = error.code if error and error.code.isdecimal() else ""
+    message = quoted((error.message if error else "") or reason)
+    if status in {"401", "402", "403"}:
+        return http_refusal(int(status), message)
+    if status == "404" or _is_about_model(reason, error):
+        return EndpointError(
+            f"the endpoint does not take this session: {message}", "check the model", code="model_not_found"
+        )
+    return None
+
+
+def _is_about_model(reason: str, error: ErrorInfo | None) -> bool:
+    """Return whether the peer says that it cannot use the model, which no other connection changes."""
+    text = f"{reason} {error.message} {error.code} {error.type}".lower() if error else reason.lower()
+    if any(word in text for word in _PASSING_WORDS):
+        return False
+    field = (error.param or "").rpartition(".")[2] if error else ""
+    return field == "model" or _NO_MODEL.search(text) is not None
 
 
 def _refused(description: str) -> RtError:
@@ -178,7 +264,6 @@ _CLOSES: dict[int, Callable[[str], RtError]] = {
     1002: _broken,
     1003: _broken,
     1007: _broken,
-    1009: _too_big,
     1010: _broken,
     1012: _lost("it is restarting"),
     1013: _lost("it is overloaded", _OVERLOAD_RETRY_S),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from rt_cli.masking import MASK, Secrets, protect, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rt_cli.protocol.endpoint.endpoint import Endpoint
 
-MASK = "***"
 _MIN_SECRET_CHARS = 8
 """Shorter texts are not keys, and may be part of ordinary words."""
 _KEY_SHAPES = re.compile(r"\b((?:sk|ek|rk)[-_])[\w*.-]{16,}|(openai-insecure-api-key\.)[^\s\",]+")
@@ -32,12 +32,25 @@ def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
     Returns:
         Secrets of at least 8 characters, the longest first.
     """
+    return tuple(
+        sorted((text for text in _all_secrets(endpoint) if len(text) >= _MIN_SECRET_CHARS), key=len, reverse=True)
+    )
+
+
+def protect_endpoint(endpoint: Endpoint) -> None:
+    """Mask the secrets of an endpoint and of its proxy, and the values of the user's headers, from now on."""
+    proxy = urlsplit(endpoint.proxy or "")
+    credentials = {unquote(proxy.password or ""), proxy.password or ""}
+    protect(_all_secrets(endpoint) | credentials, (value for _, value in endpoint.more_headers))
+
+
+def _all_secrets(endpoint: Endpoint) -> set[str]:
     found = {value.rpartition(" ")[2] for _, value in endpoint.headers}
     found |= {_password(value) for _, value in endpoint.headers if value.startswith("Basic ")}
     masked, query = (parse_qsl(urlsplit(url).query, keep_blank_values=True) for url in (endpoint.shown, endpoint.url))
     found |= {value for (_, text), (_, value) in zip(masked, query, strict=True) if text != value}
     found |= {pair.partition("=")[2] for pair in urlsplit(endpoint.url).query.split("&") if _is_secret(pair, masked)}
-    return tuple(sorted((text for text in found if len(text) >= _MIN_SECRET_CHARS), key=len, reverse=True))
+    return found
 
 
 class Redactor:
@@ -48,13 +61,11 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = [spelling for text in secrets for spelling in dict.fromkeys((text, json.dumps(text)[1:-1]))]
+        self._secrets = Secrets(secrets)
 
     def text(self, text: str) -> str:
         """Mask the secrets, and everything that looks like a key, in a text (JSON or not)."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, MASK)
+        text = without_secrets(self._secrets.mask(text))
         return _KEY_SHAPES.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
 
     def fields(self, value: Any) -> Any:
@@ -70,7 +81,7 @@ class Redactor:
                 return {self.text(name): self._field(name, content) for name, content in value.items()}
             case list():
                 return [self.fields(item) for item in value]
-            case int() | float() if any(secret in str(value) for secret in self._secrets):
+            case int() | float() if self.text(str(value)) != str(value):
                 return MASK
             case _:
                 return value

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+from rt_cli.masking import masked, masked_foreign
+
+__all__ = ["masked", "masked_foreign", "printable"]
+
 # Remove whole sequences first, so that no "[31m" stays; _UNSAFE removes a lone ESC. All patterns run in linear time:
 # an attacker may send megabytes.
 _SEQUENCES = re.compile(
@@ -16,18 +20,6 @@ _SPACES = re.compile("(?:\r\n|[\t\n\v\f\r\x85\u2028\u2029])")
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
-_SECRETS = (
-    re.compile(r"(?i)(\b(?:bearer|basic)\s+)[^\s\"',;]+"),
-    re.compile(r"\b((?:sk|ek|rk)[-_])[\w*.-]{4,}"),
-    re.compile(
-        r"(?i)((?:api[-_]?key|token|secret|password|signature)[\"']?\s*[=:]\s*[\"']?)"
-        r"(?!\*\*\*)[^\s\"'&;,{}\[\]]+"
-    ),
-    re.compile(r"(?i)([?&](?:key|sig|code)=)[^\s\"'&]+"),
-    re.compile(r"(://)[^\s/?#@]{1,1000}(?=@)"),
-)
-_MASK = r"\1***"
-
 
 def printable(text: str) -> str:
     """Make untrusted text safe for a terminal.
@@ -39,10 +31,3 @@ def printable(text: str) -> str:
         return text
     text = _SPACES.sub(" ", _SEQUENCES.sub("", text))
     return _SURROGATES.sub("\ufffd", _UNSAFE.sub("", text))
-
-
-def masked(text: str) -> str:
-    """Replace everything that looks like a key, a token or a password by ``***``."""
-    for secret in _SECRETS:
-        text = secret.sub(_MASK, text)
-    return text

@@ -6,6 +6,7 @@ Names and meanings follow OpenAI's GA realtime protocol. Every field that some c
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class ErrorInfo(msgspec.Struct, frozen=True):
@@ -27,10 +28,28 @@ class SessionCreated(msgspec.Struct, frozen=True):
     """Unix time, seconds."""
 
 
+class EffectiveSession(msgspec.Struct, frozen=True):
+    """What a ``session.updated`` says of the session, in the nested (GA) or the flat (beta) shape.
+
+    A field that the answer lacks is UNSET and says nothing; None stands for null.
+    """
+
+    rate_hz: float | UnsetType = UNSET
+    encoding: str | UnsetType = UNSET
+    """Normalised name of the audio format: ``pcm``, ``pcmu``, ``pcma``, or the endpoint's own."""
+    transcribes: bool | UnsetType = UNSET
+    """False for null."""
+    turn_detection: str | UnsetType | None = UNSET
+    """The type of turn detection; None for null."""
+    silence_ms: float | UnsetType = UNSET
+    """Silence that ends a turn."""
+
+
 class SessionUpdated(msgspec.Struct, frozen=True):
     """``session.updated``: the endpoint is configured."""
 
     expires_at: float | None = None
+    effective: EffectiveSession = EffectiveSession()
 
 
 class SpeechStarted(msgspec.Struct, frozen=True):
@@ -55,19 +74,39 @@ class Committed(msgspec.Struct, frozen=True):
     previous_item_id: str | None = None
 
 
+class BufferCleared(msgspec.Struct, frozen=True):
+    """``input_audio_buffer.cleared``: the endpoint has processed everything before our ``clear``."""
+
+
 class TranscriptDelta(msgspec.Struct, frozen=True):
     """``conversation.item.input_audio_transcription.delta``: append to the text of the item."""
 
     item_id: str | None = None
     delta: str = ""
+    """May end with the first half of a surrogate pair, or begin with the second half."""
+    content_index: int = 0
+
+
+class TranscriptSnapshot(msgspec.Struct, frozen=True):
+    """The whole text of an item so far; it replaces the deltas, and is not final.
+
+    Some providers send it as ``...transcription.updated``, others as ``.completed`` with a ``status`` that is not
+    ``completed``.
+    """
+
+    item_id: str | None = None
+    text: str = ""
+    content_index: int = 0
 
 
 class TranscriptCompleted(msgspec.Struct, frozen=True):
     """``conversation.item.input_audio_transcription.completed``: the authoritative text."""
 
     item_id: str | None = None
-    transcript: str = ""
+    transcript: str | None = ""
+    """None if the event has none: the deltas are the text. An empty text is a text."""
     language: str | None = None
+    content_index: int = 0
 
 
 class TranscriptFailed(msgspec.Struct, frozen=True):
@@ -101,7 +140,9 @@ ServerEvent = (
     | SpeechStarted
     | SpeechStopped
     | Committed
+    | BufferCleared
     | TranscriptDelta
+    | TranscriptSnapshot
     | TranscriptCompleted
     | TranscriptFailed
     | ErrorEvent

@@ -1,10 +1,11 @@
-"""``--record``: the file that records the wire session."""
+"""``--record``: the file that records the wire session; and which outputs of a run may not be one file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rt_cli.disk.outfile import is_same_file
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,25 +16,41 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 
-def open_wire_recorder(settings: OutputSettings, sources: Iterable[str], on_event: EventHandler) -> WireRecorder | None:
-    """Open the file of ``--record``; None without that option.
+def check_outputs(settings: OutputSettings, sources: Iterable[str]) -> None:
+    """Refuse an output that is a source or another output, before one of them is opened and perhaps emptied.
 
     Args:
         settings: The output settings.
         sources: Names of the sources; some are file paths.
+
+    Raises:
+        UsageError: Two names mean one file.
+    """
+    # The source of --save-audio is checked when it is open: only then it is known to be a file.
+    files = [Path(settings.save_audio)] if settings.save_audio is not None else []
+    files += [Path(source) for source in sources if source != "-"]
+    for name in (settings.save_transcript, settings.log_file, settings.record):
+        if name is not None:
+            if any(is_same_file(Path(name), other) for other in files):
+                raise UsageError(f"{name} is a file of this run already", "write it elsewhere")
+            files.append(Path(name))
+
+
+def open_wire_recorder(settings: OutputSettings, on_event: EventHandler) -> WireRecorder | None:
+    """Open the file of ``--record``; None without that option.
+
+    Args:
+        settings: The output settings.
         on_event: Called with a warning when the disk is full or fails.
 
     Raises:
-        UsageError: The file cannot be written, exists already, or is another file of this run.
+        UsageError: The file cannot be written or exists already.
     """
     if settings.record is None:
         if settings.record_audio:
             raise UsageError("--record-audio without --record", "give --record FILE")
         return None
     path = Path(settings.record)
-    other_names = (settings.save_audio, settings.save_transcript, settings.log_file, *sources)
-    if any(name is not None and Path(name).absolute() == path.absolute() for name in other_names):
-        raise UsageError(f"{path} is a file of this run already", "record elsewhere")
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
     return WireRecorder(path, on_event, audio=settings.record_audio, replace=settings.force)

@@ -22,7 +22,7 @@ from rt_cli.output.output import make_output
 from rt_cli.protocol.sanitize import printable
 from rt_cli.run.plan import Plan, endpoint_of, make_plan
 from rt_cli.run.pool import Pool
-from rt_cli.run.record_option import open_wire_recorder
+from rt_cli.run.record_option import check_outputs, open_wire_recorder
 from rt_cli.run.skip_done import determinants
 from rt_cli.run.totals import total, unopened_summary
 from rt_cli.streaming.cost import bill_of
@@ -94,6 +94,7 @@ def run(
     """
     if settings.input.channel == "split" and any(source.spool or source.resume for source in sources):
         raise UsageError("a spool is for one session, and --channel split makes two", "leave out one of them")
+    check_outputs(settings.output, [source.name for source in sources])
     plan: Plan | RtError
     try:
         plan = make_plan(settings, os.environ)
@@ -173,9 +174,7 @@ class _Run:
         )
         self._install_signal_handlers(loop)
         try:
-            self._wire_recorder = open_wire_recorder(
-                self._settings.output, [source.name for source in self._sources], output.on_event
-            )
+            self._wire_recorder = open_wire_recorder(self._settings.output, output.on_event)
             self._start_controls(loop)
             exit_code = await self._deliver()
         finally:

@@ -1,1 +1,1 @@
-"""``rt serve``: an OpenAI Realtime endpoint of our own. Never imports ``streaming``."""
+"""``rt serve``: the embedded OpenAI Realtime endpoint. Must not import ``streaming``."""

@@ -1,7 +1,7 @@
-"""The embedded endpoint: OpenAI's GA realtime protocol over a real WebSocket. No other file here knows the library.
+"""The embedded endpoint: OpenAI's GA realtime protocol over WebSocket. Listens, admits, serves and shuts down.
 
-What is decided at the door is decided in :mod:`rt_cli.server.access.access`, what is answered inside in
-:mod:`rt_cli.server.session.session`; here are the connections and their ends.
+Only this file and the replay server use the WebSocket library. :mod:`rt_cli.server.access.access` decides about
+requests, :mod:`rt_cli.server.session.session` answers client events.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from websockets.frames import CloseCode
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from rt_cli.disk.wav_writer import prepare
+from rt_cli.disk.outfile import prepare_folder
 from rt_cli.errors import UsageError
 from rt_cli.server.access.access import (
     MODELS,
@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from rt_cli.server.replies.interface import Replier
 
 _QUEUED_MESSAGES = 1
-"""Read ahead by the library: pings wait behind what we have not read, so that their pongs tell our progress, to within
-one read of the socket (256 KiB, 4 s of audio)."""
+"""Messages that the library reads ahead. A ping of the client waits behind unread messages, so its pong shows the
+progress of the server, to within one read of the socket (256 KiB, 4 s of audio)."""
 _LOG = logging.getLogger("rt.local")
 _LOG.addHandler(logging.NullHandler())  # silent in programs that configure no logging
 _WIRE_LOG = logging.getLogger("rt.local.websocket")
@@ -76,7 +76,7 @@ class LocalServer:
     """``ws://HOST:PORT/v1/realtime``, or ``wss://``."""
     port: int
     notice: str
-    """One line for people: how good its words are, or why there are none and what to do."""
+    """One line for people: quality of the words, or why there are none and what to do."""
 
 
 @asynccontextmanager
@@ -97,36 +97,35 @@ async def serve(
 ) -> AsyncIterator[LocalServer]:
     """Run the endpoint while the block runs.
 
-    Ready as soon as the port is open; the recogniser loads meanwhile. The end of the block, by cancellation too, closes
-    all connections with 1001 and ends all child processes, within a second.
+    The block starts when the port is open; the recogniser may still load. The end of the block, also by cancellation,
+    closes all connections with 1001 and ends all child processes within a second.
 
     Args:
         host: Address or name to listen on.
-        port: 0 is any free one.
-        recognizer: ``pocketsphinx``, ``none``, ``http:URL``, ``sherpa:DIR`` or ``whisper:MODEL``. Where pocketsphinx is
-            missing, ``none`` takes its place and the notice says so.
-        recognizer_model: What an ``http:`` recogniser is asked for.
-        workers: Recognitions at once; None: what fits the engine and the machine.
-        save_audio: Directory, created if need be, for ``SESSION.wav``: what each session received, sample for sample.
-        on_event: Told ``session_opened``, ``turn``, ``transcript``, ``transcription_failed``, ``warning`` and
-            ``session_closed``, each with ``session``, and ``refused`` with ``status`` (of HTTP, or the close code) and
-            ``code``, and ``fault`` (see :class:`rt_cli.server.faults.inject.Faults`); must return at once and must not
-            raise.
-        token: What clients must present as their key. None: any key is welcome, and none is looked at; this machine
-            only.
-        tls: Makes it ``wss``.
-        limits: What clients may take.
-        replier: What answers turns; None: responses have no output.
-        faults: What goes wrong on purpose.
+        port: 0: any free port.
+        recognizer: ``pocketsphinx``, ``none``, ``http:URL``, ``sherpa:DIR`` or ``whisper:MODEL``. If pocketsphinx is
+            missing, ``none`` replaces it and the notice says so.
+        recognizer_model: Model name for an ``http:`` recogniser.
+        workers: Recognitions at once; None: the default of the engine and the machine.
+        save_audio: Directory for ``SESSION.wav``, the exact received audio of each session; created if missing.
+        on_event: Receives log events: ``session_opened``, ``turn``, ``transcript``, ``transcription_failed``,
+            ``warning`` and ``session_closed``, each with ``session``; ``refused`` with ``status`` (HTTP status or close
+            code) and ``code``; ``fault`` (see :class:`rt_cli.server.faults.inject.Faults`). Must return at once and
+            must not raise.
+        token: Required key of clients. None: any key, or no key, is accepted; loopback only.
+        tls: TLS context for ``wss``; None: ``ws``.
+        limits: Limits of clients.
+        replier: Creates the replies; None: responses have no output.
+        faults: Faults to apply.
 
     Raises:
-        UsageError: Off loopback without a token, no such recogniser, address or port not to be had, directory not
+        UsageError: Not loopback and no token, unknown recogniser, address or port not available, or directory not
             writable.
     """
     address = listening_address(host, token)
     on_event = on_event or (lambda _event: None)
     if save_audio is not None:
-        prepare(save_audio)
+        prepare_folder(save_audio)
     async with open_recognizer(recognizer, workers, model=recognizer_model) as engine:
         endpoint = _Endpoint(engine, on_event, save_audio, token, limits or Limits(), replier)
         if faults:
@@ -143,12 +142,12 @@ async def serve(
 
 
 class _Connection(ServerConnection):
-    """One client, from its first byte.
+    """The connection of one client, from its first byte.
 
     Args:
-        endpoint: Who is told.
-        args: The library's.
-        kwargs: The library's.
+        endpoint: Owner of the connection; gets its callbacks.
+        args: Arguments of the library.
+        kwargs: Arguments of the library.
     """
 
     def __init__(self, endpoint: _Endpoint, *args: Any, **kwargs: Any) -> None:
@@ -190,21 +189,21 @@ class _Connection(ServerConnection):
             super().data_received(request)
 
     def watch(self) -> None:
-        """Ping the client from now on, and end the connection when it does not answer, or does not read."""
+        """Start to ping the client; end the connection if the client does not answer or does not read."""
         self._next_check = self.loop.call_later(self._endpoint.limits.ping_s, self._check_client)
 
-    async def write_frame(self, data: bytes, text: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's own flag
-        """Send a frame, of text or binary, waiting while the client does not read; silent when it is gone."""
-        with suppress(ConnectionClosed):  # the end of the messages says it
+    async def write_frame(self, data: bytes, text: bool = True) -> None:  # noqa: FBT001, FBT002 - a flag of the library
+        """Send a text or binary frame; waits while the client does not read; does nothing after a disconnect."""
+        with suppress(ConnectionClosed):  # the message iterator ends, too
             await self.send(data, text=text)
             self._sent += 1
 
     def _answer(self, answer: Answer, *, head: bool = False) -> None:
-        self.protocol.send_response(_response(self, answer, head=head))  # whatever comes after it is discarded
+        self.protocol.send_response(_response(self, answer, head=head))  # the library discards later data
         self.send_data()
 
     def _check_client(self) -> None:
-        if self.protocol.state is not State.OPEN:  # it has a deadline already
+        if self.protocol.state is not State.OPEN:  # the closing handshake has its own deadline
             return
         unsent = self.transport.get_write_buffer_size()
         state = self._client_keepalive.check(reading=self.transport.is_reading(), sent=self._sent, unsent=unsent)
@@ -215,22 +214,22 @@ class _Connection(ServerConnection):
             self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to pings")
             self._next_check = self.loop.call_later(self._endpoint.limits.close_s, self.transport.abort)
         else:
-            if not unsent:  # a ping more would only be buffered
+            if not unsent:  # with a full buffer, another ping would only be buffered
                 self.protocol.send_ping(b"")
             self.watch()
         self.send_data()
 
 
 class _Endpoint:
-    """The connections of a server.
+    """The connections and sessions of a server.
 
     Args:
-        recognizer: For the sessions.
-        on_event: Told what happens.
-        save_audio: Existing directory for what is received.
-        token: What clients must present, if anything.
-        limits: What they may take.
-        replier: What answers turns, if anything.
+        recognizer: Recogniser of all sessions.
+        on_event: Receives log events.
+        save_audio: Existing directory for the received audio; None: do not save.
+        token: Required key of clients; None: no key.
+        limits: Limits of clients.
+        replier: Creates the replies; None: responses have no output.
     """
 
     def __init__(
@@ -252,32 +251,32 @@ class _Endpoint:
         self._sessions: set[asyncio.Task[Any]] = set()
         self._connections: set[_Connection] = set()
         self._handshakes: dict[_Connection, None] = {}
-        """Those that have not said yet what they want, the oldest first."""
+        """Connections in the handshake, the oldest first."""
 
     def on_connect(self, connection: _Connection) -> None:
-        """Somebody connected."""
+        """Called for a new connection; above the limit, cuts the oldest connection in the handshake."""
         self._connections.add(connection)
         self._handshakes[connection] = None
         if len(self._handshakes) > self.limits.handshakes:
             next(iter(self._handshakes)).transport.abort()
 
     def on_disconnect(self, connection: _Connection) -> None:
-        """A connection is gone."""
+        """Called when a connection is lost."""
         self._connections.discard(connection)
         self._handshakes.pop(connection, None)
 
     def answer(self, plain_request: PlainRequest | BadRequest) -> Answer:
-        """Answer what is no WebSocket, since its method is not GET."""
+        """Answer a request with another method than GET, or a malformed one."""
         decision = (
             bad_request(plain_request)
             if isinstance(plain_request, BadRequest)
             else self._access.decide(plain_request, time.time())
         )
-        assert isinstance(decision, Answer)  # noqa: S101 - a session begins with GET; narrows the type
+        assert isinstance(decision, Answer)  # noqa: S101 - sessions start with GET; narrows the type
         return self._report_refusal(decision)
 
     async def admit(self, connection: _Connection, request: Request) -> Response | None:
-        """Answer over HTTP what is no session; None lets the WebSocket open."""
+        """Decide about a GET request; returns an HTTP answer, or None to open the WebSocket."""
         plain_request = PlainRequest("GET", request.path, tuple(request.headers.raw_items()))
         connection.decision = decision = self._access.decide(plain_request, time.time())
         if isinstance(decision, Admission) and self.faults is not None:
@@ -286,7 +285,7 @@ class _Endpoint:
         return _response(connection, self._report_refusal(decision)) if isinstance(decision, Answer) else None
 
     async def handle(self, connection: _Connection) -> None:
-        """Serve a client until it leaves."""
+        """Serve a client until it disconnects."""
         self._handshakes.pop(connection, None)
         connection.watch()
         if isinstance(connection.decision, Unauthorized):
@@ -299,7 +298,7 @@ class _Endpoint:
             await connection.close(CloseCode.TRY_AGAIN_LATER, f"{self.limits.sessions} sessions are open")
             return
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine always runs in one; narrows the type
+        assert task is not None  # noqa: S101 - a coroutine runs in a task; narrows the type
         self._sessions.add(task)
         try:
             await self._serve(connection)
@@ -311,7 +310,7 @@ class _Endpoint:
 
     async def _serve(self, connection: _Connection) -> None:
         decision = connection.decision
-        assert isinstance(decision, Admission)  # noqa: S101 - all others have been answered; narrows the type
+        assert isinstance(decision, Admission)  # noqa: S101 - other decisions are already answered; narrows the type
         faulty = connection.faulty
         async with self._recognizer.session() as recognizer_session:
             session = ServerSession(
@@ -350,7 +349,7 @@ class _Endpoint:
         return answer
 
     async def shut_down(self, server: Server) -> None:
-        """End everything: politely at first, then by force."""
+        """Close all connections with 1001; after a deadline, cancel sessions and abort connections."""
         server.close()  # 1001 to all
         closed = asyncio.ensure_future(server.wait_closed())
         await asyncio.wait([closed], timeout=self.limits.close_s)
@@ -366,17 +365,17 @@ async def _listen(endpoint: _Endpoint, address: str, port: int, tls: ssl.SSLCont
     limits = endpoint.limits
     try:
         return await serve_websockets(
-            endpoint.handle,  # type: ignore[arg-type]  # its connections are those that create_connection makes
+            endpoint.handle,  # type: ignore[arg-type]  # takes a _Connection, made by create_connection
             address,
             port,
             compression=None,
-            create_connection=partial(_Connection, endpoint),  # type: ignore[arg-type]  # a class as good as its own
+            create_connection=partial(_Connection, endpoint),  # type: ignore[arg-type]  # a subclass of ServerConnection
             process_request=endpoint.admit,  # type: ignore[arg-type]  # as above
             select_subprotocol=_subprotocol,
             max_size=limits.message_bytes,
             max_queue=_QUEUED_MESSAGES,
             open_timeout=limits.handshake_s,
-            ping_interval=None,  # ours is fairer to clients whose audio waits
+            ping_interval=None,  # own keepalive: does not time out clients whose audio waits for recognition
             close_timeout=limits.close_s,
             server_header=None,
             logger=_WIRE_LOG,
@@ -407,6 +406,6 @@ def _subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) 
 
 
 async def _messages(connection: ServerConnection) -> AsyncIterator[str | bytes]:
-    with suppress(ConnectionClosed):  # however the client left, there is nobody to tell
+    with suppress(ConnectionClosed):  # any disconnect ends the iterator
         async for message in connection:
             yield message

@@ -1,19 +1,19 @@
-"""Server-sent events, as the WHATWG's HTML standard defines their stream: what an API streams. Pure."""
+"""Decoder of server-sent events, by the WHATWG's HTML standard. Pure."""
 
 from __future__ import annotations
 
 import codecs
 
 MAX_EVENT = 1_048_576
-"""Characters."""
+"""Most characters of one event."""
 
 
 class EventTooLong(Exception):
-    """An event has no end, or there is no line in what comes."""
+    """An event, or a line, is longer than the limit."""
 
 
 class EventStream:
-    """Gives the data of each event as soon as the event is whole; names, ids and comments are of no use here."""
+    """Returns the data of each complete event; ignores names, ids and comments."""
 
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
@@ -22,13 +22,13 @@ class EventStream:
         self._size = 0
 
     def push(self, chunk: bytes) -> list[str]:
-        """The data of the events that the chunk completes, in order.
+        """Return the data of the events that the chunk completes, in order.
 
         Raises:
-            EventTooLong: More than ``MAX_EVENT`` characters belong to one event.
+            EventTooLong: An event has more than ``MAX_EVENT`` characters.
         """
         text = self._rest + self._decode(chunk)
-        # A CR at the end may be half of a CRLF.
+        # Keep a CR at the end: an LF may follow in the next chunk.
         held = text.endswith("\r")
         lines = (text[:-1] if held else text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self._rest = lines.pop() + ("\r" if held else "")

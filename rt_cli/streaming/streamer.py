@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_ms
+from rt_cli.disk.outfile import is_same_file
 from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, UsageError, unexpected
 from rt_cli.events import Errored, Noted, Progress, SourceOpened, Summary, Warned
 from rt_cli.protocol.session.session import Session
@@ -188,7 +190,7 @@ class Streamer:
     def _open_recorder(self, source: Source) -> None:
         path = self._job.save_audio
         if path is not None:
-            if source.info.kind == "file" and path.exists() and path.samefile(source.info.name):
+            if source.info.kind == "file" and is_same_file(path, Path(source.info.name)):
                 raise UsageError(f"{path} is the source itself", "save the sound elsewhere")
             force = self._job.settings.output.force
             self._audio_recorder = AudioRecorder(path, self._rate, self._on_event, replace=force)
@@ -295,6 +297,7 @@ class Streamer:
             on_event=self._on_event,
             spool_writer=self._spool_writer,
             enforce=lambda: self._overflow_policy.enforce() if self._overflow_policy else None,
+            make_detector=self._job.make_detector,
             wait_for_room=self._job.wait_for_room,
             probe=self._job.probe,
             make_wire_log=self._job.witness,

@@ -1,4 +1,4 @@
-"""Which channels are heard: of files, of pipes and of a microphone's frames."""
+"""Channel selection for files, pipes and microphones."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ RANDOM = np.random.default_rng(5)
 
 
 def noise(rate_hz: int, channels: int, seconds: float = 1.3) -> NDArray[np.int16]:
-    """Different in every channel; shape ``(frames, channels)``."""
+    """Noise that differs in every channel; shape ``(frames, channels)``."""
     return RANDOM.integers(-8000, 8000, (round(rate_hz * seconds), channels), dtype=np.int16)
 
 
 def write(path: Path, frames: NDArray[np.int16], rate_hz: int) -> Path:
-    """As a WAV."""
+    """Write a WAV."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(frames.shape[1])
         file.setsampwidth(2)
@@ -46,8 +46,8 @@ def write(path: Path, frames: NDArray[np.int16], rate_hz: int) -> Path:
     return path
 
 
-async def heard(source: Source) -> bytes:
-    """All of it."""
+async def all_audio(source: Source) -> bytes:
+    """All audio of a source."""
     try:
         return b"".join([block.pcm async for block in source.blocks()])
     finally:
@@ -55,8 +55,8 @@ async def heard(source: Source) -> bytes:
 
 
 def of_file(path: Path, pick: Pick) -> NDArray[np.int16]:
-    """What is heard of a file."""
-    return np.frombuffer(run(heard(open_file(path, wire_rate_hz=WIRE, pick=pick))), "<i2")
+    """Decode a file."""
+    return np.frombuffer(run(all_audio(open_file(path, wire_rate_hz=WIRE, pick=pick))), "<i2")
 
 
 @pytest.mark.parametrize(
@@ -71,21 +71,21 @@ def of_file(path: Path, pick: Pick) -> NDArray[np.int16]:
     ],
 )
 def test_names(text: str, pick: Pick, channels: int, wide: int) -> None:
-    """What is meant, how many channels that needs, and how many come out."""
+    """parse_pick(), the least number of channels, and the width of the output."""
     assert parse_pick(text) == pick
     assert (min_channels(pick), width(pick)) == (channels, wide)
 
 
 @pytest.mark.parametrize("text", ["", "0", "65", "-1", "1.0", "LEFT", "²", "both"])
 def test_other_names(text: str) -> None:
-    """One line says what there is."""
+    """An unknown name is a UsageError of one line that lists the names."""
     with pytest.raises(UsageError, match=r"mix, left, right, split or 1 to 64"):
         parse_pick(text)
 
 
 @given(st.integers(1, 6), st.sampled_from(["mix", "split", 0, 1, 2, 5]))
 def test_enough_channels(channels: int, pick: Pick) -> None:
-    """Either there are enough, and then they come out, or it is said before."""
+    """check() raises exactly if choose() has not enough channels."""
     frames = np.arange(4 * channels, dtype=np.float32).reshape(4, channels)
     if channels < min_channels(pick):
         with pytest.raises(AudioError, match=r"has .* not "):
@@ -97,7 +97,7 @@ def test_enough_channels(channels: int, pick: Pick) -> None:
 
 
 def test_a_file_at_the_wire_rate(tmp_path: Path) -> None:
-    """Each channel is there to the bit, alone or beside the other."""
+    """Each channel is bit-exact, alone and in ``split``."""
     frames = noise(WIRE, 3)
     path = write(tmp_path / "a.wav", frames, WIRE)
     for channel in range(3):
@@ -106,7 +106,7 @@ def test_a_file_at_the_wire_rate(tmp_path: Path) -> None:
 
 
 def test_a_resampled_file(tmp_path: Path) -> None:
-    """Two channels resampled together are what each is alone."""
+    """Two channels resampled together equal each channel resampled alone."""
     path = write(tmp_path / "a.wav", noise(44_100, 2), 44_100)
     both = of_file(path, "split").reshape(-1, 2)
     for channel in range(2):
@@ -115,7 +115,7 @@ def test_a_resampled_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pick", ["split", 1])
 def test_a_file_without_the_channel(pick: Pick, tmp_path: Path) -> None:
-    """It is said which file, and what it has."""
+    """The error names the file and its channels."""
     path = write(tmp_path / "a.wav", noise(WIRE, 1), WIRE)
     with pytest.raises(AudioError, match=r"a\.wav: has 1 channel, not ") as caught:
         open_file(path, wire_rate_hz=WIRE, pick=pick)
@@ -124,7 +124,7 @@ def test_a_file_without_the_channel(pick: Pick, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pick", ["mix", "split", 0, 1])
 def test_a_pipe(pick: Pick) -> None:
-    """Raw PCM in pieces that part its frames."""
+    """Raw PCM in pieces that split its frames."""
     frames = noise(WIRE, 2)
     decoder = StreamDecoder(PcmLayout("s16le", WIRE, 2), WIRE, pick)
     data = frames.tobytes()
@@ -135,28 +135,28 @@ def test_a_pipe(pick: Pick) -> None:
 
 
 def test_a_mono_pipe_has_no_right_channel() -> None:
-    """Also where its bytes would be passed on as they are."""
+    """A missing channel is an error also for input that would pass unchanged."""
     decoder = StreamDecoder(PcmLayout("s16le", WIRE, 1), WIRE, 1)
     with pytest.raises(AudioError, match="the input has 1 channel, not channel 2"):
         decoder.push(bytes(100))
 
 
 def test_holes_of_a_microphone_keep_their_place() -> None:
-    """Both channels of a split have as many samples before and in a hole as one alone."""
+    """In ``split`` both channels have the same position and length of a hole as one channel alone."""
     frames = noise(48_000, 2).astype(np.float32) / 32768
     halves = [(0, frames[:20_000].tobytes()), (4_801, frames[20_000:].tobytes())]
-    told = {}
+    lengths = {}
     for pick in ("split", 0):
         converter = WireConverter(48_000, 2, WIRE, pick)
         blocks = [block for lost, data in halves for block in converter.convert(lost, data)]
         blocks += list(converter.flush())
-        told[pick] = [(len(block.pcm) // 2 // width(pick), block.lost) for block in blocks]
-    assert told["split"] == told[0]
-    assert sum(samples + lost for samples, lost in told[0]) == pytest.approx((len(frames) + 4_801) / 2, abs=1)
+        lengths[pick] = [(len(block.pcm) // 2 // width(pick), block.lost) for block in blocks]
+    assert lengths["split"] == lengths[0]
+    assert sum(samples + lost for samples, lost in lengths[0]) == pytest.approx((len(frames) + 4_801) / 2, abs=1)
 
 
-def test_a_microphone_is_opened_with_the_channel_that_is_heard() -> None:
-    """Mono is no way out where two channels are min_channels."""
+def test_a_microphone_is_opened_with_enough_channels() -> None:
+    """attempts() lists no channel count that is too small for the selection."""
     device = InputDevice(0, "mic", "ALSA", channels=4, rate_hz=48_000, is_default=True)
     assert {channels for _, channels in attempts(device, min_channels("mix"))} == {2, 1}
     assert {channels for _, channels in attempts(device, min_channels("split"))} == {2}

@@ -1,4 +1,4 @@
-"""G.711, compared with libsndfile over all there is, with ffmpeg where it is installed, and with the recommendation."""
+"""G.711 compared with libsndfile over all values, with ffmpeg if installed, and with the recommendation."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def codes(law: Law) -> NDArray[np.uint8]:
 
 
 def samples(data: bytes, law: Law) -> NDArray[np.int32]:
-    """What the codes stand for."""
+    """Decode codes."""
     return np.frombuffer(g711.decode(data, law), "<i2").astype(np.int32)
 
 
 @laws
 def test_decodes_like_libsndfile(law: Law) -> None:
-    """Every code."""
+    """Every code decodes to the same sample as in libsndfile."""
     expected, _ = soundfile.read(
         io.BytesIO(ALL_CODES), dtype="int16", samplerate=8000, channels=1, format="RAW", subtype=SUBTYPES[law]
     )
@@ -49,7 +49,7 @@ def test_decodes_like_libsndfile(law: Law) -> None:
 
 @laws
 def test_encodes_like_libsndfile(law: Law) -> None:
-    """Every sample from 0 up; below it libsndfile takes the two's complement, which the ITU's library does not."""
+    """Every sample >= 0 has the code of libsndfile, which uses the two's complement for the others, unlike the ITU."""
     file = io.BytesIO()
     soundfile.write(file, ALL_SAMPLES, 8000, format="RAW", subtype=SUBTYPES[law])
     expected = np.frombuffer(file.getvalue(), np.uint8)
@@ -58,8 +58,8 @@ def test_encodes_like_libsndfile(law: Law) -> None:
 
 
 @laws
-def test_both_halves_are_alike(law: Law) -> None:
-    """The one's complement of a sample has its code with the other sign: with the test before, every sample."""
+def test_both_halves_are_symmetric(law: Law) -> None:
+    """The one's complement of a sample has the same code with the other sign. This covers the negative samples."""
     both = codes(law)
 
     assert (both[::-1] ^ 0x80).tolist() == both.tolist()
@@ -67,7 +67,7 @@ def test_both_halves_are_alike(law: Law) -> None:
 
 @laws
 def test_ffmpeg_agrees(law: Law) -> None:
-    """Another hand's tables: the same values, and codes that are a step away at most, between two values."""
+    """Ffmpeg decodes to the same values; its codes differ by at most one step, between two values."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         pytest.skip("ffmpeg is not installed")
@@ -106,13 +106,13 @@ def test_ffmpeg_agrees(law: Law) -> None:
     ],
 )
 def test_the_recommendation(law: Law, sample: int, code: int) -> None:
-    """Decision values of its tables 1 and 2, at 14 and 13 bits, and what lies beyond the last of them."""
+    """The decision values of tables 1 and 2 at 14 and 13 bits, and values beyond the last one."""
     assert g711.encode(np.array([sample], np.int16), law) == bytes([code])
 
 
 @laws
 def test_error(law: Law) -> None:
-    """What comes back is within half a step, 1/32 of what was there, and the bits that were cut."""
+    """The error is at most half a step (1/32 of the sample) plus the cut bits."""
     error = np.abs(samples(codes(law).tobytes(), law) - ALL_SAMPLES)
     loud = np.abs(ALL_SAMPLES.astype(np.int32))
 
@@ -121,14 +121,14 @@ def test_error(law: Law) -> None:
 
 @laws
 def test_order(law: Law) -> None:
-    """Louder is never quieter."""
+    """Decoded values are monotonic in the sample."""
     assert (np.diff(samples(codes(law).tobytes(), law)) >= 0).all()
 
 
 @laws
 @given(st.binary(max_size=200))
 def test_codes_survive(law: Law, data: bytes) -> None:
-    """Decoding and encoding gives the code back, but for mu-law's negative zero."""
+    """Decoding and encoding returns the same code, except for the negative zero of mu-law."""
     expected = data.replace(b"\x7f", b"\xff") if law == "pcmu" else data
 
     assert g711.encode(g711.decode(data, law), law) == expected
@@ -136,8 +136,8 @@ def test_codes_survive(law: Law, data: bytes) -> None:
 
 @laws
 @given(st.lists(st.integers(-32768, 32767), max_size=50))
-def test_bytes_and_arrays_are_one(law: Law, values: list[int]) -> None:
-    """However samples are given, in whatever block."""
+def test_bytes_and_arrays_are_equal(law: Law, values: list[int]) -> None:
+    """encode() gives the same result for bytes and arrays, and for any split."""
     array = np.array(values, "<i2")
 
     assert g711.encode(array.tobytes(), law) == g711.encode(array, law)

@@ -1,4 +1,4 @@
-"""Louder and softer."""
+"""Gain for a source."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.streaming.harness import MemorySource
 
 
 def through(samples: list[int], gain_db: float) -> tuple[list[int], list[str]]:
-    """What comes out, and what is told."""
-    told: list[str] = []
-    source = amplified(MemorySource(np.array(samples, "<i2").tobytes()), gain_db, lambda code, _: told.append(code))
+    """The amplified samples, and the codes of the warnings."""
+    warnings: list[str] = []
+    source = amplified(MemorySource(np.array(samples, "<i2").tobytes()), gain_db, lambda code, _: warnings.append(code))
 
     async def read() -> bytes:
         return b"".join([block.pcm async for block in source.blocks()])
 
-    return np.frombuffer(run(read()), "<i2").tolist(), told
+    return np.frombuffer(run(read()), "<i2").tolist(), warnings
 
 
 @pytest.mark.parametrize(
-    ("gain_db", "samples", "expected", "told"),
+    ("gain_db", "samples", "expected", "warnings"),
     [
         (20.0, [0, 1, -1, 3000], [0, 10, -10, 30_000], []),
         (-20.0, [0, 10, -30_000], [0, 1, -3000], []),
@@ -33,25 +33,25 @@ def through(samples: list[int], gain_db: float) -> tuple[list[int], list[str]]:
         (0.0, [5, -32_768], [5, -32_768], []),
     ],
 )
-def test_decibels(gain_db: float, samples: list[int], expected: list[int], told: list[str]) -> None:
-    """Ten times is 20 dB; what clips is clipped, and told once."""
-    assert through(samples, gain_db) == (expected, told)
+def test_decibels(gain_db: float, samples: list[int], expected: list[int], warnings: list[str]) -> None:
+    """20 dB is a factor of 10; clipping causes one warning."""
+    assert through(samples, gain_db) == (expected, warnings)
 
 
 @given(st.lists(st.integers(-32_768, 32_767), min_size=1), st.floats(-60, 60))
 def test_any_sound(samples: list[int], gain_db: float) -> None:
-    """Nothing wraps, nothing is lost, and clipping is told exactly where there is some."""
-    heard, told = through(samples, gain_db)
+    """No sample wraps or is lost, and a warning appears exactly if a sample clips."""
+    heard, warnings = through(samples, gain_db)
     factor = 10 ** (gain_db / 20)
     exact = [sample * factor for sample in samples]
     assert len(heard) == len(samples)
     for got, wanted in zip(heard, exact, strict=True):
         assert abs(got - min(32_767, max(-32_768, wanted))) <= 0.5
-    assert told == (["clipping"] if any(not -32_768.5 <= each < 32_767.5 for each in exact) else [])
+    assert warnings == (["clipping"] if any(not -32_768.5 <= each < 32_767.5 for each in exact) else [])
 
 
 def test_holes_stay() -> None:
-    """What was lost has no sound to amplify."""
+    """Holes pass unchanged."""
 
     class Holed(MemorySource):
         async def blocks(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - as the class it stands for

@@ -1,4 +1,4 @@
-"""Encodings: names and values, compared with libsndfile's own reading."""
+"""Sample encodings: names, and values compared with libsndfile."""
 
 from __future__ import annotations
 
@@ -59,20 +59,20 @@ def test_spellings(text: str, encoding: Encoding) -> None:
 
 @pytest.mark.parametrize("text", ["", "s16be", "mp3", "s8", "pcm_", "S16_BE"])
 def test_unknown_names_are_refused(text: str) -> None:
-    """What we cannot read is an error of usage that names what we can."""
+    """An unknown encoding is a UsageError that lists the known ones."""
     with pytest.raises(UsageError, match="s16le"):
         parse_encoding(text)
 
 
 def test_alsa_s24_is_not_ffmpegs() -> None:
-    """ALSA's S24_LE is four bytes wide: taken for three it would be noise."""
+    """ALSA's S24_LE (four bytes) is refused, because as s24le (three bytes) it would be noise."""
     with pytest.raises(UsageError, match="S24_3LE"):
         parse_encoding("S24_LE")
 
 
 @pytest.mark.parametrize("encoding", get_args(SampleFormat))
 def test_values_are_those_of_libsndfile(encoding: SampleFormat) -> None:
-    """Random bytes mean the same samples to both; all 256 codes of the short encodings are among them."""
+    """Random bytes decode to the samples of libsndfile; they include all 256 codes of the short encodings."""
     data = np.random.default_rng(5).integers(0, 256, 24 * 1000, dtype=np.uint8).tobytes()
     if encoding in {"f32le", "f64le"}:
         floats = np.random.default_rng(5).uniform(-1, 1, 1000)
@@ -91,19 +91,19 @@ def test_values_are_those_of_libsndfile(encoding: SampleFormat) -> None:
 
 
 def test_channels_are_averaged() -> None:
-    """Three channels become their mean."""
+    """Three channels are averaged."""
     data = np.array([[300, 600, 900], [-3, 0, 3]], dtype="<i2").tobytes()
 
     assert list(decode(data, PcmLayout("s16le", 8000, 3)) * 32768) == pytest.approx([600, 0])
 
 
 def test_every_encoding_has_a_size() -> None:
-    """No format without its width."""
+    """SAMPLE_BYTES has every encoding."""
     assert set(SAMPLE_BYTES) == set(get_args(SampleFormat))
 
 
 def test_doubles_beyond_float_are_quiet() -> None:
-    """A double that no float can hold raises no warning; it becomes an infinity, which is muted later."""
+    """A double beyond the range of float32 becomes infinity without a warning."""
     data = np.array([1e300, 0.5], dtype="<f8").tobytes()
 
     assert list(decode(data, PcmLayout("f64le", 8000, 1))) == [np.inf, 0.5]

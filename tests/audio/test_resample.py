@@ -1,4 +1,4 @@
-"""Rates: what comes out is what went in, no more, no less, nothing aliased."""
+"""Resampler: pitch, level, length, aliasing and invalid values."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def tone(hertz: float, rate_hz: int, seconds: float = 1.0, amplitude: float = 0.
 
 
 def resample(block: NDArray[np.float32], source: int, wire: int, sizes: int = 1000) -> NDArray[np.int16]:
-    """All of a block, in pieces."""
+    """Resample a block in pieces."""
     resampler = Resampler(source, wire)
     pieces = [resampler.push(block[start : start + sizes]) for start in range(0, len(block), sizes)]
     return np.frombuffer(b"".join(pieces) + resampler.flush(), "<i2")
 
 
 def spectrum_dbfs(samples: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Levels of the bins of the middle of the sound; a full-scale sine is 0."""
+    """Spectrum of the middle of the audio, dBFS; a full-scale sine is 0."""
     middle = samples[len(samples) // 4 : -len(samples) // 4].astype(np.float64) / 32768
     window = np.blackman(len(middle))
     levels: NDArray[np.float64] = 20 * np.log10(np.abs(np.fft.rfft(middle * window)) * 2 / window.sum() + 1e-12)
@@ -42,7 +42,7 @@ def spectrum_dbfs(samples: NDArray[np.int16]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("rate_hz", RATES)
 def test_tone_keeps_its_pitch_and_level(rate_hz: int) -> None:
-    """1 kHz at -6 dBFS is that at 24 kHz, to 0.1 % and 0.1 dB."""
+    """1 kHz at -6 dBFS keeps its pitch within 0.1 % and its level within 0.1 dB."""
     out = resample(tone(1000, rate_hz, 2.0), rate_hz, 24_000)
     levels = spectrum_dbfs(out)
     peak = int(np.argmax(levels))
@@ -53,7 +53,7 @@ def test_tone_keeps_its_pitch_and_level(rate_hz: int) -> None:
 
 @pytest.mark.parametrize("hertz", [13_000, 15_000, 18_000, 23_000])
 def test_nothing_aliases(hertz: int) -> None:
-    """What the wire rate cannot carry is gone, not folded down: nothing above -90 dBFS is left."""
+    """A tone above the Nyquist rate is removed: nothing above -90 dBFS is left."""
     out = resample(tone(hertz, 48_000, 2.0), 48_000, 24_000)
 
     assert spectrum_dbfs(out).max() < -90
@@ -62,14 +62,14 @@ def test_nothing_aliases(hertz: int) -> None:
 @pytest.mark.parametrize("rate_hz", RATES)
 @pytest.mark.parametrize("frames", [0, 1, 100, 12_345])
 def test_length_is_the_ratio(rate_hz: int, frames: int) -> None:
-    """So many samples in, so many times the ratio out, give or take one."""
+    """The number of output samples is the input times the ratio, within one."""
     out = resample(np.zeros(frames, np.float32), rate_hz, 24_000)
 
     assert abs(len(out) - frames * 24_000 / rate_hz) <= 1
 
 
 def test_equals_one_shot() -> None:
-    """Block by block gives what the whole at once gives, to the last bit but one."""
+    """Block-wise resampling equals one-shot resampling within one step."""
     noise = np.random.default_rng(3).uniform(-0.4, 0.4, 32_000).astype(np.float32)
     whole = np.rint(soxr.resample(noise, 16_000, 24_000, quality="HQ") * 32768)
     out = resample(noise, 16_000, 24_000, sizes=777)
@@ -91,7 +91,7 @@ def test_split_does_not_matter(sizes: list[int]) -> None:
 
 
 def test_equal_rates_change_nothing() -> None:
-    """Every PCM16 value passes bit for bit."""
+    """With equal rates every PCM16 value passes bit for bit."""
     values = np.arange(-32768, 32768, dtype="<i2")
     resampler = Resampler(24_000, 24_000)
 
@@ -100,7 +100,7 @@ def test_equal_rates_change_nothing() -> None:
 
 
 def test_bad_values_are_silence_and_no_more() -> None:
-    """A NaN or an infinity does not deafen the filter."""
+    """NaN and infinity become silence and do not spoil later samples."""
     block = tone(1000, 48_000)
     hurt = block.copy()
     hurt[[100, 20_000]] = np.nan, np.inf
@@ -110,7 +110,7 @@ def test_bad_values_are_silence_and_no_more() -> None:
 
 
 def test_flush_twice_gives_nothing() -> None:
-    """The tail comes once."""
+    """A second flush() returns no bytes."""
     resampler = Resampler(48_000, 24_000)
     resampler.push(tone(1000, 48_000))
     resampler.flush()
@@ -120,6 +120,6 @@ def test_flush_twice_gives_nothing() -> None:
 
 @pytest.mark.parametrize("rate_hz", [0, 1, 999, 768_001, 4_000_000_000])
 def test_absurd_rates_are_refused(rate_hz: int) -> None:
-    """A rate that nothing records at is an error of the input."""
+    """A rate out of range raises AudioError."""
     with pytest.raises(AudioError, match=str(rate_hz)):
         Resampler(rate_hz, 24_000)

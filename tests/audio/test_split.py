@@ -1,4 +1,4 @@
-"""One source, two readers: nothing is lost, the slower one sets the pace, and neither hangs on the other."""
+"""Split: one source with two readers, without loss; the slower reader sets the pace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fakes import run
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rt_cli.audio.source import Tell
+    from rt_cli.audio.source import Warn
     from rt_cli.audio.split import Side
 
 FRAMES = np.random.default_rng(3).integers(-9000, 9000, (20_000, 2), dtype=np.int16)
@@ -37,7 +37,7 @@ class Two:
         self._stopped = asyncio.Event()
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """Yield it, with a hole of seven frames in the middle."""
+        """Yield the audio, with a hole of seven frames in the middle."""
         for at in range(0, len(FRAMES), PIECE):
             if self._stopped.is_set():
                 return
@@ -50,28 +50,28 @@ class Two:
             await self._stopped.wait()
 
     def stop(self) -> None:
-        """End it."""
+        """End the blocks."""
         self._stopped.set()
 
     async def aclose(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.closed = True
 
 
 class Flood(Two):
-    """A live source with more than a reader that does not read can be behind."""
+    """A live source with more blocks than the queue of a side holds."""
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """A frame in a block."""
+        """Yield one frame per block."""
         for _ in range(BLOCKS):
             yield Block(FRAMES[:1].tobytes())
         self.all_given.set()
 
 
 def split(source: Two) -> tuple[Split, asyncio.Task[None]]:
-    """Over an open source, running."""
+    """A running split over an open source."""
 
-    async def opened(_rate_hz: int, _warn: Tell) -> Two:
+    async def opened(_rate_hz: int, _warn: Warn) -> Two:
         return source
 
     both = Split(opened)
@@ -79,20 +79,20 @@ def split(source: Two) -> tuple[Split, asyncio.Task[None]]:
 
 
 async def read(side: Side) -> list[Block]:
-    """All of a side."""
+    """All blocks of a side."""
     await side.open(24_000, lambda *_: None)
     return [block async for block in side.blocks()]
 
 
 def whole(blocks: list[Block], channel: int) -> bool:
-    """Whether they are all of a channel, and the hole is where it was."""
+    """True if the blocks are the complete channel with the hole at its position."""
     pcm = b"".join(block.pcm for block in blocks)
     return pcm == FRAMES[:, channel].tobytes() and [block.lost for block in blocks if block.lost] == [7]
 
 
 @pytest.mark.parametrize("live", [False, True])
 def test_each_side_has_its_channel(*, live: bool) -> None:
-    """To the sample, holes included; the source is closed at the end."""
+    """Each side yields its channel exactly, holes included; the source is closed at the end."""
 
     async def test() -> None:
         source = Two(live=live)
@@ -106,7 +106,7 @@ def test_each_side_has_its_channel(*, live: bool) -> None:
 
 
 def test_a_file_waits_for_the_slower_side() -> None:
-    """A reader that has not begun holds up the other one, but for a few blocks."""
+    """A side that is not read blocks the other one after a few blocks."""
 
     async def test() -> None:
         source = Two()
@@ -125,8 +125,8 @@ def test_a_file_waits_for_the_slower_side() -> None:
     run(test())
 
 
-def test_a_side_that_gives_up_holds_up_nobody() -> None:
-    """It is closed in the middle: the other one has everything."""
+def test_a_closed_side_does_not_block_the_other() -> None:
+    """After aclose() of one side the other one still yields everything."""
 
     async def test() -> None:
         both, running = split(Two())
@@ -142,7 +142,7 @@ def test_a_side_that_gives_up_holds_up_nobody() -> None:
 
 
 def test_a_reader_that_is_cancelled_does_not_break_the_source() -> None:
-    """It waits for sound when it is cancelled; the other one still gets what comes."""
+    """After a reader is cancelled while it waits, the other side still yields everything."""
 
     async def test() -> None:
         source = Two(live=True, endless=True)
@@ -161,7 +161,7 @@ def test_a_reader_that_is_cancelled_does_not_break_the_source() -> None:
 
 
 def test_a_live_source_stops_when_both_sides_do() -> None:
-    """One that has been told to stop keeps hearing what the device still has."""
+    """A stopped side yields the audio of a live source until both sides are stopped."""
 
     async def test() -> None:
         source = Two(live=True, endless=True)
@@ -178,8 +178,8 @@ def test_a_live_source_stops_when_both_sides_do() -> None:
     run(test())
 
 
-def test_what_a_reader_missed_at_the_end_is_told() -> None:
-    """It came too late for some of it: every frame is in a block, or in the account of what was lost."""
+def test_loss_at_the_end_is_reported() -> None:
+    """A reader that is too late: every frame is in a block or counted as lost."""
 
     async def test() -> None:
         source = Flood(live=True)
@@ -196,7 +196,7 @@ def test_what_a_reader_missed_at_the_end_is_told() -> None:
 
 @pytest.mark.parametrize("error", [AudioError("broken"), ValueError("a bug")])
 def test_a_source_that_breaks(error: Exception) -> None:
-    """Both sides have all there was, and the error, whatever it is."""
+    """Both sides yield all audio before the error, then raise it."""
 
     async def test() -> None:
         both, running = split(Two(error=error))
@@ -208,9 +208,9 @@ def test_a_source_that_breaks(error: Exception) -> None:
 
 
 def test_a_source_that_does_not_open() -> None:
-    """Both sides say why."""
+    """Both sides raise the error of opening the source."""
 
-    async def refused(_rate_hz: int, _warn: Tell) -> Two:
+    async def refused(_rate_hz: int, _warn: Warn) -> Two:
         raise AudioError("no such device")
 
     async def test() -> None:
@@ -225,7 +225,7 @@ def test_a_source_that_does_not_open() -> None:
 
 
 def test_cancelling_ends_everything() -> None:
-    """The source is closed and no reader is left waiting."""
+    """Cancelling run() closes the source and ends both readers."""
 
     async def test() -> None:
         source = Two(live=True, endless=True)

@@ -56,7 +56,7 @@ def converted(path: Path, suffix: str) -> str:
 
 
 def rows(folder: Path, wanted: Callable[[str], bool]) -> list[Row]:
-    """The comparisons that are wanted; their files are made here."""
+    """Return the selected comparisons, after creating their files."""
 
     def wav(seconds: float, rate_hz: int = 24_000) -> str:
         return str(write_wav(folder / f"{seconds}-{rate_hz}.wav", seconds=seconds, rate_hz=rate_hz))
@@ -106,7 +106,7 @@ def rows(folder: Path, wanted: Callable[[str], bool]) -> list[Row]:
 
 
 def cpu_s(command: Sequence[str], endpoint: SinkProcess) -> tuple[float, float]:
-    """CPU of a client, and of the sink since it was started."""
+    """Return the CPU time of a client, and of the sink since its start."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment())
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -128,7 +128,7 @@ def measure(row: Row, endpoint: SinkProcess, rounds: int) -> None:
     reference = next(iter(row.clients))
     lines = []
     for name, values in costs.items():
-        ratio = median(costs[reference]) / max(median(values), 1e-9)  # noise may outweigh what costs next to nothing
+        ratio = median(costs[reference]) / max(median(values), 1e-9)  # a tiny cost may be less than the noise
         spread = f"{min(values):.3g} .. {max(values):.3g}"
         sunk = median(sinks[name])
         lines.append((name, f"{median(values):.3g}", spread, f"1/{ratio:.2f}", f"{sunk:.3g}"))
@@ -138,7 +138,7 @@ def measure(row: Row, endpoint: SinkProcess, rounds: int) -> None:
 
 
 def script(name: str, *arguments: str) -> Callable[[int], object]:
-    """A benchmark that is a program of its own; it has rounds of its own."""
+    """Return a benchmark program with its own rounds."""
 
     def run(_rounds: int) -> None:
         print(f"\n{name}\n", flush=True)
@@ -158,11 +158,11 @@ OTHERS: dict[str, Callable[[int], object]] = {
     "memory": script("memory.py", "--hours", "3"),
     "G.711": script("g711.py"),
 }
-"""What is no comparison of that kind, by name."""
+"""Other benchmarks, by name."""
 
 
 def versions() -> str:
-    """Of the peers. Exits where one is missing."""
+    """Print the versions of the peers. Exits if one is missing."""
     try:
         found = [f"{name} {version(name)}" for name in ("openai", "websockets", "picows", "msgspec", "av")]
     except PackageNotFoundError as error:
@@ -171,7 +171,7 @@ def versions() -> str:
 
 
 def main() -> None:
-    """Measure all rows, or those that are named."""
+    """Measure all rows, or the named ones."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", action="append", help="part of the name of a row")

@@ -34,7 +34,7 @@ _WARM_S = 2.0
 
 
 class Device:
-    """A thread that captures; closed like a stream of ``sounddevice``."""
+    """A thread that captures, with the interface of a ``sounddevice`` stream."""
 
     latency = 0.0
 
@@ -58,16 +58,16 @@ class Device:
             self._capture.take(block, self._frames)
 
     def abort(self, **_: bool) -> None:
-        """End."""
+        """End the thread."""
         self._ended.set()
         self._thread.join()
 
     def close(self, **_: bool) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
 
 async def stream(url: str, seconds: float, rate_hz: int, block_ms: int, chunk_ms: int | None) -> Device:
-    """One session; returns the device that it heard."""
+    """Run one session; return its device."""
     chosen = Settings(input=InputSettings(chunk_ms=chunk_ms, duration_s=seconds))
     endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
     session = endpoint.dialect.session(chosen.session, endpoint.model, "server_vad")
@@ -87,8 +87,8 @@ async def stream(url: str, seconds: float, rate_hz: int, block_ms: int, chunk_ms
     return devices[0]
 
 
-def ways_ms(called: list[float], block_ms: int, stamps: list[tuple[float, int]]) -> tuple[list[float], list[float]]:
-    """How long the last and the first sample of each message were on their way, ms, once the connection is warm."""
+def delays_ms(called: list[float], block_ms: int, stamps: list[tuple[float, int]]) -> tuple[list[float], list[float]]:
+    """Return the delays of the last and the first sample of each message, ms, without the warm-up."""
     block = WIRE_HZ * block_ms // 1000
     last, first, before = [], [], 0
     for at, samples in stamps:
@@ -105,7 +105,7 @@ def measure(seconds: float = 20, block_ms: int = 10) -> None:
     for rate_hz, chunk_ms in itertools.product((24_000, 48_000), (20, None)):
         with sink("--stamps") as endpoint:
             device = asyncio.run(stream(endpoint.url, seconds, rate_hz, block_ms, chunk_ms))
-            last, first = ways_ms(device.called, block_ms, endpoint.report()["stamps"])
+            last, first = delays_ms(device.called, block_ms, endpoint.report()["stamps"])
         quantiles = [statistics.quantiles(each, n=100) for each in (last, first)]
         figures = (f"{each[at]:.1f}" for each in quantiles for at in (49, 98))
         rows.append((rate_hz, "40 (default)" if chunk_ms is None else chunk_ms, len(last), *figures))

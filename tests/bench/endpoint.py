@@ -1,4 +1,4 @@
-"""How soon the embedded endpoint answers, and how many sessions it has time for.
+"""Measure the latency of the embedded endpoint, and its number of sessions.
 
 ``python tests/bench/endpoint.py latency [--reply echo voice] [--turns 20] [--silence-ms 500]``
 ``python tests/bench/endpoint.py sessions [--workers 1 2] [--sessions 1 2 4 6 8] [--turns 5]``
@@ -41,18 +41,18 @@ CLIPS = ("sense_0870", "sense_0930")
 GAP_S = 1.5
 CHUNK_S = 0.02
 COARSE_S = 0.1
-"""Of a message where only the sessions count: the clients share the machine with the server."""
+"""Length of a message when only the number of sessions is measured: the clients share the machine."""
 WITHIN_S = 1.0
 STAGES = ("stopped", "completed", "reply")
 _WAIT_S = 15
-"""After the last sound. What did not come is not counted: a reply that the next turn interrupted before it began."""
+"""Wait after the last sound. Missing answers do not count: the next turn may interrupt a reply before its start."""
 _QUIET = 0.03
-"""Part of the loudest 10 ms of a recording below which nobody speaks any more."""
+"""Level of silence, relative to the loudest 10 ms of a recording."""
 _TRANSCRIBED = "conversation.item.input_audio_transcription."
 
 
 def spoken(name: str) -> bytes:
-    """A recording up to its last sound, s16le."""
+    """Return a recording up to its last sound, s16le."""
     samples = np.frombuffer(recording(name, RATE_HZ), "<i2").astype(np.float64)
     step = RATE_HZ // 100
     rms = np.sqrt(np.square(samples[: len(samples) // step * step].reshape(-1, step)).mean(axis=1))
@@ -62,17 +62,17 @@ def spoken(name: str) -> bytes:
 
 @dataclass
 class Talk:
-    """What one client says, and when it got which answer (seconds after the end of the turn)."""
+    """The turns of one client, and the times of the answers (seconds after the end of the turn)."""
 
     clips: Sequence[bytes]
     turns: int
     chunk_s: float = CHUNK_S
     began: float = 0.0
     ends: list[float] = field(default_factory=list)
-    """Of the turns, in seconds of audio."""
+    """End of each turn, in seconds of audio."""
     after: dict[str, dict[int, float]] = field(default_factory=lambda: {stage: {} for stage in STAGES})
     rule: dict[int, float] = field(default_factory=dict)
-    """Seconds of audio from the end of the turn to where the endpoint, by its rule of silence, says that it stopped."""
+    """Seconds of audio from the end of the turn to its detected end, after the silence that ends a turn."""
     _turn_of: dict[str, int] = field(default_factory=dict)
     _answered: int | None = None
 
@@ -86,7 +86,7 @@ class Talk:
         return bytes(pcm)
 
     def hear(self, event: dict[str, Any], now: float) -> None:
-        """Note an event."""
+        """Record the time of an event."""
         match event["type"]:
             case "input_audio_buffer.speech_stopped":
                 # A pause may have cut a recording in two: the turn whose end has been reached counts, once.
@@ -109,13 +109,13 @@ class Talk:
         self.after[stage][turn] = now - self.began - self.ends[turn]
 
     def all_there(self) -> bool:
-        """Whether every turn had every answer."""
+        """Return whether every turn has every answer."""
         return all(len(after) == self.turns for after in self.after.values())
 
 
 @contextmanager
 def server(*options: str) -> Iterator[tuple[str, int]]:
-    """A running endpoint: URL and process id."""
+    """Run an endpoint: URL and process id."""
     command = rt_command("serve", "--port", "0", "--max-sessions", "1000", *options)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), cwd=ROOT, text=True
@@ -128,7 +128,7 @@ def server(*options: str) -> Iterator[tuple[str, int]]:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time of a process and its children so far (Linux)."""
+    """Return the CPU time of a process and its children so far (Linux)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
@@ -144,14 +144,14 @@ async def tell(socket: ClientConnection, type_: str, **fields: Any) -> None:
 
 
 def messages(pcm: bytes, chunk_s: float) -> list[str]:
-    """Appends."""
+    """Return the append messages."""
     step = round(chunk_s * RATE_HZ) * 2
     pieces = [base64.b64encode(pcm[at : at + step]).decode() for at in range(0, len(pcm), step)]
     return [f'{{"type":"input_audio_buffer.append","audio":"{piece}"}}' for piece in pieces]
 
 
 async def speak(socket: ClientConnection, appends: Sequence[str], chunk_s: float, began: float) -> None:
-    """Send each when its last sample is there."""
+    """Send each message when its last sample is due."""
     loop = asyncio.get_running_loop()
     for number, append in enumerate(appends, start=1):
         await asyncio.sleep(began + number * chunk_s - loop.time())
@@ -159,7 +159,7 @@ async def speak(socket: ClientConnection, appends: Sequence[str], chunk_s: float
 
 
 async def talk(url: str, talk: Talk, silence_ms: int, delay_s: float) -> None:
-    """One session, from its beginning to the last answer."""
+    """Run one session up to the last answer."""
     detection = {"type": "server_vad", "silence_duration_ms": silence_ms}
     appends = messages(talk.pcm(), talk.chunk_s)
     loop = asyncio.get_running_loop()
@@ -177,7 +177,7 @@ async def talk(url: str, talk: Talk, silence_ms: int, delay_s: float) -> None:
 
 
 async def talks(url: str, sessions: int, turns: int, silence_ms: int, chunk_s: float) -> list[Talk]:
-    """Some at once, spread over one turn, as people are; the first turns, in which decoders load, do not count."""
+    """Run parallel sessions, spread over one turn. The first turns, in which decoders load, do not count."""
     clips = [spoken(name) for name in CLIPS]
     each = [Talk(clips, turns + 1, chunk_s) for _ in range(sessions)]
     longest = max(map(len, clips)) / 2 / RATE_HZ + GAP_S
@@ -187,22 +187,22 @@ async def talks(url: str, sessions: int, turns: int, silence_ms: int, chunk_s: f
 
 
 def latencies(each: Sequence[Talk], stage: str) -> list[float]:
-    """In ms, without first turns."""
+    """Return latencies in ms, without the first turns."""
     return [1000 * after for one in each for turn, after in one.after[stage].items() if turn]
 
 
 def works(each: Sequence[Talk], stage: str) -> list[float]:
-    """The same without the silence that has to be heard first."""
+    """Return latencies without the silence that ends a turn."""
     return [1000 * (after - one.rule[turn]) for one in each for turn, after in one.after[stage].items() if turn]
 
 
 def p95(values: Sequence[float]) -> float:
-    """Interpolated."""
+    """Return the interpolated 95th percentile."""
     return statistics.quantiles(values, n=20, method="inclusive")[-1]
 
 
 def measured(url: str, pid: int, sessions: int, options: argparse.Namespace, chunk_s: float) -> tuple[list[Talk], str]:
-    """Talks, and the cores that they took of the server and of us."""
+    """Run talks; return them, and the CPU cores of server and clients."""
     before = cpu_s(pid), time.process_time(), time.monotonic()
     each = asyncio.run(talks(url, sessions, options.turns, options.silence_ms, chunk_s))
     wall_s = time.monotonic() - before[2]
@@ -210,7 +210,7 @@ def measured(url: str, pid: int, sessions: int, options: argparse.Namespace, chu
 
 
 def latency(options: argparse.Namespace) -> None:
-    """One session, every stage."""
+    """Measure one session, every stage."""
     rows = []
     for reply in options.reply:
         with server("--reply", reply) as (url, pid):
@@ -224,7 +224,7 @@ def latency(options: argparse.Namespace) -> None:
 
 
 def sessions(options: argparse.Namespace) -> None:
-    """Several sessions."""
+    """Measure several sessions."""
     rows = []
     for workers in options.workers:
         for count in options.sessions:
@@ -239,7 +239,7 @@ def sessions(options: argparse.Namespace) -> None:
 
 
 async def acknowledge(url: str, count: int, seconds: float) -> list[float]:
-    """Seconds until the pongs of pings that were sent behind audio, by sessions that speak all the time."""
+    """Return the seconds from ping to pong of pings behind audio, in sessions that send all the time."""
     clip = spoken(CLIPS[0]) + bytes(int(GAP_S * RATE_HZ) * 2)
     appends = messages(clip * (int(seconds / (len(clip) / 2 / RATE_HZ)) + 1), COARSE_S)[: round(seconds / COARSE_S)]
     loop, waits = asyncio.get_running_loop(), []
@@ -269,7 +269,7 @@ async def acknowledge(url: str, count: int, seconds: float) -> list[float]:
 
 
 def acknowledged(options: argparse.Namespace) -> None:
-    """Sessions without recognition."""
+    """Measure sessions without recognition."""
     rows = []
     for count in options.sessions:
         with server("--recognizer", "none", "--reply", options.reply) as (url, pid):

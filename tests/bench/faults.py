@@ -1,4 +1,4 @@
-"""What faults cost, in figures: ``python -m tests.bench.faults kills 100``, ``outages``, ``rollovers``, ``soak 8``."""
+"""The cost of faults in figures: ``python -m tests.bench.faults kills 100``, ``outages``, ``rollovers``, ``soak 8``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OutageKind = Literal["black hole", "refused"]
 
 
 async def kills(each: int) -> None:
-    """Kill connections until every kind of endpoint has seen so many."""
+    """Kill connections until each kind of endpoint has this many kills."""
     rows, total = [], 0
     for name, kind in KINDS.items():
         runs = killed = reconnects = lost = doubled = disorder = garbled = broken = 0
@@ -46,7 +46,7 @@ async def kills(each: int) -> None:
 
 
 async def outages(seconds: Iterable[float] = (3.5, 15, 60)) -> None:
-    """Streams at real time through a network that goes away."""
+    """Stream in real time through a network that is interrupted."""
     rows = []
     for kind, length, catch_up in itertools.product(get_args(OutageKind), seconds, (math.inf, 2.0)):
         what = await outage(kind, length, catch_up=catch_up)
@@ -67,7 +67,7 @@ async def rotate() -> None:
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Run the measurement of the arguments."""
     began = time.monotonic()
     match sys.argv[1:]:
         case ["kills", each]:

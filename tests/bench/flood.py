@@ -23,7 +23,7 @@ SHORT, LONG = 1_500, 15_000
 
 
 def command(client: str, path: str, url: str, chunk_ms: int) -> list[str]:
-    """What sends a file in chunks."""
+    """Return the command that sends a file in chunks."""
     if client == "naive":
         return [sys.executable, str(Path(__file__).with_name("naive.py")), path, url, str(chunk_ms)]
     pace = ("--speed", "max", "--chunk-ms", str(chunk_ms), "--turn-detection", "server_vad")
@@ -31,7 +31,7 @@ def command(client: str, path: str, url: str, chunk_ms: int) -> list[str]:
 
 
 def cpu_s(arguments: list[str], endpoint: SinkProcess, messages: int) -> float:
-    """CPU of a client; all messages must have arrived."""
+    """Return the CPU time of a client; all its messages must arrive."""
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, env=environment())
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

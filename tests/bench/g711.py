@@ -29,7 +29,7 @@ BLOCKS_MS = (20, 100, 1000)
 
 
 def seconds(call: Callable[[], object], times: int) -> float:
-    """CPU time of so many calls."""
+    """Return the CPU time of this many calls."""
     start = time.process_time()
     for _ in range(times):
         call()
@@ -37,7 +37,7 @@ def seconds(call: Callable[[], object], times: int) -> float:
 
 
 def ratio(ours: Callable[[], object], theirs: Callable[[], object], times: int) -> tuple[float, float]:
-    """Microseconds of one of our calls, and how many times faster it is than the other."""
+    """Return microseconds of one call of ``rt``, and its speed relative to the other function."""
     rounds = [(seconds(ours, times), seconds(theirs, times)) for _ in range(ROUNDS)]
     best = min(mine for mine, _ in rounds)
     return best / times * 1e6, min(other for _, other in rounds) / best

@@ -17,8 +17,8 @@ from tests.bench.measure import SINK_ARGUMENTS, Run, median, run_rt, sink, table
 SHORT_S = 4.0
 
 
-def sent(path: Path, url: str) -> Run:
-    """A file."""
+def command(path: Path, url: str) -> Run:
+    """Return the command that sends a file."""
     return run_rt("send", str(path), "--url", url, "--speed", "max", "--turn-detection", "server_vad", *SINK_ARGUMENTS)
 
 
@@ -30,10 +30,10 @@ def measure(rounds: int = 3, minutes: list[float] | None = None) -> None:
         path = Path(folder) / "long.wav"
         for length in minutes:
             costs, peaks = [], []
-            # Two starts differ by more than a few minutes cost.
+            # Start times vary by more than a few minutes of audio cost.
             for _ in range(max(rounds, round(60 / length))):
-                short = sent(write_wav(path, seconds=SHORT_S), endpoint.url)
-                long = sent(write_wav(path, seconds=SHORT_S + length * 60), endpoint.url)
+                short = command(write_wav(path, seconds=SHORT_S), endpoint.url)
+                long = command(write_wav(path, seconds=SHORT_S + length * 60), endpoint.url)
                 costs.append((long.cpu_s - short.cpu_s) / length * 60)
                 peaks.append(max(mib for _, mib in long.rss_mib))
             rows.append(

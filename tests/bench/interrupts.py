@@ -28,7 +28,7 @@ CHUNK_S = 0.1
 
 @dataclass(frozen=True)
 class Interrupted:
-    """How a run ended."""
+    """The end of a run."""
 
     exit: int
     took_s: float
@@ -38,7 +38,7 @@ class Interrupted:
 
 
 def interrupt(seed: int) -> Interrupted:
-    """Interrupt a run at the moment that the seed says."""
+    """Interrupt a run at a random moment from the seed."""
     moment_s = random.Random(seed).uniform(0, 2)
     over = threading.Event()
     with scripted(polite("hello")) as server:
@@ -57,7 +57,7 @@ def interrupt(seed: int) -> Interrupted:
         feeder.start()
         try:
             errors.readline()
-            time.sleep(moment_s)  # the moment is what is tested
+            time.sleep(moment_s)  # a random moment, from the seed
             process.send_signal(signal.SIGINT)
             began = time.monotonic()
             process.wait(30)
@@ -75,7 +75,7 @@ def interrupt(seed: int) -> Interrupted:
 
 
 def main() -> None:
-    """Interrupt so many runs, two at a time, and print what became of them."""
+    """Interrupt this many runs, two at a time, and print the results."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     with ThreadPoolExecutor(2) as several:
         runs = list(several.map(interrupt, range(count)))

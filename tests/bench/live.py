@@ -30,7 +30,7 @@ SHORT_S = 10.0
 
 @dataclass(frozen=True)
 class OnTerminal:
-    """How a run with stderr on a terminal went."""
+    """A run with stderr on a terminal."""
 
     cpu_s: float
     wall_s: float
@@ -49,7 +49,7 @@ def on_terminal(*arguments: str) -> OnTerminal:
             while part := os.read(ours, 65536):
                 seen.append(part)
         except OSError:
-            pass  # how a terminal says that it is over
+            pass  # Linux: EIO at the end of a terminal
 
     reader = threading.Thread(target=read)
     began = time.monotonic()

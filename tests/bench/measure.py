@@ -1,4 +1,4 @@
-"""What the measurements share: a sink, a run of ``rt``, long files, medians and tables."""
+"""Helpers of the measurements: a sink, a run of ``rt``, long files, medians and tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def environment() -> dict[str, str]:
-    """Of a child: no key and no setting of whoever measures, and bytecode is kept as where ``rt`` is installed."""
+    """Return the environment of a child: no key, no settings of the user, and bytecode files as in an installation."""
     foreign = ("RT_", "PYTHON")
     kept = {
         name: value
@@ -37,7 +37,7 @@ def environment() -> dict[str, str]:
 
 
 def rt_command(*arguments: str) -> list[str]:
-    """``rt`` from this checkout."""
+    """Return the command of ``rt`` in this checkout."""
     return [sys.executable, "-m", "rt_cli", *arguments]
 
 
@@ -51,7 +51,7 @@ class SinkProcess:
         self.url = self._lines.readline().strip()
 
     def report(self) -> dict[str, Any]:
-        """What the next connection that ended had brought; waits for it."""
+        """Return the report of the next ended connection; waits for it."""
         report: dict[str, Any] = json.loads(self._lines.readline())
         return report
 
@@ -69,15 +69,15 @@ def sink(*arguments: str) -> Iterator[SinkProcess]:
 
 @dataclass(frozen=True)
 class Run:
-    """How a run of ``rt`` went."""
+    """A measured run of ``rt``."""
 
     exit_code: int
     wall_s: float
     cpu_s: float
     rss_mib: list[tuple[float, float]]
-    """Monotonic seconds and resident memory, MiB, fifty times a second."""
+    """Monotonic seconds and resident memory in MiB, fifty times a second."""
     lines: list[dict[str, Any]]
-    """What it said on stdout."""
+    """Lines of stdout."""
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -85,13 +85,13 @@ class Run:
         return self.lines[-1]
 
     def growth_mib(self, since: float) -> float:
-        """The most resident memory after a moment (monotonic seconds), less that of then."""
+        """Return the growth of the peak resident memory after a moment (monotonic seconds)."""
         later = [mib for at, mib in self.rss_mib if at >= since]
         return max(later) - later[0]
 
 
 def run_rt(*arguments: str) -> Run:
-    """Run ``rt`` with ``--json`` among its arguments to its end, watching its memory."""
+    """Run ``rt`` with ``--json`` to its end, and record its memory."""
     began = time.monotonic()
     memory: list[tuple[float, float]] = []
     ended = threading.Event()
@@ -156,7 +156,7 @@ def write_m4a(path: Path, *, seconds: float, rate_hz: int = 48_000) -> Path:
         step = sound.codec_context.frame_size
         for number in range(round(seconds * rate_hz / step)):
             packet = packets[number % len(packets)]
-            # The container counts them in its own way, and writes that into the packet.
+            # Reset the timestamps: the muxer rewrites them in its own time base.
             packet.stream, packet.time_base = sound, Fraction(1, rate_hz)
             packet.pts = packet.dts = number * step
             packet.duration = step
@@ -165,7 +165,7 @@ def write_m4a(path: Path, *, seconds: float, rate_hz: int = 48_000) -> Path:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table in Markdown."""
+    """Print a Markdown table."""
     print("| " + " | ".join(header) + " |")
     print("|" + "---|" * len(header))
     for row in rows:
@@ -173,5 +173,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle one."""
+    """Return the median."""
     return statistics.median(values)

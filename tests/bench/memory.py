@@ -24,7 +24,7 @@ CASES = {
 
 
 def main() -> None:
-    """Measure the cases and print a row of each."""
+    """Measure the cases and print their rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=3)
     parser.add_argument("--case", choices=CASES, action="append")

@@ -1,4 +1,4 @@
-"""What anybody would write in twenty lines: a WAV over ``websockets``, with ``json`` and ``base64``.
+"""A client in twenty lines: a WAV over ``websockets``, with ``json`` and ``base64``.
 
 ``python tests/bench/naive.py FILE URL CHUNK_MS [paced]``. No window, no account, no turns: the
 measure of what ``rt`` adds.

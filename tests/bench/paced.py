@@ -36,7 +36,7 @@ CLIENTS: dict[str, Callable[[str, str], list[str]]] = {
 
 
 def process_cpu_s(pid: int) -> float:
-    """CPU of a process so far: the clock that ``clock_getcpuclockid`` names (glibc's encoding of it)."""
+    """Return the CPU time of a process so far, from the clock of ``clock_getcpuclockid`` (glibc's encoding)."""
     return time.clock_gettime(~pid << 3 | 2)
 
 

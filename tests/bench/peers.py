@@ -1,4 +1,4 @@
-"""The clients that ``rt`` is measured beside, each as a user would write it with that library.
+"""The clients to compare ``rt`` with, each as a user would write it with that library.
 
 ``python tests/bench/peers.py CLIENT FILE URL CHUNK_MS [paced]`` sends a 24 kHz mono WAV, commits, and waits for the
 final. All say the same on the wire: masked text frames, JSON, base64. ``raw`` is what the machine can do: bytes that
@@ -29,7 +29,7 @@ APPEND = '{"type":"input_audio_buffer.append","audio":"'
 
 
 async def chunks(path: str, chunk_ms: int, *, paced: bool) -> AsyncIterator[bytes]:
-    """The sound, piece by piece, by absolute deadlines if it is paced."""
+    """Yield the sound in chunks, with absolute deadlines if paced."""
     with wave.open(path, "rb") as file:
         due = time.monotonic()
         while pcm := file.readframes(file.getframerate() * chunk_ms // 1000):
@@ -55,7 +55,7 @@ async def send_openai(path: str, url: str, chunk_ms: int, *, paced: bool) -> Non
 
 
 async def send_picows(path: str, url: str, chunk_ms: int, *, paced: bool) -> None:
-    """The limit in Python: framing in C, a template, fast base64."""
+    """The limit in Python: framing in C, a message template, fast base64."""
     import pybase64
     from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -90,7 +90,7 @@ async def send_picows(path: str, url: str, chunk_ms: int, *, paced: bool) -> Non
 
 
 async def send_raw(path: str, url: str, chunk_ms: int, *, paced: bool) -> None:
-    """No client at all: the frame of a chunk is made once, and sent as often as the file has chunks."""
+    """No client: one frame, built once and sent once per chunk."""
     from websockets.frames import Frame, Opcode
 
     def frame(text: str) -> bytes:
@@ -114,7 +114,7 @@ async def send_raw(path: str, url: str, chunk_ms: int, *, paced: bool) -> None:
         for _ in range(count):
             due += chunk_ms / 1000
             if paced:
-                time.sleep(max(0, due - time.monotonic()))  # noqa: ASYNC251 - nothing else runs here
+                time.sleep(max(0, due - time.monotonic()))  # noqa: ASYNC251 - no other task here
             peer.sendall(ready)
         peer.sendall(frame('{"type":"input_audio_buffer.commit"}'))
         heard = b""

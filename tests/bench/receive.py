@@ -20,7 +20,7 @@ DELTA = "response.output_audio.delta"
 
 
 async def receive_rt(url: str, count: int, *, audio: bool = False) -> None:
-    """The connection and the decoder of this project."""
+    """Connection and decoder of this project."""
     import msgspec
     import pybase64
 
@@ -47,7 +47,7 @@ async def receive_rt(url: str, count: int, *, audio: bool = False) -> None:
 
 
 async def receive_naive(url: str, count: int) -> None:
-    """websockets, json and base64."""
+    """``websockets``, ``json`` and ``base64``."""
     from websockets.asyncio.client import connect
 
     async with connect(url, compression=None) as websocket:
@@ -77,7 +77,7 @@ async def receive_openai(url: str, count: int) -> None:
 
 
 async def main(client: str, url: str, count: int) -> None:
-    """Ask for so many, and read them."""
+    """Request this much audio, and read it."""
     url = f"{url}?deltas={count}"
     if client.startswith("rt"):
         await receive_rt(url, count, audio=client == "rt+audio")

@@ -38,10 +38,10 @@ def clip(name: str) -> bytes:
         return file.readframes(file.getnframes())
 
 
-async def turn(ears: RecognizerSession, pcm: bytes, *, pace: float = 1.0) -> float:
-    """Seconds from the end of a turn to its words; ``pace`` 0 is as fast as it goes."""
+async def turn(session: RecognizerSession, pcm: bytes, *, pace: float = 1.0) -> float:
+    """Return the seconds from the end of a turn to its words. ``pace`` 0 sends at full speed."""
     loop = asyncio.get_running_loop()
-    item = await ears.open(RATE_HZ)
+    item = await session.open(RATE_HZ)
     began = loop.time()
     for at in range(0, len(pcm), PIECE):
         await asyncio.sleep(max(0.0, began + pace * at / 2 / RATE_HZ - loop.time()))
@@ -54,40 +54,40 @@ async def turn(ears: RecognizerSession, pcm: bytes, *, pace: float = 1.0) -> flo
 
 
 async def speak(sphinx: Pocketsphinx, pcm: bytes, turns: int, delay_s: float) -> list[float]:
-    """The latencies of one session, the first left out."""
-    async with sphinx.ears() as ears:
+    """Return the latencies of one session, without the first turn."""
+    async with sphinx.session() as session:
         await asyncio.sleep(delay_s)
         latencies = []
         for _ in range(turns + 1):
-            latencies.append(await turn(ears, pcm))
+            latencies.append(await turn(session, pcm))
             await asyncio.sleep(PAUSE_S)
     return latencies[1:]
 
 
-async def together(workers: int, sessions: int, turns: int, *, flood: bool = False) -> list[float]:
-    """The latencies of some sessions at once."""
+async def parallel_sessions(workers: int, sessions: int, turns: int, *, flood: bool = False) -> list[float]:
+    """Return the latencies of parallel sessions."""
     pcm = clip("sense_0870.wav")
     sphinx = Pocketsphinx(workers)
     try:
         sphinx.warm_up()
-        async with sphinx.ears() as ears:
-            await turn(ears, pcm[: 2 * RATE_HZ], pace=0)
-        async with sphinx.ears() as flooder:
-            flooding = asyncio.create_task(turn(flooder, pcm * (FLOOD_S * RATE_HZ * 2 // len(pcm)), pace=0))
+        async with sphinx.session() as session:
+            await turn(session, pcm[: 2 * RATE_HZ], pace=0)
+        async with sphinx.session() as flood_session:
+            flood_task = asyncio.create_task(turn(flood_session, pcm * (FLOOD_S * RATE_HZ * 2 // len(pcm)), pace=0))
             if not flood:
-                flooding.cancel()
-            # Spread over one turn, as people are.
+                flood_task.cancel()
+            # Spread the sessions over one turn.
             each = [speak(sphinx, pcm, turns, number * len(pcm) / 2 / RATE_HZ / sessions) for number in range(sessions)]
-            latencies = [latency for session in await asyncio.gather(*each) for latency in session]
-            flooding.cancel()
-            await asyncio.wait([flooding])
+            latencies = [latency for part in await asyncio.gather(*each) for latency in part]
+            flood_task.cancel()
+            await asyncio.wait([flood_task])
     finally:
         await sphinx.aclose()
     return latencies
 
 
 def row(workers: int, what: str, latencies: list[float]) -> tuple[int, str, int, str, str, str]:
-    """A line of the table, in ms."""
+    """Return a row of the table, in ms."""
     p95 = statistics.quantiles(latencies, n=20, method="inclusive")[-1]
     figures = (f"{1000 * value:.0f}" for value in (statistics.median(latencies), p95, max(latencies)))
     p50, p95_ms, most = figures
@@ -105,11 +105,11 @@ def main() -> None:
     rows = []
     for workers in options.workers:
         rows += [
-            row(workers, f"{sessions}", asyncio.run(together(workers, sessions, options.turns)))
+            row(workers, f"{sessions}", asyncio.run(parallel_sessions(workers, sessions, options.turns)))
             for sessions in options.sessions
         ]
         if not options.no_flood:
-            flooded = asyncio.run(together(workers, 1, options.turns, flood=True))
+            flooded = asyncio.run(parallel_sessions(workers, 1, options.turns, flood=True))
             rows.append(row(workers, "1 beside a flood", flooded))
     table(("workers", "sessions", "turns", "p50 ms", "p95 ms", "max ms"), rows)
 

@@ -25,16 +25,16 @@ SECONDS = 20
 _SILENT = 1e-6
 """RMS of less than a bit of s16le."""
 BLOCKS_S = (0.02, 0.1, 8.0)
-"""A callback's, a pipe's, a file's."""
+"""Block lengths of a callback, a pipe and a file."""
 
 
 def tone(hz: float, rate_hz: int, seconds: float = SECONDS) -> NDArray[np.float32]:
-    """At half of full scale."""
+    """Return a tone at half of full scale."""
     return (0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate_hz * seconds)) / rate_hz)).astype(np.float32)
 
 
 def converted(sound: NDArray[np.float32], rate_hz: int, block_s: float = 0.1) -> NDArray[np.float64]:
-    """What comes out, nominally in [-1, 1]."""
+    """Return the resampled sound, nominally in [-1, 1]."""
     resampler = Resampler(rate_hz, WIRE_HZ)
     step = int(rate_hz * block_s)
     parts = [resampler.push(sound[at : at + step]) for at in range(0, len(sound), step)]
@@ -42,7 +42,7 @@ def converted(sound: NDArray[np.float32], rate_hz: int, block_s: float = 0.1) ->
 
 
 def level_db(hz: float, rate_hz: int) -> float:
-    """Of a tone that went through, away from its beginning and its end."""
+    """Return the level of a resampled tone, without its start and end."""
     sound = tone(hz, rate_hz)
     out = converted(sound, rate_hz)[WIRE_HZ:-WIRE_HZ]
     rms = max(float(np.sqrt(np.mean(np.square(out)))), _SILENT)
@@ -50,7 +50,7 @@ def level_db(hz: float, rate_hz: int) -> float:
 
 
 def times_real_time(rate_hz: int, block_s: float, rounds: int) -> float:
-    """CPU of this process, median."""
+    """Return the speed by CPU time of this process, median."""
     noise = np.random.default_rng(1).normal(0, 0.1, rate_hz * SECONDS).astype(np.float32)
     costs = []
     for _ in range(rounds):

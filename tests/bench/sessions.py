@@ -33,32 +33,32 @@ RATE_HZ, CHUNK_MS = 24_000, 20
 CHUNK = RATE_HZ * CHUNK_MS // 1000
 STAGGER_S = 0.05
 WARM_S = 4.0
-"""Connecting weighs on the first seconds of all: they are left out."""
+"""Warm-up: the first seconds, which contain the handshakes, do not count."""
 _BUSY = 0.85
 
 
 class Lateness:
-    """Of the chunks of a session, in seconds, once all sessions are under way, against its most punctual one."""
+    """Lateness of the chunks of a session, in seconds, after the warm-up, relative to its most punctual chunk."""
 
     def __init__(self, counts_from: float) -> None:
         self._offsets: list[float] = []
         self._counts_from = counts_from
 
     def add(self, due: float) -> None:
-        """A chunk that was due then is written."""
+        """Record that a chunk with this due time is written."""
         now = time.monotonic()
         if due >= self._counts_from:
             self._offsets.append(now - due)
 
     @property
     def seconds(self) -> list[float]:
-        """Of each chunk; when a session's time began is known to its client alone."""
+        """Return the lateness of each chunk; only the client knows the start of its session."""
         best = min(self._offsets)
         return [offset - best for offset in self._offsets]
 
 
 async def naive_session(url: str, began: float, seconds: float, late: Lateness) -> None:
-    """websockets, json and base64."""
+    """``websockets``, ``json`` and ``base64``."""
     from websockets.asyncio.client import connect
 
     from tests.bench.peers import SESSION
@@ -75,7 +75,7 @@ async def naive_session(url: str, began: float, seconds: float, late: Lateness) 
 
 
 class Silence:
-    """A source that is all there."""
+    """A source with all its sound available."""
 
     def __init__(self, seconds: float) -> None:
         from rt_cli.audio.source import SourceInfo
@@ -91,14 +91,14 @@ class Silence:
             yield Block(bytes(RATE_HZ * 2 * 2))
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
     async def aclose(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
 
 class Writes:
-    """A probe: when was which chunk of a streamer written?"""
+    """Measure hooks: record when a streamer writes each chunk."""
 
     def __init__(self, began: float, late: Lateness) -> None:
         self._began = began
@@ -120,7 +120,7 @@ class Writes:
 
 
 async def rt_session(url: str, seconds: float, late: Lateness) -> None:
-    """A streamer, as ``rt send -j N`` runs many."""
+    """Run a streamer, as ``rt send -j N`` runs many."""
     from rt_cli.clock import SystemClock
     from rt_cli.protocol.endpoint.endpoint import resolve
     from rt_cli.settings import DeliverySettings, EndpointSettings, InputSettings, SessionSettings, Settings
@@ -142,7 +142,7 @@ async def rt_session(url: str, seconds: float, late: Lateness) -> None:
 
 
 async def many(client: str, url: str, count: int, seconds: float) -> None:
-    """All of them, begun one after the other; prints lateness (p99, ms) and CPU (s per second of a session)."""
+    """Run all sessions, started one after the other; print lateness (p99, ms) and CPU (s per second of a session)."""
     began = time.monotonic()
     warm_s = WARM_S + count * STAGGER_S
     lates = [Lateness(began + warm_s) for _ in range(count)]
@@ -179,7 +179,7 @@ async def many(client: str, url: str, count: int, seconds: float) -> None:
 
 
 def one_run(client: str, count: int, seconds: float) -> dict[str, float]:
-    """Of a process of its own."""
+    """Run the measurement in its own process."""
     with sink() as endpoint:
         command = [sys.executable, __file__, "--client", client, "--url", endpoint.url]
         command += ["--sessions", str(count), "--seconds", str(seconds)]
@@ -190,7 +190,7 @@ def one_run(client: str, count: int, seconds: float) -> dict[str, float]:
 
 
 def measure(rounds: int, sessions: list[int] | None = None, seconds: float = 8) -> None:
-    """Run it and print its table."""
+    """Run all measurements and print the table."""
     sessions = sessions or [40, 80]
     found = defaultdict(list)
     for _ in range(rounds):

@@ -25,7 +25,7 @@ from websockets.server import ServerProtocol
 RATE_HZ = 24_000
 _APPEND = b'input_audio_buffer.append"'
 _LOOK = 96
-"""Bytes of a message that tell what it is."""
+"""Bytes of a message that contain its type."""
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _DELTA = {
     "type": "response.output_audio.delta",
@@ -40,7 +40,7 @@ _DELTA = {
 
 @dataclass
 class Report:
-    """What one connection brought."""
+    """The results of one connection."""
 
     messages: int = 0
     samples: int = 0
@@ -72,7 +72,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 
 class Turns:
-    """Decides what the endpoint says, from how much audio there is. Pure."""
+    """Decides the events of the endpoint, from the amount of audio. Pure."""
 
     def __init__(self, turn_s: float) -> None:
         self.items = 0
@@ -81,7 +81,7 @@ class Turns:
         self._committed = 0
 
     def heard(self, samples: int) -> list[dict[str, Any]]:
-        """Events due when that many samples are there: each turn starts and ends a second inside its send_range."""
+        """Return the events due at this number of samples: each turn starts and ends one second inside its range."""
         events: list[dict[str, Any]] = []
         while True:
             start = self.items * self._turn if self._open is None else (self.items - 1) * self._turn
@@ -96,7 +96,7 @@ class Turns:
                 self._open = None
 
     def commit(self, samples: int, event_id: str | None) -> list[dict[str, Any]]:
-        """The client ends the turn."""
+        """Commit the turn on request of the client."""
         if samples == self._committed:
             error = {"type": "invalid_request_error", "code": "input_audio_buffer_commit_empty", "event_id": event_id}
             return [{"type": "error", "error": {**error, "message": "nothing to commit"}}]
@@ -138,12 +138,12 @@ class Sink(asyncio.Protocol):
         self._deltas = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is there."""
+        """Store the transport of a new client."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Handshake first, frames then."""
+        """Handle the handshake, then frames."""
         if self._handshake is not None:
             self._shake_hands(self._handshake, data)
             return
@@ -151,7 +151,7 @@ class Sink(asyncio.Protocol):
         self._read_frames()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Tell what there was."""
+        """Print the report."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._report.cpu_s = usage.ru_utime + usage.ru_stime
         print(json.dumps(vars(self._report)), flush=True)

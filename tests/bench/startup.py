@@ -27,7 +27,7 @@ _DEADLINE_S = 30.0
 
 
 def commands(url: str) -> dict[str, list[str]]:
-    """What is started, by name; those that connect do so to ``url``."""
+    """Return the measured commands by name; some connect to ``url``."""
     return {
         PASS: [sys.executable, "-c", "pass"],
         "rt --version": rt_command("--version"),
@@ -40,7 +40,7 @@ def commands(url: str) -> dict[str, list[str]]:
 
 
 def start(command: list[str], listener: socket.socket) -> tuple[float, float]:
-    """Wall and CPU seconds of a command until it connects or ends."""
+    """Return wall and CPU seconds of a command until it connects or ends."""
     began = time.monotonic()
     process = subprocess.Popen(
         command,
@@ -56,7 +56,7 @@ def start(command: list[str], listener: socket.socket) -> tuple[float, float]:
         selector.register(listener, selectors.EVENT_READ)
         ready = selector.select(_DEADLINE_S)
         wall_s = time.monotonic() - began
-        os.kill(process.pid, signal.SIGKILL)  # not by its own method, which would reap it
+        os.kill(process.pid, signal.SIGKILL)  # not Popen.wait(), which would reap the process
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         os.close(ends)
@@ -79,7 +79,7 @@ def main() -> None:
         for number in range(rounds + 1):
             for name, command in cases.items():
                 wall_s, cpu_s = start(command, listener)
-                if number:  # the first round fills the caches
+                if number:  # the first round only fills the caches
                     walls[name].append(wall_s)
                     cpus[name].append(cpu_s)
     table(

@@ -188,7 +188,7 @@ def test_errors_are_counted_by_code() -> None:
         levels = run(load_levels(server, 2, 4).run())
     assert [level.sessions for level in levels] == [2]
     assert levels[0].errors == 1
-    assert levels[0].troubles["audio_unintelligible"] == 2
+    assert levels[0].error_codes["audio_unintelligible"] == 2
 
 
 def test_an_interrupted_level_does_not_hold() -> None:

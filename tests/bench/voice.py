@@ -19,25 +19,25 @@ SENTENCES = "It is five past six, and the sun is about to set. The last train le
 
 
 def show(name: str, milliseconds: list[float]) -> None:
-    """The median and the 95th percentile."""
+    """Print median and 95th percentile."""
     ordered = sorted(milliseconds)
     print(f"{name:36} p50 {statistics.median(ordered):8.2f} ms   p95 {ordered[int(len(ordered) * 0.95)]:8.2f} ms")
 
 
 async def start() -> float:
-    """From nothing to the first sound, in ms."""
-    mouth = EspeakProcess()
+    """Return the time from process start to the first sound, ms."""
+    voice = EspeakProcess()
     began = time.perf_counter()
     try:
-        async with aclosing(mouth.speak("Yes.", "en-us", 175)) as sound:
+        async with aclosing(voice.speak("Yes.", "en-us", 175)) as sound:
             await anext(sound)
             return (time.perf_counter() - began) * 1000
     finally:
-        await mouth.aclose()
+        await voice.aclose()
 
 
 async def first_sound(voice: Voice) -> tuple[float, float, float]:
-    """Of one reply: ms to its first sound, ms to its last, seconds of sound."""
+    """Return of one reply: ms to its first sound, ms to its last, seconds of sound."""
     began = time.perf_counter()
     first, seconds = 0.0, 0.0
     async for part in voice.reply(ReplyRequest()):
@@ -49,13 +49,13 @@ async def first_sound(voice: Voice) -> tuple[float, float, float]:
     return first, (time.perf_counter() - began) * 1000, seconds
 
 
-async def barge_in(mouth: EspeakProcess) -> float:
-    """From the end of a reply to the first sound of the next, in ms."""
-    talk = mouth.speak("Once more. " * 2_000, "en-us", 175)
+async def barge_in(voice: EspeakProcess) -> float:
+    """Return the time from the end of a reply to the first sound of the next, ms."""
+    talk = voice.speak("Once more. " * 2_000, "en-us", 175)
     await anext(talk)
     began = time.perf_counter()
     await talk.aclose()
-    async with aclosing(mouth.speak("Yes.", "en-us", 175)) as sound:
+    async with aclosing(voice.speak("Yes.", "en-us", 175)) as sound:
         await anext(sound)
     return (time.perf_counter() - began) * 1000
 
@@ -67,7 +67,7 @@ def child_seconds(pid: int) -> float:
 
 
 async def main() -> None:
-    """All of it."""
+    """Run all measurements."""
     show("cold: process start to first sound", [await start() for _ in range(10)])
     async with open_replier("voice", reply_text=SENTENCES) as replier:
         assert isinstance(replier, Voice)

@@ -1,4 +1,4 @@
-"""What the embedded endpoint makes of the recordings: ``python tests/bench/words.py [--rounds 5]``."""
+"""Word errors of the embedded endpoint on the recordings: ``python tests/bench/words.py [--rounds 5]``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.bench.measure import DATA, ROOT, environment, median, rt_command, tab
 
 
 def spoken(name: str) -> str:
-    """What is said in a recording, from the table beside it."""
+    """Return the words of a recording, from the table beside it."""
     listed = (DATA / "README.md").read_text(encoding="utf-8")
     found = re.search(rf"\| `{name}` \| ([^|]+?) \|", listed)
     assert found is not None
@@ -24,7 +24,7 @@ def spoken(name: str) -> str:
 
 
 def errors(heard: list[str], said: list[str]) -> int:
-    """The least number of words to insert, leave out or replace."""
+    """Return the least number of insertions, deletions and substitutions."""
     row = list(range(len(said) + 1))
     for number, word in enumerate(heard, start=1):
         previous, row = row, [number]
@@ -34,7 +34,7 @@ def errors(heard: list[str], said: list[str]) -> int:
 
 
 def listen(name: str) -> tuple[str, int, float, float]:
-    """Text, partials before the first final, seconds to the first partial, and seconds in all."""
+    """Return text, partials before the first final, seconds to the first partial, and total seconds."""
     began = time.monotonic()
     partials, first_s = 0, 0.0
     texts: list[str] = []
@@ -52,7 +52,7 @@ def listen(name: str) -> tuple[str, int, float, float]:
 
 
 def main() -> None:
-    """Send each recording some times and print a row of it."""
+    """Send each recording several times and print its row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds

@@ -1,4 +1,4 @@
-"""What a client does with a realtime endpoint, in the words of the official Python package."""
+"""Scenarios of a realtime client, with the official Python package."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.clients.talk import (
     TRANSCRIPTION,
     WRITTEN,
     Talk,
-    heard,
-    joined,
+    audio_of,
+    joined_text,
     talking,
     transcribed,
 )
@@ -42,7 +42,7 @@ SERVER_VAD = {"type": "server_vad", "silence_duration_ms": 500, "create_response
 
 
 def on(stage: str) -> Callable[[Scenario], Scenario]:
-    """Put a scenario onto its stage."""
+    """Register a scenario for this stage."""
 
     def put(scenario: Scenario) -> Scenario:
         SCENARIOS[scenario.__name__] = stage, scenario  # type: ignore[attr-defined]  # a function has one
@@ -53,7 +53,7 @@ def on(stage: str) -> Callable[[Scenario], Scenario]:
 
 @on("echo")
 async def greeting(client: AsyncOpenAI) -> None:
-    """Both kinds of session are greeted, as what they are."""
+    """Both types of session get ``session.created`` with their type."""
     for options, kind in ((CONVERSATION, "realtime"), (TRANSCRIPTION, "transcription")):
         async with client.realtime.connect(**options) as connection:
             created = await Talk(connection).next("session.created")
@@ -64,7 +64,7 @@ async def greeting(client: AsyncOpenAI) -> None:
 
 @on("echo")
 async def update(client: AsyncOpenAI) -> None:
-    """What is given changes, the rest stays, and an update with one error changes nothing."""
+    """An update changes only its own fields; an update with one error changes nothing."""
     async with talking(client, **CONVERSATION) as talk:
         await talk.converse(instructions="Be brief.", max_output_tokens=100)
         session = (await talk.converse({"type": "semantic_vad"}, output_modalities=["text"])).session
@@ -85,7 +85,7 @@ async def update(client: AsyncOpenAI) -> None:
 
 @on("words")
 async def manual_transcription(client: AsyncOpenAI) -> None:
-    """A human's turn, committed by the client, becomes words."""
+    """A human turn that the client commits gets words."""
     async with talking(client, **TRANSCRIPTION) as talk:
         await talk.transcribe()
         await talk.append(recording("sense_0930"))
@@ -96,7 +96,7 @@ async def manual_transcription(client: AsyncOpenAI) -> None:
 
 @on("words")
 async def vad_transcription(client: AsyncOpenAI) -> None:
-    """A human's turn is found, and becomes words."""
+    """A human turn is detected and gets words."""
     async with talking(client, **TRANSCRIPTION) as talk:
         await talk.transcribe({"type": "server_vad", "silence_duration_ms": 500})
         await talk.append(silence(1) + recording("sense_0930") + silence(1.5))
@@ -116,7 +116,7 @@ def _is_transcribed(got: dict[str, list[Any]]) -> None:
 
 @on("echo")
 async def spoken_conversation(client: AsyncOpenAI) -> None:
-    """A turn is answered when a response is asked for, in sound, and then another."""
+    """``response.create`` gets a spoken answer, twice."""
     said = noise(1)
     async with talking(client, **CONVERSATION) as talk:
         await talk.converse()
@@ -126,14 +126,14 @@ async def spoken_conversation(client: AsyncOpenAI) -> None:
             user = (await talk.follow(*COMMIT))[ITEM[0]][0].item
             await talk.to.response.create()
             got = await talk.follow(*SPOKEN)
-            assert heard(got) == said
+            assert audio_of(got) == said
             item = got[ITEM[0]][0]
             assert item.previous_item_id == user.id
             _is_one_response(got, item.item.id)
 
 
 def _is_one_response(got: dict[str, list[Any]], item_id: str) -> None:
-    """All events speak of one response, and those of its parts of one item."""
+    """All events belong to one response and one item."""
     (done,) = got["response.done"]
     assert (done.response.status, [item.id for item in done.response.output]) == ("completed", [item_id])
     assert done.response.usage.total_tokens > 0
@@ -144,7 +144,7 @@ def _is_one_response(got: dict[str, list[Any]], item_id: str) -> None:
 
 @on("echo")
 async def automatic_response(client: AsyncOpenAI) -> None:
-    """A human's turn is found, and answered by itself."""
+    """A human turn is detected and gets a response."""
     said = recording("sense_0930")
     async with talking(client, **CONVERSATION) as talk:
         await talk.converse({"type": "server_vad", "silence_duration_ms": 500})
@@ -152,12 +152,12 @@ async def automatic_response(client: AsyncOpenAI) -> None:
         got = await talk.follow(*SPEECH, *COMMIT)
         answer = await talk.follow(*SPOKEN)
         assert answer[ITEM[0]][0].previous_item_id == got[COMMIT[0]][0].item_id
-        assert len(heard(answer)) > len(said) / 2
+        assert len(audio_of(answer)) > len(said) / 2
 
 
 @on("echo")
 async def out_of_band(client: AsyncOpenAI) -> None:
-    """A response beside the conversation leaves it as it was, and is known by its metadata."""
+    """An out-of-band response does not change the conversation, and its metadata identifies it."""
     async with talking(client, **CONVERSATION) as talk:
         await talk.converse()
         content: Any = [{"type": "input_text", "text": "Is this a question?"}]
@@ -180,7 +180,7 @@ async def out_of_band(client: AsyncOpenAI) -> None:
 
 @on("endless")
 async def cancel(client: AsyncOpenAI) -> None:
-    """A reply ends when the client says so; a second one has to wait until then."""
+    """The client cancels a reply; a second response is rejected until then."""
     async with talking(client, **CONVERSATION) as talk:
         await talk.converse()
         for _ in range(2):
@@ -200,7 +200,7 @@ async def cancel(client: AsyncOpenAI) -> None:
 
 @on("endless")
 async def barge_in(client: AsyncOpenAI) -> None:
-    """A reply ends when somebody speaks, and is cut to what was heard of it."""
+    """Speech cancels a reply, and the client truncates it to the played audio."""
     async with talking(client, **CONVERSATION) as talk:
         await talk.converse(SERVER_VAD)
         await talk.write("Tell me a story.")
@@ -238,13 +238,13 @@ async def function_call(client: AsyncOpenAI) -> None:
         await talk.follow(*ITEM)
         await talk.to.response.create()
         got = await talk.follow(*WRITTEN)
-        assert joined(got["response.output_text.delta"]) == "It is five past six."
+        assert joined_text(got["response.output_text.delta"]) == "It is five past six."
         assert got["response.done"][0].response.output[0].content[0].text == "It is five past six."
 
 
 @on("echo")
 async def items(client: AsyncOpenAI) -> None:
-    """Items are made, put into their places, read, cut short and deleted."""
+    """Items are created, ordered, retrieved, truncated and deleted."""
     said = noise(0.5)
     async with talking(client, **CONVERSATION) as talk:
         await talk.converse()
@@ -276,7 +276,7 @@ async def items(client: AsyncOpenAI) -> None:
 
 @on("echo")
 async def errors(client: AsyncOpenAI) -> None:
-    """What is wrong is answered, named by the client's own id, and the session goes on."""
+    """Invalid events get errors with the client's id, and the session continues."""
     async with talking(client, **TRANSCRIPTION) as talk:
         await talk.transcribe()
         await talk.to.input_audio_buffer.commit(event_id="a")
@@ -298,7 +298,7 @@ async def errors(client: AsyncOpenAI) -> None:
 
 @on("guarded")
 async def keys(client: AsyncOpenAI) -> None:
-    """The right key gets in; a wrong one is told so, and the connection is closed for good."""
+    """The right key opens a session; a wrong one gets an error, and the connection closes for good."""
     async with talking(client, **CONVERSATION):
         pass
     async with client.with_options(api_key="sk-wrong").realtime.connect(**CONVERSATION) as connection:
@@ -311,7 +311,7 @@ async def keys(client: AsyncOpenAI) -> None:
 
 @on("expiring")
 async def expiry(client: AsyncOpenAI) -> None:
-    """A session that expires is told so, and the client's own reconnection finds a new one."""
+    """A session that expires gets an error, and the client's reconnection opens a new session."""
     told: list[str] = []
     codes: list[int] = []
     options: dict[str, Any] = {"on_reconnecting": lambda event: codes.append(event.close_code), "initial_delay": 0.01}

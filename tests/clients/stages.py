@@ -1,4 +1,4 @@
-"""Endpoints for clients that nobody here wrote: each a real server on port 0, by the name that scenarios use."""
+"""Endpoints for clients of others: each a real server on port 0, by the name that scenarios use."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 TOKEN = "a-token-of-the-tests"
 """The key of every client; only the stage ``guarded`` asks for it."""
 STAGES = ("echo", "words", "endless", "agent", "guarded", "expiring")
-"""Replies are your own turn; the same, with words recognised; half a sentence, and then nothing until somebody
-interrupts; written by a chat server that calls a tool; any, for those who have the key; any, in a first session of
-a second."""
+"""Replies of the stages, in order: echo; echo with recognised words; half a sentence, then nothing until an
+interruption; text of a chat server that calls a tool; any, with a required key; any, in a first session that expires
+after a second."""
 
 
 @asynccontextmanager
 async def stage(name: str, *faults: str, tls: bool = False) -> AsyncIterator[LocalServer]:
-    """The endpoint of that name, with what goes wrong besides.
+    """The endpoint with this name, optionally with faults.
 
     Args:
         name: One of ``STAGES``.
-        faults: As ``--fault`` has them.
+        faults: Specs as for ``--fault``.
         tls: Serve wss, with the tests' certificate.
     """
     async with AsyncExitStack() as stack:
@@ -52,13 +52,13 @@ async def stage(name: str, *faults: str, tls: bool = False) -> AsyncIterator[Loc
 
 
 def leave_out(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Break all endpoints: none of their events has this field."""
+    """Break all endpoints: remove this field from all events."""
     send_event = ServerSession._send_event
 
-    async def told(session: ServerSession, event: dict[str, Any]) -> None:
+    async def send_without_field(session: ServerSession, event: dict[str, Any]) -> None:
         await send_event(session, {name: value for name, value in event.items() if name != field})
 
-    monkeypatch.setattr(ServerSession, "_send_event", told)
+    monkeypatch.setattr(ServerSession, "_send_event", send_without_field)
 
 
 async def _replier(stack: AsyncExitStack, name: str) -> Replier | None:
@@ -71,7 +71,7 @@ async def _replier(stack: AsyncExitStack, name: str) -> Replier | None:
 
 
 async def _think(exchange: Exchange) -> None:
-    """Call the tool, and then say what it said."""
+    """Call the tool, then repeat its result."""
     await exchange.head()
     last = exchange.body["messages"][-1]
     if last["role"] == "tool":

@@ -1,4 +1,4 @@
-"""The official Python client in a session, but strict: every event is validated, and so is the order."""
+"""A session of the official Python client with strict checks: types and order of all events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CALLED = (*_BEGUN, f"{_ARGUMENTS}.delta*", f"{_ARGUMENTS}.done", *_ENDED)
 
 
 def transcribed(*steps: str) -> tuple[str, ...]:
-    """These steps and the end of the transcription, with words whenever they are recognised."""
+    """These steps and the end of the transcription; words may come at any position."""
     return (steps[0], *(step for later in (*steps[1:], COMPLETED) for step in (f"{DELTA}*", later)))
 
 
@@ -45,14 +45,14 @@ class Talk:
     """A session.
 
     Args:
-        connection: Of the official client.
+        connection: Connection of the official client.
     """
 
     def __init__(self, connection: AsyncRealtimeConnection) -> None:
         self.to = connection
 
     async def receive(self) -> Any:
-        """The next event, as the client understands it, checked as it came."""
+        """The next event as the client decodes it, validated in its raw form."""
         event = await self.to.recv()
         check(event.to_dict())
         return event
@@ -61,7 +61,7 @@ class Talk:
         """Events in exactly this order, by their types.
 
         Args:
-            steps: Types; ``a|b`` is either, and at the end of a step ``*`` is any number. The last has none.
+            steps: Types; ``a|b`` means either type, a final ``*`` any number. The last step must not have ``*``.
         """
         got: dict[str, list[Any]] = defaultdict(list)
         event = await self.receive()
@@ -79,11 +79,11 @@ class Talk:
         raise AssertionError("the last step is one event")
 
     async def next(self, kind: str) -> Any:
-        """The next event, which is of this type."""
+        """The next event, which must have this type."""
         return (await self.follow(kind))[kind][0]
 
     async def until(self, kind: str) -> Any:
-        """The next event of this type, whatever comes before it."""
+        """The next event of this type; other events before it are skipped."""
         while (event := await self.receive()).type != kind:
             pass
         return event
@@ -97,31 +97,31 @@ class Talk:
         return got
 
     async def refused(self, event_id: str | None = None) -> tuple[str, str | None]:
-        """The next event is an error, about the client event of this id: its code and the parameter."""
+        """The next event must be an error for this client event; returns code and parameter."""
         error = (await self.next("error")).error
         assert error.event_id == event_id
         assert error.message
         return error.code, error.param
 
     async def append(self, pcm: bytes, piece: int = 9_600) -> None:
-        """Audio in pieces of 200 ms."""
+        """Send audio in pieces of 200 ms."""
         for start in range(0, len(pcm), piece):
             await self.to.input_audio_buffer.append(audio=base64.b64encode(pcm[start : start + piece]).decode())
 
     async def transcribe(self, detection: Any = None) -> None:
-        """Make it a session that transcribes, with turns of the client's own unless told."""
+        """Configure a transcription session, by default without turn detection."""
         input_: Any = {"transcription": {"model": "gpt-4o-transcribe"}, "turn_detection": detection}
         await self.to.session.update(session={"type": "transcription", "audio": {"input": input_}})
         await self.next("session.updated")
 
     async def converse(self, detection: Any = None, **settings: Any) -> Any:
-        """Make it a conversation, with turns of the client's own unless told."""
+        """Configure a conversation, by default without turn detection."""
         audio: Any = {"input": {"turn_detection": detection}}
         await self.to.session.update(session={"type": "realtime", "audio": audio, **settings})
         return await self.next("session.updated")
 
     async def write(self, text: str) -> str:
-        """Write a turn; the id of its item."""
+        """Create a text item; returns its id."""
         content: Any = [{"type": "input_text", "text": text}]
         await self.to.conversation.item.create(item={"type": "message", "role": "user", "content": content})
         return str((await self.follow(*ITEM))[ITEM[0]][0].item.id)
@@ -129,11 +129,11 @@ class Talk:
 
 @asynccontextmanager
 async def talking(client: AsyncOpenAI, **options: Any) -> AsyncIterator[Talk]:
-    """A session that has begun.
+    """A session that has started.
 
     Args:
-        client: The official one.
-        options: Of its ``connect``.
+        client: The official client.
+        options: Options of its ``connect``.
     """
     async with client.realtime.connect(**options) as connection:
         talk = Talk(connection)
@@ -141,11 +141,11 @@ async def talking(client: AsyncOpenAI, **options: Any) -> AsyncIterator[Talk]:
         yield talk
 
 
-def heard(events: dict[str, list[Any]]) -> bytes:
-    """The sound of a reply."""
+def audio_of(events: dict[str, list[Any]]) -> bytes:
+    """The audio of a reply."""
     return b"".join(base64.b64decode(event.delta) for event in events[f"{_AUDIO}.delta"])
 
 
-def joined(events: list[Any]) -> str:
-    """The text of deltas."""
+def joined_text(events: list[Any]) -> str:
+    """The joined text of deltas."""
     return "".join(event.delta for event in events)

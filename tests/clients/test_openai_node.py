@@ -1,4 +1,4 @@
-"""The official JavaScript packages, unchanged and pinned, against the embedded endpoint over TLS."""
+"""The official JavaScript packages, unmodified and pinned, against the embedded endpoint over TLS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STAGES = {**{name: where for name, (where, _) in SCENARIOS.items()}, "agents": "
 
 @cache
 def _without_node() -> str | None:
-    """Why there is nothing to run the packages with; None: there is."""
+    """Why the packages cannot run here; None: they can."""
     if shutil.which("npm") is None or (node := shutil.which("node")) is None:
         return "Node.js with npm is not installed"
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -40,7 +40,7 @@ def _without_node() -> str | None:
 
 
 def _fetch(folder: Path) -> str | None:
-    """Install what the lock file names; the reason why not."""
+    """Install the packages of the lock file; returns the reason of a failure."""
     command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     try:
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
@@ -51,7 +51,7 @@ def _fetch(folder: Path) -> str | None:
 
 @pytest.fixture(scope="module")
 def program(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scenarios beside the packages that the lock file names, which are fetched once."""
+    """The scenarios with the installed packages of the lock file."""
     if (reason := _without_node()) is not None:
         pytest.skip(reason)
     names = ("package.json", "package-lock.json")
@@ -73,14 +73,14 @@ def program(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A human's turn as it goes over the wire."""
+    """A human turn in the wire format."""
     path = tmp_path_factory.mktemp("speech") / "24_khz.pcm"
     path.write_bytes(recording("sense_0930"))
     return path
 
 
 async def play(program: Path, speech: Path, where: str, names: list[str], *faults: str) -> dict[str, str | None]:
-    """Play scenarios against one endpoint; why each went wrong, if it did."""
+    """Run scenarios against one endpoint; returns the failures."""
     async with stage(where, *faults, tls=True) as server:
         asked = {
             "url": f"https://localhost:{server.port}/v1",
@@ -116,7 +116,7 @@ def test_scenarios(where: str, program: Path, speech: Path) -> None:
 
 
 def test_broken_answers_are_noticed(program: Path, speech: Path) -> None:
-    """Each of these makes its scenario fail, and says why."""
+    """Each broken answer makes its scenario fail with a reason."""
     faults = ("omit=response.content_part.added", "dup=committed")
     names = ["out_of_band", "items"]
     reasons = run(play(program, speech, "echo", names, *faults), 120)
@@ -125,7 +125,7 @@ def test_broken_answers_are_noticed(program: Path, speech: Path) -> None:
 
 
 def test_a_missing_field_is_noticed(program: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the scenarios, and by the package that drops such events."""
+    """The scenarios notice it, and the package, which drops such events."""
     leave_out("content_index", monkeypatch)
     reasons = run(play(program, speech, "echo", ["out_of_band"]), 120)
     assert reasons["out_of_band"] == "response.content_part.added without content_index"

@@ -1,4 +1,4 @@
-"""The official Python package, unchanged, against the embedded endpoint."""
+"""The official Python package, unmodified, against the embedded endpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAID = noise(0.7)
 
 
 async def play(name: str, *faults: str) -> None:
-    """Play a scenario against its endpoint."""
+    """Run a scenario against its endpoint."""
     where, scenario = SCENARIOS[name]
     async with (
         stage(where, *faults) as server,
@@ -48,7 +48,7 @@ def test_scenario(name: str) -> None:
     ],
 )
 def test_a_broken_answer_is_noticed(fault: str, name: str, noticed: str) -> None:
-    """Each of these makes its scenario fail, and says why."""
+    """Each broken answer makes its scenario fail with a reason."""
     with pytest.raises(AssertionError, match=noticed):
         run(play(name, fault), 60)
 
@@ -57,14 +57,14 @@ def test_a_broken_answer_is_noticed(fault: str, name: str, noticed: str) -> None
     ("name", "field"), [("spoken_conversation", "content_index"), ("items", "item_id"), ("out_of_band", "output_index")]
 )
 def test_a_missing_field_is_noticed(name: str, field: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event that lacks what OpenAI always sends makes a scenario fail."""
+    """An event without a required field makes a scenario fail."""
     leave_out(field, monkeypatch)
     with pytest.raises((ValidationError, AssertionError), match=field):
         run(play(name), 60)
 
 
 def _talk_in_turns(client: OpenAI) -> bytes:
-    """A turn and its answer, with the client that blocks, told by its handlers; what it heard."""
+    """A turn and its answer with the blocking client and its handlers; returns the received audio."""
     sound: list[str] = []
     with client.realtime.connect(**CONVERSATION) as connection:
 
@@ -87,10 +87,10 @@ def _talk_in_turns(client: OpenAI) -> bytes:
     return b"".join(map(base64.b64decode, sound))
 
 
-# The package uses the library in a way that its newest version advises against.
+# The package uses a deprecated API of the WebSocket library.
 @pytest.mark.filterwarnings(r"ignore:connect\(\) must be used as a context manager:DeprecationWarning")
-def test_the_client_that_blocks() -> None:
-    """Handlers are called for each event, and the reply is the turn."""
+def test_the_blocking_client() -> None:
+    """Handlers are called for each event, and the reply is the echo of the turn."""
 
     async def scenario() -> bytes:
         async with stage("echo") as server:

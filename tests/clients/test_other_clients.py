@@ -1,4 +1,4 @@
-"""Clients of others, unchanged and pinned, each in a virtual environment of its own, against the embedded endpoint.
+"""Other clients, unmodified and pinned, each in its own virtual environment, against the embedded endpoint.
 
 They want libraries that ours does not agree with, and are large: ``-m long`` fetches them once, and runs them.
 """
@@ -30,7 +30,7 @@ PROGRAMS = {
 
 
 def interpreter(folder: Path, requirement: str) -> Path:
-    """The Python of an environment with this package; skips where it can't be had."""
+    """The Python of an environment with this package; skips if it cannot be installed."""
     place = folder / "".join(letter if letter.isalnum() else "-" for letter in requirement)
     python, done = place / "bin" / "python", place / "done"
     if not done.exists():
@@ -46,8 +46,8 @@ def interpreter(folder: Path, requirement: str) -> Path:
     return python
 
 
-async def said(python: Path, program: str, speech: Path, *args: str) -> dict[str, Any]:
-    """What a program makes of an endpoint that knows words and says turns back."""
+async def output_of(python: Path, program: str, speech: Path, *args: str) -> dict[str, Any]:
+    """The output of a program against an endpoint with words and echo."""
     async with stage("words") as server:
         process = await asyncio.create_subprocess_exec(
             *(str(python), "-W", "ignore", str(OTHERS / program), server.url, str(speech), *args),
@@ -78,14 +78,14 @@ async def said(python: Path, program: str, speech: Path, *args: str) -> dict[str
 def test_client(
     requirement: str, program: list[str], pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """It understands a human's turn, hears the answer, and meets no error."""
+    """The client gets the words of a human turn and the answer, without an error."""
     cache = pytestconfig.cache
     folder = Path(cache.mkdir("clients")) if cache else tmp_path_factory.mktemp("clients")
     python = interpreter(folder, requirement)
     speech = tmp_path_factory.mktemp("speech") / "24_khz.pcm"
     speech.write_bytes(silence(1) + recording("sense_0930") + silence(1.5))
     name, *args = program
-    heard = run(said(python, name, speech, *args), 120)
+    heard = run(output_of(python, name, speech, *args), 120)
     assert heard["errors"] == []
     if heard["words"] is not None:
         assert len(WORDS & set(heard["words"].split())) > len(WORDS) / 2

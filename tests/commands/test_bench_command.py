@@ -248,7 +248,8 @@ def test_signal(talk: str, number: int, code: int) -> None:
         (("--reference", "missing.txt"), "cannot read the reference"),
         (("--reference", "a.txt", "--reference", "b.txt"), "one for each"),
         (("--spread", "soon"), "--spread soon"),
-        (("--html", "."), "exists"),
+        (("--html", "."), "cannot write .: Is a directory"),
+        (("--html", "x" * 300), "File name too long"),
         (("--html", "no/such/folder/report.html"), "cannot write"),
     ],
 )

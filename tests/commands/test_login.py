@@ -241,7 +241,7 @@ def test_a_keyring_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     try:
         with pytest.raises(UsageError, match="no answer"):
-            keyrings._patiently(ended.wait)
+            keyrings._call_with_deadline(ended.wait)
     finally:
         ended.set()
 

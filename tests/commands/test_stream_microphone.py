@@ -207,7 +207,7 @@ def test_server_hangs(virtual_microphone: VirtualMicrophone) -> None:
         ran = running.interrupt()
     assert_accounted(ran.summary)
     assert ran.exit == 7, ran.err
-    assert sum(event["end_ms"] - event["start_ms"] for event in holes(ran)) >= OUTAGE_S * 1000
+    assert sum(event["end_ms"] - event["start_ms"] for event in device_holes(ran)) >= OUTAGE_S * 1000
 
 
 def test_stop_while_away(virtual_microphone: VirtualMicrophone) -> None:
@@ -249,4 +249,4 @@ def test_muted(virtual_microphone: VirtualMicrophone) -> None:
             virtual_microphone.control("set-source-mute", "rt_microphone", "0")
         ran = running.interrupt()
     assert "mute" in warning["message"]
-    assert (ran.exit, holes(ran)) == (0, []), ran.err
+    assert (ran.exit, device_holes(ran)) == (0, []), ran.err

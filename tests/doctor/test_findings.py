@@ -82,7 +82,7 @@ def test_checks_are_independent() -> None:
         ("_breaks", "fail", 1),
         ("_misses", "fail", 1),
         ("_hangs", "fail", 3),
-        ("_says_nothing", "skip", 0),
+        ("_reports_nothing", "skip", 0),
         ("good", "ok", 0),
     ]
     assert "soxr" in findings[3].detail

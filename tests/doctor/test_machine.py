@@ -59,7 +59,7 @@ def test_linux_environment(version: str, docker: bool, kind: str) -> None:  # no
 @pytest.mark.parametrize("environ", [{}, {"HTTPS_PROXY": "http://p:1"}, {"no_proxy": "localhost"}])
 def test_proxy_not_used(environ: dict[str, str]) -> None:
     """Proxy variables are reported even if they do not apply."""
-    finding = proxy_finding(environ, used=None)
+    finding = proxy_finding(environ, proxy=None)
     assert finding.status == "ok"
     assert all(value in finding.detail for value in environ.values())
 
@@ -68,7 +68,7 @@ def test_proxy_not_used(environ: dict[str, str]) -> None:
 def test_proxy_secret(secret: str) -> None:
     """User and password of a proxy are never reported, with or without a scheme."""
     for proxy in (f"http://user:{secret}q@proxy:3128", f"user:{secret}q@proxy:3128"):
-        for finding in (proxy_finding({}, used=proxy), proxy_finding({"ALL_PROXY": proxy}, used=None)):
+        for finding in (proxy_finding({}, proxy=proxy), proxy_finding({"ALL_PROXY": proxy}, proxy=None)):
             assert f"{secret}q" not in finding.detail
             assert "proxy:3128" in finding.detail
 

@@ -1,4 +1,4 @@
-"""A reader that is slow, gone or out of room must not be felt by whoever prints."""
+"""A slow or closed reader, or a full disk, must not block or fail the caller of write()."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_lines_arrive_in_order(pipe: Pipe) -> None:
-    """Each line ends with a line feed, and their order is kept."""
+    """Each line ends with a line feed, and the order is kept."""
     stream, reader = pipe
     writer = LineWriter(stream, on_broken=ignore)
     for line in ("one", "two", "three"):
@@ -50,7 +50,7 @@ def test_lines_arrive_in_order(pipe: Pipe) -> None:
 
 
 def test_each_line_is_flushed(pipe: Pipe) -> None:
-    """A line is there for the reader before the next one is written."""
+    """The reader gets a line before the next one is written."""
     stream, reader = pipe
     writer = LineWriter(stream, on_broken=ignore)
     writer.write("now")
@@ -59,7 +59,7 @@ def test_each_line_is_flushed(pipe: Pipe) -> None:
     assert writer.close(DEADLINE_S)
 
 
-def test_utf8_whatever_the_stream_says(tmp_path: Path) -> None:
+def test_output_is_utf8_in_every_locale(tmp_path: Path) -> None:
     """A C locale does not change the bytes; a lone surrogate is written as an escape."""
     path = tmp_path / "out"
     with path.open("w", encoding="ascii") as stream:
@@ -71,7 +71,7 @@ def test_utf8_whatever_the_stream_says(tmp_path: Path) -> None:
 
 
 def test_a_slow_reader_is_not_felt(pipe: Pipe) -> None:
-    """Nobody reads, and a megabyte of lines is handed over at once; a late reader still gets it all."""
+    """A megabyte of lines is queued at once without a reader; a late reader gets all of it."""
     stream, reader = pipe
     writer = LineWriter(stream, on_broken=ignore)
     started = time.monotonic()
@@ -89,8 +89,8 @@ def test_a_slow_reader_is_not_felt(pipe: Pipe) -> None:
     assert (received[0] or b"").split() == [f"{number:0100}".encode() for number in range(10_000)]
 
 
-def test_passing_lines_are_left_out_while_many_wait(pipe: Pipe) -> None:
-    """Partials have a bound, results have none."""
+def test_droppable_lines_are_dropped_while_many_wait(pipe: Pipe) -> None:
+    """Partials have a limit, results have none."""
     stream, reader = pipe
     writer = LineWriter(stream, on_broken=ignore)
     for number in range(DROPPABLE_LIMIT * 3):
@@ -105,24 +105,24 @@ def test_passing_lines_are_left_out_while_many_wait(pipe: Pipe) -> None:
     stream.close()
     thread.join(DEADLINE_S)
     lines = (received[0] or b"").split()
-    # What the pipe itself took (64 KiB on Linux) made room for some more.
+    # The buffer of the pipe (64 KiB on Linux) has taken some more lines.
     assert DROPPABLE_LIMIT <= sum(line.startswith(b"p") for line in lines) < DROPPABLE_LIMIT * 2
     assert sum(line.startswith(b"r") for line in lines) == DROPPABLE_LIMIT * 2
 
 
 def test_close_gives_up_at_its_deadline(pipe: Pipe) -> None:
-    """A reader that never reads does not keep the process."""
+    """A reader that never reads does not keep the process alive."""
     stream, reader = pipe
     writer = LineWriter(stream, on_broken=ignore)
     writer.write("x" * 1_000_000)
 
     assert not writer.close(0.05)
-    reader.close()  # lets the thread go
+    reader.close()  # unblocks the thread
     assert writer.close(DEADLINE_S)
 
 
-def test_a_reader_that_left_is_told_once(pipe: Pipe) -> None:
-    """The first line after it says so; later ones are swallowed, and it is no failure."""
+def test_on_broken_is_called_once_when_the_reader_closes(pipe: Pipe) -> None:
+    """The first line after the close calls ``on_broken``; later lines are discarded, and ``failure`` is None."""
     stream, reader = pipe
     reader.close()
     told = threading.Semaphore(0)
@@ -138,7 +138,7 @@ def test_a_reader_that_left_is_told_once(pipe: Pipe) -> None:
     assert writer.failure is None
 
 
-def test_a_stdout_closed_before_the_start_is_a_reader_that_left() -> None:
+def test_a_missing_stdout_counts_as_closed_by_the_reader() -> None:
     """``>&-`` leaves no stream at all."""
     told = threading.Event()
     writer = LineWriter(None, on_broken=told.set)
@@ -150,8 +150,8 @@ def test_a_stdout_closed_before_the_start_is_a_reader_that_left() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
-def test_a_terminal_that_hung_up_is_a_reader_that_left() -> None:
-    """Its window was closed: no failure to report, and nobody to report it to."""
+def test_a_terminal_hang_up_counts_as_closed_by_the_reader() -> None:
+    """A closed terminal window is not a failure."""
     person, program = os.openpty()
     told = threading.Event()
     with os.fdopen(program, "w") as stream:
@@ -166,7 +166,7 @@ def test_a_terminal_that_hung_up_is_a_reader_that_left() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_a_failure() -> None:
-    """The caller is told, and learns why."""
+    """``on_broken`` is called, and ``failure`` has the cause."""
     told = threading.Event()
     with Path("/dev/full").open("w") as stream:
         writer = LineWriter(stream, on_broken=told.set)
@@ -178,7 +178,7 @@ def test_a_full_disk_is_a_failure() -> None:
     assert writer.failure.errno == errno.ENOSPC
 
 
-def test_a_caller_whose_loop_is_gone_is_no_traceback(pipe: Pipe) -> None:
+def test_a_closed_event_loop_causes_no_traceback(pipe: Pipe) -> None:
     """``call_soon_threadsafe`` of a closed loop raises; the thread ends without a traceback."""
     stream, reader = pipe
     reader.close()
@@ -193,7 +193,7 @@ def test_a_caller_whose_loop_is_gone_is_no_traceback(pipe: Pipe) -> None:
 
 
 def test_a_nonblocking_pipe_is_waited_for(pipe: Pipe) -> None:
-    """Another program may have set the shared descriptor non-blocking; nothing is lost."""
+    """Another program may have made the shared descriptor non-blocking; no line is lost."""
     stream, reader = pipe
     os.set_blocking(stream.fileno(), False)
     writer = LineWriter(stream, on_broken=ignore)
@@ -245,7 +245,7 @@ sys.exit(0 if not writer.close(0.1) else 9)
 
 
 def test_exit_does_not_wait_for_a_reader_that_never_reads() -> None:
-    """The interpreter ends with the writer's thread still blocked, without a word."""
+    """The interpreter exits while the writer's thread is still blocked, and prints nothing."""
     program = subprocess.Popen([sys.executable, "-c", _HELD_UP], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with program:
         assert program.stderr is not None
@@ -257,8 +257,8 @@ def test_exit_does_not_wait_for_a_reader_that_never_reads() -> None:
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n")), max_size=20))
 @settings(max_examples=30, deadline=None)
-def test_whatever_is_written_arrives(lines: list[str]) -> None:
-    """Bytes in are bytes out, one line each."""
+def test_all_lines_arrive_unchanged(lines: list[str]) -> None:
+    """The bytes at the reader are the bytes of the lines, one line each."""
     read_end, write_end = os.pipe()
     with io.FileIO(read_end) as reader:
         with os.fdopen(write_end, "w") as stream:

@@ -14,7 +14,7 @@ from rt_cli.settings import OutputSettings
 
 
 def logged(settings: OutputSettings, message: str, *args: object) -> list[str]:
-    """What ``-v`` says on stderr when ``message`` is logged somewhere in ``rt``."""
+    """Return the output of ``-v`` for a logged message."""
     said: list[str] = []
     logs = Logs(settings, said.append)
     logging.getLogger("rt.sender").debug(message, *args)
@@ -22,13 +22,13 @@ def logged(settings: OutputSettings, message: str, *args: object) -> list[str]:
     return said
 
 
-def test_verbose_says_what_happens() -> None:
-    """Level, place, message; not as an ``rt:`` line, which is the error's alone."""
+def test_verbose_prints_level_logger_and_message() -> None:
+    """Level, logger, message; not as an ``rt:`` line, which only the error has."""
     assert logged(OutputSettings(verbose=True), "lane %s", "taken") == ["DEBUG rt.sender: lane taken"]
 
 
-def test_nothing_is_said_unless_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
-    """Not even a warning, which logging would print by itself."""
+def test_nothing_is_logged_without_options(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not even warnings, which logging prints by default."""
     logs = Logs(OutputSettings(), print)
     logging.getLogger("rt.sender").critical("odd")
     logs.close(5)
@@ -36,7 +36,7 @@ def test_nothing_is_said_unless_asked_for(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr() == ("", "")
 
 
-def test_nothing_is_formatted_unless_asked_for() -> None:
+def test_nothing_is_formatted_without_options() -> None:
     """A debug line on the hot path costs one comparison."""
     logs = Logs(OutputSettings(), print)
     enabled = logging.getLogger("rt.sender").isEnabledFor(logging.CRITICAL)
@@ -51,19 +51,19 @@ def test_nothing_is_formatted_unless_asked_for() -> None:
     ids=["bearer", "api-key", "key"],
 )
 def test_no_key_is_logged(message: str) -> None:
-    """Whoever logs one by mistake."""
+    """Keys in log messages are masked."""
     assert "abcdefgh" not in "".join(logged(OutputSettings(verbose=True), message))
 
 
-def test_no_text_commands_the_terminal() -> None:
-    """The words of an endpoint are logged without their control characters; each record is one line at the margin."""
+def test_log_lines_have_no_control_characters() -> None:
+    """Text of an endpoint is logged without control characters; only the first line of a record is not indented."""
     said = logged(OutputSettings(verbose=True), "heard %s", "a\x1b[2Jb\x9b1m\nrt: not an error")
 
     assert said == ["DEBUG rt.sender: heard ab", "    rt: not an error"]
 
 
 def test_the_log_file_has_times_and_utf8(tmp_path: Path) -> None:
-    """Debug lines, appended to what is there; stderr stays clean."""
+    """Debug lines are appended to the file; stderr stays empty."""
     path = tmp_path / "rt.log"
     path.write_text("before\n", encoding="utf-8")
     said = logged(OutputSettings(log_file=str(path)), "Füße")
@@ -76,7 +76,7 @@ def test_the_log_file_has_times_and_utf8(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing/rt.log", ".", "nul\0.log"], ids=["no-folder", "a-folder", "no-name"])
 def test_an_unwritable_log_file_is_a_usage_error(tmp_path: Path, name: str) -> None:
-    """Exit 2 before anything starts, and the path is named."""
+    """Exit code 2 before the run starts; the message names the path."""
     with pytest.raises(UsageError, match="cannot write the log file") as caught:
         Logs(OutputSettings(log_file=f"{tmp_path}/{name}"), print)
 
@@ -84,7 +84,7 @@ def test_an_unwritable_log_file_is_a_usage_error(tmp_path: Path, name: str) -> N
     assert not logging.getLogger(ROOT).handlers
 
 
-def test_closing_leaves_logging_as_it_was() -> None:
+def test_close_restores_the_logging_configuration() -> None:
     """A program that uses ``rt`` as a library keeps its own logging."""
     logger = logging.getLogger(ROOT)
     before = (logger.level, logger.propagate, list(logger.handlers))
@@ -97,8 +97,8 @@ def test_closing_leaves_logging_as_it_was() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
 @pytest.mark.parametrize(("quiet", "lines"), [(False, 1), (True, 0)])
-def test_a_full_disk_is_told(lines: int, *, quiet: bool) -> None:
-    """The log ends there, the run does not; and nothing is hidden."""
+def test_a_full_disk_is_reported(lines: int, *, quiet: bool) -> None:
+    """The log ends, the run continues, and a warning is printed."""
     said = logged(OutputSettings(log_file="/dev/full", quiet=quiet), "anything")
 
     assert said == ["warning: the log file /dev/full takes no more: No space left on device"][:lines]

@@ -1,4 +1,4 @@
-"""All of the output together, over real pipes."""
+"""All outputs together, over real pipes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SUMMARY = Summary(
 
 
 class Streams:
-    """Two pipes in the place of stdout and stderr."""
+    """Two pipes instead of stdout and stderr."""
 
     def __init__(self, stack: ExitStack) -> None:
         out_read, out_write = os.pipe()
@@ -43,7 +43,7 @@ class Streams:
         self.closed = threading.Event()
 
     def output(self, settings: OutputSettings, **changes: Any) -> Output:
-        """An output over the pipes."""
+        """Create an output over the pipes."""
         arguments: dict[str, Any] = {
             "many_sources": False,
             "on_stdout_closed": self.closed.set,
@@ -54,7 +54,7 @@ class Streams:
         return make_output(settings, **(arguments | changes))
 
     def read(self) -> tuple[list[str], list[str]]:
-        """The lines on stdout and on stderr; closes both."""
+        """Return the lines on stdout and stderr; closes both."""
         self.stdout.close()
         self.stderr.close()
         return tuple((end.readall() or b"").decode().splitlines() for end in (self.out, self.err))  # type: ignore[return-value]  # two of them
@@ -68,7 +68,7 @@ def streams() -> Iterator[Streams]:
 
 
 def test_results_and_status_do_not_mix(streams: Streams) -> None:
-    """Finals on stdout; source, partial, account on stderr."""
+    """Finals go to stdout; source, partial and summary go to stderr."""
     output = streams.output(OutputSettings(partials=True))
     for event in (OPENED, Partial(1, "hel"), Final(1, "hello"), SUMMARY):
         output.on_event(event)
@@ -79,8 +79,8 @@ def test_results_and_status_do_not_mix(streams: Streams) -> None:
     assert [line.split(":")[0] for line in err] == ["source", "turn 1", "done"]
 
 
-def test_json_takes_the_partials(streams: Streams) -> None:
-    """They are on stdout then, and not on stderr too."""
+def test_json_prints_partials_on_stdout_only(streams: Streams) -> None:
+    """With --json, partials are on stdout and not on stderr."""
     output = streams.output(OutputSettings(format="json", partials=True, status="off"), many_sources=True)
     on_event = output.place("a.wav").handler()
     for event in (Partial(1, "hel"), Final(1, "hello"), SUMMARY):
@@ -102,7 +102,7 @@ def test_json_takes_the_partials(streams: Streams) -> None:
     ids=["text", "quiet", "off", "json"],
 )
 def test_a_failing_run_has_one_rt_line(streams: Streams, settings: OutputSettings) -> None:
-    """However much or little is said otherwise."""
+    """A failing run prints exactly one ``rt:`` line at every level."""
     output = streams.output(settings)
     for event in (
         OPENED,
@@ -117,8 +117,8 @@ def test_a_failing_run_has_one_rt_line(streams: Streams, settings: OutputSetting
     assert [line for line in err if line.startswith("rt:")] == ["rt: no host: check it"]
 
 
-def test_a_stderr_that_nobody_reads_does_not_hold_up_the_results(streams: Streams) -> None:
-    """Its pipe is full; results are delivered, and the end comes within the patience for a status."""
+def test_a_blocked_stderr_does_not_delay_the_results(streams: Streams) -> None:
+    """The pipe of stderr is full: results are written, and close() returns within the status limit."""
     output = streams.output(OutputSettings(verbose=True, partials=True))
     for number in range(2_000):
         output.on_event(Partial(1, f"{number:0100}"))
@@ -129,12 +129,12 @@ def test_a_stderr_that_nobody_reads_does_not_hold_up_the_results(streams: Stream
     assert time.monotonic() - started < 2.5
     streams.stdout.close()
     assert streams.out.readall() == b"hello\n"
-    # The writer's thread still holds stderr; a reader lets it go.
+    # The writer's thread is still blocked on stderr; reading unblocks it.
     streams.err.close()
 
 
-def test_a_broken_stderr_disturbs_nothing(streams: Streams) -> None:
-    """Results go on; nobody is told."""
+def test_results_continue_after_stderr_breaks(streams: Streams) -> None:
+    """The results continue, and nothing is raised or reported."""
     streams.err.close()
     output = streams.output(OutputSettings())
     for event in (OPENED, Final(1, "hello"), Errored("x", "y"), SUMMARY):
@@ -145,8 +145,8 @@ def test_a_broken_stderr_disturbs_nothing(streams: Streams) -> None:
     assert not streams.closed.is_set()
 
 
-def test_a_closed_stdout_is_told(streams: Streams) -> None:
-    """The run may end, and it is no failure."""
+def test_a_closed_stdout_calls_on_stdout_closed(streams: Streams) -> None:
+    """The callback is called, and the closed stdout is not a failure."""
     streams.out.close()
     output = streams.output(OutputSettings(quiet=True))
     output.on_event(Final(1, "hello"))
@@ -156,8 +156,8 @@ def test_a_closed_stdout_is_told(streams: Streams) -> None:
     assert output.failure is None
 
 
-def test_results_that_nobody_reads_are_reported(streams: Streams) -> None:
-    """A deadline that passes with results in hand is said to the caller."""
+def test_close_returns_false_if_results_remain(streams: Streams) -> None:
+    """A deadline that passes with results waiting is reported to the caller."""
     output = streams.output(OutputSettings(quiet=True))
     output.on_event(Final(1, "x" * 1_000_000))
 
@@ -167,7 +167,7 @@ def test_results_that_nobody_reads_are_reported(streams: Streams) -> None:
 
 
 def test_without_any_stream(streams: Streams) -> None:
-    """``>&- 2>&-``: stdout counts as closed, stderr is not missed."""
+    """``>&- 2>&-``: stdout counts as closed, a missing stderr is ignored."""
     output = streams.output(OutputSettings(), stdout=None, stderr=None)
     output.on_event(Errored("x", "y"))
     output.on_event(Final(1, "hello"))
@@ -177,7 +177,7 @@ def test_without_any_stream(streams: Streams) -> None:
 
 
 def test_an_unwritable_log_file_leaves_no_thread_behind(streams: Streams, tmp_path: Path) -> None:
-    """The error comes before the run, and all that was started is ended."""
+    """The error is raised before the run, and all started threads end."""
     before = threading.active_count()
     with pytest.raises(UsageError):
         streams.output(OutputSettings(log_file=str(tmp_path)))

@@ -1,4 +1,4 @@
-"""The wire: what we send is what the official package knows, and whatever comes in becomes an event."""
+"""Client events are valid for the official package, and every server message becomes an event."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def read(**fields: object) -> ServerEvent:
 
 @given(st.binary(max_size=200))
 def test_an_append_carries_exactly_its_audio(pcm: bytes) -> None:
-    """The template is the JSON that a library would write, and the audio comes back."""
+    """The template equals the output of a JSON library, and decodes to the same audio."""
     event = json.loads(append_event(pcm))
 
     assert set(event) == {"type", "audio"}
@@ -95,12 +95,12 @@ def test_an_append_carries_exactly_its_audio(pcm: bytes) -> None:
 
 @given(event_id=st.text(st.characters(codec="utf-8")))
 def test_a_commit_carries_its_id(event_id: str) -> None:
-    """The identifier survives, quotes and all: it is how an error finds its cause."""
+    """Any event id survives encoding: an error refers to it."""
     assert json.loads(commit_event(event_id)) == {"type": "input_audio_buffer.commit", "event_id": event_id}
 
 
-def test_a_session_update_carries_the_session_as_it_is() -> None:
-    """Explicit nulls stay: omission and null mean different things."""
+def test_a_session_update_has_the_session_unchanged() -> None:
+    """Explicit nulls stay: a missing field and null mean different things."""
     session = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
 
     event = json.loads(session_update_event(session, "u1"))
@@ -113,8 +113,8 @@ def test_a_session_update_carries_the_session_as_it_is() -> None:
     [append_event(bytes(480)), commit_event("c1")],
     ids=["append", "commit"],
 )
-def test_every_event_we_send_is_one_the_official_package_knows(event: bytes) -> None:
-    """The oracle accepts it, and each of its keys is a field of the oracle's type."""
+def test_every_client_event_is_valid_for_the_official_package(event: bytes) -> None:
+    """The event validates, and each of its keys is a field of the package's type."""
     from openai.types.realtime import RealtimeClientEvent
     from pydantic import TypeAdapter
 
@@ -224,8 +224,8 @@ EVENTS: list[tuple[str, dict[str, Any], ServerEvent]] = [
 @pytest.mark.parametrize(
     ("fields", "expected"), [(fields, event) for _, fields, event in EVENTS], ids=[name for name, _, _ in EVENTS]
 )
-def test_what_servers_send_becomes_an_event(fields: dict[str, Any], expected: ServerEvent) -> None:
-    """OpenAI's own shapes, and those of the servers that call themselves compatible."""
+def test_server_messages_become_events(fields: dict[str, Any], expected: ServerEvent) -> None:
+    """Messages of OpenAI and of compatible servers."""
     assert expected == read(**fields)
 
 
@@ -250,8 +250,8 @@ def test_what_servers_send_becomes_an_event(fields: dict[str, Any], expected: Se
     ],
     ids=lambda message: repr(message)[:24],
 )
-def test_what_is_no_event_is_malformed(message: str | bytes) -> None:
-    """Bad JSON, no object, no type, binary, nested beyond reason: a value that says why, and no exception."""
+def test_a_message_that_is_not_an_event_is_malformed(message: str | bytes) -> None:
+    """Bad JSON, not an object, no type, binary, nested too deep: a ``Malformed`` with the reason, no exception."""
     event = decode(message)
 
     assert isinstance(event, Malformed)
@@ -263,15 +263,15 @@ def test_what_is_no_event_is_malformed(message: str | bytes) -> None:
 @example('{"type":"input_audio_buffer.speech_started","audio_start_ms":1e999}')
 @example('{"type":"input_audio_buffer.speech_started","audio_start_ms":NaN}')
 def test_decode_never_raises(message: str | bytes) -> None:
-    """Whatever the endpoint sends, the answer is one of our events, and we can write it down."""
+    """Any message becomes an event that can be logged."""
     event = decode(message)
 
     assert isinstance(event, get_args(ServerEvent))
     str(event).encode()
 
 
-def test_bytes_and_text_are_read_alike() -> None:
-    """A border may hand over the undecoded UTF-8 of a text message."""
+def test_bytes_and_text_decode_to_the_same_event() -> None:
+    """The message may be UTF-8 bytes."""
     message = '{"type":"' + TRANSCRIPTION + '.completed","item_id":"i","transcript":"größer"}'
 
     assert decode(message.encode()) == decode(message) == TranscriptCompleted("i", "größer")
@@ -280,22 +280,22 @@ def test_bytes_and_text_are_read_alike() -> None:
 @pytest.mark.parametrize(
     ("odd", "expected"), [("caf\\ud83d", "caf\ufffd"), ("\\ud83d\\ude00", "\U0001f600")], ids=["half a pair", "a pair"]
 )
-def test_a_broken_surrogate_does_not_cost_the_transcript(odd: str, expected: str) -> None:
-    """A server that cuts text in the middle of an emoji loses that character, not the words."""
+def test_a_broken_surrogate_does_not_lose_the_transcript(odd: str, expected: str) -> None:
+    """Only the character that the server cut is replaced."""
     message = f'{{"type":"{TRANSCRIPTION}.completed","item_id":"i","transcript":"{odd}"}}'
 
     assert decode(message) == TranscriptCompleted("i", expected)
 
 
-def test_a_number_out_of_range_elsewhere_does_not_cost_the_transcript() -> None:
-    """A field that we do not read cannot spoil those that we do."""
+def test_a_number_out_of_range_does_not_lose_the_transcript() -> None:
+    """A bad field that ``rt`` does not read has no effect."""
     message = f'{{"type":"{TRANSCRIPTION}.completed","transcript":"yes","usage":1e999}}'
 
     assert decode(message) == TranscriptCompleted(None, "yes")
 
 
-def test_the_official_transcription_events_are_read_as_they_read_them() -> None:
-    """What the oracle can validate as a completed transcription, we read with the same words."""
+def test_transcriptions_decode_as_in_the_official_package() -> None:
+    """Any transcription that validates in the package decodes to the same text."""
     from openai.types.realtime import ConversationItemInputAudioTranscriptionCompletedEvent as Completed
 
     fields = {
@@ -354,13 +354,13 @@ def test_the_official_transcription_events_are_read_as_they_read_them() -> None:
     ],
 )
 def test_a_log_shows_neither_audio_nor_keys(message: str | bytes, expected: str) -> None:
-    """Audio by its size, keys as stars, control characters not at all."""
+    """Audio by its size, keys as stars, no control characters."""
     assert expected == shown(message)
 
 
 @given(st.text() | st.binary(max_size=2000) | st.text(min_size=600).map(json.dumps))
-def test_what_is_shown_is_one_short_printable_line(message: str | bytes) -> None:
-    """A log line stays a line, whatever the endpoint sends."""
+def test_a_log_line_is_short_and_printable(message: str | bytes) -> None:
+    """For any message."""
     line = shown(message)
 
     assert len(line) < 600

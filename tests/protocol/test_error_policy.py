@@ -1,4 +1,4 @@
-"""Fatal or worth another try: one row for each way in which an endpoint says no."""
+"""Fatal, or worth a retry: one row for each refusal of an endpoint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError
-from rt_cli.protocol.error_policy import classify_close, classify_error, http_refusal
+from rt_cli.protocol.error_policy import classify_close, classify_error, http_refusal, refuses_audio
 from rt_cli.protocol.server_events import ErrorInfo
 
 REFUSED = (RefusedError, 4, False)
@@ -17,8 +17,8 @@ UNUSABLE = (EndpointError, 6, False)
 Expected = tuple[type[RtError], int, bool]
 
 
-def verdict(error: RtError) -> Expected:
-    """Class, exit code, and whether another connection is worth a try."""
+def classification(error: RtError) -> Expected:
+    """Return class, exit code, and whether a retry is allowed."""
     return type(error), error.exit_code, isinstance(error, UnreachableError) and not error.final
 
 
@@ -32,15 +32,15 @@ HTTP: dict[int, Expected] = {
 
 @pytest.mark.parametrize(("status", "expected"), HTTP.items(), ids=str)
 def test_http_statuses(status: int, expected: Expected) -> None:
-    """A status at the handshake is refused, unusable or worth another try."""
+    """A status of the handshake is refused, unusable or worth a retry."""
     error = http_refusal(status)
 
-    assert verdict(error) == expected
+    assert classification(error) == expected
     assert str(status) in str(error)
 
 
-def test_a_rate_limit_says_how_long_to_wait() -> None:
-    """429 with Retry-After is waited out."""
+def test_a_rate_limit_has_its_delay() -> None:
+    """429 with Retry-After is retried after that time."""
     error = http_refusal(429, "slow down", 7.5)
 
     assert isinstance(error, UnreachableError)
@@ -49,8 +49,8 @@ def test_a_rate_limit_says_how_long_to_wait() -> None:
 
 @pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached"])
 def test_a_used_up_quota_is_final(code: str) -> None:
-    """429 is final where the body says that the quota is used up."""
-    assert verdict(http_refusal(429, '{"error": {"code": "' + code + '"}}', 7.5)) == REFUSED
+    """429 is final if the body has a code for a used-up quota."""
+    assert classification(http_refusal(429, '{"error": {"code": "' + code + '"}}', 7.5)) == REFUSED
 
 
 CLOSES: dict[int, Expected] = {
@@ -64,25 +64,25 @@ CLOSES: dict[int, Expected] = {
 
 @pytest.mark.parametrize(("code", "expected"), CLOSES.items(), ids=str)
 def test_close_codes(code: int, expected: Expected) -> None:
-    """A close that we did not ask for is refused, unusable or worth another try."""
+    """A close that ``rt`` did not start is refused, unusable or worth a retry."""
     error = classify_close(code)
 
-    assert verdict(error) == expected
+    assert classification(error) == expected
     assert str(code) in str(error)
 
 
-def test_a_policy_close_for_want_of_room_is_worth_another_try() -> None:
-    """1008 is final unless reason or error speak of capacity, wherever they say so."""
+def test_a_policy_close_for_capacity_allows_a_retry() -> None:
+    """1008 is final unless the reason or the last error mentions capacity."""
     full = ErrorInfo(type="session_limit_reached", message="all sessions are in use")
 
-    assert verdict(classify_close(1008, "at capacity")) == LOST
-    assert verdict(classify_close(1008, "", full)) == LOST
-    assert verdict(classify_close(1008, "invalid token")) == REFUSED
+    assert classification(classify_close(1008, "at capacity")) == LOST
+    assert classification(classify_close(1008, "", full)) == LOST
+    assert classification(classify_close(1008, "invalid token")) == REFUSED
 
 
 @pytest.mark.parametrize("code", [1013, 4429])
-def test_an_overloaded_endpoint_is_given_time(code: int) -> None:
-    """Where the endpoint has too much to do the next try waits longer."""
+def test_an_overloaded_endpoint_gets_a_longer_delay(code: int) -> None:
+    """The next attempt waits longer."""
     error = classify_close(code)
 
     assert isinstance(error, UnreachableError)
@@ -109,24 +109,24 @@ ERRORS: dict[str, tuple[Expected | None, Expected]] = {
     ("name", "expected"), ERRORS.items(), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_error_events(name: str, expected: tuple[Expected | None, Expected], field: str) -> None:
-    """Only a few errors end a running session; an error in answer to the configuration ends it unless it is load."""
+    """Few errors end a running session; during configuration any error ends it, and only overload allows a retry."""
     error = ErrorInfo(**{field: name}, message="said")
     running, configuring = classify_error(error, configuring=False), classify_error(error, configuring=True)
 
-    assert (None if running is None else verdict(running)) == expected[0]
+    assert (None if running is None else classification(running)) == expected[0]
     assert configuring is not None
-    assert verdict(configuring) == expected[1]
+    assert classification(configuring) == expected[1]
 
 
-def test_the_error_before_a_close_says_more_than_its_code() -> None:
-    """A session that expired closes with the code of a restart; a bad key may close with any."""
-    assert verdict(classify_close(1006, "", ErrorInfo(code="invalid_api_key"))) == REFUSED
+def test_the_error_before_a_close_decides() -> None:
+    """An expired session closes with the code of a restart; a bad key may close with any code."""
+    assert classification(classify_close(1006, "", ErrorInfo(code="invalid_api_key"))) == REFUSED
     assert classify_close(1001, "", ErrorInfo(code="session_expired")).code == "session_expired"
     assert "no more room" in str(classify_close(1011, "", ErrorInfo(message="no more room")))
 
 
 def test_the_rejected_field_is_named() -> None:
-    """A configuration that is rejected says which of its fields."""
+    """The error names the field that the endpoint rejects."""
     error = classify_error(ErrorInfo(code="invalid_value", message="no", param="session.audio"), configuring=True)
 
     assert "session.audio" in str(error)
@@ -134,8 +134,8 @@ def test_the_rejected_field_is_named() -> None:
 
 @settings(deadline=None)
 @given(text=st.text(max_size=400), code=st.integers(1000, 4999), status=st.integers(100, 599))
-def test_words_of_the_endpoint_are_harmless(text: str, code: int, status: int) -> None:
-    """Whatever an endpoint says, what is shown of it is one short line without controls."""
+def test_messages_of_the_endpoint_are_sanitized(text: str, code: int, status: int) -> None:
+    """For any text, the message is one short line without control characters."""
     info = ErrorInfo(code=text, message=text, type=text, param=text)
     errors = [http_refusal(status, text), classify_close(code, text, info), classify_error(info, configuring=True)]
 
@@ -155,3 +155,87 @@ def test_keys_are_not_repeated() -> None:
     ]
 
     assert all(key not in str(error) for error in errors)
+
+
+@pytest.mark.parametrize("code", [1000, 1008, 1011, 3001, 4001])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ErrorInfo(message="The model `whisper-9` does not exist or you do not have access to it."),
+        ErrorInfo(type="NotFoundError", message="Model whisper-9 not found"),
+        ErrorInfo(type="invalid_request_error", message="Unknown model: whisper-9"),
+        ErrorInfo(type="invalid_request_error", message="not one of ours", param="session.audio.transcription.model"),
+        ErrorInfo(message="Model 'whisper-9' is not supported for realtime."),
+        ErrorInfo(type="server_error", message="Failed to load the whisper model"),
+        ErrorInfo(code="404", message="whisper-9"),
+    ],
+    ids=lambda error: error.message[:30] if isinstance(error, ErrorInfo) else str(error),
+)
+def test_an_error_about_the_model_before_a_close_is_final(code: int, error: ErrorInfo) -> None:
+    """No other connection makes the model exist; the hint is about the model, not about the network."""
+    cause = classify_close(code, "", error)
+
+    assert classification(cause) == UNUSABLE
+    assert cause.hint == "check the model"
+    assert error.message.rstrip(".") in cause.message
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "error"),
+    [
+        pytest.param(1011, "", ErrorInfo(message="The model is overloaded, try again"), id="overloaded"),
+        pytest.param(1011, "", ErrorInfo(message="Model whisper is still loading"), id="loading"),
+        pytest.param(1011, "", ErrorInfo(message="the model crashed"), id="crashed"),
+        pytest.param(1011, "keepalive ping timeout", None, id="keepalive"),
+        pytest.param(
+            1006, "", ErrorInfo(message="noise reduction is not supported by this model"), id="cut, long after"
+        ),
+        pytest.param(1006, "", ErrorInfo(message="Model x not found"), id="cut"),
+        pytest.param(1001, "", ErrorInfo(message="Model x not found"), id="restart"),
+        pytest.param(1011, "", ErrorInfo(code="500", message="boom"), id="500"),
+    ],
+)
+def test_what_may_pass_is_tried_again(code: int, reason: str, error: ErrorInfo | None) -> None:
+    """A state of the endpoint, or an error that need not be the cause of the close."""
+    assert classification(classify_close(code, reason, error)) == LOST
+
+
+def test_a_close_for_a_model_is_final_by_its_reason() -> None:
+    """Also without an error event."""
+    assert classification(classify_close(1011, "model not found: x")) == UNUSABLE
+    assert classification(classify_close(1011, "", ErrorInfo(code="401", message="who are you"))) == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [("", "Buffered audio exceeds 60 s without a commit"), ("input audio buffer too large", ""), ("uncommitted", "")],
+)
+def test_too_much_audio_in_a_turn(reason: str, message: str) -> None:
+    """1009 about the audio buffer asks for shorter turns; about a message, for smaller messages."""
+    error = classify_close(1009, reason, ErrorInfo(message=message) if message else None)
+
+    assert (classification(error), error.code) == (UNUSABLE, "turn_too_long")
+    assert "--max-turn" in str(error)
+    assert "--chunk-ms" in str(classify_close(1009, "message too big"))
+
+
+def test_403_may_want_a_model_in_the_url() -> None:
+    """Some servers answer a missing query parameter with 403."""
+    assert "?model=" in str(http_refusal(403, wants_model=True))
+    assert "?model=" not in str(http_refusal(403))
+    assert "?model=" not in str(http_refusal(401, wants_model=True))
+
+
+TEXTS = st.text(max_size=60) | st.sampled_from(["model not found", "401", "buffer", "sk-", "\x00", "\ud800"])
+
+
+@given(TEXTS, TEXTS, TEXTS, st.none() | TEXTS, st.integers(-1, 70_000), st.integers(-1, 1000))
+def test_any_words_give_an_error_of_ours(
+    code: str, kind: str, message: str, param: str | None, close: int, status: int
+) -> None:
+    """Whatever an endpoint writes in any field, only our errors come out."""
+    info = ErrorInfo(code=code, type=kind, message=message, param=param)
+    assert isinstance(classify_close(close, message, info), RtError)
+    assert isinstance(http_refusal(status, message, wants_model=True), RtError)
+    assert isinstance(classify_error(info, configuring=True), RtError)
+    assert refuses_audio(info) in {True, False}

@@ -1,4 +1,4 @@
-"""The file of a recorded session: read as it was written, and mistakes in it named by their line."""
+"""Reading of recordings; errors have their line number."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ EVENT = {"type": "event", "connection": 1, "ms": 1, "direction": "in", "event": 
 
 
 def lines(*fields: object) -> list[bytes]:
-    """As they are in a file."""
+    """Return the lines of a file."""
     return [json.dumps(each).encode() + b"\n" for each in fields]
 
 
-def test_a_recording() -> None:
-    """Every line is an entry."""
+def test_each_line_becomes_an_entry() -> None:
+    """A complete recording."""
     append = {**EVENT, "direction": "out", "event": {"type": "input_audio_buffer.append", "audio": {"bytes": 8}}}
     found = list(entries(lines(HEAD, OPEN, EVENT, append, {"type": "dropped", "lines": 3}), "a"))
     assert [entry.type for entry in found] == ["recording", "open", "event", "event", "dropped"]
@@ -56,24 +56,24 @@ def test_a_recording() -> None:
         pytest.param([*lines(HEAD), b"{\n", *lines(OPEN)], "line 2 is no JSON", id="torn in the middle"),
     ],
 )
-def test_no_recording(content: list[bytes], complaint: str) -> None:
-    """One line that says where and what."""
+def test_a_wrong_line_is_a_usage_error(content: list[bytes], complaint: str) -> None:
+    """The message has the line number and the problem."""
     with pytest.raises(UsageError, match="rt replay reads") as caught:
         list(entries(content, "a.ndjson"))
     assert caught.value.message == f"a.ndjson is no recording: {complaint}"
     assert caught.value.exit_code == 2
 
 
-def test_base64_that_is_none() -> None:
-    """Is found when the file is read, and not when it is played."""
+def test_invalid_base64_is_an_error() -> None:
+    """It is found when the file is read, not during the replay."""
     bad = {"type": "event", "connection": 1, "ms": 1, "direction": "in", "base64": "!"}
     with pytest.raises(UsageError, match="line 3"):
         list(entries(lines(HEAD, OPEN, bad), "a"))
 
 
 @given(st.integers(0, 400))
-def test_a_torn_end(cut: int) -> None:
-    """Wherever a killed writer stopped, all lines before it count."""
+def test_an_incomplete_last_line_is_torn(cut: int) -> None:
+    """For any cut, all lines before it are read."""
     whole = b"".join(lines(HEAD, OPEN, EVENT, EVENT))
     head = len(lines(HEAD)[0])
     text = whole[: head + cut % (len(whole) - head + 1)]
@@ -84,8 +84,8 @@ def test_a_torn_end(cut: int) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_silence_is_as_long_as_the_sound_was(sound: bytes) -> None:
-    """What was taken out comes back as zeros, wherever an event has sound."""
+def test_silence_is_as_long_as_the_audio(sound: bytes) -> None:
+    """Removed audio comes back as zero bytes of the same length, in every event."""
     text = b64encode(sound).decode()
     said = {"type": "response.output_audio.delta", "delta": text, "item": {"content": [{"audio": text, "x": 1}]}}
     short = without_audio(said)
@@ -95,7 +95,7 @@ def test_silence_is_as_long_as_the_sound_was(sound: bytes) -> None:
     assert without_audio(back) == short
 
 
-def test_words_are_no_sound() -> None:
-    """A delta of text stays, and so does an object called audio."""
+def test_text_is_not_audio() -> None:
+    """A text delta stays unchanged, and so does an object called audio."""
     said = {"type": "response.output_text.delta", "delta": "abcd", "session": {"audio": {"input": {"format": 1}}}}
     assert without_audio(said) == said == with_silence(said)

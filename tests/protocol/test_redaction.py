@@ -1,4 +1,4 @@
-"""No secret in a file that is passed on; nothing else is taken out of it."""
+"""A recording has no secrets, and nothing else is removed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ JSON = st.recursive(
 
 
 def secrets(url: str, key: str | None = None) -> tuple[str, ...]:
-    """Of an endpoint as the user gives it."""
+    """Return the secrets of an endpoint."""
     return secrets_of(resolve(EndpointSettings(), url, key))
 
 
 @given(PRINTABLE, JSON, st.text(max_size=10))
 def test_a_secret_is_nowhere_in_a_line(secret: str, value: object, before: str) -> None:
-    """Whatever it is made of, whatever is around it, as a value and as a name."""
+    """For any secret and any surrounding text, in values and in names."""
     redactor = Redactor((secret,))
     said = {before: value, f"{before}{secret}": [f"{before}{secret}{before}", {"x": secret}]}
     for ascii_only in (True, False):
@@ -40,8 +40,8 @@ def test_a_secret_is_nowhere_in_a_line(secret: str, value: object, before: str) 
     assert json.dumps(secret)[1:-1] not in redactor.text(json.dumps(said))
 
 
-def test_a_secret_of_digits() -> None:
-    """Is none in a number either, and the line stays JSON."""
+def test_a_secret_of_digits_is_masked_in_numbers() -> None:
+    """The line stays valid JSON."""
     assert Redactor(("12345678",)).fields({"expires_at": 1123456789, "n": 1}) == {"expires_at": "***", "n": 1}
 
 
@@ -57,14 +57,14 @@ def test_a_secret_of_digits() -> None:
     ],
 )
 def test_secrets_of_an_endpoint(url: str, key: str | None, expected: set[str]) -> None:
-    """Keys of headers and queries."""
+    """Keys of headers and of the query are found."""
     found = set(secrets(url.replace("+", "%2B"), key))
     assert expected <= found
     assert {unquote(text) for text in found} <= expected
 
 
-def test_password_of_a_url() -> None:
-    """As it is, and as it travels."""
+def test_the_password_of_a_url_is_a_secret() -> None:
+    """In plain and in base64."""
     found = secrets("wss://me:open-sesame@h.example/")
     assert set(found) == {"open-sesame", b64encode(b"me:open-sesame").decode()}
 
@@ -80,8 +80,8 @@ def test_password_of_a_url() -> None:
         pytest.param({"protocols": "realtime, openai-insecure-api-key.canary"}, id="disguised as subprotocol"),
     ],
 )
-def test_unknown_secrets(fields: dict[str, object]) -> None:
-    """By their name, and by their look."""
+def test_unknown_secrets_are_masked(fields: dict[str, object]) -> None:
+    """By field name, and by the shape of a key."""
     redactor = Redactor(())
     line = json.dumps(redactor.fields(fields))
     assert "***" in line
@@ -100,14 +100,14 @@ def test_unknown_secrets(fields: dict[str, object]) -> None:
         {"audio": "sk" * 40},
     ],
 )
-def test_words_stay(fields: dict[str, object]) -> None:
-    """What is said is what is replayed."""
+def test_ordinary_text_stays(fields: dict[str, object]) -> None:
+    """Text without secrets is unchanged, so that a replay is exact."""
     redactor = Redactor((KEY,))
     assert redactor.fields(fields) == fields
 
 
-def test_headers() -> None:
-    """Names, and the values that are known to be harmless."""
+def test_only_harmless_headers_keep_their_values() -> None:
+    """All names stay."""
     redactor = Redactor((KEY,))
     headers = [("Host", "h.example"), ("Authorization", f"Bearer {KEY}"), ("X-Team", "us"), ("Server", f"x {KEY}")]
     expected = [["Host", "h.example"], ["Authorization", "***"], ["X-Team", "***"], ["Server", "x ***"]]

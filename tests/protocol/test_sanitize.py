@@ -1,4 +1,4 @@
-"""Text from the network on a terminal and in a log."""
+"""Untrusted text made safe for terminals and logs."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ from rt_cli.protocol.sanitize import masked, printable
         "surrogate",
     ],
 )
-def test_a_terminal_gets_text_only(text: str, expected: str) -> None:
-    """What could move the cursor, set the title or turn the direction is gone; the words stay."""
+def test_terminal_sequences_are_removed(text: str, expected: str) -> None:
+    """Sequences for cursor, title and text direction are removed; the text stays."""
     assert expected == printable(text)
 
 
@@ -56,7 +56,7 @@ def test_a_terminal_gets_text_only(text: str, expected: str) -> None:
 @example("\x1b\x1b[31m[31m")
 @example("\x1b[\x1b[31m31m")
 def test_no_control_character_survives(text: str) -> None:
-    """Nothing of category Cc or Cs comes out, however sequences are nested; a second pass changes nothing."""
+    """No character of category Cc or Cs stays, even with nested sequences; a second pass changes nothing."""
     safe = printable(text)
 
     assert not [character for character in safe if unicodedata.category(character) in {"Cc", "Cs"}]
@@ -64,8 +64,8 @@ def test_no_control_character_survives(text: str) -> None:
 
 
 @given(st.text(st.characters(codec="ascii", min_codepoint=33, max_codepoint=126), max_size=50))
-def test_ordinary_words_are_untouched(text: str) -> None:
-    """Printable text is what it was."""
+def test_ordinary_text_is_unchanged(text: str) -> None:
+    """Printable text stays as it is."""
     assert text == printable(text)
 
 
@@ -84,14 +84,14 @@ def test_ordinary_words_are_untouched(text: str) -> None:
     ],
 )
 def test_a_secret_is_masked(text: str) -> None:
-    """Headers, queries, JSON and the endpoint's own echo."""
+    """In headers, queries, JSON and error messages."""
     assert "s3cr3t" not in masked(text)
     assert "***" in masked(text)
 
 
 @pytest.mark.parametrize("unit", ["\x1b]", "\x9d", "\x1b[0", "a-", "token ", "sk-"], ids=repr)
-def test_malice_costs_no_more_than_length(unit: str) -> None:
-    """A megabyte made to trip the patterns is cleaned well within the time that a hang would take."""
+def test_malicious_text_takes_linear_time(unit: str) -> None:
+    """A megabyte that targets the patterns is cleaned quickly."""
     hostile = unit * (1_000_000 // len(unit))
     start = time.process_time()
 
@@ -103,5 +103,5 @@ def test_malice_costs_no_more_than_length(unit: str) -> None:
 
 @given(st.text())
 def test_masking_twice_is_masking_once(text: str) -> None:
-    """A masked text has nothing left to mask."""
+    """Masking a masked text changes nothing."""
     assert masked(text) == masked(masked(text))

@@ -1,4 +1,4 @@
-"""A small chat server on port 0 that says what a test wants, or breaks where the test wants it to."""
+"""A small chat server on port 0 with scripted answers and failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Exchange:
-    """A request, and the connection to answer it on."""
+    """A request, and the connection for its answer."""
 
     path: str
     headers: dict[str, str]
@@ -25,48 +25,48 @@ class Exchange:
     writer: asyncio.StreamWriter
 
     async def head(self, status: str = "200 OK", kind: str = "text/event-stream") -> None:
-        """Begin a chunked answer."""
+        """Start a chunked answer."""
         lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Transfer-Encoding: chunked", "", ""]
         await self.raw("\r\n".join(lines).encode())
 
     async def chunk(self, data: bytes) -> None:
-        """One chunk of the body; empty is the end of it."""
+        """Send a chunk of the body; an empty one ends the body."""
         await self.raw(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
     async def event(self, data: Any) -> None:
-        """One event."""
+        """Send an event."""
         text = data if isinstance(data, str) else json.dumps(data)
         await self.chunk(f"data: {text}\n\n".encode())
 
     async def delta(self, **delta: Any) -> None:
-        """One event with a delta."""
+        """Send an event with a delta."""
         await self.event({"choices": [{"index": 0, "delta": delta}]})
 
     async def end(self, reason: str = "stop") -> None:
-        """The reason, and the end."""
+        """Send the finish reason and the end of the stream."""
         await self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
         await self.event("[DONE]")
         await self.chunk(b"")
 
     async def whole(self, status: str, text: str, kind: str = "application/json") -> None:
-        """An answer in one piece."""
+        """Send an answer that is not streamed."""
         await self.head(status, kind)
         await self.chunk(text.encode())
         await self.chunk(b"")
 
     async def gone(self) -> None:
-        """Wait until the client has left."""
+        """Wait until the client disconnects."""
         await self.reader.read()
 
     async def raw(self, data: bytes) -> None:
-        """Whatever bytes."""
+        """Send raw bytes."""
         self.writer.write(data)
         await self.writer.drain()
 
 
 @dataclass
 class ChatServer:
-    """What it was asked."""
+    """The requests so far."""
 
     url: str = ""
     seen: list[Exchange] = field(default_factory=list)
@@ -76,7 +76,7 @@ class ChatServer:
 
 @asynccontextmanager
 async def chat_server(script: Script) -> AsyncIterator[ChatServer]:
-    """A server that answers every request with ``script``; a connection carries one."""
+    """A server that answers every request with ``script``, one per connection."""
     server = ChatServer()
     async with asyncio.TaskGroup() as tasks:
 
@@ -89,7 +89,7 @@ async def chat_server(script: Script) -> AsyncIterator[ChatServer]:
                 server.seen.append(exchange)
                 await script(exchange)
             except (ConnectionError, asyncio.IncompleteReadError):
-                pass  # tests end the connection whenever they like
+                pass  # a test may disconnect at any time
             finally:
                 server.left.set()
                 writer.close()

@@ -1,4 +1,4 @@
-"""A client of the embedded endpoint for tests: real WebSocket, every event checked against OpenAI's own types."""
+"""A test client of the embedded endpoint: real WebSocket, every event validated by OpenAI's own types."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _oracle() -> TypeAdapter[Any]:
 
 
 def check(event: dict[str, Any]) -> None:
-    """Check an event strictly: types as they are in JSON, all that is required, nothing that OpenAI does not know."""
+    """Validate an event strictly: JSON types, all required fields, no unknown fields."""
     model = _oracle().validate_python(_at_24_khz(event), strict=True)
     assert model.type == event["type"]
     assert set(_unknown(model)) <= BEYOND
@@ -51,7 +51,7 @@ def check(event: dict[str, Any]) -> None:
 
 
 def _unknown(value: Any, path: str = "") -> Iterator[str]:
-    """Paths of the fields that a model does not have."""
+    """Paths of the fields that the model does not have."""
     if isinstance(value, BaseModel):
         yield from (f"{path}.{name}".lstrip(".") for name in value.model_extra or {})
         for name in type(value).model_fields:
@@ -62,7 +62,7 @@ def _unknown(value: Any, path: str = "") -> Iterator[str]:
 
 
 def _at_24_khz(event: dict[str, Any]) -> dict[str, Any]:
-    """The event without our one extension that OpenAI's types refuse: other rates."""
+    """The event with 24 kHz: other rates, our extension, are invalid in OpenAI's types."""
     if event["type"] not in {"session.created", "session.updated"}:
         return event
     session = event["session"]
@@ -75,7 +75,7 @@ def _at_24_khz(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def recording(name: str, rate_hz: int = 24_000) -> bytes:
-    """A clip of human speech as s16le mono."""
+    """A clip of a human voice as s16le mono."""
     with wave.open(str(DATA / f"{name}.wav")) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         resampled = soxr.resample(samples, file.getframerate(), rate_hz)
@@ -83,7 +83,7 @@ def recording(name: str, rate_hz: int = 24_000) -> bytes:
 
 
 def noise(seconds: float, rate_hz: int = 24_000, rms: float = 1000.0) -> bytes:
-    """White noise, -30 dBFS unless told."""
+    """White noise, by default at -30 dBFS."""
     samples = np.random.default_rng(1).normal(0, rms, int(seconds * rate_hz))
     return bytes(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
 
@@ -105,7 +105,7 @@ class Client:
         await self.socket.send(json.dumps({"type": type_, **fields}))
 
     async def receive(self) -> dict[str, Any]:
-        """The next event, checked: a member of OpenAI's union, with all that the union requires."""
+        """The next event, validated as a member of OpenAI's union."""
         event: dict[str, Any] = json.loads(await self.socket.recv())
         check(event)
         self.seen.append(event)
@@ -119,7 +119,7 @@ class Client:
                 return event
 
     async def answer(self, type_: str, **fields: Any) -> dict[str, Any]:
-        """Send an event that is answered by the next one."""
+        """Send an event and return the next one."""
         await self.send(type_, **fields)
         return await self.receive()
 
@@ -129,12 +129,12 @@ class Client:
         return await self.answer("session.update", session=session)
 
     async def converse(self, *, input: Any = None, output: Any = None, **settings: Any) -> dict[str, Any]:  # noqa: A002 - the field's name
-        """Make it a conversation whose turns the client ends, unless ``input`` says otherwise."""
+        """Configure a conversation, without turn detection unless ``input`` says otherwise."""
         audio = {"input": {"turn_detection": None, **(input or {})}, "output": output or {}}
         return await self.answer("session.update", session={"type": "realtime", "audio": audio, **settings})
 
     async def say(self, text: str, **fields: Any) -> dict[str, Any]:
-        """Write a turn; its item."""
+        """Create a text item and return it."""
         content = [{"type": "input_text", "text": text}]
         await self.send(
             "conversation.item.create", item={"type": "message", "role": "user", "content": content, **fields}
@@ -142,13 +142,13 @@ class Client:
         return (await self.until("conversation.item.done", "error")).get("item", {})  # type: ignore[no-any-return]  # JSON
 
     async def append(self, pcm: bytes, piece: int = 48_000) -> None:
-        """Send audio as fast as it is read."""
+        """Send audio as fast as possible."""
         for start in range(0, len(pcm), piece):
             audio = base64.b64encode(pcm[start : start + piece]).decode()
             await self.send("input_audio_buffer.append", audio=audio)
 
     async def barrier(self) -> list[dict[str, Any]]:
-        """All events that come before the answer to something sent now."""
+        """All events before the answer to an event that is sent now."""
         before = len(self.seen)
         await self.send("no.such.event", event_id="barrier")
         while True:
@@ -157,13 +157,13 @@ class Client:
                 return self.seen[before:-1]
 
     def of(self, *types: str) -> list[dict[str, Any]]:
-        """The events of these types so far."""
+        """The received events of these types."""
         return [event for event in self.seen if event["type"] in types]
 
 
 @asynccontextmanager
 async def session(url: str, query: str = "?intent=transcription", **options: Any) -> AsyncIterator[Client]:
-    """A connected client that has read ``session.created``."""
+    """A connected client that has received ``session.created``."""
     async with connect(url + query, compression=None, max_size=None, **options) as socket:
         client = Client(socket)
         async with asyncio.timeout(5):
@@ -173,6 +173,6 @@ async def session(url: str, query: str = "?intent=transcription", **options: Any
 
 @asynccontextmanager
 async def endpoint(query: str = "?intent=transcription", **options: Any) -> AsyncIterator[Client]:
-    """A server of its own and a client in a session."""
+    """A new server, and a client with a session."""
     async with serve(**{"recognizer": "none", **options}) as server, session(server.url, query) as client:
         yield client

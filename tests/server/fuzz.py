@@ -1,4 +1,4 @@
-"""Frames that no good client sends, among some that it does, and somebody who sends them: seeded."""
+"""Random invalid frames among valid ones, and a client that sends them; seeded."""
 
 from __future__ import annotations
 
@@ -94,15 +94,15 @@ _RESPONSE = {
 
 
 class Frames:
-    """An endless row of frames.
+    """An endless sequence of frames.
 
     Args:
-        seed: Of all chance.
+        seed: Seed of all random choices.
     """
 
     def __init__(self, seed: int) -> None:
         self.ids: deque[str] = deque(["chosen"], maxlen=20)
-        """Of the newest items and responses, told by whoever reads."""
+        """Ids of the newest items and responses; the reading side sets them."""
         self._random = random.Random(seed)
         speech = recording("sense_0930") + silence(1)
         self._speech = [speech[at : at + 9_600] for at in range(0, len(speech), 9_600)]
@@ -125,7 +125,7 @@ class Frames:
             yield kind()
 
     def choose(self, *choices: Any) -> Any:
-        """One of them."""
+        """One of these values."""
         return self._random.choice(choices)
 
     def _sound(self) -> str:
@@ -174,7 +174,7 @@ class Frames:
         )
 
     def _bent(self) -> str:
-        """A right frame with some characters changed."""
+        """A valid frame with some changed characters."""
         text = list(self.choose(self._update, self._event)())
         for _ in range(self.choose(1, 3)):
             text[self._random.randrange(len(text))] = self.choose("", "\0", '"', "{", "]", ",", "1", "é", "\U0001f600")
@@ -200,7 +200,7 @@ class Frames:
         return self._random.randbytes(self._random.randrange(2_000))
 
     def _grown(self, tree: dict[str, Any], part: float = 0.3) -> dict[str, Any]:
-        """Some of the fields of a tree, most of them with a value that may be right."""
+        """A tree with some of the fields, mostly with values of the right type."""
         grown: dict[str, Any] = {}
         for name, choices in tree.items():
             if name != "type" and self._random.random() > part:
@@ -236,7 +236,7 @@ def _frame(type_: str, **fields: Any) -> str:
 
 @dataclass
 class Tally:
-    """What came of it."""
+    """Counts of a run."""
 
     frames: int = 0
     events: Counter[str] = field(default_factory=Counter)
@@ -255,9 +255,9 @@ class Fuzzer:
     """Sends frames, session after session, each with one deadline for its answers.
 
     Args:
-        url: The server's.
-        seed: Of the frames.
-        deadline_s: For whatever must be answered, and for a closing handshake.
+        url: URL of the server.
+        seed: Seed of the frames.
+        deadline_s: Deadline of each answer and of the closing handshake.
     """
 
     def __init__(self, url: str, seed: int, deadline_s: float = 60) -> None:
@@ -267,7 +267,7 @@ class Fuzzer:
         self._deadline_s = deadline_s
 
     async def run(self, frames: int) -> AsyncIterator[int]:
-        """Send so many; how many there were is told every :data:`EVERY`, after an answer."""
+        """Send this number of frames; prints progress every :data:`EVERY` frames, after an answer."""
         while self.tally.frames < frames:
             query = self._frames.choose(*_QUERIES)
             async with connect(self._url + query, compression=None, max_size=None, close_timeout=1) as socket:
@@ -303,7 +303,7 @@ class Fuzzer:
     async def _answered(
         self, socket: ClientConnection, answers: asyncio.Queue[str], reading: asyncio.Task[None]
     ) -> None:
-        """Raises TimeoutError where the server hangs."""
+        """Wait for an answer; raises TimeoutError if the server hangs."""
         name, loop = f"after {self.tally.frames}", asyncio.get_running_loop()
         began = loop.time()
         await socket.send(_frame("no.such.event", event_id=name))
@@ -313,7 +313,7 @@ class Fuzzer:
         if not waiting.done():
             waiting.cancel()
             reading.result()
-            return  # closed: the next frame finds out
+            return  # closed: sending the next frame fails
         assert waiting.result() == name
         self.tally.slowest_s = max(self.tally.slowest_s, loop.time() - began)
 

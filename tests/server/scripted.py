@@ -1,4 +1,4 @@
-"""A replier that says, and a recogniser that hears, what a test tells them to."""
+"""A replier and a recogniser with scripted output."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CALL = Call("call_1", "weather", '{"city":"Prague"}')
 
 
 class Scripted:
-    """Says its parts in their order.
+    """Yields scripted parts in order.
 
     Args:
-        script: Parts; an event is waited for, a failure raised.
-        needs_words: As the seam has it.
+        script: Parts of the reply; waits for an asyncio.Event, raises an exception.
+        needs_words: See :class:`rt_cli.server.replies.interface.Replier`.
     """
 
     notice = None
@@ -37,7 +37,7 @@ class Scripted:
         self._script = script
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
-        """The parts."""
+        """Yield the parts."""
         self.requests.append(request)
         try:
             for part in self._script:
@@ -52,11 +52,11 @@ class Scripted:
 
 
 class ScriptedSession:
-    """Hears the same in every item.
+    """Recognises the same text in every item.
 
     Args:
-        text: Once as a partial, once more, and as the final text.
-        failure: Comes instead of the final text.
+        text: Sent as two partial texts and as the final text.
+        failure: Raised instead of the final text.
     """
 
     def __init__(self, text: str, failure: str | None = None) -> None:
@@ -64,8 +64,8 @@ class ScriptedSession:
         self._text = text
         self._failure = failure
 
-    async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> _Heard:  # noqa: ARG002 - the seam's
-        """Begin an item."""
+    async def open(self, rate_hz: int, hints: Hints = NO_HINTS) -> _Heard:  # noqa: ARG002 - interface
+        """Start an item."""
         self.hints.append(hints)
         return _Heard(self._text, self._failure)
 
@@ -77,23 +77,23 @@ class _Heard:
         self._finished = asyncio.Event()
 
     async def feed(self, pcm: bytes) -> None:
-        """Takes everything at once."""
+        """Ignore the audio."""
 
     def pause(self) -> None:
-        """Nothing to pause."""
+        """Do nothing."""
 
     def finish(self) -> None:
-        """The end is due."""
+        """End the item."""
         self._finished.set()
 
     abandon = finish
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """As the script says."""
+        """Two partial texts, then the final text or the failure."""
         yield Hypothesis(self._text)
         yield Hypothesis(self._text)
         await self._finished.wait()
-        for _ in range(50):  # whoever does not wait for the words goes on without them
+        for _ in range(50):  # code that does not wait for the words continues first
             await asyncio.sleep(0)
         if self._failure is not None:
             raise RecognizerFailed(self._failure)

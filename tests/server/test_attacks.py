@@ -1,4 +1,4 @@
-"""The endpoint under attack: each attack has its answer, and afterwards a good client is served as ever."""
+"""Attacks on the endpoint: each gets its answer, and afterwards the server still serves a good client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UPGRADE = (
 
 
 async def good_client(server: LocalServer, **options: Any) -> None:
-    """A client as it should be: a second of sound, and an answer."""
+    """A well-behaved client: a second of audio, and an answer."""
     async with session(server.url, **options) as client:
         await client.append(silence(1))
         assert (await client.answer("input_audio_buffer.clear"))["type"] == "input_audio_buffer.cleared"
@@ -50,7 +50,7 @@ async def attacked(**options: Any) -> AsyncIterator[LocalServer]:
 
 
 async def raw(server: LocalServer, data: bytes) -> bytes:
-    """All that comes back for some bytes."""
+    """All answer bytes to some request bytes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(data)
     try:
@@ -62,7 +62,7 @@ async def raw(server: LocalServer, data: bytes) -> bytes:
 
 
 async def close_of(client: ClientConnection) -> tuple[int | None, list[dict[str, Any]]]:
-    """How a connection ended, and what was said before."""
+    """Close code and reason of a connection, and the events before."""
     said = []
     with suppress(ConnectionClosed):
         while True:
@@ -71,7 +71,7 @@ async def close_of(client: ClientConnection) -> tuple[int | None, list[dict[str,
 
 
 def test_foreign_origin() -> None:
-    """A page of another site gets 403 for a session, and for an ephemeral key."""
+    """A page of another site gets 403, for a session and for an ephemeral key."""
 
     async def scenario() -> tuple[int, bytes]:
         async with attacked() as server:
@@ -86,7 +86,7 @@ def test_foreign_origin() -> None:
 
 
 def test_another_site_under_a_name_that_leads_here() -> None:
-    """A name of the attacker's that resolves to this machine makes page and host the same; that is no excuse."""
+    """A host name of an attacker that resolves to this machine is not allowed as origin."""
 
     async def scenario() -> bytes:
         async with attacked() as server:
@@ -98,7 +98,7 @@ def test_another_site_under_a_name_that_leads_here() -> None:
 
 
 def test_without_the_token() -> None:
-    """A session without a token ends as at OpenAI, a wrong one too; over HTTP it is 401. No key is repeated."""
+    """Without or with a wrong token the session ends as at OpenAI, HTTP gets 401; no answer has the key."""
     seen: list[dict[str, Any]] = []
 
     async def scenario() -> list[tuple[int | None, list[dict[str, Any]]]]:
@@ -119,13 +119,13 @@ def test_without_the_token() -> None:
 
 
 def test_a_thousand_connections() -> None:
-    """Many that say nothing: the oldest are cut, there are never more than the limit, and a good client gets in."""
+    """Above the limit of silent connections the oldest are cut, and a good client gets in."""
 
     async def scenario() -> int:
         limits = Limits(handshakes=20, handshake_s=60)
         async with attacked(limits=limits) as server:
             silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(300)]
-            await asyncio.gather(*(reader.read() for reader, _ in silent[:-20]))  # cut: each reads its end
+            await asyncio.gather(*(reader.read() for reader, _ in silent[:-20]))  # cut: each reads EOF
             alive = [reader for reader, _ in silent if not reader.at_eof()]
             await good_client(server)
             for _, writer in silent:
@@ -135,8 +135,8 @@ def test_a_thousand_connections() -> None:
     assert run(scenario()) == 20
 
 
-def test_a_rush_is_no_attack() -> None:
-    """A hundred good clients in the same instant are all served."""
+def test_a_hundred_clients_at_once() -> None:
+    """A hundred good clients at the same instant are all served."""
 
     async def scenario() -> None:
         async with serve(recognizer="none", limits=Limits(sessions=100)) as server:
@@ -153,7 +153,7 @@ def test_a_rush_is_no_attack() -> None:
 
 
 def test_a_thousand_sessions() -> None:
-    """Those beyond the limit get 1013 and the reason; when the others leave, there is room again."""
+    """Sessions above the limit get 1013 with the reason; after disconnects new ones are accepted."""
 
     async def scenario() -> list[tuple[int | None, str]]:
         async with attacked(limits=Limits(sessions=2)) as server, session(server.url), session(server.url):
@@ -164,7 +164,7 @@ def test_a_thousand_sessions() -> None:
 
 
 def test_slow_loris() -> None:
-    """Whoever does not come to the point is cut at the deadline, without an answer."""
+    """An incomplete request is cut at the deadline, without an answer."""
     beginnings = [
         b"",
         b"GE",
@@ -180,7 +180,7 @@ def test_slow_loris() -> None:
 
 
 def test_slow_loris_over_tls() -> None:
-    """The same before the end of the TLS handshake."""
+    """The same during the TLS handshake."""
 
     async def scenario() -> bytes:
         tls = server_context(CERTIFICATE, None)
@@ -208,20 +208,20 @@ def test_slow_loris_over_tls() -> None:
     ],
 )
 def test_malformed_requests(request_: bytes, status: int) -> None:
-    """What is no request, or too large, gets its status and no more."""
+    """A malformed or too large request gets its status only."""
 
     async def scenario() -> bytes:
         async with attacked() as server:
             return await raw(server, request_)
 
     answer = run(scenario())
-    if status in {414, 431} and OLD_LIBRARY and not answer:  # it only closes
+    if status in {414, 431} and OLD_LIBRARY and not answer:  # the old library only closes
         return
     assert answer.startswith(b"HTTP/1.1 %d " % status)
 
 
 def test_huge_append() -> None:
-    """A message of 100 MB is refused as soon as its length is known: 1009."""
+    """A message of 100 MB is rejected with 1009 as soon as its length is known."""
 
     async def scenario() -> int | None:
         async with attacked() as server:
@@ -236,7 +236,7 @@ def test_huge_append() -> None:
 
 
 def test_huge_append_in_fragments() -> None:
-    """The same in pieces, none of which is too large: the sum counts."""
+    """The limit counts the sum of all fragments."""
 
     async def scenario() -> int | None:
         async with attacked(limits=Limits(message_bytes=1_000_000)) as server:
@@ -261,7 +261,7 @@ def test_huge_append_in_fragments() -> None:
     ],
 )
 def test_hostile_messages(message: str | bytes) -> None:
-    """Each is answered by an error that is short, and the session goes on."""
+    """Each message gets a short error, and the session continues."""
 
     async def scenario() -> str:
         async with attacked() as server, session(server.url) as client:
@@ -275,7 +275,7 @@ def test_hostile_messages(message: str | bytes) -> None:
 
 
 def test_a_client_that_never_reads() -> None:
-    """It asks and asks and reads nothing: the server stops reading it, keeps little, and cuts it after a while."""
+    """The server stops reading from the client, keeps little data, and cuts the connection later."""
     seen: list[dict[str, Any]] = []
 
     async def scenario() -> float:
@@ -295,12 +295,12 @@ def test_a_client_that_never_reads() -> None:
             writer.close()
             return sent * len(frame) / 1e6
 
-    assert run(scenario(), 60) < 50  # MB: what the buffers of two sockets hold
+    assert run(scenario(), 60) < 50  # MB: the buffers of two sockets
     assert seen[-1]["type"] == "session_closed"
 
 
 def test_a_client_that_is_gone() -> None:
-    """A half-open connection, or a client that answers no ping, is closed with 1011."""
+    """A half-open connection, or a client without pongs, is closed with 1011."""
 
     async def scenario() -> bytes:
         async with attacked(limits=Limits(ping_s=0.3)) as server:
@@ -315,7 +315,7 @@ def test_a_client_that_is_gone() -> None:
 
 
 def test_clients_that_answer_pings_stay() -> None:
-    """Saying nothing is no offence for whom the library answers pings."""
+    """A silent client whose library answers pings is not closed."""
 
     async def scenario() -> None:
         async with serve(recognizer="none", limits=Limits(ping_s=0.2)) as server, session(server.url) as client:
@@ -328,7 +328,7 @@ def test_clients_that_answer_pings_stay() -> None:
 
 
 def test_clients_that_vanish() -> None:
-    """A hundred connections cut at every stage leave nothing behind."""
+    """A hundred connections that are cut at every stage leave nothing behind."""
 
     async def scenario() -> None:
         async with attacked() as server:
@@ -339,14 +339,14 @@ def test_clients_that_vanish() -> None:
                     writer.write(stage)
                     await writer.drain()
                     writer.transport.abort()
-            await good_client(server)  # whoever came before it has been accepted, too
+            await good_client(server)  # all earlier connections have been accepted, too
             await asyncio.wait(asyncio.all_tasks() - before)
 
     run(scenario())
 
 
 def test_audio_without_end() -> None:
-    """A quarter of an hour that is never committed is kept; more is refused by name, and clearing it helps."""
+    """15 minutes of uncommitted audio are kept; more is rejected, and clear makes space."""
     ten_minutes = base64.b64encode(silence(600, 8_000)).decode()
 
     async def scenario() -> str:
@@ -361,7 +361,7 @@ def test_audio_without_end() -> None:
 
 
 def test_a_session_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a client finds a bug, its session alone ends, with 1011, and the bug is not hidden."""
+    """A bug ends only its session, with 1011, and is reported."""
     seen: list[dict[str, Any]] = []
 
     async def broken(_session: ServerSession, _messages: object) -> None:

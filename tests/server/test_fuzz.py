@@ -1,4 +1,4 @@
-"""The endpoint under frames that no good client sends: it breaks no session, hangs nowhere, and keeps nothing."""
+"""Invalid frames: no session breaks, nothing hangs, and nothing is kept."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
 
 
 async def words(upload: Upload) -> None:
-    """The same for every turn."""
+    """A recogniser with the same text for every turn."""
     await upload.answer({"text": "some words"})
 
 
 async def good_client(url: str) -> None:
-    """Is served as ever."""
+    """A well-behaved client is served."""
     async with session(url) as client:
         await client.append(silence(1))
         assert (await client.answer("input_audio_buffer.clear"))["type"] == "input_audio_buffer.cleared"
 
 
 def test_three_thousand_frames(caplog: pytest.LogCaptureFixture) -> None:
-    """Every session goes on, every hundredth frame is answered, every answer is OpenAI's, and nothing is a bug."""
+    """Sessions continue, every hundredth frame gets an answer, all answers are valid, and no bug is reported."""
     told: list[dict[str, Any]] = []
 
     async def scenario() -> Tally:
@@ -67,13 +67,13 @@ def test_three_thousand_frames(caplog: pytest.LogCaptureFixture) -> None:
     assert not caplog.records
     assert set(tally.closes) <= CLOSES
     assert not tally.unprovoked
-    # It was no walk beside everything: turns, replies and refusals of many kinds.
+    # The run has reached turns, replies and many kinds of errors.
     assert {"input_audio_buffer.committed", "response.done", "session.updated"} <= set(tally.events)
     assert len(tally.errors) > 10
 
 
-def test_trees_as_deep_as_the_stack() -> None:
-    """A tree that can be read, but not written from a few calls further down, is refused while it is read."""
+def test_deep_nesting() -> None:
+    """A tree that is too deep to encode again is rejected when it is decoded."""
 
     async def scenario() -> set[str]:
         async with endpoint("?model=any") as client:
@@ -88,8 +88,8 @@ def test_trees_as_deep_as_the_stack() -> None:
     assert run(scenario()) == {"invalid_value", "invalid_json"}
 
 
-def test_more_values_than_an_event_has() -> None:
-    """Each would be an object of the server's, so that a message within its limit would be hundreds of MB."""
+def test_too_many_values() -> None:
+    """Each value is a Python object, so that a message within the size limit could take hundreds of MB."""
 
     async def scenario() -> str:
         async with endpoint() as client:
@@ -99,8 +99,8 @@ def test_more_values_than_an_event_has() -> None:
     assert run(scenario()) == "invalid_event"
 
 
-def test_the_name_of_a_turn_that_has_begun() -> None:
-    """The client knows it, but cannot take it; the turn gets its place."""
+def test_id_of_the_current_turn() -> None:
+    """The client knows the id of the current turn's item, but cannot use it; the turn is committed."""
 
     async def scenario() -> tuple[str, str | None]:
         async with endpoint("?model=any") as client:
@@ -116,7 +116,7 @@ def test_the_name_of_a_turn_that_has_begun() -> None:
 
 
 def test_a_custom_voice() -> None:
-    """Sessions name it in an object, responses do not."""
+    """A custom voice is an object in sessions and a name in responses."""
 
     async def scenario() -> Any:
         async with endpoint("?model=any") as client:
@@ -129,7 +129,7 @@ def test_a_custom_voice() -> None:
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_a_hundred_thousand_frames() -> None:
-    """The same for a process of its own, whose memory is flat once it is warm."""
+    """The same with a separate process, whose memory stays constant after the start."""
 
     async def scenario(process: subprocess.Popen[bytes], url: str) -> tuple[Tally, list[float]]:
         fuzzer, memory = Fuzzer(url, seed=2), []

@@ -1,4 +1,4 @@
-"""The embedded endpoint over a real WebSocket; every event it sends is checked against OpenAI's types."""
+"""The embedded endpoint over a real WebSocket; every event is validated by OpenAI's types."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SERVER_VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, 
 
 
 async def hello(query: str) -> dict[str, Any]:
-    """The first event of a session."""
+    """The session object of the first event."""
     async with endpoint(query) as client:
         return client.seen[0]["session"]  # type: ignore[no-any-return]  # JSON
 
@@ -54,12 +54,12 @@ async def hello(query: str) -> dict[str, Any]:
     ],
 )
 def test_first_event(query: str, type_: str) -> None:
-    """Any query is welcome; intent decides the type of the session."""
+    """Any query is accepted; ``intent`` selects the type of the session."""
     assert type_ == run(hello(query))["type"]
 
 
 def test_defaults() -> None:
-    """A transcription session begins as at OpenAI: 24 kHz, server VAD, no transcription, an hour to live."""
+    """A transcription session has OpenAI's defaults: 24 kHz, server VAD, no transcription, one hour."""
     created = run(hello("?intent=transcription"))
 
     assert created["object"] == "realtime.transcription_session"
@@ -83,7 +83,7 @@ def test_defaults() -> None:
     ],
 )
 def test_refused_at_the_handshake(path: str, headers: dict[str, str], status: int) -> None:
-    """Other paths and pages of other sites get an HTTP status and a JSON body."""
+    """Unknown paths and foreign origins get an HTTP status with a JSON body."""
 
     async def scenario() -> InvalidStatus:
         async with serve(recognizer="none") as server:
@@ -99,7 +99,7 @@ def test_refused_at_the_handshake(path: str, headers: dict[str, str], status: in
 
 @pytest.mark.parametrize("key", ["Authorization", "api-key"])
 def test_a_key_is_accepted_and_logged_nowhere(key: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Clients that insist on a key may send one; it is in no log, even at debug."""
+    """Any key is accepted and appears in no log, even at debug level."""
     caplog.set_level("DEBUG")
 
     async def scenario() -> None:
@@ -115,7 +115,7 @@ def test_a_key_is_accepted_and_logged_nowhere(key: str, caplog: pytest.LogCaptur
 
 
 def test_subprotocol() -> None:
-    """Of what browsers offer, the protocol is answered and the key is not."""
+    """The answer has the protocol and not the key."""
 
     async def scenario() -> str | None:
         offered = ["realtime", "openai-insecure-api-key.sk-secret"]
@@ -130,7 +130,7 @@ def test_subprotocol() -> None:
 
 
 def test_health() -> None:
-    """A plain HTTP client can ask whether it lives."""
+    """The health check works over plain HTTP."""
 
     async def scenario() -> bytes:
         async with serve(recognizer="none") as server:
@@ -156,7 +156,7 @@ def test_health() -> None:
     ],
 )
 def test_errors_keep_the_session(message: str | bytes, code: str, param: str | None) -> None:
-    """A mistake is answered by an error, and the session goes on."""
+    """An invalid event gets an error, and the session continues."""
 
     async def scenario() -> dict[str, Any]:
         async with endpoint() as client:
@@ -170,7 +170,7 @@ def test_errors_keep_the_session(message: str | bytes, code: str, param: str | N
 
 
 def test_a_rejected_update_changes_nothing() -> None:
-    """One wrong field discards the whole update; the error names the field and the client's event."""
+    """One invalid field rejects the whole update; the error has the field and the event id."""
 
     async def scenario() -> tuple[dict[str, Any], dict[str, Any]]:
         async with endpoint() as client:
@@ -184,7 +184,7 @@ def test_a_rejected_update_changes_nothing() -> None:
 
 
 async def vad_turn(client: Client) -> list[str]:
-    """One clip under server VAD; the types of the events in their order."""
+    """The events of one clip with server VAD, in order."""
     await client.configure(transcription=TRANSCRIBE, turn_detection=SERVER_VAD)
     await client.append(silence(1) + recording("sense_0930") + silence(1))
     await client.until(COMPLETED)
@@ -192,7 +192,7 @@ async def vad_turn(client: Client) -> list[str]:
 
 
 def test_server_vad_turn() -> None:
-    """A turn under server VAD has OpenAI's events in OpenAI's order, about one item."""
+    """A turn has OpenAI's events in OpenAI's order, all for one item."""
 
     async def scenario() -> tuple[list[str], Client]:
         async with endpoint() as client:
@@ -209,7 +209,7 @@ def test_server_vad_turn() -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
 def test_other_rates(rate: int) -> None:
-    """At any rate the milliseconds are those of the sound."""
+    """The milliseconds are right at any rate."""
 
     async def scenario() -> tuple[int, int]:
         async with endpoint() as client:
@@ -222,7 +222,7 @@ def test_other_rates(rate: int) -> None:
 
 
 def test_commit_during_speech() -> None:
-    """A commit in the middle of speech ends that item at once, and its speech_stopped is never told."""
+    """A commit during speech ends the item at once, without speech_stopped."""
 
     async def scenario() -> Client:
         async with endpoint() as client:
@@ -244,7 +244,7 @@ def test_commit_during_speech() -> None:
 @pytest.mark.parametrize("turn_detection", [SERVER_VAD, None], ids=["server vad", "manual"])
 @pytest.mark.parametrize("sound", [silence(1), noise(1)], ids=["silence", "noise"])
 def test_commit_without_speech(sound: bytes, turn_detection: dict[str, Any] | None) -> None:
-    """What is committed by hand is an item even where nobody speaks; its text is empty."""
+    """A commit without speech creates an item with empty text."""
 
     async def scenario() -> str:
         async with endpoint() as client:
@@ -257,7 +257,7 @@ def test_commit_without_speech(sound: bytes, turn_detection: dict[str, Any] | No
 
 
 def test_too_little_to_commit() -> None:
-    """Under 100 ms a commit is refused by name, with the milliseconds there are; then more can be sent."""
+    """A commit of less than 100 ms is rejected with the length; later audio is accepted."""
 
     async def scenario() -> dict[str, Any]:
         async with endpoint() as client:
@@ -274,7 +274,7 @@ def test_too_little_to_commit() -> None:
 
 
 def test_clear() -> None:
-    """Cleared audio is gone."""
+    """Cleared audio is in no item."""
 
     async def scenario() -> str:
         async with endpoint() as client:
@@ -286,7 +286,7 @@ def test_clear() -> None:
 
 
 def test_recording_is_sample_exact(tmp_path: Path) -> None:
-    """The WAV holds what was sent, bit for bit, at the session's rate; the account agrees."""
+    """The WAV has exactly the sent samples at the session's rate; the reported length is right."""
     sound = noise(3.21, 44_100)
     seen: list[dict[str, Any]] = []
 
@@ -306,7 +306,7 @@ def test_recording_is_sample_exact(tmp_path: Path) -> None:
 
 
 def test_recording_that_fails(tmp_path: Path) -> None:
-    """Where recording fails, that is said once, and the session goes on."""
+    """A failed recording is reported once, and the session continues."""
     seen: list[dict[str, Any]] = []
 
     async def scenario() -> None:
@@ -323,7 +323,7 @@ def test_recording_that_fails(tmp_path: Path) -> None:
 
 
 def test_a_conversation_is_transcribed() -> None:
-    """A session of type realtime gets turns and words, and keeps what it says about replies."""
+    """A realtime session has turns and words, and keeps its reply settings."""
 
     async def scenario() -> dict[str, Any]:
         async with endpoint("?model=any") as client:
@@ -340,8 +340,8 @@ def test_a_conversation_is_transcribed() -> None:
     assert described["audio"]["output"]["voice"] == "marin"
 
 
-def test_sessions_are_bounded() -> None:
-    """One session too many is told to try again later."""
+def test_session_limit() -> None:
+    """A session above the limit gets 1013."""
 
     async def scenario() -> int | None:
         async with serve(recognizer="none") as server, asyncio.TaskGroup() as group:
@@ -367,7 +367,7 @@ def test_sessions_are_bounded() -> None:
 
 
 def test_oversize() -> None:
-    """A message beyond the limit is answered by 1009."""
+    """A message above the limit gets close 1009."""
 
     async def scenario() -> int | None:
         async with serve(recognizer="none") as server:
@@ -382,7 +382,7 @@ def test_oversize() -> None:
 
 
 def test_shutdown() -> None:
-    """The end of the server closes its sessions with 1001, and waits for nobody."""
+    """The end of the server closes all sessions with 1001, without waiting for clients."""
 
     async def scenario() -> tuple[int | None, float]:
         async with asyncio.timeout(5):
@@ -405,7 +405,7 @@ def test_shutdown() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", ""])
 def test_loopback_only(host: str) -> None:
-    """No key is asked for, so nobody else is served."""
+    """Without a token the server listens on loopback only."""
 
     async def scenario() -> None:
         async with serve(host=host, recognizer="none"):
@@ -416,7 +416,7 @@ def test_loopback_only(host: str) -> None:
 
 
 def test_port_in_use() -> None:
-    """A port that is taken is said in one line."""
+    """The error for a used port is one line."""
 
     async def scenario() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -1,4 +1,4 @@
-"""The whole of it over a real connection: a chat server's words, espeak-ng's voice, tools, barge-in, a human's echo."""
+"""The complete voice agent over a real connection: chat server, espeak-ng, tools, barge-in, echo of a human voice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOOL = {"type": "function", "name": "clock", "description": "The time.", "parame
 
 @asynccontextmanager
 async def agent(script: Script, **settings: Any) -> AsyncIterator[tuple[Client, ChatServer]]:
-    """A client in a conversation with a voice whose words are a chat server's."""
+    """A client in a conversation with espeak-ng and a chat server."""
     async with (
         chat_server(script) as server,
         open_replier("voice", llm=server.url) as replier,
@@ -44,7 +44,7 @@ def sound(client: Client) -> bytes:
 
 @needs_espeak
 def test_a_tool_is_called_and_its_result_is_spoken() -> None:
-    """Two responses: a call with the tool's name, then words with the result in mind, and their sound."""
+    """Two responses: a tool call, then spoken text that uses the result."""
 
     async def think(exchange: Exchange) -> None:
         await exchange.head()
@@ -84,7 +84,7 @@ def test_a_tool_is_called_and_its_result_is_spoken() -> None:
 
 @needs_espeak
 def test_a_cancelled_reply_ends_everywhere() -> None:
-    """At the client, in the voice, and at the chat server; the next reply is spoken."""
+    """The cancellation stops the events, the voice and the chat request; the next reply is spoken."""
 
     async def talk(exchange: Exchange) -> None:
         await exchange.head()
@@ -114,7 +114,7 @@ def test_a_cancelled_reply_ends_everywhere() -> None:
 
 @needs_espeak
 def test_a_chat_server_that_fails_fails_the_response() -> None:
-    """With its reason, and the session goes on."""
+    """The response has the reason, and the session continues."""
 
     async def refuse(exchange: Exchange) -> None:
         await exchange.whole("500 Internal Server Error", '{"error": "out of memory"}')
@@ -131,8 +131,8 @@ def test_a_chat_server_that_fails_fails_the_response() -> None:
     run(scenario(), 40)
 
 
-def test_a_human_turn_comes_back() -> None:
-    """What was said is heard again, found by the detector and answered by itself."""
+def test_echo_of_a_human_turn() -> None:
+    """A turn is detected, and echo returns its audio."""
 
     async def scenario() -> None:
         async with (
@@ -145,7 +145,7 @@ def test_a_human_turn_comes_back() -> None:
             await client.append(said + silence(2))
             assert (await client.until("response.done"))["response"]["status"] == "completed"
             echoed = sound(client)
-            # The turn begins before its first word, and ends after its last: all of it is there, sample for sample.
+            # The turn includes prefix and final silence; the echo has all of its samples.
             assert len(echoed) > 0.7 * len(said)
             assert echoed in silence(1) + said + silence(2)
 

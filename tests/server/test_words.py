@@ -1,4 +1,4 @@
-"""Real speech through the real detector and the real recogniser in its own process."""
+"""Human speech with the real detector and the real recogniser process."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ PROC = pytest.mark.skipif(not Path("/proc").exists(), reason="finds the recognis
 
 
 def reference(name: str) -> list[str]:
-    """The words of a clip, as pocketsphinx spells them."""
+    """The words of a clip in pocketsphinx's spelling."""
     row = next(line for line in (DATA / "README.md").read_text().splitlines() if f"`{name}.wav`" in line)
     return row.split("|")[2].replace("mister", "mr").split()
 
 
 def errors(said: list[str], heard: list[str]) -> int:
-    """Words wrong, missing and added: the edit distance."""
+    """The edit distance in words."""
     distances = list(range(len(heard) + 1))
     for row, word in enumerate(said, 1):
         diagonal, distances[0] = distances[0], row
@@ -57,26 +57,26 @@ def errors(said: list[str], heard: list[str]) -> int:
 
 
 def right(name: str, text: str) -> float:
-    """The share of the words that are right."""
+    """The share of correct words."""
     return 1 - errors(reference(name), text.split()) / len(reference(name))
 
 
 def workers() -> list[int]:
-    """Our recogniser processes."""
+    """The processes of the recogniser."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             command = (entry / "cmdline").read_bytes()
         except OSError:
-            continue  # gone meanwhile
+            continue  # has ended meanwhile
         if parent == os.getpid() and b"worker.py" in command:
             found.append(int(entry.name))
     return found
 
 
 async def transcribe(client: Client, sound: bytes) -> str:
-    """The text of the one turn in some sound, committed by hand."""
+    """The text of one manual turn."""
     await client.append(sound)
     await client.send("input_audio_buffer.commit")
     return str((await client.until(COMPLETED, FAILED)).get("transcript", "failed"))
@@ -85,7 +85,7 @@ async def transcribe(client: Client, sound: bytes) -> str:
 @pytest.mark.parametrize("name", ["sense_0930", "sense_0870"])
 @pytest.mark.parametrize("turns", ["server vad", "manual"])
 def test_words(name: str, turns: str) -> None:
-    """Three quarters of the words are right, and two deltas or more come before the whole text."""
+    """Three quarters of the words are right, and at least two deltas come before the final text."""
 
     async def scenario() -> Client:
         async with endpoint(**POCKETSPHINX) as client:
@@ -102,8 +102,8 @@ def test_words(name: str, turns: str) -> None:
     assert len(client.of(DELTA)) >= 2
 
 
-def test_deltas_come_while_one_speaks() -> None:
-    """At the speed of speech the first words are there before the last are said."""
+def test_deltas_come_during_speech() -> None:
+    """In real time the first words come before the end of the audio."""
 
     async def scenario() -> Client:
         async with endpoint(**POCKETSPHINX) as client:
@@ -125,8 +125,8 @@ def test_deltas_come_while_one_speaks() -> None:
 
 @pytest.mark.parametrize("sound", [silence(3), noise(3)], ids=["silence", "noise"])
 @pytest.mark.parametrize("detection", [SERVER_VAD, None], ids=["server vad", "manual"])
-def test_no_words_where_nobody_speaks(sound: bytes, detection: dict[str, Any] | None) -> None:
-    """Noise and silence are no words."""
+def test_no_words_without_speech(sound: bytes, detection: dict[str, Any] | None) -> None:
+    """Noise and silence give no words."""
 
     async def scenario() -> Client:
         async with endpoint(**POCKETSPHINX) as client:
@@ -137,8 +137,8 @@ def test_no_words_where_nobody_speaks(sound: bytes, detection: dict[str, Any] | 
     assert run(scenario()).of(DELTA) == []
 
 
-def test_sessions_do_not_know_each_other() -> None:
-    """The same sound gives the same words, whatever the process heard before in another session."""
+def test_sessions_are_independent() -> None:
+    """The same audio gives the same words, whatever the process has recognised before."""
 
     async def scenario() -> list[str]:
         texts = []
@@ -154,7 +154,7 @@ def test_sessions_do_not_know_each_other() -> None:
 
 
 def test_several_sessions_at_once() -> None:
-    """Sessions at the same time get their own words."""
+    """Concurrent sessions get their own words."""
 
     async def scenario() -> list[str]:
         async with serve(recognizer="pocketsphinx") as server:
@@ -173,7 +173,7 @@ def test_several_sessions_at_once() -> None:
 
 @PROC
 def test_a_dead_recogniser_fails_one_item() -> None:
-    """When the process dies in the middle of an item, that item fails and the next one is heard."""
+    """If the process dies, the current item fails and the next one works."""
 
     async def scenario() -> tuple[dict[str, Any], str]:
         async with endpoint(**POCKETSPHINX) as client:
@@ -193,7 +193,7 @@ def test_a_dead_recogniser_fails_one_item() -> None:
 
 @PROC
 def test_a_recogniser_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that does not answer is ended in time; its item fails, and the next one is heard."""
+    """A hanging process is killed; its item fails and the next one works."""
     monkeypatch.setattr(decoder, "ANSWER_S", 10.0)
 
     async def scenario() -> tuple[dict[str, Any], str]:
@@ -214,7 +214,7 @@ def test_a_recogniser_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_recogniser_that_cannot_start(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Where no process can be started, items fail one by one, after they were committed."""
+    """If no process can start, each item fails after its commit."""
     monkeypatch.setattr(sys, "executable", "/no/such/python")
 
     async def scenario() -> Client:
@@ -231,7 +231,7 @@ def test_a_recogniser_that_cannot_start(monkeypatch: pytest.MonkeyPatch, caplog:
 
 
 def test_clear_during_speech() -> None:
-    """What was cleared is not reported; what comes after it is another item with its own words."""
+    """Cleared audio has no events; later audio is another item with its own words."""
 
     async def scenario() -> Client:
         async with endpoint(**POCKETSPHINX) as client:
@@ -251,7 +251,7 @@ def test_clear_during_speech() -> None:
 
 @PROC
 def test_back_pressure(tmp_path: Path) -> None:
-    """While the recogniser stands still, no more than 5 s of speech and what is in the queue are read."""
+    """While the recogniser stops, the server reads at most 5 s of speech plus the queue."""
     appends, seconds = 40, 1
 
     async def scenario() -> tuple[int, int]:
@@ -264,7 +264,7 @@ def test_back_pressure(tmp_path: Path) -> None:
             path = only_file(tmp_path)
             try:
                 flood = asyncio.create_task(client.append((recording("sense_0870") * 6)[: appends * seconds * 48_000]))
-                size = await settled(path)
+                size = await stable_size(path)
             finally:
                 os.kill(worker, signal.SIGCONT)
             await flood
@@ -287,8 +287,8 @@ def bytes_in(path: Path) -> int:
     return path.stat().st_size
 
 
-async def settled(path: Path) -> int:
-    """The size of a file once it has stopped growing: half a second is ten times what the next append would take."""
+async def stable_size(path: Path) -> int:
+    """The size of a file when it no longer grows: unchanged for half a second, ten times the time of an append."""
     size = -1
     while (now := bytes_in(path)) != size:
         size = now
@@ -296,8 +296,8 @@ async def settled(path: Path) -> int:
     return size
 
 
-def test_the_loop_is_never_held() -> None:
-    """A flood of appends holds the event loop for less than 50 ms."""
+def test_the_loop_is_not_blocked() -> None:
+    """Many appends block the event loop for less than 50 ms."""
 
     async def scenario() -> float:
         worst = 0.0
@@ -312,19 +312,19 @@ def test_the_loop_is_never_held() -> None:
         async with endpoint(**POCKETSPHINX) as client:
             await client.configure(transcription=TRANSCRIBE, turn_detection=SERVER_VAD)
             await client.append(silence(0.5))
-            await client.barrier()  # the imports and the models are in
+            await client.barrier()  # imports and models are loaded
             probing = asyncio.create_task(probe())
             await client.append(recording("sense_0870") * 2 + silence(0.7))
             await client.until(COMPLETED)
             probing.cancel()
         return worst
 
-    # A busy machine takes the processor away for longer than we do: one quiet run of three is proof.
+    # A busy machine may stop the process itself, so one good run of three is enough.
     assert any(run(scenario()) < 0.05 for _ in range(3))
 
 
 def test_the_official_client() -> None:
-    """OpenAI's own library runs a transcription session without noticing who answers."""
+    """OpenAI's own library runs a transcription session."""
 
     async def scenario() -> str:
         import base64
@@ -351,7 +351,7 @@ def test_the_official_client() -> None:
 
 @PROC
 def test_no_process_is_left() -> None:
-    """The end of the server ends the recogniser, even in the middle of an item, within a second."""
+    """The end of the server ends the recogniser within a second, even during an item."""
 
     async def scenario() -> float:
         async with endpoint(**POCKETSPHINX) as client:
@@ -367,7 +367,7 @@ def test_no_process_is_left() -> None:
 
 
 def test_starts_before_the_model_is_loaded() -> None:
-    """The port is open at once, and the quality of the words is said."""
+    """The port is open before the model is loaded, and the notice has the quality."""
 
     async def scenario() -> tuple[float, str]:
         began = time.monotonic()
@@ -380,7 +380,7 @@ def test_starts_before_the_model_is_loaded() -> None:
 
 
 def test_without_pocketsphinx(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no wheel, the server makes turns and says what to do for words."""
+    """Without pocketsphinx the server makes turns, and the notice says how to get words."""
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
 

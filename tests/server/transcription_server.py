@@ -1,4 +1,4 @@
-"""A small server of ``/v1/audio/transcriptions`` on port 0 that answers, or breaks, as a test wants it to."""
+"""A small server of ``/v1/audio/transcriptions`` on port 0 with scripted answers and failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Upload:
-    """A request, and the connection to answer it on."""
+    """A request, and the connection for its answer."""
 
     path: str
     headers: dict[str, str]
@@ -31,45 +31,45 @@ class Upload:
 
     @property
     def rate_hz(self) -> int:
-        """The rate of what was uploaded."""
+        """The sample rate of the upload."""
         with wave.open(io.BytesIO(self.wav)) as file:
             return file.getframerate()
 
     @property
     def pcm(self) -> bytes:
-        """The samples that were uploaded."""
+        """The samples of the upload."""
         with wave.open(io.BytesIO(self.wav)) as file:
             return file.readframes(file.getnframes())
 
     async def raw(self, data: bytes) -> None:
-        """Anything."""
+        """Send raw bytes."""
         self.writer.write(data)
         await self.writer.drain()
 
     async def answer(self, body: Any, status: str = "200 OK") -> None:
-        """A whole answer."""
+        """Send a complete answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
         await self.raw(head.encode() + data)
 
     async def stream(self) -> None:
-        """Begin an answer in events."""
+        """Start a streamed answer."""
         await self.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
 
     async def event(self, data: Any) -> None:
-        """One event, as a chunk."""
+        """Send an event as one chunk."""
         text = data if isinstance(data, str) else json.dumps(data)
         chunk = f"data: {text}\n\n".encode()
         await self.raw(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
 
     async def end(self) -> None:
-        """No more events."""
+        """End the stream."""
         await self.raw(b"0\r\n\r\n")
 
 
 @dataclass
 class Server:
-    """What came, in order."""
+    """The uploads in order."""
 
     url: str
     uploads: list[Upload] = field(default_factory=list)
@@ -80,12 +80,12 @@ class Server:
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, upload: Upload) -> None:
-        """Count one more."""
+        """Count an upload."""
         self.uploads.append(upload)
         self._came.set()
 
     async def received(self, number: int) -> None:
-        """Return once so many uploads have come."""
+        """Wait for this number of uploads."""
         while len(self.uploads) < number:
             self._came.clear()
             await self._came.wait()
@@ -93,7 +93,7 @@ class Server:
 
 @asynccontextmanager
 async def transcription_server(script: Script) -> AsyncIterator[Server]:
-    """Run it while the block runs; ``script`` answers each request."""
+    """Run the server while the block runs; ``script`` answers each request."""
     server = Server("")
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -128,7 +128,7 @@ async def transcription_server(script: Script) -> AsyncIterator[Server]:
 
 
 async def _answer(script: Script, upload: Upload, server: Server) -> None:
-    """Answer, unless the client leaves before."""
+    """Answer, unless the client disconnects first."""
     answering = asyncio.ensure_future(script(upload))
     leaving = asyncio.ensure_future(upload.reader.read(1))
     try:

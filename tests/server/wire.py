@@ -1,4 +1,4 @@
-"""What goes to and from a session, without a network; every event checked against OpenAI's own types."""
+"""Messages to and from a session without a network; every event validated by OpenAI's own types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Wire:
-    """A client that says what is in a script.
+    """A client with a scripted list of events.
 
     Args:
         script: Events, and ``{"type": "wait for the reply"}`` or ``{"type": "wait a moment"}``. Where an id is
@@ -21,21 +21,21 @@ class Wire:
     """
 
     def __init__(self, script: list[Any]) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
         self._script = script
         self._done = asyncio.Event()
 
     async def send(self, text: bytes) -> None:
-        """Take an event."""
-        await asyncio.sleep(0)  # as a socket may
+        """Receive an event of the session."""
+        await asyncio.sleep(0)  # a socket may also switch tasks here
         event = json.loads(text)
         check(event)
-        self.told.append(event)
+        self.events.append(event)
         if event["type"] == "response.done":
             self._done.set()
 
     async def messages(self) -> AsyncIterator[str]:
-        """The script; what waits goes on when nothing more is under way."""
+        """The events of the script; a wait ends when no response is active."""
         for event in [*self._script, {"type": "wait for the reply"}]:
             if isinstance(event, dict) and event.get("type") == "wait for the reply":
                 await self._replies()
@@ -46,23 +46,23 @@ class Wire:
 
     async def _replies(self) -> None:
         while True:
-            for _ in range(20):  # whatever is about to begin begins
+            for _ in range(20):  # let pending tasks start
                 await asyncio.sleep(0)
-            if not self.under_way():
+            if not self.active_responses():
                 return
             self._done.clear()
             await self._done.wait()
 
-    def under_way(self) -> set[str]:
-        """Responses that have begun and not ended."""
-        begun = {event["response"]["id"] for event in self.told if event["type"] == "response.created"}
-        return begun - {event["response"]["id"] for event in self.told if event["type"] == "response.done"}
+    def active_responses(self) -> set[str]:
+        """Ids of the active responses."""
+        created = {event["response"]["id"] for event in self.events if event["type"] == "response.created"}
+        return created - {event["response"]["id"] for event in self.events if event["type"] == "response.done"}
 
     def _named(self, event: Any) -> Any:
         if not isinstance(event, dict):
             return event
-        items = [told["item"]["id"] for told in self.told if told["type"] == "conversation.item.added"]
-        responses = [told["response"]["id"] for told in self.told if told["type"] == "response.created"]
+        items = [sent["item"]["id"] for sent in self.events if sent["type"] == "conversation.item.added"]
+        responses = [sent["response"]["id"] for sent in self.events if sent["type"] == "response.created"]
         newest = {"item_id": items, "previous_item_id": items, "response_id": responses}
         return {
             name: newest[name][-1] if value == "newest" and newest.get(name) else value for name, value in event.items()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
-import stat
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rt_cli.errors import UsageError
+from rt_cli.disk.outfile import open_outfile, open_raw, write_all
 from rt_cli.output.results.formats import dispatch, make_results
-from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from rt_cli.output.results.write_receipts import WriteReceipts
     from rt_cli.settings import OutputFormat
 
+_NAME_BYTES = 255
+"""Longest file name where the system does not say."""
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EROFS}
 """Errors of fsync on a pipe or a device."""
 
@@ -38,7 +39,7 @@ class ResultFile:
         on_failed: Called at most once, on the disk thread, with the error and the file name.
         on_printed: Called on the disk thread with the turn of each final in the file. With ``atomic``, called only
             when the file is complete, because a run after a crash writes the file again.
-        atomic: True: the file is called ``NAME.part`` until it is complete, and stays so if it never is. False: the
+        atomic: True: the file is called :func:`part_path` until it is complete, and stays so if it never is. False: the
             file has its name at once, and each line is synced to disk before the next one.
     """
 
@@ -54,7 +55,7 @@ class ResultFile:
         atomic: bool = False,
     ) -> None:
         self._path = path
-        self._written_to = path.with_name(f"{path.name}.part") if atomic else path
+        self._written_to = part_path(path) if atomic else path
         self._atomic = atomic
         self._disk = disk
         self._on_failed = on_failed
@@ -72,13 +73,7 @@ class ResultFile:
         Raises:
             UsageError: The file cannot be written, or is not empty and ``replace`` is False.
         """
-        name = printable(str(self._path))
-        try:
-            if not replace and _has_content(self._path):
-                raise UsageError(f"{name} exists", "choose another name, or --force to replace it")
-            self._file = _open(self._path)
-        except OSError as exc:
-            raise UsageError(f"cannot write {name}: {exc.strerror}", "save it elsewhere") from exc
+        self._file = open_outfile(self._path, replace=replace)
 
     def on_event(self, event: Event, label: Label | None, receipts: WriteReceipts | None) -> None:
         """Handle an event. Returns at once and never raises.
@@ -113,9 +108,7 @@ class ResultFile:
 
     def _append(self, data: bytes) -> None:
         file = self._ensure_open()
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) :]
+        write_all(file.fileno(), data)
         if not self._atomic:
             _sync(file)
 
@@ -137,7 +130,8 @@ class ResultFile:
 
     def _ensure_open(self) -> FileIO:
         if self._file is None:
-            self._file = _open(self._written_to)
+            # Somebody else may be able to make links in the folder of the results.
+            self._file = open_raw(self._written_to, replace=True, follow=not self._atomic)
         return self._file
 
     def _try(self, act: Callable[[], None], on_written: OnWritten) -> None:
@@ -153,24 +147,23 @@ class ResultFile:
             on_written()
 
 
-def _has_content(path: Path) -> bool:
+def part_path(path: Path) -> Path:
+    """Return the name of a result file until it is complete: ``NAME.part``, shortened if the system has no room."""
+    name = f"{path.name}.part"
+    excess = len(os.fsencode(name)) - _longest_name(path.parent)
+    if excess > 0:
+        # The hash keeps the names of two sources apart that are equal in all but their end.
+        ending = f"~{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}.part"
+        stem = os.fsencode(path.name)[: max(0, _longest_name(path.parent) - len(ending))]
+        name = stem.decode("utf-8", "ignore") + ending
+    return path.with_name(name)
+
+
+def _longest_name(folder: Path) -> int:
     try:
-        status = path.stat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_size > 0
-
-
-def _open(path: Path) -> FileIO:
-    return open(path, "wb", buffering=0, opener=_open_nonblocking)
-
-
-def _open_nonblocking(path: str, flags: int) -> int:
-    """Open without blocking: a named pipe without a reader raises OSError at once."""
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
-    if hasattr(os, "O_NONBLOCK"):
-        os.set_blocking(descriptor, True)
-    return descriptor
+        return os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else _NAME_BYTES
+    except (OSError, ValueError):
+        return _NAME_BYTES
 
 
 def _sync(file: FileIO) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import errno
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from rt_cli.disk.outfile import cannot_write, prepare_folder
 from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import UsageError
 from rt_cli.events import Summary, Warned
@@ -216,15 +218,20 @@ def _paths(settings: OutputSettings, sources: Sequence[str]) -> dict[str, Path]:
             message = f"the results of {owners[key]} and {source} would both be in {name}"
             raise UsageError(printable(message), "send them into different folders")
         owners[key] = source
-    _prepare(folder)
-    return {source: folder / file_name(source, settings.format) for source in sources}
+    prepare_folder(folder)
+    paths = {source: folder / file_name(source, settings.format) for source in sources}
+    for path in paths.values():
+        _check_name(path)
+    return paths
 
 
-def _prepare(folder: Path) -> None:
+def _check_name(path: Path) -> None:
+    """Raise UsageError if no file can have this path: the name is too long, or is that of a folder."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".rt-{threading.get_native_id()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as exc:
-        raise UsageError(f"cannot write to {printable(str(folder))}: {exc.strerror}", "choose another folder") from exc
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as exc:
+        raise cannot_write(path, exc, hint="give the source another name, or save elsewhere") from exc

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rt_cli.events import Label
+from rt_cli.output.event_masking import mask_event
 from rt_cli.output.results.channel_merge import ChannelMerge
 from rt_cli.output.results.write_receipts import WriteReceipts
 
@@ -56,10 +57,12 @@ class SourceOutput:
             self._queue.call_when_printed(lambda: self._receipts.close(on_written))
 
     def _on_event(self, label: Label, event: Event) -> None:
+        event = mask_event(event)
         self._on_status(event, label)
         self._queue.take(event, label)
 
     def _on_channel_event(self, label: Label, channel: str, event: Event) -> None:
+        event = mask_event(event)
         self._on_status(event, label)
         for due_channel, due in self._merge.take(channel, event):
             self._queue.take(due, Label(self._name, due_channel))

@@ -23,6 +23,7 @@ from rt_cli.events import (
     Total,
     Warned,
 )
+from rt_cli.masking import without_secrets
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def note(event: Event, level: Level = "all", label: Label | None = None) -> str 
         text = _warning(event)
     if text is None and level == "all":
         text = _info(event)
-    return None if text is None else printable(text if label is None else _add_label(text, label))
+    return None if text is None else without_secrets(printable(text if label is None else _add_label(text, label)))
 
 
 def _add_label(text: str, label: Label) -> str:

@@ -69,6 +69,8 @@ class Endpoint:
     proxy: str | None = field(default=None, repr=False)
     """None: use the proxy of the environment, and no proxy for this machine."""
     trust: Trust = Trust()
+    official: bool = False
+    """The host belongs to the provider of the dialect: its protocol is known in full."""
 
 
 def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
@@ -118,6 +120,7 @@ def resolve(settings: EndpointSettings, url: str, key: str | None, *, embedded: 
         more_headers=() if embedded else last_per_name(settings.headers),
         proxy=None if embedded else settings.proxy,
         trust=trust_of(settings),
+        official=address.dialect.owns(address.host),
     )
 
 

@@ -12,7 +12,7 @@ from rt_cli.protocol.server_events import ErrorEvent, SessionCreated, SessionUpd
 
 if TYPE_CHECKING:
     from rt_cli.errors import RtError
-    from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
+    from rt_cli.protocol.server_events import EffectiveSession, ErrorInfo, ServerEvent
 
 
 class Handshake:
@@ -22,7 +22,9 @@ class Handshake:
         self.greeted = False
         """``session.created`` was received: the endpoint takes a configuration."""
         self.configured = False
-        """``session.updated`` was received: the endpoint takes audio."""
+        """The endpoint takes audio: ``session.updated`` was received, or is not waited for any more."""
+        self.effective: EffectiveSession | None = None
+        """What ``session.updated`` says of the session."""
         self.expires_at: float | None = None
         """When the endpoint ends the session: Unix time, seconds; None if unknown."""
         self.last_error: ErrorInfo | None = None
@@ -41,6 +43,7 @@ class Handshake:
                 self.expires_at = event.expires_at or self.expires_at
             case SessionUpdated():
                 self.configured = True
+                self.effective = event.effective
                 self.expires_at = event.expires_at or self.expires_at
             case ErrorEvent():
                 self.last_error = event.error

@@ -74,10 +74,11 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
     )
 
 
-def warning(error: ErrorInfo) -> Effect:
-    """Report an error that does not end the session."""
+def warning(error: ErrorInfo, count: int = 1) -> Effect:
+    """Report an error that does not end the session; from the second on with its count."""
     code, message = code_and_message(error)
-    return Report(Warned(code or "endpoint_error", f"the endpoint says: {message or code}"))
+    times = f" ({count} times so far)" if count > 1 else ""
+    return Report(Warned(code or "endpoint_error", f"the endpoint says: {message or code}{times}"))
 
 
 def code_and_message(error: ErrorInfo) -> tuple[str, str]:

@@ -25,6 +25,8 @@ class Commit:
     """The turn that the commit closes; None for a commit that only asks for an acknowledgement."""
     at: float
     """When the commit was sent, seconds."""
+    speech: bool = False
+    """Our detector found speech that is in no turn; only with the endpoint's turns."""
 
     @staticmethod
     def is_empty(error: ErrorInfo) -> bool:
@@ -61,7 +63,7 @@ class PendingCommits:
         for commit in self.pending:
             if error.event_id == commit.event_id:
                 return self._take(commit)
-        if self.pending and (Commit.is_empty(error) or (anonymous and error.event_id is None)):
+        if self.pending and error.event_id is None and (Commit.is_empty(error) or anonymous):
             return self._take(self.pending[0])
         return None
 

@@ -9,30 +9,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rt_cli.audio.format import to_samples
+from rt_cli.errors import ConnectionLost
 from rt_cli.events import Warned, Withdrawn
 from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.server_events import (
+    BufferCleared,
     ErrorEvent,
     Ignored,
     Malformed,
     SessionCreated,
     SessionUpdated,
+    SpeechStarted,
     TranscriptFailed,
 )
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
-from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle
+from rt_cli.protocol.session.effects import Acknowledge, Drop, Effect, Fail, Report, Settle
 from rt_cli.protocol.session.outcomes import failure_effects, final, is_silence, settled_position, warning
+from rt_cli.protocol.session.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
+    from rt_cli.protocol.session.offsets import Offsets
     from rt_cli.protocol.session.turn_list import Turn
     from rt_cli.protocol.session.wire_map import WireMap
 
 OLD_SILENCE_S = 30
 """Acknowledged audio without detected speech is settled at this age."""
+OUR_EVENTS = "rt_"
+"""Event ids of ours begin so."""
+CLEAR_ID = "rt_clear"
+_CLEAR_OR_NONE = (CLEAR_ID, None)
+_MORE_STEPS, _STEPS_PER_TURN = 4, 3
+"""Events about turns that count as progress at the end: for each open turn, and more."""
+_MAKES_TURNS = "the endpoint makes the turns, although it was asked not to"
 _MOST_LATENCIES = 20_000
 
 
@@ -65,9 +79,12 @@ class Session:
         """Count of events that were unknown, malformed, or matched no turn."""
         self.latencies_ms: list[int] = []
         """Latencies of the newest finals."""
+        self.endpoint_silence_ms = 0.0
+        """Silence that ends a turn at the endpoint, as it says; 0 if unknown."""
         self.last_error: ErrorInfo | None = None
         """The last error of the endpoint; None after the next successful event."""
-        self._own_turns = own_turns
+        self.own_turns = own_turns
+        """``rt`` commits the turns itself; False from the moment on at which the endpoint shows that it makes them."""
         self._no_detector = own_turns and not own_detector
         self._patience_s = patience_s
         self._silence = to_samples(silence_ms, rate_hz)
@@ -75,16 +92,25 @@ class Session:
         self._replayed = 0
         self._begin(next_number=1, detected=own_turns and own_detector)
 
-    def _begin(self, next_number: int, *, detected: bool) -> None:
+    def _begin(self, next_number: int, *, detected: bool, offsets: Offsets | None = None) -> None:
         self._connection = ConnectionTurns(
             rate_hz=self.rate_hz,
-            own_turns=self._own_turns,
+            own_turns=self.own_turns,
             silence=self._silence,
             start=self.settled,
             next_number=next_number,
             detected=detected,
+            offsets=offsets,
         )
+        self._refusals = Refusals()
+        self._clear_id: str | None = None
+        self._clear_wire = 0
+        self.cleared = False
+        """The endpoint has answered our ``clear``: it has processed everything before it."""
         self._draining = False
+        self._steps_left = 0
+        self.news_at = 0.0
+        """When the endpoint last sent an event about a turn, seconds."""
         self.last_error = None
         self._read = self.settled
         self._progress = 0.0
@@ -114,6 +140,12 @@ class Session:
         return self._draining and not self._connection.commits.pending and not self._connection.turns.open
 
     @property
+    def awaits_commit(self) -> bool:
+        """Whether the last thing sent is a commit of ours without an answer."""
+        pending = self._connection.commits.pending
+        return bool(pending) and pending[-1].wire == self.wire.wire
+
+    @property
     def committed_turns(self) -> int:
         """Number of turns that have ended and have no outcome yet."""
         return sum(turn.end is not None and not turn.done for turn in self._connection.turns.open)
@@ -131,7 +163,11 @@ class Session:
         """Start a new connection: discard the turns of the old one, withdraw its partials, send from ``settled`` on."""
         withdrawn = self._connection.turns.withdraw()
         self._replayed = max(self._replayed, self.wire.position)
-        self._begin(self._connection.turns.next_number, detected=self._connection.detected)
+        self._begin(
+            self._connection.turns.next_number,
+            detected=self._connection.detected,
+            offsets=self._connection.offsets.next_connection(),
+        )
         return [Report(Withdrawn(number)) for number in withdrawn]
 
     def speech_opens(self, at: int, now: float) -> None:
@@ -154,14 +190,44 @@ class Session:
         turns = self._connection.turns
         turns.covered, turns.min_covered = max(turns.covered, at), max(turns.min_covered, at)
 
-    def reads(self, to: int) -> None:
+    def reads(self, to: int) -> list[Effect]:
         """Note that the endpoint has read everything before ``to`` (timeline)."""
         self._connection.read = max(self._connection.read, to)
+        return self._refusals.note_read(self._connection.read)
+
+    def clearing(self, event_id: str) -> None:
+        """Note that our ``clear`` is about to be sent after all audio so far."""
+        self._clear_id, self._clear_wire = event_id, self.wire.wire
 
     def drain(self) -> list[Effect]:
         """Note that everything is sent and committed; only answers are missing."""
         self._draining = True
+        self._steps_left = _MORE_STEPS + _STEPS_PER_TURN * len(self._connection.turns.open)
         return self._settle_silence()
+
+    # -- the end of the audio -----------------------------------------------------------------------------------------
+
+    @property
+    def grew_at(self) -> float:
+        """When the text of an open turn last grew, seconds."""
+        return max((turn.grew_at for turn in self._connection.turns.open), default=0.0)
+
+    @property
+    def tells_of_speech(self) -> bool:
+        """Whether the endpoint has told of speech in this run."""
+        return self._connection.detected
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the endpoint has told of speech, and not of its end."""
+        return self._connection.turns.current() is not None
+
+    @property
+    def covered(self) -> int:
+        """End of the last turn that the endpoint told of, or of what is settled (timeline)."""
+        turns = self._connection.turns
+        ends = [turn.end for turn in turns.open if turn.end is not None]
+        return max([turns.covered, self.settled, *ends])
 
     # -- events of the endpoint ---------------------------------------------------------------------------------------
 
@@ -175,12 +241,20 @@ class Session:
                 return []
             case SessionCreated() | SessionUpdated():
                 return []
+            case SpeechStarted() if self.own_turns:
+                return self.turns_of_the_endpoint()
+            case BufferCleared():
+                return self._note_cleared()
         self.last_error = None
         match event:
             case TranscriptFailed():
                 self.last_error = event.error
         effects = self._connection.receive(event, now)
         self.ignored += effects is None
+        if effects is not None:
+            self.news_at = now
+            self._refusals.note_turn()
+            self._note_step(now)
         return [*(effects or []), *self._flush(now), *self._fatal(self.last_error)]
 
     def tick(self, now: float, acknowledged: int) -> list[Effect]:
@@ -191,26 +265,62 @@ class Session:
             acknowledged: Timeline position up to which the endpoint has read the audio.
         """
         moved, self._read = acknowledged > self._read, max(acknowledged, self._read)
-        self.reads(acknowledged)
+        refused = self.reads(acknowledged)
         if not self._draining:
             self._connection.turns.restart_unread_timers(acknowledged, self.wire.position, now)
-        elif moved:
+        if moved or not self._progress:
             self._progress = now
         given_up = [*self._give_up_turns(now), *self._give_up_commit(now)]
-        return [*given_up, *self._settle_silence(), *self._settle_old(now)]
+        return [*refused, *given_up, *self._settle_silence(), *self._settle_old(now)]
 
     def _error(self, error: ErrorInfo, now: float) -> list[Effect]:
         fatal = self._fatal(error)
         if fatal:
             self.last_error = error
             return fatal
-        # While draining, the last commit is the only event of ours that an error can refuse.
-        commit = self._connection.commits.take_refused(error, anonymous=self._draining and not self._own_turns)
+        if error.event_id is not None and not error.event_id.startswith(OUR_EVENTS):
+            error = msgspec.structs.replace(error, event_id=None)  # an id that rt never sent says nothing
+        # While draining, the last commit and the clear are the only events of ours that an error can refuse.
+        commits = self._connection.commits
+        if self._clear_id is not None and not self.cleared and not commits.pending and error.event_id in _CLEAR_OR_NONE:
+            return self._note_cleared()
+        commit = commits.take_refused(error, anonymous=self._draining and not self.own_turns)
         if commit is None:
             self.last_error = error
-            return [warning(error)]
+            return self._refusals.receive(error, self._connection.read)
         refused = self._connection.commit_refused(commit, error, now)
+        if commit.turn is None and commit.speech and self.covered < commit.end:
+            return [warning(error), *refused, Drop(self.covered, commit.end, "refused")]
         return refused if commit.turn or commit.is_empty(error) else [warning(error), *refused]
+
+    def leave_turns_to_endpoint(self) -> list[Effect]:
+        """Note, before any audio is sent on this connection, that the endpoint makes the turns whatever rt asks."""
+        self.own_turns, self._no_detector = False, False
+        self._begin(self._connection.turns.next_number, detected=False)
+        return [Report(Warned("endpoint_makes_turns", f"{_MAKES_TURNS}: its turns count"))]
+
+    def turns_of_the_endpoint(self) -> list[Effect]:
+        """Note that the endpoint detects turns although rt makes them: its turns count, on a new connection."""
+        self.own_turns, self._no_detector = False, False
+        return [
+            Report(Warned("endpoint_makes_turns", f"{_MAKES_TURNS}: its turns count")),
+            Fail(ConnectionLost(_MAKES_TURNS, code="endpoint_makes_turns")),
+        ]
+
+    def _note_cleared(self) -> list[Effect]:
+        if self._clear_id is None or self.cleared:
+            return []
+        self.cleared = True
+        return [Acknowledge(self._clear_wire)]
+
+    def _note_step(self, now: float) -> None:
+        """Count an event about a turn as progress, but not for ever: floods of items must not delay the end."""
+        turns = self._connection.turns.open
+        if turns and turns[0].grew_at > self._progress:
+            self._progress = turns[0].grew_at
+        elif self._draining and self._steps_left:
+            self._steps_left -= 1
+            self._progress = now
 
     def _fatal(self, error: ErrorInfo | None) -> list[Effect]:
         cause = None if error is None else classify_error(error, configuring=False)
@@ -231,7 +341,7 @@ class Session:
         if self._connection.turns.open:
             start = self._connection.turns.open[0].start
             # Our own detector runs ahead of the endpoint: settle only what the endpoint has read.
-            known = self._read if self._own_turns else self.wire.position
+            known = self._read if self.own_turns else self.wire.position
             return [] if start is None else self._settle(min(start, known))
         return self._settle(self.wire.position) if self.drained else []
 
@@ -250,7 +360,7 @@ class Session:
         effects: list[Effect] = []
         for turn in self._connection.turns.take_done(self.wire.position):
             if not turn.missing:
-                self._progress = max(self._progress, turn.updated_at)
+                self._progress = max(self._progress, turn.updated_at, now)
             effects += self._outcome(turn, now)
         self._connection.commits.forget_done()
         return [*effects, *self._settle_silence()]
@@ -280,16 +390,22 @@ class Session:
     # -- timeouts -----------------------------------------------------------------------------------------------------
 
     def _give_up_turns(self, now: float) -> list[Effect]:
-        """Give up the finals of the oldest turns that are overdue."""
+        """Give up the finals of the oldest turns that are overdue; at the end, of all turns together."""
         effects: list[Effect] = []
         while self._connection.turns.open and self._is_overdue(self._connection.turns.open[0], now):
             turn = self._connection.turns.open[0]
-            turn.missing = turn.done = True
+            # Some parts of an item may have their text: print it rather than nothing.
+            turn.done, turn.missing = True, not (turn.parts.keys() - turn.unfinished_parts)
+            for part in turn.unfinished_parts:
+                turn.parts.pop(part, None)
+            turn.unfinished_parts.clear()
             effects += self._flush(now)
         return effects
 
     def _is_overdue(self, turn: Turn, now: float) -> bool:
-        if turn.end is None and len(self._connection.turns.open) == 1 and not self._draining:
+        if self._draining:
+            return now - self._progress >= self._patience_s
+        if turn.end is None and len(self._connection.turns.open) == 1:
             return False  # its speech has not ended
         return now - max(turn.updated_at, self._progress) >= self._patience_s
 
@@ -302,7 +418,7 @@ class Session:
         if now - max(commit.at, self._progress) < self._patience_s:
             return []
         pending.clear()
-        if self._connection.detected and commit.end <= self._read:
+        if self._connection.detected and commit.end <= self._read and not commit.speech:
             # The endpoint has read everything, reports speech, and has reported none here.
             message = "the endpoint did not answer the last commit; nobody heard speech before it"
             return [Report(Warned("commit_unanswered", message))]

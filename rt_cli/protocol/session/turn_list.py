@@ -7,7 +7,7 @@ replaces missing data, so that an unknown turn cannot block the others.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _REMEMBERED_IDS = 2048
 """Ids of finished turns; a repeated event for an older id counts as a new turn."""
 _MAX_ID_CHARS = 200
+REMEMBERED_CHARS = 200
+"""Of the text of a finished turn, to recognise a repeated transcript."""
 _MAX_OPEN = 1000
 """Limit for open turns, against an endpoint that begins turns and never ends them."""
 
@@ -25,6 +27,8 @@ class Turn:
 
     updated_at: float
     """Time of the last event about the turn, seconds."""
+    grew_at: float = 0.0
+    """When its text last grew, seconds."""
     start: int | None = None
     end: int | None = None
     """``start`` and ``end`` as reported, possibly overlapping the neighbours; ``take_done`` clips them."""
@@ -37,10 +41,14 @@ class Turn:
     number: int | None = None
     reported: bool = False
     """An event with its number was reported."""
-    text: str = ""
-    """The deltas so far; after ``done`` the final text."""
+    parts: dict[int, str] = field(default_factory=dict)
+    """Text by content index: the deltas so far, or the final text of a part."""
+    unfinished_parts: set[int] = field(default_factory=set)
+    """Content indices with a partial text and no final one."""
     speech: bool = True
     """Speech was detected in the turn."""
+    start_ms: int | None = None
+    """The offset that the endpoint gave for the start, milliseconds."""
     committed: bool = False
     """``rt`` or the endpoint has committed the turn."""
     answered: bool = False
@@ -58,6 +66,29 @@ class Turn:
     missing: bool = False
     """Set with ``done``: no final came in time."""
 
+    @property
+    def text(self) -> str:
+        """The text of all parts, in the order of their content index."""
+        return " ".join(text for _, text in sorted(self.parts.items()) if text)
+
+    def add_text(self, delta: str, index: int = 0) -> None:
+        """Append a delta to a part; joins a surrogate pair that two deltas split."""
+        text = self.parts.get(index, "") + delta
+        self.parts[index] = text if delta.isascii() else _joined(text)
+        self.unfinished_parts.add(index)
+
+    def replace_text(self, text: str, index: int = 0, *, final: bool) -> None:
+        """Set the text of a part."""
+        self.parts[index] = text
+        if final:
+            self.unfinished_parts.discard(index)
+        else:
+            self.unfinished_parts.add(index)
+
+    def reopen(self, now: float) -> None:
+        """Speech goes on: the end was not the end."""
+        self.end, self.speech_end, self.approx, self.earliest_end, self.updated_at = None, None, False, 0, now
+
     def close(self, end: int, now: float, *, speech_end: int | None = None) -> None:
         """Set a known end."""
         self.end, self.speech_end, self.updated_at = end, speech_end, now
@@ -66,9 +97,8 @@ class Turn:
         """Set a guessed end and its lower bound."""
         self.end, self.earliest_end, self.approx, self.updated_at = end, earliest_end, True, now
 
-    def note_transcript(self, item_id: str | None, now: float) -> None:
+    def note_transcript(self, item_id: str | None) -> None:
         """Note a transcript event with this item id."""
-        self.updated_at = now
         if item_id and item_id not in self.ids:
             self.alias = item_id
 
@@ -80,6 +110,20 @@ class Turn:
     def has_no_id(self) -> bool:
         """Whether no event about this turn had an item id yet."""
         return not self.ids and self.alias is None
+
+
+def _joined(text: str) -> str:
+    """Join surrogate pairs; a half without its other half stays."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+class Finished(NamedTuple):
+    """What is remembered of a finished turn, to recognise a repeated event."""
+
+    text: str
+    start_ms: int | None
+    parts: frozenset[int]
+    """Content indices of its transcripts."""
 
 
 class TurnList:
@@ -100,17 +144,35 @@ class TurnList:
         self.next_number = next_number
         self.matched = False
         """A transcript event has matched an id of a turn; from then on, unmatched ids belong to no turn."""
-        self._finished: dict[str, None] = {}
+        self._finished: dict[str, Finished] = {}
+        self._only_id: str | None = None
+        self.distinct_ids = False
+        """The endpoint has used two different item ids: a used id means a repeated event."""
 
     # -- find ---------------------------------------------------------------------------------------------------------
 
-    def find(self, item_id: str | None) -> Turn | None:
-        """Return the turn with this id."""
-        return next((turn for turn in self.open if turn.has_id(item_id)), None) if item_id else None
+    def note_id(self, item_id: str) -> None:
+        """Note an item id of the endpoint."""
+        self.distinct_ids = self.distinct_ids or self._only_id not in {None, item_id}
+        self._only_id = item_id
 
-    def is_finished(self, item_id: str | None) -> bool:
-        """Return whether a turn with this id is already printed or given up."""
-        return item_id in self._finished
+    def find(self, item_id: str | None) -> Turn | None:
+        """Return the first turn with this id that has no outcome yet."""
+        return next((turn for turn in self.having(item_id) if not turn.done), None)
+
+    def having(self, item_id: str | None) -> list[Turn]:
+        """Return the open turns with this id: more than one where an endpoint gives several turns one id."""
+        return [turn for turn in self.open if turn.has_id(item_id)] if item_id else []
+
+    def finished(self, item_id: str | None) -> Finished | None:
+        """Return what is remembered of the last turn with this id that is printed or given up."""
+        return self._finished.get(item_id) if item_id else None
+
+    def is_repeated(self, item_id: str | None) -> bool:
+        """Return whether every turn with this id has its outcome, and there is one."""
+        if self.find(item_id) is not None:
+            return False
+        return bool(self.having(item_id)) or self.finished(item_id) is not None
 
     def current(self) -> Turn | None:
         """Return the last turn, if its speech has not ended."""
@@ -120,6 +182,10 @@ class TurnList:
     def find_without_id(self) -> Turn | None:
         """Return the oldest turn that has no commit, no outcome and no item id."""
         return next((turn for turn in self.open if not turn.committed and not turn.done and not turn.ids), None)
+
+    def find_uncommitted(self) -> Turn | None:
+        """Return the oldest turn that has no commit and no outcome, whatever its ids."""
+        return next((turn for turn in self.open if not turn.committed and not turn.done), None)
 
     def find_by_transcript(self, item_id: str | None) -> Turn | None:
         """Return the turn of a transcript event with this id or without an id; None if it belongs to no turn.
@@ -151,6 +217,11 @@ class TurnList:
         """Add a new turn after all others."""
         self.open.append(turn)
         return turn
+
+    def insert_before_all(self, turn: Turn) -> list[int]:
+        """Put a new turn before all open ones; returns the numbers that were reported and are void now."""
+        self.open.insert(0, turn)
+        return self.withdraw()
 
     def place(self, turn: Turn) -> list[int]:
         """Move a turn, new or known, to its place in the order, together with the turns that follow it by ``previous``.
@@ -221,7 +292,8 @@ class TurnList:
 
     def _remember(self, turn: Turn) -> None:
         ids = turn.ids if turn.alias is None else {*turn.ids, turn.alias}
-        self._finished.update(dict.fromkeys(each for each in ids if len(each) <= _MAX_ID_CHARS))
+        remembered = Finished(turn.text[:REMEMBERED_CHARS], turn.start_ms, frozenset(turn.parts))
+        self._finished.update(dict.fromkeys((each for each in ids if len(each) <= _MAX_ID_CHARS), remembered))
         while len(self._finished) > _REMEMBERED_IDS:
             del self._finished[next(iter(self._finished))]
 

@@ -1,1 +1,1 @@
-"""Who gets in, and for how long."""
+"""Access control and limits of the endpoint."""

@@ -1,6 +1,6 @@
-"""Who may do what at the door of the endpoint: one HTTP request in, one verdict out. Pure.
+"""Access control: decides about each HTTP request. Pure.
 
-No key is kept here but the token's digest, and none is ever part of an answer.
+The module stores only the digest of the token. No answer contains a key.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 PATH = "/v1/realtime"
 MODELS = ("rt-realtime", "rt-transcribe")
-"""What the list of models shows; any name is accepted."""
+"""Models in ``/v1/models``; a session accepts any name."""
 SUBPROTOCOL = "realtime"
 UNAUTHORIZED_CLOSE = 3000
-"""What OpenAI closes with where the key is wrong."""
+"""Close code of OpenAI for a wrong key."""
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _KEY_HEADERS = ("api-key", "x-api-key")
 _KEY_PARAMETERS = ("api-key", "api_key")
 _PREFIXES = ("/openai/v1", "/openai", "/v1", "")
-"""Azure's paths, OpenAI's, and what is left where a client's base URL ends too early."""
+"""Path prefixes of Azure and OpenAI, and of clients whose base URL lacks the prefix."""
 _READ = ("GET", "HEAD")
 _METHODS = {"/realtime": ("GET",), "/realtime/client_secrets": ("POST",), "/models": _READ}
 _MODEL_PATH = re.compile(r"/models/[^/]+")
@@ -41,7 +41,7 @@ _MODEL_PATH = re.compile(r"/models/[^/]+")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer over HTTP; the connection ends with it."""
+    """An HTTP answer; the connection closes afterwards."""
 
     status: HTTPStatus
     body: Mapping[str, Any]
@@ -49,22 +49,22 @@ class Answer:
 
     @property
     def code(self) -> str | None:
-        """The error's code; None where there is no error."""
+        """The error code; None: no error, or an error without code."""
         error = self.body.get("error")
         return error["code"] if error else None
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A session may begin."""
+    """Permission to start a session."""
 
     session: Mapping[str, Any]
-    """A ``session.update`` to begin with, checked where it is more than ``type``."""
+    """Initial ``session.update``: ``type`` and ``model`` from the URL, or the validated session of an ephemeral key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unauthorized:
-    """The WebSocket opens, says this ``error`` and closes with 3000 and this reason, as at OpenAI."""
+    """No valid key: the WebSocket opens, sends this ``error`` and closes with 3000 and this reason, as at OpenAI."""
 
     error: Mapping[str, Any]
     reason: str
@@ -74,13 +74,13 @@ Decision = Answer | Admission | Unauthorized
 
 
 class Access:
-    """The rules of a server.
+    """The access rules of a server.
 
     Args:
-        token: What clients must present; None: any key is welcome, and none is looked at.
-        secrets: Ephemeral keys, as good as the token.
-        models: What ``/v1/models`` lists.
-        created: When the server began, seconds since the epoch.
+        token: Required key; None: any key, or no key, is accepted.
+        secrets: Ephemeral keys; accepted for sessions, like the token.
+        models: Models in ``/v1/models``.
+        created: Start of the server, seconds since the epoch.
     """
 
     def __init__(self, token: str | None, secrets: ClientSecrets, models: Sequence[str], created: float) -> None:
@@ -92,7 +92,7 @@ class Access:
         """Decide about a request.
 
         Args:
-            request: Untrusted.
+            request: The request, untrusted.
             now: Seconds since the epoch.
         """
         path, _, query = request.target.partition("?")
@@ -113,7 +113,7 @@ class Access:
         keys = list(_keys(headers, parameters))
         if resource == "/realtime":
             return self._open(headers, parameters, keys, now)
-        if not self._is_token(keys):  # an ephemeral key is for sessions only, and no way to more of its like
+        if not self._is_token(keys):  # an ephemeral key opens sessions only; it cannot create more keys
             return _unauthorized(keys)
         if resource == "/realtime/client_secrets":
             return self._mint(request.body, now)
@@ -134,7 +134,7 @@ class Access:
             return Admission(secret.session)
         if transcribes:
             return Admission({"type": "transcription"})
-        # A session without intent is a conversation, as at OpenAI; its type can be changed by an update.
+        # Without intent, the session is a conversation, as at OpenAI; session.update can change the type.
         return Admission(
             {"type": "realtime", **{name: parameters[name][-1] for name in ("model",) if name in parameters}}
         )
@@ -155,14 +155,14 @@ class Access:
         return _error(HTTPStatus.NOT_FOUND, "model_not_found", message, param="model")
 
     def _is_token(self, keys: Sequence[str]) -> bool:
-        """Whether one of the keys is the token, or none is asked for."""
+        """True if one of the keys is the token, or if no token is required."""
         return self._digest is None or any(hmac.compare_digest(_digest(key), self._digest) for key in keys)
 
     def _is_allowed_origin(self, origin: str, headers: _Headers) -> bool:
-        """Pages of this machine are welcome; with a token also those of the same host and port.
+        """Allow pages from loopback, and with a token also pages from the same host and port.
 
-        Without a token the same host is not enough: a name that its owner points at this machine would be the host of
-        the page and of the request.
+        Without a token, the same host proves nothing (DNS rebinding): an attacker's host name that resolves to this
+        machine is the host of both the page and the request.
         """
         try:
             page = urlsplit(origin)
@@ -174,7 +174,7 @@ class Access:
 
 
 class _Headers:
-    """Headers by their names in lower case."""
+    """Headers by lower-case name."""
 
     def __init__(self, headers: Sequence[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
@@ -189,7 +189,7 @@ class _Headers:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its very name: a loopback address, or ``localhost``."""
+    """True for a loopback address or ``localhost``; no DNS lookup."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -197,14 +197,14 @@ def is_loopback(host: str) -> bool:
 
 
 def listening_address(host: str, token: str | None) -> str:
-    """Where to listen, if that is allowed.
+    """The address to listen on.
 
     Args:
-        host: As the user names it.
-        token: What clients must present.
+        host: Host from the user.
+        token: Required key of clients; None: no key.
 
     Raises:
-        UsageError: Others than this machine could connect, and there is no token.
+        UsageError: The host is not loopback, and there is no token.
     """
     address = "127.0.0.1" if host == "localhost" else host
     if not address or not (token or is_loopback(address)):
@@ -217,17 +217,17 @@ def listening_address(host: str, token: str | None) -> str:
 
 
 def bad_request(bad: BadRequest) -> Answer:
-    """The answer to what is no request."""
+    """The answer to a malformed request."""
     return _error(bad.status, "bad_request", bad.message)
 
 
 def choose_subprotocol(subprotocols: Sequence[str]) -> str | None:
-    """Browsers offer ``realtime`` beside a key disguised as a subprotocol; only the first is ever repeated."""
+    """Select ``realtime``. Browsers send the key as another subprotocol, which the answer must not repeat."""
     return SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
 
 
 def _resource(path: str) -> str | None:
-    """The path without what comes before it at OpenAI or Azure; None where nothing is there."""
+    """The path without the prefix of OpenAI or Azure; None: unknown path."""
     for prefix in _PREFIXES:
         rest = path.removeprefix(prefix)
         if path.startswith(prefix) and (rest in _METHODS or _MODEL_PATH.fullmatch(rest)):
@@ -236,7 +236,7 @@ def _resource(path: str) -> str | None:
 
 
 def _keys(headers: _Headers, parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Every key of a request, wherever clients put them."""
+    """Yield all keys of a request: from headers, query and subprotocols."""
     for value in headers.all("authorization"):
         scheme, _, key = value.partition(" ")
         if scheme.lower() == "bearer":
@@ -255,7 +255,7 @@ def _digest(key: str) -> bytes:
 
 
 def _refusal(keys: Sequence[str]) -> dict[str, Any]:
-    """The error for a key that is wrong, or missing; unlike OpenAI's it does not repeat the key."""
+    """The error for a wrong or missing key. Unlike OpenAI's error, it does not contain the key."""
     code = "invalid_api_key" if keys else None
     message = "Incorrect API key provided." if keys else "No key was presented: send the server's token as key."
     return {"type": "invalid_request_error", "code": code, "message": message, "param": None}

@@ -1,6 +1,6 @@
-"""Ephemeral keys, as OpenAI's ``client_secrets`` gives them: a browser may have one where it must not have the token.
+"""Ephemeral keys, as from OpenAI's ``client_secrets``: for browsers, which must not get the token.
 
-Pure: the time is passed in. A secret opens any number of sessions until it expires; a running session outlives it.
+Pure: the time is an argument. A secret opens any number of sessions until it expires; running sessions continue.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ DEFAULT_S = 600
 SHORTEST_S = 10
 LONGEST_S = 7_200
 MOST = 1_000
-"""Kept at once; beyond it the oldest ends early."""
+"""Most secrets at once; a further secret removes the oldest."""
 
 Describe = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""The effective session of an update, or Rejected."""
+"""Returns the session object after an update; raises Rejected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What a key stands for."""
+    """The data of an ephemeral key."""
 
     expires_at: int
     """Seconds since the epoch."""
     session: Mapping[str, Any]
-    """A ``session.update`` to begin with; ``type`` is always there."""
+    """Initial ``session.update``; always with ``type``."""
 
 
 class ClientSecrets:
-    """The secrets of a server.
+    """The ephemeral keys of a server.
 
     Args:
-        describe: Checks a session, and says what comes of it.
+        describe: Validates a ``session.update`` and returns the session object.
     """
 
     def __init__(self, describe: Describe) -> None:
@@ -50,11 +50,11 @@ class ClientSecrets:
         """Answer ``POST /v1/realtime/client_secrets``.
 
         Args:
-            body: JSON with ``expires_after`` and ``session``, both optional; empty is allowed; untrusted.
+            body: Empty, or JSON with optional ``expires_after`` and ``session``; untrusted.
             now: Seconds since the epoch.
 
         Raises:
-            Rejected: Anything wrong in the body.
+            Rejected: The body is invalid.
         """
         request = _object(body)
         session = request.get("session")
@@ -68,8 +68,8 @@ class ClientSecrets:
         return {"value": value, "expires_at": secret.expires_at, "session": session_object}
 
     def redeem(self, key: str, now: float) -> Secret | None:
-        """What a key stands for; None where it is unknown or has expired."""
-        # A secret is 192 random bits: the time that a look-up takes tells nothing that could be used.
+        """The data of a key; None if the key is unknown or expired."""
+        # No constant-time comparison: a secret has 192 random bits, so the time of a dict lookup reveals nothing.
         secret = self._secrets.get(key)
         return secret if secret is not None and now < secret.expires_at else None
 

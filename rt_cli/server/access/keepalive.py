@@ -1,6 +1,6 @@
-"""Whether a client is still there, and still reads. Pure, and without a clock: somebody looks once in a while.
+"""Detects clients that are gone or do not read. Pure, without a clock: the server calls check() periodically.
 
-Looks are counted, not seconds, so that nobody is judged by a time in which we did not run ourselves.
+Counts checks, not seconds: a server that was suspended must not time out its clients.
 """
 
 from __future__ import annotations
@@ -8,25 +8,25 @@ from __future__ import annotations
 from enum import Enum
 
 MAX_UNANSWERED = 2
-"""Pings in a row without a sign of life that are one too many."""
+"""Unanswered pings in a row after which a client is SILENT."""
 
 
 class ClientState(Enum):
-    """What to do about a client."""
+    """Result of a check."""
 
     PING = "ping"
-    """Nothing is wrong; ask it again."""
+    """The client is alive; send the next ping."""
     SILENT = "silent"
-    """It says nothing, not even a pong."""
+    """The client sends nothing, not even a pong."""
     STUCK = "stuck"
-    """It does not read what it is sent: no close frame would reach it."""
+    """The client reads nothing; a close frame would not reach it."""
 
 
 class Keepalive:
-    """Looks at a client.
+    """Checks one client.
 
-    Any byte from it is a sign of life. While we do not read ourselves, because its audio waits to be recognised, its
-    pongs wait too, and silence is not its fault.
+    Any received byte proves that the client is alive. While the server does not read, because the client's audio waits
+    for recognition, pongs are not read either; unanswered pings then do not count.
     """
 
     def __init__(self) -> None:
@@ -34,16 +34,16 @@ class Keepalive:
         self._last_output = (0, 0)
 
     def on_data(self) -> None:
-        """It sent something."""
+        """The client has sent data."""
         self._unanswered = 0
 
     def check(self, *, reading: bool, sent: int, unsent: int) -> ClientState:
-        """Judge the time since the last look; where nothing is wrong, a ping is expected to be sent.
+        """Check the time since the last check. After PING, the caller must send a ping.
 
         Args:
-            reading: We read what it sends.
-            sent: Messages handed to the system so far.
-            unsent: Bytes that the system did not take yet.
+            reading: The server reads from the connection.
+            sent: Number of messages written to the socket so far.
+            unsent: Bytes in the write buffer.
         """
         last_output, self._last_output = self._last_output, (sent, unsent)
         if unsent and last_output == self._last_output:

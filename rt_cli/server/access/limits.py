@@ -1,4 +1,4 @@
-"""What one client, or all of them, may take of the endpoint."""
+"""Limits per client and per server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of a server; what lies beyond each is answered as its line says."""
+    """The limits of a server. Each field documents what happens above the limit."""
 
     sessions: int = 8
-    """At once; each may have a recogniser of its own, about 110 MB. One more: close 1013."""
+    """Most concurrent sessions; each may use a recogniser process of about 110 MB. One more: close 1013."""
     session_s: float = 3600.0
     """Longest session, announced as ``expires_at``. Then: error ``session_expired`` and close 1001."""
     message_bytes: int = 24 * 1024 * 1024
-    """An append of 15 MiB in base64, and its envelope. Larger: close 1009."""
+    """Largest message: an append of 15 MiB in base64, plus its JSON. Larger: close 1009."""
     handshakes: int = 256
-    """Connections at once that have not said yet what they want; more than good clients ever are, even when all come in
-    the same instant. One more: the oldest of them is cut."""
+    """Most concurrent connections before the end of the handshake; enough for all clients at the same instant. One
+    more: the oldest of them is cut."""
     handshake_s: float = 10.0
-    """From the first byte of TLS, and again of HTTP, to the open WebSocket. Later: cut."""
+    """Deadline of the TLS handshake, and again of the HTTP handshake. Later: cut."""
     ping_s: float = 20.0
-    """Between pings. Two in a row unanswered, and nothing else heard: close 1011. Nothing read in between two: cut."""
+    """Time between pings. Two unanswered in a row and no other data: close 1011. No byte read between two: cut."""
     close_s: float = 0.4
-    """For the closing handshake, and again for what did not end by itself. Later: cut."""
+    """Deadline of the closing handshake, and again of the session tasks. Later: cut."""

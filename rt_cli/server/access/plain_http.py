@@ -1,4 +1,4 @@
-"""HTTP requests that the WebSocket library does not read: those with another method than GET. Pure."""
+"""Parser of HTTP requests with other methods than GET, which the WebSocket library does not parse. Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _REQUEST_LINE = re.compile(rb"([A-Z]{1,20}) ([!-~]{1,8192}) HTTP/1\.[01]")
 
 
 class BadRequest(Exception):
-    """Not a request that is read here.
+    """The request is malformed, too large or not supported.
 
     Args:
-        status: The answer.
-        message: For the client.
+        status: Status of the answer.
+        message: Message for the client.
     """
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
@@ -33,29 +33,29 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PlainRequest:
-    """A whole request."""
+    """A complete request."""
 
     method: str
     target: str
-    """Path and query, as sent."""
+    """Path and query, unchanged."""
     headers: Sequence[tuple[str, str]]
     body: bytes = b""
 
 
 class FirstBytes:
-    """What a connection says first, until it is known who answers it."""
+    """Collects the first bytes of a connection until the request is complete or known to be GET."""
 
     def __init__(self) -> None:
         self._received = b""
         self._needed = 0
-        """Bytes of the whole request, once its head is known."""
+        """Length of the complete request in bytes; 0 until the head is complete."""
 
     def feed(self, data: bytes) -> bytes | PlainRequest | None:
-        """Take what was received.
+        """Add received bytes.
 
         Returns:
-            All bytes so far, where they are a GET request's: the WebSocket library reads it. A request of another
-            method once it is whole. None while more is needed.
+            For GET: all bytes so far, for the WebSocket library. For another method: the complete request. None: more
+            bytes are needed.
 
         Raises:
             BadRequest: Malformed, or larger than ``MAX_HEAD_BYTES`` and ``MAX_BODY_BYTES``.
@@ -87,7 +87,7 @@ class FirstBytes:
 
 
 def _check_beginning(line: bytes) -> None:
-    """Whatever does not begin with a method, as TLS does not, need not be waited for."""
+    """Reject data that does not start with a method, for example TLS, without waiting for a complete line."""
     if re.match(rb"[A-Z]{1,20}( |$)", line) is None:
         raise BadRequest(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request.")
 

@@ -1,4 +1,4 @@
-"""The certificate of an endpoint that is reached over ``wss``."""
+"""TLS certificate of an endpoint with ``wss``."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 def server_context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:
-    """TLS with a certificate.
+    """Create the TLS context of the server.
 
     Args:
-        certfile: PEM: the certificate, its chain, and the key where there is no ``keyfile``.
-        keyfile: PEM: the key, not encrypted.
+        certfile: PEM file with the certificate and its chain, and with the key if ``keyfile`` is None.
+        keyfile: PEM file with the unencrypted key.
 
     Raises:
-        UsageError: A file that cannot be read, is no PEM, needs a passphrase, or does not match the other.
+        UsageError: A file is unreadable, not PEM or encrypted, or the key does not match the certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     files = [path for path in (certfile, keyfile) if path is not None]
     for path in files:
         _check_readable(path)
     try:
-        # An empty passphrase, so that an encrypted key fails instead of asking on the terminal.
+        # With an empty passphrase an encrypted key fails; without it OpenSSL would prompt on the terminal.
         context.load_cert_chain(certfile, keyfile, password="")
     except (ssl.SSLError, ValueError) as exc:
         known = getattr(exc, "reason", None)
@@ -40,7 +40,7 @@ def server_context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:
 
 
 def _check_readable(path: Path) -> None:
-    """The library does not say which of the files it is about."""
+    """Check a file first: the error of the ssl module does not name the file."""
     try:
         with path.open("rb"):
             return

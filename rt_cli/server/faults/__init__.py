@@ -1,1 +1,1 @@
-"""Faults that ``--fault`` asks for."""
+"""Faults of ``--fault``: errors on purpose, to test clients."""

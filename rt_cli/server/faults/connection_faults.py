@@ -1,4 +1,4 @@
-"""How a connection is broken below its WebSocket: cut, held still, deaf to pings."""
+"""Faults of a connection below the WebSocket: cut, stall, unanswered pings."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 _RST = struct.pack("ii", 1, 0)
 _OP_PING, _OP_PONG = 9, 10
 _POLL_S = 0.5
-"""How often a connection that stands still is looked at: whether there is still somebody."""
+"""Interval at which a stalled connection is checked for a disconnect."""
 _LONGEST_S = 600.0
-"""To stand still without a length; then it is cut, for where nobody can look, somebody may have left long ago."""
+"""Longest stall without a given length; then the connection is cut. Needed where a disconnect is not detectable."""
 
 
 class FaultTarget(Protocol):
-    """What faults need of a WebSocket connection."""
+    """The parts of a WebSocket connection that faults use."""
 
     transport: Any
-    """Of asyncio."""
+    """The asyncio transport."""
     protocol: Any
-    """With ``send_frame``, through which pings and pongs go."""
+    """Has ``send_frame``, which sends pings and pongs."""
     recv_messages: Any
-    """With ``paused``: the library itself reads no further."""
+    """Has ``paused``: True while the library itself does not read."""
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close with a frame."""
 
 
 class ConnectionFaults:
-    """A connection that can be broken.
+    """Faults of one connection.
 
     Args:
-        connection: Open.
+        connection: An open connection.
     """
 
     def __init__(self, connection: FaultTarget) -> None:
@@ -48,14 +48,14 @@ class ConnectionFaults:
         self._filtered = False
 
     async def wait_while_stalled(self) -> None:
-        """Wait while the connection stands still."""
+        """Wait while the connection is stalled."""
         await self._not_stalled.wait()
 
     def cut(self, how: str) -> None:
-        """End it without a close frame.
+        """End the connection without a close frame.
 
         Args:
-            how: ``rst`` resets it, whatever is on its way; ``fin`` ends it in order.
+            how: ``rst``: reset, unsent data is lost; ``fin``: send buffered data first.
         """
         transport = self._connection.transport
         if how == "fin":
@@ -68,18 +68,19 @@ class ConnectionFaults:
         self._not_stalled.set()
 
     def write(self, data: bytes) -> None:
-        """Write past the framing."""
+        """Write raw bytes, without WebSocket framing."""
         if not self._connection.transport.is_closing():
             self._connection.transport.write(data)
 
     def stall(self, seconds: float | None) -> Coroutine[None, None, None]:
-        """Neither read nor write, from now on.
+        """Stop reading and writing now.
 
         Args:
-            seconds: None is for good: until the client is gone (Linux shows it), or for ten minutes.
+            seconds: Length of the stall. None: until the client disconnects (detected on Linux), at most ten minutes;
+                then the connection is cut.
 
         Returns:
-            To be awaited; it moves again at the end of it. Cancelled, it never does.
+            A coroutine that waits and then ends the stall. Its cancellation leaves the connection stalled.
         """
         self._stalls += 1
         self._filter_frames()
@@ -90,7 +91,7 @@ class ConnectionFaults:
     async def _end_stall(self, seconds: float | None) -> None:
         transport, now = self._connection.transport, asyncio.get_running_loop().time
         end = now() + (_LONGEST_S if seconds is None else seconds)
-        while (remaining_s := end - now()) > 0 and not _is_closed(transport):  # noqa: ASYNC110 - nothing tells us, we have to look
+        while (remaining_s := end - now()) > 0 and not _is_closed(transport):  # noqa: ASYNC110 - no event exists, poll
             await asyncio.sleep(min(remaining_s, _POLL_S))
         self._stalls -= 1
         if seconds is None or _is_closed(transport):
@@ -101,13 +102,13 @@ class ConnectionFaults:
             self._not_stalled.set()
 
     def mute(self, seconds: float | None) -> Coroutine[None, None, None]:
-        """Answer no pings, from now on.
+        """Stop answering pings now.
 
         Args:
-            seconds: None is for good.
+            seconds: None: until the end of the connection.
 
         Returns:
-            To be awaited; they are answered again at the end of it.
+            A coroutine that waits and then answers pings again.
         """
         self._mutes += 1
         self._filter_frames()
@@ -119,7 +120,7 @@ class ConnectionFaults:
             self._mutes -= 1
 
     def _filter_frames(self) -> None:
-        """The library answers pings by itself and has no switch for it; once is enough for all faults."""
+        """Replace ``send_frame`` once: the library answers pings itself and has no option to disable that."""
         if self._filtered:
             return
         self._filtered = True
@@ -136,7 +137,7 @@ class ConnectionFaults:
 
 
 def _is_closed(transport: Any) -> bool:
-    """Whether the client has left, as far as can be seen without reading."""
+    """True if the connection is closed, as far as this is detectable without reading."""
     peer = transport.get_extra_info("socket")
     if transport.is_closing() or peer is None or peer.fileno() < 0:
         return True

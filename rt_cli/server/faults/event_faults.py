@@ -1,4 +1,4 @@
-"""What faults make of a connection's events: which are touched, and when each leaves. Pure: time and luck are told."""
+"""Faults of single events: which events are changed, and when each is sent. Pure: time and randomness are arguments."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from rt_cli.server.faults.grammar import Fault, FaultPlan, Span
 
 REORDER_S = 2.0
-"""An event that waits for the next of its type, to be swapped with it, waits no longer."""
+"""Longest wait of an event for the next one of its type, with which it is swapped."""
 
 
 class Chance:
-    """Which occasions of a server's faults are taken; the same every time for the same seed.
+    """Decides at which occasions the faults of a server happen; reproducible with the same seed.
 
-    Ranges and chances of a connection depend on the seed and its number alone, however connections overlap.
+    The random numbers of a connection depend only on the seed and the connection's number, not on other connections.
 
     Args:
         plan: All faults and the seed.
@@ -38,11 +38,11 @@ class Chance:
         self._chances: dict[tuple[int, int], random.Random] = {}
 
     def fires(self, index: int, connection: int) -> bool:
-        """Whether a fault happens now that it could.
+        """Decide whether a fault happens at this occasion.
 
         Args:
-            index: Of the fault in the plan.
-            connection: Number from 1.
+            index: Index of the fault in the plan.
+            connection: Number of the connection, from 1.
         """
         fault = self._plan.faults[index]
         if fault.connection not in {None, connection}:
@@ -58,11 +58,11 @@ class Chance:
         return True
 
     def seconds(self, span: Span, index: int, connection: int) -> float:
-        """A time of a range."""
+        """Draw a time from a range, in seconds."""
         return self._chance(index, connection).randint(span.low_ms, span.high_ms) / 1000
 
     def forget(self, connection: int) -> None:
-        """A connection ended."""
+        """Remove the random state of a connection that has ended."""
         for index in range(len(self._plan.faults)):
             self._chances.pop((index, connection), None)
 
@@ -75,28 +75,28 @@ class Chance:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFrame:
-    """Something for the socket: an event, or what a fault puts between them."""
+    """A frame, raw bytes or a close for the socket: an event of the session, or data of a fault."""
 
     kind: Literal["text", "binary", "raw", "close"]
     data: bytes
-    """Of ``close`` the reason."""
+    """Payload; for ``close`` the reason."""
     type: str = ""
-    """Of an event."""
+    """Type of the event; empty: not an event."""
     code: int = 0
-    """Of ``close``."""
+    """Code of ``close``."""
 
 
 class OutgoingQueue:
-    """The events between a session and its socket.
+    """Queue of events between a session and its socket.
 
     Args:
-        takes: Whether a fault, by its index in the plan, happens to an event of a type.
-        seconds: Draws a time of a range for a fault.
+        fires: Gets the index of a fault and an event type; returns whether the fault happens to this event.
+        seconds: Draws a time from a range for a fault, by its index.
     """
 
     def __init__(self, fires: Callable[[int, str], bool], seconds: Callable[[Span, int], float]) -> None:
         self.active: dict[int, Fault] = {}
-        """The faults that last just now, by their index."""
+        """The active faults by index."""
         self._fires = fires
         self._seconds = seconds
         self._queue: list[tuple[float, int, OutgoingFrame]] = []
@@ -110,17 +110,17 @@ class OutgoingQueue:
 
     @property
     def due(self) -> float | None:
-        """When the next event leaves; None as long as there is none."""
+        """Time at which the next frame is due; None: the queue is empty."""
         dues = [self._queue[0][0]] if self._queue else []
         return min(dues + [deadline for deadline, _ in self._swaps.values()], default=None)
 
     def push(self, now: float, type_: str, text: bytes) -> None:
-        """Take an event of the session.
+        """Add an event of the session.
 
         Args:
-            now: Seconds of a monotonic clock, here and everywhere.
-            type_: Of the event.
-            text: Its JSON.
+            now: Seconds of a monotonic clock, as in all methods.
+            type_: Type of the event.
+            text: JSON of the event.
         """
         copies, corrupt = 1, False
         for index, fault in sorted(self.active.items()):
@@ -144,15 +144,15 @@ class OutgoingQueue:
             self._enqueue(due, self._swaps.pop(type_)[1])
 
     def put(self, now: float, frame: OutgoingFrame) -> None:
-        """Take what no fault touches, and what leaves in its turn."""
+        """Append a frame that faults do not change."""
         self._enqueue(max(now, self._floor), [frame])
 
     def put_first(self, frame: OutgoingFrame) -> None:
-        """Take what leaves before all that waits, but after earlier interruptions."""
+        """Add a frame before all queued events, but after earlier frames of this method."""
         self._enqueue(0.0, [frame])
 
     def pop(self, now: float) -> OutgoingFrame | None:
-        """The next, if it is time for it."""
+        """Remove and return the next frame if it is due; else None."""
         for type_, (deadline, frames) in list(self._swaps.items()):
             if deadline <= now:
                 del self._swaps[type_]
@@ -162,7 +162,7 @@ class OutgoingQueue:
         return heapq.heappop(self._queue)[-1]
 
     def _applies(self, index: int, fault: Fault, type_: str) -> bool:
-        if fault.name == "reorder" and type_ in self._swaps:  # the second of a pair is no occasion
+        if fault.name == "reorder" and type_ in self._swaps:  # the second event of a swap does not count as an occasion
             return False
         event = COMPLETED if fault.name == "failed" else fault.value
         return event == type_ and self._fires(index, type_)
@@ -176,7 +176,7 @@ class OutgoingQueue:
                 continue
             due += self._seconds(delay.span, index)
             delays_one_type = delays_one_type or delay.event is not None
-        if delays_one_type:  # later than all others, but never than the next of its type
+        if delays_one_type:  # a delay of one type keeps the order within that type only
             self._floors[type_] = due = max(due, self._floors.get(type_, 0.0))
         else:
             self._floor = due = max(due, self._floor)
@@ -189,12 +189,12 @@ class OutgoingQueue:
 
 
 def _half(text: bytes) -> bytes:
-    """No JSON any more, but whole characters."""
+    """The first half of a JSON text, cut at a character boundary: invalid JSON, valid UTF-8."""
     return text[: len(text) // 2].decode(errors="ignore").encode()
 
 
 def failed_event(completed: bytes) -> bytes:
-    """The ``...transcription.failed`` that stands for a ``completed``."""
+    """Build the ``...transcription.failed`` that replaces a ``completed``."""
     event: dict[str, Any] = msgspec.json.decode(completed)
     copied = {key: event[key] for key in ("event_id", "item_id", "content_index") if key in event}
     error = {"type": "server_error", "code": "server_error", "message": "failed on request", "param": None}

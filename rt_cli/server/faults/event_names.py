@@ -1,4 +1,4 @@
-"""The types of events that clients send and the embedded endpoint sends, and short names for them. Pure."""
+"""Event types of clients and of the embedded endpoint, and their short names. Pure."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ SERVER_EVENTS = (
 
 
 def resolve(name: str, known: tuple[str, ...]) -> list[str]:
-    """The types that a name may stand for: itself, or those that end in it, from a dot on."""
+    """The event types with this name: the full type, or all types that end in ``.name``."""
     return [name] if name in known else [full for full in known if name and full.endswith(f".{name}")]

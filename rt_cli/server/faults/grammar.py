@@ -1,4 +1,4 @@
-"""What ``rt serve --fault`` understands: one grammar for everything that can go wrong on purpose. Pure.
+"""The grammar of ``rt serve --fault``. Pure.
 
 ::
 
@@ -8,10 +8,10 @@
     status=429/3sx2     the first two handshakes are refused, with Retry-After: 3
     stall@turn2/4s#1    the first connection stands still for 4 s after its second turn
     omit=committed%3    every third ``input_audio_buffer.committed`` is left out
-    seed=7              another run of luck for ranges and chances
+    seed=7              other random numbers for ranges and chances
 
-Each fault has its occasions: the moment it is due in a connection, or each event that it may change. Of these
-``#CONNECTION``, ``%EVERY``, ``~CHANCE`` and ``xTIMES``, in this order, choose those at which it happens.
+An occasion of a fault is its moment in a connection, or each event that the fault can change. ``#CONNECTION``,
+``%EVERY``, ``~CHANCE`` and ``xTIMES`` select, in this order, the occasions at which the fault happens.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _CODE = re.compile(r"[A-Za-z_]{1,64}")
 _REASON = re.compile(r"[A-Za-z_ .,'-]{1,100}")
 _RATE = re.compile(r"(\d{1,9})kB")
 _CHANCE = re.compile(r"0?\.\d{1,6}")
-# A number of times looks like the end of a word, so it is one only where a suffix or the end follows.
+# "x2" could also be the end of a word, so it counts as a suffix only before another suffix or the end.
 _SUFFIX = re.compile(r"([@/#~%]|x(?=\d+(?:[@/#~%x]|$)))")
 _CLOSE_CODES = {1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)}
-"""Those that a close frame may carry."""
+"""Codes that are allowed in a close frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time, or a range of times one of which is drawn; milliseconds."""
+    """A time, or a range from which a time is drawn; milliseconds."""
 
     low_ms: int
     high_ms: int
@@ -55,10 +55,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a fault happens or begins."""
+    """The moment at which a fault happens or begins."""
 
     of: Literal["time", "audio", "turn"]
-    """Since the connection opened; of audio received; or the turn that the client was just told is committed."""
+    """Time since the connection opened, amount of received audio, or after ``committed`` of a turn has been sent."""
     span: Span | None = None
     turn: int = 0
 
@@ -79,7 +79,7 @@ class CloseFrame:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """The value of ``delay``; no event means all of them, which then keep their order."""
+    """The value of ``delay``. Without an event type: delay all events and keep their order."""
 
     event: str | None
     span: Span
@@ -90,7 +90,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """The value of ``reject``: a client event and the code of the error that answers it."""
+    """The value of ``reject``: a client event type and the error code of the answer."""
 
     event: str
     code: str = "invalid_value"
@@ -101,7 +101,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The value of ``slow``: thousands of bytes a second."""
+    """The value of ``slow``: kB (1000 bytes) per second."""
 
     kilobytes: int
 
@@ -114,18 +114,18 @@ Value: TypeAlias = int | str | Span | CloseFrame | Delay | Rejection | Rate | No
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault; as a string what :func:`parse` makes it of again."""
+    """One fault. ``str(fault)`` is a spec that :func:`parse` reads back."""
 
     name: str
     value: Value = None
     when: Moment | None = None
-    """None is at once: at the handshake, or before the first event."""
+    """None: at once, that is at the handshake, or before the first event."""
     lasts_ms: int | None = None
-    """None is to the end of the connection. Of ``status`` it is what Retry-After asks for."""
+    """None: until the end of the connection. For ``status``: the value of Retry-After."""
     times: int | None = None
-    """At most, over all connections."""
+    """Limit over all connections; None: no limit."""
     connection: int | None = None
-    """The number of the only connection that has it, from 1; refused handshakes count."""
+    """Number of the only affected connection, from 1, including refused handshakes; None: all."""
     every: int = 1
     chance: float = 1.0
 
@@ -150,7 +150,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """All faults of a server; one without any is false."""
+    """All faults of a server; false if there is none."""
 
     faults: tuple[Fault, ...] = ()
     seed: int = 0
@@ -159,33 +159,33 @@ class FaultPlan:
         return bool(self.faults)
 
     def has(self, *names: str) -> bool:
-        """Whether any fault has one of these names."""
+        """True if any fault has one of these names."""
         return any(fault.name in names for fault in self.faults)
 
 
 class _GrammarError(Exception):
-    """A part of a fault that cannot be meant; the message says what could."""
+    """A part of a spec is invalid; the message says what is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """What may be said of the faults of a name."""
+    """The parts that the faults of one name can have."""
 
     summary: str
     read: Callable[[str], Value] | None = None
     example: str = ""
-    """Of the value."""
+    """Example of a value."""
     default: Value = None
-    """Where no value is given; None where one must be, or where there is none."""
+    """Default value; None: a value is required, or the fault takes no value."""
     when: bool = True
     lasts: bool = False
 
 
 def parse(specs: Iterable[str]) -> FaultPlan:
-    """Read the values of ``--fault``.
+    """Parse the values of ``--fault``.
 
     Raises:
-        UsageError: One line that quotes the part which is wrong and says what is possible.
+        UsageError: A spec is invalid; the message quotes the invalid part and says what is valid.
     """
     faults: list[Fault] = []
     seed: int | None = None
@@ -193,7 +193,7 @@ def parse(specs: Iterable[str]) -> FaultPlan:
         try:
             if spec.strip().startswith("seed="):
                 if seed is not None:
-                    raise _GrammarError("a second seed")  # noqa: TRY301 - the one place that knows which spec it is
+                    raise _GrammarError("a second seed")  # noqa: TRY301 - the handler below adds the spec
                 seed = _count(spec.strip()[5:], "seed=", "a whole number, as in seed=7", smallest=0)
             else:
                 faults.append(_fault(spec.strip()))
@@ -385,4 +385,4 @@ KINDS: dict[str, FaultKind] = {
     "failed": FaultKind("transcripts fail: ...transcription.failed in place of completed", lasts=True),
     "reject": FaultKind("client events of a type get an error, and no more", _rejection, "session.update", lasts=True),
 }
-"""Every fault there is."""
+"""All faults by name."""

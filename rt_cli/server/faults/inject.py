@@ -1,6 +1,6 @@
-"""Faults applied: between the connections of the embedded endpoint and its sessions, what ``--fault`` asks for.
+"""Applies the faults of ``--fault`` between a connection and its session.
 
-A connection of a server without faults never comes here.
+A server without faults does not use this module.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 OnEvent = Callable[[dict[str, Any]], None]
 Send = Callable[[bytes, bool], Awaitable[None]]
-"""Sends a frame, of text where the second argument is true, else binary; silent when the client is gone."""
+"""Sends a frame: text if the second argument is True, else binary. Does nothing after a disconnect."""
 
 _QUEUED = 256
-"""Events that wait, late or stalled, before the session waits."""
+"""Most delayed or stalled events; then the session waits."""
 _G711_BYTES_PER_S = 8000
 _BEFORE_THE_SESSION = {"status", "handshake", "expire"}
 _OF_EVENTS = {"delay", "omit", "dup", "reorder", "corrupt", "failed", "reject"}
@@ -47,9 +47,10 @@ class Faults:
     """The faults of a server.
 
     Args:
-        plan: At least one.
-        on_event: Told ``fault`` each time one happens: ``fault`` as it could be given again, ``connection`` from 1,
-            ``session`` or None, and ``event`` where one was touched. What lasts is told when it begins.
+        plan: At least one fault.
+        on_event: Receives a ``fault`` event each time a fault happens: ``fault`` (its spec), ``connection`` (from 1),
+            ``session`` (id or None) and, for a changed event, ``event`` (its type). A fault with a length is reported
+            when it begins.
     """
 
     def __init__(self, plan: FaultPlan, on_event: OnEvent) -> None:
@@ -59,7 +60,7 @@ class Faults:
         self._connections = 0
 
     def connection(self) -> FaultyConnection:
-        """The next one."""
+        """Create the faults of the next connection."""
         self._connections += 1
         return FaultyConnection(self._connections, self._plan, self._chance, self._on_event)
 
@@ -68,9 +69,9 @@ class FaultyConnection:
     """The faults of one connection.
 
     Args:
-        number: From 1.
+        number: Number of the connection, from 1.
         plan: All faults.
-        luck: Of the server.
+        chance: Random state of the server.
         on_event: See :class:`Faults`.
     """
 
@@ -86,7 +87,7 @@ class FaultyConnection:
         self._close: Callable[[int, str], Awaitable[None]]
         self._send: Send
         self._triggers: list[tuple[str, float, int]] = []
-        """Faults that wait for a turn or for seconds of audio: which of the two, how many, index."""
+        """Faults that wait for a turn or for audio: ("turn" or "audio", turn number or seconds, index of the fault)."""
         self._slow: dict[int, Rate] = {}
         self._reported: set[int] = set()
         self._session: str | None = None
@@ -97,14 +98,14 @@ class FaultyConnection:
         self._ended = False
 
     async def refusal(self) -> Answer | None:
-        """Wait, if the handshake is to be late, and say whether it is refused."""
+        """Delay the handshake, if a fault says so; returns the answer of a refused handshake, else None."""
         for index, fault in self._faults_named("handshake"):
             if self._fires(index):
                 await asyncio.sleep(self._draw(cast("Span", fault.value), index))
         for index, fault in self._faults_named("status"):
             if self._fires(index):
                 status = HTTPStatus(cast("int", fault.value))
-                # Whole seconds are all that HTTP knows.
+                # Retry-After has whole seconds.
                 wait = {} if fault.lasts_ms is None else {"Retry-After": str(-(-fault.lasts_ms // 1000))}
                 kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
                 code, message = _CODES.get(status, kind), f"Refused on request: {fault}."
@@ -113,10 +114,10 @@ class FaultyConnection:
         return None
 
     def expiry(self, limit_s: float) -> float:
-        """How many seconds the session may last.
+        """Maximum duration of the session in seconds.
 
         Args:
-            limit_s: If it is not to expire earlier on request.
+            limit_s: Duration without an ``expire`` fault.
         """
         for index, fault in self._faults_named("expire"):
             if self._fires(index):
@@ -125,10 +126,10 @@ class FaultyConnection:
 
     @asynccontextmanager
     async def apply(self, connection: FaultTarget, send: Send) -> AsyncIterator[None]:
-        """Let faults happen while the block serves a connection; what comes at once comes before all the block says.
+        """Apply faults while the block serves a connection. Faults without a moment happen before the first event.
 
-        The end of the block, by cancellation too, ends them. No fault ends the block: it learns of it from
-        :meth:`messages`, as of every client that goes.
+        The end of the block, also by cancellation, ends all faults. No fault ends the block: :meth:`messages` ends, as
+        for any disconnect.
         """
         self._connection_faults, self._send, self._close = ConnectionFaults(connection), send, connection.close
         try:
@@ -146,7 +147,7 @@ class FaultyConnection:
             self._chance.forget(self._number)
 
     async def send(self, text: bytes) -> None:
-        """Take an event of the session; waits while too many others do."""
+        """Queue an event of the session; waits while the queue is full."""
         while len(self._outgoing) >= _QUEUED and not self._ended:
             self._queue_room.clear()
             await self._queue_room.wait()
@@ -159,12 +160,12 @@ class FaultyConnection:
         self._wake.set()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close for the session, after all that it said."""
+        """Close the connection for the session, after all of its queued events."""
         self._put(OutgoingFrame("close", reason.encode(), code=code))
         await self._closed.wait()
 
     async def messages(self, source: AsyncIterator[str | bytes]) -> AsyncIterator[str | bytes]:
-        """What the client sends, as far and as fast as faults let it pass."""
+        """Yield the client's messages; faults may delay or reject them."""
         async for message in source:
             await self._connection_faults.wait_while_stalled()
             for rate in list(self._slow.values()):
@@ -175,7 +176,7 @@ class FaultyConnection:
         self._queue_room.set()
 
     async def _pump(self) -> None:
-        """Send what leaves, when it does."""
+        """Send each queued frame when it is due."""
         while True:
             due = self._outgoing.due
             wait = None if due is None else due - self._now()
@@ -206,7 +207,7 @@ class FaultyConnection:
             self._reach("turn", self._turns)
 
     def _schedule(self, index: int) -> None:
-        """See to it that a fault happens when it is to."""
+        """Schedule a fault for its moment."""
         fault = self._plan.faults[index]
         if fault.name in _BEFORE_THE_SESSION:
             return
@@ -220,7 +221,7 @@ class FaultyConnection:
             self._spawn(self._trigger_later(self._draw(fault.when.span, index), index))
 
     def _reach(self, what: str, count: float) -> None:
-        """As many turns or seconds of audio have come."""
+        """Trigger the faults that wait for this number of turns or seconds of audio."""
         for entry in list(self._triggers):
             if entry[0] == what and entry[1] <= count:
                 self._triggers.remove(entry)
@@ -231,7 +232,7 @@ class FaultyConnection:
         self._trigger(index)
 
     def _trigger(self, index: int) -> None:
-        """Let a fault happen or begin; where it touches events, each of them is an occasion, else this is the one."""
+        """Start a fault. For a fault of events, each event is an occasion; for others, this is the only occasion."""
         fault = self._plan.faults[index]
         lasts_s = None if fault.lasts_ms is None else fault.lasts_ms / 1000
         if fault.name in _OF_EVENTS:
@@ -265,12 +266,12 @@ class FaultyConnection:
             self._spawn(_forget(lasting, index, seconds))
 
     def _reject(self, message: str | bytes) -> bool:
-        """Look at a message, and answer it if it is to be rejected."""
+        """Count the audio of a message. If a fault rejects the message, answer with an error and return True."""
         if not self._triggers and not any(fault.name == "reject" for fault in self._outgoing.active.values()):
             return False
         try:
             event = wire.decode(message)
-        except wire.Rejected:  # the session says what is wrong with it
+        except wire.Rejected:  # the session answers with the error
             return False
         if event.type == "input_audio_buffer.append" and isinstance(event.audio, str):
             self._audio_s += len(event.audio) * 3 / 4 / self._bytes_per_s
@@ -284,7 +285,7 @@ class FaultyConnection:
         return False
 
     def _read_session(self, session: dict[str, Any]) -> None:
-        """Learn from what the session says of itself."""
+        """Read id and input format from the session object."""
         self._session = session["id"]
         format_ = session["audio"]["input"]["format"]
         self._bytes_per_s = format_["rate"] * 2 if format_["type"] == "audio/pcm" else _G711_BYTES_PER_S
@@ -306,7 +307,7 @@ class FaultyConnection:
         if not self._chance.fires(index, self._number):
             return False
         fault = self._plan.faults[index]
-        if fault.name == "delay":  # every event it touches would be a flood
+        if fault.name == "delay":  # report a delay once, not for every event
             if index in self._reported:
                 return True
             self._reported.add(index)
@@ -321,8 +322,8 @@ class FaultyConnection:
     def _faults_named(self, name: str) -> list[tuple[int, Fault]]:
         return [(index, fault) for index, fault in enumerate(self._plan.faults) if fault.name == name]
 
-    def _spawn(self, job: Coroutine[Any, Any, None]) -> None:
-        task = self._group.create_task(job)
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._group.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

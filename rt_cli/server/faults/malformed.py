@@ -1,4 +1,4 @@
-"""What a server should never say: payloads with which clients are tried. Pure."""
+"""Malformed messages, to test clients. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ How = Literal["text", "binary", "raw"]
 _DEEP = 100_000
 _HUGE = 17 * 1024 * 1024
 GARBAGE = ("json", "binary", "utf8", "frame", "huge", "deep", "unknown", "error")
-"""The kinds."""
+"""Kinds of malformed messages."""
 
 
 def payload(kind: str) -> tuple[How, bytes]:
-    """How a kind of garbage is sent, and what.
+    """Build a malformed message: frame kind and payload.
 
     Args:
         kind: One of :data:`GARBAGE`.
 
     Raises:
-        ValueError: Another.
+        ValueError: Unknown kind.
     """
     match kind:
         case "json":

@@ -53,7 +53,7 @@ class Transcription(Protocol):
     async def feed(self, pcm: bytes) -> None:
         """Add s16le at the rate of the item; waits while more than 5 s of audio are unrecognised.
 
-        After cancellation, any part of ``pcm`` may have been added. Never raises: :meth:`hypotheses` raises the failure.
+        After cancellation, any part of ``pcm`` may have been added. Never raises: :meth:`hypotheses` raises failures.
         """
         ...
 

@@ -44,7 +44,7 @@ class ModelThreads(Generic[Model]):
 
     @asynccontextmanager
     async def warm(self) -> AsyncIterator[None]:
-        """Load the model while the block runs. The end of the block cancels queued calls and does not wait for others."""
+        """Load the model while the block runs; its end cancels queued calls and does not wait for running ones."""
         task = asyncio.create_task(self._warm_up(), name="recogniser warm-up")
         try:
             yield

@@ -1,1 +1,1 @@
-"""Plays the endpoint's side of a recorded session."""
+"""Replays the endpoint's side of a recorded session."""

@@ -1,8 +1,8 @@
-"""The endpoint's side of a recorded session, played again: what is said when, and what is waited for. Pure.
+"""Replay of the endpoint's side of a recorded session: which message is sent when, and after which client data. Pure.
 
-What the endpoint had said after something of the client's waits for the same from this client: for as many events of
-the same types in the same order, and for as much sound, in pieces of any size. What it then says comes as late after
-that, and after what it had said before, as it had come in the recording.
+Each message of the endpoint waits until the new client has sent as much as the recorded client had sent before that
+message: the same number of events, of the same types in the same order, and as many bytes of audio, in pieces of any
+size. Then the message keeps its recorded delays: after the client data, and after the message before.
 """
 
 from __future__ import annotations
@@ -21,58 +21,58 @@ if TYPE_CHECKING:
     from rt_cli.protocol.recording_format import Entry
 
 _CLOSE_MARGIN_MS = 1000.0
-"""What had come so shortly before the client left need not come before it leaves again."""
+"""Recorded messages this close to the client's close may be missing when the new client closes."""
 _LONGEST_TYPE = 60
 
 
 @dataclass(frozen=True, slots=True)
 class ClientProgress:
-    """What must have come from the client."""
+    """Amount of data that the client has sent."""
 
     events: int = 0
-    """Events that are no sound."""
+    """Number of events without audio appends."""
     audio: int = 0
-    """Bytes."""
+    """Bytes of audio."""
     ms: float = 0.0
-    """When it had come in the recording."""
+    """Time of the last of these data in the recording, in ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointAction:
-    """Something that the endpoint did."""
+    """A message or close of the endpoint."""
 
     kind: Literal["text", "binary", "close"]
     ms: float
-    """When, since the connection was begun."""
+    """Time in the recording, in ms since the start of the connection."""
     after: ClientProgress
     data: bytes = b""
-    """The message, or the reason of a close."""
+    """The message, or the reason of a close frame."""
     code: int = 0
-    """Of a close; 1005: none, 1006: cut."""
+    """Close code; 1005: close frame without code, 1006: connection lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One connection."""
+    """The script of one connection."""
 
     actions: tuple[EndpointAction, ...] = ()
     events: tuple[str, ...] = ()
-    """The types of the client's events that are no sound."""
+    """Types of the client's events, in order, without audio appends."""
     audio: int = 0
-    """Bytes of sound of the client."""
+    """Bytes of audio from the client."""
     client_left_ms: float | None = None
-    """When the client ended the connection; None if it did not."""
+    """Time of the client's close in ms; None if the client did not close."""
     refusal: int | None = None
-    """HTTP status in the place of all this."""
+    """HTTP status of a refused handshake; the other fields are then empty."""
 
 
 def scripts_of(entries: Iterable[Entry]) -> tuple[list[Script], int]:
-    """The connections of a recording in the order in which they were opened.
+    """Build the scripts of a recording, in the order of the connections.
 
-    A connection that never came about, and of which no HTTP status is known, is left out.
+    A connection that failed without an HTTP status is left out.
 
     Returns:
-        Them, and how many lines the recording lacks.
+        The scripts, and the number of lines that are missing in the recording.
     """
     drafts: dict[int, _Draft] = {}
     order: list[int] = []
@@ -138,20 +138,20 @@ def _action(entry: Entry, after: ClientProgress) -> EndpointAction:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """This client is not the recorded one."""
+    """A difference between this client and the recorded one."""
 
     message: str
     event_id: str | None = None
-    """Of the client's event."""
+    """Id of the client's event."""
 
 
 class ScriptPlayer:
-    """A script on its way.
+    """The progress of a script.
 
     Args:
-        script: What to play.
-        speed: Times real time; ``inf`` waits for the client alone.
-        now: The time, seconds.
+        script: The script to play.
+        speed: Factor of real time; ``inf``: no recorded delays, only wait for the client.
+        now: Current time in seconds.
     """
 
     def __init__(self, script: Script, speed: float, now: float) -> None:
@@ -162,21 +162,21 @@ class ScriptPlayer:
         self._next_index = 0
         self._last_action_at = now
         self._ready_at: list[float] = []
-        """When the cue of each deed came, of those for which it did."""
+        """For each action whose client data has come: when, in seconds."""
         self._advance(now)
 
     @property
     def action(self) -> EndpointAction | None:
-        """What is next; None when nothing is left to do."""
+        """The next action; None at the end of the script."""
         return self._script.actions[self._next_index] if self._next_index < len(self._script.actions) else None
 
     @property
     def client_closes(self) -> bool:
-        """Whether the client, and not the endpoint, ended the connection."""
+        """True if in the recording the client, not the endpoint, closed the connection."""
         return not self._script.actions or self._script.actions[-1].kind != "close"
 
     def due(self) -> float | None:
-        """When the next deed is due, seconds; None while the client owes something before it, or nothing is left."""
+        """Time of the next action in seconds; None: it waits for client data, or the script has ended."""
         action = self.action
         if action is None or self._next_index >= len(self._ready_at):
             return None
@@ -188,11 +188,11 @@ class ScriptPlayer:
         )
 
     def mark_done(self, now: float) -> None:
-        """The next deed is done."""
+        """Mark the next action as done."""
         self._next_index, self._last_action_at = self._next_index + 1, now
 
     def receive(self, message: str | bytes, now: float) -> Difference | None:
-        """The client says something; returns what is wrong with it, which then has not been said."""
+        """Process a message of the client; returns a difference if the message is not the expected one."""
         event = _event(message)
         if event.get("type") == APPEND:
             self._audio += size_of(event.get("audio"))
@@ -205,27 +205,27 @@ class ScriptPlayer:
             self._advance(now)
             return None
         if due is None and self._script.client_left_ms is None:
-            return None  # nobody knows what the recorded client would have said next
+            return None  # the recording ended first, so any event is acceptable
         expected = "nothing more" if due is None else due
         return Difference(
             f"the recording has {expected} here, not {type_}", event_id if isinstance(event_id, str) else None
         )
 
     def missing(self) -> str | None:
-        """What the client still owes before the next deed; None if nothing."""
+        """Text: the client data that the next action waits for; None: no data is missing."""
         action = self.action
         if action is None or self._next_index < len(self._ready_at):
             return None
         return self._missing(action.after.events, action.after.audio)
 
     def skip_missing(self, now: float) -> None:
-        """Go on as if the client had done what it owes."""
+        """Continue as if the client had sent the missing data."""
         if (action := self.action) is not None:
             self._events, self._audio = max(self._events, action.after.events), max(self._audio, action.after.audio)
             self._advance(now)
 
     def on_disconnect(self) -> Difference | None:
-        """The client is gone, or has ended the connection: what is missing."""
+        """The client has closed or lost the connection; returns a difference if data is missing."""
         missing = self._missing(len(self._script.events), self._script.audio)
         action = self.action
         if missing is not None and action is not None:

@@ -1,7 +1,7 @@
-"""An endpoint that plays recorded sessions, to whoever connects.
+"""An endpoint that replays recorded sessions to any client.
 
-Beside the embedded endpoint and not inside it: there is nobody to admit here, nothing to recognise and nothing that
-goes wrong on purpose, and so nothing of that server's border would be used but the listening itself.
+This is not part of the embedded endpoint: a replay needs no access control, no recognition and no faults, so the two
+servers would share only the listening socket.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ _WIRE_LOG.setLevel(logging.INFO)  # at DEBUG the library logs headers, and with 
 
 @dataclass(slots=True)
 class ReplayServer:
-    """Where recordings are played."""
+    """A running replay server."""
 
     url: str = ""
     played: int = 0
-    """Connections that are over."""
+    """Number of finished connections."""
     differences: int = 0
-    """Between its clients and the recorded one."""
+    """Number of differences between the clients and the recorded client."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    """All connections of the recording are over."""
+    """Set when all connections of the recording are finished."""
 
 
 @asynccontextmanager
@@ -63,20 +63,20 @@ async def replaying(
     speed: float = 1.0,
     patience_s: float = 60.0,
 ) -> AsyncIterator[ReplayServer]:
-    """Play a recording while the block runs: the first connection to the first that comes, and so on.
+    """Replay a recording while the block runs: the first client gets the first recorded connection, and so on.
 
-    The end of the block, by cancellation too, cuts all connections within two seconds.
+    The end of the block, also by cancellation, closes all connections within two seconds.
 
     Args:
-        scripts: Of the recorded connections.
-        on_event: Told of each difference, with the number of the connection, from 1; must not raise.
-        host: To listen on.
-        port: 0 is any free one.
-        speed: Times the recorded pace; ``inf`` waits for the client alone.
-        patience_s: Without a word from a client that owes one, after which the play goes on as if it had come.
+        scripts: The recorded connections.
+        on_event: Receives the number of the connection (from 1) and the text of each difference; must not raise.
+        host: Address to listen on.
+        port: 0: any free port.
+        speed: Factor of the recorded speed; ``inf``: no recorded delays, only wait for the client.
+        patience_s: If an expected message of the client does not come within this time, the replay continues without.
 
     Raises:
-        UsageError: Address or port not to be had.
+        UsageError: The address or port is not available.
     """
     recording = _Recording(scripts, on_event, speed, patience_s)
     try:
@@ -122,7 +122,7 @@ class _Recording:
         self._opened = 0
 
     def admit(self, _connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse as it was refused; None lets the WebSocket open."""
+        """Refuse the handshake if the recorded one was refused; None: open the WebSocket."""
         if "Upgrade" not in request.headers or self._opened >= len(self._scripts):
             return None
         refusal = self._scripts[self._opened].refusal
@@ -133,7 +133,7 @@ class _Recording:
         return Response(refusal, "Recorded", Headers({"Content-Length": "0", "Connection": "close"}))
 
     async def handle(self, connection: ServerConnection) -> None:
-        """Play the next connection."""
+        """Replay the next connection."""
         self._opened += 1
         number = self._opened
         if number > len(self._scripts):
@@ -146,16 +146,16 @@ class _Recording:
             self._end()
 
     def player(self, number: int) -> ScriptPlayer:
-        """The script of a connection."""
+        """The player of a connection, by its number from 1."""
         return ScriptPlayer(self._scripts[number - 1], self._speed, asyncio.get_running_loop().time())
 
     @property
     def patience_s(self) -> float:
-        """How long a client may be silent."""
+        """Longest wait for an expected message, in seconds."""
         return self._patience_s
 
     def report(self, number: int, message: str) -> None:
-        """A client is not the recorded one."""
+        """Count and report a difference."""
         self.server.differences += 1
         self._on_event(number, message)
 
@@ -166,7 +166,7 @@ class _Recording:
 
 
 class _Connection:
-    """One connection."""
+    """The replay of one connection."""
 
     def __init__(self, recording: _Recording, connection: ServerConnection, number: int) -> None:
         self._recording = recording
@@ -177,10 +177,10 @@ class _Connection:
         self._message_event = asyncio.Event()
 
     async def run(self) -> None:
-        """Play it until it is over, or the client leaves."""
+        """Replay until the script ends or the client disconnects."""
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(self._play())
-            with suppress(ConnectionClosed):  # that it is gone is all there is to know
+            with suppress(ConnectionClosed):  # a disconnect is an expected end
                 async for message in self._connection:
                     difference = self._player.receive(message, self._loop.time())
                     if difference is not None:
@@ -192,7 +192,7 @@ class _Connection:
 
     async def _play(self) -> None:
         player = self._player
-        with suppress(ConnectionClosed):  # who reads ends, too
+        with suppress(ConnectionClosed):  # run() ends too
             while (action := player.action) is not None:
                 due = player.due()
                 if due is None:
@@ -214,7 +214,7 @@ class _Connection:
             self._player.skip_missing(self._loop.time())
 
     async def _wait_for_message(self) -> bool:
-        """Wait for a word of the client; False when patience is at an end."""
+        """Wait for a message of the client; False after ``patience_s``."""
         self._message_event.clear()
         try:
             async with asyncio.timeout(self._recording.patience_s):

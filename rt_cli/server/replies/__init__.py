@@ -1,1 +1,1 @@
-"""What answers a turn."""
+"""Repliers: they write and speak the answers to turns."""

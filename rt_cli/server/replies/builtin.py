@@ -1,4 +1,4 @@
-"""The two replies that need nothing: the user's own voice and a fixed sentence."""
+"""Repliers without dependencies: echo of the user's audio, and a fixed sentence."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 NO_WORDS = "I heard you, but there are no words for it."
-"""Said where a turn has no transcript, and nobody chose other words."""
+"""The reply of the default template to a turn without transcript."""
 
 
 DEFAULT_TEMPLATE = "You said: {transcript}"
 
 
 class Echo:
-    """The caller's own turn, back again."""
+    """Returns the user's turn."""
 
     needs_words = False
     notice = None
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
-        """The words as far as they are known, then the sound."""
+        """Yield the transcript, if known, then the audio."""
         words = last_words(request.items)
         if not request.with_audio:
             yield Text(words or NO_WORDS)
@@ -39,22 +39,22 @@ class Echo:
         for start in range(0, len(request.audio), step):
             for pcm in pieces.push(request.audio[start : start + step]):
                 yield Audio(pcm)
-            await asyncio.sleep(0)  # a long turn is nobody else's stutter
+            await asyncio.sleep(0)  # let other sessions run during a long turn
         for pcm in pieces.flush():
             yield Audio(pcm)
 
 
 class Template:
-    """A sentence with gaps.
+    """A sentence with placeholders.
 
-    ``{transcript}`` is the user's last words, ``{turn}`` how many messages the user has in the conversation,
-    ``{instructions}`` the session's; ``{{`` is a brace.
+    ``{transcript}`` is the text of the user's last message, ``{turn}`` the number of the user's messages in the
+    conversation, ``{instructions}`` the session's instructions; ``{{`` is a brace.
 
     Args:
         text: The sentence.
 
     Raises:
-        UsageError: It is empty, or has other gaps.
+        UsageError: The text is empty or has unknown placeholders.
     """
 
     GAPS = ("transcript", "turn", "instructions")
@@ -74,7 +74,7 @@ class Template:
         self.needs_words = any(name == "transcript" for name, _, _ in gaps)
 
     def fill(self, request: ReplyRequest) -> str:
-        """What it says to a request."""
+        """Fill the placeholders for a request."""
         return self.text.format(
             transcript=last_words(request.items),
             turn=sum(is_by_user(item) for item in request.items),
@@ -83,10 +83,10 @@ class Template:
 
 
 class FixedReply:
-    """A fixed sentence; its words only, also where audio is wanted: an audio reply has a transcript and no sound.
+    """Replies with a sentence. Yields text only: a reply with audio gets a transcript without sound.
 
     Args:
-        template: None says what was heard, or that there are no words for it.
+        template: The sentence; None: the default template, or :data:`NO_WORDS` for a turn without transcript.
     """
 
     notice = None
@@ -97,7 +97,7 @@ class FixedReply:
         self.needs_words = self._template.needs_words
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
-        """One text."""
+        """Yield the sentence as one text."""
         no_words = not self._has_template and not last_words(request.items)
         text = NO_WORDS if no_words else self._template.fill(request)
         if text.strip():

@@ -1,4 +1,4 @@
-"""Replies written by an OpenAI-compatible chat server, word by word."""
+"""Replier that streams text from an OpenAI-compatible chat server."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 KEY = "RT_LLM_API_KEY"
 _MAX_ERROR_BYTES = 65_536
-"""Bytes of an answer that is an error."""
+"""Most bytes read of an error response."""
 _AT_ONCE = 64
-"""Requests under way; those of more sessions wait, within their deadline."""
+"""Most concurrent requests. Further requests wait; the wait counts for their deadline."""
 _MAX_BODY_BYTES = 1_048_576
-"""Bytes of an answer that is not streamed."""
+"""Most bytes read of a response that is not streamed."""
 _OK = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds."""
+    """Deadlines in seconds."""
 
     connect: float = 5.0
     first: float = 60.0
-    """To the first event after the request; a model may have to be loaded."""
+    """From the request to the first event; the server may have to load a model."""
     next: float = 20.0
-    """From event to event; comments that only keep the connection alive are none."""
+    """Between two events; keepalive comments are not events."""
 
 
 @asynccontextmanager
@@ -54,16 +54,16 @@ async def open_chat(
     deadlines: Deadlines | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[Replier]:
-    """A chat server as replier; its connections end with the block.
+    """Open a chat server as replier; its connections end with the block.
 
     Args:
         url: See :func:`rt_cli.server.replies.chat_format.chat_url`.
-        model: None lets the server choose.
-        deadlines: None is the default ones.
-        environ: Where the key is, as ``RT_LLM_API_KEY``; there may be none.
+        model: Model name; None: the server's default.
+        deadlines: None: the default deadlines.
+        environ: Environment with the optional key ``RT_LLM_API_KEY``.
 
     Raises:
-        UsageError: The URL cannot be used, or httpx is not installed.
+        UsageError: The URL or key is invalid, or httpx is not installed.
     """
     key = environ.get(KEY, "").strip()
     target = chat_url(url, with_key=bool(key))
@@ -79,19 +79,19 @@ async def open_chat(
         headers={"Authorization": f"Bearer {key}"} if key else {},
         timeout=httpx.Timeout(None, connect=deadlines.connect),
         limits=httpx.Limits(max_connections=_AT_ONCE),
-        trust_env=not is_loopback(host),  # no proxy stands between a machine and itself
+        trust_env=not is_loopback(host),  # a proxy cannot reach loopback
     ) as client:
         yield ChatReplier(client, target, model, deadlines)
 
 
 class ChatReplier:
-    """What a chat server writes.
+    """Streams replies from a chat server.
 
     Args:
-        client: For all requests, with the key.
-        url: Takes chat completions.
-        model: None lets the server choose.
-        deadlines: How long it may take.
+        client: HTTP client with the key, for all requests.
+        url: URL for chat completions.
+        model: Model name; None: the server's default.
+        deadlines: Deadlines of each request.
     """
 
     needs_words = True
@@ -105,7 +105,7 @@ class ChatReplier:
         self._deadlines = deadlines
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
-        """Words as they come, then calls, then usage; closed or cancelled, the connection is closed at once."""
+        """Yield text as it arrives, then calls, then usage. Closing or cancellation closes the connection at once."""
         completion = Completion(self._host)
         body = msgspec.json.encode(completion_request(request, self._model))
         async with aclosing(self._events(body)) as events:
@@ -118,7 +118,7 @@ class ChatReplier:
             yield part
 
     async def _next(self, events: AsyncGenerator[str, None], timeout_s: float) -> str | None:
-        """The next event's data, None at the end; every way in which a server fails is a ReplyFailed."""
+        """Data of the next event; None at the end. Any failure of the server becomes ReplyFailed."""
         import httpx
 
         server = f"the chat server at {self._host}"
@@ -159,7 +159,7 @@ class ChatReplier:
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
-    """The beginning of a body."""
+    """Read a body up to ``limit`` bytes."""
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

@@ -1,7 +1,6 @@
-"""Conversation items to a chat server's messages, and its stream back to parts of a reply. No I/O.
+"""Converts conversation items to chat messages, and the chat server's stream to parts of a reply. No I/O.
 
-The chat server's side is OpenAI's ``/v1/chat/completions`` with ``stream``, as vLLM, llama.cpp, Ollama and others
-have it, too.
+The API is OpenAI's ``/v1/chat/completions`` with ``stream``, which vLLM, llama.cpp, Ollama and others implement.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 UNINTELLIGIBLE = "(unintelligible)"
-"""Stands for a message of the user that has no words; chat servers refuse an empty one."""
+"""Replaces a user message without text: chat servers refuse an empty message."""
 NO_RESULT = "(no result)"
-"""Stands for the result of a call that has none; chat servers refuse a call without."""
+"""Replaces the missing result of a call: chat servers refuse a call without result."""
 MAX_REPLY = 100_000
-"""Characters of a reply and its calls: who writes more does not stop by itself."""
+"""Most characters of a reply with its calls; stops a model that writes without end."""
 _DONE = "[DONE]"
 
 
 def chat_url(text: str, *, with_key: bool) -> str:
-    """The URL that takes chat completions.
+    """Build the URL for chat completions.
 
     Args:
-        text: With or without ``/v1`` or ``/chat/completions``; another path is taken as what stands before the latter.
-        with_key: Whether a key will be sent there.
+        text: URL with or without ``/v1`` or ``/chat/completions``; ``/chat/completions`` is appended to other paths.
+        with_key: A key is sent to this URL.
 
     Raises:
-        UsageError: It cannot be one, or the key would travel in the clear.
+        UsageError: Invalid URL, or the key would be sent unencrypted.
     """
     example = "write it like http://localhost:8080/v1"
     try:
@@ -61,7 +60,7 @@ def chat_url(text: str, *, with_key: bool) -> str:
 
 
 def completion_request(request: ReplyRequest, model: str | None) -> dict[str, Any]:
-    """The body of the HTTP request."""
+    """Build the body of the HTTP request."""
     tools = [_tool(tool) for tool in request.tools if tool.get("type") == "function"]
     optional = {
         "model": model,
@@ -78,10 +77,10 @@ def completion_request(request: ReplyRequest, model: str | None) -> dict[str, An
 
 
 def messages(request: ReplyRequest) -> list[dict[str, Any]]:
-    """The conversation as a chat server wants it.
+    """Convert the conversation to chat messages.
 
-    Calls that follow one another are one message, as the model made them, and their results follow it at once,
-    wherever the client put them. Items of other kinds are left out.
+    Consecutive calls become one message, as the model created them. Their results follow directly, no matter where
+    the client has inserted them. Other item types are left out.
     """
     results = {item.get("call_id"): item.get("output") for item in request.items if _is(item, "function_call_output")}
     result: list[dict[str, Any]] = []
@@ -154,7 +153,7 @@ class _Delta(msgspec.Struct):
 class _Choice(msgspec.Struct):
     delta: _Delta | None = None
     message: _Delta | None = None
-    """In the delta's place where a server does not stream."""
+    """Replaces ``delta`` in a response that is not streamed."""
     finish_reason: str | None = None
 
 
@@ -170,28 +169,28 @@ class _Chunk(msgspec.Struct):
 
 
 class Completion:
-    """A reply as it comes.
+    """Collects a streamed reply.
 
     Args:
-        host: Who writes it, for error messages.
+        host: Host of the chat server, for error messages.
     """
 
     def __init__(self, host: str) -> None:
         self._server = f"the chat server at {host}"
         self._calls: list[dict[str, str]] = []
         self._places: dict[int, int] = {}
-        """From a server's index of a call to ours."""
+        """Maps the server's index of a call to the position in ``_calls``."""
         self._usage: _TokenCounts | None = None
         self._size = 0
         self._reason: str | None = None
         self.done = False
-        """Nothing follows."""
+        """True after the end of the stream."""
 
     def take(self, data: str) -> list[Part]:
-        """Take an event's data; returns the words in it.
+        """Process the data of an event; returns its text.
 
         Raises:
-            ReplyFailed: It is an error, or makes no sense.
+            ReplyFailed: The event is an error, or not a chat completion.
         """
         if data.strip() == _DONE:
             self.done = True
@@ -206,10 +205,10 @@ class Completion:
         return [Text(text) for choice in (chunk.choices or [])[:1] if (text := self._choice(choice))]
 
     def finish(self) -> list[Part]:
-        """The calls and the usage, once nothing follows.
+        """Return calls and usage after the end of the stream.
 
         Raises:
-            ReplyFailed: It ended in the middle.
+            ReplyFailed: The stream is incomplete.
         """
         if not self.done and self._reason is None:
             raise ReplyFailed(f"{self._server} ended in the middle of a reply")
@@ -243,7 +242,7 @@ class Completion:
         self._grow(1 + len(function.name or "") + len(function.arguments or ""))
 
     def _place(self, delta: _CallDelta) -> int:
-        """Where a call is; some servers number none of them, and begin each with its id."""
+        """Position of a call in ``_calls``. Some servers send no index; there, each new id starts a call."""
         place = len(self._calls)
         if delta.index is not None:
             place = self._places.setdefault(delta.index, place)
@@ -260,7 +259,7 @@ class Completion:
 
 
 def error_text(error: Any) -> str:
-    """What an error says, fit for people, in any of the shapes that servers give it."""
+    """The message of a server's error object of any shape, safe to show to people."""
     while isinstance(error, dict):
         error = error.get("error") or error.get("message") or error.get("detail") or "no reason given"
     return masked(printable(" ".join(str(error).split())))[:200]

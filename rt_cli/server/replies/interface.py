@@ -1,4 +1,4 @@
-"""What answers a turn: one seam, and the two answers that need nothing, one's own voice and a fixed sentence."""
+"""Interface between responses and repliers, and the parts of a reply."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _PIECE_BYTES = to_samples(PIECE_MS, OUTPUT_RATE_HZ) * BYTES_PER_SAMPLE
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
-    """All that a reply may depend on."""
+    """The input of a reply."""
 
     items: Sequence[Mapping[str, Any]] = ()
-    """The context as protocol items, oldest first; user audio parts carry ``transcript`` where it is known."""
+    """The context as protocol items, oldest first. User audio parts have ``transcript`` if it is known."""
     instructions: str | None = None
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: Any = "auto"
     with_audio: bool = True
-    """Audio with its transcript is wanted; else text only."""
+    """True: the reply is audio with a transcript; False: text only."""
     audio: bytes = b""
-    """s16le of the turn to answer; empty where it was written, or there is none."""
+    """s16le of the user's last turn; empty if the turn is text, or if there is no turn."""
     audio_rate_hz: int = OUTPUT_RATE_HZ
     voice: str | None = None
     speed: float = 1.0
@@ -39,71 +39,71 @@ class ReplyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words of the reply, in order: its text, or the transcript of its audio."""
+    """The next piece of the reply's text, or of the transcript of its audio."""
 
     delta: str
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Sound of the reply: s16le at 24 kHz, at most 200 ms of it."""
+    """The next piece of the reply's audio: s16le at 24 kHz, at most 200 ms."""
 
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function call, whole."""
+    """A complete function call."""
 
     call_id: str
     name: str
     arguments: str
-    """JSON, as the model wrote it."""
+    """JSON text from the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the source of the words counted; the last part where it is given."""
+    """Token counts from the language model; if present, the last part."""
 
     input_tokens: int
     output_tokens: int
     truncated: bool = False
-    """The reply was cut short at ``max_output_tokens``."""
+    """The reply was truncated at ``max_output_tokens``."""
 
 
 Part = Text | Audio | Call | Usage
 
 
 class ReplyFailed(Exception):
-    """There is no (more of a) reply; the message is for the client."""
+    """The reply cannot be created or continued; the message is for the client."""
 
 
 class Replier(Protocol):
-    """What answers turns, shared by the sessions of a server."""
+    """Creates the replies of a server; shared by all sessions."""
 
     @property
     def needs_words(self) -> bool:
-        """Whether the turn's transcript must be final before :meth:`reply`; where text only is wanted it always is."""
+        """True if :meth:`reply` needs final transcripts. For text replies the transcripts are always final."""
         ...
 
     @property
     def notice(self) -> str | None:
-        """One line for people: quality, licence."""
+        """One line for people about quality and licence; None: no notice."""
         ...
 
     def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
-        """The parts of a reply, as early as they are known and faster than they are spoken.
+        """Yield the parts of a reply as soon as they exist, faster than real time.
 
-        Closed or cancelled, it ends its work at once, wherever that is done.
+        Closing or cancellation stops the work at once, also in other processes and on servers.
 
         Raises:
-            ReplyFailed: In the place of the next part.
+            ReplyFailed: There is no further part.
         """
         ...
 
 
 def last_words(items: Sequence[Mapping[str, Any]]) -> str:
-    """What the user said or wrote last; empty where nobody knows."""
+    """Text or transcript of the user's last message; empty if unknown."""
     for item in reversed(items):
         if is_by_user(item):
             parts = item.get("content") or ()
@@ -112,15 +112,15 @@ def last_words(items: Sequence[Mapping[str, Any]]) -> str:
 
 
 def is_by_user(item: Mapping[str, Any]) -> bool:
-    """Whether an item is a message of the user."""
+    """True if the item is a message of the user."""
     return item.get("type") == "message" and item.get("role") == "user"
 
 
 class Pieces:
-    """Sound at any rate as pieces at the output rate, none longer than 200 ms.
+    """Converts audio at any rate to pieces at the output rate, at most 200 ms each.
 
     Args:
-        rate_hz: Of what is pushed, see :class:`rt_cli.audio.resample.Resampler`.
+        rate_hz: Sample rate of the input, see :class:`rt_cli.audio.resample.Resampler`.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -129,14 +129,14 @@ class Pieces:
         self._resampler = Resampler(rate_hz, OUTPUT_RATE_HZ)
 
     def push(self, pcm: bytes) -> Iterator[bytes]:
-        """Take s16le, whole samples of it, and give what is ready; some 20 ms stay inside."""
+        """Convert whole samples of s16le; about 20 ms stay in the resampler."""
         import numpy as np
 
         block = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
         return _cut(self._resampler.push(block))
 
     def flush(self) -> Iterator[bytes]:
-        """Give the rest."""
+        """Return the rest."""
         return _cut(self._resampler.flush())
 
 

@@ -1,4 +1,4 @@
-"""``--reply NAME`` to a replier."""
+"""Opens the replier of ``--reply NAME``."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ ReplyName = Literal["none", "text", "echo", "voice"]
 async def open_replier(
     name: ReplyName, *, reply_text: str | None = None, llm: str | None = None, llm_model: str | None = None
 ) -> AsyncIterator[Replier | None]:
-    """The replier of a server; what it started ends with the block.
+    """Open the replier of a server; its processes and connections end with the block.
 
     Args:
         name: ``none`` yields None.
-        reply_text: What ``text`` and ``voice`` say, see :class:`Template`.
-        llm: URL of an OpenAI-compatible chat server that says what ``text`` and ``voice`` say instead.
-        llm_model: The model it is asked for; without one it chooses.
+        reply_text: Sentence for ``text`` and ``voice``, see :class:`Template`.
+        llm: URL of an OpenAI-compatible chat server that writes the text for ``text`` and ``voice``.
+        llm_model: Model name for the chat server; None: the server's default.
 
     Raises:
-        UsageError: The options do not fit together, or an extra is not installed.
+        UsageError: The options conflict, or an extra is not installed.
     """
     _check(name, reply_text, llm, llm_model)
     async with AsyncExitStack() as stack:

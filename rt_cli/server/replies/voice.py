@@ -1,4 +1,4 @@
-"""Replies that are spoken: words become sentences, and sentences sound, in one process that all sessions share."""
+"""Replier that speaks the text of another replier, with an espeak-ng process that all sessions share."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 NOTICE = "voice by espeak-ng (GPL-3.0), a program of its own beside this one: robotic, demo quality"
 ANSWER_S = 20.0
-"""Longest silence of a process that owes sound, its start included."""
+"""Deadline of an answer of the process, including its start."""
 LONGEST_SENTENCE = 300
-"""Characters, some 20 s of speech: what is said at once, and so what one reply can make another wait for."""
+"""Characters, about 20 s of speech. The process speaks one sentence at a time: one reply can delay others by this."""
 _WORDS_PER_MINUTE = 175
 _SLOWEST, _FASTEST = 80, 450
 _AT_ONCE = 3
-"""Pieces of 60 ms that go out as one, where they are there."""
+"""Available pieces of 60 ms are joined, up to this number."""
 _EXIT_S = 1.0
 
 VOICES = {
@@ -41,7 +41,7 @@ VOICES = {
     "shimmer": "en-us+f5",
     "verse": "en-us+m2",
 }
-"""OpenAI's names; who knows espeak-ng may use its names, such as ``de`` or ``en-gb+f3``."""
+"""OpenAI's voice names. espeak-ng's own names, for example ``de`` or ``en-gb+f3``, work as well."""
 _ESPEAK_NAME = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})*(?:\+[a-z0-9]{1,12})?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?\u2026]+[\"')\]\u201d\u2019]*\s|[\u3002\uff01\uff1f]|\n")
 _PAUSE = re.compile(r"[,;:\u2014]\s|\s")
@@ -49,25 +49,25 @@ _MARKUP = re.compile(r"\*\*|`|^\s*(?:#+|[*-])\s", re.MULTILINE)
 
 
 def espeak_voice(name: str | None) -> str:
-    """The voice of espeak-ng for a name from a client; American English for one that nobody knows."""
+    """The espeak-ng voice for a voice name from a client; American English for an unknown name."""
     if name is None:
         return wire.DEFAULT_VOICE
     return VOICES.get(name) or (name if _ESPEAK_NAME.fullmatch(name) else wire.DEFAULT_VOICE)
 
 
 def words_per_minute(speed: float) -> int:
-    """A speed as the engine's rate; below 0.46 it speaks no slower."""
+    """Convert a speed factor to espeak-ng's rate; the slowest rate is reached at speed 0.46."""
     return min(max(round(_WORDS_PER_MINUTE * speed), _SLOWEST), _FASTEST)
 
 
 class Sentences:
-    """Words as they come, sentences as soon as they are complete."""
+    """Splits streamed text into sentences."""
 
     def __init__(self) -> None:
         self._text = ""
 
     def push(self, delta: str) -> list[str]:
-        """Take words; returns the sentences that they end, or the beginnings of one that is too long."""
+        """Add text; returns the complete sentences. A sentence that is too long is split."""
         self._text += delta
         sentences = []
         while (end := self._end()) is not None:
@@ -76,7 +76,7 @@ class Sentences:
         return [sentence for sentence in sentences if sentence]
 
     def flush(self) -> list[str]:
-        """What has no end, once there are no more words."""
+        """Return the rest after the end of the text."""
         text, self._text = self._text.strip(), ""
         return [text] if text else []
 
@@ -92,7 +92,7 @@ class Sentences:
 
 @asynccontextmanager
 async def open_voice(author: Replier) -> AsyncIterator[Replier]:
-    """What speaks the words of ``author``; its process starts at once, and ends with the block.
+    """Open a replier that speaks the text of ``author``; the process starts at once and ends with the block.
 
     Raises:
         UsageError: espeak-ng is not installed.
@@ -108,7 +108,7 @@ async def open_voice(author: Replier) -> AsyncIterator[Replier]:
 
 
 class Voice:
-    """Speaks what another replier writes, sentence by sentence, while it writes."""
+    """Speaks the text of another replier, sentence by sentence, while that replier still writes."""
 
     def __init__(self, author: Replier, process: EspeakProcess) -> None:
         self._author = author
@@ -117,7 +117,7 @@ class Voice:
         self.notice = NOTICE if author.notice is None else f"{author.notice}; {NOTICE}"
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
-        """The author's parts; after the end of each sentence its sound."""
+        """Yield the author's parts, and the audio of each sentence after its end."""
         async with aclosing(self._author.reply(request)) as parts:
             if not request.with_audio:
                 async for part in parts:
@@ -126,7 +126,7 @@ class Voice:
             sentences = Sentences()
             speech = _Speech(self._mouth, espeak_voice(request.voice), words_per_minute(request.speed))
             async for part in parts:
-                # Words before what they are the sound of; a call after everything that was said.
+                # Order: text before its audio; a call after all audio of the text before.
                 if isinstance(part, Text):
                     yield part
                 complete = sentences.push(part.delta) if isinstance(part, Text) else sentences.flush()
@@ -141,7 +141,7 @@ class Voice:
 
 
 class _Speech:
-    """The sound of one reply: one resampler over all its sentences."""
+    """The audio of one reply, with one resampler for all of its sentences."""
 
     def __init__(self, process: EspeakProcess, voice: str, rate: int) -> None:
         self._mouth = process
@@ -162,7 +162,7 @@ class _Speech:
 
 
 class EspeakProcess:
-    """The process of a server that speaks; a new one takes the place of one that is gone."""
+    """The espeak-ng process of a server; restarted if it has ended."""
 
     def __init__(self) -> None:
         self._child: _WorkerProcess | None = None
@@ -175,17 +175,17 @@ class EspeakProcess:
         self._warming = asyncio.create_task(self._start_early(), name="voice warm-up")
 
     async def speak(self, text: str, voice: str, rate: int) -> AsyncGenerator[tuple[int, bytes], None]:
-        """Say a sentence.
+        """Speak a sentence.
 
-        Closed or cancelled, the process stops saying it, and goes on with the sentences of others.
+        After closing or cancellation, the process stops this sentence and continues with those of other replies.
 
         Args:
-            text: At most a few hundred characters: all of its sound may come to wait here for whoever listens.
-            voice: A voice of espeak-ng; an unknown one is American English.
+            text: At most a few hundred characters, because all of the audio is queued for a slow reader.
+            voice: A voice of espeak-ng; an unknown one becomes American English.
             rate: Words per minute.
 
         Yields:
-            The rate in Hz, and s16le, at most 180 ms of it.
+            The sample rate in Hz, and at most 180 ms of s16le.
 
         Raises:
             ReplyFailed: The process cannot start, ended, or hangs.
@@ -209,7 +209,7 @@ class EspeakProcess:
             await asyncio.wait(self._readers, timeout=_EXIT_S)
 
     async def _start_early(self) -> None:
-        with suppress(ReplyFailed):  # the first sentence will meet it again, and tell
+        with suppress(ReplyFailed):  # the first sentence fails in the same way, and its client gets the error
             await self._running_child()
 
     async def _running_child(self) -> _WorkerProcess:
@@ -220,7 +220,7 @@ class EspeakProcess:
 
     async def _start(self) -> _WorkerProcess:
         try:
-            # -P: the working directory is no place for modules. A group of its own: Ctrl-C is not for it.
+            # -P: import no modules from the working directory. New session: the terminal's Ctrl-C must not reach it.
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", str(Path(wire.__file__))),
                 stdin=asyncio.subprocess.PIPE,
@@ -237,18 +237,18 @@ class EspeakProcess:
 
 
 class _Utterance:
-    """A sentence being said."""
+    """The queue between the process and the reader of one sentence."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self._pieces: asyncio.Queue[bytes | ReplyFailed] = asyncio.Queue()
-        """Bounded by the sentence: whoever listens slowly must not stop the voice for others. ``b""`` is the end."""
+        """Unlimited, so that a slow reader does not stop the voice of others. ``b""`` marks the end."""
 
     def put(self, piece: bytes | ReplyFailed) -> None:
         self._pieces.put_nowait(piece)
 
     async def sound(self) -> bytes:
-        """What is there of the next 180 ms, empty at the end; raises ReplyFailed."""
+        """Wait for the next audio, at most 180 ms; empty at the end. Raises ReplyFailed."""
         piece = await self._pieces.get()
         if isinstance(piece, ReplyFailed):
             raise piece
@@ -256,23 +256,23 @@ class _Utterance:
         while len(pieces) < _AT_ONCE and piece and not self._pieces.empty():
             piece = self._pieces.get_nowait()
             if isinstance(piece, ReplyFailed) or not piece:
-                self._pieces.put_nowait(piece)  # nothing follows an end: it is the next again
+                self._pieces.put_nowait(piece)  # put the end back: no other piece follows
                 break
             pieces.append(piece)
         return b"".join(pieces)
 
 
 class _WorkerProcess:
-    """Our end of a process; it says one sentence after the other."""
+    """The server's side of a process, which speaks one sentence after the other."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None  # noqa: S101 - it was asked for; narrows the type
+        assert process.stdin is not None  # noqa: S101 - opened as a pipe; narrows the type
         assert process.stdout is not None  # noqa: S101 - same
         self._process = process
         self._questions = process.stdin
         self._answers = process.stdout
         self._utterances: dict[int, _Utterance] = {}
-        """What it owes an end, listened to or not."""
+        """Sentences without DONE, including cancelled ones."""
         self._last = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._reason = "the voice's process ended"
@@ -284,7 +284,7 @@ class _WorkerProcess:
         self._last += 1
         utterance = self._utterances[self._last] = _Utterance(self._last)
         if self.alive:
-            # Never drained: each reply has one sentence here.
+            # No drain(): each reply has one sentence here.
             self._questions.write(wire.speak_frame(utterance.number, rate, voice, text))
         else:
             utterance.put(ReplyFailed(self._reason))
@@ -293,15 +293,15 @@ class _WorkerProcess:
         return utterance
 
     def cancel(self, utterance: _Utterance) -> None:
-        """Nobody listens any more."""
+        """Stop a sentence whose reader is gone."""
         if utterance.number in self._utterances and self.alive:
             self._questions.write(wire.frame(wire.CANCEL, wire.JOB.pack(utterance.number)))
 
     def kill(self) -> None:
-        """End the process; what it owes fails. Nothing in it is worth a farewell."""
+        """Kill the process, which has no state to save; unfinished sentences fail."""
         if self.alive:
             self.alive = False
-            with suppress(ProcessLookupError):  # it has ended by itself
+            with suppress(ProcessLookupError):  # it has already ended
                 self._process.kill()
 
     def _on_timeout(self) -> None:
@@ -317,7 +317,7 @@ class _WorkerProcess:
 
     async def _read_answers(self) -> None:
         try:
-            with suppress(asyncio.IncompleteReadError):  # it ended
+            with suppress(asyncio.IncompleteReadError):  # the process has ended
                 while True:
                     kind, length = wire.HEADER.unpack(await self._answers.readexactly(wire.HEADER.size))
                     self._on_frame(kind, await self._answers.readexactly(length))

@@ -1,15 +1,16 @@
-"""The voice's own process: sentences in on stdin, sound out on stdout, gone when stdin ends.
+"""The espeak-ng process: reads sentences from stdin, writes audio to stdout, ends when stdin ends.
 
-Stands alone, so that it can be run by its path: nothing in the working directory can take the place of a module, and
-nothing of this program is linked with espeak-ng, whose licence is the GPL. Both directions carry frames: a kind (one
-byte), a length (four, little-endian), and that many bytes; a job is named by a number (four bytes), which grows.
+This file imports nothing of the package and runs by its path, so that no file in the working directory can replace a
+module, and so that no other code of rt is linked with espeak-ng, which has the GPL. Both directions carry frames: a
+kind (one byte), a length (four bytes, little-endian) and a payload of that length. A job is a sentence; its number
+(four bytes) increases from job to job.
 
-    SPEAK   job, rate, voice NUL text               say it, after what was asked before
-    CANCEL  job                                     stop saying it, or never begin
-                                READY  Hz           the engine is loaded; s16le at this rate will come
-                                AUDIO  job, s16le   the next piece of its sound
-                                DONE   job          its end, also of one that was cancelled
-                                BROKEN text         at any time: it cannot go on, and ends
+    SPEAK   job, rate, voice NUL text               speak a sentence, after the jobs before
+    CANCEL  job                                     stop a job, or do not start it
+                                READY  Hz           the engine is loaded; audio has this sample rate
+                                AUDIO  job, s16le   the next piece of audio of a job
+                                DONE   job          end of a job, also of a cancelled one
+                                BROKEN text         at any time: fatal error, the process ends
 """
 
 from __future__ import annotations
@@ -45,17 +46,17 @@ _GO_ON, _STOP = 0, 1
 
 
 def frame(kind: bytes, payload: bytes = b"") -> bytes:
-    """Write a frame."""
+    """Build a frame."""
     return HEADER.pack(kind, len(payload)) + payload
 
 
 def speak_frame(job: int, words_per_minute: int, voice: str, text: str) -> bytes:
-    """Write a SPEAK frame; neither voice nor text may hold a NUL."""
+    """Build a SPEAK frame; voice and text must not contain NUL."""
     return frame(SPEAK, SPEAK_HEAD.pack(job, words_per_minute) + f"{voice}\0{text}".encode())
 
 
 def read_frames(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Frames until the stream ends, be it in the middle of one."""
+    """Yield frames until the stream ends; drops an incomplete last frame."""
     while len(header := stream.read(HEADER.size)) == HEADER.size:
         kind, length = HEADER.unpack(header)
         payload = stream.read(length)
@@ -65,17 +66,17 @@ def read_frames(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 
 
 class Espeak:
-    """The engine; there is one per process.
+    """The espeak-ng engine; one instance per process.
 
     Raises:
-        OSError: Its library or its data cannot be loaded.
+        OSError: The library or its data cannot be loaded.
     """
 
     def __init__(self) -> None:
         import espeakng_loader
 
         self._library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
-        # It holds no more than 160 bytes of a path: we go where the data are, and name them from there.
+        # espeak-ng limits the data path to 160 bytes: change to the data's directory and use a relative path.
         os.chdir(os.path.dirname(espeakng_loader.get_data_path()))  # noqa: PTH120 - a path that may be no text
         self.rate_hz: int = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, b".", _DONT_EXIT)
         if self.rate_hz <= 0:
@@ -85,13 +86,13 @@ class Espeak:
         self._library.espeak_SetSynthCallback(self._callback)
 
     def speak(self, words_per_minute: int, voice: bytes, text: bytes, on_audio: Any) -> None:
-        """Say a text.
+        """Speak a text.
 
         Args:
-            words_per_minute: 80 to 450; beyond that the nearest of them.
-            voice: A voice of espeak-ng, such as ``en-us+f3``; an unknown one is American English.
-            text: UTF-8; nothing in it is markup.
-            hear: Called with each piece of s16le; says whether to go on.
+            words_per_minute: 80 to 450; values outside are clipped.
+            voice: A voice of espeak-ng, for example ``en-us+f3``; an unknown one becomes American English.
+            text: UTF-8, without markup.
+            on_audio: Receives each piece of s16le; returns False to stop.
         """
         if self._library.espeak_SetVoiceByName(voice):
             self._library.espeak_SetVoiceByName(DEFAULT_VOICE.encode())
@@ -109,7 +110,7 @@ class Espeak:
 
 
 class Jobs:
-    """What is to be said, and what no longer."""
+    """The waiting and cancelled jobs."""
 
     def __init__(self) -> None:
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
@@ -117,7 +118,7 @@ class Jobs:
         self._ended = False
 
     def read(self, questions: BinaryIO) -> None:
-        """Take frames until there are no more."""
+        """Read frames until the stream ends."""
         for kind, payload in read_frames(questions):
             if kind == SPEAK:
                 self._waiting.put(payload)
@@ -127,11 +128,11 @@ class Jobs:
         self._waiting.put(None)
 
     def is_active(self, job: int) -> bool:
-        """Whether anybody listens to it."""
+        """True if the job is not cancelled and stdin is open."""
         return not self._ended and job not in self._cancelled
 
     def done(self, job: int) -> None:
-        """Forget a job; of a cancellation that comes too late the number stays, and no other job will have it."""
+        """Remove a job. The number of a late cancellation stays in the set; no other job gets this number."""
         self._cancelled.discard(job)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -139,7 +140,7 @@ class Jobs:
 
 
 def serve(espeak: Espeak, jobs: Jobs, answers: BinaryIO) -> None:
-    """Say one after the other."""
+    """Speak the jobs one after the other."""
 
     def answer(kind: bytes, payload: bytes) -> None:
         answers.write(frame(kind, payload))
@@ -162,8 +163,8 @@ def serve(espeak: Espeak, jobs: Jobs, answers: BinaryIO) -> None:
 
 
 def main() -> None:
-    """Run over stdin and stdout; whatever C code prints goes to stderr."""
-    # The terminal's Ctrl-C is not for us: only the server ends us. Windows has no process groups to hide in.
+    """Serve stdin and stdout; redirects prints of C code to stderr."""
+    # Only the server ends this process, not Ctrl-C. Needed on Windows, which has no process groups.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -172,12 +173,13 @@ def main() -> None:
     try:
         serve(Espeak(), jobs, answers)
     except BrokenPipeError:
-        pass  # nobody listens any more
-    except Exception as exc:  # noqa: BLE001 - whatever it is, the other side must be told, and this process ends
+        pass  # the server is gone
+    except Exception as exc:  # noqa: BLE001 - report any error to the server and end
         answers.write(frame(BROKEN, f"{type(exc).__name__}: {exc}".encode()))
         answers.flush()
     finally:
-        # At once: an orderly end would abort where the other thread still reads, and write to whom nobody listens.
+        # Not sys.exit(): the interpreter's shutdown would abort while the other thread reads stdin, and flush to a
+        # closed pipe.
         os._exit(0)
 
 

@@ -190,7 +190,7 @@ def _with_format(config: SessionConfig, update: Mapping[str, Any]) -> SessionCon
 
 
 def _detection(config: SessionConfig, update: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The complete settings of the VAD type in ``update`` (default: the current type); another type gets its defaults."""
+    """Complete settings of the VAD type in ``update`` (default: the current type); another type gets defaults."""
     if update is None:
         return None
     old = config.turn_detection or SERVER_VAD

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 8.0
+_MOST_DOUBLINGS = 10
+LONGEST_WAIT_FOR_ROOM_S = 60.0
+"""Whatever Retry-After asks for: a session of this run may end earlier and make room."""
 WAITING_DELAY_S = 2.0
 """Longest delay while another session of this run is about to end and to make room."""
 MAX_WITHOUT_PROGRESS = 3
 """Consecutive connections that the endpoint may end without progress before the run gives up."""
-_LOCAL_ENDS = frozenset({"dead", "no_session"})
+_LOCAL_ENDS = frozenset({"dead", "no_session", "no_progress", "endpoint_makes_turns"})
 """Codes of connections that this side ended because the endpoint was silent."""
 _FULL_CODES = frozenset({"rate_limited", "rate_limit_exceeded", "session_limit_reached", "overloaded", "no_room"})
 """Codes of a full endpoint."""
@@ -81,7 +84,7 @@ class Backoff:
         self._ever_ready = self._ever_ready or attempt.ready
         if not self._ever_ready and _is_full(error) and self._is_retryable(error) and self._wait_for_room():
             self._outage_since = attempt.now
-            return self._delay(error, WAITING_DELAY_S)
+            return min(self._delay(error, WAITING_DELAY_S), LONGEST_WAIT_FOR_ROOM_S)
         if attempt.opened and not attempt.progressed and not _is_outage(error):
             self._without_progress += 1
         if not self._is_retryable(error) or self._without_progress >= MAX_WITHOUT_PROGRESS:
@@ -90,7 +93,7 @@ class Backoff:
         return delay if attempt.now + delay - self._outage_since < self._budget_s else None
 
     def _delay(self, error: RtError, longest_s: float) -> float:
-        delay: float = self._jitter() * min(FIRST_DELAY_S * 2**self._tries, longest_s)
+        delay: float = self._jitter() * min(FIRST_DELAY_S * 2 ** min(self._tries, _MOST_DOUBLINGS), longest_s)
         self._tries += 1
         retry_after_s = error.retry_after_s if isinstance(error, UnreachableError) else None
         return max(delay, retry_after_s or 0.0)

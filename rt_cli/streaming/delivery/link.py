@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from rt_cli.errors import ConnectionLost, EndpointError, RtError
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.protocol.server_events import SessionUpdated
 from rt_cli.protocol.session.effects import Acknowledge
 from rt_cli.protocol.session.handshake import Handshake
-from rt_cli.streaming.delivery.liveness import DEAD_S, Vitals, health
+from rt_cli.protocol.session.readback import read_back
+from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Progress, Vitals, gives_up, health
 from rt_cli.streaming.delivery.pump import Pump
 from rt_cli.streaming.delivery.sender import Sender
 from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
@@ -23,11 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rt_cli.events import SessionState
+    from rt_cli.protocol.server_events import EffectiveSession
     from rt_cli.protocol.session.effects import Effect
     from rt_cli.streaming.delivery.run_state import RunState
     from rt_cli.streaming.transport.connection import Connection
 
 _CHECK_EVERY_S = 0.5
+_UPDATED_WITHIN_S = 3.0
+"""For ``session.updated``, where the endpoint is not known to send one."""
+SHORTEST_LIFETIME_S = 2.0
+"""An expiry before that is one of another clock or unit."""
+_LONGEST_LIFETIME_S = 30 * 86_400.0
 
 
 class Link:
@@ -40,10 +48,19 @@ class Link:
         state: State of the run.
         attempt: Number of this connection in the run, from 1.
         patience_s: Longest silence of the endpoint.
+        progress_patience_s: Seconds that the endpoint may show life without progress, while audio is unacknowledged.
         catch_up: Highest speed of sending, as a multiple of real time.
     """
 
-    def __init__(self, state: RunState, *, attempt: int, patience_s: float = DEAD_S, catch_up: float) -> None:
+    def __init__(
+        self,
+        state: RunState,
+        *,
+        attempt: int,
+        patience_s: float = DEAD_S,
+        progress_patience_s: float = STUCK_S,
+        catch_up: float,
+    ) -> None:
         self.attempt = attempt
         self.state = "connecting"
         self.opened = False
@@ -63,6 +80,9 @@ class Link:
         """Samples of silence sent as padding."""
         self._state = state
         self._patience_s = patience_s
+        self._progress_patience_s = progress_patience_s
+        self._progress: tuple[int, int, float] | None = None
+        self._progress_at = state.clock.now()
         self._catch_up = catch_up
         self._begin_state: SessionState | None = None
         self._retiring = False
@@ -155,6 +175,8 @@ class Link:
             error = _first(group)
         finally:
             self.padding = self._pump.padding
+        if isinstance(error, ConnectionLost) and self._pump.only_proof_missing and not state.session.committed_turns:
+            state.apply(state.session.drain())
         # Not raised above: before Python 3.11.4 an exception raised in `except*` arrives in a group.
         # An endpoint may close the connection after its last final. Any other error is reported even then.
         if error is not None and not (state.session.drained and isinstance(error, ConnectionLost)):
@@ -169,15 +191,51 @@ class Link:
                 await self._state.changed.wait_until(lambda: self.handshake.greeted)
                 expected = "session.updated"
                 await sender.control(session_update_event(self._state.configuration, "rt_session"))
-                await self._state.changed.wait_until(lambda: self.handshake.configured)
+                await self._wait_for_updated(timeout_s)
         except TimeoutError:
             raise self._no_answer(expected, timeout_s) from None
-        expires_at, longest_s = self.handshake.expires_at, self._state.settings.delivery.max_session_s
-        self.lifetime_s = min(
-            math.inf if expires_at is None else expires_at - time.time(), math.inf if longest_s is None else longest_s
-        )
+        if self.handshake.effective is not None:
+            self._read_back(self.handshake.effective)
+        longest_s = self._state.settings.delivery.max_session_s
+        self.lifetime_s = min(self._announced_lifetime_s(), math.inf if longest_s is None else longest_s)
         self.ready_at = self._state.clock.now()
         self._state.changed.notify()
+
+    async def _wait_for_updated(self, timeout_s: float) -> None:
+        """Wait for ``session.updated``; some servers send none, so elsewhere than at its makers go on without."""
+        state = self._state
+        if state.endpoint.official or state.endpoint.embedded:
+            await state.changed.wait_until(lambda: self.handshake.configured)
+            return
+        patience_s = min(_UPDATED_WITHIN_S, timeout_s / 2)
+        try:
+            async with asyncio.timeout(patience_s):
+                await state.changed.wait_until(lambda: self.handshake.configured)
+        except TimeoutError:
+            self.handshake.configured = True
+            message = f"the endpoint sent no session.updated within {patience_s:g} s: going on without"
+            state.warn_once("no_session_updated", message)
+
+    def _read_back(self, effective: EffectiveSession) -> None:
+        """Compare the answer with what was asked for. Raises the error that follows."""
+        session = self._state.session
+        answer = read_back(self._state.configuration, effective)
+        session.endpoint_silence_ms = max(session.endpoint_silence_ms, answer.silence_ms)
+        if answer.error is not None:
+            raise answer.error
+        if answer.endpoint_makes_turns and session.own_turns:
+            early = not self.ready and not session.wire.wire
+            self._apply(session.leave_turns_to_endpoint() if early else session.turns_of_the_endpoint())
+
+    def _announced_lifetime_s(self) -> float:
+        """Seconds to the expiry that the endpoint announces; ``inf`` without one, or where it cannot be true."""
+        expires_at = self.handshake.expires_at
+        lifetime_s = math.inf if expires_at is None else expires_at - time.time()
+        if lifetime_s < SHORTEST_LIFETIME_S:
+            message = "the endpoint says that the session has expired already: its clock or unit is another, ignored"
+            self._state.warn_once("expiry", message)
+            return math.inf
+        return lifetime_s if lifetime_s < _LONGEST_LIFETIME_S else math.inf
 
     def _no_answer(self, expected: str, timeout_s: float) -> RtError:
         error = self.handshake.last_error
@@ -215,6 +273,8 @@ class Link:
             event = decode(message)
             if not self.handshake.configured and (error := self.handshake.receive(event)) is not None:
                 raise error
+            if self.ready and isinstance(event, SessionUpdated):
+                self._read_back(event.effective)
             if self.ready and self._begin_state is not None:
                 self._apply(state.session.receive(event, state.clock.now()))
             else:
@@ -240,6 +300,7 @@ class Link:
             raise self._injected_error
         if liveness:
             self._check_liveness(connection, sender)
+            self._check_progress(sender)
         if self.ready and self._begin_state is not None:
             self._apply(state.session.tick(state.clock.now(), state.tape.acknowledged))
         else:
@@ -262,10 +323,28 @@ class Link:
         elif status == "alive" and self.state == "stalled":
             self._change_state("ready", reason="the endpoint reads again")
 
+    def _check_progress(self, sender: Sender) -> None:
+        """Leave an endpoint that shows life and takes no audio. Raises ConnectionLost."""
+        state, now = self._state, self._state.clock.now()
+        mark = (state.tape.acknowledged, state.tape.settled, state.session.grew_at)
+        if mark != self._progress or not self.serving:
+            self._progress, self._progress_at = mark, now
+        stopped_at = state.capture.stopped_at
+        progress = Progress(
+            stuck_s=now - self._progress_at,
+            in_flight=sender.in_flight,
+            answers_pings=sender.round_trips.minimum is not None,
+            writes=sender.writing_since is None,
+            stopped_s=None if stopped_at is None else now - stopped_at,
+            finished=self.state == "draining",
+        )
+        if gives_up(progress, patience_s=self._progress_patience_s, drain_s=state.patience_s):
+            message = "the endpoint shows life, but has taken no audio for too long"
+            raise ConnectionLost(message, "check the endpoint", code="no_progress")
+
     def _on_acknowledged(self, wire: int) -> None:
         self._state.tape.mark_acknowledged(self._state.session.wire.timeline(wire))
-        self._state.session.reads(self._state.tape.acknowledged)
-        self._state.changed.notify()
+        self._state.apply(self._state.session.reads(self._state.tape.acknowledged))
 
     def _apply(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

@@ -9,6 +9,8 @@ from msgspec import Struct
 STALLED_S = 3.0
 DEAD_S = 8.0
 LONGEST_PATIENCE_S = 60.0
+STUCK_S = 30.0
+LONGEST_STUCK_S = 120.0
 
 Health = Literal["alive", "stalled", "dead"]
 
@@ -43,9 +45,49 @@ def health(vitals: Vitals, *, patience_s: float = DEAD_S) -> Health:
     return "alive"
 
 
+class Progress(Struct, frozen=True):
+    """Whether an endpoint gets on with the audio, at one moment."""
+
+    stuck_s: float
+    """Seconds since the acknowledged or the settled mark moved, or a partial got longer."""
+    in_flight: int
+    """Samples that are not acknowledged."""
+    answers_pings: bool
+    """It has answered a ping on this connection."""
+    writes: bool
+    """No write waits for it to read."""
+    stopped_s: float | None
+    """Seconds since the user ended the capture; None if it goes on."""
+    finished: bool
+    """Everything is sent: only answers are missing, which have a timeout of their own."""
+
+
+def gives_up(progress: Progress, *, patience_s: float, drain_s: float) -> bool:
+    """Return whether a connection is to be left although the endpoint shows life.
+
+    Life is not progress: a backend may hang behind a proxy that answers. An endpoint that never answers a ping is
+    believed by its events, and is left only if it also stops reading.
+
+    Args:
+        progress: Of this moment.
+        patience_s: Seconds without progress while audio is unacknowledged.
+        drain_s: The same after the user has ended the capture.
+    """
+    if progress.finished or not progress.in_flight:
+        return False
+    if progress.stopped_s is not None and min(progress.stuck_s, progress.stopped_s) >= drain_s:
+        return True
+    return progress.stuck_s >= patience_s and (progress.answers_pings or not progress.writes)
+
+
+def progress_patience(stuck_here: int) -> float:
+    """Return :data:`STUCK_S`, doubled for each connection left without progress at the same place of the timeline."""
+    return float(min(STUCK_S * 2 ** min(stuck_here, 10), LONGEST_STUCK_S))
+
+
 def patience(deaths: int) -> float:
     """Return the seconds to wait for a sign of life after ``deaths`` dead connections without progress between.
 
     The time doubles from the second one on: a slow endpoint must not be cut off and replayed for ever.
     """
-    return float(min(DEAD_S * 2 ** max(0, deaths - 1), LONGEST_PATIENCE_S))
+    return float(min(DEAD_S * 2 ** min(max(0, deaths - 1), 10), LONGEST_PATIENCE_S))

@@ -6,16 +6,23 @@ import itertools
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
-from rt_cli.protocol.codec import append_event, append_events, commit_event
+from rt_cli.protocol.codec import append_events, clear_event, commit_event
+from rt_cli.protocol.session.session import CLEAR_ID
+from rt_cli.streaming.delivery.end_of_audio import Ending, next_step
 from rt_cli.streaming.delivery.next_action import Allowance, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
+from rt_cli.streaming.delivery.speech_search import last_speech
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rt_cli.streaming.capture.turn_marks import TurnMarks
     from rt_cli.streaming.delivery.run_state import RunState
     from rt_cli.streaming.delivery.sender import Sender
 
 _WAIT = Wait()
+_LOOK_EVERY_S = 0.25
+_SILENCE_MARGIN_MS = 300
+_SHORTEST_SPEECH_MS = 100
 MIN_COMMIT_MS = 100
 """Most endpoints refuse a shorter commit as an empty buffer."""
 
@@ -32,11 +39,13 @@ class Pump:
     def __init__(self, state: RunState, sender: Sender, *, catch_up: float) -> None:
         self.padding = 0
         """Samples of silence sent as padding, outside the ledger."""
+        self.only_proof_missing = False
+        """A loss of the connection would lose nothing: only the last sign of the endpoint is waited for."""
         self._state = state
         self._clock = state.clock
         self._tape = state.tape
         self._session = state.session
-        self._marks = state.marks
+        self._marks: TurnMarks | None = None
         self._send_ranges = state.send_ranges
         self._sender = sender
         self._allowance = Allowance(state.clock.now(), catch_up * state.tape.rate_hz, state.sizes.most)
@@ -53,6 +62,8 @@ class Pump:
     async def run(self) -> None:
         """Send until the end of the input, and commit the rest. Cancellation takes effect between two chunks."""
         self._committed_at = self._tape.sent
+        # Known since the handshake: an endpoint may make the turns although it was asked not to.
+        self._marks = self._state.marks if self._session.own_turns else None
         async with self._sender.stream():
             while True:
                 match self._next():
@@ -136,7 +147,7 @@ class Pump:
 
     def _acknowledge(self) -> None:
         self._tape.mark_acknowledged(self._session.wire.timeline(self._sender.acknowledged))
-        self._session.reads(self._tape.acknowledged)
+        self._state.apply(self._session.reads(self._tape.acknowledged))
 
     async def _send(self, action: Send) -> None:
         now = self._clock.now()
@@ -197,21 +208,101 @@ class Pump:
         self.padding += samples
         self._session.wire.padded(samples)
         self._state.meter.add(samples)
-        await self._sender.audio([append_event(silence(samples))], samples)
+        size = self._state.sizes.usual if self._state.sizes.fixed else samples
+        await self._sender.audio(append_events(silence(samples), size * BYTES_PER_SAMPLE), samples)
 
-    async def _commit(self, *, tail: bool = False) -> None:
+    async def _commit(self, *, tail: bool = False, speech: bool | None = None) -> None:
         missing = to_samples(MIN_COMMIT_MS, self._tape.rate_hz) - (self._session.wire.wire - self._committed_wire)
         if missing > 0:
             await self._pad(missing)
         event_id = f"rt_commit_{next(self._ids)}"
-        self._session.committing(event_id, self._clock.now(), speech=self._speech or self._marks is None, tail=tail)
+        speech = self._speech if speech is None else speech
+        self._session.committing(event_id, self._clock.now(), speech=speech, tail=tail)
         self._committed_at = self._tape.sent
         self._committed_wire = self._session.wire.wire
         self._speech = False
         await self._sender.control(commit_event(event_id))
 
     async def _finish(self) -> None:
-        """Commit the rest in any case: the reply proves that the endpoint has read all audio."""
-        if self._session.wire.wire > self._committed_wire or (self._marks is None and self._session.wire.wire):
-            await self._commit(tail=True)
+        """Close the last turn, and wait for the proof that the endpoint has read everything."""
+        if self._session.wire.wire:
+            if self._session.own_turns:
+                await self._commit_speech()
+            await self._end_audio()
         self._state.apply(self._session.drain())
+
+    async def _commit_speech(self) -> None:
+        """Commit what is left, if there is speech in it."""
+        left = self._tape.sent - max(self._committed_at, self._tape.settled)
+        if self._marks is None and left > 0 and self._session.wire.wire > self._committed_wire:
+            self._speech = await self._find_speech(self._tape.sent - left, any_speech=True) is not None
+        if self._speech:
+            await self._commit(tail=True)
+
+    async def _end_audio(self) -> None:
+        """Carry out :func:`next_step` until it is done, or until the endpoint makes no progress any more."""
+        session, sender, clock = self._session, self._sender, self._clock
+        acted_at = began_at = clock.now()
+        padded, committed = 0, session.own_turns and session.awaits_commit
+        missed: int | None = None
+        searched = clear_sent = False
+        while clock.now() - max(began_at, sender.progress_at) < self._state.patience_s:
+            self.only_proof_missing = self._only_proof_missing(missed if searched else -1)
+            ending = Ending(
+                quiet_s=clock.now() - max(acted_at, sender.progress_at, session.news_at),
+                read=sender.acknowledged >= sender.sent,
+                cleared=session.cleared,
+                clear_sent=clear_sent,
+                commit_sent=committed,
+                speaking=session.speaking,
+                padded_s=padded / self._tape.rate_hz,
+                missed_speech=None if not searched else missed is not None and missed > session.covered,
+                tells_of_speech=session.tells_of_speech,
+                patience_s=self._state.patience_s,
+            )
+            match next_step(ending, own_turns=session.own_turns, takes_clear=self._takes_clear):
+                case "done":
+                    return
+                case "wait":
+                    await self._state.wait_for_change(_LOOK_EVERY_S)
+                    continue
+                case "pad":
+                    samples = self._closing_silence if not padded else self._tape.rate_hz
+                    await self._pad(samples)
+                    padded += samples
+                case "search":
+                    missed, searched = await self._find_speech(session.covered), True
+                case "commit":
+                    await self._commit(tail=True, speech=True)
+                    committed = True
+                case "clear":
+                    session.clearing(CLEAR_ID)
+                    await sender.control(clear_event(CLEAR_ID))
+                    clear_sent = True
+            acted_at = clock.now()
+
+    def _only_proof_missing(self, speech: int | None) -> bool:
+        """Return whether everything is read and no speech is left that is in no turn.
+
+        Args:
+            speech: Where the last speech ends that our detector found; -1 if it has not looked.
+        """
+        silent = speech is None or 0 <= speech <= self._session.covered
+        return silent and not self._session.speaking and self._sender.acknowledged >= self._sender.sent
+
+    async def _find_speech(self, start: int, *, any_speech: bool = False) -> int | None:
+        if self._tape.sent - start < to_samples(_SHORTEST_SPEECH_MS, self._tape.rate_hz):
+            return None
+        threshold = self._state.settings.session.vad_threshold
+        make_detector = self._state.make_detector
+        return await last_speech(self._tape, start, make_detector, threshold=threshold, any_speech=any_speech)
+
+    @property
+    def _takes_clear(self) -> bool:
+        return self._state.endpoint.official or self._state.endpoint.embedded
+
+    @property
+    def _closing_silence(self) -> int:
+        """Samples of silence that close a turn of the endpoint."""
+        silence_ms = max(self._state.settings.session.silence_ms, self._session.endpoint_silence_ms)
+        return to_samples(silence_ms + _SILENCE_MARGIN_MS, self._tape.rate_hz)

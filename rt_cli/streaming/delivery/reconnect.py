@@ -13,8 +13,7 @@ from rt_cli.errors import RtError, UnreachableError
 from rt_cli.events import Warned
 from rt_cli.streaming.delivery.backoff import MAX_WITHOUT_PROGRESS, Attempt, Backoff
 from rt_cli.streaming.delivery.link import Link
-from rt_cli.streaming.delivery.liveness import patience
-from rt_cli.streaming.delivery.run_state import drain_timeout_s
+from rt_cli.streaming.delivery.liveness import patience, progress_patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +33,8 @@ HANDOVER_FROM_S, HANDOVER_FROM_SHARE = 300.0, 0.25
 of its lifetime."""
 HANDOVER_BY_S, HANDOVER_BY_SHARE = 30.0, 0.1
 """From this time before its expiry a connection hands over even in the middle of a turn."""
+SHORTEST_SESSION_S = 1.0
+"""A connection is used at least so long before it hands over."""
 _CHECK_EVERY_S = 0.25
 
 
@@ -53,6 +54,7 @@ class Reconnector:
         self._padding = 0
         self._furthest_acknowledged = 0
         self._deaths = 0
+        self._stuck = 0
         self._without_progress = 0
         self._ever_ready = False
         self._catch_up = self._first_catch_up()
@@ -156,9 +158,11 @@ class Reconnector:
     def _after_hand_over(self, began_at: int) -> None:
         """Count consecutive sessions that were too short to settle any audio. Raises after too many of them."""
         tape = self._state.tape
-        if self._progressed(began_at) or tape.sent == began_at:
+        if self._progressed(began_at):
             self._without_progress = 0
             return
+        if tape.sent == began_at:
+            return  # nothing was sent, so nothing can have settled
         self._without_progress += 1
         if self._without_progress >= MAX_WITHOUT_PROGRESS or self._gives_up(self._state.clock.now()):
             raise UnreachableError(
@@ -182,8 +186,9 @@ class Reconnector:
         now, progressed = self._state.clock.now(), self._progressed(began_at)
         self._ever_ready = self._ever_ready or link.ready
         if progressed:
-            self._deaths = 0
+            self._deaths = self._stuck = 0
         self._deaths += error.code == "dead"
+        self._stuck += error.code == "no_progress"
         delay = backoff.after(
             Attempt(error, now, opened=link.opened, ready=link.ready, progressed=progressed),
         )
@@ -204,8 +209,7 @@ class Reconnector:
     def _gives_up(self, at: float) -> bool:
         """Whether the drain timeout after a Ctrl-C is over: an unreachable endpoint then has no further try."""
         since = self._state.capture.stopped_at
-        patience_s = drain_timeout_s(self._state.settings.delivery, embedded=self._state.endpoint.embedded)
-        return since is not None and at - since > patience_s
+        return since is not None and at - since > self._state.patience_s
 
     def _slow_down(self, error: RtError) -> None:
         if error.code == "too_fast" and self._catch_up > 1:
@@ -214,7 +218,13 @@ class Reconnector:
 
     def _open(self) -> Link:
         self._attempt += 1
-        link = Link(self._state, attempt=self._attempt, patience_s=patience(self._deaths), catch_up=self._catch_up)
+        link = Link(
+            self._state,
+            attempt=self._attempt,
+            patience_s=patience(self._deaths),
+            progress_patience_s=progress_patience(self._stuck),
+            catch_up=self._catch_up,
+        )
         if self._tasks is not None:
             self._running[link] = self._tasks.create_task(self._run(link), name=f"link {link.attempt}")
         return link
@@ -258,6 +268,7 @@ def _before_expiry(link: Link, ahead_s: float, share: float) -> float:
         ahead_s: Seconds before the expiry.
         share: Limit of ``ahead_s``, as a share of the lifetime.
     """
-    return (
-        math.inf if link.ready_at is None else link.ready_at + link.lifetime_s - min(ahead_s, share * link.lifetime_s)
-    )
+    if link.ready_at is None:
+        return math.inf
+    # However short a lifetime: no hand-over without a pause.
+    return link.ready_at + max(link.lifetime_s - min(ahead_s, share * link.lifetime_s), SHORTEST_SESSION_S)

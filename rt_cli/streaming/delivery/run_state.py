@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from rt_cli.audio.format import to_ms
-from rt_cli.events import Dropped, SessionChanged
+from rt_cli.audio.speech.vad import SpeechDetector
+from rt_cli.events import Dropped, SessionChanged, Warned
 from rt_cli.protocol.session.effects import Drop, Fail, Report, Settle
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import DeliverySettings, Settings
     from rt_cli.streaming.capture.capture import TapeFeeder
     from rt_cli.streaming.capture.spool_writer import SpoolWriter
+    from rt_cli.streaming.capture.turn_analysis import Detector
     from rt_cli.streaming.capture.turn_marks import TurnMarks
     from rt_cli.streaming.cost import Meter
     from rt_cli.streaming.delivery.next_action import ChunkSizes
@@ -73,6 +75,8 @@ class RunState(Struct, frozen=True):
     """Writes the spool; None without one."""
     enforce: Callable[[], RtError | None] = lambda: None
     """Call it when *sent* has gone back: more audio waits than before, perhaps too much."""
+    make_detector: Callable[[int], Detector] = SpeechDetector
+    """Makes a speech detector for the tail of the audio. Argument: rate in Hz."""
     wait_for_room: Callable[[], bool] = lambda: False
     """Called if the endpoint is full before it was ready for the first time. True: keep waiting without a limit."""
     send_ranges: SendRanges | None = None
@@ -81,6 +85,29 @@ class RunState(Struct, frozen=True):
     """Hooks of a measurement; None without one."""
     make_wire_log: Callable[[], ConnectionLog] | None = None
     """Makes the wire log of the next connection; None without ``--record``."""
+
+    warned: set[str] = field(default_factory=set)
+    """Codes of the warnings that are said once in a run."""
+
+    def warn_once(self, code: str, message: str) -> None:
+        """Report a warning, the first time of its code in this run."""
+        if code not in self.warned:
+            self.warned.add(code)
+            self.on_event(Warned(code, message))
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds without progress after which a final, or the end, is given up."""
+        return drain_timeout_s(self.settings.delivery, embedded=self.endpoint.embedded)
+
+    async def wait_for_change(self, seconds: float) -> None:
+        """Wait for the next change, at most so long."""
+        due = self.clock.now() + seconds
+        cancel = self.clock.call_at(due, self.changed.notify)
+        try:
+            await self.changed.wait_notified(lambda: True)
+        finally:
+            cancel()
 
     def apply(self, effects: Sequence[Effect]) -> None:
         """Apply the effects of the session, except those on one connection. Raises the error of a ``Fail``."""

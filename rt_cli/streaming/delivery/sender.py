@@ -183,6 +183,11 @@ class Sender:
         return min(self.window - self.in_flight, self._ping_covers + self.window // 4 - self.sent)
 
     @property
+    def writing_since(self) -> float | None:
+        """When a write began that still waits for the peer to read; seconds, None without one."""
+        return None if self._write_task is None else self._write_began_at
+
+    @property
     def oldest_ping_at(self) -> float | None:
         """Start of the oldest unanswered ping or of the unfinished write, seconds; None without either."""
         waiting = [at for at, _ in self._pings.values()]

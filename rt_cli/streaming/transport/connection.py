@@ -7,7 +7,6 @@ import itertools
 import logging
 import struct
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from websockets.asyncio.client import ClientConnection
@@ -26,9 +25,11 @@ except ImportError:  # no wheel with the extension for this machine
     from websockets.utils import apply_mask
 
 from rt_cli import __version__
+from rt_cli.masking import plain_escapes, without_secrets
 from rt_cli.protocol.codec import shown
-from rt_cli.streaming.transport.frames import Framer
-from rt_cli.streaming.transport.map_errors import from_close, from_connect, mask_secrets
+from rt_cli.protocol.redaction import protect_endpoint
+from rt_cli.streaming.transport.frames import Framer, is_pong
+from rt_cli.streaming.transport.map_errors import from_close, from_connect
 from rt_cli.streaming.transport.tls import tls_context
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ log = logging.getLogger("rt.wire")
 CLOSE_TIMEOUT_S = 1.0
 _LARGEST_MESSAGE = 32 * 1024 * 1024
 """A conversation item with its audio can exceed the library's 1 MiB."""
-_SHORTEST_KEY = 8
-"""A shorter value is no key, and may be part of any word."""
+_LONGEST_HEAD = 16 * 1024
+"""Bytes of the handshake's answer that are kept, for its status."""
+_MESSAGES_PER_TURN = 32
+"""Messages that a reader may take in one turn of the event loop: thousands may be waiting."""
 
 
 class _NullTransport(asyncio.Transport):
@@ -72,6 +75,9 @@ class _MeteredConnection(ClientConnection):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.answer = bytearray()
+        """Start of what the peer sent while the connection was being opened."""
+        self._late_pong: bytes | None = None
         self._framer = Framer(apply_mask)
         self._ping_numbers = itertools.count()
 
@@ -94,7 +100,21 @@ class _MeteredConnection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         """Record the time; the library does the rest."""
         self.inbound_at = time.monotonic()
+        if self.protocol.state is State.CONNECTING:
+            self.answer += data[: _LONGEST_HEAD - len(self.answer)]
         super().data_received(data)
+
+    def send_data(self) -> None:
+        """Write what the library has to send; of the pongs that wait for a full buffer only the last one.
+
+        A pong answers all pings before it (RFC 6455 section 5.5.3). A peer that only pings would fill the memory.
+        """
+        for data in self.protocol.data_to_send():
+            if not self.writable and is_pong(data):
+                self._late_pong = data
+            else:
+                self.protocol.writes.append(data)
+                super().send_data()
 
     def pause_writing(self) -> None:
         """Record that the buffer is full; the library does the rest."""
@@ -105,6 +125,9 @@ class _MeteredConnection(ClientConnection):
         """Record that the buffer has room again; the library does the rest."""
         self.writable = True
         super().resume_writing()
+        pong, self._late_pong = self._late_pong, None
+        if pong is not None and self.protocol.state is State.OPEN:
+            self.transport.write(pong)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Replace the transport after the library has finished with it."""
@@ -200,12 +223,11 @@ class Connection:
 
     Args:
         websocket: The connection of the library.
-        secrets: Values to mask in all messages of the peer.
     """
 
-    def __init__(self, websocket: _MeteredConnection, secrets: tuple[str, ...] = ()) -> None:
+    def __init__(self, websocket: _MeteredConnection) -> None:
         self._websocket = websocket
-        self._secrets = secrets
+        self._received = 0
         self._debug = log.isEnabledFor(logging.DEBUG)
         websocket.inbound_at = time.monotonic()
 
@@ -251,7 +273,9 @@ class Connection:
         return _pong(waiter)
 
     async def receive(self, last_error: ErrorInfo | None = None) -> str | bytes:
-        """Return the next message. Safe to cancel.
+        """Return the next message, without the secrets of the run. Safe to cancel.
+
+        Other tasks have their turn even if messages come faster than they can be read.
 
         Args:
             last_error: The last ``error`` event, which explains a close better than the close code.
@@ -259,11 +283,14 @@ class Connection:
         Raises:
             RtError: The connection ended; the class depends on the cause.
         """
+        self._received += 1
+        if self._received % _MESSAGES_PER_TURN == 0:
+            await asyncio.sleep(0)
         try:
             message = await self._websocket.recv()
         except ConnectionClosed as exc:
-            raise from_close(exc, last_error, self._secrets) from exc
-        message = mask_secrets(self._secrets, message) if isinstance(message, str) else message
+            raise from_close(exc, last_error, limit_bytes=_LARGEST_MESSAGE) from exc
+        message = without_secrets(plain_escapes(message)) if isinstance(message, str) else message
         if self._debug:
             log.debug("< %s", shown(message))
         return message
@@ -300,7 +327,17 @@ async def connect(endpoint: Endpoint, *, timeout_s: float, wire_log: ConnectionL
         RtError: The connection failed; the class depends on the cause.
     """
     log.debug("connecting to %s", endpoint.shown)
-    secrets = _secrets(endpoint)
+    protect_endpoint(endpoint)
+    opened: list[_MeteredConnection] = []
+
+    def create(*args: Any, **options: Any) -> _MeteredConnection:
+        opened.append(
+            _MeteredConnection(*args, **options)
+            if wire_log is None
+            else _RecordingConnection(wire_log, *args, **options)
+        )
+        return opened[-1]
+
     try:
         websocket = await _Connect(
             endpoint.url,
@@ -313,22 +350,14 @@ async def connect(endpoint: Endpoint, *, timeout_s: float, wire_log: ConnectionL
             close_timeout=CLOSE_TIMEOUT_S,
             proxy=endpoint.proxy or (None if endpoint.loopback else True),
             ssl=tls_context(endpoint.trust) if endpoint.url.startswith("wss:") else None,
-            create_connection=_MeteredConnection if wire_log is None else partial(_RecordingConnection, wire_log),  # type: ignore[arg-type]  # a partial of a subclass
+            create_connection=create,  # type: ignore[arg-type]  # a function that makes a subclass
         )
     except (WebSocketException, OSError, TimeoutError, ValueError, EOFError, ImportError) as exc:
-        # Values of the user's headers are no keys, and may be ordinary words; still they must not appear in messages.
-        private = (*secrets, *(value for _, value in endpoint.more_headers if value))
-        error = from_connect(exc, endpoint, timeout_s, private)
+        error = from_connect(exc, endpoint, timeout_s, bytes(opened[-1].answer) if opened else b"")
         if wire_log is not None:
             wire_log.failed(error.message, exc.response.status_code if isinstance(exc, InvalidStatus) else None)
         raise error from exc
-    return Connection(cast("_MeteredConnection", websocket), secrets)
-
-
-def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return the keys in the headers. Keys of Azure are plain letters and digits, so their form proves nothing."""
-    keys = (value.rpartition(" ")[2] for _, value in endpoint.headers)
-    return tuple(key for key in keys if len(key) >= _SHORTEST_KEY)
+    return Connection(cast("_MeteredConnection", websocket))
 
 
 async def _pong(waiter: Awaitable[float]) -> None:

@@ -10,10 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _KEYS_AT_ONCE = 256
-_FIN_TEXT, _FIN_PING = 0x81, 0x89
+_FIN_TEXT, _FIN_PING, _FIN_PONG = 0x81, 0x89, 0x8A
 _MASKED = 0x80
 _SHORT, _MEDIUM = 126, 1 << 16
 _SHORT_HEAD, _MEDIUM_HEAD, _LONG_HEAD = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
+
+
+def is_pong(frame: bytes) -> bool:
+    """Return whether these bytes are a pong frame."""
+    return frame[:1] == bytes([_FIN_PONG])
 
 
 class Framer:

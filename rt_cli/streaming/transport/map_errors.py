@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 import time
+from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
+from websockets.datastructures import Headers
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -18,11 +22,13 @@ from websockets.exceptions import (
     InvalidURI,
     ProxyError,
 )
+from websockets.frames import CloseCode
+from websockets.http11 import Response
 
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError, UsageError
+from rt_cli.masking import without_secrets
 from rt_cli.protocol.codec import shown
-from rt_cli.protocol.error_policy import classify_close, http_refusal
-from rt_cli.protocol.sanitize import masked
+from rt_cli.protocol.error_policy import classify_close, http_refusal, quoted
 
 if TYPE_CHECKING:
     from rt_cli.protocol.endpoint.endpoint import Endpoint
@@ -32,35 +38,66 @@ log = logging.getLogger("rt.wire")
 
 _NO_STATUS = 1005
 _ABNORMAL = 1006
+_OWN_CODES = {CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG}
+"""Codes with which the library closes a connection because of what it received."""
+_LONGEST_BODY = 2000
+LONGEST_WAIT_S = 86_400.0
+"""Longest Retry-After; a longer one is as hopeless."""
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? ([1-5]\d\d)(?: .*)?", re.DOTALL)
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
-def mask_secrets(secrets: tuple[str, ...], text: str) -> str:
-    """Return the text with every secret replaced by stars."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+def from_close(exc: ConnectionClosed, last_error: ErrorInfo | None, limit_bytes: int | None = None) -> RtError:
+    """Return the error for a connection that has ended.
 
-
-def from_close(exc: ConnectionClosed, last_error: ErrorInfo | None, secrets: tuple[str, ...] = ()) -> RtError:
-    """Return the error for a connection that has ended."""
+    Args:
+        exc: The error of the library.
+        last_error: The last ``error`` event of the peer.
+        limit_bytes: Largest message that is accepted.
+    """
+    if exc.rcvd is None and exc.sent is not None and exc.sent.code in _OWN_CODES:
+        return _from_own_close(exc.sent.code, shown(exc.sent.reason), limit_bytes)
     # `rcvd` is the close frame of the peer. A close frame of this side alone says nothing about the peer.
-    code, reason = (exc.rcvd.code, mask_secrets(secrets, exc.rcvd.reason)) if exc.rcvd else (_ABNORMAL, "")
-    log.debug("closed with %d %s", code, shown(reason))
+    code, reason = (exc.rcvd.code, exc.rcvd.reason) if exc.rcvd else (_ABNORMAL, "")
+    log.debug("closed with %d %s", code, shown(without_secrets(reason)))
     if code in {_NO_STATUS, _ABNORMAL} and last_error is None:
         return ConnectionLost("the connection was cut", "check the network and the endpoint")
     return classify_close(code, reason, last_error)
 
 
-def from_connect(exc: Exception, endpoint: Endpoint, timeout_s: float, secrets: tuple[str, ...] = ()) -> RtError:
-    """Return the error for a failed opening; covers every error of the library and the system there."""
+def _from_own_close(code: int, reason: str, limit_bytes: int | None) -> RtError:
+    """Return the error for a connection that the library has closed, because of what the peer sent."""
+    detail = f" ({reason})" if reason else ""
+    if code == CloseCode.MESSAGE_TOO_BIG:
+        limit = f" of {limit_bytes >> 20} MiB" if limit_bytes else ""
+        # Another connection would get the same message again.
+        return EndpointError(
+            f"the endpoint sent a message above the limit{limit}{detail}",
+            "rt takes no larger ones: is it a realtime transcription endpoint?",
+            code="message_too_big",
+        )
+    return ConnectionLost(
+        f"the endpoint sent what is no WebSocket message{detail}", "look for a proxy between here and there"
+    )
+
+
+def from_connect(exc: Exception, endpoint: Endpoint, timeout_s: float, answer: bytes = b"") -> RtError:
+    """Return the error for a failed opening; covers every error of the library and the system there.
+
+    Args:
+        exc: The error of the library or the system.
+        endpoint: The endpoint.
+        timeout_s: Limit of the opening.
+        answer: Start of the HTTP answer, if one came.
+    """
+    if (response := _response_of(exc, answer)) is not None:
+        return _from_http_status(response, endpoint)
     where = endpoint.shown
     match exc:
-        case InvalidStatus():
-            return _from_http_status(exc, secrets)
         case ProxyError() | ImportError():
             return _from_proxy_error(exc, where)
         case InvalidURI() | InvalidProxy():
-            return UsageError(f"not a usable URL: {masked(shown(str(exc)))}", "see --url and the proxy variables")
+            return UsageError(f"not a usable URL: {quoted(str(exc))}", "see --url and the proxy variables")
         case ssl.SSLCertVerificationError():
             return UnreachableError(
                 f"the certificate of {where} is not valid ({exc.verify_message})",
@@ -80,9 +117,9 @@ def from_connect(exc: Exception, endpoint: Endpoint, timeout_s: float, secrets: 
         case OSError() | EOFError() | InvalidMessage(__cause__=EOFError()):
             return _from_os_error(exc, endpoint)
         case InvalidHandshake():
-            return EndpointError(f"{where} does not speak WebSocket ({shown(str(exc))})", "check the URL")
+            return EndpointError(f"{where} does not speak WebSocket ({quoted(str(exc))})", "check the URL")
         case _:
-            return UsageError(f"cannot connect to {where} ({shown(str(exc))})", "check the URL and the headers")
+            return UsageError(f"cannot connect to {where} ({quoted(str(exc))})", "check the URL and the headers")
 
 
 def _from_proxy_error(exc: ProxyError | ImportError, where: str) -> RtError:
@@ -96,7 +133,7 @@ def _from_proxy_error(exc: ProxyError | ImportError, where: str) -> RtError:
         needs_auth = status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
         hint = "check the proxy's user and password" if needs_auth else "check the proxy settings"
         return RefusedError(f"the proxy refused: HTTP {status}", hint)
-    reason = masked(shown(str(exc.__cause__ or exc)))
+    reason = quoted(str(exc.__cause__ or exc))
     return UnreachableError(f"the proxy gives no way to {where} ({reason})", "check the proxy settings", code="proxy")
 
 
@@ -129,26 +166,61 @@ def _from_os_error(exc: Exception, endpoint: Endpoint) -> RtError:
     return UnreachableError(f"cannot reach {where} ({detail})", "check the network and the endpoint", code="network")
 
 
-def _from_http_status(exc: InvalidStatus, secrets: tuple[str, ...]) -> RtError:
-    response: Any = exc.response
-    body = (response.body or b"")[:2000].decode("utf-8", "replace")
-    if (location := response.headers.get("Location")) is not None:
-        body = f"it redirects to {location}"
-    body = mask_secrets(secrets, body)
-    return http_refusal(response.status_code, body, _retry_after(response.headers.get("Retry-After")))
+def _response_of(exc: Exception, answer: bytes) -> Response | None:
+    """Return the HTTP answer that refuses the handshake; None if the opening failed otherwise."""
+    if isinstance(exc, InvalidStatus):
+        return exc.response
+    # The library wants all of the body, and not much of it; the status says enough.
+    return read_answer(answer) if isinstance(exc, InvalidMessage | TimeoutError) else None
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header: a number or a date (RFC 9110 section 10.2.3); None if invalid."""
-    if value is None:
+def _from_http_status(response: Response, endpoint: Endpoint) -> RtError:
+    body = bytes(response.body or b"")[:_LONGEST_BODY].decode("utf-8", "replace")
+    headers = response.headers
+    if locations := headers.get_all("Location"):
+        body = f"it redirects to {locations[0]}"
+    waits_s = [wait_s for value in headers.get_all("Retry-After") if (wait_s := retry_after(value)) is not None]
+    wait_s = max(waits_s, default=None)
+    return http_refusal(response.status_code, body, wait_s, wants_model=_lacks_model(endpoint))
+
+
+def _lacks_model(endpoint: Endpoint) -> bool:
+    """Whether the URL has no ``model``, which some compatible servers demand. Providers refuse it there."""
+    parts = urlsplit(endpoint.url)
+    named = any(name == "model" for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    return not named and not endpoint.embedded and not endpoint.dialect.owns(parts.hostname or "")
+
+
+def read_answer(answer: bytes) -> Response | None:
+    """Read the start of an HTTP answer, leniently: the library gives up on a large, cut or strange one.
+
+    Returns:
+        Status, headers and the start of the body; None if this is no refusal in HTTP.
+    """
+    head, _, body = answer.partition(b"\r\n\r\n")
+    line, *fields = head.split(b"\r\n")
+    found = _STATUS_LINE.fullmatch(line)
+    if found is None or int(found[1]) == HTTPStatus.SWITCHING_PROTOCOLS:
         return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+    headers = Headers()
+    for field in fields:
+        name, _, value = field.decode("latin-1").partition(":")
+        with suppress(InvalidHandshake):  # no valid header: the others may be
+            headers[name.strip()] = value.strip()
+    return Response(int(found[1]), "", headers, body)
+
+
+def retry_after(value: str) -> float | None:
+    """Return the seconds of a Retry-After header: a number or a date (RFC 9110 section 10.2.3); None if invalid."""
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        return min(float(value), LONGEST_WAIT_S)
+    from datetime import UTC
     from email.utils import parsedate_to_datetime
 
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
+        date = parsedate_to_datetime(value)
+        wait_s = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
+        return None  # whatever a stranger writes there
+    return min(max(0.0, wait_s), LONGEST_WAIT_S)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import stat
 import threading
 import time
 from base64 import b64encode
@@ -18,9 +16,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rt_cli import __version__
+from rt_cli.disk.outfile import PRIVATE, open_outfile, write_all
 from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import UsageError
 from rt_cli.events import Warned
+from rt_cli.masking import plain_escapes, without_secret_bytes
 from rt_cli.protocol.codec import appended_bytes
 from rt_cli.protocol.recording_format import APPEND, VERSION, without_audio
 from rt_cli.protocol.redaction import Redactor, secrets_of
@@ -72,7 +72,7 @@ class WireRecorder:
         self._missing = 0
         self._failure: str | None = None
         self._warned = False
-        self._file = _create(path, replace=replace)
+        self._file = open_outfile(path, replace=replace, mode=PRIVATE, hint="record elsewhere")
         self._thread = SerialThread("rt-wirelog")
         began = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         head = {"type": "recording", "version": VERSION, "began": began, "audio": audio, "rt": __version__}
@@ -135,10 +135,9 @@ class WireRecorder:
     def _write(self, make: MakeLine, size: int, missing: int) -> None:
         if self._failure is None:
             gap = _line({"type": "dropped", "lines": missing}) if missing else b""
-            rest = memoryview(gap + make())
+            line = gap + make()
             try:
-                while rest:
-                    rest = rest[os.write(self._file, rest) :]
+                write_all(self._file.fileno(), line)
             except OSError as exc:
                 self._failure = exc.strerror or str(exc)
         with self._lock:
@@ -146,7 +145,7 @@ class WireRecorder:
 
     def _close_file(self) -> None:
         try:
-            os.close(self._file)
+            self._file.close()
         except OSError as exc:
             self._failure = self._failure or exc.strerror
 
@@ -239,21 +238,12 @@ class ConnectionLog:
                 return _line(head | {"event": event if self._log.audio else without_audio(event)})
         except (ValueError, RecursionError):
             pass  # invalid JSON, or JSON that cannot be written again: log it as text
-        return _line(head | {"text": self._redactor.text(message.decode("utf-8", "replace"))})
+        return _line(head | {"text": self._redactor.text(plain_escapes(message.decode("utf-8", "replace")))})
 
     def _binary(self, ms: float, direction: str, message: bytes) -> bytes:
-        return _line(self._head("event", direction, ms) | {"base64": b64encode(message).decode()})
+        return _line(self._head("event", direction, ms) | {"base64": b64encode(without_secret_bytes(message)).decode()})
 
 
 def _line(fields: dict[str, Any]) -> bytes:
     # ASCII keeps every line valid and lossless, even with half of a surrogate pair in a message.
     return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-
-
-def _create(path: Path, *, replace: bool) -> int:
-    try:
-        if not replace and path.exists() and stat.S_ISREG(path.stat().st_mode) and path.stat().st_size:
-            raise UsageError(f"{path} exists", "choose another name, or --force to replace it")
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
-    except OSError as exc:
-        raise UsageError(f"cannot write {path}: {exc.strerror}", "record elsewhere") from exc

@@ -1,4 +1,4 @@
-"""Files that libsndfile does not read: what is heard of them, and what is said of those that are damaged."""
+"""MediaDecoder: files that libsndfile cannot read, and the errors for damaged ones."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ def tones(*hertz: float, seconds: float = 2, rate_hz: int = 48_000) -> NDArray[n
     return np.stack([8000 * np.sin(2 * np.pi * tone * at) for tone in hertz], axis=1).astype(np.int16)
 
 
-def heard(path: Path, pick: Pick = "mix") -> tuple[NDArray[np.int16], AudioError | None]:
-    """What is heard of a file, and how it ended."""
+def decoded(path: Path, pick: Pick = "mix") -> tuple[NDArray[np.int16], AudioError | None]:
+    """Decode a file: the samples, and the error at the end if there is one."""
     pcm, failure = run(drain(open_file(path, wire_rate_hz=WIRE, pick=pick)))
     return np.frombuffer(pcm, "<i2"), failure
 
 
 def resampled(sound: NDArray[np.int16], rate_hz: int) -> NDArray[np.float64]:
-    """As it should arrive."""
+    """Resample to the wire rate with soxr as the reference."""
     return np.asarray(soxr.resample(sound.astype(np.float64), rate_hz, WIRE, quality="HQ"))
 
 
 def pitch(sound: NDArray[np.int16]) -> float:
-    """The loudest tone, Hz."""
+    """Frequency of the loudest tone, Hz."""
     return float(np.abs(np.fft.rfft(sound)).argmax() * WIRE / len(sound))
 
 
 def begins(whole: NDArray[np.int16], part: NDArray[np.int16]) -> bool:
-    """Whether a sound begins with another, but for the last bit and the end of the resampler."""
+    """True if ``whole`` starts with ``part``, except for the last bit and the tail of the resampler."""
     size = len(part) - 100
     return bool(np.abs(whole[:size].astype(int) - part[:size]).max() <= 1)
 
@@ -81,10 +81,10 @@ def begins(whole: NDArray[np.int16], part: NDArray[np.int16]) -> bool:
     ],
 )
 def test_containers(tmp_path: Path, name: str, codec: str, video_s: int, likeness: float) -> None:
-    """The sound is what was encoded, from its first sample on: what an encoder puts before it is left out."""
+    """The output is the encoded audio from its first sample on, without the priming samples of the encoder."""
     path = write_media(tmp_path / name, SPEECH[:, None], RATE, codec=codec, seconds_of_video=video_s)
     expected = resampled(SPEECH, RATE)
-    sound, failure = heard(path)
+    sound, failure = decoded(path)
 
     assert failure is None
     # AAC ends with a whole frame of 1024.
@@ -94,12 +94,12 @@ def test_containers(tmp_path: Path, name: str, codec: str, video_s: int, likenes
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 @pytest.mark.parametrize("name", ["a.m4a", "a.ts", "a.aac", "a.flv", "a.mov"])
-def test_as_many_samples_as_ffmpeg(tmp_path: Path, name: str) -> None:
-    """Delays and edits of a container are understood as ffmpeg does; only some versions leave padding."""
+def test_same_number_of_samples_as_ffmpeg(tmp_path: Path, name: str) -> None:
+    """Delays and edit lists are applied as in ffmpeg; only some versions leave padding."""
     path = write_media(tmp_path / name, SPEECH[:30_000, None], WIRE)
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "s16le", "-"]
     theirs = np.frombuffer(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout, "<i2")
-    ours, _ = heard(path)
+    ours, _ = decoded(path)
 
     size = min(len(theirs), len(ours))
     assert abs(len(theirs) - len(ours)) < 1024
@@ -108,7 +108,7 @@ def test_as_many_samples_as_ffmpeg(tmp_path: Path, name: str) -> None:
 
 @given(st.sampled_from(["u8", "s16", "s32", "flt", "dbl"]), st.booleans(), st.integers(1, 3), st.integers(1, 9))
 def test_every_format_of_samples(name: str, planar: bool, channels: int, frames: int) -> None:  # noqa: FBT001 - drawn
-    """Any width, side by side or one after the other, is the same sound between -1 and 1."""
+    """Planar and interleaved frames of any sample width become the same float samples in [-1, 1]."""
     layout = {1: "mono", 2: "stereo", 3: "2.1"}[channels]
     wanted = np.linspace(-1, 0.96875, frames * channels).reshape(frames, channels) // 0.03125 * 0.03125
     scale, middle, kind = {
@@ -127,26 +127,26 @@ def test_every_format_of_samples(name: str, planar: bool, channels: int, frames:
 
 @pytest.mark.parametrize(("pick", "tone"), [(0, 440), (1, 1000), ("mix", 440), (5, 2500)])
 def test_channels(tmp_path: Path, pick: Pick, tone: float) -> None:
-    """Each of six channels can be chosen."""
+    """Each of six channels can be selected."""
     frames = tones(440, 1000, 600, 100, 700, 2500)
     if pick == "mix":
         frames[:, 1:] = 0
     path = write_media(tmp_path / "a.mkv", frames, 48_000, codec="flac")
-    sound, failure = heard(path, pick)
+    sound, failure = decoded(path, pick)
 
     assert failure is None
     assert abs(pitch(sound) - tone) < 2
 
 
 def test_split(tmp_path: Path) -> None:
-    """Two channels come out beside each other."""
-    sound, _ = heard(write_media(tmp_path / "a.m4a", tones(440, 1000), 48_000), "split")
+    """``split`` returns two interleaved channels."""
+    sound, _ = decoded(write_media(tmp_path / "a.m4a", tones(440, 1000), 48_000), "split")
 
     assert [round(pitch(side), -1) for side in sound.reshape(-1, 2).T] == [440, 1000]
 
 
-def test_a_channel_that_is_not_there(tmp_path: Path) -> None:
-    """It is said as for every other file."""
+def test_missing_channel_is_an_error(tmp_path: Path) -> None:
+    """A missing channel is the same error as for other formats."""
     path = write_media(tmp_path / "a.m4a", tones(440), 48_000)
     with pytest.raises(AudioError, match=r"a\.m4a: has 1 channel, not channel 2") as caught:
         open_file(path, wire_rate_hz=WIRE, pick=1)
@@ -155,7 +155,7 @@ def test_a_channel_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_info(tmp_path: Path) -> None:
-    """Rate, channels and length are those of the sound."""
+    """``info`` has the rate, channels and duration of the audio."""
     source = open_file(write_media(tmp_path / "a.m4a", tones(440, 500), 48_000), wire_rate_hz=WIRE)
     run(source.aclose())
 
@@ -163,8 +163,8 @@ def test_info(tmp_path: Path) -> None:
     assert source.info.duration_s == pytest.approx(2, abs=0.03)
 
 
-def test_a_length_that_would_be_a_guess_is_unknown(tmp_path: Path) -> None:
-    """A stream of AAC does not say how long it is."""
+def test_unreliable_duration_is_none(tmp_path: Path) -> None:
+    """The duration of an AAC stream is None, because the stream does not state it."""
     source = open_file(write_media(tmp_path / "a.aac", tones(440), 48_000), wire_rate_hz=WIRE)
     run(source.aclose())
 
@@ -173,28 +173,28 @@ def test_a_length_that_would_be_a_guess_is_unknown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tracks", [1, 2])
 def test_first_track(tmp_path: Path, tracks: int) -> None:
-    """Of several tracks the first is heard, and it is told that there are others."""
+    """Of several audio tracks the first is used, with a warning about the others."""
     path = write_media(tmp_path / "a.mkv", tones(440), 48_000, tracks=tracks, seconds_of_video=2)
-    said: list[str] = []
-    pcm, failure = run(drain(open_file(path, wire_rate_hz=WIRE, warn=lambda code, _: said.append(code))))
+    codes: list[str] = []
+    pcm, failure = run(drain(open_file(path, wire_rate_hz=WIRE, warn=lambda code, _: codes.append(code))))
 
     assert failure is None
     assert abs(len(pcm) // 2 - 2 * WIRE) < 1024
-    assert said == ["tracks"] * (tracks - 1)
+    assert codes == ["tracks"] * (tracks - 1)
 
 
 def test_sound_that_changes_its_rate_and_channels(tmp_path: Path) -> None:
-    """Broadcasts do: each part is heard at its own rate."""
+    """As in broadcasts: each part is resampled from its own rate."""
     parts = [
         write_media(tmp_path / "a.aac", tones(440), 48_000),
         write_media(tmp_path / "b.aac", tones(1000, 1000, rate_hz=24_000), 24_000),
     ]
     both = tmp_path / "both.aac"
     both.write_bytes(b"".join(part.read_bytes() for part in parts))
-    sound, failure = heard(both)
+    sound, failure = decoded(both)
 
     assert failure is None
-    assert len(sound) == sum(len(heard(part)[0]) for part in parts)
+    assert len(sound) == sum(len(decoded(part)[0]) for part in parts)
     assert (round(pitch(sound[:WIRE]), -1), round(pitch(sound[-WIRE:]), -1)) == (440, 1000)
 
 
@@ -238,7 +238,7 @@ def _list_of_files(path: Path) -> None:
     ],
 )
 def test_what_cannot_be_opened(tmp_path: Path, make: object, says: str) -> None:
-    """One line that names the file, says what is wrong with it and what to do."""
+    """The error is one line with the file, the problem and the remedy."""
     path = tmp_path / "a b.mp4"
     assert callable(make)
     make(path)
@@ -251,14 +251,14 @@ def test_what_cannot_be_opened(tmp_path: Path, make: object, says: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.mkv", "a.avi", "a.aac"])
-def test_truncated_file_is_heard_then_told(tmp_path: Path, name: str) -> None:
-    """Nearly all that is there is heard; then it is said that the rest is not."""
+def test_truncated_file_is_yielded_then_an_error_is_raised(tmp_path: Path, name: str) -> None:
+    """Nearly all audio of a truncated file is yielded, then an error is raised."""
     codec = "pcm_s16le" if name == "a.avi" else "aac"
     options = {"movflags": "faststart"} if name == "a.m4a" else {}
     path = write_media(tmp_path / name, SPEECH[:, None], RATE, codec=codec, options=options)
-    whole, _ = heard(path)
+    whole, _ = decoded(path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])
-    part, failure = heard(path)
+    part, failure = decoded(path)
 
     assert 0.4 * len(whole) < len(part) < 0.7 * len(whole)
     assert begins(whole, part)
@@ -267,15 +267,15 @@ def test_truncated_file_is_heard_then_told(tmp_path: Path, name: str) -> None:
     assert "cut short" in failure.message or "cannot be decoded beyond" in failure.message
 
 
-def test_damage_in_the_middle_is_told(tmp_path: Path) -> None:
-    """What is before it is heard."""
+def test_damage_in_the_middle_is_an_error(tmp_path: Path) -> None:
+    """The audio before the damage is yielded, then an error is raised."""
     path = write_media(tmp_path / "a.m4a", SPEECH[:, None], RATE, options={"movflags": "faststart"})
-    whole, _ = heard(path)
+    whole, _ = decoded(path)
     data = bytearray(path.read_bytes())
     half = len(data) // 2
     data[half : half + 2000] = bytes(2000)
     path.write_bytes(data)
-    part, failure = heard(path)
+    part, failure = decoded(path)
 
     assert 0.3 * len(whole) < len(part) < 0.6 * len(whole)
     assert begins(whole, part)
@@ -284,8 +284,8 @@ def test_damage_in_the_middle_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.mkv", "a.aac", "a.wv"])
-def test_any_damage_is_an_error_of_the_sound(tmp_path: Path, name: str) -> None:
-    """Whatever bytes are changed: it is heard, or one error says why not; and libav prints nothing on stderr."""
+def test_any_damage_is_an_audio_error(tmp_path: Path, name: str) -> None:
+    """With any bytes changed, the file is decoded or one AudioError is raised, and libav prints nothing on stderr."""
     write_media(tmp_path / name, SPEECH[:, None], RATE, codec="wavpack" if name == "a.wv" else "aac")
     script = """if True:
         import asyncio, random, sys
@@ -317,26 +317,26 @@ def test_any_damage_is_an_error_of_the_sound(tmp_path: Path, name: str) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
 @pytest.mark.parametrize("name", [b"\xff.m4a", b"http:a.m4a", b"-i.m4a", b"%03d.m4a"])
 def test_odd_names(tmp_path: Path, name: bytes) -> None:
-    """A name that is no text, or means something to libav, is a name."""
+    """A name that is not UTF-8, or has a meaning for libav, opens the file of that name."""
     path = write_media(tmp_path / "plain.m4a", SPEECH[:, None], RATE)
     odd = tmp_path / name.decode("utf-8", "surrogateescape")
     path.rename(odd)
 
-    assert heard(odd)[1] is None
+    assert decoded(odd)[1] is None
 
 
 def test_titles_that_are_no_text(tmp_path: Path) -> None:
-    """Tags in another encoding keep nobody from listening."""
+    """Tags in an unknown encoding are no error."""
     path = write_media(tmp_path / "a.mkv", SPEECH[:, None], RATE, title="Gruesse!")
     data = path.read_bytes()
     assert b"Gruesse!" in data
     path.write_bytes(data.replace(b"Gruesse!", b"Gr\xfc\xdfe!!!"))
 
-    assert heard(path)[1] is None
+    assert decoded(path)[1] is None
 
 
 def test_stop_and_close_half_way(tmp_path: Path) -> None:
-    """Closing lets go of the file, read or unread, and twice."""
+    """aclose() closes the file, also if it was not read, and is idempotent."""
     path = write_media(tmp_path / "a.m4a", np.tile(SPEECH, 12)[:, None], RATE)
 
     async def scenario() -> int:
@@ -353,18 +353,18 @@ def test_stop_and_close_half_way(tmp_path: Path) -> None:
 
 
 def test_event_loop_goes_on(tmp_path: Path) -> None:
-    """While a file is opened and decoded nothing else waits for 50 ms, but for once in a while on a busy machine."""
+    """Opening and decoding a file block the event loop for less than 50 ms, except rarely on a busy machine."""
     path = write_media(tmp_path / "a.m4a", np.tile(SPEECH, 30)[:, None], RATE)
     gaps: list[float] = []
 
-    async def beat() -> None:
+    async def tick() -> None:
         while True:
             began = time.perf_counter()
             await asyncio.sleep(0.005)
             gaps.append(time.perf_counter() - began)
 
     async def scenario() -> None:
-        beating = asyncio.create_task(beat())
+        beating = asyncio.create_task(tick())
         for _ in range(3):
             source = await asyncio.to_thread(open_file, path, wire_rate_hz=WIRE)
             await drain(source)
@@ -394,16 +394,16 @@ def test_event_loop_goes_on(tmp_path: Path) -> None:
     ],
 )
 def test_missing_bytes(head: bytes, size: int, missing: int) -> None:
-    """What a header promises beyond the end of the file; nothing where it promises nothing, or a few bytes only."""
+    """missing_bytes() is the stated length minus the file size; 0 without a length, or for a few bytes."""
     assert missing_bytes(head, size) == missing
 
 
 class TestWithoutTheExtra:
-    """Where PyAV is not installed."""
+    """Behaviour without PyAV."""
 
     @pytest.fixture(autouse=True)
     def hidden(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As if it were not."""
+        """Make the import of PyAV fail."""
         monkeypatch.setitem(sys.modules, "av", None)
         monkeypatch.delitem(sys.modules, "rt_cli.audio.decode.av_file")
         monkeypatch.delattr("rt_cli.audio.decode.av_file")
@@ -413,7 +413,7 @@ class TestWithoutTheExtra:
         [(b"\0\0\0\x1cftypM4A ", "MP4 cannot be read"), (b"\0\1\xfe" * 9, "is in no format that can be read")],
     )
     def test_what_to_do(self, tmp_path: Path, head: bytes, says: str) -> None:
-        """The extra, or a pipe; the name is quoted for the shell."""
+        """The hint names the extra or a pipe, with the file name quoted for the shell."""
         path = tmp_path / "a b.m4a"
         path.write_bytes(head + bytes(1000))
         with pytest.raises(AudioError, match=says) as caught:
@@ -423,5 +423,5 @@ class TestWithoutTheExtra:
         assert caught.value.hint == f"pip install 'rt-cli[media]', or convert it: {pipe}"
 
     def test_others_are_read(self) -> None:
-        """What libsndfile reads needs it not."""
-        assert heard(DATA / "sense_0930.wav")[1] is None
+        """Files that libsndfile reads do not need PyAV."""
+        assert decoded(DATA / "sense_0930.wav")[1] is None

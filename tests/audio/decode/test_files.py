@@ -1,4 +1,4 @@
-"""Files: every format, every damage, constant memory."""
+"""FileSource: all formats, damaged files, constant memory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ asyncio.run(main())
 
 
 async def drain(source: FileSource) -> tuple[bytes, AudioError | None]:
-    """All that a source yields, and how it ended."""
+    """All audio of a source, and the error at its end if there is one."""
     pcm = b""
     failure = None
     try:
@@ -56,33 +56,33 @@ async def drain(source: FileSource) -> tuple[bytes, AudioError | None]:
 
 
 def read(path: Path, wire_rate_hz: int = WIRE) -> NDArray[np.int16]:
-    """The whole of a sound file."""
+    """All samples of an audio file."""
     pcm, failure = run(drain(open_file(path, wire_rate_hz=wire_rate_hz)))
     assert failure is None
     return np.frombuffer(pcm, "<i2")
 
 
 def read_or_raise(path: Path) -> None:
-    """Open and read, and raise what either raises."""
+    """Open and read a file, and raise the errors of both."""
     _, failure = run(drain(open_file(path, wire_rate_hz=WIRE)))
     if failure is not None:
         raise failure
 
 
 def noise(rate_hz: int, channels: int, seconds: float = 1.3) -> NDArray[np.float32]:
-    """Frames that never clip."""
+    """Noise that never clips."""
     return np.random.default_rng(9).uniform(-0.3, 0.3, (round(rate_hz * seconds), channels)).astype(np.float32)
 
 
 def with_data_length(wav: bytes, length: int) -> bytes:
-    """A WAV whose header claims another length of its sound."""
+    """A WAV whose header states another length."""
     at = wav.index(b"data") + 4
     return wav[:at] + struct.pack("<I", length) + wav[at + 4 :]
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.aiff"])
 def test_pcm16_at_the_wire_rate_is_bit_exact(tmp_path: Path, name: str) -> None:
-    """Nothing is done to sound that needs nothing."""
+    """PCM16 mono at the wire rate passes unchanged."""
     soundfile.write(tmp_path / name, PCM16, WIRE, subtype="PCM_16")
 
     assert np.array_equal(PCM16, read(tmp_path / name))
@@ -91,7 +91,7 @@ def test_pcm16_at_the_wire_rate_is_bit_exact(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("subtype", WAV_SUBTYPES)
 @pytest.mark.parametrize(("rate_hz", "channels"), [(16_000, 1), (44_100, 2), (24_000, 6)])
 def test_every_wav(tmp_path: Path, subtype: str, rate_hz: int, channels: int) -> None:
-    """Any width, rate and channel count is within one step of decoding and resampling all of it at once."""
+    """For any width, rate and channel count the result is within one step of decoding and resampling all at once."""
     soundfile.write(tmp_path / "a.wav", noise(rate_hz, channels), rate_hz, subtype=subtype)
     samples, _ = soundfile.read(tmp_path / "a.wav", dtype="float32", always_2d=True)
     expected = np.rint(soxr.resample(samples.mean(axis=1), rate_hz, WIRE, quality="HQ") * 32768)
@@ -106,7 +106,7 @@ def test_every_wav(tmp_path: Path, subtype: str, rate_hz: int, channels: int) ->
     [("WAVEX", "PCM_24"), ("RF64", "PCM_16"), ("FLAC", "PCM_24"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", None)],
 )
 def test_every_container(tmp_path: Path, file_format: str, subtype: str | None) -> None:
-    """Extensible, RF64, FLAC, OGG and MP3 sound as their own decoder says."""
+    """Extensible WAV, RF64, FLAC, OGG and MP3 give the samples of their reference decoder."""
     soundfile.write(tmp_path / "a.bin", noise(48_000, 2), 48_000, format=file_format, subtype=subtype)
     samples, _ = soundfile.read(tmp_path / "a.bin", dtype="float32", always_2d=True)
     expected = soxr.resample(samples.mean(axis=1), 48_000, WIRE, quality="HQ") * 32768
@@ -117,7 +117,7 @@ def test_every_container(tmp_path: Path, file_format: str, subtype: str | None) 
 
 
 def test_info_says_what_was_opened(tmp_path: Path) -> None:
-    """Name, rate, channels and duration are those of the file."""
+    """``info`` has the name, rate, channels and duration of the file."""
     soundfile.write(tmp_path / "a.wav", noise(8_000, 2, 1.5), 8_000)
     source = open_file(tmp_path / "a.wav", wire_rate_hz=WIRE)
     info = source.info
@@ -128,8 +128,8 @@ def test_info_says_what_was_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
-def test_wav_that_only_libsndfile_knows(tmp_path: Path, name: str) -> None:
-    """An encoding that our parser refuses is heard all the same."""
+def test_wav_encoding_that_only_libsndfile_knows(tmp_path: Path, name: str) -> None:
+    """An encoding that our parser refuses is decoded by libsndfile."""
     soundfile.write(tmp_path / "a.wav", PCM16, WIRE, subtype=name)
     samples, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
     heard = read(tmp_path / "a.wav")
@@ -145,8 +145,8 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("before", [0, 1, 999, 4096, 100_000], ids="{} bytes".format)
 @pytest.mark.parametrize("after", [0, 1, 5000], ids="{} behind".format)
-def test_only_the_sound_of_a_wav_is_heard(tmp_path: Path, before: int, after: int) -> None:
-    """Not the covers and words that programs put before and behind it; the duration is that of the sound."""
+def test_only_the_data_chunk_is_decoded(tmp_path: Path, before: int, after: int) -> None:
+    """Chunks before and after the data chunk are skipped; the duration is that of the data chunk."""
     layout = struct.pack("<HHIIHH", 1, 1, WIRE, 2 * WIRE, 2, 16)
     chunks = [chunk(b"LIST", b"\x55" * before), chunk(b"fmt ", layout), chunk(b"data", PCM16.tobytes())]
     body = b"WAVE" + b"".join([*chunks, chunk(b"id3 ", b"\x55" * after)])
@@ -163,7 +163,7 @@ def test_only_the_sound_of_a_wav_is_heard(tmp_path: Path, before: int, after: in
     ("bits", "channels", "align"), [(16, 2, 2), (16, 1, 4), (16, 2, 8), (8, 1, 2), (24, 3, 6), (24, 1, 2), (32, 1, 2)]
 )
 def test_size_of_a_frame_may_be_wrong(tmp_path: Path, bits: int, channels: int, align: int) -> None:
-    """Headers written by hand often have it wrong, and libsndfile goes by the bits."""
+    """A wrong frame size in the header is ignored: the bits per sample count, as in libsndfile."""
     subtype = {8: "PCM_U8", 16: "PCM_16", 24: "PCM_24", 32: "PCM_32"}[bits]
     soundfile.write(tmp_path / "good.wav", noise(WIRE, channels), WIRE, subtype=subtype)
     wav = bytearray((tmp_path / "good.wav").read_bytes())
@@ -175,7 +175,7 @@ def test_size_of_a_frame_may_be_wrong(tmp_path: Path, bits: int, channels: int, 
 
 
 def test_24_bits_in_32(tmp_path: Path) -> None:
-    """The lowest byte is no sound, and counts nothing."""
+    """24 bits left-justified in 32: the lowest byte is ignored."""
     samples = np.random.default_rng(4).integers(-(1 << 23), 1 << 23, WIRE, dtype="<i4") << 8
     layout = struct.pack("<HHIIHH", 1, 1, WIRE, 4 * WIRE, 4, 24)
     body = b"WAVE" + chunk(b"fmt ", layout) + chunk(b"data", samples.tobytes())
@@ -187,7 +187,7 @@ def test_24_bits_in_32(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [0x7FFF0000, 0x90000000])
 @pytest.mark.parametrize("tagged", [False, True], ids=["alone", "tagged"])
 def test_very_long_wav(tmp_path: Path, length: int, *, tagged: bool) -> None:
-    """A length that may as well be a placeholder counts where a chunk begins behind it."""
+    """A length that looks like a placeholder is used if a chunk starts after it."""
     layout = struct.pack("<HHIIHH", 1, 1, WIRE, 2 * WIRE, 2, 16)
     head = b"RIFF" + struct.pack("<I", length + 36) + b"WAVE" + chunk(b"fmt ", layout) + b"data"
     with (tmp_path / "a.wav").open("wb") as file:
@@ -203,7 +203,7 @@ def test_very_long_wav(tmp_path: Path, length: int, *, tagged: bool) -> None:
 
 @pytest.mark.parametrize("behind", [chunk(b"LIST", b"INFOISFT"), b"x"], ids=["only tags", "half a sample"])
 def test_wav_without_sound(tmp_path: Path, behind: bytes) -> None:
-    """What is not one whole sample is none, whatever is behind it."""
+    """Less than one whole sample is no audio, whatever chunk follows."""
     layout = struct.pack("<HHIIHH", 1, 1, WIRE, 2 * WIRE, 2, 16)
     body = b"WAVE" + chunk(b"fmt ", layout) + chunk(b"data", b"") + behind
     (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
@@ -212,7 +212,7 @@ def test_wav_without_sound(tmp_path: Path, behind: bytes) -> None:
 
 
 def test_duration_is_of_what_is_there(tmp_path: Path) -> None:
-    """Whatever the header says, or does not know."""
+    """The duration is that of the data in the file, whatever length the header states."""
     soundfile.write(tmp_path / "good.wav", PCM16, WIRE)
     for length in (0, 1 << 20, 0xFFFFFFFF):
         (tmp_path / "a.wav").write_bytes(with_data_length((tmp_path / "good.wav").read_bytes(), length))
@@ -224,7 +224,7 @@ def test_duration_is_of_what_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [0, 1 << 20, 0x7FFFF000, 0x80000000, 0xFFFFFFFF])
 @pytest.mark.parametrize("rate_hz", [WIRE, 48_000])
 def test_saved_streams_are_read_whole(tmp_path: Path, length: int, rate_hz: int) -> None:
-    """A WAV whose writer did not know its length, or lied, is read to the end of the file."""
+    """A WAV with an unknown or wrong length is read to the end of the file."""
     soundfile.write(tmp_path / "good.wav", PCM16, rate_hz)
     (tmp_path / "a.wav").write_bytes(with_data_length((tmp_path / "good.wav").read_bytes(), length))
 
@@ -232,29 +232,29 @@ def test_saved_streams_are_read_whole(tmp_path: Path, length: int, rate_hz: int)
 
 
 def test_truncated_wav_is_read_to_its_end(tmp_path: Path) -> None:
-    """What is there is heard, a half sample at the end is not."""
+    """All whole samples are yielded; a half sample at the end is dropped."""
     soundfile.write(tmp_path / "a.wav", PCM16, WIRE)
     os.truncate(tmp_path / "a.wav", 44 + 2 * 1000 + 1)
 
     assert np.array_equal(PCM16[:1000], read(tmp_path / "a.wav"))
 
 
-@pytest.mark.parametrize(("length", "told"), [(2 * WIRE, ["truncated"]), (None, [])], ids=["cut short", "whole"])
-def test_wav_that_is_shorter_than_it_says_is_told(tmp_path: Path, length: int | None, told: list[str]) -> None:
-    """Half a recording that looks like a whole one would hide a loss."""
+@pytest.mark.parametrize(("length", "expected"), [(2 * WIRE, ["truncated"]), (None, [])], ids=["cut short", "whole"])
+def test_truncated_wav_causes_a_warning(tmp_path: Path, length: int | None, expected: list[str]) -> None:
+    """A WAV that is shorter than its header states causes the warning ``truncated``."""
     soundfile.write(tmp_path / "a.wav", PCM16, WIRE)
     if length is not None:
         os.truncate(tmp_path / "a.wav", length)
-    said: list[str] = []
-    source = open_file(tmp_path / "a.wav", wire_rate_hz=WIRE, warn=lambda code, _message: said.append(code))
+    codes: list[str] = []
+    source = open_file(tmp_path / "a.wav", wire_rate_hz=WIRE, warn=lambda code, _message: codes.append(code))
     run(source.aclose())
 
-    assert told == said
+    assert expected == codes
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.5, 0.9])
-def test_truncated_flac_is_heard_then_told(tmp_path: Path, keep: float) -> None:
-    """Every frame before the end is yielded, bit for bit; then the damage is told."""
+def test_truncated_flac_is_yielded_then_an_error_is_raised(tmp_path: Path, keep: float) -> None:
+    """Every complete FLAC frame is yielded bit for bit, then an error is raised."""
     whole = tmp_path / "a.flac"
     soundfile.write(whole, PCM16, WIRE)
     os.truncate(whole, int(keep * whole.stat().st_size))
@@ -267,16 +267,16 @@ def test_truncated_flac_is_heard_then_told(tmp_path: Path, keep: float) -> None:
     assert "decoded" in failure.message
 
 
-def test_flac_without_frames_is_told(tmp_path: Path) -> None:
-    """A FLAC that ends after its header opens, but its end is an error and not a silent success."""
+def test_flac_without_frames_is_an_error(tmp_path: Path) -> None:
+    """A FLAC that ends after its header can be opened; reading it raises an error."""
     soundfile.write(tmp_path / "a.flac", PCM16, WIRE)
     os.truncate(tmp_path / "a.flac", 60)
     with pytest.raises(AudioError):
         read_or_raise(tmp_path / "a.flac")
 
 
-def test_damaged_mp3_is_heard_then_told(tmp_path: Path) -> None:
-    """All but one or two frames before the damage is yielded; then it is told."""
+def test_damaged_mp3_is_yielded_then_an_error_is_raised(tmp_path: Path) -> None:
+    """All but one or two frames before the damage are yielded, then an error is raised."""
     soundfile.write(tmp_path / "a.mp3", noise(WIRE, 1, 10), WIRE)
     data = bytearray((tmp_path / "a.mp3").read_bytes())
     half = len(data) // 2
@@ -289,7 +289,7 @@ def test_damaged_mp3_is_heard_then_told(tmp_path: Path) -> None:
 
 
 def test_native_decoders_print_nothing(tmp_path: Path) -> None:
-    """What the MP3 decoder thinks of a damaged file does not reach the user's stderr."""
+    """Messages of the MP3 decoder about a damaged file do not appear on stderr."""
     soundfile.write(tmp_path / "a.mp3", noise(WIRE, 1, 4), WIRE)
     os.truncate(tmp_path / "a.mp3", 20)
     script = "import sys; from rt_cli.audio.decode.files import open_file; open_file(sys.argv[1], wire_rate_hz=24000)"
@@ -302,15 +302,15 @@ def test_native_decoders_print_nothing(tmp_path: Path) -> None:
 
 
 def with_total(flac: bytes, total: int) -> bytes:
-    """A FLAC whose header claims another number of frames."""
+    """A FLAC whose header states another number of frames."""
     counted = int.from_bytes(flac[18:26], "big") >> 36 << 36 | total
     return flac[:18] + counted.to_bytes(8, "big") + flac[26:]
 
 
 @pytest.mark.parametrize("total", [0, 1, 5000, len(PCM16) - 1, len(PCM16) + 1, 2 * len(PCM16)])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_flac_is_heard_whole_whatever_its_header_counts(tmp_path: Path, total: int, channels: int) -> None:
-    """The number of frames, which is wrong where files were joined or cut without a new header, ends nothing."""
+def test_flac_with_a_wrong_length_is_read_completely(tmp_path: Path, total: int, channels: int) -> None:
+    """A wrong number of frames in the header, as in joined or cut files, does not end the audio."""
     path = tmp_path / "a.flac"
     soundfile.write(path, np.stack([PCM16] * channels, axis=1), WIRE)
     path.write_bytes(with_total(path.read_bytes(), total))
@@ -323,7 +323,7 @@ def test_flac_is_heard_whole_whatever_its_header_counts(tmp_path: Path, total: i
 
 
 def test_tags_at_the_end_of_a_flac_are_no_damage(tmp_path: Path) -> None:
-    """What programs append after the last frame is neither heard nor an error."""
+    """Tags after the last frame are ignored without an error."""
     soundfile.write(tmp_path / "a.flac", PCM16, WIRE)
     with (tmp_path / "a.flac").open("ab") as file:
         file.write(b"TAG" + bytes(125))
@@ -331,8 +331,8 @@ def test_tags_at_the_end_of_a_flac_are_no_damage(tmp_path: Path) -> None:
     assert np.array_equal(PCM16, read(tmp_path / "a.flac"))
 
 
-def test_flac_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    """An error of the disk is told, and is not the end of the sound."""
+def test_disk_error_in_a_flac_is_an_error(tmp_path: Path) -> None:
+    """A read error of the disk raises AudioError instead of ending the audio."""
     sound = np.tile(PCM16, 10)
     soundfile.write(tmp_path / "a.flac", sound, WIRE)
     source = open_file(tmp_path / "a.flac", wire_rate_hz=WIRE)
@@ -349,8 +349,8 @@ def test_flac_that_cannot_be_read_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 @pytest.mark.parametrize("options", [["-f", "flac"], ["-f", "wav"], ["-ss", "1", "-c", "copy", "-f", "flac"]])
-def test_what_ffmpeg_writes_to_a_pipe(tmp_path: Path, options: list[str]) -> None:
-    """FLAC and WAV that do not know their length, and FLAC that states a wrong one, are read to their end."""
+def test_files_that_ffmpeg_wrote_to_a_pipe(tmp_path: Path, options: list[str]) -> None:
+    """FLAC and WAV without a length, and FLAC with a wrong one, are read to their end."""
     soundfile.write(tmp_path / "a.flac", PCM16, WIRE)
     command = ["ffmpeg", "-loglevel", "error", *options[:-4], "-i", str(tmp_path / "a.flac"), *options[-4:], "-"]
     (tmp_path / "b.bin").write_bytes(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
@@ -424,7 +424,7 @@ def _missing(path: Path) -> None:
     ],
 )
 def test_each_kind_of_bad_file_has_its_message(tmp_path: Path, make: object, says: str) -> None:
-    """One line that names the file, says what is wrong with it and what to do."""
+    """The error is one line with the file, the problem and the remedy."""
     path = tmp_path / "a b.wav"
     assert callable(make)
     make(path)
@@ -438,28 +438,28 @@ def test_each_kind_of_bad_file_has_its_message(tmp_path: Path, make: object, say
 
 @pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may read everything")
 def test_permission_denied(tmp_path: Path) -> None:
-    """A file that may not be read says so."""
+    """A file without read permission is an error that names the cause."""
     (tmp_path / "a.wav").touch(mode=0o000)
     with pytest.raises(AudioError, match="permission"):
         open_file(tmp_path / "a.wav", wire_rate_hz=WIRE)
 
 
 def test_name_with_nul() -> None:
-    """A name that no system accepts is an error of the input, not a crash."""
+    """A file name with NUL raises AudioError."""
     with pytest.raises(AudioError, match="cannot be opened"):
         open_file("a\0b.wav", wire_rate_hz=WIRE)
 
 
 def test_raw_file_asks_how_to_read_it(tmp_path: Path) -> None:
-    """A ``.raw`` file is sent through the pipe, where its encoding can be said."""
+    """The error for a ``.raw`` file suggests a pipe with ``--encoding``."""
     (tmp_path / "a.raw").write_bytes(PCM16.tobytes())
     with pytest.raises(AudioError, match="--encoding"):
         open_file(tmp_path / "a.raw", wire_rate_hz=WIRE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
-def test_name_that_is_no_text(tmp_path: Path) -> None:
-    """A name that is not valid UTF-8 opens all the same."""
+def test_name_that_is_not_utf8(tmp_path: Path) -> None:
+    """A file whose name is not valid UTF-8 can be opened."""
     soundfile.write(tmp_path / "a.wav", PCM16, WIRE)
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
     (tmp_path / "a.wav").rename(odd)
@@ -468,7 +468,7 @@ def test_name_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_stop_ends_after_the_current_block(tmp_path: Path) -> None:
-    """After a stop no further block is decoded, and the iterator ends."""
+    """After stop() the iterator ends without decoding another block."""
     soundfile.write(tmp_path / "a.wav", np.tile(PCM16, 10), WIRE)
 
     async def scenario() -> int:
@@ -485,7 +485,7 @@ def test_stop_ends_after_the_current_block(tmp_path: Path) -> None:
 
 
 def test_close_twice_and_unread(tmp_path: Path) -> None:
-    """Closing needs no reading and may be repeated."""
+    """aclose() works without reading and is idempotent."""
     soundfile.write(tmp_path / "a.wav", PCM16, WIRE)
 
     async def scenario() -> None:
@@ -498,7 +498,7 @@ def test_close_twice_and_unread(tmp_path: Path) -> None:
 
 
 def growth_kib(tmp_path: Path, minutes: int) -> int:
-    """How much the peak memory grows between the tenth second and the end of a WAV."""
+    """Growth of the peak memory between the tenth second and the end of a WAV, KiB."""
     path = tmp_path / "long.wav"
     minute = np.tile(noise(48_000, 1, 1.0)[:, 0], 60)
     with soundfile.SoundFile(path, "w", 48_000, 1, "PCM_16") as file:
@@ -512,12 +512,12 @@ def growth_kib(tmp_path: Path, minutes: int) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
 def test_memory_is_constant(tmp_path: Path) -> None:
-    """Ten minutes take no more memory than ten seconds."""
+    """Ten minutes of audio use no more memory than ten seconds."""
     assert growth_kib(tmp_path, 10) <= 2048
 
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
 def test_memory_is_constant_for_an_hour(tmp_path: Path) -> None:
-    """An hour takes no more memory than ten seconds."""
+    """An hour of audio uses no more memory than ten seconds."""
     assert growth_kib(tmp_path, 60) <= 2048

@@ -1,4 +1,4 @@
-"""Pipes: real ones, with real programs at the other end."""
+"""PipeSource with real pipes and real programs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEADER = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0" + struct.pack("<HHIIHH", 1, 1, WIRE, 
 
 @contextmanager
 def pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """A pipe whose reading end is not closed before every thread that reads it has ended."""
+    """A pipe whose reading end is closed after all reading threads have ended."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "wb", buffering=0) as writer:
         yield reader, writer
@@ -47,19 +47,19 @@ def pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 def source_of(stream: BinaryIO, *, live: bool = False) -> PipeSource:
-    """Raw PCM16 at the wire rate, or WAV."""
+    """A source for raw PCM16 at the wire rate, or WAV."""
     return open_pipe(stream, wire_rate_hz=WIRE, live=live)
 
 
 async def drain(source: PipeSource) -> bytes:
-    """All that a source yields."""
+    """All audio of a source."""
     pcm = b"".join([block.pcm async for block in source.blocks()])
     await source.aclose()
     return pcm
 
 
 def write(writer: BinaryIO, data: bytes) -> threading.Thread:
-    """Write and close, as another program would, while we read."""
+    """Write and close in a thread, as another program would."""
 
     def produce() -> None:
         with writer:
@@ -83,12 +83,12 @@ def test_every_sample_arrives(head: bytes) -> None:
 
 
 def test_stream_in_memory() -> None:
-    """A stream without a descriptor is read too."""
+    """A stream without a file descriptor can be read."""
     assert run(drain(source_of(io.BytesIO(SOUND)))) == SOUND
 
 
-def test_header_tells_rate_and_channels() -> None:
-    """Once the header is read, info is what it says."""
+def test_header_sets_rate_and_channels() -> None:
+    """After the header, ``info`` has its rate and channels."""
     stream = io.BytesIO()
     soundfile.write(stream, np.stack([PCM16, PCM16], axis=1), 48_000, format="WAV")
     stream.seek(0)
@@ -100,7 +100,7 @@ def test_header_tells_rate_and_channels() -> None:
 
 @pytest.mark.parametrize(("live", "name"), [(True, "-"), (False, "fifo")])
 def test_info_before_the_first_byte(*, live: bool, name: str) -> None:
-    """Before anything is read, info is what the caller said."""
+    """Before the first read, ``info`` has the values of the caller."""
     source = open_pipe(
         io.BytesIO(), wire_rate_hz=WIRE, encoding="alaw", sample_rate=8000, channels=2, live=live, name=name
     )
@@ -110,7 +110,7 @@ def test_info_before_the_first_byte(*, live: bool, name: str) -> None:
 
 
 def test_partial_data_flows_at_once() -> None:
-    """Ten milliseconds are heard while the producer still holds the pipe open."""
+    """10 ms of audio are yielded while the producer keeps the pipe open."""
 
     async def scenario(reader: BinaryIO, writer: BinaryIO) -> None:
         source = source_of(reader, live=True)
@@ -126,8 +126,8 @@ def test_partial_data_flows_at_once() -> None:
 
 
 @pytest.mark.parametrize(("data", "lost"), [(b"\x01", 1), (b"\x01\x02\x03", 3), (b"", 0)])
-def test_odd_tail_is_counted(data: bytes, lost: int) -> None:
-    """Bytes that make no whole frame are left out, and told."""
+def test_incomplete_frame_at_the_end_is_counted(data: bytes, lost: int) -> None:
+    """Bytes at the end that are no whole frame are dropped and counted in ``tail_bytes``."""
     source = open_pipe(io.BytesIO(SOUND + data), wire_rate_hz=WIRE, channels=2, live=False)
 
     assert len(run(drain(source))) == len(SOUND) // 2
@@ -136,19 +136,19 @@ def test_odd_tail_is_counted(data: bytes, lost: int) -> None:
 
 @pytest.mark.parametrize("data", [b"", HEADER, b"\x01"], ids=["nothing", "header", "half-a-sample"])
 def test_no_sound_is_an_error(data: bytes) -> None:
-    """Standard input that ends without a sample is an error, header or not."""
+    """Input without a sample is an error, with and without a header."""
     with pytest.raises(AudioError, match="no audio on stdin"):
         run(drain(source_of(io.BytesIO(data))))
 
 
-def test_header_cut_off_is_an_error() -> None:
-    """A header that ends half-way says that, not that there was nothing."""
+def test_incomplete_header_is_an_error() -> None:
+    """An incomplete header has its own error message."""
     with pytest.raises(AudioError, match="cut off"):
         run(drain(source_of(io.BytesIO(HEADER[:20]))))
 
 
 def test_unreadable_stream_is_an_error(tmp_path: Path) -> None:
-    """Where the system refuses to read (a directory as stdin), the reason is told."""
+    """A read error (a directory as stdin) is an AudioError with the reason."""
     descriptor = os.open(tmp_path, os.O_RDONLY)
     with pipe() as (reader, _):
         os.dup2(descriptor, reader.fileno())
@@ -157,8 +157,8 @@ def test_unreadable_stream_is_an_error(tmp_path: Path) -> None:
             run(drain(source_of(reader)))
 
 
-def test_stream_closed_under_us_is_an_error() -> None:
-    """A stream that its owner closes before it is read is an error, not another file's bytes."""
+def test_stream_closed_by_its_owner_is_an_error() -> None:
+    """Reading a stream that its owner has closed is an error; no bytes of another file are read."""
     with pipe() as (reader, _):
         source = source_of(reader)
         reader.close()
@@ -167,13 +167,13 @@ def test_stream_closed_under_us_is_an_error() -> None:
 
 
 def test_closed_stdin_is_an_error() -> None:
-    """Where there is no standard input at all, that is said."""
+    """A missing standard input is an error."""
     with pytest.raises(AudioError, match="closed"):
         open_pipe(None, wire_rate_hz=WIRE, live=False)
 
 
-def test_true_length_ends_the_sound() -> None:
-    """After the announced length the sound ends, though the producer goes on."""
+def test_audio_ends_after_its_stated_length() -> None:
+    """The audio ends after the stated length, even if the producer goes on."""
     head = HEADER[:-4] + struct.pack("<I", 960)
     with pipe() as (reader, writer):
         writer.write(head + SOUND[:960] + b"LIST\x04\0\0\0text")
@@ -182,7 +182,7 @@ def test_true_length_ends_the_sound() -> None:
 
 
 def test_finite_stream_makes_the_producer_wait() -> None:
-    """Nobody reads blocks: the producer can write what the pipe and two reads hold, and no more."""
+    """Without a consumer the producer can write only the contents of the pipe and two reads."""
 
     async def scenario(reader: BinaryIO, writer: BinaryIO) -> int:
         source = source_of(reader)
@@ -203,7 +203,7 @@ def test_finite_stream_makes_the_producer_wait() -> None:
 
 
 def test_stop_ends_a_blocked_read_at_once() -> None:
-    """A stop while the producer is silent ends the iterator; what was read before is yielded."""
+    """stop() ends the iterator while a read is blocked; the data read before is yielded."""
 
     async def scenario(reader: BinaryIO, writer: BinaryIO) -> list[bytes]:
         source = source_of(reader, live=True)
@@ -221,8 +221,8 @@ def test_stop_ends_a_blocked_read_at_once() -> None:
         assert run(scenario(reader, writer)) == [SOUND[:480]]
 
 
-def test_stop_yields_the_resamplers_tail() -> None:
-    """After a stop every sample read so far is there, resampled."""
+def test_stop_yields_the_tail_of_the_resampler() -> None:
+    """After stop() all samples read so far are yielded, including the tail of the resampler."""
 
     async def scenario(reader: BinaryIO, writer: BinaryIO) -> int:
         source = open_pipe(reader, wire_rate_hz=WIRE, sample_rate=48_000, live=True)
@@ -238,7 +238,7 @@ def test_stop_yields_the_resamplers_tail() -> None:
 
 @pytest.mark.parametrize("data", [b"", HEADER[:20]], ids=["before-any-byte", "in-the-header"])
 def test_stop_without_sound_is_no_error(data: bytes) -> None:
-    """Who stops before the first sample is not told that there was none."""
+    """After stop() before the first sample there is no error about missing audio."""
 
     async def scenario(reader: BinaryIO, writer: BinaryIO) -> bytes:
         source = source_of(reader)
@@ -253,7 +253,7 @@ def test_stop_without_sound_is_no_error(data: bytes) -> None:
 
 
 def test_cancelled_reader_leaves_nothing_behind() -> None:
-    """A consumer may be cancelled; the thread ends with the next byte."""
+    """After the consumer is cancelled, the thread ends with the next byte."""
 
     async def scenario(reader: BinaryIO) -> None:
         source = source_of(reader)
@@ -268,8 +268,8 @@ def test_cancelled_reader_leaves_nothing_behind() -> None:
         run(scenario(reader))
 
 
-def test_loop_closed_under_a_blocked_read() -> None:
-    """The loop is closed while the thread waits for a byte: the byte comes, and the thread ends without a word."""
+def test_loop_closed_during_a_blocked_read() -> None:
+    """If the loop is closed while the thread reads, the thread ends after the next byte without an error."""
 
     async def scenario(reader: BinaryIO) -> None:
         source = source_of(reader)
@@ -282,8 +282,8 @@ def test_loop_closed_under_a_blocked_read() -> None:
         writer.write(SOUND[:480])
 
 
-def test_closed_unread() -> None:
-    """Closing needs no reading and may be repeated; no thread is started."""
+def test_close_without_reading() -> None:
+    """aclose() works without reading, is idempotent and starts no thread."""
 
     async def scenario() -> None:
         source = source_of(io.BytesIO(SOUND))
@@ -307,7 +307,7 @@ asyncio.run(main())
 
 
 def test_exit_does_not_wait_for_stdin() -> None:
-    """A program whose thread is blocked on standard input exits all the same, quietly and at once."""
+    """A program whose thread is blocked on stdin exits at once and prints nothing."""
     with subprocess.Popen(
         [sys.executable, "-c", _WAITING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as program:
@@ -325,8 +325,8 @@ def test_exit_does_not_wait_for_stdin() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no non-blocking pipes")
-def test_non_blocking_stdin_is_waited_for() -> None:
-    """A descriptor that another program made non-blocking is waited for, not taken for broken."""
+def test_non_blocking_stdin() -> None:
+    """On a non-blocking descriptor the source waits for data."""
 
     async def scenario(reader: BinaryIO, writer: BinaryIO) -> bytes:
         os.set_blocking(reader.fileno(), False)
@@ -349,8 +349,8 @@ def test_non_blocking_stdin_is_waited_for() -> None:
     ],
     ids=["sox-wav", "sox-raw", "ffmpeg-wav", "ffmpeg-raw"],
 )
-def test_what_programs_write(tmp_path: Path, command: list[str]) -> None:
-    """What sox and ffmpeg write to a pipe is heard bit for bit."""
+def test_output_of_programs(tmp_path: Path, command: list[str]) -> None:
+    """Audio that sox and ffmpeg write to a pipe arrives bit for bit."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs {command[0]}")
     soundfile.write(tmp_path / "a.wav", np.tile(PCM16, 5), WIRE)

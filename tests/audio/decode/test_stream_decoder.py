@@ -1,4 +1,4 @@
-"""Streams of bytes: the same sound however they are cut, and one kind of error however they are damaged."""
+"""StreamDecoder: the output does not depend on the split, and damage raises only AudioError."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ WAVS = {
 
 
 def read(data: bytes, cuts: list[int] | None = None, raw: PcmLayout = RAW) -> bytes:
-    """All of the sound, pushed in pieces."""
+    """Decode ``data`` in pieces."""
     decoder = StreamDecoder(raw, WIRE)
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts or []), len(data)]
     pcm = b"".join(decoder.push(data[start:end]) for start, end in itertools.pairwise(edges))
@@ -83,27 +83,27 @@ def read(data: bytes, cuts: list[int] | None = None, raw: PcmLayout = RAW) -> by
 
 
 @pytest.mark.parametrize("name", WAVS)
-def test_every_header_gives_the_sound(name: str) -> None:
-    """Whatever is before and after the sound, and whatever its length claims to be, all of it is read and no more."""
+def test_every_header(name: str) -> None:
+    """With any chunks around the audio and any stated length, exactly the audio is read."""
     assert read(WAVS[name]) == SOUND
 
 
 @pytest.mark.parametrize("name", WAVS)
 def test_byte_by_byte(name: str) -> None:
-    """A header may come one byte at a time."""
+    """A header can arrive one byte at a time."""
     assert read(WAVS[name], list(range(len(WAVS[name])))) == SOUND
 
 
 @given(name=st.sampled_from(sorted(WAVS)), cuts=st.lists(st.integers(0, 2000), max_size=10))
 def test_split_does_not_matter(name: str, cuts: list[int]) -> None:
-    """Pieces of any size give the same sound."""
+    """Pieces of any size give the same output."""
     assert read(WAVS[name], cuts) == SOUND
 
 
 @pytest.mark.parametrize("encoding", TAGS)
 @pytest.mark.parametrize("extensible", [False, True], ids=["plain", "extensible"])
 def test_every_encoding_and_two_channels(encoding: SampleFormat, *, extensible: bool) -> None:
-    """A WAV of each encoding sounds like the same bytes as raw PCM of that layout."""
+    """A WAV of each encoding gives the same output as raw PCM of that layout."""
     layout = PcmLayout(encoding, 16_000, 2)
     body = bytes(np.random.default_rng(7).integers(0, 100, 2 * SAMPLE_BYTES[encoding] * 300, dtype=np.uint8))
     wav = riff(fmt(encoding, 16_000, 2, extensible=extensible), chunk(b"data", body))
@@ -113,15 +113,15 @@ def test_every_encoding_and_two_channels(encoding: SampleFormat, *, extensible: 
 
 
 def test_layout_is_known_from_the_header() -> None:
-    """The header overrides what was said of raw PCM."""
+    """The header overrides the layout for raw PCM."""
     decoder = StreamDecoder(RAW, WIRE)
     decoder.push(riff(fmt("s24le", 44_100, 2)))
 
     assert PcmLayout("s24le", 44_100, 2) == decoder.layout
 
 
-def test_end_is_known_where_the_length_is_true() -> None:
-    """After as many bytes as announced the sound has ended, though the input has not."""
+def test_ended_after_the_stated_length() -> None:
+    """``ended`` is true after the stated number of bytes, before the end of the input."""
     decoder = StreamDecoder(RAW, WIRE)
     decoder.push(WAVS["plain"][:-1])
 
@@ -132,7 +132,7 @@ def test_end_is_known_where_the_length_is_true() -> None:
 
 @given(cuts=st.lists(st.integers(0, 1000), max_size=10), tail=st.integers(0, 5))
 def test_raw_pcm_of_any_split(cuts: list[int], tail: int) -> None:
-    """Raw PCM passes whole; what makes no frame at its end is counted."""
+    """Raw PCM passes unchanged; an incomplete frame at the end is counted."""
     layout = PcmLayout("s16le", WIRE, 3)
     data = (SOUND[: 6 * 160]) + bytes(tail)
     decoder = StreamDecoder(layout, WIRE)
@@ -144,7 +144,7 @@ def test_raw_pcm_of_any_split(cuts: list[int], tail: int) -> None:
 
 
 def test_raw_pcm_shorter_than_a_magic() -> None:
-    """One sample is sound too."""
+    """Input of a single sample is raw PCM."""
     assert SOUND[:2] == read(SOUND[:2])
 
 
@@ -167,8 +167,8 @@ def test_raw_pcm_shorter_than_a_magic() -> None:
         (b"ID3\x04" + bytes(100), "MP3"),
     ],
 )
-def test_what_is_no_sound_says_so(data: bytes, says: str) -> None:
-    """Each way of being no WAV has a message that names it."""
+def test_invalid_input_is_an_error(data: bytes, says: str) -> None:
+    """Each kind of invalid input has its own error message."""
     with pytest.raises(AudioError, match=says):
         read(data)
 
@@ -180,8 +180,8 @@ def test_what_is_no_sound_says_so(data: bytes, says: str) -> None:
 )
 @example(name="plain", flips=[(0, 0)], end=2000)
 @settings(max_examples=300, deadline=None)
-def test_damage_is_sound_or_audio_error(name: str, flips: list[tuple[int, int]], end: int) -> None:
-    """No matter what bytes a header consists of: whole samples, or AudioError, and never anything else."""
+def test_damage_gives_samples_or_audio_error(name: str, flips: list[tuple[int, int]], end: int) -> None:
+    """Any header bytes give whole samples or AudioError."""
     data = bytearray(WAVS[name][:end])
     for at, value in flips:
         if at < len(data):

@@ -1,4 +1,4 @@
-"""Run in a process of its own: record from a microphone into a raw file, and tell on stdout what happens.
+"""A program that records from a microphone into a raw file and prints events as JSON lines on stdout.
 
 Reads an :class:`Order` as JSON from its first argument. Writes one JSON object per line, each with ``event`` (``open``,
 ``stop``, ``error``, ``end`` with the account, ``reopen``) and ``at``, the monotonic clock that all processes share.
@@ -27,26 +27,26 @@ WIRE_RATE_HZ = 24_000
 
 @dataclass(frozen=True)
 class Order:
-    """What to do."""
+    """The parameters of a run."""
 
     out: str
     """File for the samples: s16le at 24 kHz."""
     device: str | None = None
     seconds: float | None = None
-    """How long; None: until a line comes on stdin."""
+    """Length of the recording; None: until a line arrives on stdin."""
     wait_s: float = 0
-    """How long nobody reads at first."""
+    """Delay before reading starts."""
     reopen: str | None = None
-    """File for a second recording of a second, begun at a line on stdin."""
+    """File for a second recording of one second, which starts at a line on stdin."""
     log: str | None = None
     """File for the debug log."""
     open_deadline_s: float = module.OPEN_DEADLINE_S
     hog_s: float = 0
-    """How long to hold the interpreter, once every second."""
+    """How long to hold the GIL, once every second."""
 
 
 class TimedRing(Ring):
-    """A ring that knows how long bytes lay in it."""
+    """A ring that measures how long bytes stay in it."""
 
     latencies_ms: ClassVar[list[float]] = []
 
@@ -55,13 +55,13 @@ class TimedRing(Ring):
         self._arrivals: deque[tuple[int, float]] = deque()
 
     def write(self, data: memoryview) -> bool:
-        """Note when."""
+        """Record the time of the write."""
         fits = super().write(data)
         self._arrivals.append((self._written, time.monotonic()))
         return fits
 
     def read(self, limit: int) -> tuple[int, bytes]:
-        """Note how much later."""
+        """Record the latency of the bytes that were read."""
         stretch = super().read(limit)
         while self._arrivals and self._arrivals[0][0] <= self._read:
             self.latencies_ms.append((time.monotonic() - self._arrivals.popleft()[1]) * 1000)
@@ -69,19 +69,19 @@ class TimedRing(Ring):
 
     @classmethod
     def account(cls) -> dict[str, float]:
-        """Median and 99th percentile, milliseconds."""
+        """Median and 99th percentile of the latency, milliseconds."""
         ordered = sorted(cls.latencies_ms) or [0.0]
         return {"median_ms": ordered[len(ordered) // 2], "p99_ms": ordered[len(ordered) * 99 // 100]}
 
 
 def say(event: str, **values: object) -> None:
-    """One line of JSON."""
+    """Print one line of JSON."""
     sys.stdout.write(json.dumps({"event": event, "at": time.monotonic(), **values}) + "\n")
     sys.stdout.flush()
 
 
 async def record(order: Order) -> None:
-    """Open, read to the end, close, tell."""
+    """Open, read to the end, close and print the results."""
     began = time.monotonic()
     microphone = await open_microphone(order.device, wire_rate_hz=WIRE_RATE_HZ, chunk_ms=40)
     say("open", name=microphone.info.name, rate_hz=microphone.info.rate_hz, took_s=time.monotonic() - began)
@@ -101,7 +101,7 @@ async def record(order: Order) -> None:
 
 
 async def _read(microphone: Microphone) -> tuple[bytes, int]:
-    """All samples, holes as silence, and how many of them were lost."""
+    """All samples, with holes as silence, and the number of lost samples."""
     pcm, lost = bytearray(), 0
     try:
         async for block in microphone.blocks():
@@ -130,7 +130,7 @@ async def _stop_later(microphone: Microphone, seconds: float | None) -> None:
 
 
 async def main() -> int:
-    """One recording, or two with ``reopen``."""
+    """Make one recording, or two with ``reopen``."""
     order = Order(**json.loads(sys.argv[1]))
     if order.log:
         logging.basicConfig(filename=order.log, level=logging.DEBUG)

@@ -22,12 +22,12 @@ def run(scenario: Coroutine[None, None, T]) -> T:
 
 
 def test_gives_the_result() -> None:
-    """What the call returns is returned."""
+    """call_in_thread() returns the result of the call."""
     assert run(call_in_thread(lambda: 42, deadline_s=5)) == 42
 
 
 def test_raises_what_the_call_raised() -> None:
-    """An error in the thread is raised where the call was made."""
+    """call_in_thread() raises the error of the call."""
 
     def fail() -> None:
         raise ValueError("no")
@@ -37,7 +37,7 @@ def test_raises_what_the_call_raised() -> None:
 
 
 def test_deadline() -> None:
-    """A call that hangs is left behind at the deadline, and does not hold up the end of the loop."""
+    """At the deadline call_in_thread() raises TimeoutError; the hanging thread does not block the end of the loop."""
     release = threading.Event()
     with pytest.raises(TimeoutError):
         run(call_in_thread(release.wait, deadline_s=0.05))
@@ -46,7 +46,7 @@ def test_deadline() -> None:
 
 @pytest.mark.parametrize("loop_closed", [True, False], ids=["after the loop", "while the loop runs"])
 def test_late_result_is_discarded(*, loop_closed: bool) -> None:
-    """A result that nobody waits for any more is given to ``discard``."""
+    """A late result is passed to ``discard``."""
     release, discarded = threading.Event(), threading.Event()
 
     def discard(result: str) -> None:
@@ -72,7 +72,7 @@ def test_late_result_is_discarded(*, loop_closed: bool) -> None:
 
 
 def test_cancelled_caller_discards_too() -> None:
-    """Cancelling is as good as a deadline."""
+    """After a cancellation the result is passed to ``discard``."""
     release, discarded = threading.Event(), threading.Event()
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""What lies between PortAudio's callback and the blocks, without a device."""
+"""DeviceBuffer, WireConverter and Microphone without a device."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ FINE = SimpleNamespace(input_overflow=False)
 OVERFLOWED = SimpleNamespace(input_overflow=True)
 
 
-def call(capture: DeviceBuffer, data: bytes = BLOCK, *, at: float = 0.0, status: SimpleNamespace = FINE) -> None:
-    """One callback, as PortAudio would make it."""
-    capture.callback(data, len(data) // capture.frame_bytes, SimpleNamespace(inputBufferAdcTime=at), status)
+def call(buffer: DeviceBuffer, data: bytes = BLOCK, *, at: float = 0.0, status: SimpleNamespace = FINE) -> None:
+    """Make one callback as PortAudio does."""
+    buffer.callback(data, len(data) // buffer.frame_bytes, SimpleNamespace(inputBufferAdcTime=at), status)
 
 
 def run(scenario: Coroutine[None, None, None]) -> None:
@@ -40,7 +40,7 @@ def run(scenario: Coroutine[None, None, None]) -> None:
 
 
 class StillStream:
-    """A stream that never calls."""
+    """A stream that never makes a callback."""
 
     latency = 0.0
 
@@ -51,29 +51,29 @@ class StillStream:
         """Nothing to do."""
 
     def close(self, **_: bool) -> None:
-        """Count."""
+        """Count the calls."""
         self.closed += 1
 
 
 def opened(*, block_s: float = 0.04) -> tuple[Microphone, DeviceBuffer, StillStream]:
-    """A mono microphone at 48 kHz whose callbacks the test makes."""
-    capture = DeviceBuffer(asyncio.get_running_loop(), RATE_HZ, 1)
+    """A mono microphone at 48 kHz; the test makes the callbacks."""
+    buffer = DeviceBuffer(asyncio.get_running_loop(), RATE_HZ, 1)
     stream = StillStream()
     info = SourceInfo("test", "microphone", live=True, rate_hz=RATE_HZ, channels=1)
     return (
-        Microphone(info, stream, capture, WireConverter(RATE_HZ, 1, WIRE_RATE_HZ), block_s, IDENTITY),
-        capture,
+        Microphone(info, stream, buffer, WireConverter(RATE_HZ, 1, WIRE_RATE_HZ), block_s, IDENTITY),
+        buffer,
         stream,
     )
 
 
 def test_ring_full_is_counted_to_the_sample() -> None:
-    """Ten seconds are kept; what comes after is a hole of exactly its length, in its place."""
+    """The ring holds ten seconds; later audio becomes a hole at its position with its exact length."""
 
     async def scenario() -> None:
-        microphone, capture, _ = opened()
+        microphone, buffer, _ = opened()
         for _ in range(300):
-            call(capture)
+            call(buffer)
         microphone.stop()
         blocks = [block async for block in microphone.blocks()]
 
@@ -85,13 +85,13 @@ def test_ring_full_is_counted_to_the_sample() -> None:
 
 
 def test_overflow_of_known_length_is_a_hole() -> None:
-    """Where the driver's time stamps are steady, an overflow becomes a hole of its length."""
+    """With steady time stamps an overflow becomes a hole of its length."""
 
     async def scenario() -> None:
-        microphone, capture, _ = opened()
+        microphone, buffer, _ = opened()
         for number in range(50):
-            call(capture, at=100 + number * 0.04)
-        call(capture, at=100 + 50 * 0.04 + 0.5, status=OVERFLOWED)
+            call(buffer, at=100 + number * 0.04)
+        call(buffer, at=100 + 50 * 0.04 + 0.5, status=OVERFLOWED)
         microphone.stop()
         lost = [block.lost async for block in microphone.blocks() if block.lost]
 
@@ -101,11 +101,11 @@ def test_overflow_of_known_length_is_a_hole() -> None:
 
 
 def test_overflow_of_unknown_length_is_counted() -> None:
-    """Where they are not, it is counted as an overflow and makes no hole."""
+    """Without steady time stamps an overflow is counted and makes no hole."""
 
     async def scenario() -> None:
-        microphone, capture, _ = opened()
-        call(capture, status=OVERFLOWED)
+        microphone, buffer, _ = opened()
+        call(buffer, status=OVERFLOWED)
         microphone.stop()
         lost = [block.lost async for block in microphone.blocks() if block.lost]
 
@@ -115,7 +115,7 @@ def test_overflow_of_unknown_length_is_counted() -> None:
 
 
 def test_wakes_are_coalesced() -> None:
-    """However often the device calls, the loop is woken once for all that it has not looked at yet, and then again."""
+    """Many callbacks wake the loop once; after rearm() the next callback wakes it again."""
     wakes: list[int] = []
 
     class Counted(DeviceBuffer):
@@ -123,34 +123,34 @@ def test_wakes_are_coalesced() -> None:
             wakes.append(self.blocks)
 
     loop = asyncio.new_event_loop()
-    capture = Counted(loop, RATE_HZ, 1)
+    buffer = Counted(loop, RATE_HZ, 1)
     for _ in range(250):
-        call(capture)
-    capture.rearm()
-    call(capture)
-    call(capture)
+        call(buffer)
+    buffer.rearm()
+    call(buffer)
+    call(buffer)
     loop.close()
 
     assert wakes == [1, 251]
 
 
-def test_callback_survives_the_loop() -> None:
-    """A callback after the loop was closed copies its block and raises nothing."""
+def test_callback_after_the_loop_is_closed() -> None:
+    """A callback after the loop is closed stores its block and raises no error."""
     loop = asyncio.new_event_loop()
     loop.close()
-    capture = DeviceBuffer(loop, RATE_HZ, 1)
+    buffer = DeviceBuffer(loop, RATE_HZ, 1)
 
-    call(capture)
+    call(buffer)
 
-    assert capture.ring.waiting == len(BLOCK)
+    assert buffer.ring.waiting == len(BLOCK)
 
 
-def test_stalled_device_is_lost_after_its_sound() -> None:
-    """No callback for a second: what was captured is yielded, tail included, then the error."""
+def test_stalled_device_is_lost_after_its_audio() -> None:
+    """After a second without a callback, all captured audio is yielded, then AudioError is raised."""
 
     async def scenario() -> None:
-        microphone, capture, _ = opened()
-        call(capture)
+        microphone, buffer, _ = opened()
+        call(buffer)
         samples, code = 0, None
         try:
             async for block in microphone.blocks():
@@ -164,12 +164,12 @@ def test_stalled_device_is_lost_after_its_sound() -> None:
 
 
 def test_late_callback_is_no_loss() -> None:
-    """A pause shorter than the patience ends nothing."""
+    """A pause shorter than the timeout is no loss of the device."""
 
     async def scenario() -> None:
-        microphone, capture, _ = opened()
-        call(capture)
-        asyncio.get_running_loop().call_later(0.8, call, capture)
+        microphone, buffer, _ = opened()
+        call(buffer)
+        asyncio.get_running_loop().call_later(0.8, call, buffer)
         asyncio.get_running_loop().call_later(0.9, microphone.stop)
         samples = [len(block.pcm) // 2 async for block in microphone.blocks()]
 
@@ -179,11 +179,11 @@ def test_late_callback_is_no_loss() -> None:
 
 
 def test_stop_is_idempotent_and_ends() -> None:
-    """Stopped twice before anybody reads: what was captured, and the end."""
+    """After two calls of stop() before reading, the captured audio is yielded and the iterator ends."""
 
     async def scenario() -> None:
-        microphone, capture, _ = opened()
-        call(capture)
+        microphone, buffer, _ = opened()
+        call(buffer)
         microphone.stop()
         microphone.stop()
 
@@ -193,7 +193,7 @@ def test_stop_is_idempotent_and_ends() -> None:
 
 
 def test_close_is_idempotent() -> None:
-    """Closed twice, without ever being read, the device is closed once."""
+    """Two calls of aclose() without reading close the device once."""
 
     async def scenario() -> None:
         microphone, _, stream = opened()
@@ -210,8 +210,8 @@ stretches = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 3000)), max_
 
 @settings(max_examples=60, deadline=None)
 @given(stretches, st.sampled_from([8_000, 24_000, 44_100, 48_000]), st.sampled_from([1, 2]))
-def test_timeline_stays_true(parts: list[tuple[int, int]], rate_hz: int, channels: int) -> None:
-    """Whatever is lost where, the blocks and their holes are as long as the frames were, to one sample."""
+def test_length_of_the_timeline_is_exact(parts: list[tuple[int, int]], rate_hz: int, channels: int) -> None:
+    """With any losses, blocks and holes together are as long as the input, to one sample."""
     converter = WireConverter(rate_hz, channels, WIRE_RATE_HZ)
     blocks: list[Block] = []
     for lost, frames in parts:
@@ -223,7 +223,7 @@ def test_timeline_stays_true(parts: list[tuple[int, int]], rate_hz: int, channel
 
 
 def test_channels_are_averaged() -> None:
-    """Left and right weigh the same."""
+    """The mix is the average of left and right."""
     converter = WireConverter(WIRE_RATE_HZ, 2, WIRE_RATE_HZ)
     data = np.array([[0.5, 0.0], [0.25, 0.25]], dtype=np.float32).tobytes()
 
@@ -246,7 +246,7 @@ def test_channels_are_averaged() -> None:
     ],
 )
 def test_attempts(channels: int, rate_hz: int, expected: list[tuple[int, int]]) -> None:
-    """The device's own rate and channels first, then the usual ones, none twice."""
+    """attempts() lists the rate and channels of the device first, then the usual ones, without duplicates."""
     device = InputDevice(0, "mic", "ALSA", channels=channels, rate_hz=rate_hz, is_default=True)
 
     assert attempts(device) == expected

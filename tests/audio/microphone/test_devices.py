@@ -1,4 +1,4 @@
-"""Which microphone is meant."""
+"""Select and recognise input devices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def device(index: int, name: str, hostapi: str = "ALSA", *, is_default: bool = False) -> InputDevice:
-    """A device of which only the name matters."""
+    """A device of which only the name is relevant."""
     return InputDevice(index, name, hostapi, channels=2, rate_hz=48_000, is_default=is_default)
 
 
@@ -35,7 +35,7 @@ DEVICES = [
 
 
 @pytest.mark.parametrize(
-    ("wanted", "index"),
+    ("query", "index"),
     [
         pytest.param(None, 4, id="default"),
         pytest.param("3", 3, id="index"),
@@ -51,50 +51,50 @@ DEVICES = [
         pytest.param("USB Audio: Blue Yeti (hw:1,0)", 3, id="exact with a colon"),
     ],
 )
-def test_select(wanted: str | None, index: int) -> None:
-    """The strictest reading that any device meets decides."""
-    assert select(DEVICES, wanted).index == index
+def test_select(query: str | None, index: int) -> None:
+    """The strictest rule that matches any device is used."""
+    assert select(DEVICES, query).index == index
 
 
 @pytest.mark.parametrize(
-    ("wanted", "matches"),
+    ("query", "matches"),
     [
         pytest.param("Microphone", ["MME:Microphone", "Windows WASAPI:Microphone"], id="exact, on two host APIs"),
         pytest.param("hw:", ["ALC257", "Yeti"], id="substring"),
         pytest.param("windows wasapi:micro", ["Microphone", "Microphone Array"], id="hostapi and part"),
     ],
 )
-def test_ambiguous(wanted: str, matches: list[str]) -> None:
-    """Several matches are a usage error that names them in one line."""
+def test_ambiguous(query: str, matches: list[str]) -> None:
+    """Several matches are a UsageError that lists them in one line."""
     with pytest.raises(UsageError) as caught:
-        select(DEVICES, wanted)
+        select(DEVICES, query)
 
     assert (caught.value.code, str(caught.value).count("\n")) == ("ambiguous_device", 0)
     assert all(match in str(caught.value) for match in matches)
 
 
-@pytest.mark.parametrize("wanted", ["Rode", "99", "MME:Array", "²"])
-def test_no_such_device(wanted: str) -> None:
-    """An unknown device is an audio error that names those that exist."""
+@pytest.mark.parametrize("query", ["Rode", "99", "MME:Array", "²"])
+def test_no_such_device(query: str) -> None:
+    """An unknown device is an AudioError that lists the existing ones."""
     with pytest.raises(AudioError) as caught:
-        select(DEVICES, wanted)
+        select(DEVICES, query)
 
     assert caught.value.code == "no_such_device"
     assert all(known.full_name in str(caught.value) for known in DEVICES)
 
 
 @pytest.mark.parametrize(
-    ("devices", "wanted"),
+    ("devices", "query"),
     [
         pytest.param([], None, id="none at all"),
         pytest.param([], "pulse", id="none at all, one named"),
         pytest.param([device(0, "mic")], None, id="no default"),
     ],
 )
-def test_no_microphone(devices: list[InputDevice], wanted: str | None) -> None:
+def test_no_microphone(devices: list[InputDevice], query: str | None) -> None:
     """A machine without a microphone, or without a default one, is an audio error."""
     with pytest.raises(AudioError) as caught:
-        select(devices, wanted)
+        select(devices, query)
 
     assert caught.value.code == "no_microphone"
 
@@ -104,19 +104,19 @@ names = st.lists(st.text(min_size=1, max_size=8), unique=True, min_size=1, max_s
 
 @given(names, st.data())
 def test_exact_name_always_finds_its_device(all_names: list[str], data: st.DataObject) -> None:
-    """Whatever the other devices are called, a name that is no number finds the device that bears it."""
+    """An exact name that is no number selects its device, whatever the other names are."""
     devices = [device(index, name) for index, name in enumerate(all_names)]
-    wanted = data.draw(st.sampled_from(devices).filter(lambda d: d.name == d.name.strip() and not d.name.isdecimal()))
+    query = data.draw(st.sampled_from(devices).filter(lambda d: d.name == d.name.strip() and not d.name.isdecimal()))
 
-    assert select(devices, wanted.name) is wanted
+    assert select(devices, query.name) is query
 
 
 @given(names, st.text(max_size=8))
-def test_select_is_total(all_names: list[str], wanted: str) -> None:
-    """Any text finds a device of the list or raises one of our errors."""
+def test_select_is_total(all_names: list[str], query: str) -> None:
+    """Any query selects a device of the list or raises one of our errors."""
     devices = [device(index, name) for index, name in enumerate(all_names)]
     try:
-        assert select(devices, wanted) in devices
+        assert select(devices, query) in devices
     except RtError as error:
         assert error.exit_code in {2, 3}  # noqa: PT017  # either outcome is right
 
@@ -140,7 +140,7 @@ def test_select_is_total(all_names: list[str], wanted: str) -> None:
     ],
 )
 def test_install_hint(system: str, os_release: str, command: str) -> None:
-    """Each system is told its own command."""
+    """Each system has its own install command."""
     assert command in install_hint(system, os_release)
 
 
@@ -159,7 +159,7 @@ except RtError as error:
 
 
 def list_devices(environment: dict[str, str], *path: Path) -> subprocess.CompletedProcess[str]:
-    """Ask for the devices in a process of its own."""
+    """List the devices in a new process."""
     python_path = os.pathsep.join(str(folder) for folder in (*path, ROOT))
     return subprocess.run(
         [sys.executable, "-c", LIST],
@@ -172,7 +172,7 @@ def list_devices(environment: dict[str, str], *path: Path) -> subprocess.Complet
 
 
 def test_without_portaudio(tmp_path: Path) -> None:
-    """Where the library is not installed the error says so and exits with 3."""
+    """Without the PortAudio library there is an error with exit code 3."""
     (tmp_path / "sitecustomize.py").write_text("import ctypes.util\nctypes.util.find_library = lambda name: None\n")
 
     done = list_devices({}, tmp_path)
@@ -184,7 +184,7 @@ def test_without_portaudio(tmp_path: Path) -> None:
 @pytest.mark.skipif(find_library("portaudio") is None, reason="PortAudio is not installed")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has ALSA")
 def test_broken_sound_system(tmp_path: Path) -> None:
-    """Where ALSA is misconfigured it is one error of ours, and nothing of theirs on stderr."""
+    """With a broken ALSA configuration there is one error of rt and no native output on stderr."""
     config = tmp_path / "asound.conf"
     config.write_text("garbage {{{")
 
@@ -209,7 +209,7 @@ def test_broken_sound_system(tmp_path: Path) -> None:
     ],
 )
 def test_recognise(before: list[InputDevice], chosen: int, after: list[InputDevice], index: int | None) -> None:
-    """A device that comes back is recognised by name and host API; where another may be meant, none is taken."""
+    """A device is recognised by name and host API; an ambiguous match is an error."""
     identity = identify(before, before[chosen])
     if index is None:
         with pytest.raises(AudioError) as failure:

@@ -1,4 +1,4 @@
-"""What is said of a microphone that gives silence, whispers or distortion."""
+"""InputHealth: warnings for silence, low level and clipping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK_S = 0.04
 
 
 def noise(seconds: float, dbfs: float) -> bytes:
-    """White noise of a level."""
+    """White noise with an RMS level."""
     samples = np.random.default_rng(7).standard_normal(round(seconds * RATE_HZ))
     return np.clip(np.rint(samples * 32768 * 10 ** (dbfs / 20)), -32768, 32767).astype("<i2").tobytes()
 
@@ -27,24 +27,24 @@ def zeros(seconds: float) -> bytes:
 
 
 def sine(seconds: float, gain: float, hz: float = 440) -> bytes:
-    """A tone; with a gain beyond 1 its peaks are cut off."""
+    """A sine; a gain above 1 clips its peaks."""
     wave = gain * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)
     return np.clip(np.rint(wave * 32768), -32768, 32767).astype("<i2").tobytes()
 
 
 def codes(*parts: bytes, block_s: float = BLOCK_S) -> list[str]:
-    """The warnings for a sound that comes in blocks, and for its end."""
+    """Codes of the warnings for audio in blocks, including its end."""
     health = InputHealth(RATE_HZ, "Linux")
     pcm, size = b"".join(parts), 2 * round(block_s * RATE_HZ)
-    said = [warning for at in range(0, len(pcm), size) for warning in health.take(pcm[at : at + size])]
-    return [code for code, _ in [*said, *health.end()]]
+    warnings = [warning for at in range(0, len(pcm), size) for warning in health.take(pcm[at : at + size])]
+    return [code for code, _ in [*warnings, *health.end()]]
 
 
 SPEECH = noise(3, -20)
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "expected"),
     [
         pytest.param([SPEECH], [], id="speech"),
         pytest.param([zeros(2)], ["silent_input"], id="zeros from the start"),
@@ -69,9 +69,9 @@ SPEECH = noise(3, -20)
         pytest.param([sine(0.0055, 2.0), SPEECH], [], id="a few clips"),
     ],
 )
-def test_warnings(parts: list[bytes], said: list[str]) -> None:
-    """Each condition is said when it holds, as often as it should, and no sooner."""
-    assert codes(*parts) == said
+def test_warnings(parts: list[bytes], expected: list[str]) -> None:
+    """Each condition causes the expected number of warnings at the expected time."""
+    assert codes(*parts) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_warnings(parts: list[bytes], said: list[str]) -> None:
     ],
 )
 def test_all_silent(parts: list[bytes], silent: bool) -> None:  # noqa: FBT001 - a table
-    """A run is silent if it had samples and all were zero."""
+    """all_silent is true if there were samples and all were zero."""
     health = InputHealth(RATE_HZ)
     for part in parts:
         health.take(part)
@@ -93,7 +93,7 @@ def test_all_silent(parts: list[bytes], silent: bool) -> None:  # noqa: FBT001 -
 
 @pytest.mark.parametrize("system", ["Darwin", "Windows", "Linux", "Plan 9"])
 def test_silence_has_a_remedy(system: str) -> None:
-    """The warning ends with what to do on this system."""
+    """The warning ends with the remedy for this system."""
     (_, message), *_ = InputHealth(RATE_HZ, system).take(zeros(2))
 
     assert message.endswith(silence_hint(system))
@@ -102,7 +102,7 @@ def test_silence_has_a_remedy(system: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 9_600), max_size=20))
 def test_clipping_does_not_depend_on_blocks(cuts: list[int]) -> None:
-    """However the sound is cut into blocks, the same stretches count as clipped."""
+    """The number of clips does not depend on the split into blocks."""
     pcm = sine(0.4, 2.0, 20)
     edges = [0, *sorted(cuts), 9_600]
     health = InputHealth(RATE_HZ)

@@ -1,4 +1,4 @@
-"""What C code prints, and where it goes."""
+"""Native output on stderr goes to the debug log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ glibc_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ne
 
 
 def run(script: str) -> tuple[list[str], str]:
-    """The log lines and the stderr of a program."""
+    """Run a program and return its log lines and its stderr."""
     done = subprocess.run(
         [sys.executable, "-c", PRELUDE + script],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -37,16 +37,16 @@ def run(script: str) -> tuple[list[str], str]:
 
 
 @glibc_only
-def test_noise_is_logged() -> None:
-    """What the C library prints inside the block is in the log and not on stderr."""
+def test_native_output_is_logged() -> None:
+    """Native output inside the block is in the log and not on stderr."""
     log, stderr = run("with off_stderr(): shout('inside')")
 
     assert (len(log), log[0].partition(":")[0], stderr) == (1, "rt.portaudio|inside", "")
 
 
 @glibc_only
-def test_later_noise_is_kept_too() -> None:
-    """What native threads print after the block is not on stderr either, and can be logged."""
+def test_later_native_output_is_logged() -> None:
+    """Native output after the block is not on stderr, and log_native_stderr() logs it."""
     log, stderr = run("with off_stderr(): pass\nshout('later')\nlog_native_stderr()")
 
     assert (len(log), log[0].partition(":")[0], stderr) == (1, "rt.portaudio|later", "")
@@ -54,13 +54,13 @@ def test_later_noise_is_kept_too() -> None:
 
 @glibc_only
 def test_python_keeps_its_stderr() -> None:
-    """Our own words reach stderr even inside the block."""
+    """Python output inside the block is on stderr."""
     assert run("with off_stderr(): print('rt: hello', file=sys.stderr)") == ([], "rt: hello\n")
 
 
 @glibc_only
-def test_endless_noise_never_blocks() -> None:
-    """Native code that never stops printing is not held up, and memory stays bounded."""
+def test_endless_native_output_never_blocks() -> None:
+    """Endless native output does not block, and memory use is bounded."""
     _, stderr = run("with off_stderr():\n    for _ in range(20000): shout('again')")
 
     assert stderr == ""
@@ -69,15 +69,15 @@ def test_endless_noise_never_blocks() -> None:
 ELSEWHERE = "native_stderr._is_glibc = lambda: False\n"
 
 
-def test_elsewhere_descriptor_2_is_redirected_for_a_while() -> None:
-    """Without a C library that can be told, descriptor 2 is redirected inside the block and restored after it."""
+def test_without_glibc_descriptor_2_is_redirected() -> None:
+    """Without glibc, descriptor 2 is redirected inside the block and restored after it."""
     log, stderr = run(ELSEWHERE + "with off_stderr(): os.write(2, b'inside\\nand more\\n')\nos.write(2, b'outside\\n')")
 
     assert (log, stderr) == (["rt.portaudio|inside", "rt.portaudio|and more"], "outside\n")
 
 
 def test_descriptor_2_is_restored_after_an_error() -> None:
-    """An error inside the block restores descriptor 2 and logs what was printed before it."""
+    """An error inside the block restores descriptor 2 and logs the output before it."""
     log, stderr = run(
         ELSEWHERE + "try:\n    with off_stderr():\n        os.write(2, b'inside\\n')\n        raise KeyError\n"
         "except KeyError: os.write(2, b'outside\\n')"
@@ -88,7 +88,7 @@ def test_descriptor_2_is_restored_after_an_error() -> None:
 
 @pytest.mark.parametrize("first", [0, 1], ids=["first out first", "last out first"])
 def test_overlapping_blocks_restore_at_the_last(first: int) -> None:
-    """Two blocks that overlap, ended in either order, leave descriptor 2 as it was before both."""
+    """After two overlapping blocks, ended in either order, descriptor 2 is restored."""
     script = (
         ELSEWHERE + "blocks = [off_stderr(), off_stderr()]\n"
         "for block in blocks: block.__enter__()\n"
@@ -100,7 +100,7 @@ def test_overlapping_blocks_restore_at_the_last(first: int) -> None:
 
 
 def test_import_is_cheap() -> None:
-    """Importing the microphone loads neither numpy nor PortAudio nor ctypes."""
+    """The import of portaudio_stream loads neither numpy nor PortAudio nor ctypes."""
     log, _ = run(
         "del sys.modules['ctypes']\nimport json, rt_cli.audio.microphone.portaudio_stream\n"
         "print(json.dumps([name for name in ('numpy', 'sounddevice', 'soxr', 'ctypes') if name in sys.modules]))"

@@ -12,7 +12,7 @@ BLOCK_S = FRAMES / RATE_HZ
 
 
 def after_steady(seconds: float, start: float = 1000.0) -> tuple[AdcClock, float]:
-    """A clock that has seen steady blocks, and when the next is due."""
+    """A clock after steady blocks, and the time stamp of the next block."""
     clock = AdcClock(RATE_HZ)
     at = start
     for _ in range(round(seconds / BLOCK_S)):
@@ -21,14 +21,14 @@ def after_steady(seconds: float, start: float = 1000.0) -> tuple[AdcClock, float
     return clock, at
 
 
-def test_steady_clock_tells_the_length() -> None:
-    """Where time stamps follow the samples, the step across an overflow is its length."""
+def test_steady_clock_gives_the_length() -> None:
+    """With steady time stamps the step across an overflow is its length."""
     clock, at = after_steady(2)
 
     assert clock.lost(at + 0.25, FRAMES, overflowed=True) == RATE_HZ // 4
 
 
-def test_next_block_is_counted_from_there() -> None:
+def test_second_overflow_is_measured_from_the_next_block() -> None:
     """A second overflow is measured from the block after the first."""
     clock, at = after_steady(2)
     clock.lost(at + 0.25, FRAMES, overflowed=True)
@@ -45,15 +45,15 @@ def test_next_block_is_counted_from_there() -> None:
         pytest.param(2, 1000.0, 3600.0, id="the clock was set"),
     ],
 )
-def test_unbelievable_length_is_unknown(steady_s: float, start: float, step_s: float) -> None:
-    """Where the time stamps prove nothing, the overflow has no length."""
+def test_unreliable_length_is_unknown(steady_s: float, start: float, step_s: float) -> None:
+    """With unreliable time stamps the length of the overflow is None."""
     clock, at = after_steady(steady_s, start)
 
     assert clock.lost(at + step_s, FRAMES, overflowed=True) is None
 
 
 def test_jump_without_overflow_is_no_loss() -> None:
-    """A time stamp that jumps by itself loses nothing, and makes the next ones unbelievable for a while."""
+    """A jump without overflow is no loss, and makes the time stamps unreliable for a while."""
     clock, at = after_steady(2)
 
     assert clock.lost(at + 0.04, FRAMES, overflowed=False) == 0

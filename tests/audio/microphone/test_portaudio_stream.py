@@ -1,4 +1,4 @@
-"""A real microphone, through PulseAudio, ALSA and PortAudio, in a process of its own."""
+"""A virtual microphone through PulseAudio, ALSA and PortAudio, in a separate process."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class Recording:
     def __init__(self, process: subprocess.Popen[str], out: Path) -> None:
         self._process = process
         self._out = out
-        self.told: dict[str, dict[str, Any]] = {}
+        self.events: dict[str, dict[str, Any]] = {}
         self.stderr = ""
 
     def until(self, event: str) -> dict[str, Any]:
-        """Wait until the driver tells ``event``."""
+        """Wait until the driver prints ``event``."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            told: dict[str, Any] = json.loads(line)
-            self.told[told["event"]] = told
-            if told["event"] == event:
-                return told
-        pytest.fail(f"the driver ended before {event!r}: {self.told} {self.end()}")
+            data: dict[str, Any] = json.loads(line)
+            self.events[data["event"]] = data
+            if data["event"] == event:
+                return data
+        pytest.fail(f"the driver ended before {event!r}: {self.events} {self.end()}")
 
     def go_on(self) -> None:
         """Send the line that the driver waits for."""
@@ -57,21 +57,21 @@ class Recording:
         self._process.stdin.flush()
 
     def end(self) -> int:
-        """Let the driver end; its exit code."""
+        """Wait for the end of the driver and return its exit code."""
         out, self.stderr = self._process.communicate(timeout=15)
         for line in out.splitlines():
-            told = json.loads(line)
-            self.told[told["event"]] = told
+            data = json.loads(line)
+            self.events[data["event"]] = data
         return self._process.returncode
 
     def pcm(self, out: Path | None = None) -> NDArray[np.float64]:
-        """What was recorded, within [-1, 1]."""
+        """The recorded samples, within [-1, 1]."""
         return np.fromfile(out or self._out, dtype="<i2") / 32768
 
 
 @contextmanager
 def recording(microphone: VirtualMicrophone, folder: Path, **order: object) -> Iterator[Recording]:
-    """Start the driver; it never outlives the block."""
+    """Start the driver, and end it with the block."""
     out = folder / "captured.raw"
     with subprocess.Popen(
         [sys.executable, str(DRIVER), json.dumps({"out": str(out), **order})],
@@ -91,7 +91,7 @@ def recording(microphone: VirtualMicrophone, folder: Path, **order: object) -> I
 
 
 def reference(wav: Path) -> NDArray[np.float64]:
-    """What was played, at the wire rate, resampled by nobody of ours."""
+    """The played audio at the wire rate, resampled independently of rt."""
     sound, rate_hz = soundfile.read(wav)
     resampled: NDArray[np.float64] = soxr.resample(sound, rate_hz, WIRE_RATE_HZ, quality="VHQ")
     return resampled
@@ -121,67 +121,70 @@ def _correlation(needle: NDArray[np.float64], hay: NDArray[np.float64], at: int,
 
 
 @dataclass(frozen=True)
-class Heard:
+class SpeechRecording:
     """A recording of speech, from first to last sample."""
 
     pcm: NDArray[np.float64]
-    said: NDArray[np.float64]
-    told: dict[str, dict[str, Any]]
+    speech: NDArray[np.float64]
+    events: dict[str, dict[str, Any]]
     stderr: str
     exit: int
 
 
 @pytest.fixture(scope="module")
-def heard(virtual_microphone: VirtualMicrophone, tmp_path_factory: pytest.TempPathFactory) -> Heard:
-    """Speech that begins as soon as the microphone is open, seconds before anybody reads."""
-    folder = tmp_path_factory.mktemp("heard")
+def speech_recording(
+    virtual_microphone: VirtualMicrophone, tmp_path_factory: pytest.TempPathFactory
+) -> SpeechRecording:
+    """Speech that starts when the microphone is open, seconds before reading starts."""
+    folder = tmp_path_factory.mktemp("speech_recording")
     log = folder / "debug.log"
     with recording(virtual_microphone, folder, wait_s=2.5, log=str(log)) as driver:
         driver.until("open")
         virtual_microphone.play(SPEECH).wait(20)
         driver.go_on()
         exit_code = driver.end()
-        told = {**driver.told, "log": {"text": log.read_text()}}
-        return Heard(driver.pcm(), reference(SPEECH), told, driver.stderr, exit_code)
+        data = {**driver.events, "log": {"text": log.read_text()}}
+        return SpeechRecording(driver.pcm(), reference(SPEECH), data, driver.stderr, exit_code)
 
 
 @pytest.mark.microphone
 class TestSpeech:
-    """What was said is what was captured."""
+    """The captured audio is the played speech."""
 
-    def test_same_sound(self, heard: Heard) -> None:
-        """The whole recording is there, and correlates with what was played."""
-        correlation = find(heard.said, heard.pcm)[1]
-        print(f"correlation {correlation:.6f}, {heard.told['end']}, open {heard.told['open']['took_s']:.2f} s")
+    def test_same_sound(self, speech_recording: SpeechRecording) -> None:
+        """The recording is complete and correlates with the played audio."""
+        correlation = find(speech_recording.speech, speech_recording.pcm)[1]
+        events = speech_recording.events
+        print(f"correlation {correlation:.6f}, {events['end']}, open {events['open']['took_s']:.2f} s")
 
         assert correlation > 0.99
 
-    def test_first_word(self, heard: Heard) -> None:
-        """The first second, spoken while nobody read yet, is there."""
-        assert find(heard.said[:WIRE_RATE_HZ], heard.pcm)[1] > 0.99
+    def test_first_word(self, speech_recording: SpeechRecording) -> None:
+        """The first second, from before reading started, is captured."""
+        assert find(speech_recording.speech[:WIRE_RATE_HZ], speech_recording.pcm)[1] > 0.99
 
-    def test_last_word(self, heard: Heard) -> None:
-        """The last half second, spoken just before the stop, is there."""
-        assert find(heard.said[-WIRE_RATE_HZ // 2 :], heard.pcm)[1] > 0.99
+    def test_last_word(self, speech_recording: SpeechRecording) -> None:
+        """The last half second, from just before stop(), is captured."""
+        assert find(speech_recording.speech[-WIRE_RATE_HZ // 2 :], speech_recording.pcm)[1] > 0.99
 
-    def test_nothing_dropped(self, heard: Heard) -> None:
-        """No sample was lost, and no overflow reported."""
-        assert (heard.told["read"]["lost"], heard.told["end"]["overflows"]) == (0, 0)
+    def test_nothing_dropped(self, speech_recording: SpeechRecording) -> None:
+        """There are no lost samples and no overflows."""
+        assert (speech_recording.events["read"]["lost"], speech_recording.events["end"]["overflows"]) == (0, 0)
 
-    def test_as_long_as_it_was_open(self, heard: Heard) -> None:
-        """All the time between open and stop was captured."""
-        open_s = heard.told["stop"]["at"] - heard.told["open"]["at"]
+    def test_as_long_as_it_was_open(self, speech_recording: SpeechRecording) -> None:
+        """The recording is as long as the time between open and stop."""
+        open_s = speech_recording.events["stop"]["at"] - speech_recording.events["open"]["at"]
 
-        assert len(heard.pcm) / WIRE_RATE_HZ > open_s
+        assert len(speech_recording.pcm) / WIRE_RATE_HZ > open_s
 
-    def test_quiet(self, heard: Heard) -> None:
-        """Nothing is on stderr, whatever the native libraries think of this machine; the debug log has it."""
-        assert (heard.exit, heard.stderr) == (0, "")
-        assert "rt.portaudio" in heard.told["log"]["text"]
+    def test_stderr_is_empty(self, speech_recording: SpeechRecording) -> None:
+        """Stderr is empty; the native output is in the debug log."""
+        assert (speech_recording.exit, speech_recording.stderr) == (0, "")
+        assert "rt.portaudio" in speech_recording.events["log"]["text"]
 
-    def test_closes_soon(self, heard: Heard) -> None:
+    def test_closes_in_time(self, speech_recording: SpeechRecording) -> None:
         """Closing takes less than its deadline."""
-        assert heard.told["end"]["close_s"] < 2.2
+        assert speech_recording.events["end"]["close_s"] < 2.2
 
 
 def chirps(path: Path, seconds: int) -> NDArray[np.float64]:
@@ -196,7 +199,7 @@ def chirps(path: Path, seconds: int) -> NDArray[np.float64]:
 @pytest.mark.microphone
 @pytest.mark.parametrize("seconds", [10, pytest.param(60, marks=pytest.mark.long)], ids="{} s".format)
 def test_no_drift(virtual_microphone: VirtualMicrophone, tmp_path: Path, seconds: int) -> None:
-    """Each second of a long sound arrives one second after the one before: nothing dropped, doubled or stretched."""
+    """Each second of long audio arrives one second after the previous one, without loss, repetition or drift."""
     sweep = chirps(tmp_path / "chirps.wav", seconds)
     with recording(virtual_microphone, tmp_path) as driver:
         driver.until("open")
@@ -211,7 +214,7 @@ def test_no_drift(virtual_microphone: VirtualMicrophone, tmp_path: Path, seconds
     offsets = [at - min(4800, place) for (at, _), place in zip(found, places, strict=True)]
     correlation = min(correlation for _, correlation in found)
     drift_ppm = (offsets[-1] - offsets[0]) / (WIRE_RATE_HZ * (seconds - 1)) * 1e6
-    latency = {key: driver.told["end"][key] for key in ("median_ms", "p99_ms")}
+    latency = {key: driver.events["end"][key] for key in ("median_ms", "p99_ms")}
     print(f"correlation >= {correlation:.6f}, drift {drift_ppm:.1f} ppm over {seconds} s, ring to reader {latency}")
 
     assert correlation > 0.99
@@ -220,7 +223,7 @@ def test_no_drift(virtual_microphone: VirtualMicrophone, tmp_path: Path, seconds
 
 @pytest.mark.microphone
 def test_busy_interpreter_loses_nothing(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-    """The interpreter held for 200 ms every second delays sound and loses none, or the loss is reported."""
+    """Holding the GIL for 200 ms every second causes no loss, or a reported one."""
     sweep = chirps(tmp_path / "chirps.wav", 4)
     with recording(virtual_microphone, tmp_path, hog_s=0.2) as driver:
         driver.until("open")
@@ -229,12 +232,12 @@ def test_busy_interpreter_loses_nothing(virtual_microphone: VirtualMicrophone, t
         driver.end()
 
     correlation = find(np.tile(sweep, 4), driver.pcm())[1]
-    assert correlation > 0.99 or driver.told["read"]["lost"] or driver.told["end"]["overflows"]
+    assert correlation > 0.99 or driver.events["read"]["lost"] or driver.events["end"]["overflows"]
 
 
 @pytest.mark.microphone
 def test_device_lost_and_back(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-    """Pulled out: an error soon, all sound before it kept, stderr quiet; plugged in again: it can be reopened."""
+    """Unplugging raises an error after all captured audio, with empty stderr; the device can be reopened later."""
     again = tmp_path / "again.raw"
     with recording(virtual_microphone, tmp_path, reopen=str(again)) as driver:
         driver.until("open")
@@ -258,7 +261,7 @@ def test_device_lost_and_back(virtual_microphone: VirtualMicrophone, tmp_path: P
 
 @pytest.mark.microphone
 def test_silent_driver(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-    """A device that is there and never calls again is lost within 2.5 s; closing it and the exit do not hang."""
+    """A device without callbacks is lost within 2.5 s; neither closing it nor the exit hangs."""
     with recording(virtual_microphone, tmp_path) as driver:
         driver.until("open")
         with virtual_microphone.frozen():
@@ -278,7 +281,7 @@ def test_silent_driver(virtual_microphone: VirtualMicrophone, tmp_path: Path) ->
 
 @pytest.mark.microphone
 def test_server_that_never_answers(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-    """Opening ends at its deadline, and so does the program."""
+    """Opening raises at its deadline, and the program exits."""
     with virtual_microphone.frozen(), recording(virtual_microphone, tmp_path, open_deadline_s=1) as driver:
         error = driver.until("error")
 
@@ -287,7 +290,7 @@ def test_server_that_never_answers(virtual_microphone: VirtualMicrophone, tmp_pa
 
 @pytest.mark.microphone
 def test_unknown_device(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
-    """A device that does not exist is one error that names those that do."""
+    """A device that does not exist is one error that lists the existing ones."""
     with recording(virtual_microphone, tmp_path, device="no such thing") as driver:
         error = driver.until("error")
 

@@ -1,4 +1,4 @@
-"""What a sound server says of who records from what."""
+"""The queries to a sound server, with and without one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Source Output #0
     ],
 )
 def test_sources_of(process_id: int, sources: set[int]) -> None:
-    """Each process has its own; what has no process belongs to nobody."""
+    """sources_of() returns the sources of one process; outputs without a process are ignored."""
     assert sources_of(process_id, OUTPUTS) == sources
 
 
@@ -57,12 +57,12 @@ def test_sources_of(process_id: int, sources: set[int]) -> None:
     ],
 )
 def test_default_source(info: str, name: str | None) -> None:
-    """Its name, where there is one."""
+    """default_source() returns the name, or None."""
     assert default_source(info) == name
 
 
-def test_user_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has chosen a source keeps it."""
+def test_variable_of_the_user_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PULSE_SOURCE of the user is kept."""
     monkeypatch.setenv("PULSE_SOURCE", "mine")
     with DefaultSource() as source:
         source.pin()
@@ -70,8 +70,8 @@ def test_user_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["PULSE_SOURCE"] == "mine"
 
 
-def test_nobody_to_ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without ``pactl`` nothing is pinned and nothing watched."""
+def test_without_pactl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without ``pactl`` no source is pinned and watch_moves() returns."""
     monkeypatch.delenv("PULSE_SOURCE", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with DefaultSource() as source:
@@ -82,8 +82,8 @@ def test_nobody_to_ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert ("PULSE_SOURCE" in os.environ, moves) == (False, [])
 
 
-def test_server_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A server that is not there ends the watch, and pins nothing."""
+def test_without_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a server no source is pinned and watch_moves() returns."""
     monkeypatch.delenv("PULSE_SOURCE", raising=False)
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path / 'nobody'}")
     with DefaultSource() as source:
@@ -94,8 +94,8 @@ def test_server_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert ("PULSE_SOURCE" in os.environ, moves) == (False, [])
 
 
-def test_cancelled_watch_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The program that the watch listens to ends with it."""
+def test_cancelled_watch_ends_its_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Cancelling watch_moves() ends its ``pactl`` process."""
     listener = tmp_path / "pactl"
     note = tmp_path / "pid"
     listener.write_text(f'#!/bin/sh\necho $$ > "{note}.$1.new"\nmv "{note}.$1.new" "{note}.$1"\nexec sleep 60\n')
@@ -105,7 +105,7 @@ def test_cancelled_watch_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_pat
     async def scenario() -> int:
         watch = asyncio.create_task(watch_moves(lambda: None))
         pid = tmp_path / "pid.subscribe"
-        while not pid.exists():  # noqa: ASYNC110  # a file tells nobody when it is there
+        while not pid.exists():  # noqa: ASYNC110  # a file has no event
             await asyncio.sleep(0.01)
         watch.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""A microphone that goes away and comes back, with one from memory and a clock that jumps."""
+"""ReconnectingMicrophone with scripted devices and a fake clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BLOCK = b"\1\0" * 960
 
 
 class OrderedClock(FakeClock):
-    """Of several sleepers the one with the first deadline wakes first."""
+    """A fake clock that wakes several sleepers in the order of their deadlines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class OrderedClock(FakeClock):
         self._sleeps = 0
 
     async def sleep_until(self, deadline: float) -> None:
-        """Jump to the deadline, once all that comes before it has happened."""
+        """Jump to the deadline after all earlier events."""
         self._deadlines.append(deadline)
         self._sleeps += 1
         try:
@@ -50,7 +50,7 @@ class OrderedClock(FakeClock):
 
 
 class Scripted:
-    """A microphone that gives so many blocks of 40 ms, and then is lost, or goes on until it is stopped."""
+    """A microphone that yields a number of 40 ms blocks and then is lost or ends."""
 
     def __init__(self, clock: FakeClock, blocks: int, *, lost: bool = True, sounds: bool = True) -> None:
         self.info = SourceInfo("test microphone", "microphone", live=True, rate_hz=RATE_HZ, channels=1)
@@ -63,7 +63,7 @@ class Scripted:
         self._lost = lost
 
     async def blocks(self) -> AsyncIterator[Block]:
-        """Yield them."""
+        """Yield the scripted blocks."""
         for _ in range(self._blocks):
             self.last_at += 0.04
             self._clock.time = max(self._clock.time, self.last_at)
@@ -74,34 +74,34 @@ class Scripted:
         await self.stopped.wait()
 
     def stop(self) -> None:
-        """End it."""
+        """End the blocks."""
         self.stopped.set()
 
     async def aclose(self) -> None:
-        """Count."""
+        """Count the calls."""
         self.closed += 1
 
 
 @dataclass
 class Story:
-    """A microphone with a script, and what came of it."""
+    """A scripted microphone and its results."""
 
     clock: FakeClock = field(default_factory=OrderedClock)
     attempts: list[float] = field(default_factory=list)
-    told: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
     devices: list[Scripted] = field(default_factory=list)
     yielded: list[Block] = field(default_factory=list)
     error: AudioError | None = None
 
     def device(self, blocks: int, *, lost: bool = True, sounds: bool = True) -> Scripted:
-        """One that is there."""
+        """A device that can be opened."""
         self.devices.append(Scripted(self.clock, blocks, lost=lost, sounds=sounds))
         return self.devices[-1]
 
     def source(
         self, answers: list[Callable[[], Scripted] | None], *, retry_for_s: float = 600
     ) -> ReconnectingMicrophone:
-        """The source under test, which captured two blocks before it is lost; ``None`` is an attempt that fails."""
+        """The source under test, lost after two blocks; a reopening of ``None`` is a failed attempt."""
         answers = list(answers)
 
         async def reopen() -> Scripted:
@@ -116,14 +116,14 @@ class Story:
             self.device(2),
             reopen,
             rate_hz=RATE_HZ,
-            warn=lambda *warning: self.told.append(warning),
+            warn=lambda *warning: self.warnings.append(warning),
             health=InputHealth(RATE_HZ, "Linux"),
             clock=self.clock,
             retry_for_s=retry_for_s,
         )
 
     async def read(self, source: ReconnectingMicrophone, *, stop: Callable[[Block], bool] = lambda _: False) -> None:
-        """Read to the end; stop at the first block for which ``stop`` says so."""
+        """Read to the end; call stop() at the first block for which ``stop`` is true."""
         try:
             async for block in source.blocks():
                 self.yielded.append(block)
@@ -136,22 +136,22 @@ class Story:
 
     @property
     def lost(self) -> int:
-        """Samples."""
+        """Number of lost samples."""
         return sum(block.lost for block in self.yielded)
 
     @property
     def codes(self) -> list[str]:
-        """Of what was told."""
-        return [code for code, _ in self.told]
+        """Codes of the warnings."""
+        return [code for code, _ in self.warnings]
 
 
 def third(block: Block) -> bool:
-    """The block that only the second device gives."""
+    """True for blocks of the second device."""
     return block.pcm == BLOCK * 2
 
 
 def back(story: Story, blocks: int = 3) -> Callable[[], Scripted]:
-    """A device that is back and stays; it is stopped by its own end."""
+    """Opens a returned device that yields its blocks and ends."""
 
     def opened() -> Scripted:
         device = story.device(blocks, lost=False)
@@ -162,7 +162,7 @@ def back(story: Story, blocks: int = 3) -> Callable[[], Scripted]:
 
 
 def test_back_after_failures() -> None:
-    """Sound, gap, sound: the gap is exactly the time between the last sample and the first new one."""
+    """The gap is exactly the time between the last sample and the first new one."""
     story = Story()
     run(story.read(story.source([None, None, back(story)])))
 
@@ -175,7 +175,7 @@ def test_back_after_failures() -> None:
 
 
 def test_gap_grows_in_real_time() -> None:
-    """While the device is away, silence comes in pieces of a fraction of a second."""
+    """During an outage the gap is reported in parts of a fraction of a second."""
     story = Story()
     run(story.read(story.source([None] * 30 + [back(story)])))
     holes = [block.lost / RATE_HZ for block in story.yielded if block.lost]
@@ -185,8 +185,8 @@ def test_gap_grows_in_real_time() -> None:
     assert max(holes[1:]) <= 2 * TICK_S
 
 
-def test_tried_every_second() -> None:
-    """The first attempt is at once, the next ones a second apart."""
+def test_retry_every_second() -> None:
+    """The first attempt is immediate, the next ones follow every second."""
     story = Story()
     run(story.read(story.source([None] * 9 + [back(story)])))
     steps = [after - before for before, after in pairwise(story.attempts)]
@@ -195,18 +195,18 @@ def test_tried_every_second() -> None:
     assert steps == pytest.approx([1.0] * 9)
 
 
-def test_told() -> None:
-    """People hear that it is gone, and that it is back after how long."""
+def test_warnings_of_an_outage() -> None:
+    """The warnings are ``device_lost`` and ``device_back`` with the length of the outage."""
     story = Story()
     run(story.read(story.source([None, back(story)])))
 
     assert story.codes == ["device_lost", "device_back"]
-    assert story.told[0][1] == 'the microphone "test microphone" is gone: waiting for it'
-    assert f"is back after {story.lost / RATE_HZ:.1f} s" in story.told[1][1]
+    assert story.warnings[0][1] == 'the microphone "test microphone" is gone: waiting for it'
+    assert f"is back after {story.lost / RATE_HZ:.1f} s" in story.warnings[1][1]
 
 
 def test_gives_up() -> None:
-    """A device that stays away ends the source, after its gap."""
+    """After retry_for_s without the device the source yields the gap and raises."""
     story = Story()
     run(story.read(story.source([], retry_for_s=5)))
 
@@ -215,17 +215,17 @@ def test_gives_up() -> None:
     assert story.lost / RATE_HZ == pytest.approx(6)
 
 
-def test_no_patience() -> None:
-    """Without a budget the loss is the end, at once."""
+def test_no_retry() -> None:
+    """With retry_for_s=0 a loss raises at once."""
     story = Story()
     run(story.read(story.source([back(story)], retry_for_s=0)))
 
     assert story.error is not None
-    assert (story.error.code, story.lost, story.told) == ("device_lost", 0, [])
+    assert (story.error.code, story.lost, story.warnings) == ("device_lost", 0, [])
 
 
 def test_other_errors_pass() -> None:
-    """What is no lost device is not waited for."""
+    """Errors other than ``device_lost`` are raised at once."""
 
     class Broken(Scripted):
         async def blocks(self) -> AsyncIterator[Block]:
@@ -242,7 +242,7 @@ def test_other_errors_pass() -> None:
 
 
 def test_lost_again() -> None:
-    """Each outage has a gap and a budget of its own."""
+    """Each outage has its own gap and its own deadline."""
     story = Story()
     answers = [*[None] * 4, lambda: story.device(1), *[None] * 4, back(story)]
     run(story.read(story.source(answers, retry_for_s=8)))
@@ -253,7 +253,7 @@ def test_lost_again() -> None:
 
 
 def test_silent_device_is_not_back() -> None:
-    """One that opens and never sounds is closed, and tried again."""
+    """A reopened device without audio is closed and tried again."""
     story = Story()
     run(story.read(story.source([lambda: story.device(0, sounds=False), back(story)])))
 
@@ -262,7 +262,7 @@ def test_silent_device_is_not_back() -> None:
 
 
 def test_stop_while_away() -> None:
-    """Stopped while the device is away, the source ends with the gap so far, and searches no more."""
+    """stop() during an outage ends the source with the gap so far and ends the search."""
     story = Story()
     run(story.read(story.source([]), stop=lambda block: block.lost > 0))
     tried = len(story.attempts)
@@ -272,8 +272,8 @@ def test_stop_while_away() -> None:
     assert tried <= 1
 
 
-def test_stop_while_there() -> None:
-    """Stopped while the second device gives sound, the source ends when that device does."""
+def test_stop_after_reopening() -> None:
+    """stop() after a reopening ends the source when the second device ends."""
     story = Story()
 
     async def scenario() -> None:
@@ -287,19 +287,19 @@ def test_stop_while_there() -> None:
 
 
 def test_close_while_opening() -> None:
-    """A device that is just being opened when the reader goes is not left open, and nothing waits for it."""
+    """aclose() while the device is being opened closes it and does not wait."""
     story = Story()
 
     async def scenario() -> None:
         source = story.source([])
         opening = asyncio.Event()
 
-        async def for_ever() -> Scripted:
+        async def never() -> Scripted:
             opening.set()
             await asyncio.Event().wait()
             raise AssertionError
 
-        source._reopen = for_ever
+        source._reopen = never
         reading = asyncio.create_task(story.read(source))
         await opening.wait()
         reading.cancel()
@@ -311,8 +311,8 @@ def test_close_while_opening() -> None:
     run(scenario())
 
 
-def test_health_is_told() -> None:
-    """What the sound is like is told the same way."""
+def test_health_warnings() -> None:
+    """Warnings of InputHealth go to ``warn``."""
     story = Story()
 
     async def scenario() -> None:
@@ -329,7 +329,7 @@ def test_health_is_told() -> None:
 
 @given(st.lists(st.floats(0, 600), max_size=30), st.floats(0, 1e6))
 def test_gap_is_exact(moments: list[float], began_at: float) -> None:
-    """In however many pieces a gap is told, in any order, it is as long as its last moment says."""
+    """The reported length of a gap is that of its latest time, for any times in any order."""
     gap = Gap(began_at, RATE_HZ)
     lost = sum(block.lost for moment in moments for block in gap.until(began_at + moment - MARGIN_S))
 
@@ -338,8 +338,8 @@ def test_gap_is_exact(moments: list[float], began_at: float) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=5))
-def test_timeline_stays_true(outages: list[tuple[int, int]]) -> None:
-    """After any outages, the timeline is as long as the time from the first sample to the last."""
+def test_length_of_the_timeline_is_exact(outages: list[tuple[int, int]]) -> None:
+    """After any outages the timeline is as long as the time from the first to the last sample."""
     story = Story()
     answers: list[Callable[[], Scripted] | None] = []
     for failures, blocks in outages:

@@ -1,4 +1,4 @@
-"""Which program records, and from which source."""
+"""Command lines of recording programs, and selection of the source."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ hw:CARD=PCH,DEV=0
 
 
 def test_sources() -> None:
-    """Names, descriptions, rates and channels are read."""
-    told = [(name, device.index, device.name, device.rate_hz, device.channels) for name, device in SOURCES]
-    assert told[1:] == [
+    """parse_sources() reads names, descriptions, rates and channels."""
+    rows = [(name, device.index, device.name, device.rate_hz, device.channels) for name, device in SOURCES]
+    assert rows[1:] == [
         ("alsa_input.usb-Blue_Yeti-00.analog-stereo", 1, "Yeti Stereo Microphone", 48_000, 2),
         ("array", 7, "Microphone Array", 16_000, 8),
     ]
@@ -61,14 +61,14 @@ def test_sources() -> None:
 
 
 @given(st.text())
-def test_any_list_is_read(listed: str) -> None:
-    """Whatever the server says, it is read as sources or left out."""
-    assert len(parse_sources(listed)) <= listed.count("Source #")
-    assert all(pcm.name for pcm in parse_pcms(listed))
+def test_any_list_is_read(output: str) -> None:
+    """Any output of the server is parsed without an error."""
+    assert len(parse_sources(output)) <= output.count("Source #")
+    assert all(pcm.name for pcm in parse_pcms(output))
 
 
 @pytest.mark.parametrize(
-    ("wanted", "place"),
+    ("query", "place"),
     [
         pytest.param(None, 2, id="default"),
         pytest.param("array", 2, id="exact name before part of a description"),
@@ -78,18 +78,18 @@ def test_any_list_is_read(listed: str) -> None:
         pytest.param("pulseaudio:yeti", 1, id="hostapi and part"),
     ],
 )
-def test_choose_source(wanted: str | None, place: int) -> None:
-    """A source is called by the server's name, or by its description."""
-    assert choose_source(SOURCES, wanted, "array") == place
+def test_choose_source(query: str | None, place: int) -> None:
+    """A source is selected by the server's name or by its description."""
+    assert choose_source(SOURCES, query, "array") == place
 
 
 def test_no_default_source() -> None:
-    """A server without a default leaves the choice to the program."""
+    """Without a default source choose_source() returns None."""
     assert choose_source(SOURCES, None, None) is None
 
 
 def test_wrong_source() -> None:
-    """What is not there, or may be several, is an error that names those that are there."""
+    """An unknown or ambiguous source is an error that lists the sources."""
     with pytest.raises(AudioError, match="usb-Blue_Yeti"):
         choose_source(SOURCES, "Rode", None)
     with pytest.raises(UsageError, match=r"Yeti Stereo Microphone.*Microphone Array"):
@@ -97,22 +97,22 @@ def test_wrong_source() -> None:
 
 
 @given(st.text(max_size=10))
-def test_choice_is_total(wanted: str) -> None:
-    """Any text finds a source, or is an error of ours."""
+def test_choice_is_total(query: str) -> None:
+    """Any query selects a source or raises one of our errors."""
     try:
-        assert choose_source(SOURCES, wanted, None) in range(len(SOURCES))
+        assert choose_source(SOURCES, query, None) in range(len(SOURCES))
     except RtError as error:
         assert error.exit_code in {2, 3}  # noqa: PT017  # either outcome is right
 
 
 def test_pcms() -> None:
-    """Devices of ALSA that convert are known, the bare hardware is not."""
+    """parse_pcms() lists converting ALSA devices without the hardware devices."""
     assert [device.name for device in parse_pcms(PCMS)] == ["default:CARD=PCH", "plughw:CARD=PCH,DEV=0"]
 
 
 @pytest.mark.parametrize("programs", [PROGRAMS, ("parec",), ("arecord",), ()], ids=" ".join)
 def test_server_recorders(programs: tuple[str, ...]) -> None:
-    """At the source's own rate, two channels at most, and each names the source; arecord knows none of them."""
+    """The commands use the rate of the source, at most two channels and its name; arecord is not among them."""
     found = server_recorders(programs, *SOURCES[1], raw=True)
 
     assert [recorder.program for recorder in found] == [name for name in programs if name != "arecord"]
@@ -123,14 +123,14 @@ def test_server_recorders(programs: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(("raw", "first"), [(True, "--raw"), (False, "--target")])
 def test_raw_pipe(*, raw: bool, first: str) -> None:
-    """A pw-record that has the option is told to write no header."""
+    """pw-record gets ``--raw`` if it has the option."""
     (recorder,) = server_recorders(("pw-record",), *SOURCES[1], raw=raw)
     assert recorder.arguments[0] == first
     assert recorder.arguments[-1] == "-"
 
 
 def test_more_channels() -> None:
-    """A channel beyond the second is asked for where it is wanted."""
+    """More than two channels are requested if necessary."""
     (recorder,) = server_recorders(("parec",), *SOURCES[2], 5, raw=False)
     assert recorder.channels == 5
     assert "--channels=5" in recorder.arguments
@@ -139,16 +139,16 @@ def test_more_channels() -> None:
 @pytest.mark.parametrize(
     ("pcm", "programs"), [(None, list(PROGRAMS)), ("plughw:CARD=PCH,DEV=0", ["arecord"])], ids=["default", "named"]
 )
-def test_lone_recorders(pcm: str | None, programs: list[str]) -> None:
-    """Without a server each records its default; a device of ALSA only arecord can name."""
+def test_serverless_recorders(pcm: str | None, programs: list[str]) -> None:
+    """Without a server each program uses its default; only arecord can open a named ALSA device."""
     found = serverless_recorders(PROGRAMS, pcm, raw=True)
     assert [recorder.program for recorder in found] == programs
     assert (pcm or "default") in found[-1].arguments
 
 
 def test_loopback_names() -> None:
-    """Inputs that hear what the machine plays are told by their names."""
-    heard = [
+    """Inputs that record the output of the machine are recognised by name."""
+    loopbacks = [
         "Monitor of Built-in",
         "Stereo Mix (Realtek)",
         "BlackHole 2ch",
@@ -160,4 +160,4 @@ def test_loopback_names() -> None:
     def loopback(name: str) -> bool:
         return InputDevice(0, name, "ALSA", 2, 48_000, is_default=False).is_loopback
 
-    assert [loopback(name) for name in (*heard, *real)] == [True] * len(heard) + [False] * len(real)
+    assert [loopback(name) for name in (*loopbacks, *real)] == [True] * len(loopbacks) + [False] * len(real)

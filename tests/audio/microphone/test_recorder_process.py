@@ -1,4 +1,4 @@
-"""Recording programs as they may behave: real processes that write sound, complain, break and do not want to end."""
+"""RecorderProcess with real processes that write audio, print errors, fail or ignore SIGTERM."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def on_and_on():
 
 @pytest.fixture
 def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
-    """Install a program that does what a test says; there are no others."""
+    """Install scripted programs as the only ones in PATH."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     def put_program(name: str, does: str) -> Path:
@@ -54,12 +54,12 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str],
 
 
 def process_of(script: Path) -> int:
-    """The process that a program runs in."""
+    """Process id of a program."""
     return int(script.with_suffix(".pid").read_text())
 
 
 def is_alive(process_id: int) -> bool:
-    """Whether a process is there."""
+    """True if the process exists."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:
@@ -73,7 +73,7 @@ async def opened() -> Microphone:
 
 
 def test_overrun(put: Callable[[str, str], Path]) -> None:
-    """What ALSA lost is a hole of the length that it tells, and everything else is there."""
+    """An overrun of ALSA is a hole of the printed length; all other audio is yielded."""
     put("arecord", 'sound(1); print("overrun!!! (at least 250.000 ms long)", file=sys.stderr, flush=True); on_and_on()')
 
     async def scenario() -> int:
@@ -89,8 +89,8 @@ def test_overrun(put: Callable[[str, str], Path]) -> None:
     assert run(scenario()) == WIRE_RATE_HZ // 4
 
 
-def test_it_dies(put: Callable[[str, str], Path]) -> None:
-    """All that it wrote is there, then the device is lost."""
+def test_program_dies(put: Callable[[str, str], Path]) -> None:
+    """If the program dies, all its audio is yielded, then the device is lost."""
     put("parec", "sound(2)")
 
     async def scenario() -> tuple[int, str]:
@@ -109,7 +109,7 @@ def test_it_dies(put: Callable[[str, str], Path]) -> None:
 
 
 def test_no_raw_sound(put: Callable[[str, str], Path]) -> None:
-    """A pw-record that writes a header of its own is left alone: another program is taken."""
+    """If pw-record writes a header, another program is used."""
     put("pw-record", 'sys.stdout.write(".snd"); sys.stdout.flush(); on_and_on()')
     put("parec", "on_and_on()")
 
@@ -122,8 +122,8 @@ def test_no_raw_sound(put: Callable[[str, str], Path]) -> None:
 
 
 @pytest.mark.parametrize("stubborn", [False, True], ids=["polite", "stubborn"])
-def test_rt_ends_it(put: Callable[[str, str], Path], *, stubborn: bool) -> None:
-    """It is out of the terminal's signals, and gone when the microphone is closed, whether or not it wants to be."""
+def test_close_ends_the_program(put: Callable[[str, str], Path], *, stubborn: bool) -> None:
+    """The program gets no signals of the terminal, and aclose() ends it even if it ignores SIGTERM."""
     script = put("parec", ("signal.signal(signal.SIGTERM, signal.SIG_IGN); " if stubborn else "") + "on_and_on()")
 
     async def scenario() -> tuple[int, int]:
@@ -139,7 +139,7 @@ def test_rt_ends_it(put: Callable[[str, str], Path], *, stubborn: bool) -> None:
 
 
 def test_cancelled(put: Callable[[str, str], Path]) -> None:
-    """Who gives up waiting for sound leaves no process behind."""
+    """Cancelling the opening ends the program."""
     script = put("parec", "time.sleep(60)")
 
     async def scenario() -> int:
@@ -157,7 +157,7 @@ def test_cancelled(put: Callable[[str, str], Path]) -> None:
 
 
 def test_nothing_installed(put: Callable[[str, str], Path]) -> None:
-    """Without any program the error names them."""
+    """Without a program the error lists the supported ones."""
     assert put
     with pytest.raises(AudioError, match="pw-record, parec, arecord") as caught:
         run(opened())
@@ -165,7 +165,7 @@ def test_nothing_installed(put: Callable[[str, str], Path]) -> None:
 
 
 def test_reopens_the_same(put: Callable[[str, str], Path]) -> None:
-    """What opens it again takes the same program, though a better one has come."""
+    """Reopening uses the same program, even if a preferred one is installed now."""
     put("parec", "on_and_on()")
 
     async def scenario() -> float | None:

@@ -1,4 +1,4 @@
-"""The ring loses nothing but what it counts."""
+"""The ring counts every byte that it loses."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ EVERYTHING = 1 << 20
 
 
 def drain(ring: Ring, limit: int = EVERYTHING) -> list[tuple[int, bytes]]:
-    """All stretches that are waiting."""
+    """All unread data, with the loss before each part."""
     stretches = []
     while (stretch := ring.read(limit)) != (0, b""):
         stretches.append(stretch)
     return stretches
 
 
-def test_gives_what_it_took() -> None:
-    """What was written is read, in order."""
+def test_bytes_are_read_in_order() -> None:
+    """Written bytes are read in order."""
     ring = Ring(CAPACITY)
     ring.write(memoryview(b"ab"))
     ring.write(memoryview(b"cdef"))
@@ -32,13 +32,13 @@ def test_gives_what_it_took() -> None:
     assert drain(ring) == [(0, b"abcdef")]
 
 
-def test_empty_ring_has_nothing_to_tell() -> None:
-    """An empty ring gives neither bytes nor a loss."""
+def test_empty_ring() -> None:
+    """An empty ring returns no bytes and no loss."""
     assert Ring(CAPACITY).read(EVERYTHING) == (0, b"")
 
 
 def test_wraps() -> None:
-    """A block that passes the end of the memory comes out whole, in two stretches."""
+    """A block across the end of the memory is read completely, in two parts."""
     ring = Ring(CAPACITY)
     ring.write(memoryview(bytes(12)))
     drain(ring)
@@ -48,7 +48,7 @@ def test_wraps() -> None:
 
 
 def test_full_ring_refuses_the_whole_block() -> None:
-    """A block that does not fit is not cut: all of it is lost."""
+    """A block that does not fit is lost as a whole."""
     ring = Ring(CAPACITY)
     ring.write(memoryview(bytes(12)))
 
@@ -56,8 +56,8 @@ def test_full_ring_refuses_the_whole_block() -> None:
     assert ring.waiting == 12
 
 
-def test_loss_is_told_where_it_happened() -> None:
-    """The bytes lost are reported between the stretch before and the stretch after them."""
+def test_loss_is_reported_at_its_position() -> None:
+    """A loss is reported between the data before and the data after it."""
     ring = Ring(CAPACITY)
     ring.write(memoryview(b"aaaaaaaa"))
     ring.write(memoryview(b"bbbbbbbbbb"))
@@ -67,8 +67,8 @@ def test_loss_is_told_where_it_happened() -> None:
     assert drain(ring) == [(0, b"aaaaaaaa"), (20, b"dddd")]
 
 
-def test_trailing_loss_is_told() -> None:
-    """A loss that nothing follows is reported once the ring is empty, and not again by what comes later."""
+def test_loss_at_the_end_is_reported() -> None:
+    """A loss at the end is reported when the ring is empty, and only once."""
     ring = Ring(CAPACITY)
     ring.lose(6)
 
@@ -78,7 +78,7 @@ def test_trailing_loss_is_told() -> None:
 
 
 def test_limit_is_kept() -> None:
-    """No read gives more than was asked for."""
+    """No read returns more than ``limit`` bytes."""
     ring = Ring(CAPACITY)
     ring.write(memoryview(b"abcdef"))
 
@@ -97,7 +97,7 @@ steps = st.lists(
 
 @given(steps)
 def test_every_byte_is_read_or_counted(schedule: list[tuple[str, int]]) -> None:
-    """In any interleaving each position of the sound is read once, in order, or lies in a hole of the right length."""
+    """In any interleaving each position is read once, in order, or lies in a hole of the right length."""
     ring = Ring(CAPACITY)
     offered = position = 0
 

@@ -1,4 +1,4 @@
-"""From probabilities to positions, by tables and by properties."""
+"""Endpointer and TurnDetector, by tables and by properties."""
 
 from __future__ import annotations
 
@@ -23,84 +23,84 @@ frames = st.lists(st.tuples(st.sampled_from([0.0, 0.4, 0.9]), st.sampled_from([-
 def endpointer(
     *, threshold: float = 0.5, silence_ms: float = 500, prefix_ms: float = 300, start: int = 0
 ) -> Endpointer:
-    """A server VAD with OpenAI's defaults."""
+    """An Endpointer with OpenAI's defaults."""
     return Endpointer(FRAME, RATE, threshold=threshold, silence_ms=silence_ms, prefix_ms=prefix_ms, start=start)
 
 
-def turn_maker(
+def turn_detector(
     *, max_turn_s: float = 30, silence_ms: float = 500, prefix_ms: float = 300, start: int = 0
 ) -> TurnDetector:
-    """A turn maker with the default settings."""
+    """A TurnDetector with the default settings."""
     return TurnDetector(
         FRAME, RATE, threshold=0.5, silence_ms=silence_ms, prefix_ms=prefix_ms, max_turn_s=max_turn_s, start=start
     )
 
 
-def hear(machine: Endpointer, values: list[float]) -> list[SpeechStarts | SpeechStops]:
-    """What a server VAD says of these probabilities."""
+def speech_events(machine: Endpointer, values: list[float]) -> list[SpeechStarts | SpeechStops]:
+    """Events of an Endpointer for these probabilities."""
     return [event for value in values if (event := machine.push(value)) is not None]
 
 
-def make(machine: TurnDetector, values: list[tuple[float, float]]) -> list[TurnOpens | TurnCloses]:
-    """What a turn maker makes of these frames."""
+def turn_events(machine: TurnDetector, values: list[tuple[float, float]]) -> list[TurnOpens | TurnCloses]:
+    """Events of a TurnDetector for these frames."""
     return [event for value, level in values for event in machine.push(value, level)]
 
 
 def test_starts_at_the_onset_minus_the_prefix() -> None:
     """Speech from frame 20 starts 300 ms before frame 20."""
-    assert hear(endpointer(), [0.0] * 20 + [0.9] * 5) == [SpeechStarts(20 * FRAME - PREFIX)]
+    assert speech_events(endpointer(), [0.0] * 20 + [0.9] * 5) == [SpeechStarts(20 * FRAME - PREFIX)]
 
 
 def test_stops_where_the_silence_is_complete() -> None:
-    """The end includes the silence that proved it."""
-    heard = hear(endpointer(), [0.0] * 20 + [0.9] * 10 + [0.0] * 40)
+    """The end includes the silence that ends the speech."""
+    heard = speech_events(endpointer(), [0.0] * 20 + [0.9] * 10 + [0.0] * 40)
 
     assert heard[1:] == [SpeechStops((30 + SILENCE_FRAMES) * FRAME)]
 
 
 def test_starts_no_earlier_than_the_stream() -> None:
     """The prefix is clipped at the first sample."""
-    assert hear(endpointer(start=100), [0.9] * 2) == [SpeechStarts(100)]
+    assert speech_events(endpointer(start=100), [0.9] * 2) == [SpeechStarts(100)]
 
 
-def test_starts_no_earlier_than_the_turn_before() -> None:
-    """The prefix of a turn never reaches into the one before."""
-    heard = hear(endpointer(silence_ms=32), [0.9] * 2 + [0.0] + [0.9] * 2)
+def test_starts_no_earlier_than_the_previous_turn() -> None:
+    """The prefix of a turn does not overlap the previous turn."""
+    heard = speech_events(endpointer(silence_ms=32), [0.9] * 2 + [0.0] + [0.9] * 2)
 
     assert heard == [SpeechStarts(0), SpeechStops(3 * FRAME), SpeechStarts(3 * FRAME)]
 
 
 def test_click_is_no_speech() -> None:
-    """One loud frame starts nothing."""
-    assert hear(endpointer(), [0.0, 0.9, 0.0] * 20) == []
+    """A single speech frame starts no turn."""
+    assert speech_events(endpointer(), [0.0, 0.9, 0.0] * 20) == []
 
 
 def test_hysteresis_keeps_speech_going() -> None:
     """A probability between the two thresholds is not the silence that ends a turn."""
-    assert hear(endpointer(), [0.9] * 2 + [0.4] * 100) == [SpeechStarts(0)]
+    assert speech_events(endpointer(), [0.9] * 2 + [0.4] * 100) == [SpeechStarts(0)]
 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.1, 0.15, 0.5, 1.0])
 def test_silence_ends_speech_at_every_threshold(threshold: float) -> None:
-    """However low the threshold, something is below it."""
-    heard = hear(endpointer(threshold=threshold), [1.0] * 2 + [0.0] * SILENCE_FRAMES)
+    """At every threshold, probability 0 ends the speech."""
+    heard = speech_events(endpointer(threshold=threshold), [1.0] * 2 + [0.0] * SILENCE_FRAMES)
 
     assert heard == [SpeechStarts(0), SpeechStops((2 + SILENCE_FRAMES) * FRAME)]
 
 
-def test_cut_by_hand_in_the_middle_of_speech() -> None:
-    """After a commit by hand what is said goes on in a new turn from there, and no stop is told for the old one."""
+def test_manual_cut_during_speech() -> None:
+    """After a manual cut, speech continues in a new turn without a SpeechStops for the old one."""
     machine = endpointer()
-    hear(machine, [0.9] * 10)
+    speech_events(machine, [0.9] * 10)
     machine.cut(10 * FRAME + 5)
 
-    assert hear(machine, [0.9] * 2) == [SpeechStarts(10 * FRAME + 5)]
+    assert speech_events(machine, [0.9] * 2) == [SpeechStarts(10 * FRAME + 5)]
 
 
 @given(values=probabilities, silence_ms=st.integers(0, 1000), prefix_ms=st.integers(0, 1000))
 def test_speech_is_ordered_and_disjoint(values: list[float], silence_ms: int, prefix_ms: int) -> None:
-    """Starts and stops alternate, and positions never go back."""
-    heard = hear(endpointer(silence_ms=silence_ms, prefix_ms=prefix_ms), values)
+    """Starts and stops alternate, and positions never decrease."""
+    heard = speech_events(endpointer(silence_ms=silence_ms, prefix_ms=prefix_ms), values)
     positions = [event.at for event in heard]
 
     assert positions == sorted(positions)
@@ -111,7 +111,7 @@ def test_speech_is_ordered_and_disjoint(values: list[float], silence_ms: int, pr
 
 @given(values=probabilities, cuts=st.lists(st.booleans(), min_size=400, max_size=400), ahead=st.integers(0, 3000))
 def test_cuts_keep_the_order(values: list[float], cuts: list[bool], ahead: int) -> None:
-    """Wherever turns are cut by hand, even ahead of the frames seen, no speech is told to be before the cut."""
+    """After a manual cut, even ahead of the pushed frames, no event has a position before the cut."""
     machine = endpointer()
     bound = 0
     for index, (value, cut) in enumerate(zip(values, cuts, strict=False)):
@@ -125,15 +125,15 @@ def test_cuts_keep_the_order(values: list[float], cuts: list[bool], ahead: int) 
 
 
 def test_turn_opens_and_closes_around_speech() -> None:
-    """A turn is the prefix, the speech and the silence that ends it."""
-    events = make(turn_maker(), [(0.0, SOFT)] * 20 + [(0.9, LOUD)] * 10 + [(0.0, SOFT)] * 40)
+    """A turn consists of the prefix, the speech and the silence that ends it."""
+    events = turn_events(turn_detector(), [(0.0, SOFT)] * 20 + [(0.9, LOUD)] * 10 + [(0.0, SOFT)] * 40)
 
     assert events == [TurnOpens(20 * FRAME - PREFIX), TurnCloses((30 + SILENCE_FRAMES) * FRAME)]
 
 
 def test_monologue_is_cut_at_the_longest_turn() -> None:
-    """Where nobody draws breath the turn ends within one frame of the maximum, and the next begins there."""
-    events = make(turn_maker(max_turn_s=10), [(0.9, LOUD)] * 400)
+    """Speech without a pause ends the turn within one frame of the maximum; the next turn starts there."""
+    events = turn_events(turn_detector(max_turn_s=10), [(0.9, LOUD)] * 400)
     close = events[1].at
 
     assert 10 * RATE - FRAME < close <= 10 * RATE
@@ -146,50 +146,50 @@ def test_monologue_is_cut_at_the_longest_turn() -> None:
     ids=["young", "middle-aged", "old", "old-short", "at-the-end"],
 )
 def test_longer_turns_need_shorter_pauses(speech_s: float, pause_frames: int, *, closes: bool) -> None:
-    """Up to half of the maximum a pause must be complete; from there on less and less of it will do."""
+    """Up to half of the maximum the full pause is necessary, then less and less."""
     talk = [(0.9, LOUD)] * round(speech_s * RATE / FRAME)
-    events = make(turn_maker(max_turn_s=10), talk + [(0.0, SOFT)] * pause_frames)
+    events = turn_events(turn_detector(max_turn_s=10), talk + [(0.0, SOFT)] * pause_frames)
 
     assert closes == (len(events) == 2)
 
 
 def test_gap_between_words_is_enough_for_a_long_turn() -> None:
-    """Near the maximum a frame far below the speech around it ends the turn, though the detector still says speech."""
+    """Near the maximum a frame far below the speech level ends the turn, even with a high probability of speech."""
     talk = [(0.9, LOUD)] * round(9.7 * RATE / FRAME)
-    events = make(turn_maker(max_turn_s=10), [*talk, (0.9, LOUD - 20)])
+    events = turn_events(turn_detector(max_turn_s=10), [*talk, (0.9, LOUD - 20)])
 
     assert events[1:] == [TurnCloses((len(talk) + 1) * FRAME)]
 
 
 def test_finish_closes_an_open_turn() -> None:
     """The end of input ends the turn."""
-    machine = turn_maker()
-    make(machine, [(0.9, LOUD)] * 10)
+    machine = turn_detector()
+    turn_events(machine, [(0.9, LOUD)] * 10)
 
     assert machine.finish(10 * FRAME + 300) == TurnCloses(10 * FRAME + 300)
     assert machine.finish(10 * FRAME + 300) is None
 
 
 def test_finish_never_closes_under_100_ms() -> None:
-    """A turn that has just opened is closed at 100 ms; the caller pads."""
-    machine = turn_maker(prefix_ms=0)
-    make(machine, [(0.9, LOUD)] * 2)
+    """finish() closes a new turn at 100 ms; the caller adds silence."""
+    machine = turn_detector(prefix_ms=0)
+    turn_events(machine, [(0.9, LOUD)] * 2)
 
     assert machine.finish(2 * FRAME) == TurnCloses(2400)
 
 
 def test_finish_of_silence_is_nothing() -> None:
-    """Where nobody spoke nothing is closed."""
-    machine = turn_maker()
-    make(machine, [(0.0, SOFT)] * 10)
+    """finish() without an open turn returns None."""
+    machine = turn_detector()
+    turn_events(machine, [(0.0, SOFT)] * 10)
 
     assert machine.finish(10 * FRAME) is None
 
 
 def test_max_turn_too_short_is_refused() -> None:
-    """A maximum that leaves no room for a turn is an error at once, not an odd turn later."""
+    """A too small max_turn_s raises ValueError in the constructor."""
     with pytest.raises(ValueError, match=r"at least 0\.5"):
-        turn_maker(max_turn_s=0.2)
+        turn_detector(max_turn_s=0.2)
 
 
 @given(
@@ -202,9 +202,9 @@ def test_max_turn_too_short_is_refused() -> None:
 def test_turns_are_ordered_disjoint_and_bounded(
     values: list[tuple[float, float]], max_turn_s: float, silence_ms: int, prefix_ms: int, start: int
 ) -> None:
-    """Opens and closes alternate; a turn is 100 ms to the maximum long, and never reaches into the one before."""
-    machine = turn_maker(max_turn_s=max_turn_s, silence_ms=silence_ms, prefix_ms=prefix_ms, start=start)
-    events = make(machine, values)
+    """Opens and closes alternate; a turn lasts from 100 ms to the maximum and does not overlap the previous one."""
+    machine = turn_detector(max_turn_s=max_turn_s, silence_ms=silence_ms, prefix_ms=prefix_ms, start=start)
+    events = turn_events(machine, values)
     if (last := machine.finish(start + len(values) * FRAME)) is not None:
         events.append(last)
     previous = start
@@ -218,8 +218,8 @@ def test_turns_are_ordered_disjoint_and_bounded(
 
 @given(values=frames)
 def test_closes_are_never_in_the_past(values: list[tuple[float, float]]) -> None:
-    """A turn closes at the end of the frame that was pushed last: what was sent stays in it."""
-    machine = turn_maker(max_turn_s=2)
+    """A turn closes at the end of the latest frame, never earlier."""
+    machine = turn_detector(max_turn_s=2)
     for index, (value, level) in enumerate(values):
         for event in machine.push(value, level):
             assert not isinstance(event, TurnCloses) or event.at == (index + 1) * FRAME

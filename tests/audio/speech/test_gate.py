@@ -1,4 +1,4 @@
-"""Which sound is near speech."""
+"""SendRanges and Gate: which audio is sent."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ AFTER = -(-(SILENCE_MS + HANG_MS) // FRAME) * FRAME
 """In whole frames."""
 
 
-def gated(probabilities: list[float], *, prefix_ms: int = 0, threshold: float = 0.5) -> SendRanges:
-    """Passages of so many frames."""
+def send_ranges_of(probabilities: list[float], *, prefix_ms: int = 0, threshold: float = 0.5) -> SendRanges:
+    """Send ranges for one probability per frame."""
     send_ranges = SendRanges()
     gate = Gate(send_ranges, FRAME, RATE, threshold=threshold, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
     for probability in probabilities:
@@ -26,8 +26,8 @@ def gated(probabilities: list[float], *, prefix_ms: int = 0, threshold: float = 
     return send_ranges
 
 
-def kept(send_ranges: SendRanges, end: int) -> list[tuple[int, int]]:
-    """The stretches that are sent."""
+def sent_ranges(send_ranges: SendRanges, end: int) -> list[tuple[int, int]]:
+    """The ranges that are sent."""
     found, at = [], 0
     while at < end:
         send_range = send_ranges.at(at)
@@ -38,32 +38,32 @@ def kept(send_ranges: SendRanges, end: int) -> list[tuple[int, int]]:
 
 
 def test_two_utterances_far_apart() -> None:
-    """Each with its pre-roll and its hang; the silence between them is left out."""
+    """Each utterance is sent with its pre-roll and hang time; the silence between them is not sent."""
     quiet, speech = [0.0] * 60, [1.0] * 20
-    send_ranges = gated([*quiet, *speech, *quiet, *speech, *quiet])
+    send_ranges = send_ranges_of([*quiet, *speech, *quiet, *speech, *quiet])
     first, second = 60 * FRAME, 140 * FRAME
 
-    assert kept(send_ranges, 220 * FRAME) == [
+    assert sent_ranges(send_ranges, 220 * FRAME) == [
         (first - PRE_ROLL_MS, first + 20 * FRAME + AFTER),
         (second - PRE_ROLL_MS, second + 20 * FRAME + AFTER),
     ]
 
 
 def test_more_pre_roll_than_the_endpoint_keeps() -> None:
-    """Its turns begin inside what it was sent."""
-    ((start, _),) = kept(gated([*[0.0] * 60, *[1.0] * 5], prefix_ms=400), 65 * FRAME)
+    """The turns of the endpoint start inside the sent audio."""
+    ((start, _),) = sent_ranges(send_ranges_of([*[0.0] * 60, *[1.0] * 5], prefix_ms=400), 65 * FRAME)
     assert start == 60 * FRAME - 600
 
 
 @pytest.mark.parametrize(("probability", "heard"), [(0.29, False), (0.31, True)])
-def test_what_the_endpoint_might_hear_it_gets(probability: float, *, heard: bool) -> None:
-    """The gate opens below the threshold of the endpoint."""
-    assert bool(kept(gated([probability] * 10), 320)) == heard
+def test_gate_is_more_sensitive_than_the_endpoint(probability: float, *, heard: bool) -> None:
+    """The gate opens at a lower threshold than the endpoint."""
+    assert bool(sent_ranges(send_ranges_of([probability] * 10), 320)) == heard
 
 
 @given(st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.9]), max_size=200), st.sampled_from([0, 300, 800]))
-def test_every_frame_of_speech_is_sent_with_what_is_around_it(probabilities: list[float], prefix_ms: int) -> None:
-    """Also where it is noticed late: what is once decided never has to be taken back."""
+def test_speech_is_sent_with_its_surroundings(probabilities: list[float], prefix_ms: int) -> None:
+    """All speech is sent with its surroundings, without changing an earlier decision."""
     send_ranges = SendRanges()
     gate = Gate(send_ranges, FRAME, RATE, threshold=0.5, silence_ms=SILENCE_MS, prefix_ms=prefix_ms)
     at, sent = 0, set()
@@ -85,8 +85,8 @@ def test_every_frame_of_speech_is_sent_with_what_is_around_it(probabilities: lis
     assert at >= FRAME * (len(probabilities) + 100) - before - ONSET_FRAMES * FRAME
 
 
-def test_what_is_settled_is_forgotten() -> None:
-    """Hours of it take no room."""
+def test_settled_ranges_are_dropped() -> None:
+    """Settled ranges are dropped, so that hours of audio use no memory."""
     send_ranges = SendRanges()
     for second in range(10_000):
         send_ranges.open(second * 1000)
@@ -98,8 +98,8 @@ def test_what_is_settled_is_forgotten() -> None:
     assert send_ranges.at(9_999_600) == SendRange(sent=False, until=9_999_900, ends=False)
 
 
-def test_nothing_decided_is_taken_back() -> None:
-    """A passage that is opened in the past begins where it was said that nothing is sent."""
+def test_decisions_are_final() -> None:
+    """A range that is opened in the past starts at the end of the decided audio."""
     send_ranges = SendRanges()
     send_ranges.decided(1000)
 

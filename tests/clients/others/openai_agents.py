@@ -1,4 +1,4 @@
-"""OpenAI's agents package: a written turn and a spoken one. Arguments: URL of the endpoint, a file of PCM at 24 kHz."""
+"""OpenAI's agents package: a text turn and a spoken turn. Arguments: URL of the endpoint, a file of PCM at 24 kHz."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ DETECTION = {"type": "server_vad", "silence_duration_ms": 500}
 
 
 async def main(url: str, pcm: bytes) -> None:
-    """Talk until the spoken turn has been answered."""
+    """Run until the spoken turn has an answer."""
     runner = RealtimeRunner(
         RealtimeAgent(name="Echo", instructions="Be brief."), config={"model_settings": {"turn_detection": DETECTION}}
     )

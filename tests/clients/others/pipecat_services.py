@@ -28,7 +28,7 @@ DETECTION = {"type": "server_vad", "silence_duration_ms": 500}
 
 
 class Sink(FrameProcessor):
-    """Keeps what comes out."""
+    """Collects the output frames."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Sink(FrameProcessor):
         self.progress = asyncio.Event()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Take a frame and pass it on."""
+        """Store a frame and pass it on."""
         await super().process_frame(frame, direction)
         if isinstance(frame, TranscriptionFrame):
             self.words += frame.text
@@ -52,7 +52,7 @@ class Sink(FrameProcessor):
 
 
 async def main(url: str, pcm: bytes, kind: str) -> None:
-    """Let it transcribe a turn, or answer a written one and then a spoken one."""
+    """Transcribe a turn, or answer a text turn and then a spoken one."""
     sink = Sink()
     if kind == "stt":
         parts = [OpenAIRealtimeSTTService(api_key="any", base_url=url, turn_detection=DETECTION), sink]

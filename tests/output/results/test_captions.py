@@ -1,4 +1,4 @@
-"""Captions, read back by parsers that know nothing of how they were written."""
+"""Captions, read back by independent parsers."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ LONG = (
 
 
 def cues(*finals: Final) -> list[Cue]:
-    """The cues of a run."""
+    """Return the cues of a run."""
     cutter = CueCutter()
     return [cue for final in finals for cue in cutter.cut(final)]
 
 
 def written(kind: CaptionFormat, *events: Event) -> str:
-    """What a run prints."""
+    """Return the output of a run."""
     lines: list[str] = []
     output = CaptionOutput(lambda line, **_: lines.append(line), kind)
     for event in events:
@@ -52,7 +52,7 @@ def written(kind: CaptionFormat, *events: Event) -> str:
 
 
 def words(text: str) -> str:
-    """A text without its spaces and line ends: where lines break is what captions decide."""
+    """Return a text without white space, because captions choose their own line ends."""
     return "".join(printable(text).split())
 
 
@@ -73,12 +73,12 @@ FINALS = st.lists(st.tuples(TEXTS, TIMES, st.none() | st.integers(-1000, 60_000)
 
 
 def test_a_short_final_is_one_cue() -> None:
-    """It lasts as long as it was spoken."""
+    """The cue has the times of the turn."""
     assert cues(Final(1, " hello there ", 1_000, 2_500)) == [Cue(1_000, 2_500, ("hello there",))]
 
 
 def test_a_long_final_is_cut_where_sentences_end() -> None:
-    """Each cue of two even lines at most; the times follow the words."""
+    """Each cue has at most two lines of similar width; the times follow the text."""
     made = cues(Final(1, LONG, 0, 12_000))
 
     assert [cue.lines for cue in made] == [
@@ -107,20 +107,20 @@ def test_a_long_final_is_cut_where_sentences_end() -> None:
     ],
 )
 def test_times(finals: list[Final], expected: list[tuple[int, int]]) -> None:
-    """Readable, and never over one another."""
+    """Cues have readable durations and never overlap."""
     assert [(cue.start_ms, cue.end_ms) for cue in cues(*finals)] == expected
 
 
 def test_slow_words_are_not_shown_before_they_are_said() -> None:
-    """A turn of half a minute with few words is cut by time, too."""
+    """A turn of half a minute with few words is also split by time."""
     made = cues(Final(1, "one two three four five six seven eight", 0, 28_000))
 
     assert len(made) >= 4
     assert all(cue.end_ms - cue.start_ms <= MAX_CUE_MS for cue in made)
 
 
-def test_scripts_without_spaces_are_broken_between_signs() -> None:
-    """Wide signs take two columns, and no line begins with a mark that closes."""
+def test_scripts_without_spaces_are_split_between_characters() -> None:
+    """Wide characters take two columns, and no line begins with closing punctuation."""
     made = cues(Final(1, "今日は天気がいいですね。" * 8, 0, 20_000))
 
     assert len(made) > 1
@@ -132,7 +132,7 @@ def test_scripts_without_spaces_are_broken_between_signs() -> None:
 @given(FINALS)
 @example([Final(1, "x" * 500, 0, 1)])
 def test_cues_are_readable_and_in_order(finals: list[Final]) -> None:
-    """Whatever the finals say: no overlap, one second to seven, two lines of 42 columns, no word lost."""
+    """For any finals: no overlap, one to seven seconds, two lines of 42 columns, no word lost."""
     made = cues(*finals)
 
     for cue in made:
@@ -144,8 +144,8 @@ def test_cues_are_readable_and_in_order(finals: list[Final]) -> None:
 
 
 @given(FINALS)
-def test_srt_is_read_back(finals: list[Final]) -> None:
-    """Numbers from 1, times and words as they were written."""
+def test_an_srt_parser_reads_the_cues_back(finals: list[Final]) -> None:
+    """Numbers from 1, times and text are those of the cues."""
     made = cues(*finals)
     parsed = list(srt.parse(written("srt", *finals)))
 
@@ -155,8 +155,8 @@ def test_srt_is_read_back(finals: list[Final]) -> None:
 
 
 @given(FINALS)
-def test_vtt_is_read_back(finals: list[Final]) -> None:
-    """Header, times, and words with their escapes undone."""
+def test_a_vtt_parser_reads_the_cues_back(finals: list[Final]) -> None:
+    """Header, times, and unescaped text are those of the cues."""
     made = cues(*finals)
     parsed = list(webvtt.from_buffer(io.StringIO(written("vtt", *finals, Warned("x", "y")))))
 
@@ -166,30 +166,30 @@ def test_vtt_is_read_back(finals: list[Final]) -> None:
 
 
 def srt_ms(time: object) -> int:
-    """A time of the SRT parser in milliseconds."""
+    """Convert a time of the SRT parser to milliseconds."""
     return round(time.total_seconds() * 1000)  # type: ignore[attr-defined]  # a timedelta
 
 
 def unescaped(text: str) -> str:
-    """The text of a WebVTT cue as it is shown."""
+    """Return the displayed text of a WebVTT cue."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def test_markup_does_not_reach_a_vtt_player() -> None:
-    """What was said is text, and no line of it is taken for a time."""
+    """Markup is escaped, and no line of text looks like a time."""
     page = written("vtt", Final(1, "<b>a</b> & b --> c\x1b[31m\x07", 0, 2_000))
 
     assert page == "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n&lt;b&gt;a&lt;/b&gt; &amp; b --&gt; c\n\n"
 
 
-def test_a_run_without_words_is_a_whole_file() -> None:
+def test_a_run_without_words_is_a_valid_file() -> None:
     """WebVTT has a header, SRT is empty."""
     assert written("vtt", Warned("x", "y")) == "WEBVTT\n\n"
     assert written("srt", Warned("x", "y"), Partial(1, "hel"), Final(1, " ")) == ""
 
 
 def test_a_final_is_printed_when_its_last_cue_is() -> None:
-    """Told once, and not before."""
+    """``on_printed`` is called once, after the last cue was written."""
     waiting: list[OnWritten] = []
     printed: list[int] = []
 
@@ -210,5 +210,5 @@ def test_a_final_is_printed_when_its_last_cue_is() -> None:
     ("ms", "expected"), [(0, "00:00:00.000"), (3_723_004, "01:02:03.004"), (360_000_000, "100:00:00.000")]
 )
 def test_clock(ms: int, expected: str) -> None:
-    """Hours are always there."""
+    """Hours are always present."""
     assert clock(ms) == expected

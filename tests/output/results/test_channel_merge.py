@@ -1,4 +1,4 @@
-"""Two channels, one transcript in the order of time."""
+"""Two channels, one transcript by start time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ SIDES = ("left", "right")
 
 
 def settled(ms: int) -> Progress:
-    """A channel is settled up to there."""
+    """Return the progress of a channel that has settled up to ``ms``."""
     return Progress(ms, ms, ms, 0, -96.0, -96.0, None, "ready")
 
 
 def summary(finals: int = 0) -> Summary:
-    """A channel is over."""
+    """Return the end of a channel."""
     ledger = Ledger(0, 0, 0, 0, 0, 0, 0)
     return Summary("a", 0, complete=True, rate_hz=24_000, ledger=ledger, finals=finals, reconnects=0, wall_ms=1)
 
 
 def test_a_final_waits_for_the_other_channel() -> None:
-    """Until that is settled up to its beginning."""
+    """It waits until the other channel has settled up to its start."""
     merge = ChannelMerge(SIDES)
     late = Final(1, "late", start_ms=5_000, end_ms=6_000)
     assert merge.take("left", late) == []
@@ -33,8 +33,8 @@ def test_a_final_waits_for_the_other_channel() -> None:
     assert merge.take("right", settled(5_000)) == [("left", late)]
 
 
-def test_the_end_of_a_channel_lets_the_other_go() -> None:
-    """And its own account comes after its finals."""
+def test_the_end_of_a_channel_releases_the_other() -> None:
+    """The summary of a channel comes after its finals."""
     merge = ChannelMerge(SIDES)
     final = Final(1, "x", start_ms=5_000, end_ms=6_000)
     assert merge.take("left", final) == []
@@ -42,8 +42,8 @@ def test_the_end_of_a_channel_lets_the_other_go() -> None:
     assert merge.take("right", summary()) == [("right", summary()), ("left", final), ("left", summary(1))]
 
 
-def test_what_is_no_final_waits_for_nobody() -> None:
-    """But for the finals of its own channel; nor does a final that does not say when."""
+def test_only_finals_with_a_start_wait() -> None:
+    """Other events wait only for earlier finals of their own channel."""
     merge = ChannelMerge(SIDES)
     assert merge.take("left", Partial(1, "x")) == [("left", Partial(1, "x"))]
     assert merge.take("left", Final(1, "x")) == [("left", Final(1, "x"))]
@@ -59,7 +59,7 @@ TURNS = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 900)), max_size=1
 
 @given(TURNS, TURNS, st.randoms())
 def test_any_two_channels(left: list[tuple[int, int]], right: list[tuple[int, int]], random: object) -> None:
-    """Whatever comes when: all finals, once, in the order of their beginnings, and at the end nothing waits."""
+    """For any interleaving: all finals, once, by start time; nothing waits at the end."""
     scripts = {side: script(turns) for side, turns in zip(SIDES, (left, right), strict=True)}
     expected = sorted(
         (each.start_ms or 0 for steps in scripts.values() for each in steps if isinstance(each, Final)),
@@ -76,7 +76,7 @@ def test_any_two_channels(left: list[tuple[int, int]], right: list[tuple[int, in
 
 
 def script(turns: list[tuple[int, int]]) -> list[Event]:
-    """What a channel says: each final, then that it is settled up to its end; now and then silence settles."""
+    """Return the events of a channel: each final, then its settled mark; sometimes silence settles, too."""
     steps: list[Event] = []
     at = 0
     for number, (gap, length) in enumerate(turns, 1):

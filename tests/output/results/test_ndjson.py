@@ -78,7 +78,7 @@ OPENED = SourceOpened("a.wav", "file", 44_100, 2, 24_000, 2_000)
 def lines(
     events: Iterable[Event], *, partials: bool = True, many: bool = False, source: str | None = None
 ) -> list[dict[str, Any]]:
-    """What is printed for ``events``."""
+    """Return the printed lines for ``events``."""
     printed: list[str] = []
 
     def write_line(line: str, *, droppable: bool = False, on_written: Callable[[], None] | None = None) -> None:
@@ -166,31 +166,31 @@ def lines(
     ],
 )
 def test_fields(event: Event, expected: dict[str, object]) -> None:
-    """Each type has the contract's fields, and the optional ones only where they say something."""
+    """Each type has the fields of the contract; optional fields are present only with a value."""
     assert lines([event]) == [expected]
 
 
-def test_type_comes_first() -> None:
-    """A person who reads the stream sees at once what a line is."""
+def test_type_is_the_first_field() -> None:
+    """A person who reads the stream sees the type at once."""
     assert to_json(READY, "a.wav").startswith('{"type":"session","source":"a.wav",')
 
 
-def test_the_live_views_own_observations_are_not_printed() -> None:
-    """Levels and marks are for the eye."""
+def test_events_for_the_status_only_are_not_printed() -> None:
+    """Levels and marks are not part of the contract."""
     progress = Progress(0, 0, 0, 0, -96.0, -96.0, None, "ready")
 
     assert lines([OPENED, progress]) == []
 
 
-def test_partials_only_where_asked_for() -> None:
-    """Without ``--partials`` there are none; the withdrawal of a turn is told anyway."""
+def test_partials_only_with_the_option() -> None:
+    """Without ``--partials`` there are no partials, but withdrawals are still printed."""
     printed = lines([Partial(1, "he"), Withdrawn(1), Final(1, "hello")], partials=False)
 
     assert [line["type"] for line in printed] == ["withdrawn", "final"]
 
 
 def test_with_several_sources_each_line_names_its_own() -> None:
-    """The source is the last one opened; a summary names its own, a total none."""
+    """The source is the last one opened; a summary names its own source, a total none."""
     other = replace(OPENED, name="b.wav")
     total = Total(0, 2, 2, 0, 1, 1, 0, 1)
     printed = lines([OPENED, Final(1, "a"), SUMMARY, other, Final(1, "b"), total], many=True)
@@ -199,14 +199,14 @@ def test_with_several_sources_each_line_names_its_own() -> None:
 
 
 def test_a_source_that_never_opened_can_be_named() -> None:
-    """Its error says which file it is about."""
+    """The error of a source that cannot be opened names the file."""
     printed = lines([Errored("audio_input", "no such file")], source="missing.wav", many=True)
 
     assert printed[0]["source"] == "missing.wav"
 
 
 def test_a_summary_without_a_rate_is_still_printed() -> None:
-    """A source that failed before anything was known has no captured milliseconds."""
+    """A source that failed before its rate was known has 0 captured milliseconds."""
     assert lines([replace(SUMMARY, rate_hz=0)])[0]["captured_ms"] == 0
 
 
@@ -218,7 +218,7 @@ def test_a_file_name_that_is_no_utf8_is_parseable() -> None:
 
 
 @given(st.text())
-def test_any_text_survives_and_none_commands_the_terminal(text: str) -> None:
+def test_any_text_survives_without_control_characters(text: str) -> None:
     """A line is one line, holds no control character, and gives the text back."""
     line = to_json(Final(1, text))
 

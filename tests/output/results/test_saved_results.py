@@ -29,25 +29,25 @@ A, B = Label("x/a.wav"), Label("x/b.wav")
 
 
 class Run:
-    """What a run saves.
+    """The saved results of a run.
 
     Args:
-        settings: What is asked for.
-        sources: Their names.
+        settings: Settings of the output.
+        sources: Names of the sources.
     """
 
     def __init__(self, settings: OutputSettings, *sources: str) -> None:
         self.printed: list[int] = []
-        self.saving = SavedResults(settings, sources, on_printed=self.printed.append)
+        self.saved = SavedResults(settings, sources, on_printed=self.printed.append)
 
     def ended(self) -> Run:
-        """Write what waits."""
-        assert self.saving.close(DEADLINE_S)
+        """Write everything that waits."""
+        assert self.saved.close(DEADLINE_S)
         return self
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The files of a folder and what is in them."""
+    """Return the files of a folder with their contents."""
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
@@ -61,34 +61,34 @@ def files(folder: Path) -> dict[str, str]:
     ],
 )
 def test_a_transcript_in_the_format_of_its_name(tmp_path: Path, name: str, expected: str) -> None:
-    """Whatever stdout is."""
+    """The extension selects the format, independent of stdout."""
     run = Run(OutputSettings(format="json", save_transcript=str(tmp_path / name)), "a.wav")
-    run.saving.on_event(Final(1, "hello", 500, 1_000), Label("a.wav"))
-    run.saving.on_event(Final(2, "bye", 2_000, 2_500), Label("a.wav"))
+    run.saved.on_event(Final(1, "hello", 500, 1_000), Label("a.wav"))
+    run.saved.on_event(Final(2, "bye", 2_000, 2_500), Label("a.wav"))
     run.ended()
 
     assert files(tmp_path) == {name: expected}
-    assert run.saving.uses_stdout
-    assert run.printed == []  # stdout tells
+    assert run.saved.uses_stdout
+    assert run.printed == []  # stdout reports them
 
 
 @pytest.mark.parametrize("name", ["t.json", "t.jsonl"])
 def test_a_transcript_as_ndjson(tmp_path: Path, name: str) -> None:
-    """What --json prints."""
+    """The file has the same lines as --json."""
     run = Run(OutputSettings(save_transcript=str(tmp_path / name)), "a.wav")
     for event in (Final(1, "hello", 500, 1_000), DONE):
-        run.saving.on_event(event, Label("a.wav"))
+        run.saved.on_event(event, Label("a.wav"))
     run.ended()
 
     assert [json.loads(line)["type"] for line in (tmp_path / name).read_text().splitlines()] == ["final", "summary"]
 
 
-def test_a_line_is_on_the_disk_before_it_is_told(tmp_path: Path) -> None:
-    """A reader of the file sees it while the run goes on."""
+def test_a_line_is_in_the_file_before_it_counts_as_written(tmp_path: Path) -> None:
+    """A reader of the file sees the line during the run."""
     path = tmp_path / "t.txt"
     run = Run(OutputSettings(save_transcript=str(path)), "a.wav")
     receipts = WriteReceipts()
-    run.saving.on_event(Final(1, "hello"), Label("a.wav"), receipts)
+    run.saved.on_event(Final(1, "hello"), Label("a.wav"), receipts)
     seen: list[str] = []
     receipts.close(lambda: seen.append(path.read_text()))
     run.ended()
@@ -97,10 +97,10 @@ def test_a_line_is_on_the_disk_before_it_is_told(tmp_path: Path) -> None:
 
 
 def test_timestamps_and_channels_are_in_the_files(tmp_path: Path) -> None:
-    """As on stdout."""
+    """Lines have the same times and channels as on stdout."""
     run = Run(OutputSettings(save_transcript=str(tmp_path / "t.txt"), timestamps=True), "a.wav")
-    run.saving.on_event(Final(1, "hello", 500, 1_000), Label("a.wav", "left"))
-    run.saving.on_event(Final(1, " ", 500, 1_000), Label("a.wav", "right"))
+    run.saved.on_event(Final(1, "hello", 500, 1_000), Label("a.wav", "left"))
+    run.saved.on_event(Final(1, " ", 500, 1_000), Label("a.wav", "right"))
     run.ended()
 
     assert files(tmp_path) == {"t.txt": "[00:00:00.500] left: hello\n"}
@@ -109,102 +109,102 @@ def test_timestamps_and_channels_are_in_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("format_", "name"), [("text", "a.txt"), ("srt", "a.srt"), ("vtt", "a.vtt"), ("json", "a.jsonl")]
 )
-def test_a_file_has_its_name_when_it_is_whole(tmp_path: Path, format_: OutputFormat, name: str) -> None:
-    """Until then it is a part; and then the final counts as printed, whatever is on stdout."""
+def test_a_file_gets_its_name_when_it_is_complete(tmp_path: Path, format_: OutputFormat, name: str) -> None:
+    """Until then it ends in .part; its finals count as printed only when it is complete."""
     run = Run(OutputSettings(format=format_, output_dir=str(tmp_path / "new")), "x/a.wav")
     receipts = WriteReceipts()
-    run.saving.begin("x/a.wav")
-    run.saving.on_event(Final(7, "hello", 0, 1_000), A, receipts)
-    run.saving.on_event(DONE, A, receipts)
+    run.saved.begin("x/a.wav")
+    run.saved.on_event(Final(7, "hello", 0, 1_000), A, receipts)
+    run.saved.on_event(DONE, A, receipts)
     seen: list[list[str]] = []
     receipts.close(lambda: seen.append([path.name for path in (tmp_path / "new").iterdir()]))
     run.ended()
 
     assert seen == [[name]]
     assert "hello" in files(tmp_path / "new")[name]
-    assert (run.saving.uses_stdout, run.printed) == (format_ == "json", [7])
+    assert (run.saved.uses_stdout, run.printed) == (format_ == "json", [7])
 
 
-def test_what_is_incomplete_stays_a_part(tmp_path: Path) -> None:
-    """And the whole result of an earlier run stays, too."""
+def test_an_incomplete_file_keeps_the_part_suffix(tmp_path: Path) -> None:
+    """The complete result of an earlier run stays unchanged."""
     (tmp_path / "a.txt").write_text("earlier\n")
     (tmp_path / "a.txt.part").write_text("much more of an earlier try\n")
     run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav", "x/b.wav")
-    run.saving.begin("x/a.wav")
-    run.saving.begin("x/b.wav")
-    run.saving.on_event(Final(1, "half"), A)
-    run.saving.on_event(Final(1, "cut off"), B)
-    run.saving.on_event(replace(DONE, exit=7, complete=False), A)
+    run.saved.begin("x/a.wav")
+    run.saved.begin("x/b.wav")
+    run.saved.on_event(Final(1, "half"), A)
+    run.saved.on_event(Final(1, "cut off"), B)
+    run.saved.on_event(replace(DONE, exit=7, complete=False), A)
     run.ended()
 
     assert files(tmp_path) == {"a.txt": "earlier\n", "a.txt.part": "half\n", "b.txt.part": "cut off\n"}
 
 
 def test_a_result_without_words_is_a_file(tmp_path: Path) -> None:
-    """A script that looks for it finds it; an older one is replaced."""
+    """An empty result is a file too, and replaces an older one."""
     (tmp_path / "a.txt").write_text("earlier\n")
     run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav")
-    run.saving.begin("x/a.wav")
-    run.saving.on_event(DONE, A)
+    run.saved.begin("x/a.wav")
+    run.saved.on_event(DONE, A)
     run.ended()
 
     assert files(tmp_path) == {"a.txt": ""}
 
 
-def test_channels_end_together(tmp_path: Path) -> None:
-    """The file is whole when the last of them is, and only if all are."""
+def test_a_file_is_complete_when_all_channels_are(tmp_path: Path) -> None:
+    """The file is complete when the last channel ends, and only if all channels were complete."""
     run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav", "x/b.wav")
     for label in (A, B):
-        run.saving.begin(label.source, 2)
+        run.saved.begin(label.source, 2)
         for channel in ("left", "right"):
-            run.saving.on_event(Final(1, "hello"), replace(label, channel=channel))
-    run.saving.on_event(DONE, replace(A, channel="left"))
-    run.saving.on_event(replace(DONE, complete=False), replace(B, channel="left"))
-    run.saving.on_event(DONE, replace(A, channel="right"))
-    run.saving.on_event(DONE, replace(B, channel="right"))
+            run.saved.on_event(Final(1, "hello"), replace(label, channel=channel))
+    run.saved.on_event(DONE, replace(A, channel="left"))
+    run.saved.on_event(replace(DONE, complete=False), replace(B, channel="left"))
+    run.saved.on_event(DONE, replace(A, channel="right"))
+    run.saved.on_event(DONE, replace(B, channel="right"))
     run.ended()
 
     assert files(tmp_path) == dict.fromkeys(("a.txt", "b.txt.part"), "left: hello\nright: hello\n")
 
 
 def test_a_skipped_source_keeps_its_file(tmp_path: Path) -> None:
-    """It is what the earlier run saved."""
+    """The file of the earlier run stays unchanged."""
     (tmp_path / "a.txt").write_text("earlier\n")
     run = Run(OutputSettings(output_dir=str(tmp_path)), "x/a.wav")
-    run.saving.begin("x/a.wav")
-    run.saving.on_event(replace(DONE, skipped=True), A)
+    run.saved.begin("x/a.wav")
+    run.saved.on_event(replace(DONE, skipped=True), A)
     run.ended()
 
     assert files(tmp_path) == {"a.txt": "earlier\n"}
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")  # noqa: PTH110 - a device
-def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
-    """The run goes on, and its end knows of it."""
+def test_a_full_disk_is_reported_once(tmp_path: Path) -> None:
+    """The run continues, and ``failure`` has the error."""
     path = tmp_path / "t.txt"
     path.symlink_to("/dev/full")
     run = Run(OutputSettings(save_transcript=str(path)), "a.wav")
     receipts = WriteReceipts()
-    run.saving.on_event(Final(1, "hello"), Label("a.wav"), receipts)
-    assert run.saving._disk is not None
-    while run.saving.failure is None:
+    run.saved.on_event(Final(1, "hello"), Label("a.wav"), receipts)
+    assert run.saved._disk is not None
+    while run.saved.failure is None:
         os.sched_yield()
-    warnings = [run.saving.on_event(Final(turn, "more"), Label("a.wav"), receipts) for turn in (2, 3)]
+    warnings = [run.saved.on_event(Final(turn, "more"), Label("a.wav"), receipts) for turn in (2, 3)]
     receipts.close(pytest.fail)  # they are not written
     run.ended()
 
     assert warnings == [[Warned("save_failed", f"{path} takes no more results: No space left on device")], []]
-    assert run.saving.failure is not None
-    assert run.saving.failure.filename == str(path)
+    assert run.saved.failure is not None
+    assert run.saved.failure.filename == str(path)
 
 
 def test_an_older_transcript_is_kept(tmp_path: Path) -> None:
-    """Unless it is empty, as mktemp leaves it, or may be replaced."""
+    """Unless it is empty, as mktemp leaves it, or ``force`` is set."""
     path = tmp_path / "t.txt"
     path.touch()
     for force in (False, True):
         run = Run(OutputSettings(save_transcript=str(path), force=force), "a.wav")
-        run.saving.on_event(Final(1, f"hello {force}"), Label("a.wav"))
+        run.saved.on_event(Final(1, f"hello {force}"), Label("a.wav"))
         run.ended()
     assert path.read_text() == "hello True\n"
 
@@ -225,8 +225,10 @@ def test_an_older_transcript_is_kept(tmp_path: Path) -> None:
         pytest.param(OutputSettings(save_audio="{}/t.wav"), ["a", "b"], "one source, not 2", id="sound"),
     ],
 )
-def test_what_cannot_be_saved(tmp_path: Path, settings: OutputSettings, sources: list[str], message: str) -> None:
-    """Is said before anything is sent."""
+def test_wrong_settings_are_usage_errors(
+    tmp_path: Path, settings: OutputSettings, sources: list[str], message: str
+) -> None:
+    """The error is raised before anything is sent."""
     (tmp_path / "file").touch()
     given = {
         name: value.format(tmp_path)
@@ -238,15 +240,15 @@ def test_what_cannot_be_saved(tmp_path: Path, settings: OutputSettings, sources:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such pipes here")
-def test_a_pipe_that_nobody_reads_is_an_error_at_once(tmp_path: Path) -> None:
-    """Not a run that waits for ever."""
+def test_a_pipe_without_a_reader_is_an_error_at_once(tmp_path: Path) -> None:
+    """The run does not wait for a reader."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UsageError, match="cannot write"):
         Run(OutputSettings(save_transcript=str(tmp_path / "pipe")), "a.wav")
 
 
-def test_names() -> None:
-    """Of the files in a folder, and what the name of a transcript says."""
+def test_file_names_and_formats() -> None:
+    """Names of the files in a folder, and formats of transcript names."""
     assert [file_name(source, "srt") for source in ("a/talk.v2.wav", "-", "microphone")] == [
         "talk.v2.srt",
         "stdin.srt",

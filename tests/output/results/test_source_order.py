@@ -1,4 +1,4 @@
-"""Several sources at once, printed one after the other."""
+"""Concurrent sources, printed one after the other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRESS = Progress(0, 0, 0, 0, -96.0, -96.0, None, "ready")
 
 @given(st.lists(st.lists(st.sampled_from(["final", "progress"]), max_size=5), min_size=1, max_size=6), st.randoms())
 def test_any_interleaving_is_printed_in_order(sources: list[list[str]], random: object) -> None:
-    """What is printed is what one source after the other would print; at the end nothing is held."""
+    """Any interleaving prints the same as one source after the other; nothing stays held."""
     order, printed = SourceOrder(), []
     lanes = [order.open(lambda each, _: printed.append(each)) for _ in sources]
     said: list[list[Event]] = [
@@ -43,8 +43,8 @@ def test_any_interleaving_is_printed_in_order(sources: list[list[str]], random: 
     assert order.held_bytes == 0
 
 
-def test_the_first_is_printed_at_once_and_its_partials_too() -> None:
-    """Of the others the partials are left out: the final will say the same."""
+def test_the_first_source_is_printed_at_once_with_its_partials() -> None:
+    """Partials of the other sources are dropped: their finals have the same text."""
     printed: list[Event] = []
     order = SourceOrder()
     first, second = (order.open(lambda each, _: printed.append(each)) for _ in range(2))
@@ -58,8 +58,8 @@ def test_the_first_is_printed_at_once_and_its_partials_too() -> None:
     assert printed[1:] == [Final(1, "that"), Partial(2, "mo")]
 
 
-def test_a_later_source_may_be_over_first() -> None:
-    """Its end is not the turn of the third."""
+def test_a_later_source_may_end_first() -> None:
+    """The third source is printed only after the first has ended."""
     printed: list[str] = []
     order = SourceOrder()
     lanes = [order.open(lambda _, label: printed.append(label.source)) for _ in range(3)]
@@ -72,27 +72,27 @@ def test_a_later_source_may_be_over_first() -> None:
 
 
 class Desk:
-    """Prints, and writes when it is told to."""
+    """Collects printed lines, and writes them only in write()."""
 
     def __init__(self) -> None:
         self.order = SourceOrder()
         self.waiting: list[Callable[[], None]] = []
 
     def place(self, name: str) -> SourceOutput:
-        """A place."""
+        """Open the output of a source."""
         return SourceOutput(name, (), self.order, self._show, lambda *_: None)
 
     def _show(self, _observation: Event, _label: Label, receipts: WriteReceipts) -> None:
         self.waiting.append(receipts.expect())
 
     def write(self) -> None:
-        """Write all that was handed over."""
+        """Write all queued lines."""
         while self.waiting:
             self.waiting.pop(0)()
 
 
 def test_a_source_counts_as_written_when_its_last_line_is() -> None:
-    """Not when it ends, not when it is handed over."""
+    """``on_written`` waits for the last line to be written, not only queued."""
     desk, told = Desk(), []
     first, second = desk.place("a"), desk.place("b")
     for place in (first, second):
@@ -109,8 +109,8 @@ def test_a_source_counts_as_written_when_its_last_line_is() -> None:
     assert told == ["a", "b"]
 
 
-def test_a_source_without_lines_is_written() -> None:
-    """There is nothing to wait for."""
+def test_a_source_without_lines_counts_as_written() -> None:
+    """``on_written`` is called at once."""
     desk, told = Desk(), []
     desk.place("a").end(lambda: told.append("a"))
     assert told == ["a"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def lines(*events: Event) -> list[str]:
-    """What is printed for ``events``."""
+    """Return the printed lines for ``events``."""
     printed: list[str] = []
     output = TextOutput(lambda line, **_: printed.append(line))
     for event in events:
@@ -25,13 +25,13 @@ def lines(*events: Event) -> list[str]:
 
 
 def test_a_final_is_a_line() -> None:
-    """Its text and nothing else."""
+    """The line has the text and nothing else."""
     assert lines(Final(1, "hello there"), Final(2, "bye")) == ["hello there", "bye"]
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n", "\x1b[2J"], ids=["nothing", "spaces", "newline", "escape"])
 def test_an_empty_final_prints_nothing(text: str) -> None:
-    """It settles its turn; there is nothing to read."""
+    """An empty final settles its turn but has no text."""
     assert lines(Final(1, text)) == []
 
 
@@ -41,14 +41,14 @@ def test_nothing_but_finals() -> None:
 
 
 @given(st.text() | st.text("\x1b[]\x9b\x07\r\n0123;mHJK\u202eab"))
-def test_no_text_commands_the_terminal(text: str) -> None:
-    """Whatever an endpoint sends, a final is at most one line without control characters."""
+def test_text_has_no_control_characters(text: str) -> None:
+    """For any text, a final is at most one line without control characters."""
     for line in lines(Final(1, text)):
         assert not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in line)
 
 
-def test_a_printed_final_is_told_by_its_turn() -> None:
-    """When its line is written, not when it is handed over."""
+def test_on_printed_gets_the_turn_of_each_final() -> None:
+    """It is called after the line was written, not when the line is queued."""
     waiting: list[Callable[[], None] | None] = []
     printed: list[int] = []
 
@@ -66,7 +66,7 @@ def test_a_printed_final_is_told_by_its_turn() -> None:
 
 
 def test_timestamps() -> None:
-    """Where the turn begins, or, where nobody knows, where the one before it ended."""
+    """A line has the start of the turn; without a start, the end of the previous turn."""
     printed: list[str] = []
     output = TextOutput(lambda line, **_: printed.append(line), timestamps=True)
     for final in (Final(1, "one", 1_230, 3_004), Final(2, "two"), Final(3, ""), Final(4, "four", 3_600_000, 3_601_000)):

@@ -1,4 +1,4 @@
-"""A recording as people read it: lines, runs of sound, nothing that controls a terminal."""
+"""A recording as text: lines, combined audio, no control characters."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ HEAD = Entry("recording", fields={"began": "2026-01-01T00:00:00.000Z", "audio": 
 
 
 def opened(connection: int, began_ms: float) -> Entry:
-    """A connection that came about."""
+    """Return the entry of an open connection."""
     return Entry("open", connection, 5, "", {"url": "ws://h/v1/realtime", "source": "a.wav", "began_ms": began_ms})
 
 
 def event(ms: float, direction: str, connection: int = 1, **fields: object) -> Entry:
-    """An event."""
+    """Return the entry of an event."""
     return Entry("event", connection, ms, direction, {"event": fields})
 
 
 def append(ms: float, connection: int = 1) -> Entry:
-    """A piece of sound."""
+    """Return the entry of an audio message."""
     return event(ms, "out", connection, type="input_audio_buffer.append", audio={"bytes": 960})
 
 
 def test_sound_and_pings_are_one_line() -> None:
-    """Until something else happens; each connection has its own, on one clock."""
+    """Consecutive audio and pings of a connection are one line; all connections share one clock."""
     entries = [
         HEAD,
         opened(1, 1000),
@@ -48,8 +48,8 @@ def test_sound_and_pings_are_one_line() -> None:
     ]
 
 
-def test_all_of_it() -> None:
-    """A line for each, and more of each."""
+def test_whole_prints_every_entry() -> None:
+    """One line per entry, with longer content."""
     long = "word " * 50
     entries = [HEAD, append(1), Entry("ping", 1, 2, "out"), event(3, "in", type="x", delta=long)]
     assert list(timeline(entries, whole=True))[1:] == [
@@ -60,8 +60,8 @@ def test_all_of_it() -> None:
     assert len(list(timeline(entries))[-1]) < 130
 
 
-def test_the_rest() -> None:
-    """What failed, what is no event, what is missing."""
+def test_failures_non_events_and_gaps() -> None:
+    """Failed connections, messages that are not events, dropped and torn lines."""
     entries = [
         HEAD,
         Entry("failed", 1, 5, "", {"url": "ws://h", "status": 503, "message": "busy"}),
@@ -80,7 +80,7 @@ def test_the_rest() -> None:
 
 
 def test_no_line_controls_the_terminal() -> None:
-    """Whatever an endpoint, or who wrote the file, put into it."""
+    """Control characters of an endpoint or of an edited file are not printed."""
     bad = "\x1b]0;title\x07\n\x9b31m"
     entries = [
         Entry("recording", fields={"began": bad}),

@@ -1,4 +1,4 @@
-"""Which status a run gets."""
+"""Choice of the status."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ XTERM = {"TERM": "xterm-256color"}
     ],
 )
 def test_look(mode: StatusMode, quiet: bool, is_terminal: bool, environ: dict[str, str], expected: Look) -> None:  # noqa: FBT001  a table
-    """Nothing moves but on a terminal that can, outside CI, or where it was asked for."""
+    """The live view needs a capable terminal, and in CI the mode *live*."""
     assert choose_look(mode, quiet=quiet, is_terminal=is_terminal, environ=environ) == expected
 
 
@@ -63,13 +63,13 @@ def test_look(mode: StatusMode, quiet: bool, is_terminal: bool, environ: dict[st
     ids=str,
 )
 def test_colors_of_plain_lines(environ: dict[str, str], expected: bool) -> None:  # noqa: FBT001  a table
-    """Only where they are forced and nobody forbids them."""
+    """Plain lines have colours only with FORCE_COLOR and without NO_COLOR."""
     assert wants_color(environ) == expected
 
 
 @pytest.mark.parametrize("stderr", [None, io.StringIO()], ids=["closed", "no-descriptor"])
-def test_any_stderr_will_do(stderr: io.StringIO | None) -> None:
-    """A status can be had, and says what it can, where there is no real stderr."""
+def test_a_status_works_without_a_real_stderr(stderr: io.StringIO | None) -> None:
+    """A status can be created and used with a closed or missing stderr."""
     status = make_status(OutputSettings(), stderr=stderr, environ={}, on_unprinted=lambda _line, _written: None)
     status.say("hello")
 
@@ -79,7 +79,7 @@ def test_any_stderr_will_do(stderr: io.StringIO | None) -> None:
 
 
 def test_rich_is_not_imported_without_a_live_view() -> None:
-    """A plain run does not pay for what it does not draw."""
+    """A plain run does not spend time on the import of Rich."""
     program = (
         "import sys; from rt_cli.output.output import make_output; from rt_cli.settings import OutputSettings;"
         "output = make_output(OutputSettings(), many_sources=False, on_stdout_closed=lambda: None,"

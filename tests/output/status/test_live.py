@@ -38,45 +38,45 @@ DEADLINE_S = 10.0
 
 
 def on_screen(output: str, columns: int = 1000) -> list[str]:
-    """What is left on a large terminal in the end, without blanks at the end."""
+    """Return the final content of a large terminal, without trailing blanks."""
     screen = pyte.Screen(columns, 100)
     pyte.Stream(screen).feed(output)
     return shown(screen)
 
 
 def shown(screen: pyte.Screen) -> list[str]:
-    """The rows, without blanks at the end."""
+    """Return the rows without trailing blanks."""
     return "\n".join(row.rstrip() for row in screen.display).rstrip().split("\n")
 
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[io.FileIO, TextIO]]:
-    """A pseudo-terminal of 80 columns: the person's end, and the program's."""
+    """A pseudo-terminal of 80 columns: the user's side, and the program's side."""
     person, program = os.openpty()
     fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    with io.FileIO(person, "r+") as eyes, os.fdopen(program, "w") as stream:
-        yield eyes, stream
+    with io.FileIO(person, "r+") as screen_side, os.fdopen(program, "w") as stream:
+        yield screen_side, stream
 
 
 def as_written(seen: bytes) -> str:
-    """Text as the terminal shows it."""
+    """Return the text of the bytes."""
     return seen.decode(errors="replace")
 
 
-def read_some(eyes: io.FileIO) -> bytes:
-    """What there is to see next, within the deadline."""
-    ready, _, _ = select.select([eyes], [], [], DEADLINE_S)
+def read_some(screen_side: io.FileIO) -> bytes:
+    """Return the next output, within the deadline."""
+    ready, _, _ = select.select([screen_side], [], [], DEADLINE_S)
     assert ready, "the program says nothing"
-    return eyes.read(65536) or b""
+    return screen_side.read(65536) or b""
 
 
-def read_to_the_end(eyes: io.FileIO) -> bytes:
-    """Everything that a person saw, until the program closed its end."""
+def read_to_the_end(screen_side: io.FileIO) -> bytes:
+    """Return all output until the program closed its side."""
     seen = b""
     while True:
         try:
-            part = read_some(eyes)
-        except OSError:  # Linux says so when the last writer is gone
+            part = read_some(screen_side)
+        except OSError:  # Linux raises this when the last writer has closed
             break
         if not part:
             break
@@ -116,7 +116,7 @@ sys.exit(0 if output.close(10) else 9)
 
 
 class Run:
-    """The program on a terminal: what was seen, and what came out of stdout if that was a pipe."""
+    """The program on a terminal: the output on the terminal, and on stdout if that is a pipe."""
 
     def __init__(
         self,
@@ -127,8 +127,8 @@ class Run:
         narrow: bool = False,
         **environ: str,
     ) -> None:
-        eyes, stream = terminal
-        self._eyes = eyes
+        screen_side, stream = terminal
+        self._eyes = screen_side
         self._seen = b""
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
         program = subprocess.Popen(
@@ -153,19 +153,19 @@ class Run:
             program.stdin.write(b"\n")
             program.stdin.flush()
             stream.close()
-            self._seen += read_to_the_end(eyes)
+            self._seen += read_to_the_end(screen_side)
             self.printed = b"" if program.stdout is None else program.stdout.read()
             program.wait(DEADLINE_S)
         assert program.returncode == 0
 
     @property
     def raw(self) -> str:
-        """All that was written to the terminal."""
+        """All output on the terminal."""
         return as_written(self._seen)
 
     @property
     def left(self) -> list[str]:
-        """What is on the terminal in the end."""
+        """The final content of the terminal."""
         return on_screen(self.raw)
 
     def _read_until(self, words: str, start: int = 0) -> None:
@@ -178,15 +178,15 @@ SUMMARY = "done: speech.wav: 10.0 s captured, 5 finals in 1.0 s"
 
 
 def test_on_one_terminal_results_stand_above_the_view(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """In the end there are the finals, whole and in order, the warning, the error and the account; no torn line."""
+    """At the end the terminal has the finals in order, the warning, the error and the summary; no torn line."""
     run = Run(terminal, pipe=False)
 
     expected = [*FINALS[:2], "warning: nothing to hear", *FINALS[2:], "rt: it broke: mend it", SUMMARY]
     assert run.left == expected
 
 
-def test_while_it_runs_the_view_is_there(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """Source, state, marks and partial are drawn, in colour."""
+def test_the_view_is_drawn_during_the_run(terminal: tuple[io.FileIO, TextIO]) -> None:
+    """Source, state, marks and partial are drawn in colour."""
     run = Run(terminal, pipe=False)
 
     for fact in ("speech.wav (file)", "ready", "ws://127.0.0.1:1/v1", "so far so far", "captured 4.0 s", "\x1b[32m"):
@@ -194,7 +194,7 @@ def test_while_it_runs_the_view_is_there(terminal: tuple[io.FileIO, TextIO]) -> 
 
 
 def test_json_lines_are_not_wrapped_by_us(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """A line longer than the terminal is wide is for the terminal to wrap: copied, it is whole."""
+    """The terminal wraps a long line itself, so that a copy of the line is complete."""
     run = Run(terminal, pipe=False, output="json")
 
     lines = [line for line in run.left if line.startswith("{")]
@@ -203,7 +203,7 @@ def test_json_lines_are_not_wrapped_by_us(terminal: tuple[io.FileIO, TextIO]) ->
 
 
 def test_a_piped_stdout_gets_the_finals_and_nothing_else(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """Byte for byte, while the view lives on stderr and leaves no final there."""
+    """The finals arrive unchanged on stdout, and the view on stderr shows none of them."""
     run = Run(terminal, pipe=True)
 
     assert run.printed.decode().splitlines() == FINALS
@@ -211,7 +211,7 @@ def test_a_piped_stdout_gets_the_finals_and_nothing_else(terminal: tuple[io.File
 
 
 def test_no_color_is_respected(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """The view is there, without colours."""
+    """With NO_COLOR the view has no colours."""
     run = Run(terminal, pipe=True, NO_COLOR="1")
 
     assert "speech.wav" in run.raw
@@ -219,9 +219,9 @@ def test_no_color_is_respected(terminal: tuple[io.FileIO, TextIO]) -> None:
 
 
 @pytest.mark.parametrize("environ", [{"CI": "true"}, {"TERM": "dumb"}, {"FORCE_COLOR": "1", "TERM": "dumb"}], ids=str)
-def test_where_nothing_should_move_nothing_does(terminal: tuple[io.FileIO, TextIO], environ: dict[str, str]) -> None:
-    """In CI and on a dumb terminal: plain lines, not one escape."""
-    eyes, stream = terminal
+def test_no_live_view_in_ci_or_on_a_dumb_terminal(terminal: tuple[io.FileIO, TextIO], environ: dict[str, str]) -> None:
+    """Only plain lines without escape sequences are printed."""
+    screen_side, stream = terminal
     program = _PROGRAM.replace("sys.stdin.readline()", "None")
     done = subprocess.Popen(
         [sys.executable, "-c", program, "text"],
@@ -230,7 +230,7 @@ def test_where_nothing_should_move_nothing_does(terminal: tuple[io.FileIO, TextI
         env=dict(os.environ) | {"TERM": "xterm"} | environ,
     )
     stream.close()
-    seen = as_written(read_to_the_end(eyes))
+    seen = as_written(read_to_the_end(screen_side))
 
     assert done.wait(DEADLINE_S) == 0
     assert "ready: ws://127.0.0.1:1/v1" in seen
@@ -238,7 +238,7 @@ def test_where_nothing_should_move_nothing_does(terminal: tuple[io.FileIO, TextI
 
 
 def test_the_cursor_is_never_left_hidden(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """It is hidden only within one write, so that even a killed program leaves a usable terminal."""
+    """The cursor is hidden only within one write, so a killed program leaves a usable terminal."""
     raw = Run(terminal, pipe=True).raw
 
     assert raw.count("\x1b[?25l") == raw.count("\x1b[?25h") > 1
@@ -247,7 +247,7 @@ def test_the_cursor_is_never_left_hidden(terminal: tuple[io.FileIO, TextIO]) -> 
 
 
 def test_a_frame_is_one_write() -> None:
-    """With what stands above it; so nothing flickers, and nothing is torn."""
+    """One write has the frame and the lines above it, so that nothing flickers."""
     writes: list[str] = []
     file = io.StringIO()
     file.write = lambda text: writes.extend(text and [text]) or 0  # type: ignore[method-assign, func-returns-value]
@@ -261,7 +261,7 @@ def test_a_frame_is_one_write() -> None:
 
 
 def test_a_narrowed_terminal_is_drawn_narrow(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """The next frame fits, and takes the place of the old one, also where the terminal cuts off what is too long."""
+    """The next frame fits and replaces the old one, also on a terminal that cuts long lines."""
     run = Run(terminal, pipe=True, narrow=True)
     screen = pyte.Screen(80, 24)
     stream = pyte.Stream(screen)
@@ -278,8 +278,8 @@ def test_a_narrowed_terminal_is_drawn_narrow(terminal: tuple[io.FileIO, TextIO])
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux not installed")
-def test_a_terminal_that_wraps_anew_keeps_its_lines(tmp_path: Path) -> None:
-    """A terminal that breaks its old lines anew when it becomes narrow: no stale frame, and every final is there."""
+def test_a_terminal_that_rewraps_keeps_its_lines(tmp_path: Path) -> None:
+    """A terminal that rewraps old lines when it becomes narrow shows no stale frame and all finals."""
     program = tmp_path / "program.py"
     program.write_text(_PROGRAM)
     tmux = functools.partial(_tmux, tmp_path / "socket")
@@ -311,14 +311,14 @@ def _tmux(socket: Path, *arguments: str) -> str:
 
 
 def _await(tmux: Callable[..., str], *words: str) -> list[str]:
-    """All rows, scrolled away ones too and broken ones mended, as soon as they hold the words."""
+    """Return all rows, including scrolled ones, with wrapped rows joined, as soon as they have the words."""
     until = time.monotonic() + DEADLINE_S
     while True:
         rows = [row.rstrip() for row in tmux("capture-pane", "-p", "-J", "-S", "-").rstrip().splitlines()]
         if all(any(word in row for row in rows) for word in words):
             return rows
         assert time.monotonic() < until, rows
-        time.sleep(0.05)  # tmux tells nobody what it shows
+        time.sleep(0.05)  # tmux sends no notification
 
 
 VIEW = View(
@@ -347,7 +347,7 @@ TEXTS = {
 @pytest.mark.parametrize("columns", [1, 7, 20, 39, 40, 80, 200])
 @pytest.mark.parametrize("height", [1, 3, 24])
 def test_every_terminal_shows_one_whole_frame(height: int, columns: int, text: str) -> None:
-    """Whatever its size and whatever is said: finals above, one view below, which goes without a trace."""
+    """For any size and text: finals above, one view below, and no trace of the view at the end."""
     file = SizedFile(columns, height)
     drawing = Screen(cast("IO[str]", file), color=True)
     screen = pyte.HistoryScreen(columns, height, history=1000)
@@ -370,7 +370,7 @@ def test_every_terminal_shows_one_whole_frame(height: int, columns: int, text: s
 
 
 class SizedFile(io.StringIO):
-    """A terminal of a size."""
+    """A terminal with a size."""
 
     def __init__(self, columns: int, height: int) -> None:
         super().__init__()
@@ -378,11 +378,11 @@ class SizedFile(io.StringIO):
         fcntl.ioctl(self._program, termios.TIOCSWINSZ, struct.pack("HHHH", height, columns, 0, 0))
 
     def fileno(self) -> int:
-        """For those who ask for the size."""
+        """Descriptor for the size."""
         return self._program
 
     def taken(self) -> str:
-        """What was written since, with a carriage return in each line end as a terminal has it."""
+        """Return the new output, with CR LF line ends as on a terminal."""
         text = self.getvalue()
         self.seek(0)
         self.truncate()
@@ -396,26 +396,26 @@ class SizedFile(io.StringIO):
         super().close()
 
 
-def test_a_resize_alone_is_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """Although nothing else is new: a stalled run keeps its view in order, too."""
-    eyes, stream = terminal
+def test_a_resize_alone_causes_a_redraw(terminal: tuple[io.FileIO, TextIO]) -> None:
+    """A stalled run redraws its view after a resize."""
+    screen_side, stream = terminal
     status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     status.on_event(progress(1_000))
     seen = b""
     while b"captured 1.0 s" not in seen:
-        seen += read_some(eyes)
+        seen += read_some(screen_side)
     fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
     while b"  1.0 s / 1.0 s" not in seen:
-        seen += read_some(eyes)
-    thread, _ = drained(eyes)
+        seen += read_some(screen_side)
+    thread, _ = drained(screen_side)
     assert status.close(DEADLINE_S)
     stream.close()
     thread.join(DEADLINE_S)
 
 
 def test_a_run_that_fails_at_once_draws_nothing(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """Its error is said without a view, and without what drawing one needs."""
-    eyes, stream = terminal
+    """The error is printed without a view, and without importing Rich."""
+    screen_side, stream = terminal
     program = (
         "import sys; from rt_cli.output.status.live import LiveStatus; from rt_cli.events import Errored;"
         "status = LiveStatus(sys.stderr, environ={}, on_unprinted=lambda _line, _written: None);"
@@ -425,14 +425,14 @@ def test_a_run_that_fails_at_once_draws_nothing(terminal: tuple[io.FileIO, TextI
     done = subprocess.Popen([sys.executable, "-c", program], stderr=stream)
     stream.close()
 
-    assert on_screen(as_written(read_to_the_end(eyes))) == ["rt: no host"]
+    assert on_screen(as_written(read_to_the_end(screen_side))) == ["rt: no host"]
     assert done.wait(DEADLINE_S) == 0
 
 
-def drained(eyes: io.FileIO) -> tuple[threading.Thread, list[str]]:
+def drained(screen_side: io.FileIO) -> tuple[threading.Thread, list[str]]:
     """Read a terminal from a thread, until the program's end is closed."""
     seen: list[str] = []
-    thread = threading.Thread(target=lambda: seen.append(as_written(read_to_the_end(eyes))), daemon=True)
+    thread = threading.Thread(target=lambda: seen.append(as_written(read_to_the_end(screen_side))), daemon=True)
     thread.start()
     return thread, seen
 
@@ -443,9 +443,9 @@ def progress(ms: int) -> Progress:
 
 
 def test_at_most_ten_redraws_a_second(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """However many events there are; and the last one is on the screen."""
-    eyes, stream = terminal
-    thread, seen = drained(eyes)
+    """The limit holds for any number of events, and the last one is drawn."""
+    screen_side, stream = terminal
+    thread, seen = drained(screen_side)
     status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     started = time.monotonic()
     status.on_event(SourceOpened("speech.wav", "file", 44_100, 2, 24_000, None))
@@ -466,10 +466,10 @@ def test_at_most_ten_redraws_a_second(terminal: tuple[io.FileIO, TextIO]) -> Non
     assert "12:57" in seen[0]
 
 
-def test_nothing_new_is_not_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """However long the same is observed, it is drawn once."""
-    eyes, stream = terminal
-    thread, seen = drained(eyes)
+def test_an_unchanged_view_is_drawn_once(terminal: tuple[io.FileIO, TextIO]) -> None:
+    """The same event again causes no redraw."""
+    screen_side, stream = terminal
+    thread, seen = drained(screen_side)
     status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     started = time.monotonic()
     while time.monotonic() - started < 0.6:
@@ -484,8 +484,8 @@ def test_nothing_new_is_not_drawn(terminal: tuple[io.FileIO, TextIO]) -> None:
 
 
 def test_a_stopped_terminal_is_not_felt(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """Ctrl-S, as far as the program can tell: nobody reads. Observing goes on; only closing has to give up."""
-    eyes, stream = terminal
+    """With Ctrl-S nobody reads the terminal: on_event() returns at once; only close() gives up."""
+    screen_side, stream = terminal
     status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     slowest_s = 0.0
     for number in range(3_000):
@@ -496,16 +496,16 @@ def test_a_stopped_terminal_is_not_felt(terminal: tuple[io.FileIO, TextIO]) -> N
 
     assert slowest_s < 1  # the machine may be busy
     assert not status.close(0.1)
-    thread, _ = drained(eyes)
+    thread, _ = drained(screen_side)
     assert status.close(DEADLINE_S)
     stream.close()
     thread.join(DEADLINE_S)
 
 
-def test_a_terminal_that_hung_up_gives_the_results_back(terminal: tuple[io.FileIO, TextIO]) -> None:
-    """Status goes silent; what belongs to stdout is handed on, in order, and so is all that comes later."""
-    eyes, stream = terminal
-    eyes.close()
+def test_results_go_to_on_unprinted_after_a_hang_up(terminal: tuple[io.FileIO, TextIO]) -> None:
+    """The status is silent; waiting and later results go to ``on_unprinted`` in order."""
+    screen_side, stream = terminal
+    screen_side.close()
     unprinted: list[str] = []
     status = LiveStatus(stream, environ={}, on_unprinted=lambda line, _written: unprinted.append(line))
     status.result("one")
@@ -522,9 +522,9 @@ def test_a_terminal_that_hung_up_gives_the_results_back(terminal: tuple[io.FileI
     "event", [Final(1, "x"), progress(1), Errored("x", "y")], ids=lambda value: type(value).__name__
 )
 def test_after_the_end_nothing_is_drawn(terminal: tuple[io.FileIO, TextIO], event: Event) -> None:
-    """A late event does no harm."""
-    eyes, stream = terminal
-    thread, seen = drained(eyes)
+    """A late event has no effect."""
+    screen_side, stream = terminal
+    thread, seen = drained(screen_side)
     status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
     assert status.close(DEADLINE_S)
     status.on_event(event)
@@ -536,7 +536,7 @@ def test_after_the_end_nothing_is_drawn(terminal: tuple[io.FileIO, TextIO], even
 
 
 def test_a_redraw_is_cheap() -> None:
-    """Far below the 50 ms that would be felt if it were drawn on the loop; the median here is below 1 ms."""
+    """The time is far below the 50 ms that would be noticeable on the event loop; the median here is below 1 ms."""
     screen = Screen(io.StringIO(), color=True)
     view = View(source="speech.wav", kind="file", duration_ms=1_000, turn=1, text="word " * 100)
     screen.draw(view, [])

@@ -18,7 +18,7 @@ DEADLINE_S = 20.0
 
 
 def drawn_until(end: int, wanted: bytes) -> bytes:
-    """Read the person's end of a terminal until a text is there."""
+    """Read the output of a terminal until it has a text."""
     seen, deadline = b"", time.monotonic() + DEADLINE_S
     while wanted not in seen:
         assert select.select([end], [], [], deadline - time.monotonic())[0], f"no {wanted!r} in {seen!r}"
@@ -26,8 +26,8 @@ def drawn_until(end: int, wanted: bytes) -> bytes:
     return seen
 
 
-def test_newest_lines_are_shown_and_taken_away() -> None:
-    """Each set of lines replaces the one before; none is left at the end."""
+def test_the_newest_lines_are_shown_and_then_erased() -> None:
+    """Each set of lines replaces the one before; no line is left at the end."""
     person, program = os.openpty()
     with open(program, "w", encoding="utf-8") as stream:  # noqa: PTH123  # a descriptor
         table = LiveTable(stream)
@@ -35,19 +35,19 @@ def test_newest_lines_are_shown_and_taken_away() -> None:
         drawn_until(person, b"1        ...")
         table.show(["at once  held", "1        yes"])
         replaced = drawn_until(person, b"1        yes")
-        assert b"\x1b[1A" in replaced  # one line up: over the lines that were
+        assert b"\x1b[1A" in replaced  # one line up: over the old lines
         table.close()
         table.close()
         stream.write("after\n")
         stream.flush()
         last = drawn_until(person, b"after")
-    # Both lines are wiped after they were drawn last.
+    # Both lines are erased after their last drawing.
     assert last.rpartition(b"yes")[2].count(b"\x1b[2K") == 2
     os.close(person)
 
 
-def test_a_broken_terminal_is_no_trouble() -> None:
-    """Nobody sees the lines; nothing is raised, and it ends."""
+def test_a_broken_terminal_raises_nothing() -> None:
+    """The thread ends without an exception."""
     person, program = os.openpty()
     with open(program, "w", encoding="utf-8") as stream:  # noqa: PTH123  # a descriptor
         table = LiveTable(stream)

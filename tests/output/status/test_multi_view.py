@@ -1,4 +1,4 @@
-"""Several sources at once, for a person."""
+"""The status of several sources."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ HALF = Progress(6_000, 5_000, 4_000, 1_000, -20.0, -10.0, 3.0, "ready")
 
 
 def summary(name: str = "a.wav", exit_code: int = 0, *, skipped: bool = False) -> Summary:
-    """Of a source of two seconds."""
+    """Return the summary of a source of two seconds."""
     ledger = Ledger(48_000, 48_000, 0, 0, 0, 0, 0)
     done = exit_code == 0
     return Summary(name, exit_code, done, 24_000, ledger, 1, 0, wall_ms=1_000, skipped=skipped)
 
 
 def drawn(viewer: MultiViewer, width: int = 60) -> list[str]:
-    """The lines of the view."""
+    """Return the lines of the view."""
     return ["".join(text for text, _ in row) for row in multi_view_rows(viewer.view, Page(width))]
 
 
 def test_a_line_for_each_and_one_for_all() -> None:
-    """Name, share, what is being heard; then the sum."""
+    """A line has the name, the progress and the partial; the last line has the totals."""
     viewer = MultiViewer(3)
     for label in (A, B):
         viewer.take(OPENED, 0.0, label)
@@ -55,8 +55,8 @@ def test_a_line_for_each_and_one_for_all() -> None:
     assert lines[2].strip() == "0 of 3 done, 2 running, 0 finals, 4.0 s settled"
 
 
-def test_what_is_done_is_counted() -> None:
-    """Its line goes, its numbers stay."""
+def test_finished_sources_are_counted() -> None:
+    """The line of a finished source disappears; the totals keep its numbers."""
     viewer = MultiViewer(3)
     viewer.take(HALF, 0.0, A)
     assert viewer.take(Final(1, "hello"), 0.0, A)
@@ -69,7 +69,7 @@ def test_what_is_done_is_counted() -> None:
 
 @given(st.integers(1, 200), st.integers(0, 40), st.text(max_size=30))
 def test_no_line_is_too_wide(width: int, running: int, text: str) -> None:
-    """Nor are there too many."""
+    """The number of lines is limited, too."""
     viewer = MultiViewer(running)
     for number in range(running):
         viewer.take(Partial(1, text), 0.0, Label(f"a rather long name of a file {number}.wav", "left"))
@@ -78,20 +78,20 @@ def test_no_line_is_too_wide(width: int, running: int, text: str) -> None:
     assert max(len(line) for line in lines) <= max(width, 2)
 
 
-def plain(*told: tuple[Event, Label | None], partials: bool = False) -> list[str]:
-    """What a plain status of two says."""
+def plain(*events: tuple[Event, Label | None], partials: bool = False) -> list[str]:
+    """Return the plain lines for two sources."""
     read, write = os.pipe()
     with os.fdopen(write, "w") as stream, os.fdopen(read) as reader:
         status = PlainStatus(LineWriter(stream, on_broken=lambda: None), partials=partials, source_count=2)
-        for event, label in told:
+        for event, label in events:
             status.on_event(event, label)
         assert status.close(5.0)
         stream.close()
         return reader.read().splitlines()
 
 
-def test_plain_lines_say_of_whom() -> None:
-    """The end of each is told, and what went wrong; not each opening."""
+def test_plain_lines_name_their_source() -> None:
+    """The end and the problems of each source are printed; its opening is not."""
     lines = plain(
         (OPENED, A),
         (Warned("x", "quiet"), B),
@@ -107,8 +107,8 @@ def test_plain_lines_say_of_whom() -> None:
     ]
 
 
-def test_plain_partials_say_of_whom() -> None:
-    """And what was withdrawn."""
+def test_plain_partials_name_their_source() -> None:
+    """Withdrawals do, too."""
     assert plain((Partial(1, "he"), A), (Withdrawn(1), A), partials=True) == [
         "a.wav: turn 1: he",
         "a.wav: turn 1: withdrawn, will be heard again",

@@ -52,7 +52,7 @@ CUT = Summary(
 
 
 class Ticks:
-    """A clock that is moved by hand."""
+    """A clock set by the test."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -63,7 +63,7 @@ class Ticks:
 
 
 def printed(*steps: Event | float, level: Level = "all", partials: bool = False) -> list[str]:
-    """What arrives at the other end of a pipe; a number moves the clock by so many seconds."""
+    """Return the printed lines for the steps; a number advances the clock by that many seconds."""
     read_end, write_end = os.pipe()
     clock = Ticks()
     with io.FileIO(read_end) as reader:
@@ -133,8 +133,8 @@ def progress(captured_ms: int, state: str = "ready") -> Progress:
         pytest.param(Final(1, "hello"), None, id="final"),
     ],
 )
-def test_words(event: Event, expected: str | None) -> None:
-    """What a person reads about each event."""
+def test_messages(event: Event, expected: str | None) -> None:
+    """The message of each event."""
     assert note(event) == expected
 
 
@@ -147,22 +147,22 @@ def test_words(event: Event, expected: str | None) -> None:
     ],
 )
 def test_levels(level: Level, expected: list[str]) -> None:
-    """An error is said at every level, news only when all is."""
+    """Errors are printed at every level, other messages only at their level."""
     lines = printed(OPENED, Warned("x", "y"), progress(0), Errored("x", "y"), SUMMARY, level=level)
 
     assert [line.split()[0] for line in lines if ":" in line] == expected
 
 
-def test_a_state_is_said_when_it_changes() -> None:
-    """Ten times a second the same state is one line."""
+def test_a_state_is_printed_when_it_changes() -> None:
+    """The same state ten times a second is one line."""
     connecting = [progress(0, "connecting")] * 3
     lines = printed(*connecting, READY, *[progress(100)] * 3, progress(200, "draining"))
 
     assert lines == ["connecting", note(READY), "draining"]
 
 
-def test_progress_is_said_every_ten_seconds_at_most() -> None:
-    """Twenty seconds of progress are two lines, and the finals are counted in them."""
+def test_progress_is_printed_every_ten_seconds_at_most() -> None:
+    """Twenty seconds of progress are two lines, with the number of finals."""
     steps: list[Event | float] = [READY, Final(1, "hello")]
     for quarter in range(81):
         steps += [progress(quarter * 250), 0.25]
@@ -173,22 +173,22 @@ def test_progress_is_said_every_ten_seconds_at_most() -> None:
     assert lines[0].endswith("captured, 10.0 s acknowledged, 0.0 s settled, 1 final")
 
 
-def test_where_nothing_moves_nothing_is_said() -> None:
-    """The same progress a minute later is no news."""
+def test_unchanged_progress_is_not_printed() -> None:
+    """The same progress one minute later prints nothing."""
     lines = printed(READY, 10.0, progress(100), 60.0, progress(100))[1:]
 
     assert lines == ["0.1 s captured, 0.1 s acknowledged, 0.0 s settled, 0 finals"]
 
 
-def test_partials_are_told_where_asked_for() -> None:
-    """The text of a turn so far, each once."""
+def test_partials_are_printed_with_the_option() -> None:
+    """Each different text of a turn is one line."""
     lines = printed(Partial(1, "he"), Partial(1, "he"), Partial(1, "hello"), Withdrawn(1), partials=True)
 
     assert lines == ["turn 1: he", "turn 1: hello", "turn 1: withdrawn, will be heard again"]
 
 
-def test_partials_are_not_told_otherwise() -> None:
-    """Only finals, and they are on stdout."""
+def test_partials_are_not_printed_by_default() -> None:
+    """Finals are on stdout only."""
     assert printed(Partial(1, "he"), Final(1, "hello")) == []
 
 
@@ -197,8 +197,8 @@ HOSTILE = st.text() | st.text("\x1b[]\x9b\x07\r\n0123;mHJK\u202e rt:")
 
 @given(HOSTILE, HOSTILE)
 @settings(max_examples=50, deadline=None)
-def test_one_line_starts_with_rt_whatever_the_endpoint_says(text: str, other: str) -> None:
-    """A failing run has exactly one ``rt:`` line, the error; and no text commands the terminal."""
+def test_only_the_error_starts_with_rt(text: str, other: str) -> None:
+    """A failing run has exactly one ``rt:`` line for any text of the endpoint, and no control characters."""
     lines = printed(
         READY,
         Partial(1, text),
@@ -219,7 +219,7 @@ def test_one_line_starts_with_rt_whatever_the_endpoint_says(text: str, other: st
     ids=["zero", "almost-a-minute", "minute", "almost-an-hour", "hour"],
 )
 def test_seconds(ms: int, expected: str) -> None:
-    """Durations as people read them."""
+    """Format of durations."""
     assert seconds(ms) == expected
 
 
@@ -233,6 +233,6 @@ def test_seconds(ms: int, expected: str) -> None:
         ("", ""),
     ],
 )
-def test_the_head_of_a_colored_line_stays(line: str, expected: str) -> None:
-    """Scripts look for it."""
+def test_the_prefix_of_a_coloured_line_stays(line: str, expected: str) -> None:
+    """Scripts search for the prefix."""
     assert add_color(line) == expected

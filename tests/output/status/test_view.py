@@ -1,4 +1,4 @@
-"""The live view as a value, and how it lies on the page."""
+"""The live view as a value, and its layout."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def seen(*events: Event, every_s: float = 1.0) -> View:
 
 
 def progress(acknowledged_ms: int, peak_dbfs: float = -10.0) -> Progress:
-    """Progress with some sound."""
+    """Return progress with some audio."""
     return Progress(acknowledged_ms + 200, acknowledged_ms, 0, 200, -20.0, peak_dbfs, 12.0, "ready")
 
 
 def cells(text: str) -> int:
-    """Columns of a text, independent of what the program uses."""
+    """Return the columns of a text, computed independently of the program."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
@@ -61,12 +61,12 @@ def page(view: View, width: int) -> list[str]:
     ],
 )
 def test_the_turn_in_progress(event: Event, text: str) -> None:
-    """Its partial is shown until its text went elsewhere."""
+    """The partial of a turn is shown until the turn has an outcome."""
     assert seen(FILE, Partial(2, "words"), event).text == text
 
 
-def test_the_same_again_is_nothing_new() -> None:
-    """Only what can be seen calls for a redraw."""
+def test_the_same_event_again_changes_nothing() -> None:
+    """Only a visible change causes a redraw."""
     viewer = Viewer()
     viewer.take(progress(0, SILENCE_DBFS), 0.0)
 
@@ -74,8 +74,8 @@ def test_the_same_again_is_nothing_new() -> None:
     assert viewer.take(progress(100, SILENCE_DBFS), 0.2)
 
 
-def test_a_new_source_starts_anew() -> None:
-    """Marks and finals are per source; the connection is not."""
+def test_a_new_source_resets_the_view() -> None:
+    """Marks and finals are per source; the state of the connection is not."""
     view = seen(FILE, READY, progress(500), Final(1, "x"), SourceOpened("b.wav", "file", 8_000, 1, 24_000, 1_000))
 
     assert (view.captured_ms, view.finals, view.eta_s) == (0, 0, None)
@@ -83,7 +83,7 @@ def test_a_new_source_starts_anew() -> None:
 
 
 def test_the_peak_is_held_and_then_falls() -> None:
-    """One click stays visible for a while, then the mark comes down at a steady rate."""
+    """The mark of a peak stays for a while, then falls at a constant rate."""
     hold = PeakHold().take(-3.0, 10.0).take(-40.0, 10.1)
 
     assert hold.mark_dbfs(10.0 + HOLD_S) == -3.0
@@ -116,13 +116,13 @@ def test_the_time_left_comes_from_the_speed_so_far() -> None:
         pytest.param([FILE, progress(2_000), progress(1_000)], id="back-after-a-reconnect"),
     ],
 )
-def test_no_time_left_is_made_up(events: list[Event]) -> None:
-    """Where it cannot be known it is not shown."""
+def test_an_unknown_time_left_is_not_shown(events: list[Event]) -> None:
+    """Without enough data there is no estimate."""
     assert seen(*events).eta_s is None
 
 
 @pytest.mark.parametrize("width", [80, 100], ids=str)
-def test_a_wide_page_says_everything(width: int) -> None:
+def test_a_wide_page_shows_everything(width: int) -> None:
     """Source, state, endpoint, level, marks, lag, round trip, progress, time left, text."""
     text = "\n".join(page(seen(FILE, READY, progress(1_000), progress(3_000), Partial(4, "hello there")), width))
 
@@ -145,7 +145,7 @@ def test_a_wide_page_says_everything(width: int) -> None:
         assert fact in text
 
 
-def test_forty_columns_say_what_matters() -> None:
+def test_forty_columns_show_the_essentials() -> None:
     """State, source, level, the three marks, lag, progress and the newest words."""
     words = "a long turn whose beginning has to go so that its end can be read"
     text = "\n".join(page(seen(FILE, READY, progress(1_000), progress(3_000), Partial(4, words)), 40))
@@ -156,7 +156,7 @@ def test_forty_columns_say_what_matters() -> None:
 
 
 def test_wide_characters_take_two_columns() -> None:
-    """The end of a turn in Chinese fits the page, and as much of it as there is room for."""
+    """The end of a Chinese text fills the page without exceeding it."""
     view = seen(FILE, Partial(1, "家庭" * 60))
 
     assert cells(page(view, 40)[-1]) in {39, 40}
@@ -170,7 +170,7 @@ def test_wide_characters_take_two_columns() -> None:
     acknowledged=st.integers(0, 10**9),
 )
 def test_no_row_is_wider_than_the_page(text: str, name: str, width: int, level: float, acknowledged: int) -> None:
-    """A row that wraps would tear the view; from 20 columns on none does, and their number never changes."""
+    """From 20 columns on no row wraps, and the number of rows is constant."""
     view = seen(
         SourceOpened(name, "file", 44_100, 2, 24_000, 10_000),
         SessionChanged("lost", name, "openai", text, 24_000),
@@ -186,7 +186,7 @@ def test_no_row_is_wider_than_the_page(text: str, name: str, width: int, level: 
 
 @given(level=st.floats(-120, 6), width=st.integers(20, 100))
 def test_the_meter_keeps_its_width(level: float, width: int) -> None:
-    """A bar that changes its length is no meter."""
+    """The width of the meter does not depend on the level."""
     view = seen(FILE, Progress(0, 0, 0, 0, level, level, None, "ready"))
 
     assert cells(page(view, width)[2]) == width

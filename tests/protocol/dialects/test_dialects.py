@@ -1,4 +1,4 @@
-"""What is asked of the endpoint, model by model, checked against the official package."""
+"""Session objects by model, checked against the official package."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def audio_input(settings: SessionSettings, model: str, turns: TurnDetection = "s
 
 
 @pytest.mark.parametrize("model", [LIVE, WHISPER, f"{LIVE}-2026-10-01", f"{WHISPER}-latest"])
-def test_a_model_without_turn_detection_leaves_the_turns_to_us(model: str) -> None:
-    """The two streaming models refuse it, dated variants included."""
+def test_a_model_without_turn_detection_selects_client_turns(model: str) -> None:
+    """The endpoint refuses turn detection for the two streaming models and their dated variants."""
     assert OPENAI.turn_detection(model, None, embedded=False) == "client"
 
 
 @pytest.mark.parametrize("model", [*SERVER_TURNS, "gpt-transcribe-2026-10-01", "gpt-4o-mini-transcribe-2025-12-15"])
-def test_any_other_model_has_the_server_make_the_turns(model: str) -> None:
-    """Unknown models are taken for ordinary ones."""
+def test_any_other_model_selects_server_vad(model: str) -> None:
+    """Unknown models count as ordinary ones."""
     assert OPENAI.turn_detection(model, None, embedded=False) == "server_vad"
 
 
 @pytest.mark.parametrize("asked", ["server_vad", "semantic_vad"])
 @pytest.mark.parametrize("model", [LIVE, WHISPER])
 def test_turn_detection_that_the_model_refuses_is_a_usage_error(model: str, asked: TurnDetection) -> None:
-    """Said before connecting, with what to do."""
+    """The error is raised before connecting, with a hint."""
     with pytest.raises(UsageError, match="--turn-detection client") as caught:
         OPENAI.turn_detection(model, asked, embedded=False)
 
@@ -56,24 +56,24 @@ def test_turn_detection_that_the_model_refuses_is_a_usage_error(model: str, aske
 @pytest.mark.parametrize("asked", ["client", "none"])
 @pytest.mark.parametrize("model", [LIVE, *SERVER_TURNS])
 def test_no_turn_detection_is_always_possible(model: str, asked: TurnDetection) -> None:
-    """Nobody can refuse to do nothing."""
+    """Every model supports ``client`` and ``none``."""
     assert OPENAI.turn_detection(model, asked, embedded=False) == asked
 
 
 @pytest.mark.parametrize("asked", [None, "server_vad"])
 def test_the_embedded_endpoint_makes_turns_for_any_model(asked: TurnDetection | None) -> None:
-    """It has a detector of its own, whatever the model is called."""
+    """The embedded endpoint has its own detector for every model name."""
     assert OPENAI.turn_detection(LIVE, asked, embedded=True) == "server_vad"
 
 
-def test_the_embedded_endpoint_knows_no_meaning() -> None:
-    """It would answer with an error; the user hears it sooner."""
+def test_the_embedded_endpoint_has_no_semantic_vad() -> None:
+    """The error is raised before connecting."""
     with pytest.raises(UsageError):
         OPENAI.turn_detection("any", "semantic_vad", embedded=True)
 
 
-def test_server_turn_detection_is_asked_for_with_every_number() -> None:
-    """No default of the endpoint is relied on."""
+def test_server_vad_sends_every_number() -> None:
+    """The session does not rely on defaults of the endpoint."""
     settings = SessionSettings(vad_threshold=0.7, prefix_ms=250, silence_ms=640)
 
     assert audio_input(settings, "whisper-1")["turn_detection"] == {
@@ -85,15 +85,15 @@ def test_server_turn_detection_is_asked_for_with_every_number() -> None:
 
 
 @pytest.mark.parametrize("turns", ["client", "none"])
-def test_no_turn_detection_is_asked_for_with_null(turns: TurnDetection) -> None:
-    """Left out, the endpoint's own default would be on."""
+def test_no_turn_detection_is_an_explicit_null(turns: TurnDetection) -> None:
+    """Without the field, the endpoint's default is on."""
     turn_detection = audio_input(SessionSettings(), LIVE, turns)
 
     assert turn_detection["turn_detection"] is None
 
 
-def test_the_session_says_nothing_that_nobody_asked_for() -> None:
-    """Type, format, model and turns; an endpoint that knows less must not stumble."""
+def test_the_session_has_only_required_and_chosen_fields() -> None:
+    """Type, format, model and turn detection; an endpoint may not know more fields."""
     assert OPENAI.session(SessionSettings(), LIVE, "client") == {
         "type": "transcription",
         "audio": {
@@ -116,36 +116,36 @@ def test_the_session_says_nothing_that_nobody_asked_for() -> None:
         (WHISPER, "de", {"language": "de"}),
     ],
 )
-def test_the_language_goes_as_the_model_wants_it(model: str, language: str, expected: dict[str, Any]) -> None:
-    """One name for the user, two on the wire."""
+def test_the_language_field_depends_on_the_model(model: str, language: str, expected: dict[str, Any]) -> None:
+    """One option for the user, two field names on the wire."""
     assert audio_input(SessionSettings(language=language), model)["transcription"] == {"model": model} | expected
 
 
 def test_several_languages_need_a_model_that_takes_them() -> None:
-    """Choosing one of them silently would hide something."""
+    """Otherwise UsageError: choosing one of them silently would hide the problem."""
     with pytest.raises(UsageError, match="one language"):
         audio_input(SessionSettings(language="de,en"), "whisper-1")
 
 
 @pytest.mark.parametrize("model", [WHISPER, "gpt-4o-transcribe-diarize"])
 def test_a_prompt_that_the_model_refuses_is_a_usage_error(model: str) -> None:
-    """The endpoint would throw the whole configuration away."""
+    """The endpoint would refuse the whole configuration."""
     with pytest.raises(UsageError, match="--prompt"):
         audio_input(SessionSettings(prompt="names: Dashwood"), model, "client")
 
 
-def test_a_prompt_goes_with_the_transcription() -> None:
-    """As it was written."""
+def test_the_prompt_is_sent_unchanged() -> None:
+    """The field is ``transcription.prompt``."""
     assert audio_input(SessionSettings(prompt="p"), LIVE)["transcription"]["prompt"] == "p"
 
 
-def test_noise_reduction_is_sent_when_asked_for() -> None:
+def test_noise_reduction_is_sent_only_with_the_option() -> None:
     """Only then."""
     assert audio_input(SessionSettings(noise_reduction="far_field"), LIVE)["noise_reduction"] == {"type": "far_field"}
 
 
 def test_overrides_come_last_and_in_order() -> None:
-    """``--set`` reaches what has no option, and the last word counts."""
+    """``--set`` can set any field, and the last value of a path wins."""
     settings = SessionSettings(
         extra=(
             ("audio.input.turn_detection.threshold", 0.1),
@@ -182,7 +182,7 @@ def test_overrides_come_last_and_in_order() -> None:
     ],
 )
 def test_an_override_that_does_not_fit_is_a_usage_error(path: str) -> None:
-    """No path, a step through a value, or something that the rest of the program has to know the truth about."""
+    """An empty path, a path through a value, or a path that ``rt`` sets itself."""
     settings = SessionSettings(prompt="p", extra=((path, 1),))
 
     with pytest.raises(UsageError, match="--set"):
@@ -192,8 +192,8 @@ def test_an_override_that_does_not_fit_is_a_usage_error(path: str) -> None:
 @given(
     st.lists(st.tuples(st.text("ab.", max_size=5), st.integers() | st.just({"a": {}}))),
 )
-def test_overrides_never_touch_what_they_were_given(overrides: list[tuple[str, object]]) -> None:
-    """Session and settings stay as they are, whatever is put where; nothing but UsageError is raised."""
+def test_overrides_do_not_modify_their_arguments(overrides: list[tuple[str, object]]) -> None:
+    """Session and settings stay unchanged for any overrides; only UsageError is raised."""
     session: dict[str, Any] = {"a": {"b": 1}}
     before = json.dumps([session, overrides])
     try:
@@ -214,10 +214,10 @@ SESSIONS = [
 
 @dialects
 @pytest.mark.parametrize(("settings", "model", "turns"), SESSIONS)
-def test_every_session_we_ask_for_is_one_the_official_package_knows(
+def test_every_session_is_valid_for_the_official_package(
     dialect: Dialect, settings: SessionSettings, model: str, turns: TurnDetection
 ) -> None:
-    """It validates, and it holds no key that the package's own types do not have."""
+    """The session validates, and all its keys are in the types of the package."""
     from openai.types.realtime import SessionUpdateEvent
     from openai.types.realtime.session_update_event_param import SessionUpdateEventParam
     from pydantic import TypeAdapter
@@ -229,7 +229,7 @@ def test_every_session_we_ask_for_is_one_the_official_package_knows(
 
 
 def test_the_check_for_unknown_keys_finds_one() -> None:
-    """A validator that accepts everything would prove nothing."""
+    """A check that accepts everything would prove nothing."""
     from openai.types.realtime.session_update_event_param import SessionUpdateEventParam
 
     event: Any = {"type": "session.update", "session": dict(OPENAI.session(SessionSettings(), LIVE, "client"))}
@@ -239,7 +239,7 @@ def test_the_check_for_unknown_keys_finds_one() -> None:
 
 
 def unknown_keys(value: object, hint: object, path: str = "") -> Iterator[str]:
-    """The dotted paths in ``value`` that no TypedDict in ``hint`` has; of a union the best member counts."""
+    """Return the dotted paths in ``value`` that no TypedDict in ``hint`` has; for a union, those of the best member."""
     if get_origin(hint) in {Union, UnionType}:
         members = [member for member in get_args(hint) if accepts(value, member)]
         yield from min((list(unknown_keys(value, member, path)) for member in members), key=len, default=[path])
@@ -254,7 +254,7 @@ def unknown_keys(value: object, hint: object, path: str = "") -> Iterator[str]:
 
 
 def accepts(value: object, hint: object) -> bool:
-    """Whether a member of a union is meant: by its literal ``type`` where it has one."""
+    """Return whether a value is of this member of a union, by its literal ``type`` if it has one."""
     if not hasattr(hint, "__required_keys__"):
         return hint is type(None) if value is None else not isinstance(value, dict)
     if not isinstance(value, dict):

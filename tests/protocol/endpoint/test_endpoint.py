@@ -1,4 +1,4 @@
-"""From what people write to a URL, from settings to an endpoint."""
+"""Completion of URLs, and the endpoint for the settings."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ URLS = [
 
 @pytest.mark.parametrize(("text", "expected"), URLS, ids=[text.strip() for text, _ in URLS])
 def test_a_url_is_completed(text: str, expected: str) -> None:
-    """Whatever of scheme, version and path people leave out is put in; what they wrote stays."""
+    """Missing scheme, version and path are added; the given parts stay."""
     assert expected == websocket_url(text)
 
 
 @pytest.mark.parametrize(("text", "expected"), URLS, ids=[text.strip() for text, _ in URLS])
-def test_a_completed_url_is_complete(text: str, expected: str) -> None:
-    """Reading a result again changes nothing."""
+def test_a_completed_url_stays_unchanged(text: str, expected: str) -> None:
+    """Parsing a result again changes nothing."""
     assert websocket_url(websocket_url(text)) == expected
 
 
@@ -105,8 +105,8 @@ def test_a_completed_url_is_complete(text: str, expected: str) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_endpoint_is_refused_with_a_hint(text: str) -> None:
-    """Before any connection is made, with a word on what to write instead, on one line."""
+def test_an_invalid_url_is_a_usage_error_with_a_hint(text: str) -> None:
+    """Before any connection, on one line, with an example."""
     with pytest.raises(UsageError) as caught:
         websocket_url(text)
 
@@ -116,7 +116,7 @@ def test_what_is_no_endpoint_is_refused_with_a_hint(text: str) -> None:
 
 @given(st.text() | st.text().map("https://host/".__add__) | st.text().map("ws://".__add__))
 def test_any_text_is_a_url_or_a_usage_error(text: str) -> None:
-    """No other exception, and what comes out is a printable ASCII WebSocket URL with a host."""
+    """No other exception; a result is a printable ASCII WebSocket URL with a host."""
     try:
         url = websocket_url(text)
     except UsageError:
@@ -138,8 +138,8 @@ def test_any_text_is_a_url_or_a_usage_error(text: str) -> None:
     ],
     ids=["userinfo", "api-key", "token", "signature", "no secret"],
 )
-def test_what_people_see_has_no_secrets(text: str, expected: str) -> None:
-    """The shown URL and the repr of the endpoint can go into any log."""
+def test_the_displayed_url_has_no_secrets(text: str, expected: str) -> None:
+    """The displayed URL and the repr of the endpoint are safe for any log."""
     endpoint = resolve(EndpointSettings(), text, None)
 
     assert expected == endpoint.shown
@@ -160,7 +160,7 @@ def test_what_people_see_has_no_secrets(text: str, expected: str) -> None:
         ("notlocalhost", False),
     ],
 )
-def test_loopback_is_what_never_leaves_the_machine(host: str, expected: bool) -> None:  # noqa: FBT001 - a table of facts
+def test_only_this_machine_is_loopback(host: str, expected: bool) -> None:  # noqa: FBT001 - a table of facts
     """A name that only looks local is not."""
     assert is_loopback(host) is expected
 
@@ -177,13 +177,13 @@ def test_loopback_is_what_never_leaves_the_machine(host: str, expected: bool) ->
     ],
     ids=["openai", "region", "azure", "look-alike", "named", "overruled"],
 )
-def test_the_dialect_is_the_hosts_unless_named(url: str, named: str | None, expected: object) -> None:
-    """``auto`` goes by the host; a name always wins."""
+def test_the_dialect_depends_on_the_host_unless_named(url: str, named: str | None, expected: object) -> None:
+    """``auto`` selects by host; a name always wins."""
     assert parse_address(url, named).dialect is expected
 
 
-def test_an_unknown_dialect_is_a_usage_error_that_suggests() -> None:
-    """A slip of the finger gets the name it meant."""
+def test_an_unknown_dialect_is_a_usage_error_with_a_suggestion() -> None:
+    """A misspelt name gets a suggestion."""
     with pytest.raises(UsageError, match="did you mean azure"):
         websocket_url("https://host", "azur")
 
@@ -202,7 +202,7 @@ def test_an_unknown_dialect_is_a_usage_error_that_suggests() -> None:
     ids=["local", "url", "profile", "openai", "blank key", "key without url", "azure key alone"],
 )
 def test_the_choice_of_the_endpoint(settings: dict[str, object], environ: dict[str, str], expected: Choice) -> None:
-    """``--local``, else the URL, else OpenAI if its key is there, else the embedded one; and the reason."""
+    """``--local``, else the URL, else OpenAI if its key is set, else the embedded one; and the reason."""
     assert expected == choose(EndpointSettings(**settings), environ)  # type: ignore[arg-type]
 
 
@@ -217,13 +217,13 @@ def test_the_choice_of_the_endpoint(settings: dict[str, object], environ: dict[s
     ids=["file", "command", "variable", "dialect"],
 )
 def test_a_key_without_an_endpoint_is_a_usage_error(settings: EndpointSettings) -> None:
-    """Falling back to the embedded endpoint would hide that something is missing."""
+    """The embedded endpoint instead would hide that the URL is missing."""
     with pytest.raises(UsageError, match="--url"):
         choose(settings, {})
 
 
-def test_an_unknown_dialect_is_told_where_it_would_change_nothing() -> None:
-    """Ignored with ``--local``, it would be missed without."""
+def test_an_unknown_dialect_is_an_error_with_local_too() -> None:
+    """Although ``--local`` does not use the dialect."""
     with pytest.raises(UsageError, match="unknown dialect"):
         choose(EndpointSettings(local=True, dialect="azur"), {})
 
@@ -237,18 +237,18 @@ def test_an_unknown_dialect_is_told_where_it_would_change_nothing() -> None:
     ],
     ids=["openai", "azure", "loopback"],
 )
-def test_the_key_travels_as_the_dialect_wants_it(url: str, expected: object) -> None:
+def test_the_key_header_depends_on_the_dialect(url: str, expected: object) -> None:
     """Bearer or ``api-key``; never a beta header."""
     assert expected == resolve(EndpointSettings(), url, "k").headers
 
 
-def test_no_key_no_header() -> None:
+def test_without_a_key_there_is_no_header() -> None:
     """A server that wants no key gets none."""
     assert resolve(EndpointSettings(), "https://host", None).headers == ()
 
 
 def test_user_and_password_become_a_header() -> None:
-    """They leave the URL, and arrive unquoted."""
+    """The URL no longer has them, and they are unquoted."""
     ((name, value),) = resolve(EndpointSettings(), "https://us%40er:p%3Ass@host", None).headers
 
     assert name == "Authorization"
@@ -256,7 +256,7 @@ def test_user_and_password_become_a_header() -> None:
 
 
 def test_two_credentials_for_one_header_are_refused() -> None:
-    """Which of them was meant cannot be guessed."""
+    """A key and a user in the URL: ``rt`` does not guess."""
     with pytest.raises(UsageError, match="both"):
         resolve(EndpointSettings(), "https://user:pass@host", "k")
 
@@ -278,8 +278,8 @@ def test_no_key_travels_unencrypted(url: str, key: str | None) -> None:
         resolve(EndpointSettings(), url, key)
 
 
-def test_plain_ws_without_a_key_is_fine() -> None:
-    """A server in the house may have neither certificate nor key."""
+def test_plain_ws_without_a_key_is_allowed() -> None:
+    """A server on the local network may have neither certificate nor key."""
     assert resolve(EndpointSettings(), "ws://192.168.1.2:8765", None).url.startswith("ws://192.168.1.2:8765/")
 
 

@@ -65,7 +65,7 @@ def source(url: str, environ: dict[str, str], /, **settings: str) -> KeySource |
 def test_a_key_goes_where_it_belongs(
     url: str, environ: dict[str, str], settings: dict[str, str], expected: KeySource | None
 ) -> None:
-    """To the provider's own hosts, to the given URL, or to where somebody named it; nowhere else."""
+    """To the hosts of the provider, to the URL of the settings, or to the URL of the profile; nowhere else."""
     assert expected == source(url, environ, **settings)
 
 
@@ -82,27 +82,27 @@ def test_a_key_goes_where_it_belongs(
 def test_a_missing_key_names_the_host_and_the_variable(
     url: str, environ: dict[str, str], settings: dict[str, str], variable: str
 ) -> None:
-    """Refused, as the endpoint would: exit 4, before any connection."""
+    """Exit code 4 before any connection."""
     with pytest.raises(RefusedError, match=f"^no key for .*: set {variable}, or rt login$") as caught:
         source(url, environ, **settings)
 
     assert caught.value.exit_code == 4
 
 
-def test_a_file_and_a_command_are_one_too_many() -> None:
-    """Which of them was meant cannot be guessed."""
+def test_a_file_and_a_command_are_a_usage_error() -> None:
+    """``rt`` does not guess which one to use."""
     with pytest.raises(UsageError):
         source(OTHER, {}, url=OTHER, api_key_file="f", api_key_cmd="c")
 
 
-def test_white_space_around_a_key_is_no_part_of_it() -> None:
-    """Files end in a line end."""
+def test_white_space_around_a_key_is_removed() -> None:
+    """Files end with a line end."""
     assert clean_key("\t sk-abc \r\n", "f") == "sk-abc"
 
 
 @pytest.mark.parametrize("text", ["", " \n", "a\nb", "a\x00b", "a\x1bb", "schlüssel", "sk-\u200bx"], ids=repr)
-def test_what_is_no_key_is_refused_and_not_shown(text: str) -> None:
-    """It could not go into a header; the message says where it came from, not what it is."""
+def test_an_invalid_key_is_refused_and_not_printed(text: str) -> None:
+    """The message names the source of the key, not the key."""
     with pytest.raises(UsageError, match="from key file") as caught:
         clean_key(text, "key file")
 

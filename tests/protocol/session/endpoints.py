@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PREFIX = 40
 ONSET = 30
-"""Samples of speech before server VAD notices."""
+"""Samples of speech before server VAD reports it."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Span:
 
     @property
     def text(self) -> str:
-        """What is said in it; no two spans say the same."""
+        """The transcript; unique for each span."""
         return f"said at {self.start}"
 
 
 def timeline(lengths: Sequence[tuple[int, int]], tail: int) -> tuple[list[Span], int]:
-    """Spans of speech with silence between them, and where the sound ends."""
+    """Return spans of speech with silence between them, and the end of the audio."""
     spans, at = [], 0
     for quiet, loud in lengths:
         spans.append(Span(at + quiet, at + quiet + loud))
@@ -53,12 +53,12 @@ def timeline(lengths: Sequence[tuple[int, int]], tail: int) -> tuple[list[Span],
 
 
 class Endpoint:
-    """What both have in common: a queue of events in order, and finals that may come in any order.
+    """Base class: a queue of events in order, and finals that may come in any order.
 
     Args:
         run: The client.
-        spans: Where speech is.
-        end: Where the sound ends.
+        spans: Spans of speech.
+        end: Position of the end of the audio.
     """
 
     own_turns = False
@@ -67,13 +67,13 @@ class Endpoint:
         self.run = run
         self.spans = spans
         self.end = end
-        self.said: deque[ServerEvent] = deque()
+        self.queue: deque[ServerEvent] = deque()
         self.finals: list[tuple[str, Span | None]] = []
-        """Of the items that were told of."""
+        """Items whose ``committed`` was sent, and whose final is still missing."""
         self.items: dict[str, Span | None] = {}
-        """That were not told of yet."""
+        """Items whose ``committed`` is in the queue."""
         self.lost: list[Span] = []
-        """Whose finals will never come on this connection."""
+        """Spans without a final on this connection."""
         self.read = 0
         self.began = 0
         self._items = 0
@@ -82,7 +82,7 @@ class Endpoint:
     # -- the client ---------------------------------------------------------------------------------------------------
 
     def send(self, samples: int) -> None:
-        """Send more of the sound, captured before or not, as far as the next thing to do."""
+        """Send more audio, up to the next boundary; capture it first if necessary."""
         tape = self.run.tape
         samples = min(samples, self.boundary(tape.sent) - tape.sent)
         missing = max(0, tape.sent + samples - tape.captured)
@@ -93,17 +93,17 @@ class Endpoint:
             self.closes(tape.sent)
 
     def boundary(self, sent: int) -> int:
-        """How far may be sent in one go."""
+        """Return the position up to which audio may be sent in one step."""
         return max(sent, self.end)
 
     def opens(self, start: int, end: int) -> None:
-        """Our own detector looks at what is about to be sent."""
+        """Run our own detector on audio about to be sent."""
 
     def closes(self, sent: int) -> None:
-        """Our own detector says where to commit."""
+        """Commit where our own detector found the end of a turn."""
 
     def finish(self) -> None:
-        """Send the rest, and the last commit."""
+        """Send the remaining audio and the last commit."""
         while self.run.tape.sent < self.end:
             self.send(self.end)
         if not self._finished:
@@ -111,9 +111,9 @@ class Endpoint:
             self.commit(self.run.finish())
 
     def reconnect(self) -> None:
-        """The connection is lost: nothing of it counts."""
+        """Lose the connection with all its state, and open a new one."""
         self.run.reconnect()
-        self.said.clear()
+        self.queue.clear()
         self.finals.clear()
         self.items.clear()
         self.lost.clear()
@@ -122,87 +122,87 @@ class Endpoint:
 
     # -- the endpoint -------------------------------------------------------------------------------------------------
 
-    def hear(self, samples: int) -> None:
-        """Read more of what was sent."""
+    def read_audio(self, samples: int) -> None:
+        """Read more of the sent audio."""
         self.read = min(self.read + samples, self.run.session.wire.wire)
         self.run.acknowledge(self.read)
 
     def commit(self, event_id: str) -> None:
-        """A commit of ours."""
+        """Handle a commit of the client."""
         raise NotImplementedError
 
-    def tell(self) -> None:
-        """Say the next thing."""
-        if self.said:
-            event = self.said.popleft()
-            self.run.hear(event)
+    def send_next(self) -> None:
+        """Send the next event of the queue."""
+        if self.queue:
+            event = self.queue.popleft()
+            self.run.receive(event)
             if isinstance(event, Committed) and event.item_id in self.items:
                 self.finals.append((event.item_id, self.items.pop(event.item_id)))
 
     def outcome(self, index: int, fate: str) -> None:
-        """Give one of the finals its fate."""
+        """Send, repeat, fail or lose one of the finals."""
         if not self.finals:
             return
         item, span = self.finals.pop(index % len(self.finals))
         final = TranscriptCompleted(item, span.text if span else "")
         match fate:
             case "final":
-                self.run.hear(final)
+                self.run.receive(final)
             case "twice":
-                self.run.hear(final, final)
+                self.run.receive(final, final)
             case "failed":
-                self.run.hear(TranscriptFailed(item, ErrorInfo(code="audio_unintelligible")))
+                self.run.receive(TranscriptFailed(item, ErrorInfo(code="audio_unintelligible")))
                 self.lost += [span] if span else []
             case _:
                 self.lost += [span] if span else []
 
     def answer_everything(self) -> None:
-        """Read, say and transcribe all there is."""
-        self.hear(self.run.session.wire.wire)
-        while self.said:
-            self.tell()
+        """Read everything, and send all events and finals."""
+        self.read_audio(self.run.session.wire.wire)
+        while self.queue:
+            self.send_next()
         while self.finals:
             self.outcome(0, "final")
 
     def committed(self, item: str, span: Span | None) -> None:
-        """An item is complete; its final comes after that was said."""
-        self.said.append(Committed(item))
+        """Queue ``committed`` for an item; its final comes after that."""
+        self.queue.append(Committed(item))
         self.items[item] = span
 
     def new_item(self) -> str:
-        """An id."""
+        """Return a new item id."""
         self._items += 1
         return f"item {self.began} {self._items}"
 
 
 class Committing(Endpoint):
-    """Transcribes what we commit."""
+    """An endpoint without turn detection: the client commits the turns."""
 
     own_turns = True
 
     def boundary(self, sent: int) -> int:
-        """No further than where the next turn closes."""
+        """Return the end of the next turn."""
         return next((span.end for span in self.spans if span.end > sent), self.end)
 
     def opens(self, start: int, end: int) -> None:
-        """Speech is told when the sound in which it begins is sent."""
+        """Report speech that starts in this range to the session."""
         for span in self.spans:
             if start <= span.start < end:
                 self.run.session.speech_opens(span.start, self.run.now)
 
     def closes(self, sent: int) -> None:
-        """Speech that ends is committed."""
+        """Commit at the end of a span."""
         if any(span.end == sent for span in self.spans):
             self.commit(self.run.commit())
 
     def commit(self, event_id: str) -> None:
-        """Everything since the last commit is an item."""
+        """Make an item of the audio since the last commit."""
         del event_id
         sent = self.run.tape.sent
         self.committed(self.new_item(), next((span for span in self.spans if span.end == sent), None))
 
     def finish(self) -> None:
-        """The tail is committed only where there is one."""
+        """Send the remaining audio; commit it only if no span ends there."""
         while self.run.tape.sent < self.end:
             self.send(self.end)
         if not self._finished:
@@ -213,55 +213,55 @@ class Committing(Endpoint):
 
 
 class ServerVad(Endpoint):
-    """Finds the turns itself."""
+    """An endpoint with server VAD."""
 
     def __init__(self, run: Run, spans: list[Span], end: int) -> None:
         super().__init__(run, spans, end)
-        self._speaking: tuple[str, Span] | None = None
-        self._heard = 0
-        """How many spans are over, or were before this connection."""
+        self._current: tuple[str, Span] | None = None
+        self._ended_spans = 0
+        """Number of spans that have ended, or ended before this connection."""
         self._covered = 0
 
     def reconnect(self) -> None:
-        """It knows nothing of what it had heard on the connection before."""
+        """Lose the connection; only spans after its start count."""
         super().reconnect()
-        self._speaking = None
+        self._current = None
         self._covered = 0
-        self._heard = sum(span.end <= self.began for span in self.spans)
+        self._ended_spans = sum(span.end <= self.began for span in self.spans)
 
-    def hear(self, samples: int) -> None:
-        """Read, and notice speech and its end."""
-        super().hear(samples)
-        while self._heard < len(self.spans) and self._notice(self.spans[self._heard]):
+    def read_audio(self, samples: int) -> None:
+        """Read audio, and report starts and ends of speech."""
+        super().read_audio(samples)
+        while self._ended_spans < len(self.spans) and self._detect(self.spans[self._ended_spans]):
             pass
 
-    def _notice(self, span: Span) -> bool:
+    def _detect(self, span: Span) -> bool:
         start, end = span.start - self.began, span.end + SILENCE_MS - self.began
-        if self._speaking is None:
+        if self._current is None:
             if self.read < start + ONSET:
                 return False
             item = self.new_item()
-            self._speaking = item, span
-            self.said.append(SpeechStarted(item, max(0, start - PREFIX)))
+            self._current = item, span
+            self.queue.append(SpeechStarted(item, max(0, start - PREFIX)))
         if self.read < end:
             return False
-        self.said.append(SpeechStopped(self._speaking[0], end))
+        self.queue.append(SpeechStopped(self._current[0], end))
         self._close(end)
         return True
 
     def _close(self, end: int) -> None:
-        assert self._speaking is not None
-        item, span = self._speaking
+        assert self._current is not None
+        item, span = self._current
         self.committed(item, span)
-        self._speaking, self._covered = None, end
-        self._heard += 1
+        self._current, self._covered = None, end
+        self._ended_spans += 1
 
     def commit(self, event_id: str) -> None:
-        """Our last commit ends the turn that is spoken, or makes one of the silence, or is refused."""
-        self.hear(self.run.session.wire.wire)
-        if self._speaking is not None:
+        """End the current turn, or make an item of the silence, or refuse an empty buffer."""
+        self.read_audio(self.run.session.wire.wire)
+        if self._current is not None:
             self._close(self.read)
         elif self.read - self._covered >= SILENCE_MS:
             self.committed(self.new_item(), None)
         else:
-            self.said.append(ErrorEvent(ErrorInfo(code="input_audio_buffer_commit_empty", event_id=event_id)))
+            self.queue.append(ErrorEvent(ErrorInfo(code="input_audio_buffer_commit_empty", event_id=event_id)))

@@ -1,4 +1,4 @@
-"""A session and its tape as a streamer works them, which checks after each step what must always hold."""
+"""A session with its tape, driven as by a streamer; checks the invariants after each step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.session.effects import Effect
 
 RATE = 1000
-"""Samples are milliseconds, so that positions can be read."""
+"""One sample is one millisecond, so that positions are easy to read."""
 PATIENCE_S = 10.0
 SILENCE_MS = 100
 
@@ -27,7 +27,7 @@ T = TypeVar("T", bound="Event")
 
 
 class Run:
-    """One run, with a clock that stands still unless it is told to pass.
+    """One run; its clock advances only in :meth:`wait`.
 
     Args:
         own_turns: As for the session.
@@ -46,31 +46,31 @@ class Run:
             heard_at=lambda at: at / RATE,
         )
         self.now = 0.0
-        self.told: list[Event] = []
+        self.reported: list[Event] = []
         self.holes: list[Hole] = []
         self.ends: list[Fail] = []
         self._commits = 0
         self.configure()
 
-    # -- what a streamer does ---------------------------------------------------------------------------------------
+    # -- actions of a streamer --------------------------------------------------------------------------------------
 
     def configure(self) -> None:
-        """The endpoint greets and takes the configuration."""
-        self.hear(SessionCreated())
-        self.hear(SessionUpdated())
+        """Receive session.created and session.updated."""
+        self.receive(SessionCreated())
+        self.receive(SessionUpdated())
 
     def send(self, samples: int) -> None:
-        """Capture and send."""
+        """Capture and send samples."""
         self.tape.append(bytes(2 * samples))
         self.resend(samples)
 
     def resend(self, samples: int) -> None:
-        """Send what is captured."""
+        """Send samples that are captured already."""
         self.tape.mark_sent(self.tape.sent + samples)
         self.session.wire.sent(samples)
 
     def give_up(self, samples: int) -> None:
-        """So much of what is captured has waited for too long, and is passed over."""
+        """Drop captured samples that have waited too long."""
         self.tape.forget(self.tape.sent + samples)
         self.holes += self.tape.drop(self.tape.sent, self.tape.oldest, "full")
         if not self.session.wire.wire:
@@ -79,25 +79,25 @@ class Run:
         self.tape.mark_sent(self.tape.oldest)
 
     def speak(self, samples: int) -> None:
-        """Send sound in which our own detector hears speech."""
+        """Send audio in which our own detector finds speech."""
         self.session.speech_opens(self.tape.sent, self.now)
         self.send(samples)
 
     def commit(self, *, speech: bool = True, tail: bool = False) -> str:
         """Send a commit; returns its event id."""
         self._commits += 1
-        event_id = f"commit_{self._commits}"
+        event_id = f"rt_commit_{self._commits}"
         self.session.committing(event_id, self.now, speech=speech, tail=tail)
         return event_id
 
     def finish(self) -> str:
         """Send the last commit."""
-        event_id = self.commit(tail=True)
+        event_id = self.commit(speech=self.session.own_turns, tail=True)
         self.drain()
         return event_id
 
     def drain(self) -> None:
-        """Nothing more is sent."""
+        """End sending."""
         self.apply(self.session.drain())
 
     def reconnect(self) -> None:
@@ -110,27 +110,27 @@ class Run:
             self.give_up(0)
 
     def acknowledge(self, wire: int | None = None) -> None:
-        """The endpoint has read so much of what was sent on this connection, or everything."""
+        """Acknowledge the first ``wire`` samples of this connection, or all."""
         wiremap = self.session.wire
         self.tape.mark_acknowledged(wiremap.timeline(wiremap.wire if wire is None else wire))
 
-    def hear(self, *events: ServerEvent) -> None:
-        """The endpoint says something."""
+    def receive(self, *events: ServerEvent) -> None:
+        """Receive events of the endpoint."""
         for event in events:
             self.apply(self.session.receive(event, self.now))
 
     def wait(self, seconds: float, every: float = 0.25) -> None:
-        """Let time pass."""
+        """Advance the clock with regular ticks."""
         end = self.now + seconds
         while self.now < end:
             self.now = min(end, self.now + every)
             self.apply(self.session.tick(self.now, self.tape.acknowledged))
 
-    def apply(self, steps: Sequence[Effect]) -> None:
-        """Carry out what the session decided, and check what must hold at every instant."""
+    def apply(self, effects: Sequence[Effect]) -> None:
+        """Carry out effects, and check the invariants after each one."""
         before = self.tape.settled
-        for step in steps:
-            match step:
+        for effect in effects:
+            match effect:
                 case Settle(to):
                     self.tape.settle(to)
                 case Drop(start, end, reason):
@@ -138,9 +138,9 @@ class Run:
                 case Acknowledge(wire):
                     self.acknowledge(wire)
                 case Report(event):
-                    self.told.append(event)
+                    self.reported.append(event)
                 case Fail():
-                    self.ends.append(step)
+                    self.ends.append(effect)
             assert self.tape.ledger().balanced
         assert before <= self.tape.settled == self.session.settled
         assert self.tape.captured >= self.tape.sent >= self.tape.acknowledged >= self.tape.settled
@@ -152,50 +152,50 @@ class Run:
             assert earlier.turn < later.turn
             assert earlier.approx or span(earlier)[1] <= span(later)[0]
 
-    # -- what came of it --------------------------------------------------------------------------------------------
+    # -- results ----------------------------------------------------------------------------------------------------
 
-    def all_told(self, kind: type[T]) -> list[T]:
-        """The events of one kind."""
-        return [each for each in self.told if isinstance(each, kind)]
+    def reported_events(self, kind: type[T]) -> list[T]:
+        """Return the reported events of one class."""
+        return [each for each in self.reported if isinstance(each, kind)]
 
     @property
     def finals(self) -> list[Final]:
-        """In the order in which they were printed."""
-        return self.all_told(Final)
+        """Finals in the order in which they were printed."""
+        return self.reported_events(Final)
 
     @property
     def texts(self) -> list[str]:
-        """Of the finals."""
+        """Texts of the finals."""
         return [final.text for final in self.finals]
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Of the finals."""
+        """Ranges of the finals, in samples."""
         return [span(final) for final in self.finals]
 
     @property
     def partials(self) -> list[tuple[int, str]]:
-        """Number and text."""
-        return [(partial.turn, partial.text) for partial in self.all_told(Partial)]
+        """Number and text of the partials."""
+        return [(partial.turn, partial.text) for partial in self.reported_events(Partial)]
 
     @property
     def withdrawn(self) -> list[int]:
-        """Numbers."""
-        return [each.turn for each in self.all_told(Withdrawn)]
+        """Numbers of the withdrawn turns."""
+        return [each.turn for each in self.reported_events(Withdrawn)]
 
     @property
     def failed(self) -> list[tuple[int, str]]:
-        """Number and code."""
-        return [(each.turn, each.code) for each in self.all_told(Failed)]
+        """Number and code of the failed turns."""
+        return [(each.turn, each.code) for each in self.reported_events(Failed)]
 
     @property
     def warnings(self) -> list[str]:
-        """Codes."""
-        return [each.code for each in self.all_told(Warned)]
+        """Codes of the warnings."""
+        return [each.code for each in self.reported_events(Warned)]
 
 
 def span(final: Final) -> tuple[int, int]:
-    """Its range in samples."""
+    """Return the range of a final in samples."""
     assert final.start_ms is not None
     assert final.end_ms is not None
     return final.start_ms, final.end_ms

@@ -1,4 +1,4 @@
-"""What follows from what an endpoint says, and from what it does not say."""
+"""Effects of the session for events of an endpoint, and for missing events."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ COMMIT_EMPTY = "input_audio_buffer_commit_empty"
 
 
 def turn(name: str, start: int, end: int, previous: str | None = None) -> list[ServerEvent]:
-    """What server VAD says of a turn, up to its commit."""
+    """Return the events of server VAD for a turn, up to ``committed``."""
     return [SpeechStarted(name, start), SpeechStopped(name, end), Committed(name, previous)]
 
 
 def words(name: str | None, text: str = "") -> TranscriptCompleted:
-    """A final; its text is the name where none is given."""
+    """Return a final; its default text is the name."""
     return TranscriptCompleted(name, text or name or "")
 
 
@@ -44,10 +44,10 @@ def error(code: str, event_id: str | None = None) -> ErrorEvent:
 
 
 def test_a_turn_becomes_a_final() -> None:
-    """A final is printed with the range, and settles it."""
+    """The final has the range of the turn, and settles it."""
     run = Run()
     run.send(3000)
-    run.hear(*turn("a", 1000, 2000), TranscriptDelta("a", "hel"), words("a", "hello"))
+    run.receive(*turn("a", 1000, 2000), TranscriptDelta("a", "hel"), words("a", "hello"))
 
     assert (run.texts, run.spans) == (["hello"], [(1000, 2000)])
     assert run.session.settled == 2000
@@ -57,50 +57,50 @@ def test_speech_settles_the_silence_before_it() -> None:
     """The silence before a turn is settled as soon as the turn begins."""
     run = Run()
     run.send(3000)
-    run.hear(SpeechStarted("a", 1000))
+    run.receive(SpeechStarted("a", 1000))
 
     assert run.session.settled == 1000
 
 
 def test_silence_between_turns_waits_for_the_turn_before() -> None:
-    """Silence behind an open turn is settled with it, not when the next one begins, and not when that one ends."""
+    """Silence after an open turn is settled with that turn, not earlier."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), SpeechStarted("b", 5000))
+    run.receive(*turn("a", 1000, 2000), SpeechStarted("b", 5000))
     assert run.session.settled == 1000
-    run.hear(words("a"))
+    run.receive(words("a"))
 
     assert run.session.settled == 5000
 
 
 def test_finals_are_held_until_their_turn() -> None:
-    """Completions in any order are printed in the order of the timeline."""
+    """Completions in any order are printed in timeline order."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), *turn("b", 3000, 4000, "a"), *turn("c", 5000, 6000, "b"))
-    run.hear(words("c"), words("b"))
+    run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000, "a"), *turn("c", 5000, 6000, "b"))
+    run.receive(words("c"), words("b"))
     assert run.texts == []
-    run.hear(words("a"))
+    run.receive(words("a"))
 
     assert run.texts == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("repeats", [1, 4])
 def test_a_repeated_final_is_printed_once(repeats: int) -> None:
-    """A final that comes again, while it is held or after it was printed, is ignored."""
+    """A repeated completion, before or after the print, is ignored."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), *turn("b", 3000, 4000))
-    run.hear(*[words("b")] * repeats, words("a"), *[words("a", "other")] * repeats, *[words("b", "other")] * repeats)
+    run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000))
+    run.receive(*[words("b")] * repeats, words("a"), *[words("a", "other")] * repeats, *[words("b", "other")] * repeats)
 
     assert run.texts == ["a", "b"]
 
 
 def test_overlapping_offsets_are_clipped() -> None:
-    """Server offsets include the prefix padding: a turn begins where the one before ended."""
+    """Server offsets include the prefix padding: a turn starts at the end of the previous one."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 3000), *turn("b", 2800, 4000), words("a"), words("b"))
+    run.receive(*turn("a", 1000, 3000), *turn("b", 2800, 4000), words("a"), words("b"))
 
     assert run.spans == [(1000, 3000), (3000, 4000)]
 
@@ -113,65 +113,65 @@ def test_overlapping_offsets_are_clipped() -> None:
         pytest.param([SpeechStarted("b"), SpeechStopped("b"), SpeechStarted("a"), Committed("b", "a")], id="known"),
     ],
 )
-def test_turns_told_out_of_order(events: list[ServerEvent]) -> None:
-    """Turns stand in the order of the timeline whatever the order in which they are told of."""
+def test_turns_reported_out_of_order(events: list[ServerEvent]) -> None:
+    """Turns are in timeline order for any order of their events."""
     run = Run()
     run.send(9000)
-    run.hear(*events, Committed("a", None), words("b"))
+    run.receive(*events, Committed("a", None), words("b"))
     assert run.texts == []
-    run.hear(words("a"))
+    run.receive(words("a"))
 
     assert run.texts == ["a", "b"]
 
 
 def test_a_turn_that_moves_takes_back_its_number() -> None:
-    """A partial shown under a number that an earlier turn turns out to need is withdrawn."""
+    """A partial is withdrawn if an earlier turn needs its number."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("b", 3000, 4000), TranscriptDelta("b", "bra"), *turn("a", 1000, 2000), TranscriptDelta("a", "al"))
-    run.hear(words("a"), words("b"))
+    run.receive(Committed("b", "a"), TranscriptDelta("b", "bra"), Committed("a"), TranscriptDelta("a", "al"))
+    run.receive(words("a"), words("b"))
 
     assert run.withdrawn == [1]
     assert [(final.turn, final.text) for final in run.finals] == [(1, "a"), (2, "b")]
 
 
 @pytest.mark.parametrize("previous", ["TODO", "a", "gone", None])
-def test_a_previous_item_that_says_nothing_stalls_nothing(previous: str | None) -> None:
+def test_a_useless_previous_item_delays_nothing(previous: str | None) -> None:
     """Some servers name an item that does not exist, or the item itself."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000, previous), *turn("b", 3000, 4000, previous), words("a"), words("b"))
+    run.receive(*turn("a", 1000, 2000, previous), *turn("b", 3000, 4000, previous), words("a"), words("b"))
 
     assert run.texts == ["a", "b"]
 
 
 def test_a_failed_turn_is_a_hole() -> None:
-    """A turn that the endpoint cannot transcribe is told, is a hole with its range, and holds nobody up."""
+    """A failed turn is reported, drops its range, and does not delay later turns."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), *turn("b", 3000, 4000), words("b"))
-    run.hear(TranscriptFailed("a", ErrorInfo(code="audio_unintelligible", message="what?")))
+    run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000), words("b"))
+    run.receive(TranscriptFailed("a", ErrorInfo(code="audio_unintelligible", message="what?")))
 
-    assert run.all_told(Failed) == [Failed(1, 1000, 2000, "audio_unintelligible", "what?")]
+    assert run.reported_events(Failed) == [Failed(1, 1000, 2000, "audio_unintelligible", "what?")]
     assert run.holes == [Hole(1000, 2000, "failed")]
     assert [(final.turn, final.text) for final in run.finals] == [(2, "b")]
 
 
 def test_a_failed_turn_can_end_the_session() -> None:
-    """A quota that is used up ends the session though it is told of one item only, or of one that nobody knows."""
+    """A used-up quota ends the session, even if the error is about one item, known or unknown."""
     for name in ("a", "stranger"):
         run = Run()
         run.send(3000)
-        run.hear(*turn("a", 1000, 2000), TranscriptFailed(name, ErrorInfo(code="insufficient_quota")))
+        run.receive(*turn("a", 1000, 2000), TranscriptFailed(name, ErrorInfo(code="insufficient_quota")))
 
         assert isinstance(run.ends[0].error, RefusedError)
 
 
 def test_a_missing_final_is_a_hole() -> None:
-    """A turn about which nothing is heard loses its final, and the next ones are printed."""
+    """A turn without events times out, and the later finals are printed."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), *turn("b", 3000, 4000), words("b"))
+    run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000), words("b"))
     run.acknowledge()
     run.wait(PATIENCE_S - 1)
     assert run.texts == []
@@ -181,46 +181,46 @@ def test_a_missing_final_is_a_hole() -> None:
     assert run.holes == [Hole(1000, 2000, "no_final")]
 
 
-def test_words_keep_a_turn_alive() -> None:
-    """An endpoint that still sends words of a turn is not given up."""
+def test_deltas_keep_a_turn_alive() -> None:
+    """A turn with new deltas does not time out."""
     run = Run()
     run.send(3000)
-    run.hear(*turn("a", 1000, 2000))
+    run.receive(*turn("a", 1000, 2000))
     run.acknowledge()
     for _ in range(5):
         run.wait(PATIENCE_S - 1)
-        run.hear(TranscriptDelta("a", "x"))
-    run.hear(words("a"))
+        run.receive(TranscriptDelta("a", "x"))
+    run.receive(words("a"))
 
     assert run.texts == ["a"]
 
 
 def test_a_slow_endpoint_may_work_through_its_turns() -> None:
-    """Time runs for a turn only when the one before it has its outcome."""
+    """The timeout of a turn starts when the previous turn has its outcome."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), *turn("b", 3000, 4000), *turn("c", 5000, 6000))
+    run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000), *turn("c", 5000, 6000))
     run.acknowledge()
     for name in "abc":
         run.wait(PATIENCE_S - 1)
-        run.hear(words(name))
+        run.receive(words(name))
 
     assert run.texts == ["a", "b", "c"]
 
 
 def test_a_silent_endpoint_is_given_up_once() -> None:
-    """Silence is counted in all, not anew for each turn that is missing."""
+    """All missing turns share one timeout."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), *turn("b", 3000, 4000), *turn("c", 5000, 6000))
+    run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000), *turn("c", 5000, 6000))
     run.acknowledge()
     run.wait(PATIENCE_S + 1)
 
     assert [hole.start for hole in run.holes] == [1000, 3000, 5000]
 
 
-def test_what_is_not_read_is_not_overdue() -> None:
-    """While the endpoint has not read a turn, it is not blamed for saying nothing of it."""
+def test_an_unread_turn_does_not_time_out() -> None:
+    """The timeout starts when the endpoint has read the whole turn."""
     run = Run(own_turns=True)
     run.speak(2000)
     run.commit()
@@ -232,11 +232,11 @@ def test_what_is_not_read_is_not_overdue() -> None:
     assert run.holes == [Hole(0, 2000, "no_final")]
 
 
-def test_a_turn_that_goes_on_for_minutes_is_not_overdue() -> None:
-    """Nobody is given up while speaking."""
+def test_a_long_open_turn_does_not_time_out() -> None:
+    """Speech that has not ended does not time out."""
     run = Run()
     run.send(3000)
-    run.hear(SpeechStarted("a", 1000))
+    run.receive(SpeechStarted("a", 1000))
     for _ in range(300):
         run.send(1000)
         run.acknowledge()
@@ -246,29 +246,31 @@ def test_a_turn_that_goes_on_for_minutes_is_not_overdue() -> None:
     assert run.session.settled == 1000
 
 
-def test_a_turn_that_never_ends_holds_nobody_up() -> None:
-    """A start of speech of which nothing more is heard ends where the next turn begins."""
+def test_a_turn_without_an_end_delays_nothing() -> None:
+    """A turn with only a start ends where the next turn starts."""
     run = Run()
     run.send(9000)
     run.acknowledge()
-    run.hear(SpeechStarted("a", 1000), *turn("b", 3000, 4000), words("b"))
+    run.receive(SpeechStarted("a", 1000), *turn("b", 3000, 4000), words("b"))
     run.wait(PATIENCE_S + 1)
 
     assert run.texts == ["b"]
     assert run.holes == [Hole(1000, 3000, "no_final")]
 
 
-def test_speech_stopped_of_a_stranger_ends_no_turn() -> None:
+def test_speech_stopped_for_an_unknown_item_ends_no_turn() -> None:
     """An end of speech that names another item is not taken for the end of the present one."""
     run = Run()
     run.send(9000)
-    run.hear(SpeechStarted("a", 1000), SpeechStopped("x", 1500), SpeechStopped("a", 3000), Committed("a"), words("a"))
+    run.receive(
+        SpeechStarted("a", 1000), SpeechStopped("x", 1500), SpeechStopped("a", 3000), Committed("a"), words("a")
+    )
 
     assert run.spans == [(1000, 3000)]
 
 
 def test_old_silence_is_settled() -> None:
-    """Silence that was read long ago is let go, as far back as half a minute."""
+    """Silence that was read more than half a minute ago is settled."""
     run = Run()
     for _ in range(120):
         run.send(1000)
@@ -278,8 +280,8 @@ def test_old_silence_is_settled() -> None:
     assert 85_000 <= run.session.settled <= 90_000
 
 
-def test_a_fast_file_is_not_taken_for_old_silence() -> None:
-    """An endpoint that reads faster than it listens may be far behind: what it has read proves no silence."""
+def test_a_fast_file_does_not_count_as_old_silence() -> None:
+    """An endpoint may read far ahead of its speech detection: read audio is not proof of silence."""
     run = Run()
     run.send(600_000)
     run.acknowledge()
@@ -293,121 +295,121 @@ def test_a_fast_file_is_not_taken_for_old_silence() -> None:
 
 @pytest.mark.parametrize("name", [None, "x"])
 def test_speech_without_ids_and_offsets(name: str | None) -> None:
-    """Turns of an endpoint that gives neither are found by order; their ranges are guesses and say so."""
+    """Such turns are matched by order; their ranges are guesses with ``approx`` set."""
     run = Run()
     for text in ("one", "two"):
         run.send(1000)
-        run.hear(SpeechStarted())
+        run.receive(SpeechStarted())
         run.send(1000)
-        run.hear(SpeechStopped(), Committed(name and name + text), words(name and text, text))
+        run.receive(SpeechStopped(), Committed(name and name + text), words(name and text, text))
 
     assert (run.texts, run.spans) == (["one", "two"], [(0, 2000), (2000, 4000)])
     assert all(final.approx for final in run.finals)
 
 
-def test_a_guess_settles_only_what_is_sure() -> None:
-    """What lies before a guessed end may belong to the next turn, so it is heard again after a loss.
+def test_a_guessed_end_settles_up_to_its_lower_bound() -> None:
+    """Audio before a guessed end may belong to the next turn, so it is sent again after a loss.
 
     So may what was sent and not read when the end was told, and a second of what was read.
     """
     run = Run()
     run.send(3000)
     run.session.reads(2500)
-    run.hear(Committed("a"), words("a"))
+    run.receive(Committed("a"), words("a"))
     assert run.session.settled == 0
     run.send(2000)
-    run.hear(Committed("b"), words("b"))
+    run.receive(Committed("b"), words("b"))
 
     assert run.session.settled == 1500
 
 
-def test_offsets_without_ids_are_not_believed() -> None:
-    """They are a wall clock's on the one server that is known to send them."""
+def test_offsets_without_ids_are_ignored() -> None:
+    """The only known server that sends them sends wall clock time."""
     run = Run()
     run.send(2000)
-    run.hear(SpeechStarted(None, 1999), SpeechStopped(None, 2000), Committed("a"), words("a"))
+    run.receive(SpeechStarted(None, 1999), SpeechStopped(None, 2000), Committed("a"), words("a"))
 
     assert (run.spans, run.finals[0].approx) == ([(0, 2000)], True)
 
 
 @pytest.mark.parametrize("own_turns", [True, False])
 def test_ids_that_match_nothing(own_turns: bool) -> None:  # noqa: FBT001 - a parameter of a test
-    """Where the words come under other ids than the commits, order tells whose they are."""
+    """If transcripts have other ids than the commits, they are matched by order."""
     run = Run(own_turns=own_turns)
     for number in range(3):
         if own_turns:
             run.speak(1000)
             run.commit()
-            run.hear(Committed(f"committed {number}"))
+            run.receive(Committed(f"committed {number}"))
         else:
             run.send(1000)
-            run.hear(SpeechStarted(), SpeechStopped(), Committed(f"committed {number}", "TODO"))
+            run.receive(SpeechStarted(), SpeechStopped(), Committed(f"committed {number}", "TODO"))
     for number in range(3):
-        run.hear(TranscriptDelta(f"words {number}", "w"), words(f"words {number}"), words(f"words {number}"))
+        run.receive(TranscriptDelta(f"words {number}", "w"), words(f"words {number}"), words(f"words {number}"))
 
     assert run.texts == ["words 0", "words 1", "words 2"]
 
 
-def test_words_alone_are_a_turn() -> None:
-    """An endpoint that says nothing but finals is understood; their ranges are guesses."""
+def test_a_transcript_alone_is_a_turn() -> None:
+    """An endpoint that sends only finals works; their ranges are guesses."""
     run = Run()
     run.send(2000)
-    run.hear(words(None, "one"))
+    run.receive(words(None, "one"))
     run.send(1000)
-    run.hear(words("x", "two"))
+    run.receive(words("x", "two"))
 
     assert (run.texts, run.spans) == (["one", "two"], [(0, 2000), (2000, 3000)])
 
 
-def test_words_over_nothing_are_ignored() -> None:
-    """A final for which nothing was sent is nobody's."""
+def test_a_transcript_without_audio_is_ignored() -> None:
+    """A final without any sent audio belongs to no turn."""
     run = Run()
-    run.hear(words("x"))
+    run.receive(words("x"))
 
     assert run.texts == []
     assert run.session.ignored == 1
 
 
-def test_a_stranger_takes_nobodys_words() -> None:
-    """Where ids have been of use, a final under an unknown one is not given to a turn that has another."""
+def test_an_unknown_id_takes_no_turn() -> None:
+    """Once ids have matched, a final with an unknown id is not matched to a turn with another id."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), words("a"), *turn("b", 3000, 4000), words("stranger"), words("b"))
+    run.receive(*turn("a", 1000, 2000), words("a"), *turn("b", 3000, 4000), words("stranger"), words("b"))
 
     assert run.texts == ["a", "b"]
 
 
-def test_unknown_words_begin_no_more_than_one_turn() -> None:
-    """An endpoint that invents an id for each word takes no memory and stalls nobody."""
+def test_unknown_transcripts_begin_at_most_one_turn() -> None:
+    """An endpoint with a new id for each delta neither uses memory nor blocks other turns."""
     run = Run()
     run.send(9000)
     for number in range(100):
-        run.hear(TranscriptDelta(f"x{number}", "x"))
+        run.receive(TranscriptDelta(f"x{number}", "x"))
     assert len(run.session._connection.turns.open) == 1
-    run.hear(*turn("a", 5000, 6000), words("a"))
+    run.receive(*turn("a", 5000, 6000), words("a"))
     run.acknowledge()
     run.wait(PATIENCE_S + 1)
 
     assert run.texts == ["a"]
 
 
-def test_an_endpoint_cannot_begin_turns_for_ever() -> None:
+def test_the_number_of_open_turns_is_limited() -> None:
     """Ten thousand starts of speech leave no more than a thousand turns."""
     run = Run()
     run.send(9000)
     for number in range(10_000):
-        run.hear(SpeechStarted(f"x{number}", number % 9000))
+        run.receive(SpeechStarted(f"x{number}", number % 9000))
 
     assert len(run.session._connection.turns.open) <= 1000
 
 
 @pytest.mark.parametrize("event", [Ignored("x"), Malformed("x"), words("x"), SpeechStopped("x"), Committed(None)])
-def test_what_means_nothing_is_counted(event: ServerEvent) -> None:
-    """With own turns and nothing sent, no event moves anything."""
+def test_meaningless_events_are_counted(event: ServerEvent) -> None:
+    """With own turns and no sent audio, no event has an effect."""
     run = Run(own_turns=True)
-    run.hear(event)
+    run.receive(event)
 
-    assert not run.told
+    assert not run.reported
     assert run.session.settled == 0
 
 
@@ -415,12 +417,12 @@ def test_what_means_nothing_is_counted(event: ServerEvent) -> None:
 
 
 def test_own_turns_are_exact() -> None:
-    """A turn that we commit begins at our speech and ends at our commit, whatever the endpoint tells."""
+    """A turn committed by ``rt`` starts at its detected speech and ends at its commit, whatever the endpoint sends."""
     run = Run(own_turns=True)
     run.send(500)
     run.speak(1000)
     run.commit()
-    run.hear(Committed("a"), words("a"))
+    run.receive(Committed("a"), words("a"))
 
     assert run.spans == [(500, 1500)]
     assert not run.finals[0].approx
@@ -429,14 +431,14 @@ def test_own_turns_are_exact() -> None:
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_an_endpoint_without_committed_and_ids(count: int) -> None:
-    """Finals that are all an endpoint sends go to our turns one by one, and none is waited for in vain."""
+    """If an endpoint sends only finals, they are matched to our turns one by one, and no turn times out."""
     run = Run(own_turns=True)
     for _ in range(count):
         run.speak(1000)
         run.commit()
     run.drain()
     for number in range(count):
-        run.hear(TranscriptDelta(None, "w"), words(None, f"words {number}"))
+        run.receive(TranscriptDelta(None, "w"), words(None, f"words {number}"))
 
     assert len(run.texts) == count
     assert run.session.drained
@@ -444,39 +446,39 @@ def test_an_endpoint_without_committed_and_ids(count: int) -> None:
 
 
 def test_deltas_before_the_commit() -> None:
-    """Models that stream tell words, and the id they come under, before the turn is committed."""
+    """Streaming models send deltas, under their own ids, before the turn is committed."""
     run = Run(own_turns=True)
     run.speak(500)
-    run.hear(TranscriptDelta("a", "hel"))
+    run.receive(TranscriptDelta("a", "hel"))
     run.send(500)
     run.commit()
     run.speak(500)
-    run.hear(Committed("a"), TranscriptDelta("b", "wor"), TranscriptDelta("a", "lo"))
+    run.receive(Committed("a"), TranscriptDelta("b", "wor"), TranscriptDelta("a", "lo"))
     run.commit()
-    run.hear(Committed("b"), words("b", "world"), words("a", "hello"))
+    run.receive(Committed("b"), words("b", "world"), words("a", "hello"))
 
     assert run.partials == [(1, "hel"), (2, "wor"), (1, "hello")]
     assert (run.texts, run.spans) == (["hello", "world"], [(0, 1000), (1000, 1500)])
 
 
 def test_a_repeated_committed_answers_one_commit() -> None:
-    """The second commit is not answered by the first one's answer, said twice."""
+    """A repeated ``committed`` does not answer the next commit."""
     run = Run(own_turns=True)
     for _ in range(2):
         run.speak(1000)
         run.commit()
-    run.hear(Committed("a"), Committed("a"), Committed("b"), words("b"), words("a"))
+    run.receive(Committed("a"), Committed("a"), Committed("b"), words("b"), words("a"))
 
     assert run.texts == ["a", "b"]
 
 
-def test_a_missing_committed_loses_no_words() -> None:
-    """The final of a turn whose commit was never answered is found by its order."""
+def test_a_missing_committed_loses_no_final() -> None:
+    """The final of a turn without ``committed`` is matched by order."""
     run = Run(own_turns=True)
     for name in "ab":
         run.speak(1000)
         run.commit()
-        run.hear(*([Committed(name)] if name == "a" else []), words(name))
+        run.receive(*([Committed(name)] if name == "a" else []), words(name))
 
     assert run.texts == ["a", "b"]
 
@@ -487,20 +489,20 @@ def test_an_empty_commit_is_benign(named: bool) -> None:  # noqa: FBT001 - a par
     run = Run(own_turns=True)
     run.send(50)
     event_id = run.commit(speech=False)
-    run.hear(error(COMMIT_EMPTY, event_id if named else None))
+    run.receive(error(COMMIT_EMPTY, event_id if named else None))
 
     assert not run.holes
     assert run.session.settled == 50
 
 
 def test_a_refused_commit_fails_its_turn() -> None:
-    """A commit that is refused for another reason leaves a hole, and the next turn goes on."""
+    """A refusal other than an empty buffer drops the range of the turn; the next turn continues."""
     run = Run(own_turns=True)
     run.speak(1000)
     event_id = run.commit()
     run.speak(1000)
     run.commit()
-    run.hear(error("invalid_audio", event_id), Committed("b"), words("b"))
+    run.receive(error("invalid_audio", event_id), Committed("b"), words("b"))
 
     assert run.failed == [(1, "invalid_audio")]
     assert run.holes == [Hole(0, 1000, "failed")]
@@ -508,14 +510,14 @@ def test_a_refused_commit_fails_its_turn() -> None:
 
 
 def test_a_silent_tail_is_no_turn() -> None:
-    """The commit of sound in which our detector heard nothing prints nothing and leaves no hole."""
+    """The commit of a last part without speech prints nothing and drops nothing."""
     for outcome in (words("a", " "), TranscriptFailed("a", ErrorInfo(code="audio_unintelligible")), None):
         run = Run(own_turns=True)
         run.send(1000)
         run.acknowledge()
         run.commit(speech=False)
         run.drain()
-        run.hear(Committed("a"), *([outcome] if outcome else []))
+        run.receive(Committed("a"), *([outcome] if outcome else []))
         run.wait(PATIENCE_S + 1)
 
         assert not run.finals
@@ -523,8 +525,8 @@ def test_a_silent_tail_is_no_turn() -> None:
         assert run.session.settled == 1000
 
 
-def test_without_a_detector_no_silence_is_known() -> None:
-    """Where rt does not listen, an hour that was read is not old silence: it is not committed yet."""
+def test_without_a_detector_silence_is_not_settled() -> None:
+    """Without its own detector, ``rt`` does not settle uncommitted audio as old silence."""
     run = Run(own_turns=True, own_detector=False)
     for _ in range(100):
         run.send(1000)
@@ -533,13 +535,13 @@ def test_without_a_detector_no_silence_is_known() -> None:
     assert run.session.settled == 0
     assert not run.session.between_turns
     run.finish()
-    run.hear(Committed("a"), words("a"))
+    run.receive(Committed("a"), words("a"))
 
     assert run.spans == [(0, 100_000)]
 
 
-def test_own_silence_waits_for_its_reading() -> None:
-    """Silence that our detector found is settled only when the endpoint has read it."""
+def test_own_silence_waits_until_it_is_read() -> None:
+    """Silence found by our detector is settled only after the endpoint has read it."""
     run = Run(own_turns=True)
     run.send(1000)
     run.speak(1000)
@@ -562,19 +564,19 @@ def test_own_silence_waits_for_its_reading() -> None:
     [
         pytest.param([error(COMMIT_EMPTY)], id="empty"),
         pytest.param([error("not_implemented")], id="not implemented, of no event"),
-        pytest.param([error("not_implemented", "commit_1")], id="not implemented"),
+        pytest.param([error("not_implemented", "rt_commit_1")], id="not implemented"),
         pytest.param([Committed("tail", "a"), words("tail", " ")], id="committed"),
     ],
 )
 def test_the_answer_to_the_last_commit_ends_the_run(answer: list[ServerEvent]) -> None:
-    """Under server VAD any answer to our last commit proves that everything was read."""
+    """With server VAD any answer to our last commit proves that everything was read."""
     run = Run()
     run.send(5000)
-    run.hear(*turn("a", 1000, 2000))
+    run.receive(*turn("a", 1000, 2000))
     run.finish()
-    run.hear(words("a"))
+    run.receive(words("a"))
     assert not run.session.drained
-    run.hear(*answer)
+    run.receive(*answer)
 
     assert run.session.drained
     assert run.session.settled == 5000
@@ -582,41 +584,41 @@ def test_the_answer_to_the_last_commit_ends_the_run(answer: list[ServerEvent]) -
 
 
 def test_the_endpoints_own_commit_is_not_the_answer_to_ours() -> None:
-    """A turn that the endpoint ended itself just before our last commit does not answer it."""
+    """A turn that the endpoint ended just before our last commit does not answer that commit."""
     for named in (True, False):
         run = Run()
         run.send(3000)
-        run.hear(*turn("a", 1000, 2000)[:2]) if named else run.hear(SpeechStarted(), SpeechStopped())
+        run.receive(*turn("a", 1000, 2000)[:2]) if named else run.receive(SpeechStarted(), SpeechStopped())
         run.finish()
-        run.hear(Committed("a"), words("a"))
+        run.receive(Committed("a"), words("a"))
         assert not run.session.drained
-        run.hear(error(COMMIT_EMPTY))
+        run.receive(error(COMMIT_EMPTY))
 
         assert run.session.drained
         assert run.session.settled == 3000
 
 
-def test_the_last_commit_ends_the_turn_that_is_spoken() -> None:
-    """Speech up to the end of the input is cut by our commit, however late its answer comes."""
+def test_the_last_commit_ends_the_open_turn() -> None:
+    """Our commit ends speech at the end of the input, however late its answer comes."""
     run = Run()
     run.send(3000)
-    run.hear(SpeechStarted("a", 1000))
+    run.receive(SpeechStarted("a", 1000))
     run.finish()
     run.acknowledge()
     run.wait(PATIENCE_S / 2)
-    run.hear(Committed("a"), words("a"))
+    run.receive(Committed("a"), words("a"))
 
     assert run.spans == [(1000, 3000)]
     assert not run.finals[0].approx
     assert run.session.drained
 
 
-def test_a_last_turn_that_is_never_answered_is_a_hole() -> None:
-    """Speech that was open at the end is missing when the endpoint falls silent."""
+def test_a_last_turn_without_an_answer_is_dropped() -> None:
+    """An open turn at the end has no final if the endpoint falls silent."""
     run = Run()
     run.send(3000)
     run.acknowledge()
-    run.hear(SpeechStarted("a", 1000))
+    run.receive(SpeechStarted("a", 1000))
     run.finish()
     run.wait(PATIENCE_S + 1)
 
@@ -624,11 +626,11 @@ def test_a_last_turn_that_is_never_answered_is_a_hole() -> None:
     assert run.holes == [Hole(1000, 3000, "no_final")]
 
 
-def test_a_last_commit_that_is_never_answered_is_silence() -> None:
-    """An endpoint that tells of speech, has read everything and told of none has heard none."""
+def test_a_last_commit_without_an_answer_is_silence() -> None:
+    """The endpoint reports speech, has read everything and reported none: there was none."""
     run = Run()
     run.send(5000)
-    run.hear(*turn("a", 1000, 2000), words("a"))
+    run.receive(*turn("a", 1000, 2000), words("a"))
     run.acknowledge()
     run.finish()
     run.wait(PATIENCE_S + 1)
@@ -638,8 +640,8 @@ def test_a_last_commit_that_is_never_answered_is_silence() -> None:
     assert run.warnings == ["commit_unanswered"]
 
 
-def test_an_endpoint_that_never_says_a_word_leaves_a_hole() -> None:
-    """Where nothing was ever heard of the sound, nothing is known of it."""
+def test_an_endpoint_without_any_event_drops_the_audio() -> None:
+    """Without any event, silence cannot be assumed."""
     run = Run()
     run.send(5000)
     run.acknowledge()
@@ -651,7 +653,7 @@ def test_an_endpoint_that_never_says_a_word_leaves_a_hole() -> None:
 
 
 def test_an_end_without_pongs_has_a_deadline() -> None:
-    """An endpoint that acknowledges nothing and says nothing is not waited for for ever."""
+    """An endpoint without acknowledgements and events is given up."""
     for own_turns in (True, False):
         run = Run(own_turns=own_turns)
         run.speak(5000) if own_turns else run.send(5000)
@@ -663,7 +665,7 @@ def test_an_end_without_pongs_has_a_deadline() -> None:
 
 
 def test_nothing_sent_is_drained_at_once() -> None:
-    """Without sound there is nothing to wait for."""
+    """Without audio there is nothing to wait for."""
     run = Run()
     run.drain()
 
@@ -674,16 +676,16 @@ def test_nothing_sent_is_drained_at_once() -> None:
 
 
 def test_a_new_connection_starts_at_settled() -> None:
-    """What was not settled is heard again: partials are withdrawn, held finals forgotten, offsets start anew."""
+    """Unsettled audio is sent again: partials are withdrawn, held finals discarded, offsets start at zero."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), *turn("b", 3000, 4000), *turn("c", 5000, 6000), words("a"), words("c"))
-    run.hear(TranscriptDelta("b", "bra"))
+    run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000), *turn("c", 5000, 6000), words("a"), words("c"))
+    run.receive(TranscriptDelta("b", "bra"))
     run.reconnect()
     assert run.withdrawn == [2]
     assert run.session.settled == 3000
     run.resend(6000)
-    run.hear(*turn("b2", 0, 1000), *turn("c2", 2000, 3000), words("b2"), words("c2"))
+    run.receive(*turn("b2", 0, 1000), *turn("c2", 2000, 3000), words("b2"), words("c2"))
 
     assert [(final.turn, final.text, final.resumed) for final in run.finals] == [
         (1, "a", False),
@@ -693,27 +695,27 @@ def test_a_new_connection_starts_at_settled() -> None:
     assert run.spans == [(1000, 2000), (3000, 4000), (5000, 6000)]
 
 
-def test_what_is_new_is_not_resumed() -> None:
-    """Only what had been sent before says that it was heard again."""
+def test_new_audio_is_not_resumed() -> None:
+    """Only finals with audio sent before have ``resumed`` set."""
     run = Run()
     run.send(2000)
     run.reconnect()
     run.resend(2000)
     run.send(7000)
-    run.hear(*turn("a", 1000, 2000), *turn("b", 3000, 4000), words("a"), words("b"))
+    run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000), words("a"), words("b"))
 
     assert [final.resumed for final in run.finals] == [True, False]
 
 
 def test_numbers_of_finals_are_never_used_again() -> None:
-    """A number that was shown but never final may be; one that was final or failed never is."""
+    """The number of a withdrawn turn may be used again; that of a final or failed turn never is."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), TranscriptFailed("a"), *turn("b", 3000, 4000), TranscriptDelta("b", "x"))
+    run.receive(*turn("a", 1000, 2000), TranscriptFailed("a"), *turn("b", 3000, 4000), TranscriptDelta("b", "x"))
     for _ in range(3):
         run.reconnect()
     run.resend(9000 - run.session.settled)
-    run.hear(*turn("b2", 0, 1000), words("b2"))
+    run.receive(*turn("b2", 0, 1000), words("b2"))
 
     assert run.failed == [(1, "failed")]
     assert [final.turn for final in run.finals] == [2]
@@ -723,32 +725,32 @@ def test_numbers_of_finals_are_never_used_again() -> None:
 
 
 def test_latency_counts_from_the_end_of_speech() -> None:
-    """The silence that ends a turn is part of the latency; where the end is a guess there is none."""
+    """The latency includes the silence that ends a turn; a guessed end has no latency."""
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000))
+    run.receive(*turn("a", 1000, 2000))
     run.now = 3.0
-    run.hear(words("a"), Committed("b"), words("b"))
+    run.receive(words("a"), Committed("b"), words("b"))
 
     assert [final.latency_ms for final in run.finals] == [3000 - 1900, None]
     assert run.session.latencies_ms == [1100]
 
 
-def test_a_tail_is_spoken_to_its_end() -> None:
-    """A turn that the end of the input cuts has no silence at its end."""
+def test_a_tail_has_no_silence_at_its_end() -> None:
+    """The speech of a turn cut by the end of the input lasts to its end."""
     run = Run(own_turns=True)
     run.speak(1000)
     run.now = 1.5
     run.finish()
-    run.hear(Committed("a"), words("a"))
+    run.receive(Committed("a"), words("a"))
 
     assert run.finals[0].latency_ms == 500
 
 
-def test_errors_are_told() -> None:
-    """An error that ends nothing is a warning."""
+def test_errors_are_reported_as_warnings() -> None:
+    """An error that does not end the session is a warning."""
     run = Run()
-    run.hear(error("invalid_value"))
+    run.receive(error("invalid_value"))
 
     assert run.warnings == ["invalid_value"]
     assert not run.ends
@@ -758,43 +760,43 @@ def test_a_fatal_error_ends_the_session_whatever_it_answers() -> None:
     """A used-up quota is fatal, also as the answer to a commit."""
     run = Run(own_turns=True)
     run.speak(1000)
-    run.hear(error("insufficient_quota", run.commit()))
+    run.receive(error("insufficient_quota", run.commit()))
 
     assert isinstance(run.ends[0].error, RefusedError)
 
 
-def test_the_last_error_is_not_blamed_for_what_comes_much_later() -> None:
-    """Once things go well again an error does not explain a close."""
+def test_the_last_error_is_reset_by_a_success() -> None:
+    """An error before a successful event does not explain a later close."""
     run = Run()
     run.send(3000)
-    run.hear(error("invalid_value"))
+    run.receive(error("invalid_value"))
     assert run.session.last_error is not None
-    run.hear(*turn("a", 1000, 2000))
+    run.receive(*turn("a", 1000, 2000))
 
     assert run.session.last_error is None
 
 
-def test_nothing_that_is_told_controls_a_terminal() -> None:
-    """Words, languages, codes and messages of an endpoint are made harmless."""
+def test_reported_texts_have_no_control_characters() -> None:
+    """Texts, languages, codes and messages of an endpoint are sanitized."""
     evil = "\x1b]0;gotcha\x07\x1b[31mred\r\n\x9b2J"
     run = Run()
     run.send(9000)
-    run.hear(*turn("a", 1000, 2000), TranscriptDelta("a", evil), TranscriptCompleted("a", evil, evil))
-    run.hear(*turn("b", 3000, 4000), TranscriptFailed("b", ErrorInfo(code=evil, message=evil)), error(evil))
-    shown = repr([str(each).replace("\n", "") for each in run.told])
+    run.receive(*turn("a", 1000, 2000), TranscriptDelta("a", evil), TranscriptCompleted("a", evil, evil))
+    run.receive(*turn("b", 3000, 4000), TranscriptFailed("b", ErrorInfo(code=evil, message=evil)), error(evil))
+    shown = repr([str(each).replace("\n", "") for each in run.reported])
 
     assert "\\x1b" not in shown
     assert "\\x9b" not in shown
 
 
 def test_days_of_turns_take_no_memory() -> None:
-    """Ten thousand turns leave nothing behind but a bounded memory of their ids."""
+    """Ten thousand turns leave only a limited number of ids in memory."""
     run = Run()
     for number in range(10_000):
-        run.told.clear()
+        run.reported.clear()
         run.send(1000)
         start = 1000 * number
-        run.hear(*turn(f"item {number}", start + 100, start + 900), words(f"item {number}"))
+        run.receive(*turn(f"item {number}", start + 100, start + 900), words(f"item {number}"))
     turns = run.session._connection.turns
 
     assert not turns.open

@@ -43,15 +43,15 @@ Step = tuple[str, int]
 
 
 def play(endpoint: Endpoint, steps: list[Step]) -> None:
-    """A few steps, between which hardly any time passes."""
+    """Play some steps with little time between them."""
     for what, count in steps:
         match what:
             case "send":
                 endpoint.send(count)
             case "read":
-                endpoint.hear(count)
+                endpoint.read_audio(count)
             case "tell":
-                endpoint.tell()
+                endpoint.send_next()
             case "reconnect":
                 endpoint.reconnect()
             case _:
@@ -59,8 +59,8 @@ def play(endpoint: Endpoint, steps: list[Step]) -> None:
         endpoint.run.wait(0.01)
 
 
-def spoken(run: Run, spans: list[Span]) -> list[Span]:
-    """The spans whose sound is wholly in exactly one final, which says what was said in it."""
+def transcribed_spans(run: Run, spans: list[Span]) -> list[Span]:
+    """Return the spans that lie completely in exactly one final with their text."""
     found = []
     for each in spans:
         texts = [final.text for final in run.finals if final.text == each.text]
@@ -93,7 +93,7 @@ def test_all_speech_is_in_exactly_one_final(
     run.wait(1)
 
     assert run.session.drained
-    assert spoken(run, spans) == spans
+    assert transcribed_spans(run, spans) == spans
     assert [text for text in run.texts if text] == [each.text for each in spans]
     assert run.tape.settled == run.tape.captured == end
     assert not run.holes
@@ -106,10 +106,10 @@ def test_all_speech_is_in_exactly_one_final(
     tail=TAILS,
     steps=st.lists(st.one_of(SENDS, READS, TELLS, FINALS, LOSSES, RECONNECTS), min_size=10, max_size=60),
 )
-def test_what_is_lost_is_a_hole_and_nothing_else_is(
+def test_exactly_the_lost_turns_are_dropped(
     kind: type[Endpoint], lengths: list[tuple[int, int]], tail: int, steps: list[Step]
 ) -> None:
-    """With an endpoint that loses finals, exactly the turns that it lost are holes, and the rest is printed."""
+    """With an endpoint that loses finals, exactly its lost turns are dropped, and all others are printed."""
     spans, end = timeline(lengths, tail)
     run = Run(own_turns=kind.own_turns)
     endpoint = kind(run, spans, end)
@@ -118,7 +118,7 @@ def test_what_is_lost_is_a_hole_and_nothing_else_is(
     endpoint.answer_everything()
     run.wait(PATIENCE_S + 1)
 
-    found = spoken(run, spans)
+    found = transcribed_spans(run, spans)
     gone = [each for each in spans if each not in found]
     assert run.session.drained
     assert set(endpoint.lost) <= set(gone)
@@ -136,7 +136,7 @@ def _events() -> st.SearchStrategy[ServerEvent]:
     infos = st.builds(
         ErrorInfo,
         code=st.sampled_from(["", "input_audio_buffer_commit_empty", "invalid_value"]),
-        event_id=st.sampled_from([None, "commit_1", "commit_2", "commit_7"]),
+        event_id=st.sampled_from([None, "rt_commit_1", "rt_commit_2", "rt_commit_7"]),
     )
     return st.one_of(
         st.builds(SpeechStarted, names, offsets),
@@ -152,8 +152,8 @@ def _events() -> st.SearchStrategy[ServerEvent]:
 @pytest.mark.parametrize("own_turns", [True, False])
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_no_endpoint_can_break_the_account(own_turns: bool, data: st.DataObject) -> None:  # noqa: FBT001 - a parameter of a test
-    """Whatever an endpoint says, in whatever order, the marks hold and the run ends within its patience."""
+def test_no_endpoint_can_break_the_ledger(own_turns: bool, data: st.DataObject) -> None:  # noqa: FBT001 - a parameter of a test
+    """For any events in any order, the marks hold and the run ends within its timeout."""
     run = Run(own_turns=own_turns)
     acts = st.one_of(
         st.tuples(st.sampled_from(["send", "speak", "pad", "acknowledge", "give up"]), st.integers(1, 900)),
@@ -162,7 +162,7 @@ def test_no_endpoint_can_break_the_account(own_turns: bool, data: st.DataObject)
     )
     for event, act in data.draw(st.lists(st.tuples(_events(), st.none() | acts), max_size=60)):
         if act is None:
-            run.hear(event)
+            run.receive(event)
         else:
             _act(run, *act)
     _resend(run)

@@ -1,4 +1,4 @@
-"""Which turn an event speaks of, where turns stand, and what they are called."""
+"""Matching of events to turns, order of turns, and their numbers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rt_cli.protocol.session.turn_list import Turn, TurnList
 def named(
     name: str | None = None, start: int | None = None, *, committed: bool = False, alias: str | None = None
 ) -> Turn:
-    """A turn of which so much is known."""
+    """Return a turn with these fields."""
     return Turn(0.0, start=start, ids={name} if name else set(), committed=committed, alias=alias)
 
 
 def order(turns: TurnList) -> list[str]:
-    """The names of the open turns."""
+    """Return the ids of the open turns in order."""
     return ["".join(turn.ids) for turn in turns.open]
 
 
@@ -33,10 +33,10 @@ def order(turns: TurnList) -> list[str]:
         pytest.param([("a", 10), ("b", 30)], ("c", 20), "b", "abc", id="the previous item wins"),
     ],
 )
-def test_where_a_new_turn_stands(
+def test_the_place_of_a_new_turn(
     known: list[tuple[str, int | None]], new: tuple[str, int | None], previous: str | None, expected: str
 ) -> None:
-    """The item that it follows says it, else its offset, else its arrival."""
+    """By ``previous``, else by its offset, else by its arrival."""
     turns = TurnList(0)
     turns.open = [named(*each) for each in known]
     turn = named(*new)
@@ -46,8 +46,8 @@ def test_where_a_new_turn_stands(
     assert "".join(order(turns)) == expected
 
 
-def test_a_turn_that_another_follows_stands_before_it() -> None:
-    """Where the later turn was told of first, the earlier one takes its place."""
+def test_a_turn_is_placed_before_its_follower() -> None:
+    """The follower was known first; the earlier turn takes its place."""
     turns = TurnList(0)
     later = named("b")
     later.previous = "a"
@@ -59,8 +59,8 @@ def test_a_turn_that_another_follows_stands_before_it() -> None:
 
 @settings(deadline=None)
 @given(starts=st.lists(st.integers(0, 1000), unique=True, max_size=12))
-def test_offsets_make_the_order(starts: list[int]) -> None:
-    """Turns whose offsets are known stand in the order of the timeline, whatever the order of their arrival."""
+def test_offsets_define_the_order(starts: list[int]) -> None:
+    """Turns with offsets are in timeline order for any order of arrival."""
     turns = TurnList(0)
     for start in starts:
         turns.place(named(str(start), start))
@@ -70,8 +70,8 @@ def test_offsets_make_the_order(starts: list[int]) -> None:
 
 @settings(deadline=None)
 @given(arrival=st.permutations(range(8)))
-def test_previous_items_make_the_order(arrival: list[int]) -> None:
-    """A chain of previous items is put together from any order of its links, once all are there."""
+def test_previous_items_define_the_order(arrival: list[int]) -> None:
+    """A chain of previous items is complete for any order of arrival."""
     turns = TurnList(0)
     links = {number: named(f"{number}") for number in arrival}
     for _ in range(2):
@@ -82,8 +82,8 @@ def test_previous_items_make_the_order(arrival: list[int]) -> None:
     assert order(turns) == [f"{number}" for number in range(8)]
 
 
-def test_previous_items_that_lead_in_a_circle() -> None:
-    """An endpoint that says that each of two turns follows the other loses neither."""
+def test_circular_previous_items_lose_no_turn() -> None:
+    """Two turns that follow each other both stay."""
     turns = TurnList(0)
     first, second = named("a"), named("b")
     first.previous, second.previous = "b", "a"
@@ -93,8 +93,8 @@ def test_previous_items_that_lead_in_a_circle() -> None:
     assert sorted(order(turns)) == ["a", "b"]
 
 
-def test_numbers_stand_in_order() -> None:
-    """A turn that is shown before the one ahead of it leaves that one's number free."""
+def test_numbers_follow_the_order() -> None:
+    """An earlier turn without a number gets its number first."""
     turns = TurnList(0, next_number=5)
     turns.open = [named("a"), named("b")]
 
@@ -103,8 +103,8 @@ def test_numbers_stand_in_order() -> None:
     assert turns.next_number == 7
 
 
-def test_numbers_taken_back_are_given_again() -> None:
-    """Only those that were shown are reported; all are free again."""
+def test_withdrawn_numbers_are_used_again() -> None:
+    """withdraw() returns only the reported numbers; all are free again."""
     turns = TurnList(0)
     turns.open = [named("a"), named("b"), named("c")]
     turns.number(turns.open[0])
@@ -128,16 +128,16 @@ def test_numbers_taken_back_are_given_again() -> None:
         pytest.param([], "x", None, id="none open"),
     ],
 )
-def test_whose_words_these_are(known: list[Turn], item_id: str | None, expected: int | None) -> None:
-    """An id that is known says it; else the order does."""
+def test_which_turn_a_transcript_belongs_to(known: list[Turn], item_id: str | None, expected: int | None) -> None:
+    """By a known id, else by order."""
     turns = TurnList(0)
     turns.open = known
 
     assert turns.find_by_transcript(item_id) is (None if expected is None else known[expected])
 
 
-def test_where_ids_match_a_strangers_words_are_nobodys() -> None:
-    """Once words came under the id of their turn, an unknown id is no longer taken for that of the oldest."""
+def test_once_ids_match_an_unknown_id_belongs_to_no_turn() -> None:
+    """After a transcript with a known id, an unknown id is not matched by order."""
     turns = TurnList(0)
     turns.open = [named("a", committed=True), named("b", committed=True)]
     turns.find_by_transcript("b")
@@ -154,8 +154,8 @@ def test_where_ids_match_a_strangers_words_are_nobodys() -> None:
         pytest.param([(0, None)], 900, id="where we are"),
     ],
 )
-def test_where_a_turn_ends(turns: list[tuple[int | None, int | None]], expected: int) -> None:
-    """What was told, else the next place that is known, else everything that was sent."""
+def test_the_end_of_a_turn(turns: list[tuple[int | None, int | None]], expected: int) -> None:
+    """Its own end, else the next known position, else the end of the sent audio."""
     known = TurnList(0)
     known.open = [Turn(0.0, start=start, end=end) for start, end in turns]
 

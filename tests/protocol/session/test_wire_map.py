@@ -1,4 +1,4 @@
-"""From the samples of a connection to the timeline and nowhere else."""
+"""Mapping of wire samples to the timeline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["sent", "padded", "skipped"]), st.in
 
 
 def built(start: int, steps: list[tuple[str, int]]) -> tuple[WireMap, list[int]]:
-    """A map, and beside it the timeline position of every wire sample, one by one."""
+    """Return a map, and the expected timeline position of every wire sample."""
     wiremap = WireMap(start)
     model: list[int] = []
     position = end = start
@@ -32,8 +32,8 @@ def built(start: int, steps: list[tuple[str, int]]) -> tuple[WireMap, list[int]]
 
 @settings(deadline=None)
 @given(start=st.integers(0, 1000), steps=STEPS)
-def test_every_sample_is_where_it_was_put(start: int, steps: list[tuple[str, int]]) -> None:
-    """Each wire sample maps to its place on the timeline; padding to the end of the sound before it."""
+def test_every_sample_maps_to_its_position(start: int, steps: list[tuple[str, int]]) -> None:
+    """Each wire sample maps to its timeline position; padding maps to the end of the audio before it."""
     wiremap, model = built(start, steps)
 
     assert [wiremap.timeline(wire) for wire in range(wiremap.wire + 1)] == model
@@ -42,8 +42,8 @@ def test_every_sample_is_where_it_was_put(start: int, steps: list[tuple[str, int
 
 @settings(deadline=None)
 @given(start=st.integers(0, 1000), steps=STEPS, wire=st.integers(-100, 1000))
-def test_offsets_beyond_what_was_sent_are_clipped(start: int, steps: list[tuple[str, int]], wire: int) -> None:
-    """An endpoint that names a sample we never sent is taken to mean the nearest one that we did."""
+def test_offsets_are_clipped_to_the_sent_audio(start: int, steps: list[tuple[str, int]], wire: int) -> None:
+    """An offset outside the sent audio maps to the nearest sent sample."""
     wiremap, model = built(start, steps)
 
     assert wiremap.timeline(wire) == model[min(max(wire, 0), len(model) - 1)]
@@ -52,8 +52,8 @@ def test_offsets_beyond_what_was_sent_are_clipped(start: int, steps: list[tuple[
 @settings(deadline=None)
 @given(start=st.integers(0, 100), steps=STEPS, settled=st.integers(0, 300))
 @example(start=0, steps=[("skipped", 1), ("sent", 0), ("padded", 1)], settled=0)
-def test_what_is_not_settled_is_not_forgotten(start: int, steps: list[tuple[str, int]], settled: int) -> None:
-    """After forgetting, all that lies behind the settled mark maps as before, and nothing before it maps beyond."""
+def test_forget_keeps_unsettled_positions(start: int, steps: list[tuple[str, int]], settled: int) -> None:
+    """After forget(), positions after the settled mark map as before, and earlier ones never map beyond it."""
     wiremap, model = built(start, steps)
     wiremap.forget(settled)
 
@@ -63,8 +63,8 @@ def test_what_is_not_settled_is_not_forgotten(start: int, steps: list[tuple[str,
 
 @settings(deadline=None)
 @given(start=st.integers(0, 1000), steps=STEPS)
-def test_an_end_stands_behind_the_sample_before_it(start: int, steps: list[tuple[str, int]]) -> None:
-    """What was left out between two samples belongs to neither: an end lies before it, a beginning behind it."""
+def test_an_end_maps_after_the_sample_before_it(start: int, steps: list[tuple[str, int]]) -> None:
+    """At a skipped range, an end maps to before the range and a start to after it."""
     wiremap, _ = built(start, steps)
     position, ends = start, [start]
     for what, samples in steps:
@@ -78,7 +78,7 @@ def test_an_end_stands_behind_the_sample_before_it(start: int, steps: list[tuple
 
 
 def test_the_end_of_a_turn_before_a_gap() -> None:
-    """Ten samples, a hundred left out, ten more."""
+    """Ten samples sent, a hundred skipped, ten sent."""
     wiremap = WireMap(0)
     wiremap.sent(10)
     wiremap.skipped(100)
@@ -88,8 +88,8 @@ def test_the_end_of_a_turn_before_a_gap() -> None:
     assert (wiremap.end(20), wiremap.timeline(20), wiremap.timeline(21)) == (120, 120, 120)
 
 
-def test_what_is_left_out_at_the_end_is_behind_what_was_sent() -> None:
-    """Who has read everything has nothing left to read of it."""
+def test_the_end_of_the_sent_audio_maps_after_the_last_skip() -> None:
+    """An endpoint that has read everything has also passed the skipped range."""
     wiremap = WireMap(5)
     wiremap.sent(10)
     wiremap.skipped(100)
@@ -98,7 +98,7 @@ def test_what_is_left_out_at_the_end_is_behind_what_was_sent() -> None:
 
 
 def test_hours_of_padding_take_no_memory() -> None:
-    """A map whose past is forgotten stays small, and so does one of padding alone."""
+    """The map stays small if its past is forgotten, and also with padding alone."""
     wiremap = WireMap(0)
     for _ in range(10_000):
         wiremap.padded(5)

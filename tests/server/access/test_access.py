@@ -1,4 +1,4 @@
-"""The door: every way to bring a key, every path, and pages of other sites. Pure."""
+"""Access rules: all places of a key, all paths, and origins. Pure."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def access(token: str | None = TOKEN, secrets: ClientSecrets | None = None) -> A
     return Access(token, secrets or ClientSecrets(lambda session: session), ["rt-realtime"], NOW)
 
 
-def asked(
+def request_for(
     target: str = "/v1/realtime", *headers: tuple[str, str], method: str = "GET", body: bytes = b""
 ) -> PlainRequest:
-    """A request; to open a WebSocket, if it is for that."""
+    """A request; by default a WebSocket handshake."""
     return PlainRequest(method, target, [*headers, UPGRADE], body)
 
 
-def judged(*args: Any, token: str | None = TOKEN, **kwargs: Any) -> Decision:
-    """The verdict on a request."""
-    return access(token).decide(asked(*args, **kwargs), NOW)
+def decide(*args: Any, token: str | None = TOKEN, **kwargs: Any) -> Decision:
+    """The decision about a request."""
+    return access(token).decide(request_for(*args, **kwargs), NOW)
 
 
 CARRIERS = [
@@ -57,12 +57,12 @@ CARRIERS = [
 
 
 @pytest.mark.parametrize(("target", "header"), CARRIERS)
-def test_every_carrier_of_a_key(target: str, header: tuple[str, str]) -> None:
-    """The right token opens the door however it is brought; a wrong one is not repeated in the error."""
+def test_key_in_every_place(target: str, header: tuple[str, str]) -> None:
+    """The token is accepted in every place; the error does not repeat a wrong key."""
     name, value = header
-    assert isinstance(judged(target.format(TOKEN), (name, value.format(TOKEN))), Admission)
+    assert isinstance(decide(target.format(TOKEN), (name, value.format(TOKEN))), Admission)
 
-    refused = judged(target.format("sk-wrong"), (name, value.format("sk-wrong")))
+    refused = decide(target.format("sk-wrong"), (name, value.format("sk-wrong")))
 
     assert isinstance(refused, Unauthorized)
     assert refused.error["code"] == "invalid_api_key"
@@ -71,22 +71,22 @@ def test_every_carrier_of_a_key(target: str, header: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("almost", ["", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "é" * 13, "\udcff"])
-def test_nearly_right_is_wrong(almost: str) -> None:
-    """Nothing but the token is the token."""
-    assert isinstance(judged("/v1/realtime", ("api-key", almost)), Unauthorized)
+def test_similar_keys_are_wrong(almost: str) -> None:
+    """A key that only resembles the token is wrong."""
+    assert isinstance(decide("/v1/realtime", ("api-key", almost)), Unauthorized)
 
 
-def test_no_key_at_all() -> None:
-    """A missing key is another error, without a code."""
-    refused = judged()
+def test_missing_key() -> None:
+    """A missing key gets an error without a code."""
+    refused = decide()
     assert isinstance(refused, Unauthorized)
     assert (refused.error["code"], refused.reason) == (None, "invalid_request_error")
 
 
 @given(st.text(max_size=50))
-def test_without_a_token_any_key_is_welcome(key: str) -> None:
-    """Where no token is set, keys are not looked at."""
-    assert isinstance(judged("/v1/realtime", ("Authorization", f"Bearer {key}"), token=None), Admission)
+def test_any_key_without_token(key: str) -> None:
+    """A server without token accepts any key."""
+    assert isinstance(decide("/v1/realtime", ("Authorization", f"Bearer {key}"), token=None), Admission)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_without_a_token_any_key_is_welcome(key: str) -> None:
     ],
 )
 def test_paths_and_queries(target: str, session: dict[str, str]) -> None:
-    """Every client's idea of the path, and the kind of session that the query asks for."""
-    assert judged(target, token=None) == Admission(session)
+    """All known paths open a session; the query selects its type."""
+    assert decide(target, token=None) == Admission(session)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_paths_and_queries(target: str, session: dict[str, str]) -> None:
     ],
 )
 def test_answers_over_http(target: str, method: str, status: int) -> None:
-    """What is no session has a status, and a code where it is an error."""
-    answer = judged(target, token=None, method=method)
+    """Other requests get an HTTP status, and errors have a code."""
+    answer = decide(target, token=None, method=method)
     assert isinstance(answer, Answer)
     assert answer.status == status
     assert (answer.code is None) == (status == HTTPStatus.OK)
@@ -139,8 +139,8 @@ def test_answers_over_http(target: str, method: str, status: int) -> None:
 
 
 def test_the_list_of_models() -> None:
-    """In OpenAI's shape."""
-    answer = judged("/v1/models", token=None)
+    """The list of models has OpenAI's shape."""
+    answer = decide("/v1/models", token=None)
     assert isinstance(answer, Answer)
     model = {"id": "rt-realtime", "object": "model", "created": int(NOW), "owned_by": "rt"}
     assert answer.body == {"object": "list", "data": [model]}
@@ -148,15 +148,15 @@ def test_the_list_of_models() -> None:
 
 @pytest.mark.parametrize(("target", "method"), [("/v1/models", "GET"), ("/v1/realtime/client_secrets", "POST")])
 def test_http_needs_the_token_too(target: str, method: str) -> None:
-    """401 without it; only the health is for everybody."""
-    answer = judged(target, method=method)
+    """Without token HTTP requests get 401, except the health check."""
+    answer = decide(target, method=method)
     assert isinstance(answer, Answer)
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert judged("/healthz") == Answer(HTTPStatus.OK, {"status": "ok"})
+    assert decide("/healthz") == Answer(HTTPStatus.OK, {"status": "ok"})
 
 
-def test_a_plain_visit() -> None:
-    """A browser at the endpoint learns that it wants a WebSocket."""
+def test_plain_http_get() -> None:
+    """A plain GET of the endpoint gets 426 with Upgrade: websocket."""
     answer = access(None).decide(PlainRequest("GET", "/v1/realtime", []), NOW)
     assert isinstance(answer, Answer)
     assert (answer.status, answer.headers) == (426, {"Upgrade": "websocket"})
@@ -173,7 +173,7 @@ def test_a_plain_visit() -> None:
         ("http://localhost.evil.example", "localhost", None, False),
         ("http://[", "localhost", None, False),
         ("", "localhost", None, False),
-        # A name of somebody else's that leads here: the page's host is the request's, and it proves nothing.
+        # DNS rebinding: the page's host is the request's host, which proves nothing.
         ("http://evil.example:8765", "evil.example:8765", None, False),
         ("https://voice.lan", "voice.lan", TOKEN, True),
         ("https://voice.lan:1", "voice.lan", TOKEN, False),
@@ -181,40 +181,40 @@ def test_a_plain_visit() -> None:
     ],
 )
 def test_origins(origin: str, host: str, token: str | None, *, welcome: bool) -> None:
-    """Pages of this machine get in, with a token also those of the same host; all others get 403."""
+    """Pages from loopback are allowed, with a token also pages from the same host; others get 403."""
     key = ("api-key", TOKEN)
-    decision = judged("/v1/realtime", ("Origin", origin), ("Host", host), key, token=token)
+    decision = decide("/v1/realtime", ("Origin", origin), ("Host", host), key, token=token)
     assert isinstance(decision, Admission) == welcome
     assert welcome or (isinstance(decision, Answer) and decision.status == HTTPStatus.FORBIDDEN)
 
 
 def test_two_origins() -> None:
-    """One good one does not excuse the other."""
+    """Every Origin header must be allowed."""
     origins = (("Origin", "http://localhost"), ("Origin", "https://evil.example"))
-    assert isinstance(judged("/v1/realtime", *origins, token=None), Answer)
+    assert isinstance(decide("/v1/realtime", *origins, token=None), Answer)
 
 
 def test_subprotocols() -> None:
-    """The protocol is repeated, a key never."""
+    """The answer repeats the protocol, never a key."""
     assert choose_subprotocol(["openai-insecure-api-key.sk-1", "realtime"]) == "realtime"
     assert choose_subprotocol(["openai-insecure-api-key.sk-1"]) is None
 
 
-def minted(rules: Access, body: Any = None, now: float = NOW) -> Answer:
-    """What POST client_secrets answers."""
+def create_secret(rules: Access, body: Any = None, now: float = NOW) -> Answer:
+    """The answer of POST client_secrets."""
     content = b"" if body is None else json.dumps(body).encode()
-    request = asked("/v1/realtime/client_secrets", ("api-key", TOKEN), method="POST", body=content)
+    request = request_for("/v1/realtime/client_secrets", ("api-key", TOKEN), method="POST", body=content)
     answer = rules.decide(request, now)
     assert isinstance(answer, Answer)
     return answer
 
 
 def test_an_ephemeral_key() -> None:
-    """It opens a session of its own kind, more than once, until it expires; it is no way to more of its like after."""
+    """An ephemeral key opens sessions of its type until it expires, and cannot create another key."""
     rules = access()
     session = {"type": "transcription", "include": []}
-    body = minted(rules, {"session": session, "expires_after": {"anchor": "created_at", "seconds": 10}}).body
-    opened = asked("/v1/realtime", ("Authorization", f"Bearer {body['value']}"))
+    body = create_secret(rules, {"session": session, "expires_after": {"anchor": "created_at", "seconds": 10}}).body
+    opened = request_for("/v1/realtime", ("Authorization", f"Bearer {body['value']}"))
 
     assert body["value"].startswith("ek_")
     assert body["expires_at"] == NOW + 10
@@ -222,13 +222,13 @@ def test_an_ephemeral_key() -> None:
     assert rules.decide(opened, NOW) == rules.decide(opened, NOW + 9) == Admission(session)
     assert isinstance(rules.decide(opened, NOW + 10), Unauthorized)
     assert isinstance(access().decide(opened, NOW), Unauthorized)  # another server's
-    more = asked("/v1/realtime/client_secrets", ("api-key", body["value"]), method="POST")
+    more = request_for("/v1/realtime/client_secrets", ("api-key", body["value"]), method="POST")
     assert rules.decide(more, NOW).status == HTTPStatus.UNAUTHORIZED  # type: ignore[union-attr]  # it is an Answer
 
 
 def test_an_ephemeral_key_by_default() -> None:
-    """Without a body: a conversation, ten minutes."""
-    body = minted(access()).body
+    """With an empty body the session is a conversation, and the key is valid for ten minutes."""
+    body = create_secret(access()).body
     assert (body["expires_at"], body["session"]["type"]) == (NOW + 600, "realtime")
 
 
@@ -243,15 +243,15 @@ def test_an_ephemeral_key_by_default() -> None:
         ({"expires_after": 5}, "expires_after.anchor"),
     ],
 )
-def test_no_ephemeral_key(body: Any, param: str | None) -> None:
-    """A bad request is refused by name."""
-    answer = minted(access(), body)
+def test_bad_ephemeral_key_request(body: Any, param: str | None) -> None:
+    """A bad request is rejected, and the error names the field."""
+    answer = create_secret(access(), body)
     assert answer.status == HTTPStatus.BAD_REQUEST
     assert answer.body["error"]["param"] == param
 
 
-def test_ephemeral_keys_are_bounded() -> None:
-    """Whoever asks for more and more of them only loses the oldest."""
+def test_ephemeral_keys_are_limited() -> None:
+    """Above the limit a new key removes the oldest one."""
     secrets = ClientSecrets(lambda session: session)
     values = [secrets.mint(b"", NOW)["value"] for _ in range(MOST + 1)]
     assert secrets.redeem(values[0], NOW) is None
@@ -260,21 +260,21 @@ def test_ephemeral_keys_are_bounded() -> None:
 
 @given(st.binary(max_size=100))
 def test_any_body(body: bytes) -> None:
-    """Whatever is posted is answered."""
-    answer = access(None).decide(asked("/v1/realtime/client_secrets", method="POST", body=body), NOW)
+    """Any body gets an answer."""
+    answer = access(None).decide(request_for("/v1/realtime/client_secrets", method="POST", body=body), NOW)
     assert isinstance(answer, Answer)
     assert answer.status in {200, 400}
 
 
 @given(st.text(max_size=60), st.lists(st.tuples(st.text(max_size=12), st.text(max_size=30)), max_size=4))
 def test_any_request(target: str, headers: list[tuple[str, str]]) -> None:
-    """Whatever is asked, there is a verdict, and without the token it is no welcome."""
-    assert not isinstance(judged(target, *headers), Admission)
+    """Any request gets a decision; without the token no session opens."""
+    assert not isinstance(decide(target, *headers), Admission)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
 def test_off_loopback(host: str) -> None:
-    """Others are let in only by a token."""
+    """Listening on other addresses needs a token."""
     with pytest.raises(UsageError, match="loopback") as refused:
         listening_address(host, None)
     assert "--token-file" in (refused.value.hint or "")
@@ -283,6 +283,6 @@ def test_off_loopback(host: str) -> None:
 
 
 def test_loopback() -> None:
-    """This machine is, with and without a token."""
+    """Listening on loopback works with and without a token."""
     assert listening_address("localhost", None) == "127.0.0.1"
     assert listening_address("::1", TOKEN) == "::1"

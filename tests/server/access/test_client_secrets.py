@@ -1,4 +1,4 @@
-"""Keys and TLS as clients have them: the official package, a browser's ways, and certificates."""
+"""Keys and TLS with real clients: the official package, requests as from a browser, and certificates."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ TOKEN = "a-token-of-the-tests"
 
 
 def official(server: LocalServer, key: str = TOKEN) -> AsyncOpenAI:
-    """OpenAI's own client, pointed here."""
+    """OpenAI's own client, with this server as base URL."""
     return AsyncOpenAI(api_key=key, base_url=f"http://127.0.0.1:{server.port}/v1", max_retries=0)
 
 
 async def first_event(client: AsyncOpenAI, **options: Any) -> dict[str, Any]:
-    """What a session begins with."""
+    """The first event of a session."""
     async with client.realtime.connect(**options) as connection:
         event = await connection.recv()
         return event.to_dict()
 
 
 def test_the_right_key() -> None:
-    """The official client gets in with the token, for both kinds of session."""
+    """The official client opens both types of session with the token."""
 
     async def scenario() -> list[str]:
         async with serve(recognizer="none", token=TOKEN) as server, official(server) as client:
@@ -50,7 +50,7 @@ def test_the_right_key() -> None:
 
 
 def test_a_wrong_key() -> None:
-    """It gets what OpenAI says: an error event, and close 3000; over HTTP, 401."""
+    """A wrong key gets an error event and close 3000, as at OpenAI; over HTTP 401."""
 
     async def scenario() -> tuple[dict[str, Any], int | None]:
         async with serve(recognizer="none", token=TOKEN) as server, official(server, "sk-wrong") as client:
@@ -71,7 +71,7 @@ def test_a_wrong_key() -> None:
 
 
 def test_models() -> None:
-    """The list, one of it, and one that is not in it."""
+    """The list of models, one model, and an unknown model."""
 
     async def scenario() -> list[str]:
         async with serve(recognizer="none") as server, official(server) as client:
@@ -85,7 +85,7 @@ def test_models() -> None:
 
 
 def test_an_ephemeral_key() -> None:
-    """Whoever has the token makes a key for a browser; with it a session begins as it was configured."""
+    """The token creates an ephemeral key; a session with that key has the configured settings."""
     wanted: Any = {"type": "realtime", "instructions": "Be brief.", "audio": {"input": {"turn_detection": None}}}
 
     async def scenario() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -104,7 +104,7 @@ def test_an_ephemeral_key() -> None:
 
 @pytest.mark.parametrize("query", ["", "?intent=transcription"])
 def test_an_ephemeral_key_for_a_transcription(query: str) -> None:
-    """The intent of the URL agrees with it, and takes nothing away."""
+    """The URL's intent does not change the session of a transcription key."""
     transcription = {"model": "any", "language": "en"}
     wanted: Any = {
         "type": "transcription",
@@ -128,7 +128,7 @@ def test_an_ephemeral_key_for_a_transcription(query: str) -> None:
 
 
 def test_an_ephemeral_key_for_a_bad_session() -> None:
-    """What no session could have is refused when the key is made, by name."""
+    """An invalid session is rejected when the key is created, and the error names the field."""
     wrong: Any = {"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcm", "rate": 1}}}}
 
     async def scenario() -> Any:
@@ -140,8 +140,8 @@ def test_an_ephemeral_key_for_a_bad_session() -> None:
     assert run(scenario()) == "session.audio.input.format.rate"
 
 
-def test_the_model_that_was_asked_for() -> None:
-    """The name in the URL is the name in the session."""
+def test_model_from_the_url() -> None:
+    """The session has the model name from the URL."""
 
     async def scenario() -> dict[str, Any]:
         async with serve(recognizer="none") as server, official(server) as client:
@@ -151,7 +151,7 @@ def test_the_model_that_was_asked_for() -> None:
 
 
 def test_tls() -> None:
-    """With a certificate the URL is wss, for those who trust it."""
+    """With a certificate the URL is wss, and a client that trusts the certificate connects."""
 
     async def scenario() -> str:
         tls = server_context(CERTIFICATE, None)
@@ -196,7 +196,7 @@ PgfLIeYSshGnU1j85sImFQXg+L61x3I0YBFMkUgO+ZkkTPEV7Fy/3r09sN67MRo=
 def test_bad_certificates(
     tmp_path: Path, certificate: Callable[[], str | None], key: Callable[[], str | None], said: str
 ) -> None:
-    """One line, and no question on the terminal."""
+    """The error is one line, without a prompt on the terminal."""
     paths = {name: tmp_path / f"{name}.pem" for name in ("cert", "key")}
     for path, text in zip(paths.values(), (certificate(), key()), strict=True):
         if text is not None:
@@ -206,8 +206,8 @@ def test_bad_certificates(
     assert "--certfile" in (refused.value.hint or "")
 
 
-def test_certificate_and_key_apart(tmp_path: Path) -> None:
-    """Two files are as good as one."""
+def test_certificate_and_key_in_two_files(tmp_path: Path) -> None:
+    """Certificate and key may be in two files."""
     kind = next(line for line in CERTIFICATE.read_text().splitlines() if "PRIVATE KEY" in line)[11:-5]
     (tmp_path / "cert.pem").write_text(_pem("CERTIFICATE"))
     (tmp_path / "key.pem").write_text(_pem(kind))

@@ -1,4 +1,4 @@
-"""Who is still there, and who still reads."""
+"""Detection of clients that are gone or do not read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PING, SILENT, STUCK = ClientState.PING, ClientState.SILENT, ClientState.STUCK
 
 
 def checks(*heard: bool, reading: bool = True) -> list[ClientState]:
-    """Look again and again; each value says whether something came in just before."""
+    """Check repeatedly; each value says whether data came in before the check."""
     keepalive = Keepalive()
     found = []
     for index, something in enumerate(heard, 1):
@@ -21,19 +21,19 @@ def checks(*heard: bool, reading: bool = True) -> list[ClientState]:
     return found
 
 
-def test_silence_ends_it() -> None:
-    """Two pings without any sign of life are enough; one that is answered is none of them."""
+def test_two_unanswered_pings_are_silence() -> None:
+    """Two pings without any received byte mean SILENT; an answered ping does not count."""
     assert checks(False, False, False) == [PING, PING, SILENT]
     assert checks(False, False, True, False, False) == [PING, PING, PING, PING, SILENT]
 
 
-def test_silence_of_our_own_making() -> None:
-    """While we do not read, nobody can be silent."""
+def test_no_silence_while_the_server_does_not_read() -> None:
+    """While the server does not read, no client is SILENT."""
     assert checks(*[False] * 10, reading=False) == [PING] * 10
 
 
-def test_whoever_does_not_read_is_stuck() -> None:
-    """Not a byte gone between two looks, with bytes to go: stuck, though it talks all the time."""
+def test_client_that_does_not_read_is_stuck() -> None:
+    """No byte written between two checks, with bytes waiting: STUCK, even if the client sends data."""
     keepalive = Keepalive()
     found = []
     for sent, unsent in ((5, 40_000), (5, 30_000), (6, 30_000), (6, 30_000)):
@@ -43,8 +43,8 @@ def test_whoever_does_not_read_is_stuck() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=20))
-def test_a_reader_who_talks_is_never_ended(steps: list[tuple[bool, bool]]) -> None:
-    """Heard before every look, and taking what it is sent: it is only ever pinged."""
+def test_active_client_is_only_pinged(steps: list[tuple[bool, bool]]) -> None:
+    """A client that sends and reads is only pinged."""
     keepalive = Keepalive()
     for index, (reading, more) in enumerate(steps, 1):
         keepalive.on_data()
@@ -53,7 +53,7 @@ def test_a_reader_who_talks_is_never_ended(steps: list[tuple[bool, bool]]) -> No
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
 def test_silence_is_counted(steps: list[tuple[bool, bool]]) -> None:
-    """It is silent exactly when as many pings before it had no sign of life, and all of them were read for."""
+    """SILENT exactly after MAX_UNANSWERED pings without received data, while the server reads."""
     keepalive = Keepalive()
     unanswered = 0
     for heard, reading in steps:

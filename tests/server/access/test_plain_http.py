@@ -1,4 +1,4 @@
-"""HTTP before the WebSocket library reads it: whole requests, malformed ones, and any bytes at all."""
+"""Parsing before the WebSocket library: complete requests, malformed requests, and arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rt_cli.server.access.plain_http import MAX_BODY_BYTES, MAX_HEAD_BYTES, BadR
 POST = b"POST /v1/x?a=b HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\nX-A: 1\r\nX-A: 2\r\n\r\nhello"
 
 
-def fed(data: bytes, piece: int) -> bytes | PlainRequest | None:
-    """The outcome of feeding in pieces."""
+def feed_pieces(data: bytes, piece: int) -> bytes | PlainRequest | None:
+    """The result of feeding the data in pieces."""
     first = FirstBytes()
     for start in range(0, len(data), piece):
         found = first.feed(data[start : start + piece])
@@ -24,16 +24,16 @@ def fed(data: bytes, piece: int) -> bytes | PlainRequest | None:
 
 
 @given(st.integers(1, len(POST)))
-def test_a_whole_request(piece: int) -> None:
-    """However it is cut, a request is the same, and nothing is said before all of it is there."""
-    assert fed(POST[:-1], piece) is None
+def test_request_in_any_pieces(piece: int) -> None:
+    """The result does not depend on how the bytes are split, and comes only when the request is complete."""
+    assert feed_pieces(POST[:-1], piece) is None
     headers = [("Host", "here"), ("Content-Length", "5"), ("X-A", "1"), ("X-A", "2")]
-    assert fed(POST, piece) == PlainRequest("POST", "/v1/x?a=b", headers, b"hello")
+    assert feed_pieces(POST, piece) == PlainRequest("POST", "/v1/x?a=b", headers, b"hello")
 
 
 @given(st.integers(1, 60))
-def test_get_belongs_to_the_library(piece: int) -> None:
-    """A GET is passed on with every byte of it, even if it came one by one."""
+def test_get_is_passed_on(piece: int) -> None:
+    """All bytes of a GET are passed on, even if they came one by one."""
     data = b"GET /v1/realtime HTTP/1.1\r\n\r\n"
     first = FirstBytes()
     pieces = [data[start : start + piece] for start in range(0, len(data), piece)]
@@ -70,7 +70,7 @@ def test_get_belongs_to_the_library(piece: int) -> None:
     ],
 )
 def test_bad_requests(data: bytes, status: HTTPStatus) -> None:
-    """What is no request, or too large, is known as soon as it shows."""
+    """A malformed or too large request is rejected as early as possible."""
     with pytest.raises(BadRequest) as bad:
         FirstBytes().feed(data)
     assert bad.value.status == status
@@ -78,11 +78,11 @@ def test_bad_requests(data: bytes, status: HTTPStatus) -> None:
 
 @given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda rest: b"POST / HTTP/1.1\r\n" + rest)))
 def test_any_bytes(data: bytes) -> None:
-    """Whatever comes is taken, waited for, or refused; nothing else is raised."""
+    """Any bytes are accepted, incomplete, or raise BadRequest; no other exception."""
     first = FirstBytes()
     try:
         for byte in data:
             if first.feed(bytes([byte])) is not None:
                 return
     except BadRequest as bad:
-        assert bad.status >= HTTPStatus.BAD_REQUEST  # noqa: PT017 - what is raised is one of two right outcomes
+        assert bad.status >= HTTPStatus.BAD_REQUEST  # noqa: PT017 - BadRequest is one of two valid results

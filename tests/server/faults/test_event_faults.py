@@ -1,4 +1,4 @@
-"""What faults make of events, with a clock that is told: what leaves, in which order, and when."""
+"""Faults of events with a simulated clock: which frames are sent, in which order, and when."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 A, B = "session.updated", "input_audio_buffer.committed"
-Told = tuple[float, str, bytes]
-"""When an event is said, its type, its text."""
+TimedEvent = tuple[float, str, bytes]
+"""Time, type and text of an event."""
 
 
-class Line:
-    """Events through the faults of a connection."""
+class Queue:
+    """The event queue of one connection, with its faults."""
 
     def __init__(self, *specs: str, connection: int = 1) -> None:
         plan = parse(specs)
@@ -35,23 +35,23 @@ class Line:
         )
         self.outgoing.active.update(enumerate(plan.faults))
 
-    def run(self, told: Sequence[Told]) -> list[Told]:
-        """What leaves, and when, if it is asked for as soon as it is due."""
-        left: list[Told] = []
-        for now, type_, text in told:
+    def run(self, numbered: Sequence[TimedEvent]) -> list[TimedEvent]:
+        """All frames with the times at which they are due."""
+        left: list[TimedEvent] = []
+        for now, type_, text in numbered:
             self._leave(now, left)
             self.outgoing.push(now, type_, text)
         self._leave(float("inf"), left)
         return left
 
-    def _leave(self, until: float, left: list[Told]) -> None:
+    def _leave(self, until: float, left: list[TimedEvent]) -> None:
         while (due := self.outgoing.due) is not None and due <= until:
             if leaving := self.outgoing.pop(due):
                 left.append((due, leaving.type, leaving.data))
 
 
-def texts(left: Sequence[Told]) -> str:
-    """What left, in its order."""
+def texts(left: Sequence[TimedEvent]) -> str:
+    """The frames in order."""
     return b" ".join(text for _, _, text in left).decode()
 
 
@@ -73,28 +73,28 @@ def texts(left: Sequence[Told]) -> str:
         pytest.param(["delay=500ms"], "a1 b1 a2 b2 a3", id="all late"),
     ],
 )
-def test_what_leaves(specs: list[str], expected: str) -> None:
+def test_frames_and_times(specs: list[str], expected: str) -> None:
     """Five events of two types, 0.3 s apart."""
-    told = [(0.3 * n, B if n % 2 else A, f"{'ab'[n % 2]}{n // 2 + 1}".encode()) for n in range(5)]
+    numbered = [(0.3 * n, B if n % 2 else A, f"{'ab'[n % 2]}{n // 2 + 1}".encode()) for n in range(5)]
 
-    assert texts(Line(*specs).run(told)) == expected
-
-
-def test_a_neighbour_is_waited_for_so_long() -> None:
-    """An event whose neighbour never comes leaves all the same."""
-    assert Line("reorder=committed").run([(1.0, B, b"b1")]) == [(1.0 + REORDER_S, B, b"b1")]
+    assert texts(Queue(*specs).run(numbered)) == expected
 
 
-def test_lateness_is_a_latency() -> None:
-    """Events are late one by one, not one after the other."""
-    told = [(0.1 * n, A, b"") for n in range(10)]
-
-    assert [due for due, _, _ in Line("delay=3s").run(told)] == pytest.approx([3 + 0.1 * n for n in range(10)])
+def test_reorder_waits_a_limited_time() -> None:
+    """Without a second event of the type, the event is sent after REORDER_S."""
+    assert Queue("reorder=committed").run([(1.0, B, b"b1")]) == [(1.0 + REORDER_S, B, b"b1")]
 
 
-def test_what_a_fault_says_leaves_in_its_turn() -> None:
-    """After what was said before it, however late that is."""
-    line = Line("delay=5s")
+def test_delay_is_latency() -> None:
+    """A delay shifts each event; delays do not add up."""
+    numbered = [(0.1 * n, A, b"") for n in range(10)]
+
+    assert [due for due, _, _ in Queue("delay=3s").run(numbered)] == pytest.approx([3 + 0.1 * n for n in range(10)])
+
+
+def test_put_keeps_the_order() -> None:
+    """A frame of put() comes after earlier events, even delayed ones."""
+    line = Queue("delay=5s")
     line.outgoing.push(1.0, A, b"a1")
     line.outgoing.put(2.0, OutgoingFrame("close", b"reason", code=1001))
     assert line.outgoing.pop(5.9) is None
@@ -103,9 +103,9 @@ def test_what_a_fault_says_leaves_in_its_turn() -> None:
     assert line.outgoing.due is None
 
 
-def test_what_happens_to_a_connection_does_not_wait() -> None:
-    """It leaves before all that does, in its own order."""
-    line = Line("delay=5s")
+def test_put_first_comes_before_delayed_events() -> None:
+    """Frames of put_first() come before delayed events, in their own order."""
+    line = Queue("delay=5s")
     line.outgoing.push(1.0, A, b"a1")
     line.outgoing.put_first(OutgoingFrame("text", b"error"))
     line.outgoing.put_first(OutgoingFrame("close", b"", code=1011))
@@ -123,8 +123,8 @@ HARMLESS = st.lists(
 )
 
 
-def told(events: Sequence[tuple[float, str]]) -> list[Told]:
-    """Events some time apart, numbered."""
+def numbered(events: Sequence[tuple[float, str]]) -> list[TimedEvent]:
+    """Numbered events, some time apart."""
     now, result = 0.0, []
     for number, (pause, type_) in enumerate(events):
         now += pause
@@ -133,10 +133,10 @@ def told(events: Sequence[tuple[float, str]]) -> list[Told]:
 
 
 @given(EVENTS, HARMLESS)
-def test_nothing_is_lost_that_is_only_late_or_swapped(events: Sequence[tuple[float, str]], specs: list[str]) -> None:
-    """Every event leaves once, none before it was said, and what is taken out is in order of time."""
-    said = told(events)
-    left = Line(*specs).run(said)
+def test_delay_and_reorder_lose_nothing(events: Sequence[tuple[float, str]], specs: list[str]) -> None:
+    """Each event is sent once, not before its time, and pop() returns frames in order of time."""
+    said = numbered(events)
+    left = Queue(*specs).run(said)
 
     assert Counter(text for _, _, text in left) == Counter(text for _, _, text in said)
     began = {text: now for now, _, text in said}
@@ -145,19 +145,19 @@ def test_nothing_is_lost_that_is_only_late_or_swapped(events: Sequence[tuple[flo
 
 
 @given(EVENTS, st.sampled_from([[], ["delay=50ms..900ms"], ["delay=1ms..2s", f"omit={A}~0.5"]]))
-def test_all_late_is_in_order(events: Sequence[tuple[float, str]], specs: list[str]) -> None:
-    """However much lateness varies, nothing overtakes."""
-    numbers = [int(text) for _, _, text in Line(*specs).run(told(events))]
+def test_delay_of_all_keeps_the_order(events: Sequence[tuple[float, str]], specs: list[str]) -> None:
+    """With a random delay of all events the order stays."""
+    numbers = [int(text) for _, _, text in Queue(*specs).run(numbered(events))]
 
     assert numbers == sorted(numbers)
 
 
 @given(EVENTS, st.integers(1, 4), st.integers(1, 5))
 def test_counts(events: Sequence[tuple[float, str]], every: int, times: int) -> None:
-    """Each time that a fault happens is told, and there are as many as ``%`` and ``x`` allow."""
-    line = Line(f"dup={A}%{every}x{times}")
+    """Each fault is reported, as often as ``%`` and ``x`` allow."""
+    line = Queue(f"dup={A}%{every}x{times}")
     occasions = sum(type_ == A for _, type_ in events)
-    left = line.run(told(events))
+    left = line.run(numbered(events))
 
     happened = min(occasions // every, times)
     assert line.touched == [A] * happened
@@ -165,7 +165,7 @@ def test_counts(events: Sequence[tuple[float, str]], every: int, times: int) -> 
 
 
 def test_failed() -> None:
-    """The words are gone, the item is the same."""
+    """The transcript is removed; the item id stays."""
     completed = {
         "type": COMPLETED,
         "event_id": "e",
@@ -174,7 +174,7 @@ def test_failed() -> None:
         "transcript": "secret",
         "usage": {"type": "duration", "seconds": 1},
     }
-    [(_, type_, text)] = Line("failed").run([(0.0, COMPLETED, json.dumps(completed).encode())])
+    [(_, type_, text)] = Queue("failed").run([(0.0, COMPLETED, json.dumps(completed).encode())])
 
     assert type_ == FAILED
     assert text == failed_event(json.dumps(completed).encode())
@@ -190,17 +190,17 @@ def test_failed() -> None:
 
 
 def test_half_an_event_is_text() -> None:
-    """Cut JSON is no JSON, but it is still UTF-8."""
+    """Half an event is invalid JSON but valid UTF-8."""
     text = json.dumps({"type": B, "words": "äöü" * 9}, ensure_ascii=False).encode()
     for shift in range(3):
-        [(_, _, cut)] = Line("corrupt=committed").run([(0.0, B, text + b" " * shift)])
+        [(_, _, cut)] = Queue("corrupt=committed").run([(0.0, B, text + b" " * shift)])
         assert text.startswith(cut)
         with pytest.raises(json.JSONDecodeError):
             json.loads(cut.decode())
 
 
 def draws(seed: int, order: Sequence[int]) -> dict[int, list[float | bool]]:
-    """The luck of connections that take turns in an order."""
+    """The random numbers of connections that overlap in this order."""
     chance = Chance(parse(["drop@1s..9s~0.5", f"seed={seed}"]))
     drawn: dict[int, list[float | bool]] = {number: [] for number in set(order)}
     for number in order:
@@ -209,7 +209,7 @@ def draws(seed: int, order: Sequence[int]) -> dict[int, list[float | bool]]:
 
 
 def test_chance_repeats() -> None:
-    """The same seed, the same luck for each connection, however they overlap; another seed, another luck."""
+    """The same seed gives each connection the same numbers, however connections overlap; another seed does not."""
     one_by_one = draws(7, [1] * 20 + [2] * 20)
 
     assert draws(7, [2, 1] * 20) == one_by_one
@@ -219,7 +219,7 @@ def test_chance_repeats() -> None:
 
 
 def test_chance_of_an_ended_connection_is_removed() -> None:
-    """A server of many connections does not grow."""
+    """The state does not grow with the number of past connections."""
     chance = Chance(parse(["drop@1s..9s~0.5"]))
     for number in range(100):
         chance.fires(0, number)

@@ -1,4 +1,4 @@
-"""The grammar of ``--fault``: what is said is what is meant, and what cannot be meant is quoted."""
+"""The grammar of ``--fault``: valid specs are parsed, and errors quote the invalid part."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ MOMENTS = (
 
 @cache
 def server_events() -> TypeAdapter[Any]:
-    """All that OpenAI's server may say."""
+    """All server events of OpenAI."""
     return TypeAdapter(RealtimeServerEvent)
 
 
 @st.composite
 def faults(draw: DrawFn) -> Fault:
-    """Any that may be asked for."""
+    """Any valid fault."""
     name = draw(st.sampled_from(sorted(KINDS)))
     counts = st.integers(1, 999_999_999)
     return Fault(
@@ -83,14 +83,14 @@ def faults(draw: DrawFn) -> Fault:
 
 
 @given(faults())
-def test_a_fault_says_how_to_ask_for_it(fault: Fault) -> None:
-    """What a fault says of itself is read as that fault."""
+def test_str_of_a_fault_parses_back(fault: Fault) -> None:
+    """Parsing ``str(fault)`` returns the same fault."""
     assert parse([str(fault)]) == FaultPlan((fault,))
 
 
 @given(st.text(max_size=40) | st.from_regex(r"(drop|stall|delay|omit|close|status)[=@/#~%x0-9a-z.:]{0,12}"))
 def test_any_text_is_a_plan_or_one_line(spec: str) -> None:
-    """Nothing but a UsageError, and its message has one line."""
+    """Any text is valid or raises UsageError with a one-line message."""
     try:
         said = "".join(str(fault) for fault in parse([spec]).faults)
     except UsageError as wrong:
@@ -123,8 +123,8 @@ def test_any_text_is_a_plan_or_one_line(spec: str) -> None:
         ("mute#2", Fault("mute", connection=2)),
     ],
 )
-def test_what_is_meant(spec: str, fault: Fault) -> None:
-    """Examples, with suffixes in any order and short names of events."""
+def test_valid_specs(spec: str, fault: Fault) -> None:
+    """Examples, with suffixes in any order and short event names."""
     assert parse([spec]).faults == (fault,)
 
 
@@ -161,8 +161,8 @@ def test_what_is_meant(spec: str, fault: Fault) -> None:
         ("seed=x", "'seed=x' is not a whole number"),
     ],
 )
-def test_what_cannot_be_meant(spec: str, quoted: str) -> None:
-    """The offending part is quoted, and what would do."""
+def test_invalid_specs(spec: str, quoted: str) -> None:
+    """The message quotes the invalid part and says what is valid."""
     with pytest.raises(UsageError, match=re.escape(quoted)) as raised:
         parse(["drop@3s", spec])
 
@@ -170,7 +170,7 @@ def test_what_cannot_be_meant(spec: str, quoted: str) -> None:
 
 
 def test_seed() -> None:
-    """One, for all faults; two are a slip."""
+    """One seed for all faults; a second one is an error."""
     assert parse(["drop~0.5", "seed=7"]).seed == 7
     assert not parse(["seed=7"])
     with pytest.raises(UsageError, match="a second seed"):
@@ -178,25 +178,25 @@ def test_seed() -> None:
 
 
 @pytest.mark.parametrize("kind", GARBAGE)
-def test_garbage_is_none_of_the_events(kind: str) -> None:
-    """Every kind has its payload, and that is no event of OpenAI's, or no JSON, or no text."""
+def test_garbage_is_no_valid_event(kind: str) -> None:
+    """Every kind has a payload that is not an OpenAI event, or not JSON, or not UTF-8."""
     how, data = payload(kind)
 
-    if kind == "huge":  # which OpenAI's types take half a minute to refuse
+    if kind == "huge":  # OpenAI's types need half a minute to reject this
         assert data.startswith(b'{"type":"garbage.huge"')
     elif how == "text":
         with pytest.raises(ValueError, match=r"."):
             server_events().validate_json(data)
 
 
-def test_no_other_garbage() -> None:
-    """A kind without payload would be a bug of ours."""
+def test_unknown_kind_of_garbage() -> None:
+    """An unknown kind raises ValueError."""
     with pytest.raises(ValueError, match="rubbish"):
         payload("rubbish")
 
 
 def test_names_of_events() -> None:
-    """They are OpenAI's."""
+    """The event names are OpenAI's."""
     for union, names in ((server_events(), SERVER_EVENTS), (TypeAdapter(RealtimeClientEvent), CLIENT_EVENTS)):
         schema = str(union.json_schema())
         assert [name for name in names if f"'const': '{name}'" not in schema] == []

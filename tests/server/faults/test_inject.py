@@ -1,4 +1,4 @@
-"""Faults through the real endpoint, seen by a real client."""
+"""Faults of the real endpoint, observed by a real client."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ class Broken:
     """An endpoint with faults."""
 
     url: str
-    told: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def on_event(self, note: dict[str, Any]) -> None:
-        """As the server wants it."""
-        self.told.append(note)
+        """Callback of the server."""
+        self.events.append(note)
         self.news.set()
 
-    async def has_told(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
-        """Wait for something to be observed."""
-        while not any(map(wanted, self.told)):
+    async def wait_for_event(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait for a log event."""
+        while not any(map(wanted, self.events)):
             self.news.clear()
             await self.news.wait()
 
     @property
     def faults(self) -> list[str]:
-        """Those that happened, and to which event."""
+        """The reported faults with their events."""
         return [
-            " ".join(filter(None, (note["fault"], note.get("event")))) for note in self.told if note["type"] == "fault"
+            " ".join(filter(None, (one["fault"], one.get("event")))) for one in self.events if one["type"] == "fault"
         ]
 
 
 @asynccontextmanager
 async def broken(*specs: str) -> AsyncIterator[Broken]:
-    """An endpoint that breaks as it is told."""
+    """An endpoint with these faults."""
     watched = Broken("")
     async with serve(recognizer="none", faults=parse(specs), on_event=watched.on_event) as server:
         watched.url = server.url
@@ -66,28 +66,28 @@ async def broken(*specs: str) -> AsyncIterator[Broken]:
 
 @asynccontextmanager
 async def client(*specs: str) -> AsyncIterator[tuple[Client, Broken]]:
-    """One client of it, with transcription and turns of its own."""
+    """A client with transcription and without turn detection."""
     async with broken(*specs) as server, session(server.url) as connected:
         await connected.configure(transcription=TRANSCRIBE, turn_detection=None)
         yield connected, server
 
 
 async def take_turns(connected: Client, count: int) -> None:
-    """Commit as many, each after half a second of sound, and wait for nothing."""
+    """Commit this number of turns, each after half a second of audio, without waiting."""
     for _ in range(count):
         await connected.append(SECOND[:24_000])
         await connected.send("input_audio_buffer.commit")
 
 
 async def one_by_one(connected: Client, count: int) -> None:
-    """The same, but each turn is committed before the next begins."""
+    """Like take_turns, but wait for each commit before the next turn."""
     for _ in range(count):
         await take_turns(connected, 1)
         await connected.barrier()
 
 
 async def ended(socket_: Any) -> ConnectionClosed:
-    """How a connection ends, whatever comes before."""
+    """Close code and reason, after any number of events."""
     try:
         while True:
             await socket_.recv()
@@ -96,7 +96,7 @@ async def ended(socket_: Any) -> ConnectionClosed:
 
 
 async def raw(url: str) -> list[str]:
-    """All frames of a session that says nothing, and how it ended."""
+    """All frames of a session in which the client sends nothing, and the close."""
     frames = []
     async with connect(url + QUERY, compression=None) as socket_:
         try:
@@ -108,7 +108,7 @@ async def raw(url: str) -> list[str]:
 
 
 def test_handshakes_are_refused() -> None:
-    """As many as were asked for, as JSON, with Retry-After; health is not their business."""
+    """The given number of handshakes is refused with JSON and Retry-After; the health check still works."""
 
     async def scenario() -> None:
         async with broken("status=429/1500msx1", "status=503#2") as server:
@@ -124,8 +124,8 @@ def test_handshakes_are_refused() -> None:
     run(scenario())
 
 
-def test_a_handshake_comes_late() -> None:
-    """And then all is well."""
+def test_delayed_handshake() -> None:
+    """The session works after a delayed handshake."""
 
     async def scenario() -> None:
         async with broken("handshake=300msx1") as server:
@@ -147,7 +147,7 @@ def test_a_handshake_comes_late() -> None:
     ],
 )
 def test_closes(spec: str, frames: list[str]) -> None:
-    """At once or later, with what is said before it."""
+    """The close comes at once or later, after the expected events."""
 
     async def scenario() -> None:
         async with broken(spec) as server:
@@ -157,8 +157,8 @@ def test_closes(spec: str, frames: list[str]) -> None:
     run(scenario())
 
 
-def test_several_faults_happen_in_the_order_in_which_they_are_given() -> None:
-    """What is to come at once comes before the session says a word."""
+def test_faults_at_once_keep_their_order() -> None:
+    """Faults without a moment happen before the session's first event, in the given order."""
 
     async def scenario() -> None:
         async with broken("error=one", "garbage=unknown", "error=two", "close=1011") as server:
@@ -168,7 +168,7 @@ def test_several_faults_happen_in_the_order_in_which_they_are_given() -> None:
 
 
 def test_an_announced_expiry() -> None:
-    """The session says from the start when it will end."""
+    """expires_at has the shortened time from the start."""
 
     async def scenario() -> None:
         async with broken("expire=100s#1") as server:
@@ -180,7 +180,7 @@ def test_an_announced_expiry() -> None:
 
 
 def shake_hands(url: str) -> socket.socket:
-    """A WebSocket without a library; blocking."""
+    """A WebSocket handshake without a library; blocking."""
     parts = urlsplit(url)
     peer = socket.create_connection((parts.hostname, parts.port), timeout=10)
     lines = (
@@ -196,7 +196,7 @@ def shake_hands(url: str) -> socket.socket:
 
 
 def read_all(url: str) -> bytes:
-    """What comes until the connection ends; raises if that is by a reset."""
+    """All bytes until the end of the connection; raises after a reset."""
     data = b""
     with shake_hands(url) as peer:
         while piece := peer.recv(4096):
@@ -206,7 +206,7 @@ def read_all(url: str) -> bytes:
 
 @pytest.mark.parametrize("when", ["", "@300ms"])
 def test_cut(when: str) -> None:
-    """By a reset or by an end in order; neither has a close frame."""
+    """``rst`` resets, ``fin`` ends in order; neither sends a close frame."""
 
     async def scenario() -> None:
         async with broken(f"drop=fin{when}") as server:
@@ -225,7 +225,7 @@ def test_cut(when: str) -> None:
     ("spec", "committed"), [("drop@turn2", 2), ("drop@audio1200ms", 2), ("drop@audio400ms..500ms", 0)]
 )
 def test_moments_of_a_session(spec: str, committed: int) -> None:
-    """After so many turns, or so much sound of half a second each."""
+    """Faults happen after a number of turns, or after an amount of audio."""
 
     async def scenario() -> None:
         async with client(spec) as (connected, server):
@@ -234,7 +234,7 @@ def test_moments_of_a_session(spec: str, committed: int) -> None:
             assert closed.value.rcvd is None
             assert len(connected.of(COMMITTED)) == committed
             assert server.faults == [spec]
-            note = next(note for note in server.told if note["type"] == "fault")
+            note = next(note for note in server.events if note["type"] == "fault")
             assert (note["connection"], note["session"]) == (1, connected.seen[0]["session"]["id"])
 
     run(scenario())
@@ -245,7 +245,7 @@ def test_moments_of_a_session(spec: str, committed: int) -> None:
     [("utf8", 1007), ("frame", 1002), ("huge", 1009), ("json", None), ("deep", None), ("binary", None)],
 )
 def test_garbage(kind: str, code: int | None) -> None:
-    """Some of it no library lets through; after the rest the session goes on."""
+    """Some kinds end the connection in the library; after the others the session continues."""
 
     async def scenario() -> None:
         async with broken(f"garbage={kind}") as server, connect(server.url + QUERY, compression=None) as socket_:
@@ -261,8 +261,8 @@ def test_garbage(kind: str, code: int | None) -> None:
     run(scenario())
 
 
-def test_an_error_between() -> None:
-    """The session goes on after it."""
+def test_error_event() -> None:
+    """The session continues after the error."""
 
     async def scenario() -> None:
         async with client("error=rate_limit_exceeded@turn1") as (connected, _):
@@ -286,7 +286,7 @@ def test_an_error_between() -> None:
     ],
 )
 def test_events(specs: list[str], events: dict[str, list[int]], faults: int) -> None:
-    """Left out, doubled, swapped, replaced, late: the turns by their numbers, in the order in which they come."""
+    """Omitted, doubled, swapped, replaced or delayed events: the numbers of the turns in order of arrival."""
 
     async def scenario() -> None:
         async with client(*specs) as (connected, server):
@@ -303,7 +303,7 @@ def test_events(specs: list[str], events: dict[str, list[int]], faults: int) -> 
 
 
 def test_corrupt() -> None:
-    """An event of the type is no JSON; the others are whole."""
+    """An event of the type is invalid JSON; other events are valid."""
 
     async def scenario() -> None:
         async with client("corrupt=committed") as (connected, server):
@@ -317,8 +317,8 @@ def test_corrupt() -> None:
     run(scenario())
 
 
-def test_a_late_greeting() -> None:
-    """It is late, and comes."""
+def test_delayed_session_created() -> None:
+    """session.created comes late."""
 
     async def scenario() -> None:
         async with broken("delay=session.created:400ms") as server:
@@ -329,8 +329,8 @@ def test_a_late_greeting() -> None:
     run(scenario())
 
 
-def test_no_greeting() -> None:
-    """All else works."""
+def test_omitted_session_created() -> None:
+    """Without session.created all else works."""
 
     async def scenario() -> None:
         async with broken("omit=session.created") as server, connect(server.url + QUERY) as socket_:
@@ -341,7 +341,7 @@ def test_no_greeting() -> None:
 
 
 def test_a_rejected_update() -> None:
-    """It has no effect and is answered by an error with its id; the next one is obeyed."""
+    """A rejected update has no effect and gets an error with its id; the next update works."""
 
     async def scenario() -> None:
         async with broken("reject=session.update:server_errorx1") as server, session(server.url) as connected:
@@ -355,14 +355,14 @@ def test_a_rejected_update() -> None:
 
 
 async def answered(socket_: Any) -> bool:
-    """Whether a ping is answered while an event makes its way there and back."""
+    """True if a ping is answered before the answer to an event."""
     pong = await socket_.ping()
     await Client(socket_).barrier()
     return bool(pong.done())
 
 
 def test_mute() -> None:
-    """Pings are not answered, events are; later pings are answered again."""
+    """Pings get no answer, events do; later pings get answers again."""
 
     async def scenario() -> None:
         async with broken("mute#1", "mute/300ms#2") as server:
@@ -378,7 +378,7 @@ def test_mute() -> None:
 
 
 def test_a_stall_that_ends() -> None:
-    """Nothing is said, no ping is answered, and what is sent fills the way; then all goes on where it stood."""
+    """During the stall nothing is sent or read, then all continues where it stopped."""
 
     async def scenario() -> None:
         async with client("stall@turn1/800ms") as (connected, server):
@@ -398,8 +398,8 @@ def test_a_stall_that_ends() -> None:
     run(scenario())
 
 
-def test_a_stall_before_the_greeting() -> None:
-    """At once is before the first word."""
+def test_stall_before_session_created() -> None:
+    """A stall without a moment comes before the first event."""
 
     async def scenario() -> None:
         async with broken("stall/300ms") as server:
@@ -411,20 +411,20 @@ def test_a_stall_before_the_greeting() -> None:
 
 
 @pytest.mark.skipif(not hasattr(__import__("select"), "POLLRDHUP"), reason="only Linux shows who has left unread")
-def test_a_stall_for_good_ends_with_its_client() -> None:
-    """A server of many of them does not fill up."""
+def test_endless_stall_ends_at_disconnect() -> None:
+    """A disconnected client frees its stalled connection."""
 
     async def scenario() -> None:
         async with broken("stall") as server:
             async with connect(server.url + QUERY, close_timeout=0.1):
                 pass
-            await server.has_told(lambda note: note["type"] == "session_closed")
+            await server.wait_for_event(lambda note: note["type"] == "session_closed")
 
     run(scenario())
 
 
 def test_a_stalled_server_ends() -> None:
-    """Within its second, and so for a delay of minutes and a mute."""
+    """The server ends within a second despite a stall, long delays or mute."""
 
     async def scenario() -> None:
         async with (
@@ -432,14 +432,14 @@ def test_a_stalled_server_ends() -> None:
             broken("stall@100ms", "delay=5m", "mute", "reorder=committed", "close=1001@5m") as server,
         ):
             sockets.append(await connect(server.url + QUERY, close_timeout=0.1))
-            await server.has_told(lambda note: note.get("fault") == "stall@100ms")
+            await server.wait_for_event(lambda note: note.get("fault") == "stall@100ms")
 
     run(scenario(), seconds=10)
 
 
 @asynccontextmanager
 async def kept() -> AsyncIterator[list[Any]]:
-    """Connections that are closed at the end, after their server."""
+    """Connections that are closed after their server."""
     sockets: list[Any] = []
     yield sockets
     for each in sockets:
@@ -447,7 +447,7 @@ async def kept() -> AsyncIterator[list[Any]]:
 
 
 def test_slow_reading() -> None:
-    """Half a megabyte at a megabyte a second takes its time."""
+    """Half a megabyte at one megabyte per second takes half a second."""
 
     async def scenario() -> None:
         async with client("slow=1000kB") as (connected, _):
@@ -460,8 +460,8 @@ def test_slow_reading() -> None:
     run(scenario())
 
 
-def test_a_client_that_reads_nothing_meets_a_late_server() -> None:
-    """Thousands of events that wait do not pile up: the server reads no further."""
+def test_delayed_events_are_limited() -> None:
+    """Thousands of delayed events do not fill the memory: the server stops reading."""
 
     async def scenario() -> None:
         async with broken("delay=500ms") as server, connect(server.url + QUERY, compression=None) as socket_:
@@ -473,20 +473,20 @@ def test_a_client_that_reads_nothing_meets_a_late_server() -> None:
                 event = await connected.receive()
                 if number >= 0:
                     assert event["error"]["event_id"] == str(number)
-            # 256 wait at a time, each for half a second.
+            # 256 events wait at once, each for half a second.
             assert time.monotonic() - began >= 1
 
     run(scenario())
 
 
 def openai_client(url: str) -> AsyncOpenAI:
-    """OpenAI's own library, without retries of its own."""
+    """OpenAI's own library, without its retries."""
     base = url.removesuffix("/realtime")
     return AsyncOpenAI(api_key="none", base_url=base.replace("ws://", "http://"), websocket_base_url=base)
 
 
 async def seen_by_openai(*specs: str) -> list[str]:
-    """The types of events, and the end, as the official client sees a turn."""
+    """The event types and the end of a turn as the official client sees them."""
     seen: list[str] = []
     async with broken(*specs) as server, openai_client(server.url) as openai:
         try:
@@ -518,5 +518,5 @@ async def seen_by_openai(*specs: str) -> list[str]:
     ],
 )
 def test_the_official_client(specs: list[str], seen: list[str]) -> None:
-    """It sees what was asked for."""
+    """The official client sees the effect of each fault."""
     assert run(seen_by_openai(*specs)) == seen

@@ -1,4 +1,4 @@
-"""Items that are recognised whole: order, fairness, bounds, and what becomes of those that nobody wants."""
+"""Recognition of whole items: order, fairness, limits, and abandoned items."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Engine:
-    """Works when it is allowed to, and says how long a piece was."""
+    """Works when the test allows it; the text has the length of the piece."""
 
     def __init__(self) -> None:
         self.allowed = asyncio.Semaphore(0)
@@ -27,7 +27,7 @@ class Engine:
         self._news = asyncio.Event()
 
     async def transcribe(self, speech: Speech, _: Hints, tell: Callable[[str], None]) -> str:
-        """Half of the text first, then all of it."""
+        """A partial text, then the final one."""
         self.began.append(speech.pcm)
         self._news.set()
         try:
@@ -39,36 +39,36 @@ class Engine:
             raise RecognizerFailed("bad sound")
         return f"{speech.seconds:g}"
 
-    async def working(self, number: int) -> None:
-        """Return once so many pieces have been begun."""
+    async def wait_until_working(self, number: int) -> None:
+        """Wait until this number of pieces has been started."""
         while len(self.began) < number:
             self._news.clear()
             await self._news.wait()
 
 
-async def given(session: RecognizerSession, pcm: bytes) -> Transcription:
-    """An item, finished."""
+async def finished_item(session: RecognizerSession, pcm: bytes) -> Transcription:
+    """A finished item."""
     item = await session.open(1_000)
     await item.feed(pcm)
     item.finish()
     return item
 
 
-async def told(item: Transcription) -> list[Hypothesis]:
-    """All about it."""
+async def all_hypotheses(item: Transcription) -> list[Hypothesis]:
+    """All hypotheses of an item."""
     return [hypothesis async for hypothesis in item.hypotheses()]
 
 
 def test_text_grows() -> None:
-    """What is known early is told early; the pieces' texts are joined."""
+    """Partial texts come early; the texts of pieces are joined."""
 
     async def scenario() -> None:
         engine = Engine()
         async with Batch(engine, notice="", slots=1, piece_bytes=2_000).session() as session:
-            item = await given(session, bytes(3_000))
+            item = await finished_item(session, bytes(3_000))
             engine.allowed.release()
             engine.allowed.release()
-            assert await told(item) == [
+            assert await all_hypotheses(item) == [
                 Hypothesis("about 1"),
                 Hypothesis("1 about 0.5"),
                 Hypothesis("1 0.5", final=True),
@@ -78,19 +78,19 @@ def test_text_grows() -> None:
 
 
 def test_item_without_sound() -> None:
-    """Nothing said, nothing asked."""
+    """An item without audio has an empty text and does not reach the engine."""
 
     async def scenario() -> None:
         engine = Engine()
         async with Batch(engine, notice="", slots=1).session() as session:
-            assert await told(await given(session, b"")) == [Hypothesis("", final=True)]
+            assert await all_hypotheses(await finished_item(session, b"")) == [Hypothesis("", final=True)]
         assert engine.began == []
 
     run(scenario())
 
 
-def test_failure_is_one_items() -> None:
-    """The next item of the session is recognised; what is fed to the one that failed goes nowhere."""
+def test_failure_of_one_item() -> None:
+    """The next item works; audio for the failed item is dropped."""
 
     async def scenario() -> None:
         engine = Engine()
@@ -99,31 +99,33 @@ def test_failure_is_one_items() -> None:
             bad = await session.open(1_000)
             await bad.feed(b"bad" + bytes(997))
             with pytest.raises(RecognizerFailed, match="bad sound"):
-                await told(bad)
+                await all_hypotheses(bad)
             await bad.feed(bytes(100_000))
             bad.finish()
             assert len(bad.waiting) <= 1  # type: ignore[attr-defined]
             engine.allowed.release()
-            assert (await told(await given(session, bytes(1_000))))[-1] == Hypothesis("0.5", final=True)
+            assert (await all_hypotheses(await finished_item(session, bytes(1_000))))[-1] == Hypothesis(
+                "0.5", final=True
+            )
         assert len(engine.began) == 2
 
     run(scenario())
 
 
 def test_sessions_take_turns() -> None:
-    """A session with many items waiting holds up another by one of them."""
+    """A session with many items delays another session by one item only."""
 
     async def scenario() -> None:
         engine = Engine()
         batch = Batch(engine, notice="", slots=1)
         async with batch.session() as many, batch.session() as one:
-            flood = [await given(many, bytes([1]) * 200) for _ in range(5)]
-            await engine.working(1)
-            single = await given(one, bytes([2]) * 200)
+            flood = [await finished_item(many, bytes([1]) * 200) for _ in range(5)]
+            await engine.wait_until_working(1)
+            single = await finished_item(one, bytes([2]) * 200)
             for _ in range(6):
                 engine.allowed.release()
             for item in (*flood, single):
-                await told(item)
+                await all_hypotheses(item)
         order = [pcm[0] for pcm in engine.began]
         assert order.index(2) <= 2
         assert sorted(order) == [1, 1, 1, 1, 1, 2]
@@ -131,17 +133,17 @@ def test_sessions_take_turns() -> None:
     run(scenario())
 
 
-def test_audio_that_waits_is_bounded() -> None:
-    """Whoever feeds waits until pieces are done."""
+def test_unrecognised_audio_is_limited() -> None:
+    """feed() waits until pieces are done."""
 
     async def scenario() -> None:
         engine = Engine()
         async with Batch(engine, notice="", slots=1, piece_bytes=1_000).session() as session:
             item = await session.open(1_000)
             feeding = asyncio.create_task(feed(item, 10))
-            await engine.working(1)
+            await engine.wait_until_working(1)
             fed = 0
-            while fed != len(held(item)):  # until no more is taken
+            while fed != len(held(item)):  # until feed() waits
                 fed = len(held(item))
                 await asyncio.sleep(0)
             assert not feeding.done()
@@ -150,7 +152,7 @@ def test_audio_that_waits_is_bounded() -> None:
                 engine.allowed.release()
             await feeding
             item.finish()
-            assert (await told(item))[-1].text == " ".join(["0.5"] * 10)
+            assert (await all_hypotheses(item))[-1].text == " ".join(["0.5"] * 10)
 
     async def feed(item: Transcription, pieces: int) -> None:
         for _ in range(pieces):
@@ -163,34 +165,34 @@ def test_audio_that_waits_is_bounded() -> None:
 
 
 def test_abandoned_items_end_at_once() -> None:
-    """At work or waiting: the slot is free, and the reader hears of it."""
+    """A running or waiting item releases its slot, and its reader gets a failure."""
 
     async def scenario() -> None:
         engine = Engine()
         async with Batch(engine, notice="", slots=1).session() as session:
-            first, second = await given(session, bytes(2_000)), await given(session, bytes(2_000))
-            await engine.working(1)
+            first, second = await finished_item(session, bytes(2_000)), await finished_item(session, bytes(2_000))
+            await engine.wait_until_working(1)
             first.abandon()
             second.abandon()
             for item in (first, second):
                 with pytest.raises(RecognizerFailed):
-                    await told(item)
+                    await all_hypotheses(item)
             engine.allowed.release()
-            assert (await told(await given(session, bytes(1_000))))[-1].text == "0.5"
+            assert (await all_hypotheses(await finished_item(session, bytes(1_000))))[-1].text == "0.5"
         assert (len(engine.began), engine.ended) == (2, 2)
 
     run(scenario())
 
 
 def test_end_of_session() -> None:
-    """What is open is given up, the unfinished too."""
+    """The end of the session abandons open items."""
 
     async def scenario() -> None:
         engine = Engine()
         async with Batch(engine, notice="", slots=1).session() as session:
-            await given(session, bytes(2_000))
+            await finished_item(session, bytes(2_000))
             await session.open(1_000)
-            await engine.working(1)
+            await engine.wait_until_working(1)
         assert engine.ended == 1
 
     run(scenario())

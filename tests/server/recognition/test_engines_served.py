@@ -1,4 +1,4 @@
-"""The other engines behind the endpoint: what a client of it gets."""
+"""The other engines behind the endpoint, from the view of a client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPEECH = recording("sense_0930")
 
 
 async def committed(client: Client, pcm: bytes, **transcription: Any) -> dict[str, Any]:
-    """What becomes of a turn that the client ends."""
+    """The events of a turn that the client commits."""
     await client.configure(transcription={"model": "any", **transcription}, turn_detection=None)
     await client.append(pcm)
     await client.send("input_audio_buffer.commit")
@@ -26,7 +26,7 @@ async def committed(client: Client, pcm: bytes, **transcription: Any) -> dict[st
 
 
 def test_transcription_server() -> None:
-    """Its words, in its language, with the client's hints; its failure where it fails."""
+    """The words, the language and hints, and the failure of an HTTP recogniser."""
     pytest.importorskip("httpx", reason="the extra http is not installed")
     working = True
 
@@ -52,7 +52,7 @@ def test_transcription_server() -> None:
 
 
 def test_sherpa() -> None:
-    """Words come while the audio does, and all of them at the end."""
+    """Words come during the audio, the complete text at the end."""
     pytest.importorskip("sherpa_onnx", reason="the extra asr is not installed")
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""The recogniser behind a real HTTP server: its answers, its failures, and what is not left behind."""
+"""The recogniser with a real HTTP server: answers, failures and cleanup."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ SECOND = bytes(range(256)) * 125
 """A second at 16 kHz."""
 
 
-async def told(item: Transcription) -> list[Hypothesis]:
-    """All that is told about an item."""
+async def all_hypotheses(item: Transcription) -> list[Hypothesis]:
+    """All hypotheses of an item."""
     return [hypothesis async for hypothesis in item.hypotheses()]
 
 
-async def recognised(session: RecognizerSession, pcm: bytes = SECOND, hints: Hints | None = None) -> list[str]:
+async def texts_of(session: RecognizerSession, pcm: bytes = SECOND, hints: Hints | None = None) -> list[str]:
     """The texts of an item, the final one last."""
     item = await session.open(16_000, hints or Hints())
     await item.feed(pcm)
     item.finish()
-    hypotheses = await told(item)
+    hypotheses = await all_hypotheses(item)
     assert [each.final for each in hypotheses] == [False] * (len(hypotheses) - 1) + [True]
     return [each.text for each in hypotheses]
 
 
 @asynccontextmanager
-async def listening(script: Any, **options: Any) -> AsyncIterator[tuple[Server, RecognizerSession]]:
-    """A server, and a session that is recognised by it."""
+async def recognizing(script: Any, **options: Any) -> AsyncIterator[tuple[Server, RecognizerSession]]:
+    """A server, and a session with it as recogniser."""
     async with (
         transcription_server(script) as server,
         open_http(server.url, **options) as recognizer,
@@ -53,17 +53,17 @@ async def listening(script: Any, **options: Any) -> AsyncIterator[tuple[Server, 
 
 
 async def hello(upload: Upload) -> None:
-    """The plainest answer."""
+    """A simple answer."""
     await upload.answer({"text": " Hello. "})
 
 
 def test_upload(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An item is one upload: its samples, its rate, the model, the hints, the key."""
+    """An item is one upload with samples, rate, model, hints and key."""
     monkeypatch.setenv("RT_RECOGNIZER_API_KEY", "sk-made-up")
 
     async def scenario() -> None:
-        async with listening(hello, model="large") as (server, session):
-            assert await recognised(session, SECOND, Hints("de-CH", "Grüezi")) == ["Hello."]
+        async with recognizing(hello, model="large") as (server, session):
+            assert await texts_of(session, SECOND, Hints("de-CH", "Grüezi")) == ["Hello."]
             (upload,) = server.uploads
         assert upload.path == "/v1/audio/transcriptions"
         assert (upload.pcm, upload.rate_hz) == (SECOND, 16_000)
@@ -75,7 +75,7 @@ def test_upload(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_key_no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was not given is not sent; other keys of the environment stay where they are."""
+    """Without key and hints the request has none; other keys of the environment are not used."""
     monkeypatch.delenv("RT_RECOGNIZER_API_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-you")
 
@@ -85,7 +85,7 @@ def test_no_key_no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
             open_recognizer(f"http:{server.url}/v1") as recognizer,
             recognizer.session() as session,
         ):
-            await recognised(session)
+            await texts_of(session)
             (upload,) = server.uploads
         assert "authorization" not in upload.headers
         assert upload.fields == {"model": "whisper-1", "response_format": "json", "stream": "true"}
@@ -95,7 +95,7 @@ def test_no_key_no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_key_that_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that is no key is an error of usage, which does not show it."""
+    """An invalid key is a usage error that does not show the key."""
     monkeypatch.setenv("RT_RECOGNIZER_API_KEY", "two\nlines")
 
     async def scenario() -> None:
@@ -108,7 +108,7 @@ def test_key_that_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_streamed_words_come_before_the_end() -> None:
-    """Deltas are told as they come, while the answer is not complete."""
+    """Partial texts come while the answer is incomplete."""
     more = asyncio.Event()
 
     async def script(upload: Upload) -> None:
@@ -120,7 +120,7 @@ def test_streamed_words_come_before_the_end() -> None:
         await upload.end()
 
     async def scenario() -> None:
-        async with listening(script) as (_, session):
+        async with recognizing(script) as (_, session):
             item = await session.open(16_000)
             await item.feed(SECOND)
             item.finish()
@@ -134,7 +134,7 @@ def test_streamed_words_come_before_the_end() -> None:
 
 
 def test_server_that_does_not_know_streams() -> None:
-    """A server that refuses the field is asked without, and from then on always so."""
+    """After a rejected ``stream`` field, the recogniser never sends the field again."""
 
     async def script(upload: Upload) -> None:
         if "stream" in upload.fields:
@@ -143,9 +143,9 @@ def test_server_that_does_not_know_streams() -> None:
             await hello(upload)
 
     async def scenario() -> None:
-        async with listening(script) as (server, session):
-            assert await recognised(session) == ["Hello."]
-            assert await recognised(session) == ["Hello."]
+        async with recognizing(script) as (server, session):
+            assert await texts_of(session) == ["Hello."]
+            assert await texts_of(session) == ["Hello."]
             assert ["stream" in upload.fields for upload in server.uploads] == [True, False, False]
 
     run(scenario())
@@ -157,18 +157,18 @@ async def no_json(upload: Upload) -> None:
 
 
 async def nothing(_: Upload) -> None:
-    """No answer, ever."""
+    """Never answers."""
     await asyncio.Event().wait()
 
 
 async def no_http(upload: Upload) -> None:
-    """Another protocol."""
+    """An answer that is not HTTP."""
     await upload.raw(b"220 mail.example.com ESMTP\r\n")
     upload.writer.close()
 
 
 async def drip(upload: Upload) -> None:
-    """A stream that says nothing, and goes on."""
+    """An endless stream without text."""
     await upload.stream()
     while True:
         await upload.event({"type": "of.no.use"})
@@ -176,7 +176,7 @@ async def drip(upload: Upload) -> None:
 
 
 async def flood(upload: Upload) -> None:
-    """An answer without an end."""
+    """An endless answer."""
     await upload.raw(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
         await upload.raw(b"10000\r\n" + bytes(65_536) + b"\r\n")
@@ -206,7 +206,7 @@ def refusal(status: str) -> Any:
     ],
 )
 def test_failures(script: Any, reason: str) -> None:
-    """Each fails its item in one line that names the server, and leaves the session usable."""
+    """The item fails with one line that names the server; the session continues."""
     now: Any = None
 
     async def answer(upload: Upload) -> None:
@@ -214,35 +214,35 @@ def test_failures(script: Any, reason: str) -> None:
 
     async def scenario() -> None:
         nonlocal now
-        # The audio's length counts towards the deadline.
-        async with listening(answer, answer_s=1 if "within" in reason else 15) as (server, session):
+        # The deadline includes the length of the audio.
+        async with recognizing(answer, answer_s=1 if "within" in reason else 15) as (server, session):
             now = script
             with pytest.raises(RecognizerFailed, match=reason) as caught:
-                await recognised(session, SECOND[:3200])
+                await texts_of(session, SECOND[:3200])
             assert server.url.removeprefix("http://") in str(caught.value)
             assert str(caught.value).isprintable()
             now = hello
             if "within" not in reason:
-                assert await recognised(session) == ["Hello."]
+                assert await texts_of(session) == ["Hello."]
 
     run(scenario())
 
 
-def test_nobody_listens() -> None:
-    """A server that is not there fails the item."""
+def test_unreachable_server() -> None:
+    """An unreachable server fails the item."""
 
     async def scenario() -> None:
         async with transcription_server(hello) as server:
             pass
         async with open_http(server.url) as recognizer, recognizer.session() as session:
             with pytest.raises(RecognizerFailed, match="cannot be used"):
-                await recognised(session)
+                await texts_of(session)
 
     run(scenario())
 
 
 def test_connection_that_was_closed_meanwhile() -> None:
-    """A server that closes instead of answering is tried once more."""
+    """A closed connection is tried once more."""
     asked = []
 
     async def script(upload: Upload) -> None:
@@ -253,15 +253,15 @@ def test_connection_that_was_closed_meanwhile() -> None:
             await hello(upload)
 
     async def scenario() -> None:
-        async with listening(script) as (_, session):
-            assert await recognised(session) == ["Hello."]
+        async with recognizing(script) as (_, session):
+            assert await texts_of(session) == ["Hello."]
         assert len(asked) == 2
 
     run(scenario())
 
 
 def test_abandoned_upload_ends() -> None:
-    """The server loses its client at once, and the slot is free for the next item."""
+    """The connection closes at once, and its slot is free for the next item."""
 
     async def script(upload: Upload) -> None:
         if len(upload.pcm) == len(SECOND):
@@ -269,7 +269,7 @@ def test_abandoned_upload_ends() -> None:
         await hello(upload)
 
     async def scenario() -> None:
-        async with listening(script, uploads=1) as (server, session):
+        async with recognizing(script, uploads=1) as (server, session):
             item = await session.open(16_000)
             await item.feed(SECOND)
             item.finish()
@@ -277,14 +277,14 @@ def test_abandoned_upload_ends() -> None:
             item.abandon()
             await server.left.wait()
             with pytest.raises(RecognizerFailed):
-                await told(item)
-            assert (await recognised(session, SECOND[:3200]))[-1] == "Hello."
+                await all_hypotheses(item)
+            assert (await texts_of(session, SECOND[:3200]))[-1] == "Hello."
 
     run(scenario())
 
 
 def test_end_of_session_ends_uploads() -> None:
-    """Nothing goes on after the session."""
+    """No upload continues after the session."""
 
     async def scenario() -> None:
         async with transcription_server(nothing) as server, open_http(server.url) as recognizer:
@@ -299,13 +299,13 @@ def test_end_of_session_ends_uploads() -> None:
 
 
 def test_long_items_go_in_pieces() -> None:
-    """What is too long for an upload is cut, in order, at a pause where there is one, and its texts are joined."""
+    """Long items are split in order, at a pause if possible, and the texts are joined."""
 
     async def script(upload: Upload) -> None:
         await upload.answer({"text": str(len(upload.pcm))})
 
     async def scenario() -> None:
-        async with listening(script, piece_bytes=10_000) as (server, session):
+        async with recognizing(script, piece_bytes=10_000) as (server, session):
             item = await session.open(16_000)
             await item.feed(SECOND[:4_000])
             item.pause()
@@ -313,14 +313,14 @@ def test_long_items_go_in_pieces() -> None:
             item.pause()
             await item.feed(SECOND[6_000:])
             item.finish()
-            assert (await told(item))[-1] == Hypothesis("6000 10000 10000 6000", final=True)
+            assert (await all_hypotheses(item))[-1] == Hypothesis("6000 10000 10000 6000", final=True)
             assert b"".join(upload.pcm for upload in server.uploads) == SECOND
 
     run(scenario())
 
 
 def test_uploads_at_once_are_bounded() -> None:
-    """So many sessions as there are, no more uploads than were allowed, and one of a session at a time."""
+    """Concurrent uploads are limited, and a session has one at a time."""
     allowed = 2
 
     async def scenario() -> None:
@@ -335,7 +335,7 @@ def test_uploads_at_once_are_bounded() -> None:
             async def session(items: int) -> None:
                 async with recognizer.session() as session, asyncio.TaskGroup() as group:
                     for _ in range(items):
-                        group.create_task(recognised(session))
+                        group.create_task(texts_of(session))
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(session(4))

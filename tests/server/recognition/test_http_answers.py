@@ -1,4 +1,4 @@
-"""Answers of transcription servers, the stream that they come in, and their URLs: decisions without a network."""
+"""Answers and URLs of transcription servers. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rt_cli.server.sse import MAX_EVENT, EventStream, EventTooLong
     ],
 )
 def test_url_is_completed(given_url: str, url: str) -> None:
-    """A host or a version is enough."""
+    """A host alone, or with a version, is enough."""
     assert transcriptions_url(given_url, with_key=True) == url
 
 
@@ -36,14 +36,14 @@ def test_url_is_completed(given_url: str, url: str) -> None:
     "url",
     ["", "localhost:8000", "ftp://host", "http://", "http://host:x", "http://ho st", "http://[::1", "http://h/#a"],
 )
-def test_no_url_is_refused(url: str) -> None:
-    """What is no URL of a service is told to be none."""
+def test_invalid_url(url: str) -> None:
+    """An invalid URL raises UsageError."""
     with pytest.raises(UsageError, match="no URL of a recogniser"):
         transcriptions_url(url, with_key=False)
 
 
-def test_keys_do_not_travel_in_the_open() -> None:
-    """Neither a key over plain http to another machine, nor one in the URL."""
+def test_key_needs_https() -> None:
+    """No key over http to another machine, and no credentials in the URL."""
     with pytest.raises(UsageError, match="unencrypted"):
         transcriptions_url("http://example.com", with_key=True)
     assert transcriptions_url("http://example.com", with_key=False)
@@ -53,13 +53,13 @@ def test_keys_do_not_travel_in_the_open() -> None:
 
 
 def test_text_of_json() -> None:
-    """The text, without what a terminal must not be given."""
+    """The text without control characters."""
     assert text_of(b'{"text": " Hello\\n\\u001b[31mworld \\ud800", "usage": {}}') == "Hello world \ufffd"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"text": 1}', b"{" * 100_000, b"\xff\xfe", b'{"text"'])
-def test_garbage_is_a_failure(body: bytes) -> None:
-    """An answer that is none fails its item, in a short line."""
+def test_invalid_answer(body: bytes) -> None:
+    """An invalid answer fails with one short line."""
     with pytest.raises(RecognizerFailed) as caught:
         text_of(body)
     assert len(str(caught.value)) < 300
@@ -76,7 +76,7 @@ def test_garbage_is_a_failure(body: bytes) -> None:
     ],
 )
 def test_reason(status: int, body: Any, reason: str) -> None:
-    """Status, words of the server, advice."""
+    """Status, message of the server, and advice."""
     assert reason_of(status, json.dumps(body).encode()) == reason
 
 
@@ -106,7 +106,7 @@ def test_reason(status: int, body: Any, reason: str) -> None:
     ],
 )
 def test_streamed_text(events: list[Any], text: str) -> None:
-    """Both forms of streams give their text."""
+    """Both stream formats give the text."""
     streamed = StreamedText()
     for event in events:
         assert not streamed.complete
@@ -126,13 +126,13 @@ def test_streamed_text(events: list[Any], text: str) -> None:
     ],
 )
 def test_broken_streams(events: list[str], reason: str) -> None:
-    """What goes wrong is said."""
+    """The failure has the reason."""
     with pytest.raises(RecognizerFailed, match=reason):
         streamed_whole(events)
 
 
 def streamed_whole(events: list[str]) -> str:
-    """The text of a stream that has ended."""
+    """The text of a complete stream."""
     streamed = StreamedText()
     for event in events:
         streamed.push(event)
@@ -143,10 +143,10 @@ LINE = st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs"
 
 
 @given(st.lists(st.lists(LINE, min_size=1, max_size=3), max_size=5), st.sampled_from(["\n", "\r\n", "\r"]), st.data())
-def test_events_however_they_are_cut(events: list[list[str]], end: str, data: st.DataObject) -> None:
-    """The data of every event is the same wherever the network cuts the stream, with any of the three line ends."""
+def test_events_in_any_chunks(events: list[list[str]], end: str, data: st.DataObject) -> None:
+    """The events are the same for any chunks and any of the three line ends."""
     text = "".join(f": note{end}" + "".join(f"data: {line}{end}" for line in lines) + end for lines in events)
-    # A CR alone ends a line only once what follows is seen.
+    # After a CR, the next character decides whether the line end is CR or CRLF.
     raw = text.encode() + b"\n"
     cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
     stream = EventStream()
@@ -157,8 +157,8 @@ def test_events_however_they_are_cut(events: list[list[str]], end: str, data: st
 
 
 @pytest.mark.parametrize("piece", [b"x" * 65_536, b"data: x\n" * 8_192])
-def test_endless_event_is_ended(piece: bytes) -> None:
-    """A stream without an end of line, or of the event, takes no more memory than an event may."""
+def test_endless_event(piece: bytes) -> None:
+    """A stream without end of line or event raises EventTooLong."""
     stream = EventStream()
     pieces = (stream.push(piece) for _ in range(16 * MAX_EVENT // len(piece)))
     with pytest.raises(EventTooLong):

@@ -1,4 +1,4 @@
-"""Which engine a spec means, what is said where it cannot be had, and that all share the seam."""
+"""Specs of recognisers, errors for missing engines, and the common interface."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_spec(text: str, spec: Spec) -> None:
-    """The documented forms, and a URL by itself."""
+    """The documented forms, and a plain URL."""
     assert parse_spec(text) == spec
 
 
@@ -40,24 +40,24 @@ def test_spec(text: str, spec: Spec) -> None:
     "text", ["", ":", "sherpa", "sherpa:", "whisper:", "http:", "none:", "pocketsphinx:en", "vosk:dir", "\x1b[2J"]
 )
 def test_bad_spec(text: str) -> None:
-    """One line that says what there is, with exit code 2."""
+    """One line with the valid forms, exit code 2."""
     with pytest.raises(UsageError, match="pocketsphinx, none, http:URL, sherpa:DIR or whisper:MODEL") as caught:
         parse_spec(text)
     assert caught.value.exit_code == 2
     assert str(caught.value).isprintable()
 
 
-async def opened(spec: str, model: str | None = None) -> str:
-    """Open and close."""
+async def open_and_close(spec: str, model: str | None = None) -> str:
+    """Open and close the recogniser."""
     async with open_recognizer(spec, model=model) as recognizer:
         return recognizer.notice
 
 
 @pytest.mark.parametrize("spec", ["none", "pocketsphinx", "sherpa:.", "whisper:base"])
-def test_a_model_that_nobody_would_ask_for(spec: str) -> None:
-    """Only a server has models by name; elsewhere it would do nothing."""
+def test_model_without_http(spec: str) -> None:
+    """Only ``http:`` takes a model name."""
     with pytest.raises(UsageError, match=r"takes no model by name: only http:URL does"):
-        run(opened(spec, "large"))
+        run(open_and_close(spec, "large"))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_model_that_nobody_would_ask_for(spec: str) -> None:
     ],
 )
 def test_missing_extra(monkeypatch: pytest.MonkeyPatch, spec: str, module: str, extra: str) -> None:
-    """The command that installs it is in the line."""
+    """The message has the install command."""
     there = importlib.util.find_spec
 
     def find(name: str, package: str | None = None) -> ModuleSpec | None:
@@ -77,18 +77,18 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch, spec: str, module: str, 
 
     monkeypatch.setattr(importlib.util, "find_spec", find)
     with pytest.raises(UsageError) as caught:
-        run(opened(spec))
+        run(open_and_close(spec))
     assert str(caught.value).endswith(f"pip install 'rt-cli[{extra}]'")
 
 
-def test_model_is_for_servers_alone(tmp_path: Path) -> None:
-    """A model's name where it would have no effect is refused."""
+def test_model_is_rejected_by_other_engines(tmp_path: Path) -> None:
+    """A model name without effect is rejected."""
     with pytest.raises(UsageError, match="only http:URL"):
-        run(opened(f"sherpa:{tmp_path}", model="large"))
+        run(open_and_close(f"sherpa:{tmp_path}", model="large"))
 
 
-def test_none_tells_empty_texts() -> None:
-    """Without a recogniser items have a final text, and it is empty."""
+def test_none_returns_empty_texts() -> None:
+    """Without a recogniser each item has an empty final text."""
 
     async def scenario() -> None:
         async with open_recognizer("none") as recognizer, recognizer.session() as session:

@@ -1,4 +1,4 @@
-"""sherpa-onnx itself, with a model that hears tones: it stands for those that need a download."""
+"""sherpa-onnx with a small model that recognises tones, in place of models that need a download."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RATE_HZ = 24_000
 
 
 def loud(seconds: float) -> bytes:
-    """Noise at -20 dBFS, of which the model makes ``tone on tone on ...``, a token for each 0.32 s."""
+    """Noise at -20 dBFS; the model recognises ``tone on tone on ...``, one token per 0.32 s."""
     return np.random.default_rng(1).normal(0, 3_000, int(seconds * RATE_HZ)).astype("<i2").tobytes()
 
 
@@ -59,7 +59,7 @@ def quiet(seconds: float) -> bytes:
     ],
 )
 def test_files_are_found(names: list[str], files: ModelFiles) -> None:
-    """By their roles; the small ones are preferred."""
+    """Files are found by their role; int8 files are preferred."""
     assert model_files("dir", names) == files
 
 
@@ -72,7 +72,7 @@ def test_files_are_found(names: list[str], files: ModelFiles) -> None:
     ],
 )
 def test_missing_files_are_named(names: list[str], missing: str) -> None:
-    """The line says what to look for."""
+    """The message names the missing files."""
     with pytest.raises(UsageError, match=missing):
         model_files("dir", names)
 
@@ -82,12 +82,12 @@ def test_missing_files_are_named(names: list[str], missing: str) -> None:
     [("", ""), ("hel", ""), ("hello wor", "hello"), ("你好", "你好"), ("ok 你", "ok 你"), ("你 o", "你")],
 )
 def test_whole_words(text: str, whole: str) -> None:
-    """What may be told of a text that grows at its end."""
+    """An incomplete last word is removed."""
     assert whole_words(text) == whole
 
 
 def test_words_of_tokens() -> None:
-    """Spaces begin words; in scripts without spaces each token is one; nothing ends after the audio."""
+    """Spaces start words; in scripts without spaces each token is a word; no word ends after the audio."""
     assert words_of([" He", "llo", "▁wor", "ld"], [0.1, 0.2, 0.5, 0.9], 0.8) == [
         Word("Hello", 0.1, 0.5),
         Word("world", 0.5, 0.8),
@@ -99,15 +99,15 @@ def test_words_of_tokens() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["a", " b", "▁c", "▁", "你", "\x1b"]), st.floats(0, 9)), max_size=9))
 def test_words_have_times_in_the_audio(tokens: list[tuple[str, float]]) -> None:
-    """Whatever a model says, words begin before they end, and within the audio."""
+    """For any output of a model, words start before they end, within the audio."""
     for word in words_of([text for text, _ in tokens], sorted(start for _, start in tokens), 5.0):
         assert 0 <= word.start_s <= word.end_s <= 5.0
         assert word.text.isprintable()
         assert word.text
 
 
-async def heard(session: RecognizerSession, *parts: bytes) -> list[Hypothesis]:
-    """All that is told about an item."""
+async def recognise(session: RecognizerSession, *parts: bytes) -> list[Hypothesis]:
+    """All hypotheses of some audio."""
     item = await session.open(RATE_HZ)
 
     async def feed() -> None:
@@ -117,21 +117,21 @@ async def heard(session: RecognizerSession, *parts: bytes) -> list[Hypothesis]:
 
     async with asyncio.TaskGroup() as group:
         group.create_task(feed())
-        return await told(item)
+        return await all_hypotheses(item)
 
 
-async def told(item: Transcription) -> list[Hypothesis]:
-    """All about an item that is fed already."""
+async def all_hypotheses(item: Transcription) -> list[Hypothesis]:
+    """All hypotheses of an item whose audio is complete."""
     return [hypothesis async for hypothesis in item.hypotheses()]
 
 
-def test_words_while_somebody_speaks() -> None:
-    """Partials grow, the final has all tokens, silence inside ends a segment and not the item, and words have times."""
+def test_streaming() -> None:
+    """Partial texts grow, the final one has all tokens and times; a silence ends a segment, not the item."""
 
     async def scenario() -> list[Hypothesis]:
         async with open_recognizer(f"sherpa:{MODEL}") as recognizer, recognizer.session() as session:
             assert "tone_transducer" in recognizer.notice
-            return await heard(session, loud(1.92), quiet(3.0), loud(1.92))
+            return await recognise(session, loud(1.92), quiet(3.0), loud(1.92))
 
     *partials, final = run(scenario(), 60)
     assert final.final
@@ -148,18 +148,18 @@ def test_words_while_somebody_speaks() -> None:
 
 
 def test_silence_has_no_words() -> None:
-    """Nothing is heard in nothing, nor in an item without audio."""
+    """Silence, and an item without audio, have an empty text."""
 
     async def scenario() -> None:
         async with open_recognizer(f"sherpa:{MODEL}") as recognizer, recognizer.session() as session:
-            assert (await heard(session, quiet(1)))[-1] == Hypothesis("", final=True)
-            assert await heard(session) == [Hypothesis("", final=True)]
+            assert (await recognise(session, quiet(1)))[-1] == Hypothesis("", final=True)
+            assert await recognise(session) == [Hypothesis("", final=True)]
 
     run(scenario(), 60)
 
 
-def test_items_beside_each_other() -> None:
-    """Each has its own text, in one session and in several."""
+def test_concurrent_items() -> None:
+    """Each item has its own text, in one session and in several."""
 
     async def scenario() -> None:
         async with (
@@ -168,19 +168,19 @@ def test_items_beside_each_other() -> None:
             recognizer.session() as other,
             asyncio.TaskGroup() as group,
         ):
-            long = [group.create_task(heard(session, loud(3.2))) for session in (one, other, other)]
-            short = group.create_task(heard(one, loud(0.64)))
+            long = [group.create_task(recognise(session, loud(3.2))) for session in (one, other, other)]
+            short = group.create_task(recognise(one, loud(0.64)))
         texts = [task.result()[-1].text for task in (*long, short)]
         assert texts[0] == texts[1] == texts[2]
-        # The last of it is heard with the silence that is added at the end.
+        # The last token appears only with the silence that is appended at the end.
         assert texts[3] == "tone on"
         assert len(texts[0]) > len(texts[3])
 
     run(scenario(), 60)
 
 
-def test_waiting_audio_is_bounded() -> None:
-    """Whoever feeds a minute at once waits for it to be recognised; abandoned, it is let go."""
+def test_unrecognised_audio_is_limited() -> None:
+    """feed() waits for a minute of audio to be recognised; an abandoned item frees it."""
 
     async def scenario() -> None:
         async with open_recognizer(f"sherpa:{MODEL}", 1) as recognizer, recognizer.session() as session:
@@ -195,30 +195,30 @@ def test_waiting_audio_is_bounded() -> None:
             item.abandon()
             await feeding
             with pytest.raises(RecognizerFailed):
-                await told(item)
-            assert (await heard(session, loud(1)))[-1].text
+                await all_hypotheses(item)
+            assert (await recognise(session, loud(1)))[-1].text
 
     run(scenario(), 60)
 
 
 def garbage(model: Path) -> None:
-    """A download that went wrong."""
+    """A corrupt download."""
     (model / "joiner.onnx").write_bytes(b"<html>")
 
 
 def another_kind(model: Path) -> None:
-    """A model that is no streaming one has the same files; the library does not survive it."""
+    """A model that is not streaming has the same file names; the library crashes on it."""
     shutil.copy(model / "joiner.onnx", model / "encoder.int8.onnx")
 
 
 def wrong_tokens(model: Path) -> None:
-    """Something else under the name."""
+    """A tokens.txt with other content."""
     (model / "tokens.txt").write_bytes(b"\xff\xfe nonsense\x1b[2J\n")
 
 
 @pytest.mark.parametrize("spoil", [garbage, another_kind, wrong_tokens])
 def test_models_that_cannot_be_loaded(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
-    """The start is refused in one line, and this process lives."""
+    """UsageError with one line; this process survives."""
     model = tmp_path / "model"
     shutil.copytree(MODEL, model)
     spoil(model)
@@ -233,7 +233,7 @@ def test_models_that_cannot_be_loaded(tmp_path: Path, spoil: Callable[[Path], No
 
 
 def test_no_directory(tmp_path: Path) -> None:
-    """A directory that is not there."""
+    """A missing directory is a usage error."""
 
     async def scenario() -> None:
         async with open_recognizer(f"sherpa:{tmp_path / 'none'}"):

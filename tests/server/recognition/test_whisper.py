@@ -1,4 +1,4 @@
-"""faster-whisper itself, with a model that says the same two words of everything: the real ones need a download."""
+"""faster-whisper with a small model that returns two words for any audio, in place of models that need a download."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAID = ["<|0.00|>", "hello", "world", "<|1.00|>", "<|endoftext|>"]
 
 
 def write_model(directory: Path) -> None:
-    """A Whisper of one layer without weights: the position alone tells which token comes next."""
+    """A Whisper model with one layer without weights: the position alone decides the next token."""
     from ctranslate2.specs import whisper_spec
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -62,24 +62,24 @@ def write_model(directory: Path) -> None:
 
 
 def zeros(*shape: int) -> np.ndarray:
-    """No weight."""
+    """Zero weights."""
     return np.zeros(shape, np.float32)
 
 
 def plain(*norms: object) -> None:
-    """Layer norms that do nothing else."""
+    """Layer norms without effect."""
     for norm in norms:
         norm.gamma, norm.beta = np.ones(WIDTH, np.float32), zeros(WIDTH)
 
 
 def silent(linears: list, sizes: list[int]) -> None:
-    """Layers of which nothing comes."""
+    """Layers with zero output."""
     for linear, size in zip(linears, sizes, strict=True):
         linear.weight, linear.bias = zeros(size, WIDTH), zeros(size)
 
 
-async def recognised(spec: str, seconds: float, hints: Hints) -> list[Hypothesis]:
-    """All that is told about an item of silence."""
+async def all_hypotheses(spec: str, seconds: float, hints: Hints) -> list[Hypothesis]:
+    """All hypotheses of an item of silence."""
     async with open_recognizer(spec) as recognizer, recognizer.session() as session:
         item = await session.open(24_000, hints)
         await item.feed(bytes(int(seconds * 24_000) * 2))
@@ -88,16 +88,16 @@ async def recognised(spec: str, seconds: float, hints: Hints) -> list[Hypothesis
 
 
 def test_words_at_the_end(tmp_path: Path) -> None:
-    """A directory is loaded, an item goes through it, its text is told."""
+    """A model of a directory transcribes an item."""
     write_model(tmp_path)
-    told = run(recognised(f"whisper:{tmp_path}", 1, Hints("en-GB")), 60)
+    told = run(all_hypotheses(f"whisper:{tmp_path}", 1, Hints("en-GB")), 60)
     assert told == [Hypothesis("hello world"), Hypothesis("hello world", final=True)]
 
 
-def test_windows_are_told_as_they_come(tmp_path: Path) -> None:
-    """A long item's text grows with every 30 s of it."""
+def test_partial_text_per_window(tmp_path: Path) -> None:
+    """The text of a long item grows with every 30 s window."""
     write_model(tmp_path)
-    told = run(recognised(f"whisper:{tmp_path}", 65, Hints()), 60)
+    told = run(all_hypotheses(f"whisper:{tmp_path}", 65, Hints()), 60)
     assert [each.text.count("hello") for each in told] == [1, 2, 3, 3]
 
 
@@ -110,22 +110,22 @@ def test_windows_are_told_as_they_come(tmp_path: Path) -> None:
     ],
 )
 def test_unknown_model(model: str, reason: str) -> None:
-    """A name that faster-whisper does not know is refused before anything is fetched."""
+    """An unknown name is rejected before any download."""
     with pytest.raises(UsageError, match=reason):
-        run(recognised(f"whisper:{model}", 1, Hints()))
+        run(all_hypotheses(f"whisper:{model}", 1, Hints()))
 
 
 def test_directory_without_a_model(tmp_path: Path) -> None:
-    """The line names the file that is missing."""
+    """The message names the missing file."""
     with pytest.raises(UsageError, match=r"has no model\.bin"):
-        run(recognised(f"whisper:{tmp_path}", 1, Hints()))
+        run(all_hypotheses(f"whisper:{tmp_path}", 1, Hints()))
 
 
-def test_garbage_fails_items(tmp_path: Path) -> None:
-    """What only loading finds out is each item's failure, in a line that says why."""
+def test_corrupt_model_fails_items(tmp_path: Path) -> None:
+    """A load error fails each item, with the reason."""
     (tmp_path / "model.bin").write_bytes(b"garbage" * 100)
     with pytest.raises(BaseExceptionGroup) as caught:
-        run(recognised(f"whisper:{tmp_path}", 1, Hints()))
+        run(all_hypotheses(f"whisper:{tmp_path}", 1, Hints()))
     (failure,) = caught.value.exceptions
     assert isinstance(failure, RecognizerFailed)
     assert "binary version" in str(failure)

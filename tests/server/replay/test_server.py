@@ -1,4 +1,4 @@
-"""Recorded sessions played to real clients: in the right order, to the right end, and what differs is told."""
+"""Recorded sessions replayed to real clients: order, end, and reported differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rt_cli.protocol.recording_format import Entry
 from rt_cli.server.replay.script import Script, scripts_of
 from rt_cli.server.replay.server import ReplayServer, replaying
 from tests.fakes import run
-from tests.server.replay.test_script import append, entry, word
+from tests.server.replay.test_script import append, client_event, entry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ CALL: tuple[Line, ...] = (
 
 
 def scripts(*connections: tuple[Line, ...]) -> list[Script]:
-    """Of a recording."""
+    """The scripts of a recording."""
     entries = [Entry("recording")]
     for number, lines in enumerate(connections, 1):
         entries += [Entry("open", number, 0.0), *(entry(*line, number) for line in lines)]
@@ -45,7 +45,7 @@ def scripts(*connections: tuple[Line, ...]) -> list[Script]:
 async def playing(
     parts: list[Script], *, patience_s: float = 10, speed: float = math.inf
 ) -> AsyncIterator[tuple[ReplayServer, list[str]]]:
-    """A stage, and what differed."""
+    """A replay server and its reported differences."""
     told: list[str] = []
 
     def on_event(number: int, message: str) -> None:
@@ -56,24 +56,24 @@ async def playing(
     assert stage.differences == len(told)
 
 
-async def heard(socket: ClientConnection) -> str:
+async def next_type(socket: ClientConnection) -> str:
     """The type of the next event."""
     return str(json.loads(await socket.recv())["type"])
 
 
 async def call(url: str) -> None:
-    """Do what :data:`CALL` has."""
+    """Execute the client's side of :data:`CALL`."""
     async with connect(url) as socket:
-        assert await heard(socket) == "created"
-        await socket.send(word("update"))
-        assert await heard(socket) == "updated"
+        assert await next_type(socket) == "created"
+        await socket.send(client_event("update"))
+        assert await next_type(socket) == "updated"
         for _ in range(4):
             await socket.send(append(250))
-        assert await heard(socket) == "heard"
+        assert await next_type(socket) == "heard"
 
 
 def test_connection_after_connection() -> None:
-    """The first to the first that comes; when all are over, it is over, and nothing differed."""
+    """Connections are replayed in order; after the last one ``over`` is set, without differences."""
 
     async def scenario() -> None:
         async with playing(scripts(CALL, CALL)) as (stage, told):
@@ -90,20 +90,20 @@ def test_connection_after_connection() -> None:
     run(scenario())
 
 
-def test_something_else_is_told() -> None:
-    """As an error event that names the client's own, and to who runs it; what was owed still counts."""
+def test_unexpected_event_is_reported() -> None:
+    """The client gets an error with its event id, the user a message; the expected event is still required."""
 
     async def scenario() -> None:
         async with playing(scripts(CALL)) as (stage, told):
             async with connect(stage.url) as socket:
-                assert await heard(socket) == "created"
-                await socket.send(word("response.create"))
+                assert await next_type(socket) == "created"
+                await socket.send(client_event("response.create"))
                 event: dict[str, Any] = json.loads(await socket.recv())
                 assert event["type"] == "error"
                 assert event["error"]["code"] == "not_in_the_recording"
                 assert event["error"]["event_id"] == "mine"
-                await socket.send(word("update"))
-                assert await heard(socket) == "updated"
+                await socket.send(client_event("update"))
+                assert await next_type(socket) == "updated"
             await stage.over.wait()
             assert told == [
                 "1: the recording has update here, not response.create",
@@ -114,12 +114,12 @@ def test_something_else_is_told() -> None:
 
 
 def test_patience() -> None:
-    """A client that says nothing of what it owes: it is named, and the play goes on to its end."""
+    """A missing event is reported after patience_s, and the replay continues to its end."""
 
     async def scenario() -> None:
         async with playing(scripts(CALL), patience_s=0.05) as (stage, told):
             async with connect(stage.url) as socket:
-                assert [await heard(socket) for _ in range(3)] == ["created", "updated", "heard"]
+                assert [await next_type(socket) for _ in range(3)] == ["created", "updated", "heard"]
                 with pytest.raises(ConnectionClosed, match="the recording ends here"):
                     await socket.recv()
             await stage.over.wait()
@@ -132,13 +132,13 @@ def test_patience() -> None:
 
 
 @pytest.mark.parametrize(("code", "seen"), [(4001, "4001.*why"), (1005, "1000"), (1006, "no close frame")])
-def test_the_endpoint_ends_it(code: int, seen: str) -> None:
-    """With the recorded code and reason, or by a cut."""
+def test_close_of_the_endpoint(code: int, seen: str) -> None:
+    """The recorded code and reason, or a lost connection."""
 
     async def scenario() -> None:
         async with playing(scripts(((0, "in", "created"), (10, "in", f"close {code}")))) as (stage, told):
             async with connect(stage.url) as socket:
-                assert await heard(socket) == "created"
+                assert await next_type(socket) == "created"
                 with pytest.raises(ConnectionClosed, match=seen):
                     await socket.recv()
             await stage.over.wait()
@@ -148,7 +148,7 @@ def test_the_endpoint_ends_it(code: int, seen: str) -> None:
 
 
 def test_a_refusal() -> None:
-    """The status that was recorded, then the connection that was."""
+    """The recorded HTTP status, then the recorded connection."""
     parts, _ = scripts_of([Entry("failed", 1, 0.0, "", {"status": 529}), Entry("open", 2, 0.0)])
 
     async def scenario() -> None:
@@ -164,8 +164,8 @@ def test_a_refusal() -> None:
     run(scenario())
 
 
-def test_what_was_no_event_is_played_as_it_was() -> None:
-    """Text that is no JSON, and bytes."""
+def test_invalid_messages_are_replayed() -> None:
+    """Text that is not JSON, and bytes, are replayed unchanged."""
     lines = [
         Entry("open", 1, 0.0),
         Entry("event", 1, 1.0, "in", {"text": "no JSON \u00fc"}),
@@ -183,14 +183,14 @@ def test_what_was_no_event_is_played_as_it_was() -> None:
 
 
 def test_the_pace_is_kept() -> None:
-    """An answer that took its time takes it again: never less, and at most speed never so long."""
+    """An answer keeps its recorded delay."""
     slow: tuple[Line, ...] = ((0, "out", "ask"), (300, "in", "answer"))
 
     async def scenario() -> float:
         async with playing(scripts(slow), speed=1) as (stage, _), connect(stage.url) as socket:
-            await socket.send(word("ask"))
+            await socket.send(client_event("ask"))
             async with _timed() as took:
-                assert await heard(socket) == "answer"
+                assert await next_type(socket) == "answer"
         return took[0]
 
     assert run(scenario()) > 0.25
@@ -206,8 +206,8 @@ async def _timed() -> AsyncIterator[list[float]]:
     took.append(asyncio.get_running_loop().time() - began)
 
 
-def test_a_port_that_is_taken() -> None:
-    """Is told as everywhere."""
+def test_port_in_use() -> None:
+    """A used port is a usage error."""
 
     async def scenario() -> None:
         async with playing(scripts(CALL)) as (stage, _):

@@ -1,4 +1,4 @@
-"""What needs nothing to reply: the turn itself, and a sentence."""
+"""Built-in repliers: echo and a fixed sentence."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ MOST_BYTES = 24_000 // 5 * 2
 
 
 def spoken(transcript: str | None) -> dict[str, Any]:
-    """A user's spoken message."""
+    """A spoken message of the user."""
     part = {"type": "input_audio"} | ({} if transcript is None else {"transcript": transcript})
     return {"type": "message", "role": "user", "content": [part]}
 
 
 def written(role: str, text: str) -> dict[str, Any]:
-    """A message in words."""
+    """A text message of the user."""
     kind = "output_text" if role == "assistant" else "input_text"
     return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
 
 
 async def collect(parts: AsyncIterator[Part]) -> list[Part]:
-    """All of them."""
+    """All parts."""
     return [part async for part in parts]
 
 
 def reply(request: ReplyRequest, name: Any, **options: Any) -> list[Part]:
-    """All parts of a reply of a replier of its own."""
+    """All parts of one reply."""
 
     async def ask() -> list[Part]:
         async with open_replier(name, **options) as replier:
@@ -63,7 +63,7 @@ def words(parts: list[Part]) -> str:
 
 
 def test_echo_is_the_turn_sample_for_sample() -> None:
-    """At the output's own rate nothing is changed, and no piece is longer than 200 ms."""
+    """At the output rate the samples are unchanged, in pieces of at most 200 ms."""
     heard = recording("sense_0930")
     parts = reply(ReplyRequest([spoken("hello there")], audio=heard), "echo")
 
@@ -74,7 +74,7 @@ def test_echo_is_the_turn_sample_for_sample() -> None:
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
 def test_echo_of_another_rate_is_the_same_sound(rate_hz: int) -> None:
-    """Piece by piece it is what resampling the whole would give."""
+    """The pieces are equal to resampling the whole turn."""
     heard = recording("sense_0930", rate_hz)
     parts = reply(ReplyRequest(audio=heard, audio_rate_hz=rate_hz), "echo")
     echoed = np.frombuffer(sound(parts), "<i2").astype(float)
@@ -87,7 +87,7 @@ def test_echo_of_another_rate_is_the_same_sound(rate_hz: int) -> None:
 
 
 def test_echo_needs_no_words() -> None:
-    """Without a transcript there is sound alone; in text something is said all the same."""
+    """Without transcript echo returns audio only; a text reply has a fixed text."""
     heard = recording("sense_0930")
     assert words(reply(ReplyRequest([spoken(None)], audio=heard), "echo")) == ""
     assert reply(ReplyRequest([spoken(None)], audio=heard, with_audio=False), "echo") == [Text(NO_WORDS)]
@@ -110,14 +110,14 @@ def test_echo_needs_no_words() -> None:
 )
 @pytest.mark.parametrize("audio_is_wanted", [True, False])
 def test_templates(template: str | None, items: list[dict[str, Any]], said: str, *, audio_is_wanted: bool) -> None:
-    """Gaps are filled once; what fills them is never read as a template."""
+    """Placeholders are filled once; their values are not parsed as templates."""
     request = ReplyRequest(items, instructions="be kind", with_audio=audio_is_wanted)
     assert reply(request, "text", reply_text=template) == [Text(said)]
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "{0}", "{name}", "{transcript!r}", "{turn:>9999}", "{turn.real}", "", " "])
 def test_bad_templates_are_refused(text: str) -> None:
-    """In one line that names the option."""
+    """One line that names the option."""
     with pytest.raises(UsageError, match="--reply-text") as caught:
         Template(text)
     assert "\n" not in str(caught.value)
@@ -137,14 +137,14 @@ def test_bad_templates_are_refused(text: str) -> None:
     ],
 )
 def test_options_that_do_not_fit_are_refused(name: Any, options: dict[str, str], said: str) -> None:
-    """Before anything starts."""
+    """Conflicting options raise UsageError before anything starts."""
     with pytest.raises(UsageError, match=re.escape(said)) as caught:
         reply(ReplyRequest(), name, **options)
     assert caught.value.exit_code == 2
 
 
 def test_needs_words_where_words_are_used() -> None:
-    """Recognition is waited for only by who says something with it."""
+    """Only repliers that use the transcript wait for it."""
 
     async def needs(name: Any, **options: str) -> bool:
         async with open_replier(name, **options) as replier:
@@ -160,7 +160,7 @@ def test_needs_words_where_words_are_used() -> None:
 
 
 def test_none_is_no_replier() -> None:
-    """None says it."""
+    """``none`` yields None."""
 
     async def opened() -> Replier | None:
         async with open_replier("none") as replier:
@@ -174,7 +174,7 @@ def test_none_is_no_replier() -> None:
     lengths=st.lists(st.integers(0, 30_000), max_size=12),
 )
 def test_pieces_lose_nothing(rate_hz: int, lengths: list[int]) -> None:
-    """However sound comes, there is as much of it at the output's rate, in pieces that are not too long."""
+    """Any input pieces give the full amount of audio, in pieces of limited length."""
     pieces = Pieces(rate_hz)
     given_back = [piece for samples in lengths for piece in pieces.push(bytes(2 * samples))] + list(pieces.flush())
     assert all(0 < len(piece) <= MOST_BYTES and len(piece) % 2 == 0 for piece in given_back)

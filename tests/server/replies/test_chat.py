@@ -1,4 +1,4 @@
-"""Replies from a chat server: a real one, small and sometimes broken."""
+"""Replies from a real, small chat server, which may fail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHORT = Deadlines(connect=5, first=0.3, next=0.3)
 async def talking(
     script: Script, model: str | None = None, deadlines: Deadlines | None = None, key: str = ""
 ) -> AsyncIterator[tuple[ChatServer, Replier]]:
-    """A server that follows a script, and a replier that asks it."""
+    """A server with a script, and a replier for it."""
     async with (
         chat_server(script) as server,
         open_chat(server.url, model, deadlines=deadlines, environ={"RT_LLM_API_KEY": key}) as replier,
@@ -39,7 +39,7 @@ async def talking(
 
 
 def reply(script: Script, **options: Any) -> tuple[ChatServer, list[Part]]:
-    """All of one reply."""
+    """All parts of one reply."""
 
     async def ask() -> tuple[ChatServer, list[Part]]:
         async with talking(script, **options) as (server, replier):
@@ -49,7 +49,7 @@ def reply(script: Script, **options: Any) -> tuple[ChatServer, list[Part]]:
 
 
 def failure(script: Script, **options: Any) -> str:
-    """Why a reply failed."""
+    """The message of a failed reply."""
 
     async def ask() -> str:
         async with talking(script, **options) as (_, replier):
@@ -61,7 +61,7 @@ def failure(script: Script, **options: Any) -> str:
 
 
 async def ordinary(exchange: Exchange) -> None:
-    """Words, a call, a count."""
+    """Text, a call, and usage."""
     await exchange.head()
     await exchange.chunk(b": a comment\n\n")
     await exchange.delta(role="assistant", content="It is ")
@@ -74,7 +74,7 @@ async def ordinary(exchange: Exchange) -> None:
 
 
 def test_a_whole_reply() -> None:
-    """Words in their pieces, the call whole, the count last; and what was asked."""
+    """Text in pieces, the call complete, usage last; and the request."""
     server, parts = reply(ordinary, model="tiny", key=" secret \n")
     (exchange,) = server.seen
 
@@ -89,14 +89,14 @@ def test_a_whole_reply() -> None:
 
 
 def test_no_key_is_sent_where_there_is_none() -> None:
-    """Nor a model."""
+    """Without key and model the request has neither."""
     server, _ = reply(ordinary)
     assert "authorization" not in server.seen[0].headers
     assert "model" not in server.seen[0].body
 
 
-def test_words_come_before_the_rest_is_written() -> None:
-    """The first word is there while the server still thinks."""
+def test_text_is_streamed() -> None:
+    """The first text comes before the server has finished."""
 
     async def scenario() -> None:
         heard = asyncio.Event()
@@ -117,7 +117,7 @@ def test_words_come_before_the_rest_is_written() -> None:
 
 
 def test_bytes_may_come_one_by_one() -> None:
-    """However a network cuts the stream."""
+    """The stream may be split at any byte."""
 
     async def torn(exchange: Exchange) -> None:
         await exchange.head()
@@ -129,7 +129,7 @@ def test_bytes_may_come_one_by_one() -> None:
 
 
 def test_a_server_that_does_not_stream() -> None:
-    """The whole message at once."""
+    """A response that is not streamed is read as a whole."""
 
     async def whole(exchange: Exchange) -> None:
         body = '{"choices": [{"message": {"role": "assistant", "content": "All."}, "finish_reason": "stop"}]}'
@@ -140,7 +140,7 @@ def test_a_server_that_does_not_stream() -> None:
 
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
 def test_barge_in_closes_the_connection(how: str) -> None:
-    """The server need not write what nobody will hear."""
+    """A closed reply closes the connection."""
 
     async def scenario() -> None:
         async def endless(exchange: Exchange) -> None:
@@ -176,8 +176,8 @@ def test_barge_in_closes_the_connection(how: str) -> None:
         ("307 Temporary Redirect", "", "answered 307"),
     ],
 )
-def test_refusals_are_told(status: str, text: str, said: str) -> None:
-    """With the reason that the server gives, and without keys."""
+def test_error_responses(status: str, text: str, said: str) -> None:
+    """The failure has the server's reason, without keys."""
 
     async def refuse(exchange: Exchange) -> None:
         await exchange.whole(status, text or " ")
@@ -188,8 +188,8 @@ def test_refusals_are_told(status: str, text: str, said: str) -> None:
     assert "123456789" not in told
 
 
-def test_garbage_is_told() -> None:
-    """Of several kinds."""
+def test_invalid_responses() -> None:
+    """Several kinds of invalid responses are failures."""
 
     async def html(exchange: Exchange) -> None:
         await exchange.whole("200 OK", "<html>", "text/html")
@@ -213,8 +213,8 @@ def test_garbage_is_told() -> None:
     assert "no chat completion" in failure(endless_line)
 
 
-def test_an_end_in_the_middle_is_told() -> None:
-    """Be it orderly or not; the words that came are out already."""
+def test_incomplete_stream() -> None:
+    """An incomplete stream is a failure after the text so far."""
 
     async def orderly(exchange: Exchange) -> None:
         await exchange.head()
@@ -229,8 +229,8 @@ def test_an_end_in_the_middle_is_told() -> None:
     assert "broke off" in failure(torn)
 
 
-def test_hanging_is_told() -> None:
-    """Before the first word, and between words; comments are no words."""
+def test_timeouts() -> None:
+    """Before the first event and between events; comments do not count."""
 
     async def silent(exchange: Exchange) -> None:
         await exchange.gone()
@@ -250,8 +250,8 @@ def test_hanging_is_told() -> None:
         assert "sent nothing for 0.3 s" in failure(script, deadlines=SHORT)
 
 
-def test_nobody_there_is_told() -> None:
-    """With the address."""
+def test_unreachable_server() -> None:
+    """The failure has the address."""
 
     async def scenario() -> None:
         async with chat_server(ordinary) as server:
@@ -265,7 +265,7 @@ def test_nobody_there_is_told() -> None:
 
 
 def test_the_next_reply_works_after_a_failure() -> None:
-    """A server may recover."""
+    """After a failure the next reply works."""
 
     async def scenario() -> None:
         failed = False

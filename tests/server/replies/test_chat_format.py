@@ -1,4 +1,4 @@
-"""The chat server's language: items in, parts out."""
+"""Conversion of items to chat messages, and of the stream to parts."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_urls_are_completed(text: str, url: str) -> None:
     ],
 )
 def test_bad_urls_are_refused(text: str) -> None:
-    """In one line that names the option."""
+    """One line that names the option."""
     with pytest.raises(UsageError, match="--llm") as caught:
         chat_url(text, with_key=False)
     assert str(caught.value).isprintable()
 
 
-def test_a_key_never_travels_in_the_clear() -> None:
-    """But it may stay on this machine."""
+def test_key_needs_https() -> None:
+    """A key needs https, except on loopback."""
     assert chat_url("http://127.0.0.1/v1", with_key=True)
     assert chat_url("https://far.example/v1", with_key=True)
     with pytest.raises(UsageError, match="unencrypted"):
@@ -71,19 +71,19 @@ def call(call_id: str) -> dict[str, Any]:
 
 
 def result(call_id: str, output: str) -> dict[str, Any]:
-    """Its result from the client."""
+    """The client's result of a call."""
     return {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
-def called(*call_ids: str) -> dict[str, Any]:
-    """The chat's message for calls."""
+def call_message(*call_ids: str) -> dict[str, Any]:
+    """The chat message for calls."""
     function = {"name": "look", "arguments": '{"a":1}'}
     calls = [{"id": call_id, "type": "function", "function": function} for call_id in call_ids]
     return {"role": "assistant", "content": None, "tool_calls": calls}
 
 
-def answered(call_id: str, output: str) -> dict[str, Any]:
-    """The chat's message for a result."""
+def result_message(call_id: str, output: str) -> dict[str, Any]:
+    """The chat message for a result."""
     return {"role": "tool", "tool_call_id": call_id, "content": output}
 
 
@@ -131,29 +131,29 @@ def answered(call_id: str, output: str) -> dict[str, Any]:
             ],
             id="image",
         ),
-        pytest.param([call("1"), result("1", "r")], [called("1"), answered("1", "r")], id="call"),
+        pytest.param([call("1"), result("1", "r")], [call_message("1"), result_message("1", "r")], id="call"),
         pytest.param(
             [call("1"), call("2"), result("2", "b"), result("1", "a")],
-            [called("1", "2"), answered("1", "a"), answered("2", "b")],
+            [call_message("1", "2"), result_message("1", "a"), result_message("2", "b")],
             id="calls at once",
         ),
         pytest.param(
             [call("1"), written("user", "u"), result("1", "late")],
-            [called("1"), answered("1", "late"), {"role": "user", "content": "u"}],
+            [call_message("1"), result_message("1", "late"), {"role": "user", "content": "u"}],
             id="late result",
         ),
-        pytest.param([call("1")], [called("1"), answered("1", NO_RESULT)], id="no result"),
+        pytest.param([call("1")], [call_message("1"), result_message("1", NO_RESULT)], id="no result"),
         pytest.param([result("1", "lost"), {"type": "mcp_call"}], [], id="not for a chat"),
     ],
 )
 def test_items_become_messages(items: list[dict[str, Any]], said: list[dict[str, Any]]) -> None:
-    """In an order that chat servers accept."""
+    """The order is one that chat servers accept."""
     assert messages(ReplyRequest(items)) == said
     assert messages(ReplyRequest(items, instructions="i")) == [{"role": "system", "content": "i"}, *said]
 
 
 def test_tools_pass_through() -> None:
-    """In the chat's form; a choice only where there is something to choose."""
+    """Tools in the chat format; tool_choice only with tools."""
     parameters = {"type": "object", "properties": {}}
     tools = [{"type": "function", "name": "f", "description": "d", "parameters": parameters}, {"type": "mcp"}]
     body = completion_request(
@@ -175,7 +175,7 @@ def chunk(reason: str | None = None, **delta: Any) -> str:
 
 
 def piece(arguments: str | None = None, **fields: Any) -> str:
-    """The data of an event with a piece of a call."""
+    """The data of an event with part of a call."""
     function = {key: fields.pop(key) for key in ("name",) if key in fields}
     return chunk(tool_calls=[{**fields, "function": {**function, "arguments": arguments}}])
 
@@ -218,13 +218,13 @@ def piece(arguments: str | None = None, **fields: Any) -> str:
     ],
 )
 def test_events_become_parts(events: list[str], parts: list[Any]) -> None:
-    """Words at once; calls and counts at the end."""
+    """Text at once; calls and usage at the end."""
     completion = Completion("h")
     assert [part for event in events for part in completion.take(event)] + completion.finish() == parts
 
 
 def test_a_call_without_an_id_gets_one() -> None:
-    """The client must be able to name it."""
+    """A call without id gets a new id."""
     completion = Completion("h")
     completion.take(piece("{}", index=0, name="f"))
     completion.take("[DONE]")
@@ -245,15 +245,15 @@ def test_a_call_without_an_id_gets_one() -> None:
         (chunk(content="x" * (MAX_REPLY + 1)), "more than"),
     ],
 )
-def test_nonsense_fails(event: str, said: str) -> None:
-    """With the server's name in the message."""
+def test_invalid_data_fails(event: str, said: str) -> None:
+    """The message names the server."""
     with pytest.raises(ReplyFailed, match=said) as caught:
         Completion("box:80").take(event)
     assert "the chat server at box:80" in str(caught.value)
 
 
-def test_an_end_in_the_middle_fails() -> None:
-    """Neither a reason nor the end came."""
+def test_incomplete_stream_fails() -> None:
+    """A stream without finish reason and without ``[DONE]`` fails."""
     completion = Completion("h")
     completion.take(chunk(content="Well, "))
     with pytest.raises(ReplyFailed, match="in the middle"):
@@ -261,7 +261,7 @@ def test_an_end_in_the_middle_fails() -> None:
 
 
 def test_a_call_without_a_name_fails() -> None:
-    """Nobody could answer it."""
+    """A call without function name fails."""
     completion = Completion("h")
     completion.take(piece("{}", index=0, id="c"))
     completion.take("[DONE]")
@@ -269,8 +269,8 @@ def test_a_call_without_a_name_fails() -> None:
         completion.finish()
 
 
-def test_many_small_calls_are_bounded() -> None:
-    """Empty pieces count, too."""
+def test_many_small_calls_are_limited() -> None:
+    """Empty pieces count for the limit, too."""
     completion = Completion("h")
     calls = [{"index": index} for index in range(MAX_REPLY + 1)]
     with pytest.raises(ReplyFailed, match="more than"):
@@ -278,16 +278,16 @@ def test_many_small_calls_are_bounded() -> None:
 
 
 @given(data=st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_no_event_breaks_it(data: str) -> None:
-    """Whatever comes is words, or ReplyFailed."""
+def test_any_data(data: str) -> None:
+    """Any data is text, or raises ReplyFailed."""
     parts: list[Part] = []
     with suppress(ReplyFailed):
         parts = Completion("h").take(data)
     assert all(isinstance(part, Text) for part in parts)
 
 
-def test_a_complaint_is_fit_for_people() -> None:
-    """One line, no terminal control, no key, not endless."""
+def test_error_text_is_printable() -> None:
+    """One line, without terminal controls and keys, of limited length."""
     said = error_text({"error": {"message": "bad\nkey \x1b[31msk-abcdef123456" + "x" * 999}})
     assert said.isprintable()
     assert "abcdef" not in said

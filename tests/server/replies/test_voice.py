@@ -1,4 +1,4 @@
-"""Spoken replies: sentences out of words, sound out of a real process, and what happens when it hangs or dies."""
+"""Spoken replies: sentences from text, audio from a real process, and a process that hangs or dies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REQUEST = ReplyRequest([spoken("hello")])
 
 
 class Script:
-    """An author who writes some parts, the next when the test says so."""
+    """An author with fixed parts; each part after the first waits for the test."""
 
     needs_words = False
     notice = None
@@ -49,7 +49,7 @@ class Script:
         self.closed = False
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
-        """The first part at once."""
+        """Yield the parts."""
         del request
         try:
             for index, part in enumerate(self.parts):
@@ -62,7 +62,7 @@ class Script:
 
 @asynccontextmanager
 async def espeak() -> AsyncIterator[EspeakProcess]:
-    """A process of its own."""
+    """A new process."""
     opened = EspeakProcess()
     try:
         yield opened
@@ -71,12 +71,12 @@ async def espeak() -> AsyncIterator[EspeakProcess]:
 
 
 async def say(process: EspeakProcess, text: str = SENTENCE) -> bytes:
-    """All of a sentence's sound."""
+    """All audio of a sentence."""
     return b"".join([pcm async for _, pcm in process.speak(text, "en-us", 175)])
 
 
 def pid(process: EspeakProcess) -> int:
-    """Of the process."""
+    """The process id."""
     assert process._child is not None
     return process._child._process.pid
 
@@ -94,22 +94,22 @@ def pid(process: EspeakProcess) -> int:
     ],
 )
 def test_sentences(deltas: list[str], ended: list[str], rest: list[str]) -> None:
-    """A sentence is whole when what follows it begins."""
+    """A sentence is complete when the next character after its end is known."""
     sentences = Sentences()
     assert [sentence for delta in deltas for sentence in sentences.push(delta)] == ended
     assert sentences.flush() == rest
     assert sentences.flush() == []
 
 
-def test_a_sentence_without_end_is_cut_where_one_breathes() -> None:
-    """Never in a word if there is another place."""
+def test_long_sentence_is_cut_at_a_pause() -> None:
+    """At a pause, or at least between words, if possible."""
     assert all(sentence.split() == ["word"] * 60 for sentence in Sentences().push("word " * 60 * 5))
     assert [len(sentence) for sentence in Sentences().push("x" * (2 * LONGEST_SENTENCE + 1))] == [LONGEST_SENTENCE] * 2
 
 
 @given(deltas=st.lists(st.text("ab .!?,\n\u3002", max_size=400)))
 def test_sentences_lose_no_word(deltas: list[str]) -> None:
-    """In order, of a bounded length, and none of them empty."""
+    """All words in order, in sentences of limited length, none empty."""
     sentences = Sentences()
     said = [sentence for delta in deltas for sentence in sentences.push(delta)] + sentences.flush()
     assert "".join("".join(said).split()) == "".join("".join(deltas).split())
@@ -117,7 +117,7 @@ def test_sentences_lose_no_word(deltas: list[str]) -> None:
 
 
 def test_voices_and_speeds() -> None:
-    """A client's names and numbers, as the engine's; nothing that looks like a path."""
+    """OpenAI's names and speeds become espeak-ng's; anything like a path is rejected."""
     assert espeak_voice(None) == espeak_voice("alloy") == espeak_voice("nobody") == "en-us"
     assert espeak_voice("../../x") == espeak_voice("de\0x") == "en-us"
     assert espeak_voice("de") == "de"
@@ -127,7 +127,7 @@ def test_voices_and_speeds() -> None:
 
 
 def test_without_the_extra_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything starts."""
+    """Without the extra, UsageError before anything starts."""
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     monkeypatch.setattr(voice.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"pip install 'rt-cli\[voice\]'"):
@@ -136,7 +136,7 @@ def test_without_the_extra_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPa
 
 @needs_espeak
 def test_a_reply_is_spoken() -> None:
-    """Its words come before its sound, which is as long as its words, in pieces that are not too long."""
+    """Text comes before its audio; the audio has a plausible length and pieces of limited length."""
     text = "You said: {transcript}, and that was all."
     parts = reply(REQUEST, "voice", reply_text=text)
 
@@ -150,13 +150,13 @@ def test_a_reply_is_spoken() -> None:
 
 @needs_espeak
 def test_text_only_is_not_spoken() -> None:
-    """Where the client wants no audio."""
+    """A text reply has no audio."""
     assert reply(ReplyRequest(with_audio=False), "voice", reply_text="Hm.") == [Text("Hm.")]
 
 
 @needs_espeak
 def test_markup_is_not_read_out() -> None:
-    """Chat models like asterisks; ears do not."""
+    """Markdown marks are removed before speaking."""
 
     async def scenario() -> None:
         async with espeak() as process:
@@ -168,8 +168,8 @@ def test_markup_is_not_read_out() -> None:
 
 
 @needs_espeak
-def test_the_first_sentence_sounds_before_the_second_is_written() -> None:
-    """While the author still writes."""
+def test_audio_before_the_author_has_finished() -> None:
+    """The first sentence is spoken while the author still writes."""
 
     async def scenario() -> None:
         author = Script(Text("Well, hello. "), Text("Good"), Text("bye."), Call("c", "f", "{}"), Usage(1, 2))
@@ -191,7 +191,7 @@ def test_the_first_sentence_sounds_before_the_second_is_written() -> None:
 
 @needs_espeak
 def test_a_whole_local_voice_agent() -> None:
-    """The words of a chat server, spoken."""
+    """The text of a chat server is spoken."""
 
     async def tell(exchange: Exchange) -> None:
         await exchange.head()
@@ -216,8 +216,8 @@ def test_a_whole_local_voice_agent() -> None:
 
 @needs_espeak
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
-def test_barge_in_stops_the_voice_and_leaves_it_alive(how: str) -> None:
-    """The same process says the next sentence at once."""
+def test_closed_reply_keeps_the_process(how: str) -> None:
+    """After a closed reply the same process speaks the next sentence at once."""
 
     async def scenario() -> None:
         async with espeak() as process:
@@ -242,8 +242,8 @@ def test_barge_in_stops_the_voice_and_leaves_it_alive(how: str) -> None:
 
 
 @needs_espeak
-def test_barge_in_ends_the_author_too() -> None:
-    """Nobody writes what will not be said."""
+def test_closed_reply_closes_the_author() -> None:
+    """A closed reply closes its author."""
 
     async def scenario() -> None:
         author = Script(Text("Well, hello. "), Text("Never."))
@@ -259,7 +259,7 @@ def test_barge_in_ends_the_author_too() -> None:
 
 @needs_espeak
 def test_replies_do_not_mix() -> None:
-    """Ten at once sound as they would alone, also for one who listens slowly."""
+    """Ten concurrent replies sound as they do alone, also for a slow reader."""
 
     async def scenario() -> None:
         async with espeak() as process:
@@ -276,7 +276,7 @@ def test_replies_do_not_mix() -> None:
 
 @needs_espeak
 def test_a_dead_process_fails_its_reply_and_a_new_one_speaks_the_next() -> None:
-    """Whoever listened is told."""
+    """The active reply fails; a new process speaks the next one."""
 
     async def scenario() -> None:
         async with espeak() as process:
@@ -295,7 +295,7 @@ def test_a_dead_process_fails_its_reply_and_a_new_one_speaks_the_next() -> None:
 @needs_espeak
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP")
 def test_a_hanging_process_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a new one speaks the next."""
+    """A hanging process is killed; a new one speaks the next reply."""
 
     async def scenario() -> None:
         async with espeak() as process:
@@ -311,8 +311,8 @@ def test_a_hanging_process_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_espeak
-def test_a_process_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be there no program, or one that ends at once."""
+def test_process_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program is missing, or ends at once."""
 
     async def failure() -> str:
         async with espeak() as process:
@@ -329,8 +329,8 @@ def test_a_process_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @needs_espeak
-def test_an_engine_that_cannot_load_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Each time anew: it may be repaired meanwhile."""
+def test_engine_that_cannot_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each reply tries again, because the engine may have been repaired."""
     planted = tmp_path / "espeakng_loader.py"
     planted.write_text("raise ImportError('planted')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -347,8 +347,8 @@ def test_an_engine_that_cannot_load_is_told(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 @needs_espeak
-def test_nothing_is_left_behind() -> None:
-    """The process ends with its server, at once and also in the middle of a sentence."""
+def test_process_ends_with_the_server() -> None:
+    """The process ends with its server, also in the middle of a sentence."""
 
     async def scenario() -> asyncio.subprocess.Process:
         async with open_voice(Script(Text(SENTENCE))) as replier:

@@ -1,4 +1,4 @@
-"""The voice's process, by its frames."""
+"""The espeak-ng process, tested by its frames."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENDLESS = SENTENCE * 5_000
 
 
 def ask(*questions: bytes, cwd: Path | None = None) -> list[tuple[bytes, bytes]]:
-    """The answers of a real process to some questions, the last of which is its last."""
+    """The answers of a real process to some frames, with stdin closed afterwards."""
     with worker(cwd) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -48,7 +48,7 @@ def ask(*questions: bytes, cwd: Path | None = None) -> list[tuple[bytes, bytes]]
 
 @contextmanager
 def worker(cwd: Path | None = None, command: Sequence[str] = COMMAND) -> Iterator[subprocess.Popen[bytes]]:
-    """A process; killed in the end, or when it takes too long: then its answers end."""
+    """A process; killed at the end or after a timeout, so that its answers end."""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd) as process:
         deadline = threading.Timer(60, process.kill)
         deadline.start()
@@ -60,12 +60,12 @@ def worker(cwd: Path | None = None, command: Sequence[str] = COMMAND) -> Iterato
 
 
 def speak(job: int, text: str = SENTENCE, rate: int = 175, voice: str = "en-us") -> bytes:
-    """The question."""
+    """A SPEAK frame."""
     return wire.speak_frame(job, rate, voice, text)
 
 
 def cancel(job: int) -> bytes:
-    """Never mind."""
+    """A CANCEL frame."""
     return wire.frame(wire.CANCEL, wire.JOB.pack(job))
 
 
@@ -81,8 +81,8 @@ def loudness(pcm: bytes) -> float:
 
 
 @needs_espeak
-def test_sentences_are_said_in_order(tmp_path: Path) -> None:
-    """Rate first, then each sentence's sound and its end; wherever the process was started."""
+def test_sentences_are_spoken_in_order(tmp_path: Path) -> None:
+    """READY first, then audio and DONE of each job; from any working directory."""
     (tmp_path / "espeakng_loader.py").write_text("raise SystemExit('the wrong module')")
     answers = ask(speak(1), speak(2, "Yes."), cwd=tmp_path)
 
@@ -96,7 +96,7 @@ def test_sentences_are_said_in_order(tmp_path: Path) -> None:
 
 @needs_espeak
 def test_rate_and_voice_change_the_sound() -> None:
-    """Half the rate takes nearly twice as long; a woman is no man; who does not exist is American."""
+    """Half the rate takes nearly twice as long; voices differ; an unknown voice is American English."""
     answers = ask(
         speak(1),
         speak(2, rate=88),
@@ -114,7 +114,7 @@ def test_rate_and_voice_change_the_sound() -> None:
 
 @needs_espeak
 def test_text_is_never_markup() -> None:
-    """What looks like a tag or like phonemes is read out."""
+    """Text like tags or phonemes is read out."""
     answers = ask(speak(1, "x"), speak(2, '<break time="60s"/>x'), speak(3, "[[h@'loU]]x"))
     shortest = len(sound(answers, 1))
     assert shortest < len(sound(answers, 2)) < 30 * 22_050 * 2
@@ -123,7 +123,7 @@ def test_text_is_never_markup() -> None:
 
 @needs_espeak
 def test_cancelling_ends_a_sentence_and_skips_one_that_waits() -> None:
-    """And the next is said."""
+    """The next sentence is spoken."""
     answers = ask(speak(1, ENDLESS), speak(2), speak(3, "Yes."), cancel(2), cancel(1))
 
     assert len(sound(answers, 1)) / 2 / 22_050 < 1_000
@@ -134,7 +134,7 @@ def test_cancelling_ends_a_sentence_and_skips_one_that_waits() -> None:
 
 @needs_espeak
 def test_a_late_cancellation_changes_nothing() -> None:
-    """Its sentence is over."""
+    """CANCEL after DONE has no effect."""
     with worker() as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -146,14 +146,14 @@ def test_a_late_cancellation_changes_nothing() -> None:
 
 
 @needs_espeak
-def test_the_end_of_stdin_is_the_end() -> None:
+def test_end_of_stdin_ends_the_process() -> None:
     """Also in the middle of a sentence."""
     done = subprocess.run(COMMAND, input=speak(1, ENDLESS), capture_output=True, timeout=60, check=True)
     assert len(sound(list(wire.read_frames(io.BytesIO(done.stdout))), 1)) / 2 / 22_050 < 1_000
 
 
-def test_a_missing_engine_is_told() -> None:
-    """With the reason; and the process ends in peace, though its stdin is open."""
+def test_missing_engine_is_reported() -> None:
+    """BROKEN with the reason; the process ends normally, though stdin is open."""
     planted = f"runpy.run_path({wire.__file__!r}, run_name='__main__')"
     code = f"import runpy, sys; sys.modules['espeakng_loader'] = None; {planted}"
     with worker(command=[sys.executable, "-c", code]) as process:

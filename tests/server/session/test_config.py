@@ -1,4 +1,4 @@
-"""What a session.update may say, and what a refusal names."""
+"""Fields of session.update, and the errors for invalid fields."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def converse(config: SessionConfig = TALK, **fields: Any) -> SessionConfig:
     return apply_update(config, {"type": "realtime", **fields})
 
 
-def check_shown(config: SessionConfig) -> None:
-    """What a client is shown holds in OpenAI's own types, strictly, and holds nothing else."""
+def check_description(config: SessionConfig) -> None:
+    """The session object is valid in OpenAI's own types, strictly, without further fields."""
     session = {name: value for name, value in config.describe().items() if name != "object"}
     event = {"type": "session.updated", "event_id": "e", "session": session}
     shown = ORACLE.validate_python(event, strict=True).session
@@ -51,7 +51,7 @@ def check_shown(config: SessionConfig) -> None:
 
 
 def no_extras(model: BaseModel) -> None:
-    """No field that OpenAI does not know."""
+    """No field is unknown to OpenAI's types."""
     assert not model.model_extra
     for name in model.model_fields_set:
         value = getattr(model, name)
@@ -61,7 +61,7 @@ def no_extras(model: BaseModel) -> None:
 
 
 def test_absent_fields_stay() -> None:
-    """An update changes what it names and nothing else."""
+    """An update changes only its own fields."""
     first = update(transcription={"model": "a", "language": "en"}, turn_detection=None)
     second = update(first, transcription={"model": "b"})
 
@@ -70,7 +70,7 @@ def test_absent_fields_stay() -> None:
 
 
 def test_null_is_the_default_everywhere() -> None:
-    """What a client of Python types dumps with all its empty fields is no error."""
+    """``null`` is valid in all fields, as clients with Python types send it."""
     dumped = RealtimeSessionCreateRequest(type="realtime", instructions="Be brief.").model_dump()
     assert converse(**{name: value for name, value in dumped.items() if name != "type"}).replies["instructions"]
 
@@ -84,19 +84,19 @@ def test_null_is_the_default_everywhere() -> None:
 
 
 def test_null_turns_transcription_off() -> None:
-    """Null clears."""
+    """``null`` removes the transcription."""
     assert update(update(transcription={"model": "a"}), transcription=None).transcription is None
 
 
 def test_server_vad_has_all_its_numbers() -> None:
-    """What an update leaves out of a turn detection that was off has its default."""
+    """After null, fields that are missing in the update get their defaults."""
     config = update(update(turn_detection=None), turn_detection={"type": "server_vad", "threshold": 0.8})
 
     assert config.turn_detection == {**SERVER_VAD, "threshold": 0.8}
 
 
 def test_description_is_what_was_set() -> None:
-    """The effective configuration is shown in full."""
+    """The session object shows the effective configuration."""
     config = update(format={"type": "audio/pcm", "rate": 16_000}, noise_reduction={"type": "near_field"})
 
     assert config.describe() == {
@@ -114,8 +114,8 @@ def test_description_is_what_was_set() -> None:
     }
 
 
-def test_a_conversation_begins_whole() -> None:
-    """Every field that counts is shown with its default."""
+def test_defaults_of_a_conversation() -> None:
+    """The session object shows every effective field with its default."""
     assert TALK.describe() == {
         "object": "realtime.session",
         "type": "realtime",
@@ -146,7 +146,7 @@ def test_a_conversation_begins_whole() -> None:
 
 
 def test_reply_fields_merge() -> None:
-    """A conversation may be configured for replies piece by piece."""
+    """Updates change reply settings field by field."""
     first = converse(instructions="Be kind.", audio={"output": {"voice": "any"}})
     second = converse(first, audio={"output": {"speed": 1.5, "format": {"type": "audio/pcma"}}})
 
@@ -168,22 +168,22 @@ def test_reply_fields_merge() -> None:
     ],
 )
 def test_clearing(name: str, given_value: Any, cleared: Any, default: Any) -> None:
-    """Null, empty text and empty lists go back to the default."""
+    """``null``, an empty string and an empty list reset the field."""
     config = converse(converse(**{name: given_value}), **{name: cleared})
 
     assert config.replies[name] == default
-    check_shown(config)
+    check_description(config)
 
 
 def test_clearing_hints() -> None:
-    """So they do in the transcription."""
+    """The same for the fields of the transcription."""
     first = update(transcription={"model": "a", "language": "en", "prompt": "b", "keywords": ["c"]})
 
     assert update(first, transcription={"language": "", "prompt": None, "keywords": []}).transcription == {"model": "a"}
 
 
 def test_turn_detection_of_another_type() -> None:
-    """It starts with its own defaults, and knows its own fields only."""
+    """Another type starts with its defaults and rejects fields of the type before."""
     semantic = update(turn_detection={"type": "semantic_vad"})
     back = update(semantic, turn_detection={"type": "server_vad", "silence_duration_ms": 700})
 
@@ -196,28 +196,28 @@ def test_turn_detection_of_another_type() -> None:
 
 
 def test_idle_timeout_belongs_to_conversations() -> None:
-    """It is kept where somebody answers, cleared by null, and gone in a transcription."""
+    """Conversations keep it, null clears it, a transcription drops it."""
     config = converse(audio={"input": {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 6_000}}})
 
     assert config.idle_timeout_ms == 6_000
     assert converse(config, audio={"input": {"turn_detection": {"idle_timeout_ms": None}}}).idle_timeout_ms is None
     assert update(config).idle_timeout_ms is None
-    check_shown(update(config))
+    check_description(update(config))
 
 
 @pytest.mark.parametrize("coding", ["pcmu", "pcma"])
 def test_g711(coding: str) -> None:
-    """G.711 has its own rate, and shows none; PCM after it begins at 24 kHz."""
+    """G.711 has a fixed rate, which is not shown; PCM afterwards starts at 24 kHz."""
     config = update(update(format={"type": "audio/pcm", "rate": 16_000}), format={"type": f"audio/{coding}"})
 
     assert (config.input_format, config.rate_hz) == (coding, 8_000)
     assert config.describe()["audio"]["input"]["format"] == {"type": f"audio/{coding}"}
     assert update(config, format={"type": "audio/pcm"}).rate_hz == 24_000
-    check_shown(config)
+    check_description(config)
 
 
 def test_languages_of_the_recogniser() -> None:
-    """What can be recognised can be asked for."""
+    """Only languages of the recogniser are accepted."""
     session = {"type": "transcription", "audio": {"input": {"transcription": {"language": "de-AT"}}}}
 
     for languages in (frozenset({"de", "fr"}), None):
@@ -227,8 +227,8 @@ def test_languages_of_the_recogniser() -> None:
     assert "en, fr" in refusal.value.message
 
 
-def test_voice_that_was_heard() -> None:
-    """It stays; saying it again is no change."""
+def test_fixed_voice() -> None:
+    """A fixed voice cannot change; the same voice is accepted."""
     config = converse(audio={"output": {"voice": "one"}})
 
     assert apply_update(config, {"type": "realtime", "audio": {"output": {"voice": "one"}}}, voice_fixed=True) == config
@@ -238,7 +238,7 @@ def test_voice_that_was_heard() -> None:
 
 
 def test_tracing_is_set_once() -> None:
-    """Saying it again is no change."""
+    """Tracing cannot change; the same value is accepted."""
     config = converse(converse(tracing="auto"), tracing="auto")
     with pytest.raises(Rejected) as refusal:
         converse(config, tracing=None)
@@ -246,7 +246,7 @@ def test_tracing_is_set_once() -> None:
 
 
 def test_the_model_stays() -> None:
-    """It is the first that is named, and an update that names another does all the rest that it says."""
+    """The first model stays; the other fields of an update with another model are applied."""
     assert "model" not in converse().replies
     config = converse(converse(model="a"), model="b", instructions="Be brief.")
     assert (config.replies["model"], config.replies["instructions"]) == ("a", "Be brief.")
@@ -283,7 +283,7 @@ OUT = "session.audio.output"
     ],
 )
 def test_refused_input(audio_input: dict[str, Any], code: str, param: str | None) -> None:
-    """A wrong value is refused with OpenAI's code, and its path named."""
+    """The error has OpenAI's code and the path of the field."""
     with pytest.raises(Rejected) as refusal:
         update(**audio_input)
 
@@ -337,7 +337,7 @@ def test_refused_input(audio_input: dict[str, Any], code: str, param: str | None
     ],
 )
 def test_refused_session(session: object, code: str, param: str) -> None:
-    """So is a wrong session."""
+    """The same for fields of the session."""
     with pytest.raises(Rejected) as refusal:
         apply_update(START, session)
 
@@ -345,8 +345,8 @@ def test_refused_session(session: object, code: str, param: str) -> None:
 
 
 @given(JSON)
-def test_total(session: object) -> None:
-    """Whatever JSON comes, the answer is a configuration or a refusal."""
+def test_any_json(session: object) -> None:
+    """Any JSON gives a configuration or Rejected."""
     try:
         config = apply_update(START, session)
     except Rejected:
@@ -445,12 +445,12 @@ SESSIONS = st.fixed_dictionaries(
 
 
 @given(st.lists(SESSIONS, max_size=4))
-def test_whatever_is_accepted_is_shown_as_openai_would(sessions: list[dict[str, Any]]) -> None:
-    """After any updates that are right, the effective session holds in OpenAI's types, and is not changed by itself."""
+def test_any_accepted_update_is_valid_at_openai(sessions: list[dict[str, Any]]) -> None:
+    """After any valid updates the session object is valid in OpenAI's types, and applying it changes nothing."""
     config = TALK
     for session in sessions:
         config = apply_update(config, session)
-        check_shown(config)
+        check_description(config)
     shown = config.describe()
     again = apply_update(config, {name: value for name, value in shown.items() if name != "object"})
     assert again.describe() == shown

@@ -1,4 +1,4 @@
-"""Every event there is: accepted or emitted, and checked by a model of OpenAI's.
+"""All events: accepted or sent, and validated by OpenAI's models.
 
 ``python -m tests.server.session.test_event_table`` prints the table.
 """
@@ -31,7 +31,7 @@ def update(modality: str, **audio_input: Any) -> dict[str, Any]:
 
 
 def append(sound: bytes) -> dict[str, Any]:
-    """Some audio."""
+    """An append."""
     return {"type": "input_audio_buffer.append", "audio": base64.b64encode(sound).decode()}
 
 
@@ -65,19 +65,19 @@ SCRIPT = [
 
 
 async def played(script: list[Any], recognizer_session: ScriptedSession) -> list[dict[str, Any]]:
-    """What a session answers to the script."""
+    """The events that a session sends for a script."""
     wire = Wire(script)
     replier = Scripted(CALL, *SPOKEN[:2])
     await ServerSession("realtime", recognizer_session, wire.send, lambda _: None, None, replier=replier).run(
         wire.messages()
     )
-    return wire.told
+    return wire.events
 
 
 async def everything() -> list[dict[str, Any]]:
-    """One session with all there is, and one that understands nothing."""
-    told = await played(SCRIPT, ScriptedSession("good day"))
-    return told + await played([update("text", turn_detection=VAD), *SPEECH], ScriptedSession("", "no words"))
+    """The events of a complete session, and of a session whose recognition fails."""
+    events = await played(SCRIPT, ScriptedSession("good day"))
+    return events + await played([update("text", turn_detection=VAD), *SPEECH], ScriptedSession("", "no words"))
 
 
 def client_models() -> dict[str, str]:
@@ -87,16 +87,16 @@ def client_models() -> dict[str, str]:
 
 
 def test_every_event() -> None:
-    """All that is named is emitted and checked; all that clients may send is accepted."""
-    told = run(everything())
-    assert set(SERVER_EVENTS) == {event["type"] for event in told}
+    """All server events are sent and valid; all client events are accepted."""
+    events = run(everything())
+    assert set(SERVER_EVENTS) == {event["type"] for event in events}
     assert set(SERVER_EVENTS) <= set(validated)
     sent = {event["type"] for event in SCRIPT} - {WAIT["type"]}
     assert set(CLIENT_EVENTS) == sent == set(client_models())
     for event in SCRIPT:
         if event != WAIT:
             TypeAdapter(RealtimeClientEvent).validate_python(event)
-    refused = [event["error"]["code"] for event in told if event["type"] == "error"]
+    refused = [event["error"]["code"] for event in events if event["type"] == "error"]
     assert refused == ["response_cancel_not_active"]
 
 

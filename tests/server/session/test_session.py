@@ -1,4 +1,4 @@
-"""Any client events in any order: the session answers, and its responses keep their promises."""
+"""Client events in any order: the session answers, and its responses are correct."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ SOUND = base64.b64encode(noise(0.2)).decode()
 
 
 def client_event(type_: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """One with some of its fields."""
+    """A client event with some of its fields."""
     return st.fixed_dictionaries({"type": st.just(type_)}, optional=fields)
 
 
@@ -118,31 +118,31 @@ EVENTS = st.lists(
 async def played(
     script: list[Any], replier: Scripted, recognizer_session: ScriptedSession | None = None
 ) -> list[dict[str, Any]]:
-    """What a session answers."""
+    """The events that a session sends."""
     wire = Wire(script)
     session = ServerSession(
         "realtime", recognizer_session or ScriptedSession("yes"), wire.send, lambda _: None, None, replier=replier
     )
     await session.run(wire.messages())
-    return wire.told
+    return wire.events
 
 
 @settings(max_examples=60)
 @given(EVENTS, st.sampled_from(["words", "sound", "call", "failure"]), st.booleans())
 def test_any_events_at_any_time(script: list[Any], kind: str, needs_words: bool) -> None:  # noqa: FBT001 - hypothesis
-    """Nothing is raised; each response ends once and says nothing afterwards; the conversation has one at a time."""
+    """No exception; each response ends once, with no later event; the conversation has one response at a time."""
     scripts: dict[str, list[Any]] = {
         "words": [Text("Good "), Text("day.")],
         "sound": list(SPOKEN),
         "call": [Text("Wait."), CALL],
         "failure": [Text("I "), ReplyFailed("gone")],
     }
-    told = run(played(script, Scripted(*scripts[kind], needs_words=needs_words)))
+    events = run(played(script, Scripted(*scripts[kind], needs_words=needs_words)))
 
     active: set[str] = set()
     over: set[str] = set()
     beside: set[str] = set()
-    for event in told:
+    for event in events:
         if event["type"] == "response.created":
             response = event["response"]
             assert response["id"] not in active | over
@@ -156,10 +156,10 @@ def test_any_events_at_any_time(script: list[Any], kind: str, needs_words: bool)
         elif event["type"].startswith("response."):
             assert event["response_id"] in active
     assert not active
-    added = [event["item"]["id"] for event in told if event["type"] == "conversation.item.added"]
-    deleted = sum(event["type"] == "conversation.item.deleted" for event in told)
+    added = [event["item"]["id"] for event in events if event["type"] == "conversation.item.added"]
+    deleted = sum(event["type"] == "conversation.item.deleted" for event in events)
     assert len(added) - len(set(added)) <= deleted
-    assert len({event["event_id"] for event in told}) == len(told)
+    assert len({event["event_id"] for event in events}) == len(events)
 
 
 VAD_TURN = {"type": "server_vad", "silence_duration_ms": 300}
@@ -169,7 +169,7 @@ SPEECH = base64.b64encode(silence(0.5) + recording("sense_0930") + silence(0.7))
 async def words_of_a_turn(
     recognizer_session: ScriptedSession, transcription: dict[str, Any] | None, modality: str, *, needs_words: bool
 ) -> tuple[list[dict[str, Any]], Any]:
-    """What is told of a turn, and the words that its reply is given."""
+    """The events of a turn, and the transcript that the replier gets."""
     audio = {"input": {"turn_detection": VAD_TURN, "transcription": transcription}}
     update = {"type": "realtime", "output_modalities": [modality], "audio": audio}
     replier = Scripted(Text("I see."), needs_words=needs_words)
@@ -179,9 +179,9 @@ async def words_of_a_turn(
         {"type": "wait for the reply"},
         {"type": "conversation.item.retrieve", "item_id": "newest"},
     ]
-    told = await played(script, replier, recognizer_session)
-    assert all(event["type"] != "error" for event in told)
-    return told, replier.requests[0].items[0]["content"][0]["transcript"]
+    events = await played(script, replier, recognizer_session)
+    assert all(event["type"] != "error" for event in events)
+    return events, replier.requests[0].items[0]["content"][0]["transcript"]
 
 
 @pytest.mark.parametrize(
@@ -189,31 +189,33 @@ async def words_of_a_turn(
     [("audio", True, "good day"), ("text", False, "good day"), ("audio", False, None)],
 )
 def test_words_for_the_reply_alone(modality: str, needs_words: bool, known: str | None) -> None:  # noqa: FBT001
-    """A reply that needs words waits for them, and a client that did not ask for them is not told."""
-    told, words = run(words_of_a_turn(ScriptedSession("good day"), None, modality, needs_words=needs_words))
+    """A reply that needs words waits for them; a client without transcription gets none."""
+    events, words = run(words_of_a_turn(ScriptedSession("good day"), None, modality, needs_words=needs_words))
     assert words == known
-    assert not [event for event in told if "transcription" in event["type"]]
+    assert not [event for event in events if "transcription" in event["type"]]
 
 
 def test_words_for_both() -> None:
-    """Where the client asked, it is told, with what it said about them passed on."""
+    """With transcription the client gets the words, and the recogniser gets the client's hints."""
     recognizer_session = ScriptedSession("good day")
     transcription = {"model": "any", "language": "en", "prompt": "A greeting.", "keywords": ["day"]}
-    told, words = run(words_of_a_turn(recognizer_session, transcription, "audio", needs_words=True))
+    events, words = run(words_of_a_turn(recognizer_session, transcription, "audio", needs_words=True))
     assert words == "good day"
-    assert [event["transcript"] for event in told if event["type"].endswith("transcription.completed")] == ["good day"]
+    assert [event["transcript"] for event in events if event["type"].endswith("transcription.completed")] == [
+        "good day"
+    ]
     assert (recognizer_session.hints[0].language, recognizer_session.hints[0].prompt) == ("en", "A greeting. day")
 
 
 def test_words_that_fail() -> None:
-    """A turn that cannot be recognised is answered without words."""
-    told, words = run(words_of_a_turn(ScriptedSession("", "broken"), None, "audio", needs_words=True))
+    """A turn whose recognition fails gets a response without words."""
+    events, words = run(words_of_a_turn(ScriptedSession("", "broken"), None, "audio", needs_words=True))
     assert words is None
-    assert [event["response"]["status"] for event in told if event["type"] == "response.done"] == ["completed"]
+    assert [event["response"]["status"] for event in events if event["type"] == "response.done"] == ["completed"]
 
 
-def test_a_client_that_left_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words that do not come are not awaited for long: the place is free again."""
+def test_closed_session_waits_a_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a disconnect the session waits a limited time for words."""
     monkeypatch.setattr(transcription_module, "CLOSE_S", 0.1)
 
     async def gets_in(url: str) -> bool:
@@ -242,7 +244,7 @@ def test_a_client_that_left_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_end_of_a_session_frees_its_sound() -> None:
-    """At once: what it holds may be 100 MB, and the collector of garbage comes when it likes."""
+    """The audio, up to 100 MB, is freed at once, not by the garbage collector."""
     wire = Wire([])
 
     async def messages() -> AsyncIterator[str]:
@@ -256,6 +258,6 @@ def test_the_end_of_a_session_frees_its_sound() -> None:
         return session
 
     session = run(scenario())
-    assert "input_audio_buffer.committed" in [event["type"] for event in wire.told]
+    assert "input_audio_buffer.committed" in [event["type"] for event in wire.events]
     assert not len(session._items)
     assert not session._audio_input._buffer._pcm

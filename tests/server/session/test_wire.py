@@ -1,4 +1,4 @@
-"""Messages of clients: read, or refused in OpenAI's words."""
+"""Client messages: decoded, or rejected with OpenAI's error codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rt_cli.server.session import wire
     ],
 )
 def test_no_event(message: str | bytes, code: str) -> None:
-    """What is no event is refused with a code that says which way."""
+    """A message that is no event is rejected with a specific code."""
     with pytest.raises(wire.Rejected) as refusal:
         wire.decode(message)
 
@@ -30,8 +30,8 @@ def test_no_event(message: str | bytes, code: str) -> None:
 
 
 @given(st.text() | st.binary())
-def test_decode_is_total(message: str | bytes) -> None:
-    """Whatever comes, the answer is an event or a refusal."""
+def test_decode_any_message(message: str | bytes) -> None:
+    """Any message is an event or raises Rejected."""
     try:
         event: object = wire.decode(message)
     except wire.Rejected as refusal:
@@ -42,7 +42,7 @@ def test_decode_is_total(message: str | bytes) -> None:
 
 @given(st.binary().filter(lambda data: len(data) % 2 == 0))
 def test_audio(pcm: bytes) -> None:
-    """Base64 of whole samples is audio."""
+    """Base64 of whole samples is valid."""
     assert pcm == wire.decode_audio(base64.b64encode(pcm).decode())
 
 
@@ -58,7 +58,7 @@ def test_audio(pcm: bytes) -> None:
     ],
 )
 def test_no_audio(audio: object) -> None:
-    """Anything else is refused, and the field named."""
+    """Other values are rejected, and the error names the field."""
     with pytest.raises(wire.Rejected) as refusal:
         wire.decode_audio(audio)
 
@@ -69,5 +69,5 @@ def test_no_audio(audio: object) -> None:
     ("event_id", "echoed"), [("mine", "mine"), (None, None), (7, None), ("x" * 513, None)], ids=str
 )
 def test_event_id_is_echoed(event_id: object, echoed: str | None) -> None:
-    """An error names the client's event, where it has a name."""
+    """An error has the id of the client event, if there is one."""
     assert echoed == wire.error(wire.Rejected("code", "message"), event_id)["error"]["event_id"]

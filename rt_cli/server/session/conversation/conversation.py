@@ -82,7 +82,9 @@ class Conversation:
                 await self._create_item(event)
             case "conversation.item.retrieve":
                 item = self._items.find(event.item_id, "retrieve", "retrieving")
-                whole = await asyncio.to_thread(item.with_audio, self._encoding(item))  # encoding minutes of audio blocks
+                whole = await asyncio.to_thread(
+                    item.with_audio, self._encoding(item)
+                )  # encoding minutes of audio blocks
                 await self._send_event({"type": "conversation.item.retrieved", "item": whole})
             case "conversation.item.truncate":
                 self._items.truncate(event.item_id, event.content_index, event.audio_end_ms)

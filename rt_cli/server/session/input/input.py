@@ -184,7 +184,7 @@ class AudioInput:
             self._change_endpointer(detected=before.turn_detection is not None)
 
     def check_room(self, samples: int) -> None:
-        """Check that an append fits into the buffer. Called first, so that an append is accepted or rejected as a whole.
+        """Check that an append fits into the buffer. Called first, so that an append is never accepted in part.
 
         Args:
             samples: Samples of the append.

@@ -1,4 +1,4 @@
-"""The pool with real processes: sessions share it, and the trouble of one is not the trouble of another."""
+"""The pool with real processes: sessions share it, and a failure affects one session only."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def final(item: Transcription) -> Hypothesis:
 
 
 async def recognise(session: RecognizerSession, pcm: bytes) -> Hypothesis:
-    """All of an item."""
+    """The final hypothesis of a complete item."""
     item = await session.open(RATE_HZ)
     await item.feed(pcm)
     item.finish()
@@ -55,12 +55,12 @@ async def recognise(session: RecognizerSession, pcm: bytes) -> Hypothesis:
 
 
 def wrong(text: str, name: str = "sense_0930") -> int:
-    """Errors in the words of a clip."""
+    """Number of word errors of a clip."""
     return errors(reference(name), text.split())
 
 
 def test_words_and_their_times() -> None:
-    """The final has every word of the text with its time in the item's audio, utterances after pauses too."""
+    """The final hypothesis has every word with its time in the item, also after pauses."""
 
     async def scenario() -> Hypothesis:
         async with pool() as sphinx, sphinx.session() as session:
@@ -82,7 +82,7 @@ def test_words_and_their_times() -> None:
 
 
 def test_items_of_a_session_overlap() -> None:
-    """An item is begun before the one before it is recognised: each gets its own words."""
+    """An item may start before the item before is recognised; each gets its own words."""
 
     async def scenario() -> list[Hypothesis]:
         async with pool() as sphinx, sphinx.session() as session:
@@ -94,7 +94,7 @@ def test_items_of_a_session_overlap() -> None:
 
 
 def test_an_item_without_sound_needs_no_process() -> None:
-    """Its text is empty, at once."""
+    """An item without audio has an empty text at once."""
 
     async def scenario() -> tuple[Hypothesis, list[int]]:
         async with pool() as sphinx, sphinx.session() as session:
@@ -105,7 +105,7 @@ def test_an_item_without_sound_needs_no_process() -> None:
 
 @PROC
 def test_more_sessions_than_decoders() -> None:
-    """All get their words from a bounded number of processes."""
+    """All sessions get their words from a limited number of processes."""
     sessions = DECODERS_PER_WORKER + 3
 
     async def scenario() -> tuple[list[Hypothesis], int]:
@@ -120,7 +120,7 @@ def test_more_sessions_than_decoders() -> None:
 
 
 def test_a_flood_delays_others_by_its_turns_only() -> None:
-    """Beside one who sends ten minutes of sound, another's final comes before a tenth of that is recognised."""
+    """Beside a session with ten minutes of audio, another final comes before a tenth of it is recognised."""
 
     async def scenario() -> tuple[Hypothesis, float]:
         async with pool() as sphinx, sphinx.session() as session, sphinx.session() as flooding:
@@ -143,12 +143,12 @@ def test_a_flood_delays_others_by_its_turns_only() -> None:
 
     heard, flooded_s = run(scenario(), 120)
     assert wrong(heard.text) <= 2
-    # The first second process loads for as long as the flood has all to itself: some 10 s of sound of it at most.
+    # Until the second process has loaded, only the flood is recognised: at most 10 s of its audio.
     assert flooded_s < 60
 
 
-def test_waiting_sound_is_bounded() -> None:
-    """While no decoder is there, 5 s are taken and no more; then all the rest."""
+def test_unrecognised_audio_is_limited() -> None:
+    """Without a decoder feed() accepts 5 s; later the rest is recognised."""
 
     async def scenario() -> tuple[float, Hypothesis]:
         async with pool() as sphinx, sphinx.session() as session:
@@ -180,8 +180,8 @@ def test_waiting_sound_is_bounded() -> None:
 
 
 @PROC
-def test_a_crash_is_the_trouble_of_one() -> None:
-    """A process that dies takes its open item along; the other session goes on, and so does the first."""
+def test_crash_fails_one_item() -> None:
+    """A process that dies fails its open item only; both sessions continue."""
 
     async def scenario() -> tuple[Hypothesis, Hypothesis]:
         async with pool(2) as sphinx, sphinx.session() as first, sphinx.session() as second:
@@ -204,8 +204,8 @@ def test_a_crash_is_the_trouble_of_one() -> None:
 
 
 @PROC
-def test_a_process_that_hangs_stops_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With one worker: while a process hangs, another session is recognised."""
+def test_hanging_process_does_not_block_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one worker, another session is recognised while a process hangs."""
     monkeypatch.setattr(recognizer, "OVERDUE_S", 0.5)
     monkeypatch.setattr(process, "ANSWER_S", 600.0)
 
@@ -225,8 +225,8 @@ def test_a_process_that_hangs_stops_nobody_else(monkeypatch: pytest.MonkeyPatch)
 
 
 @PROC
-def test_what_is_abandoned_makes_room() -> None:
-    """A session that leaves in the middle of all its sound gives its decoder back, and the process goes on."""
+def test_closed_session_releases_its_decoder() -> None:
+    """A session that closes releases its decoder, and the process continues."""
 
     async def scenario() -> tuple[Hypothesis, list[int], list[int]]:
         async with pool() as sphinx:
@@ -244,21 +244,21 @@ def test_what_is_abandoned_makes_room() -> None:
 
 
 def test_a_voice_is_known_from_item_to_item() -> None:
-    """What a session said before helps it, and nobody else: the same sound reads the same for every new session."""
+    """Voice data helps later items of the same session only; new sessions all get the same result."""
 
     async def scenario() -> tuple[list[str], str]:
         async with pool() as sphinx, sphinx.session() as session:
             texts = [(await recognise(session, LONG)).text for _ in range(2)]
-            async with sphinx.session() as stranger:
-                return texts, (await recognise(stranger, LONG)).text
+            async with sphinx.session() as other:
+                return texts, (await recognise(other, LONG)).text
 
-    (first, second), stranger = run(scenario(), 90)
-    assert first == stranger
+    (first, second), other = run(scenario(), 90)
+    assert first == other
     assert second != first
 
 
 def test_waiting_for_words_can_be_cancelled() -> None:
-    """Whoever feeds or reads may go; the pool serves the next."""
+    """After cancellation of feed() or hypotheses() the pool serves other sessions."""
 
     async def scenario() -> Hypothesis:
         async with pool() as sphinx:

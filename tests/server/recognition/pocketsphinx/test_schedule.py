@@ -1,4 +1,4 @@
-"""Turns, decoders and cuts, decided without any process."""
+"""The schedule without processes: turns, decoders and cuts."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from rt_cli.server.recognition.pocketsphinx.schedule import (
 
 
 def sound(item: str, seconds: float = SLICE_S) -> ItemStep[str]:
-    """A piece of sound."""
+    """A SOUND step."""
     return ItemStep(item, StepKind.SOUND, b"pcm", seconds)
 
 
 class Pool:
-    """Carries a schedule out: what runs is complete when the test says so."""
+    """Executes a schedule; a running step ends when the test calls answer()."""
 
     def __init__(self, slots: int = 1, decoders: int = 4, loaded: int = 4) -> None:
         self.schedule: Schedule[str] = Schedule(slots, decoders)
@@ -46,14 +46,14 @@ class Pool:
             self.schedule.loaded(self.schedule.load_one().decoder, self.now)
 
     def queue(self, *steps: ItemStep[str]) -> SessionQueue[str]:
-        """A session with something to do."""
+        """A session with these steps."""
         queue: SessionQueue[str] = SessionQueue()
         for step in steps:
             self.schedule.add(queue, step)
         return queue
 
     def go(self) -> list[RunStep[str]]:
-        """Do all that can be done now; what runs."""
+        """Execute all commands; returns the running steps."""
         while (order := self.schedule.next(self.now)) is not None:
             match order:
                 case RunStep():
@@ -67,13 +67,13 @@ class Pool:
         return self.running
 
     def answer(self, *, again: bool = False) -> RunStep[str]:
-        """The longest running job is answered."""
+        """The oldest running step ends."""
         run = self.running.pop(0)
         self.schedule.done(run.queue, self.now, again=again)
         return run
 
     def served(self, answers: int = 1_000) -> list[tuple[str, StepKind]]:
-        """Run to the end, or for some answers: item and kind of each job, in order."""
+        """Run to the end, or for a number of answers; returns item and kind of each step."""
         log = []
         for _ in range(answers):
             if not self.go():
@@ -84,7 +84,7 @@ class Pool:
 
 
 def test_sessions_take_turns() -> None:
-    """A slice of one is followed by a slice of another, however many the first has waiting."""
+    """Slices of sessions alternate, no matter how many steps a session has."""
     pool = Pool()
     pool.queue(*(sound("flood") for _ in range(50)))
     pool.queue(sound("live"), ItemStep("live", StepKind.FINISH))
@@ -93,7 +93,7 @@ def test_sessions_take_turns() -> None:
 
 
 def test_small_pieces_make_one_slice() -> None:
-    """Sound of an item that has not begun grows up to a slice, and not beyond an end."""
+    """Audio of a waiting step grows up to one slice, and not across a pause."""
     pool = Pool()
     queue = pool.queue(*(sound("a", 0.05) for _ in range(5)), ItemStep("a", StepKind.PAUSE), sound("a", 0.05))
 
@@ -104,7 +104,7 @@ def test_small_pieces_make_one_slice() -> None:
 
 @pytest.mark.parametrize("slots", [1, 2, 3])
 def test_slots(slots: int) -> None:
-    """No more run at once than there are places, and one of a session at most."""
+    """At most ``slots`` steps run at once, and one per session."""
     pool = Pool(slots)
     queues = [pool.queue(sound(item), sound(item)) for item in "abcd"]
 
@@ -114,7 +114,7 @@ def test_slots(slots: int) -> None:
 
 
 def test_an_utterance_keeps_its_decoder() -> None:
-    """From its first sound to its end; the next one may get another."""
+    """From its first audio to its end; the next utterance may get another decoder."""
     pool = Pool(slots=2)
     pool.queue(sound("a"), sound("a"), ItemStep("a", StepKind.PAUSE), sound("a"))
     pool.go()
@@ -124,7 +124,7 @@ def test_an_utterance_keeps_its_decoder() -> None:
 
 
 def test_ends_without_an_utterance_need_no_decoder() -> None:
-    """An item without sound is over at once, be all decoders taken."""
+    """An item without audio ends at once, even if all decoders are used."""
     pool = Pool(decoders=1, loaded=0)
     pool.queue(ItemStep("empty", StepKind.PAUSE), ItemStep("empty", StepKind.FINISH))
 
@@ -134,7 +134,7 @@ def test_ends_without_an_utterance_need_no_decoder() -> None:
 
 
 def test_decoders_are_loaded_when_needed() -> None:
-    """One after the other, as long as utterances have none, up to the bound."""
+    """One after the other while utterances wait, up to the limit."""
     pool = Pool(slots=3, decoders=2, loaded=0)
     queues = [pool.queue(sound(item)) for item in "abc"]
 
@@ -148,7 +148,7 @@ def test_decoders_are_loaded_when_needed() -> None:
 
 
 def test_a_decoder_that_is_about_to_be_free_will_do() -> None:
-    """None is loaded for who can have one after the next job."""
+    """No decoder is loaded if one is released after its next step."""
     pool = Pool(decoders=2, loaded=1)
     leaving = pool.queue(sound("a"), sound("a"))
     pool.go()
@@ -161,8 +161,8 @@ def test_a_decoder_that_is_about_to_be_free_will_do() -> None:
     assert pool.loading == [1]
 
 
-def test_who_waits_for_a_decoder_is_not_passed() -> None:
-    """The decoder that becomes free goes to the longest waiting."""
+def test_free_decoder_goes_to_the_longest_waiting() -> None:
+    """A released decoder goes to the queue that has waited longest."""
     pool = Pool(decoders=1, loaded=1)
     for item in "abc":
         pool.queue(sound(item), ItemStep(item, StepKind.FINISH))
@@ -173,7 +173,7 @@ def test_who_waits_for_a_decoder_is_not_passed() -> None:
 
 @pytest.mark.parametrize(("others", "limit_s"), [(0, LONGEST_S), (1, SHARED_S)])
 def test_long_utterances_are_cut(others: int, limit_s: float) -> None:
-    """At the bound of the decoder, and sooner where somebody waits, who comes next then."""
+    """At LONGEST_S, or at SHARED_S if a session waits, which then gets the decoder."""
     pool = Pool(decoders=1, loaded=1)
     pool.queue(*(sound("long") for _ in range(int(LONGEST_S / SLICE_S) + 10)))
     pool.go()
@@ -186,8 +186,8 @@ def test_long_utterances_are_cut(others: int, limit_s: float) -> None:
     assert [item for item, _ in log[cut + 1 :][: 2 * others]] == ["other"] * 2 * others
 
 
-def test_a_quiet_utterance_makes_room() -> None:
-    """Who holds a decoder and says nothing loses it when another waits, not before, and goes on later."""
+def test_idle_utterance_releases_its_decoder() -> None:
+    """An utterance without new audio loses its decoder only if a session waits, and continues later."""
     pool = Pool(decoders=1, loaded=1)
     idle = pool.queue(sound("idle"))
     pool.served()
@@ -204,7 +204,7 @@ def test_a_quiet_utterance_makes_room() -> None:
 
 
 def test_spare_decoders_go() -> None:
-    """Unused for a minute, all but one."""
+    """Unused decoders are unloaded after a minute, except one."""
     pool = Pool(decoders=3, loaded=3)
     assert pool.schedule.next_check_at() == SPARE_S
     pool.now = SPARE_S
@@ -217,7 +217,7 @@ def test_spare_decoders_go() -> None:
 
 
 def test_forget_while_waiting() -> None:
-    """Jobs of an item that nobody wants are gone, those of the next stay."""
+    """The steps of an abandoned item are removed; those of the next item stay."""
     pool = Pool()
     queue = pool.queue(sound("a"), ItemStep("a", StepKind.FINISH), sound("b"), ItemStep("b", StepKind.FINISH))
     pool.schedule.forget(queue, "a")
@@ -228,7 +228,7 @@ def test_forget_while_waiting() -> None:
 
 @pytest.mark.parametrize("again", [False, True])
 def test_forget_while_running(*, again: bool) -> None:
-    """What runs is the last; the decoder is free after it."""
+    """Only the running step ends; then the decoder is free."""
     pool = Pool(decoders=1, loaded=1)
     queue = pool.queue(*(sound("a") for _ in range(20)))
     pool.go()
@@ -240,7 +240,7 @@ def test_forget_while_running(*, again: bool) -> None:
 
 
 def test_forget_the_only_one() -> None:
-    """A session without jobs has no turn."""
+    """A session without steps gets no turn."""
     pool = Pool(loaded=0)
     queue = pool.queue(sound("a"))
     pool.schedule.forget(queue, "a")
@@ -248,8 +248,8 @@ def test_forget_the_only_one() -> None:
     assert (pool.go(), pool.loading) == ([], [])
 
 
-def test_a_job_in_steps_takes_turns() -> None:
-    """A long job of one lets others run between its steps."""
+def test_long_step_takes_turns() -> None:
+    """Other sessions run between the parts of a long step."""
     pool = Pool()
     pool.queue(sound("a"), ItemStep("a", StepKind.FINISH))
     pool.queue(*(sound("b") for _ in range(4)))
@@ -265,12 +265,12 @@ def test_a_job_in_steps_takes_turns() -> None:
 
 
 def run_is_of(item: str, pool: Pool) -> bool:
-    """Whether the longest running job is of an item."""
+    """True if the oldest running step belongs to the item."""
     return pool.running[0].step.item == item
 
 
 def test_a_lost_decoder_fails_its_item_only() -> None:
-    """The item whose utterance it held fails; the next item of the session and other sessions go on."""
+    """The item of its utterance fails; the next item and other sessions continue."""
     pool = Pool(slots=2, decoders=2, loaded=2)
     pool.queue(sound("a1"), ItemStep("a1", StepKind.FINISH), sound("a2"), ItemStep("a2", StepKind.FINISH))
     pool.queue(sound("b"), ItemStep("b", StepKind.FINISH))
@@ -282,7 +282,7 @@ def test_a_lost_decoder_fails_its_item_only() -> None:
 
 
 def test_decoders_that_cannot_be_loaded() -> None:
-    """Who waits fails where there is no decoder at all, and waits on where there is one; the next tries again."""
+    """Waiting items fail if there is no decoder; else they wait on. The next item tries again."""
     pool = Pool(decoders=2, loaded=0)
     pool.queue(sound("a"), ItemStep("a", StepKind.FINISH), sound("a2"))
     pool.queue(sound("b"))
@@ -304,8 +304,8 @@ def test_decoders_that_cannot_be_loaded() -> None:
     assert len(pool.loading) == 1
 
 
-def test_what_hangs_gives_its_place() -> None:
-    """An overdue job no longer counts, and is not counted twice when it is answered after all."""
+def test_overdue_step_releases_its_slot() -> None:
+    """An overdue step holds no slot, and its late answer changes no count."""
     pool = Pool(slots=1)
     queue = pool.queue(sound("a"), sound("a"))
     pool.queue(sound("b"), sound("b"))
@@ -320,7 +320,7 @@ def test_what_hangs_gives_its_place() -> None:
 
 @dataclass
 class World:
-    """Random sessions, and all that must hold whatever they do."""
+    """Random sessions, with all invariants."""
 
     slots: int
     decoders: int
@@ -339,7 +339,7 @@ class World:
         self.passed = {}
 
     def add(self, number: int, kind: StepKind) -> None:
-        """A session wants something."""
+        """A session adds a step."""
         item = f"{number}.{sum(kind is StepKind.FINISH for _, kind in self.asked[number])}"
         step = sound(item) if kind is StepKind.SOUND else ItemStep(item, kind)
         self.asked[number].append((item, kind))
@@ -347,7 +347,7 @@ class World:
         self.check()
 
     def check(self) -> None:
-        """Do what can be done, and look at it."""
+        """Execute all commands and check the invariants."""
         before = len(self.pool.running)
         self.pool.go()
         for decoder in self.pool.loading:
@@ -370,21 +370,21 @@ class World:
                 self.passed.setdefault(number, [0] * len(self.queues))
 
     def begun(self, number: int) -> None:
-        """A session's job runs: no other that could was passed more than once by it."""
+        """A step starts: no other ready session has been passed more than once by this session."""
         self.passed.pop(number, None)
         for counts in self.passed.values():
             counts[number] += 1
             assert counts[number] <= 1
 
     def answer(self) -> None:
-        """The longest running job is complete."""
+        """The oldest running step ends."""
         if self.pool.running:
             run = self.pool.answer()
             self.got[self.queues.index(run.queue)].append((run.step.item, run.step.kind))
             self.check()
 
     def end(self) -> None:
-        """Everything comes to its end, with time if need be."""
+        """Run until all steps are done; time passes if needed."""
         for _ in range(500):
             if not any(queue.steps or queue.running for queue in self.queues):
                 break
@@ -397,7 +397,7 @@ class World:
 
 
 def without_pauses(log: list[tuple[str, StepKind]]) -> list[tuple[str, StepKind]]:
-    """All but the ends of utterances: the schedule adds its own."""
+    """The steps without PAUSE, because the schedule adds its own."""
     return [entry for entry in log if entry[1] is not StepKind.PAUSE]
 
 
@@ -409,7 +409,7 @@ STEPS = st.lists(st.one_of(st.none(), st.tuples(st.integers(0, 4), KINDS)), max_
 @settings(max_examples=300, deadline=None)
 @given(slots=st.integers(1, 3), decoders=st.integers(1, 4), steps=STEPS)
 def test_turns_order_and_no_starvation(slots: int, decoders: int, steps: list[Any]) -> None:
-    """Order is kept in each session, nobody is passed twice by the same session, and all is done in the end."""
+    """Steps of a session keep their order, no session passes another twice, and all steps are done."""
     world = World(slots, decoders)
     for step in steps:
         if step is None:

@@ -1,4 +1,4 @@
-"""The recogniser's process, by its frames."""
+"""The decoder process, tested by its frames."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ needs_pocketsphinx = pytest.mark.skipif(unavailable() is not None, reason=str(un
 
 
 def ask(*questions: bytes, cwd: Path | None = None) -> list[tuple[bytes, bytes]]:
-    """The answers of a real process to some questions and the end of its stdin."""
+    """The answers of a real process to some frames and the end of its stdin."""
     done = subprocess.run(
         [sys.executable, "-P", str(Path(worker.__file__))],
         input=b"".join(questions),
@@ -36,12 +36,12 @@ def ask(*questions: bytes, cwd: Path | None = None) -> list[tuple[bytes, bytes]]
 
 
 def begin(rate_hz: int = 16_000, voice: Any = None) -> bytes:
-    """The question that begins an utterance."""
+    """A BEGIN frame."""
     return worker.frame(worker.BEGIN, json.dumps({"rate_hz": rate_hz, "voice": voice}).encode())
 
 
 class Worker:
-    """A real process that is asked one thing at a time, as the pool does."""
+    """A real process that gets one question at a time, as from the pool."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-P", str(Path(worker.__file__))]
@@ -52,29 +52,29 @@ class Worker:
         assert next(self.answers) == (worker.READY, b"")
 
     def ask(self, kind: bytes, payload: bytes = b"") -> tuple[bytes, bytes]:
-        """The next answer, which may be that there is more to do."""
+        """The next answer, which may be AGAIN."""
         self.tell(worker.frame(kind, payload))
         return next(self.answers)
 
     def tell(self, question: bytes) -> None:
-        """A question without an answer."""
+        """Send a frame without an answer."""
         self.questions.write(question)
         self.questions.flush()
 
     def complete(self, kind: bytes, payload: bytes = b"") -> tuple[tuple[bytes, bytes], int]:
-        """The answer, and in how many further steps it came."""
+        """The answer, and the number of GO frames that it needed."""
         answer, steps = self.ask(kind, payload), 0
         while answer[0] == worker.AGAIN:
             answer, steps = self.ask(worker.GO), steps + 1
         return answer, steps
 
     def hear(self, pcm: bytes, rate_hz: int = 16_000) -> list[tuple[bytes, bytes]]:
-        """The answers to some sound, 200 ms at a time."""
+        """The answers to some audio, 200 ms at a time."""
         step = rate_hz // 5 * 2
         return [self.complete(worker.AUDIO, pcm[at : at + step])[0] for at in range(0, len(pcm), step)]
 
     def utterance(self, pcm: bytes, rate_hz: int = 16_000, voice: Any = None) -> dict[str, Any]:
-        """All that is known of an utterance."""
+        """The FINAL answer of an utterance."""
         self.tell(begin(rate_hz, voice))
         self.hear(pcm, rate_hz)
         (kind, payload), _ = self.complete(worker.END)
@@ -85,7 +85,7 @@ class Worker:
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[Worker]:
-    """One process for all tests: nothing of one utterance may be seen in the next."""
+    """One process for all tests: an utterance must not affect the next one."""
     worker_ = Worker()
     yield worker_
     worker_.questions.close()
@@ -96,7 +96,7 @@ def process() -> Iterator[Worker]:
 
 @needs_pocketsphinx
 def test_hypotheses_grow(process: Worker) -> None:
-    """While one speaks, the text so far comes back, two thirds of the time at least."""
+    """At least two thirds of the AUDIO frames get a partial text."""
     process.tell(begin())
     answers = process.hear(recording("sense_0870", 16_000))
     process.ask(worker.DROP)
@@ -110,7 +110,7 @@ def test_hypotheses_grow(process: Worker) -> None:
 @needs_pocketsphinx
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 44_100])
 def test_rates(process: Worker, rate: int) -> None:
-    """Audio comes at the rate of the session; at 8 kHz most words are still there."""
+    """Any rate works; at 8 kHz most words are still right."""
     text = process.utterance(recording("sense_0930", rate), rate)["text"]
 
     assert "he might even have been" in text or rate < 16_000
@@ -119,7 +119,7 @@ def test_rates(process: Worker, rate: int) -> None:
 @needs_pocketsphinx
 @pytest.mark.parametrize("lead_s", [0.0, 1.0])
 def test_words_have_their_times(process: Worker, lead_s: float) -> None:
-    """The words of the text, in order, where they are said: silence before them moves all of them."""
+    """The words are in order with their times; leading silence shifts all of them."""
     clip = recording("sense_0930", 16_000)
     final = process.utterance(silence(lead_s, 16_000) + clip)
     times = [time for _, start, end in final["words"] for time in (start, end)]
@@ -133,7 +133,7 @@ def test_words_have_their_times(process: Worker, lead_s: float) -> None:
 
 @needs_pocketsphinx
 @pytest.mark.parametrize("pcm", [b"", b"\0\0", silence(0.01, 16_000), silence(1, 16_000)], ids=len)
-def test_next_to_nothing(process: Worker, pcm: bytes) -> None:
+def test_utterance_without_audio(process: Worker, pcm: bytes) -> None:
     """An utterance with hardly any audio, or none, has an empty text."""
     final = process.utterance(pcm)
 
@@ -141,8 +141,8 @@ def test_next_to_nothing(process: Worker, pcm: bytes) -> None:
 
 
 @needs_pocketsphinx
-def test_a_voice_is_known_by_what_is_told(process: Worker) -> None:
-    """A voice goes on where it was left, whatever the process heard between; a stranger is a stranger again."""
+def test_only_voice_data_has_an_effect(process: Worker) -> None:
+    """An utterance depends on its voice data only, not on earlier utterances of the process."""
     clip = recording("sense_0870", 16_000)
     first = process.utterance(clip)
     second = process.utterance(clip, voice=first["voice"])
@@ -155,8 +155,8 @@ def test_a_voice_is_known_by_what_is_told(process: Worker) -> None:
 
 
 @needs_pocketsphinx
-def test_reading_again_is_done_in_steps(process: Worker) -> None:
-    """Three seconds of a stranger are read again a slice at a time, at the third second or at the end."""
+def test_second_decoding_in_steps(process: Worker) -> None:
+    """The second decoding of the first three seconds runs slice by slice, after three seconds or at the end."""
     clip = recording("sense_0870", 16_000)
     piece = 6_400
     process.tell(begin())
@@ -172,8 +172,8 @@ def test_reading_again_is_done_in_steps(process: Worker) -> None:
 
 
 @needs_pocketsphinx
-def test_drop_in_the_middle_of_a_job(process: Worker) -> None:
-    """What nobody wants ends at once, and leaves no trace."""
+def test_drop_during_a_question(process: Worker) -> None:
+    """DROP ends the utterance at once and has no later effect."""
     clip = recording("sense_0930", 16_000)
     expected = process.utterance(clip)
     process.tell(begin())
@@ -185,8 +185,8 @@ def test_drop_in_the_middle_of_a_job(process: Worker) -> None:
 
 
 @needs_pocketsphinx
-def test_the_working_directory_is_no_place_for_modules(tmp_path: Path) -> None:
-    """A file of the user that is called like a module is not imported."""
+def test_no_modules_from_the_working_directory(tmp_path: Path) -> None:
+    """A user file with the name of a module is not imported."""
     (tmp_path / "numpy.py").write_text("raise SystemExit('imported')")
     (tmp_path / "pocketsphinx.py").write_text("raise SystemExit('imported')")
 
@@ -196,16 +196,16 @@ def test_the_working_directory_is_no_place_for_modules(tmp_path: Path) -> None:
 
 
 @needs_pocketsphinx
-def test_nonsense_is_told() -> None:
-    """A question that makes no sense ends the process, and it says why."""
+def test_invalid_question() -> None:
+    """An invalid question ends the process with BROKEN."""
     *_, (kind, text) = ask(worker.frame(worker.GO))
 
     assert kind == worker.BROKEN
     assert text.startswith(b"ValueError: nothing to go on with")
 
 
-def test_trouble_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What goes wrong comes back as a frame, in one piece."""
+def test_failure_is_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure is reported in one frame."""
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
     answers = io.BytesIO()
     worker.serve(io.BytesIO(), answers)
@@ -217,8 +217,8 @@ def test_trouble_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("cut", range(len(worker.frame(worker.AUDIO, b"four"))))
-def test_a_frame_cut_short_is_the_end(cut: int) -> None:
-    """When the other side dies in the middle of a frame, what was whole was read and nothing else."""
+def test_incomplete_frame(cut: int) -> None:
+    """If stdin ends within a frame, only the complete frames are read."""
     whole = worker.frame(worker.DROP, b"24000")
     stream = io.BytesIO(whole + worker.frame(worker.AUDIO, b"four")[:cut])
 

@@ -1,4 +1,4 @@
-"""Items and replies over a real WebSocket, with a replier that says what the test tells it to."""
+"""Items and responses over a real WebSocket, with a scripted replier."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ async def respond(client: Client, **response: Any) -> list[dict[str, Any]]:
 
 
 async def written(client: Client, *, event_id: str = "mine", **item: Any) -> dict[str, Any]:
-    """What the creation of an item is answered with."""
+    """The answer to the creation of an item."""
     return await client.answer("conversation.item.create", item=item, event_id=event_id)
 
 
 def audio_of(events: list[dict[str, Any]]) -> bytes:
-    """The sound of a response."""
+    """The audio of a response."""
     deltas = (event["delta"] for event in events if event["type"] == "response.output_audio.delta")
     return b"".join(map(base64.b64decode, deltas))
 
 
 @pytest.mark.parametrize(("modality", "order"), [("audio", SPOKEN_ORDER), ("text", WRITTEN_ORDER)])
 def test_order_of_a_response(modality: str, order: list[str]) -> None:
-    """A response's events come in the order that was seen live."""
+    """The events have the order of a recorded session of OpenAI."""
 
     async def scenario() -> list[dict[str, Any]]:
         async with endpoint("", replier=Scripted(*SPOKEN)) as client:
@@ -95,8 +95,8 @@ def test_order_of_a_response(modality: str, order: list[str]) -> None:
     assert audio_of(events) == (PIECE.pcm * 2 if modality == "audio" else b"")
 
 
-def test_what_comes_later_is_for_the_next_response() -> None:
-    """A response answers the conversation as it was, and is told of before what was asked for after it."""
+def test_later_items_belong_to_the_next_response() -> None:
+    """The context is fixed at response.created, which comes before the answers to later client events."""
 
     async def scenario() -> tuple[list[str], Scripted]:
         replier = Scripted(Text("Good day."))
@@ -116,8 +116,8 @@ def test_what_comes_later_is_for_the_next_response() -> None:
     assert [item["content"][0]["text"] for item in replier.requests[0].items] == ["first"]
 
 
-def test_no_item_is_called_as_the_beginning_is() -> None:
-    """``root`` is what an item follows that is to be the first."""
+def test_root_is_no_item_id() -> None:
+    """An item must not have the id ``root``."""
 
     async def scenario() -> dict[str, Any]:
         async with endpoint("") as client:
@@ -130,7 +130,7 @@ def test_no_item_is_called_as_the_beginning_is() -> None:
 
 
 def test_function_call() -> None:
-    """A call is an item of its own, after the message; its output and the answer to that can follow."""
+    """A call is a separate item after the message; its output and a next response can follow."""
 
     async def scenario() -> tuple[list[dict[str, Any]], Scripted]:
         replier = Scripted(Text("Let me see."), CALL, Usage(7, 11))
@@ -163,7 +163,7 @@ def test_function_call() -> None:
 
 
 def test_one_response_at_a_time() -> None:
-    """A second response is refused by name while one is under way; beside the conversation others may run."""
+    """A second response is rejected while one is active; out-of-band responses are allowed."""
 
     async def scenario() -> tuple[dict[str, Any], list[dict[str, Any]], int]:
         go = asyncio.Event()
@@ -189,7 +189,7 @@ def test_one_response_at_a_time() -> None:
 
 
 def test_out_of_band_leaves_no_item() -> None:
-    """What is said beside the conversation is not in it."""
+    """An out-of-band response adds no item to the conversation."""
 
     async def scenario() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         async with endpoint("", replier=Scripted(Text("aside"))) as client:
@@ -206,7 +206,7 @@ def test_out_of_band_leaves_no_item() -> None:
 
 @pytest.mark.parametrize("by_name", [True, False])
 def test_cancel(by_name: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """A cancelled response ends at once, and nothing of it follows; its item is incomplete; the next one works."""
+    """A cancelled response ends at once with an incomplete item; the next response works."""
 
     async def scenario() -> tuple[Client, Scripted, list[dict[str, Any]]]:
         replier = Scripted(*SPOKEN, asyncio.Event(), *SPOKEN)
@@ -232,8 +232,8 @@ def test_cancel(by_name: bool) -> None:  # noqa: FBT001 - a parameter of the tes
     assert replier.ended.is_set()
 
 
-def test_cancel_reaches_a_reply_that_waits_for_its_client() -> None:
-    """Where the client reads nothing, a reply waits: memory does not grow, and it is cancelled all the same."""
+def test_cancel_while_the_client_does_not_read() -> None:
+    """A reply waits for a client that does not read, without using more memory, and can be cancelled."""
 
     class Endless(Scripted):
         said = 0
@@ -250,7 +250,7 @@ def test_cancel_reaches_a_reply_that_waits_for_its_client() -> None:
             client.socket.transport.pause_reading()
             await client.send("response.create")
             before = -1
-            while before != replier.said:  # without an end, if nothing held it back
+            while before != replier.said:  # endless without back-pressure
                 before = replier.said
                 await asyncio.sleep(0.2)
             await client.send("response.cancel")
@@ -264,7 +264,7 @@ def test_cancel_reaches_a_reply_that_waits_for_its_client() -> None:
 
 
 def test_failed() -> None:
-    """A reply that fails is a failed response with the reason, and the session goes on."""
+    """A failed reply is a failed response with the reason; the session continues."""
 
     async def scenario() -> list[dict[str, Any]]:
         async with endpoint("", replier=Scripted(Text("I "), ReplyFailed("The source is gone."))) as client:
@@ -279,7 +279,7 @@ def test_failed() -> None:
 
 @pytest.mark.parametrize("modality", ["audio", "text"])
 def test_token_limit(modality: str) -> None:
-    """A response that would be longer than allowed is cut there and incomplete."""
+    """A response above the token limit is cut and incomplete."""
 
     async def scenario() -> dict[str, Any]:
         async with endpoint("", replier=Scripted(*SPOKEN * 3)) as client:
@@ -292,7 +292,7 @@ def test_token_limit(modality: str) -> None:
 
 
 def test_no_replier() -> None:
-    """Without anything that answers, a response is completed and empty."""
+    """Without replier a response is completed and empty."""
 
     async def scenario() -> list[dict[str, Any]]:
         async with endpoint("") as client:
@@ -328,7 +328,7 @@ def test_no_replier() -> None:
     ],
 )
 def test_bad_response_create(response: Any, code: str, param: str) -> None:
-    """A wrong request is refused by the path of what is wrong; no response comes of it."""
+    """The error has the path of the invalid field; no response is created."""
 
     async def scenario() -> dict[str, Any]:
         async with endpoint("", replier=Scripted()) as client:
@@ -388,7 +388,7 @@ TEXT = {"type": "input_text", "text": "x"}
     ],
 )
 def test_bad_items(item: Any, code: str, param: str) -> None:
-    """A wrong item is refused by the path of what is wrong."""
+    """The error has the path of the invalid field."""
 
     async def scenario() -> dict[str, Any]:
         async with endpoint("") as client:
@@ -399,8 +399,8 @@ def test_bad_items(item: Any, code: str, param: str) -> None:
     assert (error["code"], error["param"]) == (code, param)
 
 
-def test_places_of_items() -> None:
-    """Items go where they are wanted, under the names that the client chose, each name once."""
+def test_positions_of_items() -> None:
+    """Items are inserted at the requested position with the client's ids; each id is unique."""
 
     async def scenario() -> tuple[list[Any], list[dict[str, Any]]]:
         async with endpoint("") as client:
@@ -439,7 +439,7 @@ def test_an_image_is_kept() -> None:
 
 @pytest.mark.parametrize("coding", ["audio/pcm", "audio/pcmu", "audio/pcma"])
 def test_retrieve_a_turn(coding: str) -> None:
-    """The sound of a turn comes back as it was sent, in the format of the session."""
+    """The audio of a turn is returned unchanged, in the session's format."""
     sound = silence(0.1) + recording("sense_0930")[:9_600]
     if coding != "audio/pcm":
         sound = g711.encode(recording("sense_0930", 8_000)[:8_000], "pcmu" if coding == "audio/pcmu" else "pcma")
@@ -457,15 +457,15 @@ def test_retrieve_a_turn(coding: str) -> None:
 
 
 def decoded(sound: bytes, coding: str) -> bytes:
-    """s16le: G.711 has two zeros."""
+    """s16le; G.711 has two codes for zero."""
     if coding == "audio/pcm":
         return sound
     return g711.decode(sound, "pcmu" if coding == "audio/pcmu" else "pcma")
 
 
 @pytest.mark.parametrize("coding", ["pcmu", "pcma"])
-def test_a_reply_over_the_telephone(coding: Any) -> None:
-    """Replies are encoded as the session asks, whole, and so is what is retrieved of them."""
+def test_reply_as_g711(coding: Any) -> None:
+    """Replies and retrieved items have the session's output format."""
 
     async def scenario() -> tuple[bytes, bytes]:
         async with endpoint("", replier=Scripted(*SPOKEN)) as client:
@@ -481,7 +481,7 @@ def test_a_reply_over_the_telephone(coding: Any) -> None:
 
 
 def test_truncate() -> None:
-    """Truncation keeps what was heard: the audio, no transcript, and for repliers the words that were heard."""
+    """Truncation keeps the played audio, removes the transcript, and keeps the played words for repliers."""
 
     async def scenario() -> tuple[dict[str, Any], dict[str, Any], list[str], Any]:
         replier = Scripted(*SPOKEN)
@@ -521,7 +521,7 @@ def test_truncate() -> None:
 
 
 def test_output_buffer() -> None:
-    """Clearing the output buffer, which is for other transports, is answered."""
+    """output_audio_buffer.clear, which is for other transports, gets an answer."""
 
     async def scenario() -> tuple[str, str]:
         async with endpoint("", replier=Scripted(Text("x"))) as client:
@@ -533,8 +533,8 @@ def test_output_buffer() -> None:
     assert created == cleared
 
 
-def test_the_voice_stays() -> None:
-    """Once the assistant was heard, its voice cannot change."""
+def test_voice_cannot_change() -> None:
+    """After audio of the assistant the voice cannot change."""
 
     async def scenario() -> tuple[str, dict[str, Any], str]:
         async with endpoint("", replier=Scripted(PIECE)) as client:
@@ -551,7 +551,7 @@ def test_the_voice_stays() -> None:
 
 
 def test_a_transcription_has_no_responses() -> None:
-    """In a transcription session a response is refused; items are not."""
+    """A transcription session rejects responses and accepts items."""
 
     async def scenario() -> tuple[str, str]:
         async with endpoint(replier=Scripted()) as client:
@@ -565,7 +565,7 @@ TURN = "sense_0930"
 
 
 def test_a_turn_is_answered() -> None:
-    """Under VAD the end of a turn creates a response; echo says the turn again, with its very length."""
+    """With VAD the end of a turn creates a response; echo returns the turn with its exact length."""
 
     async def scenario() -> Client:
         async with endpoint("", replier=Echo()) as client:
@@ -586,7 +586,7 @@ def test_a_turn_is_answered() -> None:
 
 
 def test_create_response_false() -> None:
-    """Where the client wants to create responses itself, a turn creates none."""
+    """With create_response off, a turn creates no response."""
 
     async def scenario() -> Client:
         async with endpoint("", replier=Echo()) as client:
@@ -600,13 +600,13 @@ def test_create_response_false() -> None:
 
 
 def is_of_a_turn(event: dict[str, Any]) -> bool:
-    """Whether an event tells of a turn of the user."""
+    """True if the event is about a turn of the user."""
     return "item" not in event or event["item"]["role"] == "user"
 
 
 @pytest.mark.parametrize("interrupts", [True, False])
 def test_barge_in(interrupts: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Speech ends the reply at once, and its own turn is answered; unless it is not to interrupt."""
+    """Speech cancels the reply at once and its turn gets a response, unless interrupt_response is off."""
 
     async def scenario() -> Client:
         never = asyncio.Event()
@@ -625,7 +625,7 @@ def test_barge_in(interrupts: bool) -> None:  # noqa: FBT001 - a parameter of th
                 await client.until("input_audio_buffer.committed")
                 await client.barrier()
                 assert not client.of("response.done")
-                await client.send("response.cancel")  # the turn that waited for it is answered now
+                await client.send("response.cancel")  # now the waiting turn gets its response
                 await client.until("response.created")
             return client
 
@@ -642,7 +642,7 @@ def test_barge_in(interrupts: bool) -> None:  # noqa: FBT001 - a parameter of th
 
 
 def test_idle_timeout() -> None:
-    """Nobody speaks for long after a reply: the silence is committed and answered."""
+    """A long silence after a reply is committed and gets a response."""
 
     async def scenario() -> Client:
         async with endpoint("", replier=Scripted(Text("Are you there?"))) as client:
@@ -665,7 +665,7 @@ def test_idle_timeout() -> None:
 
 
 def test_expiry() -> None:
-    """A session ends when it was announced to end, by name and with 1001."""
+    """A session ends at expires_at with session_expired and 1001."""
 
     async def scenario() -> tuple[dict[str, Any], int | None]:
         async with endpoint("", limits=Limits(session_s=0.3)) as client:
@@ -677,8 +677,8 @@ def test_expiry() -> None:
     assert (error["code"], code) == ("session_expired", 1001)
 
 
-def test_the_client_leaves_in_the_middle() -> None:
-    """A reply ends with its client, and the server goes on."""
+def test_disconnect_during_a_reply() -> None:
+    """A reply ends with its client; the server continues."""
 
     async def scenario() -> bool:
         replier = Scripted(PIECE, asyncio.Event())

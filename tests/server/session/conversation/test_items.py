@@ -1,4 +1,4 @@
-"""The items of a conversation, by themselves."""
+"""The items of a conversation. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rt_cli.server.session.wire import Rejected, turn
 
 
 def message(item_id: str, text: str = "") -> Item:
-    """A written one."""
+    """A text message."""
     content = [{"type": "input_text", "text": text}]
     return Item({"id": item_id, "type": "message", "role": "user", "content": content})
 
@@ -26,7 +26,7 @@ def spoken(item_id: str, samples: int = 2_400) -> Item:
 
 
 def reply(items: Items, item_id: str, words: str, samples: int) -> None:
-    """An assistant's message, said at 24 kHz."""
+    """An assistant message with audio at 24 kHz."""
     shape = {"id": item_id, "type": "message", "role": "assistant", "content": []}
     item = items.add(Item(shape))
     items.extend(item, 24_000, bytes(2 * samples))
@@ -34,12 +34,12 @@ def reply(items: Items, item_id: str, words: str, samples: int) -> None:
 
 
 def ids(items: Items) -> list[str]:
-    """The order."""
+    """The item ids in order."""
     return [item.id for item in items]
 
 
-def test_the_oldest_sound_goes_first() -> None:
-    """Beyond the bound the oldest sound is let go, and its item stays, as long as it was."""
+def test_oldest_sound_is_evicted_first() -> None:
+    """Above the limit the oldest sound is evicted; its item stays, with its length."""
     items = Items()
     items.kept_bytes = 3 * 4_800 + 1_000
     for name in "abcd":
@@ -53,8 +53,8 @@ def test_the_oldest_sound_goes_first() -> None:
     assert all(not item.sounds[0].evicted for item in list(items)[1:])
 
 
-def test_the_oldest_items_go_next() -> None:
-    """Text beyond the bound, too, is let go, the oldest first, and the newest never."""
+def test_oldest_items_are_evicted_next() -> None:
+    """Above the limit the oldest items are removed, too, but never the newest."""
     items = Items()
     items.kept_bytes = 300
     for name in "abcd":
@@ -65,7 +65,7 @@ def test_the_oldest_items_go_next() -> None:
 
 
 def test_the_number_of_items_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However small they are."""
+    """Above KEPT_ITEMS the oldest items are removed."""
     monkeypatch.setattr(items_module, "KEPT_ITEMS", 3)
     items = Items()
     for name in "abcd":
@@ -74,7 +74,7 @@ def test_the_number_of_items_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_context_is_the_newest_that_fits() -> None:
-    """A reply depends on the last items that fit, and on the last one even if it does not."""
+    """The context has the newest items that fit, and always the last one."""
     long = [message(name, "x" * 40) for name in "abc"]
     assert [item.id for item in context(long, limit=20)] == ["b", "c"]
     assert [item.id for item in context(long, limit=1)] == ["c"]
@@ -82,7 +82,7 @@ def test_context_is_the_newest_that_fits() -> None:
 
 
 def test_tokens() -> None:
-    """Four characters, 100 ms of sound, an image."""
+    """Four characters, 100 ms of audio, an image."""
     image = {"type": "input_image", "image_url": "data:"}
     item = Item(
         {"id": "a", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}, image]}
@@ -92,8 +92,8 @@ def test_tokens() -> None:
     assert Item({"id": "a", "type": "function_call", "name": "four", "arguments": "four"}).tokens().text == 2
 
 
-def test_words_that_the_client_did_not_ask_for() -> None:
-    """Repliers know them, the client does not."""
+def test_transcript_for_repliers_only() -> None:
+    """The replier gets the transcript, the client does not."""
     items = Items()
     items.add(Item(turn("a")))
     items.give_sound("a", Sound(24_000, bytearray(2), 1))
@@ -104,8 +104,8 @@ def test_words_that_the_client_did_not_ask_for() -> None:
     assert item.with_audio(lambda _: b"")["content"][0]["transcript"] is None
 
 
-def test_truncated_while_it_is_said() -> None:
-    """What comes after a truncation is not kept, and the transcript does not come back."""
+def test_truncation_during_the_reply() -> None:
+    """Audio after the truncation is dropped, and the transcript stays empty."""
     items = Items()
     shape = {"id": "a", "type": "message", "role": "assistant", "content": []}
     item = items.add(Item(dict(shape)))
@@ -118,8 +118,8 @@ def test_truncated_while_it_is_said() -> None:
 
 
 @pytest.mark.parametrize("value", [True, "1", None, 1.5, [0]])
-def test_numbers_that_are_none(value: Any) -> None:
-    """Indices and milliseconds are integers."""
+def test_invalid_numbers(value: Any) -> None:
+    """Index and milliseconds must be integers."""
     items = Items()
     reply(items, "a", "x", 240)
     for arguments in ((value, 0), (0, value)):
@@ -142,7 +142,7 @@ STEPS = st.lists(
 
 
 def step(items: Items, verb: str, name: str, value: Any) -> None:
-    """Do one thing."""
+    """Do one operation."""
     match verb:
         case "create":
             items.create(message(name, name * 20), value)
@@ -159,8 +159,8 @@ def step(items: Items, verb: str, name: str, value: Any) -> None:
 
 
 @given(STEPS, st.integers(1, 30_000))
-def test_whatever_is_done(steps: list[tuple[str, str, Any]], bound: int) -> None:
-    """Names are unique, memory is bounded and counted right, what is rejected changes nothing."""
+def test_any_operations(steps: list[tuple[str, str, Any]], bound: int) -> None:
+    """Ids are unique, memory use is limited and counted correctly, a rejected operation changes nothing."""
     items = Items()
     items.kept_bytes = bound
     for verb, name, value in steps:
@@ -172,15 +172,15 @@ def test_whatever_is_done(steps: list[tuple[str, str, Any]], bound: int) -> None
         order = ids(items)
         assert len(set(order)) == len(order)
         held = sum(item.count_characters() + sum(len(sound.pcm) for sound in item.sounds.values()) for item in items)
-        assert held == items._bytes  # the bound rests on this account
+        assert held == items._bytes  # the memory limit depends on this count
         assert held <= bound or len(items) == 1
         for item in items:
             for sound in item.sounds.values():
                 assert sound.evicted or len(sound.pcm) == 2 * sound.samples
 
 
-def test_a_name_that_was_given_away() -> None:
-    """A client that deletes a reply's item, and gives its name to another, keeps what it made."""
+def test_id_of_a_deleted_reply() -> None:
+    """A client may delete a reply's item and use its id for an item of its own, which stays unchanged."""
     items = Items()
     said = items.add(Item({"id": "a", "type": "message", "role": "assistant", "content": []}))
     items.delete("a")
@@ -193,8 +193,8 @@ def test_a_name_that_was_given_away() -> None:
     assert not item.sounds
 
 
-def test_a_name_that_is_promised() -> None:
-    """The client was told the name of a turn before the turn has ended: it cannot have it."""
+def test_id_of_the_current_turn() -> None:
+    """The client knows the id of the current turn's item, but cannot use it."""
     items = Items()
     with pytest.raises(Rejected) as refused:
         items.create(message("a"), None, pending_item_id="a")
@@ -202,7 +202,7 @@ def test_a_name_that_is_promised() -> None:
     assert not len(items)
 
 
-def test_a_turn_is_not_copied_for_those_who_answer_it() -> None:
-    """However many responses are made of it at once: quarter of an hour is 43 MB."""
+def test_turn_audio_is_not_copied() -> None:
+    """Concurrent responses share the audio of a turn: 15 minutes are 43 MB."""
     pcm = bytes(4_800)
     assert bytes(item_shapes.sound(pcm, 24_000).pcm) is pcm

@@ -1,4 +1,4 @@
-"""The events of a response, by themselves."""
+"""The events of a response. Pure."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ENDS = st.sampled_from(
 
 
 def response(settings: ResponseSettings, items: Items) -> Response:
-    """One with plain ids."""
+    """A response with simple ids."""
     numbers = count()
     return Response(settings, items, "conv_1", Tokens(5, 6, 7), lambda kind: f"{kind}_{next(numbers)}")
 
 
 def checked(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events, each as OpenAI defines it."""
+    """The events, validated by OpenAI's types."""
     for event in events:
         check({"event_id": "event_1", **event})
     return events
@@ -46,7 +46,7 @@ def checked(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     st.one_of(st.none(), st.integers(1, 30)),
     st.integers(0, 12),
 )
-def test_whatever_is_said(
+def test_any_parts(
     parts: list[Part],
     end: tuple[Any, Any, Any],
     spoken: bool,  # noqa: FBT001
@@ -54,7 +54,7 @@ def test_whatever_is_said(
     limit: int | None,
     deleted_after: int,
 ) -> None:
-    """One beginning, one end, nothing afterwards; deltas add up; all that opens is closed; limits and counts hold."""
+    """One first and one last event; deltas add up; every item and part is closed; limits and counts are right."""
     items = Items()
     said = response(
         ResponseSettings(with_audio=spoken, in_conversation=in_conversation, max_output_tokens=limit), items
@@ -112,8 +112,8 @@ def test_whatever_is_said(
         assert all(item["status"] == "completed" for item in output)
 
 
-def test_all_is_said() -> None:
-    """Without a limit nothing is left out, in order."""
+def test_text_without_limit() -> None:
+    """Without a limit the text is complete and in order."""
     items = Items()
     items.add(Item({"id": "user", "type": "message", "role": "user", "content": []}))
     said = response(ResponseSettings(), items)

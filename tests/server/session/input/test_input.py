@@ -1,4 +1,4 @@
-"""The conversation: audio and commands in, events and decisions out; no model, no socket."""
+"""The input side: audio and commands in, actions out; no model, no socket."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ QUIET, SPEECH = 0.0, 1.0
 VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 64, "silence_duration_ms": 96}
 
 
-def conversation(
+def audio_input(
     turn_detection: dict[str, Any] | None = VAD,
     *,
     type_: SessionType = "transcription",
     words: bool = True,
     **options: Any,
 ) -> AudioInput:
-    """A session at 16 kHz whose items are called a, b, c, ..."""
+    """An input side at 16 kHz whose items have the ids a, b, c, ..."""
     names = itertools.count()
     config = SessionConfig(type_, RATE, {"model": "any"} if words else None, turn_detection=turn_detection)
     talk = AudioInput(config, lambda: chr(ord("a") + next(names) % 26), **options)
@@ -50,7 +50,7 @@ def conversation(
 
 
 def frames(talk: AudioInput, *probabilities: float) -> list[Action]:
-    """Hear a frame for each probability; its samples are its number."""
+    """Append a frame for each probability; all samples of a frame have the frame's number."""
     actions: list[Action] = []
     for probability in probabilities:
         number = talk.received // FRAME
@@ -58,7 +58,7 @@ def frames(talk: AudioInput, *probabilities: float) -> list[Action]:
     return actions
 
 
-def told(actions: list[Action]) -> list[str]:
+def names_in(actions: list[Action]) -> list[str]:
     """The short names of what happened."""
     return [
         action.event["type"].split(".", 1)[-1] if isinstance(action, SendEvent) else type(action).__name__
@@ -66,26 +66,26 @@ def told(actions: list[Action]) -> list[str]:
     ]
 
 
-def fed(actions: list[Action]) -> list[int]:
-    """The numbers of the frames that were recognised."""
+def fed_frames(actions: list[Action]) -> list[int]:
+    """The numbers of the frames that went to the recogniser."""
     pcm = b"".join(action.pcm for action in actions if isinstance(action, FeedItem))
     return [int.from_bytes(pcm[at : at + 2], "little") for at in range(0, len(pcm), 2 * FRAME)]
 
 
 def test_a_turn_of_server_vad() -> None:
-    """Speech makes an item in OpenAI's order of events, and exactly its audio is recognised."""
-    talk = conversation()
+    """Speech creates an item with OpenAI's order of events; exactly its audio is recognised."""
+    talk = audio_input()
     actions = frames(talk, *[QUIET] * 10, *[SPEECH] * 5, *[QUIET] * 5)
 
-    assert [name for name in told(actions) if name not in {"FeedItem", "TurnEnded"}] == [
+    assert [name for name in names_in(actions) if name not in {"FeedItem", "TurnEnded"}] == [
         *("speech_started", "OpenItem", "speech_stopped", "committed", "item.added", "item.done", "FinishItem")
     ]
-    assert list(range(8, 18)) == fed(actions)
+    assert list(range(8, 18)) == fed_frames(actions)
 
 
 def test_offsets_count_from_the_start_of_all_audio() -> None:
-    """The start includes the prefix, the end the silence."""
-    talk = conversation()
+    """The start includes the prefix padding, the end includes the silence."""
+    talk = audio_input()
     events = [a.event for a in frames(talk, *[QUIET] * 10, *[SPEECH] * 5, *[QUIET] * 5) if isinstance(a, SendEvent)]
 
     assert events[0]["audio_start_ms"] == (10 - 2) * 32
@@ -93,8 +93,8 @@ def test_offsets_count_from_the_start_of_all_audio() -> None:
 
 
 def test_previous_item() -> None:
-    """Each item names the one before it; the first names none."""
-    talk = conversation()
+    """Each item has the id of the item before; the first has none."""
+    talk = audio_input()
     actions = frames(talk, *[SPEECH, SPEECH, *[QUIET] * 4] * 3)
 
     chain = [a.event for a in actions if isinstance(a, SendEvent) and a.event["type"] == "input_audio_buffer.committed"]
@@ -102,22 +102,22 @@ def test_previous_item() -> None:
 
 
 def test_commit_during_speech() -> None:
-    """A commit closes the item; no speech_stopped is told for it, and who speaks on starts another."""
-    talk = conversation()
+    """A commit closes the item without speech_stopped; further speech starts the next item."""
+    talk = audio_input()
     frames(talk, *[SPEECH] * 5)
     committed = talk.commit()
     later = frames(talk, *[SPEECH] * 2)
 
-    assert told(committed) == ["committed", "item.added", "item.done", "FinishItem", "TurnEnded"]
-    assert told(later)[:2] == ["speech_started", "OpenItem"]
+    assert names_in(committed) == ["committed", "item.added", "item.done", "FinishItem", "TurnEnded"]
+    assert names_in(later)[:2] == ["speech_started", "OpenItem"]
 
 
 def test_commit_without_speech() -> None:
-    """A commit without speech is an item whose text is empty, without any recognition."""
-    talk = conversation(None)
+    """A commit without speech is an item with empty text, without recognition."""
+    talk = audio_input(None)
     frames(talk, *[QUIET] * 10)
 
-    assert [name.removeprefix("item.input_audio_transcription.") for name in told(talk.commit())] == [
+    assert [name.removeprefix("item.input_audio_transcription.") for name in names_in(talk.commit())] == [
         "committed",
         "item.added",
         "item.done",
@@ -128,8 +128,8 @@ def test_commit_without_speech() -> None:
 
 @pytest.mark.parametrize("received", [0, 3])
 def test_commit_of_too_little(received: int) -> None:
-    """Less than 100 ms is no item."""
-    talk = conversation(None)
+    """A commit of less than 100 ms is rejected."""
+    talk = audio_input(None)
     frames(talk, *[SPEECH] * received)
 
     with pytest.raises(Rejected) as refusal:
@@ -138,21 +138,21 @@ def test_commit_of_too_little(received: int) -> None:
 
 
 def test_manual_item() -> None:
-    """Where the client commits, no speech is told, only speech is recognised, and pauses do not end the item."""
-    talk = conversation(None)
+    """Without turn detection no speech events are sent, only speech is recognised, and pauses do not end the item."""
+    talk = audio_input(None)
     silence = [QUIET] * 40
     actions = frames(talk, *silence, *[SPEECH] * 5, *silence, *[SPEECH] * 5)
     actions += talk.commit()
 
-    assert [name for name in told(actions) if name not in {"FeedItem", "TurnEnded"}] == [
+    assert [name for name in names_in(actions) if name not in {"FeedItem", "TurnEnded"}] == [
         *("OpenItem", "PauseItem", "committed", "item.added", "item.done", "FinishItem")
     ]
-    assert len(fed(actions)) < 2 * (5 + 10 + 17)
+    assert len(fed_frames(actions)) < 2 * (5 + 10 + 17)
 
 
 def test_usage_counts_the_whole_item() -> None:
-    """An item committed by hand is as long as its audio, speech or not."""
-    talk = conversation(None)
+    """The usage of a manual item counts all of its audio."""
+    talk = audio_input(None)
     frames(talk, *[QUIET] * 40, *[SPEECH] * 10)
 
     finish = next(action for action in talk.commit() if isinstance(action, FinishItem))
@@ -160,26 +160,33 @@ def test_usage_counts_the_whole_item() -> None:
 
 
 def test_clear() -> None:
-    """What was cleared is in no item, and its recognition is given up."""
-    talk = conversation()
+    """Cleared audio is in no item, and its recognition is abandoned."""
+    talk = audio_input()
     frames(talk, *[SPEECH] * 5)
 
-    assert told(talk.clear()) == ["AbandonItem", "cleared"]
+    assert names_in(talk.clear()) == ["AbandonItem", "cleared"]
     with pytest.raises(Rejected):
         talk.commit()
 
 
-def test_no_words_wanted() -> None:
-    """Without a transcription there are turns, but nothing is recognised or completed."""
-    talk = conversation(words=False)
+def test_without_transcription() -> None:
+    """Without transcription there are turns, but no recognition and no transcript."""
+    talk = audio_input(words=False)
     actions = frames(talk, *[SPEECH] * 5, *[QUIET] * 5)
 
-    assert told(actions) == ["speech_started", "speech_stopped", "committed", "item.added", "item.done", "TurnEnded"]
+    assert names_in(actions) == [
+        "speech_started",
+        "speech_stopped",
+        "committed",
+        "item.added",
+        "item.done",
+        "TurnEnded",
+    ]
 
 
-def test_rate_is_settled_by_the_first_audio() -> None:
-    """The rate of audio that has been received cannot change."""
-    talk = conversation()
+def test_rate_is_fixed_by_the_first_audio() -> None:
+    """After the first audio the rate cannot change."""
+    talk = audio_input()
     frames(talk, QUIET)
 
     with pytest.raises(Rejected) as refusal:
@@ -196,33 +203,33 @@ def detect(talk: AudioInput, **fields: Any) -> None:
 
 
 def names_of(actions: list[Action], *types: type[Action]) -> list[str]:
-    """The items that actions of these types are about."""
+    """The items of all actions of these types."""
     return [getattr(action, "item_id", "") for action in actions if isinstance(action, types)]
 
 
 def test_a_turn_of_a_conversation_is_answered() -> None:
-    """Speech interrupts once it is announced; the answer is asked for once the turn is complete."""
-    actions = frames(conversation(type_="realtime"), *TURN)
+    """The interruption follows speech_started; the response follows the complete turn."""
+    actions = frames(audio_input(type_="realtime"), *TURN)
 
-    names = [name for name in told(actions) if name != "FeedItem"]
+    names = [name for name in names_in(actions) if name != "FeedItem"]
     assert names[:3] == ["speech_started", "InterruptReply", "OpenItem"]
     assert names[-3:] == ["FinishItem", "TurnEnded", "Respond"]
     assert names_of(actions, Respond) == ["a"]
 
 
 def test_answers_are_off_where_the_client_says_so() -> None:
-    """Either switch by itself, and both in a transcription and where the client commits."""
-    talk = conversation(type_="realtime")
+    """Each switch works alone; both are off in a transcription and without turn detection."""
+    talk = audio_input(type_="realtime")
     detect(talk, create_response=False)
     assert [type(a) for a in frames(talk, *TURN) if isinstance(a, Respond | InterruptReply)] == [InterruptReply]
     detect(talk, create_response=True, interrupt_response=False)
     assert [type(a) for a in frames(talk, *TURN) if isinstance(a, Respond | InterruptReply)] == [Respond]
-    for other in (conversation(), conversation(None, type_="realtime")):
+    for other in (audio_input(), audio_input(None, type_="realtime")):
         assert not names_of([*frames(other, *TURN), *other_commit(other)], Respond, InterruptReply)
 
 
 def other_commit(talk: AudioInput) -> list[Action]:
-    """What a commit does; nothing where there is nothing to commit."""
+    """The actions of a commit; none if it is rejected."""
     try:
         return talk.commit()
     except Rejected:
@@ -230,16 +237,16 @@ def other_commit(talk: AudioInput) -> list[Action]:
 
 
 def test_commit_during_speech_is_not_answered() -> None:
-    """Who commits asks for the response, too."""
-    talk = conversation(type_="realtime")
+    """A client that commits creates the response itself."""
+    talk = audio_input(type_="realtime")
     frames(talk, *[SPEECH] * 5)
 
     assert not names_of(talk.commit(), Respond)
 
 
-def test_the_item_before_is_what_the_session_says() -> None:
-    """Others put items into the conversation, too; two turns in one piece of audio follow each other."""
-    talk = conversation(last_item=lambda: "other")
+def test_previous_item_of_the_conversation() -> None:
+    """The conversation may add items; two turns in one append follow each other."""
+    talk = audio_input(last_item=lambda: "other")
     actions = frames(talk, *TURN)
     both = talk.append(bytes(2 * FRAME * len(TURN) * 2), [*TURN, *TURN])
 
@@ -252,8 +259,8 @@ def test_the_item_before_is_what_the_session_says() -> None:
 
 
 def test_the_audio_of_an_item() -> None:
-    """A turn brings its own audio, prefix and final silence included; a commit all that was not in an item."""
-    talk = conversation()
+    """A turn has its own audio with prefix and final silence; a commit has all uncommitted audio."""
+    talk = audio_input()
     turn = next(a for a in frames(talk, *[QUIET] * 10, *TURN) if isinstance(a, TurnEnded))
     frames(talk, *[QUIET] * 5)
     rest = next(a for a in talk.commit() if isinstance(a, TurnEnded))
@@ -263,36 +270,36 @@ def test_the_audio_of_an_item() -> None:
 
 
 def numbers(pcm: bytes) -> list[int]:
-    """The frames that audio is made of."""
+    """The numbers of the frames in some audio."""
     return [int.from_bytes(pcm[at : at + 2], "little") for at in range(0, len(pcm), 2 * FRAME)]
 
 
 def test_words_for_the_replier() -> None:
-    """A replier that needs words gets them where the client wants none; the client is told none."""
-    actions = frames(conversation(type_="realtime", words=False, needs_words=True), *TURN)
+    """A replier that needs words gets them without transcription for the client."""
+    actions = frames(audio_input(type_="realtime", words=False, needs_words=True), *TURN)
 
     assert names_of(actions, OpenItem, FinishItem) == ["a", "a"]
-    assert not any("transcription" in name for name in told(actions))
+    assert not any("transcription" in name for name in names_in(actions))
 
 
 @pytest.mark.parametrize(
     ("eagerness", "silent_ms"), [("low", 2_000), ("medium", 1_000), ("auto", 1_000), ("high", 500)]
 )
 def test_semantic_vad_without_words(eagerness: str, silent_ms: int) -> None:
-    """Where nothing is known of the words, a quarter of the longest silence ends a turn."""
-    talk = conversation({**SEMANTIC_VAD, "eagerness": eagerness}, type_="realtime", words=False)
+    """Without words a quarter of the longest silence ends a turn."""
+    talk = audio_input({**SEMANTIC_VAD, "eagerness": eagerness}, type_="realtime", words=False)
     silent = -(-silent_ms // 32)
 
     assert names_of(frames(talk, *[SPEECH] * 5, *[QUIET] * (silent - 1)), TurnEnded) == []
-    assert told(frames(talk, QUIET))[0] == "speech_stopped"
+    assert names_in(frames(talk, QUIET))[0] == "speech_stopped"
 
 
 @pytest.mark.parametrize(
     ("words", "silent_ms"), [("Is it done?", 500), ("it is done", 1_000), ("it is done and", 4_000)]
 )
 def test_semantic_vad_with_words(words: str, silent_ms: int) -> None:
-    """The words of the present item decide, those of another do not, and speech starts the silence anew."""
-    talk = conversation(dict(SEMANTIC_VAD), type_="realtime")
+    """Only the words of the current item count, and speech restarts the silence."""
+    talk = audio_input(dict(SEMANTIC_VAD), type_="realtime")
     silent = -(-silent_ms // 32)
     frames(talk, *[SPEECH] * 5)
     talk.set_words("a", words)
@@ -306,13 +313,13 @@ def test_semantic_vad_with_words(words: str, silent_ms: int) -> None:
 
 
 def test_semantic_vad_after_a_commit() -> None:
-    """A commit during speech ends that turn alone."""
-    talk = conversation(dict(SEMANTIC_VAD), type_="realtime")
+    """A commit during speech ends that turn only."""
+    talk = audio_input(dict(SEMANTIC_VAD), type_="realtime")
     frames(talk, *[SPEECH] * 5)
     talk.commit()
 
     assert not names_of(frames(talk, *[QUIET] * 400), TurnEnded)
-    assert told(frames(talk, *[SPEECH] * 2))[0] == "speech_started"
+    assert names_in(frames(talk, *[SPEECH] * 2))[0] == "speech_started"
 
 
 IDLE = {**VAD, "idle_timeout_ms": 6_000}
@@ -321,14 +328,14 @@ TOO_LONG = 188
 
 
 def test_idle_timeout() -> None:
-    """Silence for so long after a reply was played: told, committed, answered, once."""
-    talk = conversation(IDLE, type_="realtime")
+    """Silence after the playback of a reply: timeout_triggered, a commit and a response, once."""
+    talk = audio_input(IDLE, type_="realtime")
     frames(talk, *[QUIET] * 2 * TOO_LONG)
     talk.on_reply_end(playback_s=0.32)
 
     assert frames(talk, *[QUIET] * (TOO_LONG + 9)) == []
     actions = frames(talk, QUIET)
-    assert [name.removeprefix("item.input_audio_transcription.") for name in told(actions)] == [
+    assert [name.removeprefix("item.input_audio_transcription.") for name in names_in(actions)] == [
         *("timeout_triggered", "committed", "item.added", "item.done", "completed", "TurnEnded", "Respond")
     ]
     assert isinstance(actions[0], SendEvent)
@@ -342,8 +349,8 @@ def test_idle_timeout() -> None:
 
 @pytest.mark.parametrize("answer", ["speech", "reply", "commit", "off", "nothing said"])
 def test_no_idle_timeout(answer: str) -> None:
-    """Not where somebody spoke, was answered or committed, nor without a timeout or a reply."""
-    talk = conversation(IDLE, type_="realtime")
+    """Not after speech, a response or a commit, and not without a timeout or a reply."""
+    talk = audio_input(IDLE, type_="realtime")
     frames(talk, *[QUIET] * 10)
     if answer != "nothing said":
         talk.on_reply_end()
@@ -360,8 +367,8 @@ def test_no_idle_timeout(answer: str) -> None:
 
 
 def test_clear_restarts_the_idle_timeout() -> None:
-    """Silence that was thrown away is not committed."""
-    talk = conversation(IDLE, type_="realtime")
+    """Cleared silence is not committed."""
+    talk = audio_input(IDLE, type_="realtime")
     frames(talk, *[QUIET] * 10)
     talk.on_reply_end()
     frames(talk, *[QUIET] * (TOO_LONG - 1))
@@ -372,9 +379,9 @@ def test_clear_restarts_the_idle_timeout() -> None:
 
 
 def test_a_full_buffer_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An append that does not fit is refused as a whole; after a commit there is room again."""
+    """An append that does not fit is rejected as a whole; after a commit there is space."""
     monkeypatch.setattr(module, "MAX_BUFFERED_S", 1)
-    talk = conversation(None)
+    talk = audio_input(None)
     frames(talk, *[SPEECH] * 31)
     talk.check_room(RATE - 31 * FRAME)
     with pytest.raises(Rejected) as refusal:
@@ -385,23 +392,23 @@ def test_a_full_buffer_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_turn_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where turns are detected nothing is refused: too long a turn is committed as it is, and another goes on."""
+    """With turn detection no append is rejected: a turn that is too long is committed, and the next one starts."""
     monkeypatch.setattr(module, "MAX_BUFFERED_S", 1)
-    talk = conversation(type_="realtime")
+    talk = audio_input(type_="realtime")
     talk.check_room(100 * RATE)
     actions = frames(talk, *[SPEECH] * 70)
 
-    assert [name for name in told(actions) if name.startswith("speech")] == [
+    assert [name for name in names_in(actions) if name.startswith("speech")] == [
         *("speech_started", "speech_stopped") * 2,
         "speech_started",
     ]
     assert not names_of(actions, Respond), "nobody has finished"
-    assert fed(actions) == list(range(70))
+    assert fed_frames(actions) == list(range(70))
 
 
 def test_silence_does_not_pile_up() -> None:
-    """Where turns are detected old silence is let go, and a commit is of what is left."""
-    talk = conversation()
+    """With turn detection old silence is discarded; a commit has the rest."""
+    talk = audio_input()
     frames(talk, *[QUIET] * 2_000)
 
     ended = next(action for action in talk.commit() if isinstance(action, TurnEnded))
@@ -409,21 +416,22 @@ def test_silence_does_not_pile_up() -> None:
 
 
 def test_a_turn_goes_on_through_an_update() -> None:
-    """Another way to detect turns changes when the present one ends, and tells nothing twice."""
-    talk = conversation(type_="realtime")
+    """A new turn detection applies to the current turn, and no event is sent twice."""
+    talk = audio_input(type_="realtime")
     first = frames(talk, *[SPEECH] * 5)
     detect(talk, type="semantic_vad", eagerness="high")
     actions = frames(talk, *[QUIET] * 15)
-    assert told(first)[0] == "speech_started"
-    assert told(actions) == ["FeedItem"] * 15
-    assert told(frames(talk, QUIET))[:2] == ["FeedItem", "speech_stopped"]
+    assert names_in(first)[0] == "speech_started"
+    assert names_in(actions) == ["FeedItem"] * 15
+    assert names_in(frames(talk, QUIET))[:2] == ["FeedItem", "speech_stopped"]
 
 
 class Observer:
-    """Checks what a conversation does, step by step. Each of its samples tells its own position.
+    """Checks the actions of an input side step by step. The value of each sample is its position.
 
-    What happened to an item is its story: O opened, < speech started, > stopped, T timed out, c committed, a added,
-    d done, w completed without words, F finished, E ended, R to be answered, A abandoned.
+    The history of an item is a string: O OpenItem, < speech_started, > speech_stopped, T timeout_triggered,
+    c committed, a item.added, d item.done, w completed without words, F FinishItem, E TurnEnded, R Respond,
+    A AbandonItem.
     """
 
     def __init__(self, *, needs_words: bool) -> None:
@@ -432,22 +440,22 @@ class Observer:
         self.talk = AudioInput(config, lambda: f"item {next(names)}", needs_words=needs_words)
         self.talk.start(SHORT)
         self.stories: dict[str, str] = {}
-        self.fed: dict[str, tuple[int, int]] = {}
+        self.fed_frames: dict[str, tuple[int, int]] = {}
         self.fed_to = self.ended_at = 0
         self.previous: str | None = None
 
     def append(self, length: int, probability: float) -> None:
-        """Hear so many samples, all of them as likely to be speech."""
+        """Append this number of samples with this speech probability."""
         start = self.talk.received
         whole = (start + length) // SHORT - start // SHORT
         self.follow(self.talk.append(positions(start, start + length), [probability] * whole))
 
     def follow(self, actions: list[Action]) -> None:
-        """Take actions in their order."""
+        """Process actions in order."""
         for action in actions:
             match action:
                 case SendEvent(event):
-                    self.told(event)
+                    self.check_event(event)
                 case FeedItem(item_id, pcm):
                     self.feed(item_id, pcm)
                 case TurnEnded(item_id, start_ms, end_ms, pcm):
@@ -460,8 +468,8 @@ class Observer:
                 case InterruptReply():
                     pass
 
-    def told(self, event: dict[str, Any]) -> None:
-        """Each item is put behind the one committed before it."""
+    def check_event(self, event: dict[str, Any]) -> None:
+        """Each item follows the item of the commit before."""
         if event["type"] == "input_audio_buffer.cleared":
             return
         item_id = event["item_id"] if "item_id" in event else event["item"]["id"]
@@ -471,34 +479,34 @@ class Observer:
             self.previous = item_id
 
     def mark(self, item_id: str, letter: str) -> None:
-        """One more thing that happened to an item."""
+        """Add an event to the history of an item."""
         self.stories[item_id] = self.stories.get(item_id, "") + letter
 
     def goes_on(self, item_id: str) -> bool:
-        """It is being recognised."""
+        """The item is in recognition."""
         story = self.stories[item_id]
         return "O" in story and not set("FA") & set(story)
 
     def feed(self, item_id: str, pcm: bytes) -> None:
         """No sample is recognised twice."""
         assert self.goes_on(item_id)
-        start, end = stretch(pcm)
+        start, end = range_of(pcm)
         assert start >= self.fed_to
         self.fed_to = end
-        self.fed[item_id] = (min(start, self.fed.get(item_id, (start, end))[0]), end)
+        self.fed_frames[item_id] = (min(start, self.fed_frames.get(item_id, (start, end))[0]), end)
 
     def ended(self, item_id: str, ms: tuple[int, int], pcm: bytes) -> None:
-        """An item is a stretch of audio after that of the item before, and what was recognised lies in it."""
-        start, end = stretch(pcm)
+        """The audio of an item follows the audio of the item before; recognised audio lies within it."""
+        start, end = range_of(pcm)
         assert self.ended_at <= start < end <= self.talk.received
         assert end - start >= 3 * SHORT, "a turn is two frames of speech and one of silence, a commit 100 ms"
         assert ms == (start // 8, end // 8)
         self.ended_at = end
-        first, last = self.fed.get(item_id, (start, end))
+        first, last = self.fed_frames.get(item_id, (start, end))
         assert start <= first <= last <= end
 
     def check(self) -> None:
-        """Every story is one that OpenAI could tell."""
+        """Every history is possible at OpenAI."""
         for story in self.stories.values():
             assert STORY.fullmatch(story), story
             assert ("O" in story) or not set("FA") & set(story), story
@@ -509,12 +517,12 @@ class Observer:
 
 
 def positions(start: int, end: int) -> bytes:
-    """Samples that are their own positions."""
+    """Samples whose value is their position."""
     return np.arange(start, end).astype("<u2").tobytes()
 
 
-def stretch(pcm: bytes) -> tuple[int, int]:
-    """Where such samples come from: all of one piece."""
+def range_of(pcm: bytes) -> tuple[int, int]:
+    """First and last position of such samples, which are contiguous."""
     start = int.from_bytes(pcm[:2], "little")
     end = start + len(pcm) // 2
     assert pcm == positions(start, end)
@@ -557,7 +565,7 @@ STEPS = st.lists(SOUNDS | st.sampled_from(COMMANDS), max_size=40)
 @example([(2_000, SPEECH), "commit", (2_000, SPEECH), "semantic", (20_000, QUIET), (4_000, SPEECH), "off", "vad"], True)
 @example(["idle", "reply ended", *[(6_000, QUIET)] * 8, (3_000, SPEECH), (6_000, QUIET)], False)
 def test_any_schedule(steps: list[tuple[int, float] | str], needs_words: bool) -> None:  # noqa: FBT001 - hypothesis
-    """Whatever is done in whatever order: no sample is in two items, items are in order, and so are their events."""
+    """Any commands in any order: no sample is in two items, and items and events are in order."""
     observer = Observer(needs_words=needs_words)
     for step in steps:
         if isinstance(step, str):
@@ -568,7 +576,7 @@ def test_any_schedule(steps: list[tuple[int, float] | str], needs_words: bool) -
 
 
 def command(talk: AudioInput, name: str) -> list[Action]:
-    """Do something other than hearing."""
+    """Execute a command."""
     match name:
         case "commit":
             return other_commit(talk)

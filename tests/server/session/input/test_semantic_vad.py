@@ -1,4 +1,4 @@
-"""How long to wait for somebody who has paused."""
+"""Semantic VAD: the silence that ends a turn."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FRAME, RATE = 512, 16_000
         ("it was red and", "unfinished"),
         ("give me my", "unfinished"),
         ("and then we're", "unfinished"),
-        ("and then we’re", "unfinished"),  # noqa: RUF001 - as some recognisers write it
+        ("and then we’re", "unfinished"),  # noqa: RUF001 - output of some recognisers
         ("Uhm", "unfinished"),
         ("Band", "open"),
         ("Who is it for?", "finished"),
@@ -49,12 +49,12 @@ FRAME, RATE = 512, 16_000
     ],
 )
 def test_completeness(words: str, expected: Completeness) -> None:
-    """The last words, or the mark behind them."""
+    """The last word or the last punctuation mark decides."""
     assert completeness(words) == expected
 
 
 def test_waits() -> None:
-    """Less eager is longer, less finished is longer, and the longest are what OpenAI documents."""
+    """Less eager and less complete both mean a longer wait; the longest waits are OpenAI's."""
     table = {
         eagerness: [wait_ms(eagerness, words) for words in ("Done.", "done", "done and")]
         for eagerness in get_args(Eagerness)
@@ -73,7 +73,7 @@ FRAMES = st.lists(st.tuples(st.sampled_from([0.0, 0.4, 1.0]), st.none() | WORDS)
 
 @given(st.sampled_from(get_args(Eagerness)), FRAMES)
 def test_any_speech(eagerness: Eagerness, frames: list[tuple[float, str | None]]) -> None:
-    """Starts and stops alternate and go forward; no turn ends in speech, too soon, or later than the longest wait."""
+    """Starts and stops alternate in order; no turn ends during speech, too early or after the longest wait."""
     endpointer = SemanticEndpointer(FRAME, RATE, eagerness)
     started: int | None = None
     last = quiet = 0

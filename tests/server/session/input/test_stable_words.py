@@ -1,4 +1,4 @@
-"""Deltas: what is told is never taken back, and nothing that holds is lost."""
+"""Deltas: a sent word is never taken back, and no stable word is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TEXTS = st.lists(st.sampled_from(["he", "might", "even", "have"]), max_size=6).m
 
 
 @pytest.mark.parametrize(
-    ("hypotheses", "final", "told"),
+    ("hypotheses", "final", "expected"),
     [
         pytest.param(["he"], "", [""], id="one hypothesis proves nothing"),
         pytest.param(["he", "he"], "he", ["", "he", ""], id="two agree"),
@@ -22,17 +22,17 @@ TEXTS = st.lists(st.sampled_from(["he", "might", "even", "have"]), max_size=6).m
         pytest.param(["", ""], "", ["", "", ""], id="no words"),
     ],
 )
-def test_told(hypotheses: list[str], final: str, told: list[str]) -> None:
-    """A word is told when two hypotheses in a row agree on it and on all before it."""
+def test_deltas(hypotheses: list[str], final: str, expected: list[str]) -> None:
+    """A word is sent when two hypotheses in a row agree on it and on all words before it."""
     deltas = StableWords()
 
-    assert told[: len(hypotheses)] == [deltas.push(text) for text in hypotheses]
-    assert told[len(hypotheses) :] in ([], [deltas.finish(final)])
+    assert expected[: len(hypotheses)] == [deltas.push(text) for text in hypotheses]
+    assert expected[len(hypotheses) :] in ([], [deltas.finish(final)])
 
 
 @given(st.lists(TEXTS), TEXTS)
 def test_concatenation(hypotheses: list[str], final: str) -> None:
-    """What was told, put together, is words of some hypothesis, and the final text if that begins with them."""
+    """All deltas together are the beginning of a hypothesis, and the final text if that begins with them."""
     deltas = StableWords()
     before = "".join(deltas.push(text) for text in hypotheses)
     whole = before + deltas.finish(final)

@@ -1,0 +1,61 @@
+"""Compare ``session.updated`` with what was asked for: a changed rate or a missing transcription loses words. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, Struct
+
+from rt_cli.errors import EndpointError, RtError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rt_cli.protocol.server_events import EffectiveSession
+
+_NAMES = {"pcmu": "G.711 mu-law", "pcma": "G.711 A-law", "opus": "Opus"}
+"""Encodings that are surely not PCM; other names may be another word for it."""
+
+
+class Readback(Struct, frozen=True):
+    """What follows from the answer of the endpoint."""
+
+    error: RtError | None = None
+    """Why the session is of no use."""
+    endpoint_makes_turns: bool = False
+    """Turn detection is on although it was asked to be off: the turns of the endpoint count."""
+    silence_ms: float = 0.0
+    """Silence that ends a turn at the endpoint; 0 if it does not say."""
+
+
+def read_back(configuration: Mapping[str, Any], effective: EffectiveSession) -> Readback:
+    """Compare.
+
+    Args:
+        configuration: The session object of our ``session.update``.
+        effective: What the answer says; what it does not say is taken as agreed.
+    """
+    asked = _object(_object(configuration, "audio"), "input")
+    rate = _object(asked, "format").get("rate")
+    detection = None if effective.turn_detection == "none" else effective.turn_detection
+    error: RtError | None = None
+    if isinstance(effective.encoding, str) and effective.encoding in _NAMES:
+        error = _refused(f"takes {_NAMES[effective.encoding]}, not PCM", "the audio would be noise there")
+    elif effective.rate_hz is not UNSET and rate is not None and effective.rate_hz != rate:
+        error = _refused(f"takes {effective.rate_hz:g} Hz, not {rate} Hz", "it needs a --dialect of its own")
+    elif effective.transcribes is False and asked.get("transcription") is not None:
+        error = _refused("has switched transcription off", "check --model; it may serve conversations only")
+    elif detection is None and asked.get("turn_detection") is not None:
+        error = _refused("has switched turn detection off", "use --turn-detection client")
+    makes_turns = isinstance(detection, str) and "turn_detection" in asked and asked["turn_detection"] is None
+    silence_ms = 0.0 if effective.silence_ms is UNSET else effective.silence_ms
+    return Readback(error, makes_turns, silence_ms)
+
+
+def _refused(what: str, hint: str) -> EndpointError:
+    return EndpointError(f"the endpoint does not take this session: it {what}", hint, code="session_changed")
+
+
+def _object(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = fields.get(key)
+    return value if isinstance(value, dict) else {}

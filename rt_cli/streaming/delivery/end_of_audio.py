@@ -1,0 +1,113 @@
+"""What to do when all audio is sent: how the last turn closes, and how the endpoint proves that it has read everything.
+
+A commit of silence becomes a turn of its own, and endpoints invent words for it: so a tail in which neither side hears
+speech is never committed. Where the endpoint makes the turns, silence closes the last one, as some endpoints refuse or
+ignore a commit while their turn detection is on.
+
+The proof that everything was read is an acknowledgement. Where the endpoint is known to process events in order, a
+``clear`` behind closing silence proves that it has heard everything, too; elsewhere it has a moment to tell of more. A
+``clear`` without that silence would delete a turn that is not told of yet. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+QUIET_S = 1.0
+"""Without news for so long, an endpoint that has read everything has nothing more to say of it."""
+SLOW_S = 3.0
+"""The same where something is still expected: an acknowledgement, or a turn for speech that our detector found."""
+MOST_SILENCE_S = 10.0
+"""Silence that is sent at most to close a turn: semantic turn detection waits up to 8 s."""
+
+Action = Literal["pad", "search", "commit", "clear", "wait", "done"]
+
+
+class Ending(Struct, frozen=True):
+    """What is known at one moment after the end of the audio."""
+
+    quiet_s: float
+    """Seconds since the last event about a turn, the last acknowledgement, or the last action of ours."""
+    read: bool
+    """The endpoint has read everything that was sent."""
+    cleared: bool
+    """It has answered our ``clear``."""
+    clear_sent: bool
+    commit_sent: bool
+    """A commit was sent behind all audio."""
+    speaking: bool = False
+    """The endpoint has told of speech, and not of its end."""
+    padded_s: float = 0.0
+    """Silence that was sent to close the last turn."""
+    missed_speech: bool | None = None
+    """Our detector found speech in the tail that is in no turn; None: it has not looked yet."""
+    tells_of_speech: bool = True
+    """The endpoint has told of speech in this run; else it may never do."""
+    patience_s: float = 10.0
+    """Seconds without progress after which the end is given up."""
+
+    @property
+    def slow_s(self) -> float:
+        """Seconds to wait for something that is expected."""
+        return min(SLOW_S, self.patience_s / 3)
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds to wait where nothing is expected."""
+        return min(QUIET_S, self.patience_s / 10)
+
+
+def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False) -> Action:
+    """Return the next action; ``done`` when nothing is left but answers to turns and commits.
+
+    Args:
+        ending: What is known.
+        own_turns: ``rt`` commits the turns itself.
+        takes_clear: The endpoint is known to process ``clear`` in order, and to answer it.
+    """
+    if ending.commit_sent:
+        return "done"  # the answer to a commit proves as much as an acknowledgement
+    if own_turns:
+        return "done" if ending.read else _ask(ending, ending.slow_s)
+    if takes_clear and not ending.padded_s:
+        return "pad"
+    if not ending.read and not ending.cleared and ending.quiet_s < ending.slow_s:
+        return "wait"
+    if ending.speaking:
+        return _close(ending)
+    if ending.missed_speech is None:
+        return "search"
+    if ending.missed_speech:
+        return _commit_missed(ending)
+    if takes_clear:
+        return _ask(ending, 0.0)
+    return "done" if ending.quiet_s >= ending.idle_s else "wait"
+
+
+def _close(ending: Ending) -> Action:
+    """Close the turn that the endpoint has told of."""
+    if not ending.padded_s:
+        return "pad"
+    if ending.quiet_s < ending.idle_s:
+        return "wait"
+    return "pad" if ending.padded_s < MOST_SILENCE_S else "commit"
+
+
+def _commit_missed(ending: Ending) -> Action:
+    """Commit speech that the endpoint does not tell of, if it had its time and its silence."""
+    if not ending.tells_of_speech:
+        return "wait" if ending.quiet_s < ending.idle_s else "commit"
+    if not ending.padded_s:
+        return "pad"
+    return "wait" if ending.quiet_s < ending.slow_s else "commit"
+
+
+def _ask(ending: Ending, patience_s: float) -> Action:
+    """Ask for the answer to a ``clear``."""
+    if ending.cleared:
+        return "done"
+    if not ending.clear_sent:
+        return "clear" if ending.quiet_s >= patience_s else "wait"
+    return "done" if ending.quiet_s >= ending.idle_s else "wait"
