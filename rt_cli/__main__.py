@@ -63,6 +63,10 @@ def _run() -> int:
 
     from rt_cli.cli.app import app
 
+    if "_RT_COMPLETE" in os.environ:
+        from rt_cli.cli.completion import keep_brackets
+
+        keep_brackets()
     try:
         return app(prog_name="rt", standalone_mode=False) or 0
     except TyperException as exc:

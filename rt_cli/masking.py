@@ -52,9 +52,10 @@ def _spellings(texts: Collection[str]) -> tuple[str, ...]:
 
     found: dict[str, None] = {}
     for text in texts:
-        found |= dict.fromkeys(
-            (text, quote(text, safe=""), quote(text), quote_plus(text), unquote(text), json.dumps(text)[1:-1])
-        )
+        plain = (text, quote(text, safe=""), quote(text), quote_plus(text), unquote(text), json.dumps(text)[1:-1])
+        found |= dict.fromkeys(plain)
+        if "/" in text:  # which some languages escape in JSON
+            found |= dict.fromkeys(text.replace("/", escape) for escape in ("\\/", "\\u002f", "\\u002F"))
     return tuple(sorted((text for text in found if _is_certain(text)), key=len, reverse=True))
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, get_args
 
 import typer  # noqa: TC002 - Typer reads it from the annotations at run time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+_SHELL = re.compile(r"[$\\`\"';&|<>!\x00-\x1f\x7f-\x9f]")
+"""What shells act on, inside of double quotes or as a part of a line."""
 
 
 def one_of(*values: str) -> Callable[[str], list[str]]:
@@ -47,7 +51,7 @@ def profiles(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     if not isinstance(tables, dict):
         return []
     urls = {name: table.get("url", "") if isinstance(table, dict) else "" for name, table in tables.items()}
-    return [(name, masked(printable(str(url)))) for name, url in urls.items() if name.startswith(incomplete)]
+    return harmless((name, masked(printable(str(url)))) for name, url in urls.items() if name.startswith(incomplete))
 
 
 def complete_device(incomplete: str) -> list[tuple[str, str]]:
@@ -56,4 +60,23 @@ def complete_device(incomplete: str) -> list[tuple[str, str]]:
 
     from rt_cli.cli.list_devices import complete_names
 
-    return asyncio.run(complete_names(incomplete))
+    return harmless(asyncio.run(complete_names(incomplete)))
+
+
+def harmless(items: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return only names that mean nothing to a shell, and their descriptions without such characters.
+
+    A shell inserts a name as it is, and zsh evaluates names and descriptions when the user presses TAB.
+    """
+    return [(name, _SHELL.sub("", text)) for name, text in items if not _SHELL.search(name)]
+
+
+def keep_brackets() -> None:
+    """Let descriptions keep what stands in brackets: Typer takes ``[text]`` for markup, which rt does not use."""
+    from typer import _completion_classes
+
+    _completion_classes._sanitize_help_text = _unchanged  # noqa: SLF001 - Typer has no option for it
+
+
+def _unchanged(text: str) -> str:
+    return text

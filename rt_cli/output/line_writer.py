@@ -19,6 +19,51 @@ if TYPE_CHECKING:
 
 DROPPABLE_LIMIT = 1_000
 """Waiting lines from which on droppable lines are dropped."""
+DROPPABLE_BYTES = 1 << 20
+"""The same, as memory."""
+STATUS_BYTES = 1 << 22
+"""Memory of the lines that wait for a stream with status or logs; further lines are left out and counted."""
+
+
+class Backlog:
+    """Decides which lines may wait, by the memory that waiting lines take. Pure.
+
+    Args:
+        limit_bytes: Memory from which on lines are left out and counted; None never leaves out a line.
+    """
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        self._limit_bytes = limit_bytes
+        self._bytes = 0
+        self._lines = 0
+        self._missing = 0
+
+    def takes(self, line: str, *, droppable: bool = False, needed: bool = False) -> bool:
+        """Whether a line may wait; if so, it is counted as waiting.
+
+        Args:
+            line: The line.
+            droppable: Later lines repeat its content.
+            needed: It may wait whatever waits already.
+        """
+        if droppable and (self._lines >= DROPPABLE_LIMIT or self._bytes >= DROPPABLE_BYTES):
+            return False
+        if self._limit_bytes is not None and not needed and self._bytes >= self._limit_bytes:
+            self._missing += 1
+            return False
+        self._lines += 1
+        self._bytes += sys.getsizeof(line)
+        return True
+
+    def release(self, line: str) -> None:
+        """Note that a line waits no more."""
+        self._lines -= 1
+        self._bytes -= sys.getsizeof(line)
+
+    def take_note(self) -> str | None:
+        """Return a line about the lines left out since the last call; None without any."""
+        missing, self._missing = self._missing, 0
+        return f"... {missing} lines left out: they came faster than they could be written" if missing else None
 
 
 class _Raw(Protocol):
@@ -98,20 +143,23 @@ class LineWriter:
     """Owns a stream and writes whole lines in order.
 
     The queue has no limit, because results must not be lost and capture must not wait: an hour of speech is about
-    60 kB of lines. Partials, which could grow without limit, are *droppable*: they do have a limit.
+    60 kB of lines. Partials, which could grow without limit, are *droppable*: they do have a limit. A stream of status
+    lines has one for all lines.
 
     Args:
         stream: Destination of the lines; see :class:`Sink`.
         on_broken: Called once, on the writer's thread, when the reader has closed the stream (``failure`` is None) or a
             write failed (``failure`` is set). Meant for ``call_soon_threadsafe``.
+        limit_bytes: Memory of waiting lines from which on further lines are left out and counted; None for no limit.
     """
 
-    def __init__(self, stream: TextIO | None, *, on_broken: Callable[[], None]) -> None:
+    def __init__(self, stream: TextIO | None, *, on_broken: Callable[[], None], limit_bytes: int | None = None) -> None:
         self.failure: OSError | None = None
         """The error of a failed write, for example a full disk; None if the reader closed the stream."""
         self._sink = Sink(stream)
         self._on_broken = on_broken
         self._lines: deque[tuple[str, OnWritten]] = deque()
+        self._backlog = Backlog(limit_bytes)
         self._changed = threading.Condition()
         self._broken = False
         self._closing = False
@@ -124,16 +172,17 @@ class LineWriter:
         """Whether the stream is closed or has failed; later lines are discarded."""
         return self._broken
 
-    def write(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
+    def write(self, line: str, *, droppable: bool = False, needed: bool = False, on_written: OnWritten = None) -> None:
         """Queue a line. Returns at once; never raises; any thread may call it.
 
         Args:
             line: Text without line ends. Lone surrogates are written as escapes.
             droppable: Drop the line while many wait: later lines repeat its content.
+            needed: Keep the line whatever waits.
             on_written: Called on the writer's thread after the line was written; must not raise.
         """
         with self._changed:
-            if self._broken or self._closing or (droppable and len(self._lines) >= DROPPABLE_LIMIT):
+            if self._broken or self._closing or not self._backlog.takes(line, droppable=droppable, needed=needed):
                 return
             self._lines.append((line, on_written))
             self._changed.notify()
@@ -176,7 +225,13 @@ class LineWriter:
     def _next(self) -> tuple[str, OnWritten] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._closing)
-            return self._lines.popleft() if self._lines else None
+            if not self._lines:
+                return (note, None) if (note := self._backlog.take_note()) is not None else None
+            line, on_written = self._lines.popleft()
+            self._backlog.release(line)
+            if len(self._lines) == 0 and (note := self._backlog.take_note()) is not None:
+                line = f"{line}\n{note}"
+            return line, on_written
 
     def _give_up(self, error: OSError | ValueError) -> None:
         if self._sink.lost_its_reader(error):

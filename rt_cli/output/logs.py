@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.disk.outfile import PRIVATE, open_outfile
-from rt_cli.output.line_writer import LineWriter
+from rt_cli.output.line_writer import STATUS_BYTES, LineWriter
 from rt_cli.protocol.sanitize import masked_foreign, printable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Logs:
         if settings.log_file is not None:
             self._file = _open(settings.log_file)
             on_broken = partial(self._report_broken, settings.log_file, _ignore if settings.quiet else say)
-            self._writer = LineWriter(self._file, on_broken=on_broken)
+            self._writer = LineWriter(self._file, on_broken=on_broken, limit_bytes=STATUS_BYTES)
             self._handlers.append(LineHandler(self._writer.write, _LONG))
         if settings.verbose:
             self._handlers.append(LineHandler(say, _SHORT))

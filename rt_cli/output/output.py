@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rt_cli.output.event_masking import mask_event
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.logs import Logs
+from rt_cli.output.repeated_warnings import RepeatedWarnings
 from rt_cli.output.results.formats import dispatch, make_results
 from rt_cli.output.results.saved_results import SavedResults
 from rt_cli.output.results.source_order import SourceOrder
@@ -60,6 +61,7 @@ class Output:
         status_prints_results: bool,
     ) -> None:
         self._order = SourceOrder()
+        self._warnings = RepeatedWarnings()
         self._results = results
         self._status = status
         self._stdout = stdout
@@ -91,9 +93,9 @@ class Output:
 
     def on_event(self, event: Event) -> None:
         """Handle an event of the run, or of its only source. Returns at once and never raises."""
-        event = mask_event(event)
-        self._write_result(event)
-        self._status.on_event(event)
+        for each in self._warnings.take(mask_event(event)):
+            self._write_result(each)
+            self._status.on_event(each)
 
     def _write_result(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
         if self._saved.uses_stdout:

@@ -53,6 +53,10 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
 
         tls_context(trust)
     endpoint = endpoint_of(settings, choice, key, choice.url or _PLACEHOLDER_URL)
+    if endpoint.url.startswith("wss:"):
+        from rt_cli.streaming.transport.tls import check_tls_variables
+
+        check_tls_variables()
     turn_detection = settings.session.turn_detection
     if settings.input.ptt:
         turn_detection = _push_to_talk_turns(turn_detection, gate=settings.input.gate)

@@ -185,7 +185,7 @@ class _Run:
             # After a closed stdout, the last results may be unread: the spool keeps them.
             all_printed = await self._close() and output.failure is None and not self._stdout_closed
             for streamer in self._streamers:
-                streamer.close(printed=all_printed)
+                await asyncio.to_thread(streamer.close, printed=all_printed)
         failure = output.failure or (self._done_marks and self._done_marks.failure)
         if failure:
             name = printable(failure.filename or "the results")

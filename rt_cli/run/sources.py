@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from rt_cli.audio.source import Source, Warn
     from rt_cli.settings import InputSettings
-    from rt_cli.timeline.spool import Spool, SpoolContents
+    from rt_cli.timeline.journal import SpoolContents
+    from rt_cli.timeline.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)

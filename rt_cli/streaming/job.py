@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rt_cli.streaming.cost import Bill
     from rt_cli.streaming.measure_hooks import MeasureHooks
     from rt_cli.streaming.transport.wire_recorder import ConnectionLog
-    from rt_cli.timeline.spool import Spool, SpoolContents
+    from rt_cli.timeline.journal import SpoolContents
+    from rt_cli.timeline.spool import Spool
 
 _LIVE_CHUNK_MS = 40
 _FILE_CHUNK_MS = 100

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_ms
 from rt_cli.disk.outfile import is_same_file
-from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, UsageError, unexpected
+from rt_cli.errors import EXIT_OK, AudioError, ConnectionLost, RtError, UsageError, unexpected
 from rt_cli.events import Errored, Noted, Progress, SourceOpened, Summary, Warned
 from rt_cli.protocol.session.session import Session
 from rt_cli.streaming.capture.audio_recorder import AudioRecorder
@@ -28,6 +29,8 @@ from rt_cli.timeline.spool import Spool
 from rt_cli.timeline.tape import Tape
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from rt_cli.audio.source import Source
     from rt_cli.clock import Clock
     from rt_cli.events import EventHandler
@@ -93,8 +96,8 @@ class Streamer:
             return self._conclude(began)
         try:
             self._make_tape(source)
-            self._open_spool(source)
-            self._open_recorder(source)
+            await self._open_spool(source)
+            await self._open_recorder(source)
             await self._stream(source)
         except RtError as exc:
             self._errors.append(exc)
@@ -104,10 +107,22 @@ class Streamer:
         finally:
             if self._overflow_policy is not None:
                 self._overflow_policy.end()
-            await source.aclose()
-            await self._close_recorder()
+            # An error while one part is closed must not keep the others open, nor end other sources.
+            await self._close_part(source.aclose())
+            await self._close_part(self._close_recorder())
+            if self._spool_writer is not None:
+                await self._close_part(self._spool_writer.drain())
             self._tape.close()
         return self._conclude(began)
+
+    async def _close_part(self, closing: Coroutine[None, None, None]) -> None:
+        try:
+            await closing
+        except RtError as exc:
+            self._errors.append(exc)
+        except Exception as exc:
+            log.debug("unexpected", exc_info=True)
+            self._errors.append(unexpected(exc))
 
     @property
     def connected(self) -> bool:
@@ -170,30 +185,43 @@ class Streamer:
 
     # -- the spool ----------------------------------------------------------------------------------------------------
 
-    def _open_spool(self, source: Source) -> None:
+    async def _open_spool(self, source: Source) -> None:
         if self._job.resume is not None:
             spool, contents = self._job.resume
-            self._spool_writer = SpoolWriter(spool, self._on_event, captured=contents.captured)
+            self._write_spool(spool, captured=contents.captured)
             self._tape.restore(contents.settled, contents.dropped, contents.suspended)
             self._session.restore(contents.settled, contents.captured, contents.next_turn)
             # Finals in the spool that the earlier process may not have printed before its end.
             for final in contents.finals:
                 self._on_event(final_of(final))
+            if contents.finals:
+                turns = ", ".join(str(final["turn"]) for final in contents.finals)
+                self._warn("repeated", f"the interrupted run may have printed this before: the words of turn {turns}")
+            if contents.missing:
+                message = f"{contents.missing} records of the spool cannot be read: some words may be heard twice"
+                self._warn("spool_damaged", message)
         elif self._job.spool is not None:
-            self._spool_writer = SpoolWriter(
-                Spool.create(self._job.spool, spool_source(source.info, self._rate, self._job.settings.input)),
-                self._on_event,
-            )
+            try:
+                origin = spool_source(source.info, self._rate, self._job.settings.input)
+            except OSError as exc:
+                raise AudioError(f"cannot read {source.info.name}: {exc.strerror}", "is it still there?") from exc
+            self._write_spool(await asyncio.to_thread(Spool.create, self._job.spool, origin))
+
+    def _write_spool(self, spool: Spool, *, captured: int = 0) -> None:
+        """Write the run to a spool; events follow the records of the finals before them."""
+        self._spool_writer = SpoolWriter(spool, self._on_event, captured=captured)
+        self._on_event = self._spool_writer.report
 
     # -- --save-audio -------------------------------------------------------------------------------------------------
 
-    def _open_recorder(self, source: Source) -> None:
+    async def _open_recorder(self, source: Source) -> None:
         path = self._job.save_audio
         if path is not None:
             if source.info.kind == "file" and is_same_file(path, Path(source.info.name)):
                 raise UsageError(f"{path} is the source itself", "save the sound elsewhere")
             force = self._job.settings.output.force
-            self._audio_recorder = AudioRecorder(path, self._rate, self._on_event, replace=force)
+            make = partial(AudioRecorder, path, self._rate, self._on_event, replace=force)
+            self._audio_recorder = await asyncio.to_thread(make)
 
     async def _close_recorder(self) -> None:
         if self._audio_recorder is not None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rt_cli.audio.channels import parse_pick
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.audio.gain import amplified
-from rt_cli.audio.source import Block, SourceInfo
+from rt_cli.audio.source import Block, LossReason, SourceInfo
 from rt_cli.errors import AudioError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from rt_cli.audio.source import LossReason, Source
-    from rt_cli.timeline.spool import Spool, SpoolContents, SpoolSource
+    from rt_cli.audio.source import Source
+    from rt_cli.timeline.journal import SpoolContents, SpoolSource
+    from rt_cli.timeline.spool import Spool
 
 _PIECE_S = 1
 
@@ -48,7 +49,9 @@ class ResumedSource:
     async def blocks(self) -> AsyncIterator[Block]:
         """Yield the audio of the spool, with its gaps as losses, then the rest of the file."""
         at = self._contents.settled
-        for start, pcm in self._spool.read(at, self._contents.captured):
+        segments = self._spool.read(at, self._contents.captured)
+        while (segment := await asyncio.to_thread(_next_of, segments, self._spool.folder)) is not None:
+            start, pcm = segment
             for block in [*self._gap(at, start), *self._sound(start, pcm)]:
                 if self._stopping:
                     return
@@ -114,12 +117,21 @@ class ResumedSource:
             skip = 0
 
 
+def _next_of(segments: Iterator[tuple[int, bytes]], folder: Path) -> tuple[int, bytes] | None:
+    try:
+        return next(segments, None)
+    except OSError as exc:
+        raise AudioError(
+            f"the spool in {folder} cannot be read: {exc.strerror}", "what was not delivered stays in it"
+        ) from exc
+
+
+_REASONS: dict[str, LossReason] = {reason: reason for reason in get_args(LossReason)}
+
+
 def _loss_reason(reason: str) -> LossReason:
-    match reason:
-        case "overflow" | "device_lost" | "suspended" | "failed" | "no_final":
-            return reason
-        case _:
-            return "full"
+    """The reason of a hole in the journal; ``full`` for one that only a later version knows."""
+    return _REASONS.get(reason, "full")
 
 
 async def open_resumed(spool: Spool, contents: SpoolContents, wire_rate_hz: int) -> ResumedSource:
@@ -143,7 +155,11 @@ async def open_resumed(spool: Spool, contents: SpoolContents, wire_rate_hz: int)
 def _reopen_file(path: Path, origin: SpoolSource) -> Source:
     from rt_cli.audio.decode.files import open_file
 
-    if not path.is_file() or path.stat().st_size != origin.size:
+    try:
+        same = path.is_file() and path.stat().st_size == origin.size
+    except (OSError, ValueError):
+        same = False
+    if not same:
         raise AudioError(f"{path} is gone or another file", "put it back, so that the rest can be read")
     file = open_file(path, wire_rate_hz=origin.rate_hz, pick=parse_pick(origin.channel))
     return amplified(file, origin.gain)

@@ -1,106 +1,81 @@
 """The spool: the tape on disk, so that a killed process loses no audio.
 
-A folder holds the audio in segment files, named by their first sample, and a journal of what happened to the audio, one
-JSON object per line. Both are append-only. Each write returns only when the system has the data, so the files of a
-killed process are complete up to its last write. A power failure can still lose data: there is no fsync.
+A folder holds the audio in segment files, named by their first sample, and a journal of what happened to the audio
+(:mod:`rt_cli.timeline.journal`). Both are append-only. Each write returns only when the system has the data, so the
+files of a killed process are complete up to its last write. A power failure can still lose data: there is no fsync.
 """
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import re
+import stat
 import threading
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.errors import UsageError
+from rt_cli.timeline.journal import SpoolContents, head_of, line_of, read_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from rt_cli.timeline.journal import SpoolSource
+
 JOURNAL = "journal.jsonl"
-_SEGMENT = re.compile(r"audio-(\d{15})\.pcm")
+LOCK = "lock"
+_SEGMENT = re.compile(r"audio-([0-9]{15})\.pcm")
 _SEGMENT_S = 60
-_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolSource:
-    """The source that a spool was captured from."""
-
-    rate_hz: int
-    """The wire rate."""
-    source: str
-    """The name that the user gave."""
-    kind: str
-    path: str | None = None
-    """Absolute path of a file source, so that a resumed run can read the rest of the file."""
-    size: int | None = None
-    """Size of that file in bytes. A different size means a different file."""
-    channel: str = "mix"
-    """The channels used, as ``--channel`` spells them."""
-    gain: float = 0.0
-    """Decibels."""
-
-
-@dataclass(slots=True)
-class SpoolContents:
-    """The contents of a spool that an earlier process left."""
-
-    origin: SpoolSource
-    settled: int = 0
-    captured: int = 0
-    """Position after the last sample."""
-    ended: bool = False
-    """True if the source had reached its end."""
-    next_turn: int = 1
-    holes: list[tuple[int, int, str]] = field(default_factory=list)
-    """Start, end and reason of each hole beyond *settled*. ``dropped`` counts the samples of the earlier holes."""
-    dropped: int = 0
-    suspended: int = 0
-    """The samples of ``dropped`` that were lost while the machine was suspended."""
-    finals: list[dict[str, Any]] = field(default_factory=list)
-    """Finals in the journal that may not have been printed."""
 
 
 class Spool:
-    """An open spool, locked against a second process. Use :meth:`create` or :meth:`reopen` to get one."""
+    """An open spool, locked against a second process. Use :meth:`create` or :meth:`reopen` to get one.
 
-    def __init__(self, folder: Path, lock: IO[bytes], origin: SpoolSource) -> None:
+    One thread may write at a time; reading is possible beside it.
+    """
+
+    def __init__(self, folder: Path, lock: IO[bytes], origin: SpoolSource, next_seq: int = 0) -> None:
         self.folder = folder
         self.origin = origin
         self._lock = lock
-        self._journal = (folder / JOURNAL).open("ab", buffering=0)
+        self._journal = _open(folder / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._journal_lock = threading.Lock()
+        self._next_seq = next_seq
+        self._torn = False
+        """The last line of the journal may be incomplete."""
         self._segment: IO[bytes] | None = None
         self._segment_start = 0
         self._end = 0
 
     @classmethod
     def create(cls, folder: Path, origin: SpoolSource) -> Spool:
-        """Create a spool in an empty or missing folder. Only the user may read the folder.
+        """Create a spool in an empty or missing folder. Only the user may read a new folder and the files.
 
         Raises:
-            UsageError: The folder cannot be created, another process uses the spool, or the folder already holds an
-                undelivered spool.
+            UsageError: The folder cannot be created or used, another process uses the spool, or the folder already
+                holds an undelivered spool or other files.
         """
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
-        except OSError as exc:
-            raise UsageError(f"cannot make the spool folder {folder}: {exc.strerror}") from None
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, parents=True)
+            _refuse_full(folder)
+        except (OSError, ValueError) as exc:
+            raise _cannot("make", folder, exc) from None
         lock = _lock(folder)
-        if (folder / JOURNAL).exists():
+        try:
+            _refuse_full(folder)
+            spool = cls(folder, lock, origin)
+            try:
+                spool.note(head_of(origin))
+            except OSError:
+                spool.close(delivered=False)
+                raise
+        except (OSError, UsageError) as exc:
             lock.close()
-            raise UsageError(
-                f"{folder} holds sound that was not delivered", f"use --resume {folder}, or another folder"
-            )
-        spool = cls(folder, lock, origin)
-        spool.note({"type": "spool", "version": _VERSION, **_fields(origin)})
+            raise exc if isinstance(exc, UsageError) else _cannot("write into", folder, exc) from None
         return spool
 
     @classmethod
@@ -110,19 +85,26 @@ class Spool:
         Raises:
             UsageError: The folder has no spool, the spool cannot be read, or another process uses it.
         """
-        if not (folder / JOURNAL).is_file():
+        try:
+            there = stat.S_ISREG((folder / JOURNAL).lstat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            there = False
+        except (OSError, ValueError) as exc:
+            raise _cannot("read", folder, exc) from None
+        if not there:
             raise UsageError(f"no spool in {folder}", "check the name; one that was delivered is removed")
         lock = _lock(folder)
         try:
-            contents = _read(folder)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as exc:
+            contents = read_journal(_read_file(folder / JOURNAL), _segment_ends(folder))
+            spool = cls(folder, lock, contents.origin, contents.next_seq)
+            # The last record may be incomplete: start the next record on a new line.
+            spool._torn = True
+            spool.note({"type": "resumed", "at": contents.settled})
+        except (OSError, ValueError) as exc:
             lock.close()
             raise UsageError(
                 f"the spool in {folder} cannot be read ({exc})", "its sound is in its .pcm files"
             ) from None
-        spool = cls(folder, lock, contents.origin)
-        # The last record may be incomplete: start the next record on a new line.
-        spool._journal.write(b"\n")
         spool._end = contents.captured
         return spool, contents
 
@@ -154,12 +136,16 @@ class Spool:
         """Append records to the journal, all of them in one write. Thread-safe; does nothing after :meth:`close`.
 
         Raises:
-            OSError: The write failed, for example on a full disk.
+            OSError: The write failed, for example on a full disk. None of the records is in the journal then.
         """
-        lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
         with self._journal_lock:
-            if not self._journal.closed:
-                _write(self._journal, lines.encode())
+            if self._journal.closed:
+                return
+            lines = [line_of(record, self._next_seq + index) for index, record in enumerate(records)]
+            torn, self._torn = self._torn, True
+            _write(self._journal, b"".join([b"\n" if torn else b"", *lines]))
+            self._torn = False
+            self._next_seq += len(records)
 
     def release(self, settled: int) -> None:
         """Delete the segments that end before ``settled``."""
@@ -169,14 +155,20 @@ class Spool:
                 path.unlink(missing_ok=True)
 
     def read(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the audio in ``[start, end)`` as (position, s16le), one segment at a time. Gaps yield nothing."""
+        """Yield the audio in ``[start, end)`` as (position, s16le), one segment at a time. Gaps yield nothing.
+
+        Raises:
+            OSError: A segment cannot be read.
+        """
+        done = start
         for first, path in sorted(_segments(self.folder)):
-            with path.open("rb") as file:
+            with _open(path, os.O_RDONLY) as file:
                 samples = os.fstat(file.fileno()).st_size // BYTES_PER_SAMPLE
-                at, upto = max(first, start), min(first + samples, end)
+                at, upto = max(first, done), min(first + samples, end)
                 if at < upto:
                     file.seek((at - first) * BYTES_PER_SAMPLE)
                     yield at, file.read((upto - at) * BYTES_PER_SAMPLE)
+                    done = upto
 
     def close(self, *, delivered: bool) -> None:
         """Close the files and release the lock.
@@ -194,24 +186,28 @@ class Spool:
                 path.unlink(missing_ok=True)
             # After the segments: a folder without a journal is no spool.
             (self.folder / JOURNAL).unlink(missing_ok=True)
-            (self.folder / "lock").unlink(missing_ok=True)
+            (self.folder / LOCK).unlink(missing_ok=True)
         self._lock.close()
         if delivered:
             try:
                 self.folder.rmdir()
             except OSError:
-                pass  # the folder holds files of the user
+                pass  # the folder holds files of the user, or is named by a link
 
     def _open_segment(self, start: int) -> None:
         if self._segment is not None:
             self._segment.close()
             self._segment = None
-        self._segment = self._path_of(start).open("wb", buffering=0)
-        self._segment_start = start
+        segment = _open(self._path_of(start), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        if os.fstat(segment.fileno()).st_size >= BYTES_PER_SAMPLE:
+            segment.close()
+            raise FileExistsError(errno.EEXIST, "a segment with sound is in the way")
+        segment.truncate(0)
+        self._segment, self._segment_start = segment, start
 
     def _discard_empty_segment(self) -> None:
         """Delete the segment if it is empty, so that failed writes on a full disk do not leave empty files."""
-        if self._segment is not None and not self._segment.tell():
+        if self._segment is not None and not os.fstat(self._segment.fileno()).st_size:
             self._segment.close()
             self._segment = None
             self._path_of(self._segment_start).unlink(missing_ok=True)
@@ -220,20 +216,49 @@ class Spool:
         return self.folder / f"audio-{start:015d}.pcm"
 
 
-def _fields(origin: SpoolSource) -> dict[str, Any]:
-    return {name: getattr(origin, name) for name in SpoolSource.__slots__}
+def _cannot(what: str, folder: Path, error: Exception) -> UsageError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UsageError(f"cannot {what} the spool folder {folder}: {reason}", "use another folder")
+
+
+def _refuse_full(folder: Path) -> None:
+    """Raise UsageError if the folder holds anything but a lock and a journal without a record."""
+    names = {path.name for path in folder.iterdir()}
+    others = names - {JOURNAL, LOCK}
+    if JOURNAL in names and ((folder / JOURNAL).lstat().st_size or others):
+        raise UsageError(f"{folder} holds sound that was not delivered", f"use --resume {folder}, or another folder")
+    if others:
+        raise UsageError(f"{folder} is not empty, and holds no spool", "use an empty or a new folder for the spool")
+
+
+def _open(path: Path, flags: int) -> IO[bytes]:
+    """Open a regular file of the spool, which only the user may read. Links inside the folder are not followed.
+
+    Raises:
+        OSError: The file cannot be opened, or is a link, a FIFO or a device.
+    """
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags, 0o600), "wb" if flags & os.O_WRONLY else "rb", buffering=0)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return file
+
+
+def _read_file(path: Path) -> bytes:
+    with _open(path, os.O_RDONLY) as file:
+        return file.read()
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
-    """Write all of ``data``, or truncate the file to its old length and raise the OSError."""
-    at = file.tell()
+    """Append all of ``data``, or truncate the file to its old length and raise the OSError."""
+    at = os.fstat(file.fileno()).st_size
     try:
         view = memoryview(data)
         while view:
             view = view[file.write(view) :]
     except OSError:
         file.truncate(at)
-        file.seek(at)
         raise
 
 
@@ -244,9 +269,9 @@ def _lock(folder: Path) -> IO[bytes]:
         UsageError: The folder is not writable, or another process holds the lock.
     """
     try:
-        file = (folder / "lock").open("ab")
+        file = _open(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError as exc:
-        raise UsageError(f"cannot write into the spool folder {folder}: {exc.strerror}") from None
+        raise _cannot("write into", folder, exc) from None
     try:
         if os.name == "nt":
             import msvcrt
@@ -263,60 +288,12 @@ def _lock(folder: Path) -> IO[bytes]:
 
 
 def _segments(folder: Path) -> Iterator[tuple[int, Path]]:
-    for path in folder.iterdir():
-        if found := _SEGMENT.fullmatch(path.name):
-            yield int(found[1]), path
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            found = _SEGMENT.fullmatch(entry.name)
+            if found and entry.is_file(follow_symlinks=False):
+                yield int(found[1]), folder / entry.name
 
 
-def _read(folder: Path) -> SpoolContents:
-    records = [json.loads(line) for line in (folder / JOURNAL).read_bytes().split(b"\n") if _is_complete(line)]
-    head = records[0] if records else {}
-    if head.get("type") != "spool" or head.get("version") != _VERSION:
-        raise ValueError("its journal is empty, or of another version")
-    optional = {name: head[name] for name in ("path", "size", "channel", "gain") if name in head}
-    contents = SpoolContents(SpoolSource(head["rate_hz"], head["source"], head["kind"], **optional))
-    holes: list[tuple[int, int, str]] = []
-    for record in records[1:]:
-        match record["type"]:
-            case "settled":
-                contents.settled = record["to"]
-            case "final":
-                contents.finals.append(record)
-                contents.next_turn = record["turn"] + 1
-            case "turn":
-                contents.next_turn = record["turn"] + 1
-            case "printed":
-                contents.finals = [final for final in contents.finals if final["turn"] > record["turn"]]
-            case "hole":
-                holes.append((record["start"], record["end"], record["reason"]))
-            case "ended":
-                contents.ended = True
-    holes = _disjoint(holes)
-    ends = [start + path.stat().st_size // BYTES_PER_SAMPLE for start, path in _segments(folder)]
-    contents.captured = max([contents.settled, *ends, *(end for _, end, _ in holes)])
-    settled = contents.settled
-    losses = [(min(end, settled) - start, reason) for start, end, reason in holes if start < settled]
-    contents.dropped = sum(samples for samples, _ in losses)
-    contents.suspended = sum(samples for samples, reason in losses if reason == "suspended")
-    contents.holes = [(max(start, settled), end, reason) for start, end, reason in holes if end > settled]
-    return contents
-
-
-def _disjoint(holes: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Sort the holes and cut overlaps, so that a sample in two holes counts once."""
-    disjoint: list[tuple[int, int, str]] = []
-    at = 0
-    for start, end, reason in sorted(holes):
-        if end > at:
-            disjoint.append((max(start, at), end, reason))
-            at = end
-    return disjoint
-
-
-def _is_complete(line: bytes) -> bool:
-    """True if the line is valid JSON. An interrupted write leaves an incomplete line, which readers ignore."""
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+def _segment_ends(folder: Path) -> Sequence[int]:
+    return [start + path.lstat().st_size // BYTES_PER_SAMPLE for start, path in _segments(folder)]

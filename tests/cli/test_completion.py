@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import stat
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from rt_cli.cli.completion import harmless
 from tests.program import ROOT
 
 if TYPE_CHECKING:
@@ -129,3 +132,123 @@ def test_fish_script_and_completions(machine: dict[str, str]) -> None:
 
     assert [line.split("\t")[0] for line in completions] == ["work", "workshop"]
     assert "geheim" not in "".join(completions)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*"$`\\\"';&|<>!\n\x1b\x7f\x85\x00", "$(touch x)", "`touch x`", "a;touch x", "it's", 'a "b"', "a\\b", "a|b", "a&b"],
+    ids=ascii,
+)
+def test_what_a_shell_acts_on_is_not_offered(name: str) -> None:
+    """In no name, at no place; a description loses it."""
+    around = [(name, ""), (f"a{name}", ""), (f"{name}a", ""), ("plain", f"d{name}e")]
+    assert [offer for offer, _ in harmless(around)] == ["plain"]
+    assert set("$`\\\"';&|<>!\n\x1b\x7f\x85\x00") & set(harmless(around)[0][1]) == set()
+
+
+def test_ordinary_names_are_offered() -> None:
+    """Letters of all languages, spaces, brackets."""
+    items = [
+        ("USB Audio (hw:1,0)", "ALSA"),
+        ("Mikrofon für Größe", "x"),
+        ("work-2.b", "https://h.test/?a=b"),
+        ("耳机 [2]", ""),
+    ]
+    assert harmless(items) == items
+
+
+EVIL = """
+[profiles."wo$(touch MARK)rk"]
+url = "https://a.test"
+[profiles."wo`touch MARK`"]
+url = "https://a.test"
+[profiles."wo;touch MARK;"]
+[profiles.'wo\\$(touch MARK)']
+[profiles."wo'$(touch MARK)'"]
+[profiles."wo'touch MARK'"]
+[profiles.worker]
+url = "https://h.test/?x=$(touch MARK)&y=`touch MARK`\\";touch MARK"
+[profiles.workshop]
+url = "https://shop.test"
+"""
+SOUNDDEVICE = """
+class PortAudioError(Exception):
+    pass
+class default:
+    device = (0, -1)
+def query_hostapis():
+    return [{"name": "ALSA$(touch MARK)"}]
+def query_devices():
+    names = ["wo$(touch MARK)rk", "wo`touch MARK`", "wo';touch MARK;'", "worker mic", "workshop mic"]
+    names += ["wo\\\\$(touch MARK)", "wo'$(touch MARK)'"]
+    return [
+        {"index": at, "name": name, "hostapi": 0, "max_input_channels": 1, "default_samplerate": 48000.0}
+        for at, name in enumerate(names)
+    ]
+def _terminate():
+    pass
+def _initialize():
+    pass
+"""
+
+
+def type_in(command: list[str], env: dict[str, str], steps: list[tuple[str, str]], folder: Path) -> str:
+    """Run an interactive shell in a terminal of its own: type each text, and wait for what follows it."""
+    import pty  # not on Windows
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execvpe(command[0], command, {**env, "TERM": "xterm", "COLUMNS": "200"})  # noqa: S606
+    seen = ""
+    try:
+        for text, follows in steps:
+            os.write(terminal, text.encode())
+            began, at = time.monotonic(), len(seen)
+            while follows not in seen[at:]:
+                assert time.monotonic() - began < DEADLINE_S, seen
+                if select.select([terminal], [], [], 0.2)[0]:
+                    seen += os.read(terminal, 65_536).decode(errors="replace")
+    finally:
+        os.kill(pid, 9)
+        os.close(terminal)
+        os.waitpid(pid, 0)
+    return seen
+
+
+SHELLS = {
+    "bash": (
+        ["bash", "--norc", "--noprofile", "-i"],
+        "bind 'set bell-style none'; bind 'set show-all-if-ambiguous on'; eval \"$(rt --show-completion)\"",
+    ),
+    "zsh": (["zsh", "-f", "-i"], 'autoload -Uz compinit; compinit -u; eval "$(_RT_COMPLETE=source_zsh rt)"'),
+    "fish": (["fish", "--no-config", "-i"], "env _RT_COMPLETE=source_fish rt | source"),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shells of other systems")
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("words", ["send -p wo", "stream --device wo"])
+def test_names_run_nothing_in_a_real_shell(machine: dict[str, str], shell: str, words: str, tmp_path: Path) -> None:
+    """TAB offers the harmless names, and runs no command that a name, a host API or a URL contains."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
+    mark = tmp_path / "mark"
+    (tmp_path / "config.toml").write_text(EVIL.replace("MARK", str(mark)))
+    fakes = tmp_path / "fakes"
+    fakes.mkdir()
+    (fakes / "sounddevice.py").write_text(SOUNDDEVICE.replace("MARK", str(mark)))
+    env = {**machine, "PYTHONPATH": f"{fakes}{os.pathsep}{ROOT}", "SHELL": shutil.which(shell) or ""}
+    command, setup = SHELLS[shell]
+    ready = f"{setup}; echo re''ady\r"
+    seen = type_in(command, env, [(ready, "ready\r\n"), (f"rt {words}\t\t", "workshop")], tmp_path)
+    assert "worker" in seen[seen.rindex("ready") :]
+    assert not mark.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shells of other systems")
+@pytest.mark.parametrize("protocol", ["complete_zsh", "complete_fish"])
+def test_descriptions_keep_their_brackets(machine: dict[str, str], protocol: str) -> None:
+    """Defaults stand in brackets; they are no markup."""
+    asked = {"_TYPER_COMPLETE_ARGS": "rt send --output", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    assert "srt or vtt [text]." in ask(machine, _RT_COMPLETE=protocol, **asked)

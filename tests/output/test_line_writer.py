@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rt_cli.output.line_writer import DROPPABLE_LIMIT, LineWriter
+from rt_cli.output.line_writer import DROPPABLE_BYTES, DROPPABLE_LIMIT, Backlog, LineWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +109,63 @@ def test_droppable_lines_are_dropped_while_many_wait(pipe: Pipe) -> None:
     # The buffer of the pipe (64 KiB on Linux) has taken some more lines.
     assert DROPPABLE_LIMIT <= sum(line.startswith(b"p") for line in lines) < DROPPABLE_LIMIT * 2
     assert sum(line.startswith(b"r") for line in lines) == DROPPABLE_LIMIT * 2
+
+
+def test_large_droppable_lines_are_dropped_by_their_size(pipe: Pipe) -> None:
+    """Partials of a megabyte each: a few wait, not a thousand."""
+    stream, reader = pipe
+    writer = LineWriter(stream, on_broken=ignore)
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            writer.write(f"p{number:01000000}", droppable=True)
+        assert tracemalloc.get_traced_memory()[0] < DROPPABLE_BYTES + 4_000_000
+    finally:
+        tracemalloc.stop()
+    reader.close()
+    assert writer.close(DEADLINE_S)
+
+
+def test_a_stuck_status_keeps_a_bounded_backlog(pipe: Pipe) -> None:
+    """Lines beyond the limit are left out and counted; what is needed is kept."""
+    stream, reader = pipe
+    writer = LineWriter(stream, on_broken=ignore, limit_bytes=1_000_000)
+    for number in range(100_000):
+        writer.write(f"line {number:0100}")
+    writer.write("rt: the end", needed=True)
+
+    received: list[bytes | None] = []
+    thread = threading.Thread(target=lambda: received.append(reader.readall()))
+    thread.start()
+    assert writer.close(DEADLINE_S)
+    stream.close()
+    thread.join(DEADLINE_S)
+    lines = (received[0] or b"").decode().splitlines()
+    missing = [int(line.split()[1]) for line in lines if line.startswith("... ")]
+    assert "rt: the end" in lines
+    assert missing
+    assert sum(line.startswith("line") for line in lines) + sum(missing) == 100_000
+    assert sum(map(len, lines)) < 2_000_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 400_000), st.booleans(), st.booleans())))
+def test_backlog_is_bounded(lines: list[tuple[int, bool, bool]]) -> None:
+    """Whatever comes, only needed lines pass the limit, and none is forgotten."""
+    backlog, waiting, missing, size = Backlog(1_000_000), [], 0, 0
+    for length, droppable, needed in lines:
+        line = "x" * length
+        if backlog.takes(line, droppable=droppable, needed=needed):
+            assert needed or size < 1_000_000
+            waiting.append(line)
+            size += sys.getsizeof(line)
+        else:
+            missing += not droppable or size < DROPPABLE_BYTES
+    note = backlog.take_note()
+    assert (note is None) == (missing == 0)
+    assert note is None or f" {missing} lines" in note
+    for line in waiting:
+        backlog.release(line)
+    assert backlog.takes("x", droppable=True)
 
 
 def test_close_gives_up_at_its_deadline(pipe: Pipe) -> None:

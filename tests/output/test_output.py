@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rt_cli.errors import UsageError
-from rt_cli.events import Errored, Final, Ledger, Partial, Progress, SourceOpened, Summary
+from rt_cli.events import Errored, Final, Ledger, Partial, Progress, SourceOpened, Summary, Warned
+from rt_cli.masking import protect
 from rt_cli.output.output import make_output
 from rt_cli.settings import OutputSettings
 
@@ -183,3 +184,41 @@ def test_an_unwritable_log_file_leaves_no_thread_behind(streams: Streams, tmp_pa
         streams.output(OutputSettings(log_file=str(tmp_path)))
 
     assert threading.active_count() == before
+
+
+def test_a_flood_of_warnings_is_a_few_lines() -> None:
+    """On stderr and in NDJSON: the first, counts, and the total before the summary."""
+    with ExitStack() as stack:
+        streams = Streams(stack)
+        output = streams.output(OutputSettings(format="json"))
+        handle = output.place("a.wav").handler()
+        for _ in range(25_000):
+            handle(Warned("odd", "the endpoint says: no"))
+        handle(SUMMARY)
+        assert output.close(DEADLINE_S)
+        out, err = streams.read()
+    lines = [json.loads(line) for line in out]
+    counts = ["", *(f" ({count} times so far)" for count in (10, 100, 1000, 10_000)), " (25000 times in all)"]
+    messages = [f"the endpoint says: no{count}" for count in counts]
+    assert [line["message"] for line in lines[:-1]] == messages
+    assert {(line["type"], line["code"]) for line in lines[:-1]} == {("warning", "odd")}
+    assert lines[-1]["type"] == "summary"
+    assert [line.removeprefix("warning: ") for line in err if line.startswith("warning: ")] == messages
+
+
+def test_secrets_are_masked_in_every_event() -> None:
+    """Also if control characters stand in them, which no terminal shows."""
+    secret = "of-this-test-only-0815"
+    protect([secret])
+    with ExitStack() as stack:
+        streams = Streams(stack)
+        output = streams.output(OutputSettings(format="json"))
+        handle = output.place(f"{secret}.wav").handler()
+        handle(Warned(f"c{secret}", f"m {secret}"))
+        handle(Final(1, f"said {secret}", language=f"{secret[:5]}\x1b[31m{secret[5:]}"))
+        handle(Errored(secret, secret, secret))
+        handle(SUMMARY)
+        assert output.close(DEADLINE_S)
+        out, err = streams.read()
+    assert secret not in "".join(out + err).replace("\\u001b[31m", "")
+    assert next(json.loads(line)["text"] for line in out if '"final"' in line) == "said ***"

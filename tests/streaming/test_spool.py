@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
+from rt_cli.timeline.journal import SpoolSource
 from rt_cli.timeline.resumed_source import open_resumed
-from rt_cli.timeline.spool import JOURNAL, Spool, SpoolSource
+from rt_cli.timeline.spool import JOURNAL, Spool
 from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
 

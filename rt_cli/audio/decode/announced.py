@@ -45,9 +45,13 @@ def extent(file: BinaryIO, head: bytes, start: int = 0) -> Extent | None:
         return _au(head, start)
     if head.startswith((b"RIFF", b"RIFX")) and head[8:12] == b"WAVE":
         order = ">" if head.startswith(b"RIFX") else "<"
-        return _sound_chunk(_chunks(file, start + 12, f"{order}4sI", 2), {b"data"}, _UNKNOWN_32, start, _riff(head, order))
+        return _sound_chunk(
+            _chunks(file, start + 12, f"{order}4sI", 2), {b"data"}, _UNKNOWN_32, start, _riff(head, order)
+        )
     if head.startswith(b"FORM") and head[8:12] in {b"AIFF", b"AIFC", b"8SVX"}:
-        return _sound_chunk(_chunks(file, start + 12, ">4sI", 2), {b"SSND", b"BODY"}, _UNKNOWN_32, start, _riff(head, ">"))
+        return _sound_chunk(
+            _chunks(file, start + 12, ">4sI", 2), {b"SSND", b"BODY"}, _UNKNOWN_32, start, _riff(head, ">")
+        )
     if head.startswith(b"caff"):
         return _sound_chunk(_chunks(file, start + 8, ">4sq", 1), {b"data"}, _UNKNOWN_64, start, 0)
     if head.startswith(_W64_RIFF):

@@ -65,7 +65,8 @@ class SoundFileDecoder:
         except BaseException:
             self.close()
             raise
-        self.warnings = [("damaged", plan.note)] if plan.note else []
+        self.warnings = [("length", plan.note)] if plan.note else []
+        """Warnings for the user, as code and text, that nobody has taken yet."""
         frames = plan.frames or (self._sound.frames if part.file is None else 0)
         self.duration_s = frames / self.rate_hz if 0 < frames < _NO_LENGTH else None
 
@@ -76,12 +77,14 @@ class SoundFileDecoder:
             AudioError: The file is damaged. All audio that can be decoded has been returned.
         """
         while not self._ended:
-            failed = self._fill()
-            pcm = self._convert()
             if self._part_ended:
-                pcm = self._next_part(pcm, failed)
-            if pcm or self._lost:
+                self._advance()
+                continue
+            self._part_failure = self._fill()
+            if pcm := self._convert():
                 return self._block(pcm)
+        if self._lost:
+            return self._block(b"")
         if self._failure is not None:
             raise self._failure
         return None
@@ -112,6 +115,8 @@ class SoundFileDecoder:
         if sound.frames == 0 and not self._heard_any:
             raise no_audio()
         check(sound.channels, self._pick)
+        if self._written and sound.samplerate != self.rate_hz:
+            self._position = round(self._written * sound.samplerate / self._wire_rate_hz)
         self.rate_hz: int = sound.samplerate
         self.channels: int = sound.channels
         # soundfile seeks after every read of a seekable file, which fails on a FLAC without a length.
@@ -127,7 +132,9 @@ class SoundFileDecoder:
         self._frames_read = 0
         self._filled = 0
         self._part_ended = False
+        self._part_failure: AudioError | None = None
         self._part = part
+        self._locate(part)
 
     def _fill(self) -> AudioError | None:
         """Read the next frames into the buffer. Returns the error if the decoder cannot go on."""
@@ -168,6 +175,59 @@ class SoundFileDecoder:
         pcm = self._resampler.push(choose(block, self._pick)) if self._filled else b""
         return pcm + self._resampler.flush() if self._part_ended else pcm
 
-    def _next_part(self, pcm: bytes, failed: AudioError | None) -> bytes:
-        """Open what is behind the present part, or end. Returns ``pcm``, or b"" if it has been stored."""
-        raise NotImplementedError
+    def _advance(self) -> None:
+        """Open what is behind the present part, or end."""
+        import soundfile
+
+        heard, failed = self._frames_read, self._part_failure is not None
+        if self._file is not None and self._file.failure is not None:
+            self._end(AudioError("cannot be read", self._file.failure.strerror))
+            return
+        expected = self._part.expected
+        if expected is not None and expected - heard > TOLERANCE_S * self.rate_hz and not failed:
+            self._lose(expected - heard)
+        self._count += heard
+        part = self._plan.following(heard, failed=failed)
+        if part is None:
+            self._end(self._verdict())
+            return
+        self.close()
+        self._sound = self._file = None
+        self._lose(part.lost)
+        try:
+            self._open(part)
+        except soundfile.LibsndfileError as error:
+            self._part_failure = decode_error(self._position / self.rate_hz, error.error_string)
+            self._frames_read = 0
+            self._part, self._part_ended = part, True
+
+    def _end(self, failure: AudioError | None) -> None:
+        self._ended, self._failure = True, failure
+
+    def _verdict(self) -> AudioError | None:
+        """Compare what was heard with what the file announces."""
+        if self._position == 0:
+            return no_audio()
+        at_s = self._position / self.rate_hz
+        if missing := self._plan.missing(self._position):
+            return missing_error(at_s, missing / self.rate_hz)
+        complete = 0 < self._plan.frames <= self._position
+        if self._part_failure is not None and not complete:
+            return self._part_failure
+        return AudioError(self._plan.said, "fetch it again", code="damaged") if self._plan.said else None
+
+    def _lose(self, frames: int) -> None:
+        """Add a hole at the present position."""
+        self._position += max(0, frames)
+        end = round(self._position * self._wire_rate_hz / self.rate_hz)
+        self._lost = max(self._lost, end - self._written) if frames > 0 else self._lost
+
+    def _locate(self, part: Part) -> None:
+        """Find the hole before a part by the count of its pages."""
+        frames = self._sound.frames
+        if part.end is None or not 0 < frames < _NO_LENGTH:
+            return
+        start = round(part.end * self.rate_hz / (part.end_rate_hz or self.rate_hz)) - frames
+        if part.follows:
+            self._lose(start - self._count)
+        self._count = start

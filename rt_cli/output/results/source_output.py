@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.events import Label
 from rt_cli.output.event_masking import mask_event
+from rt_cli.output.repeated_warnings import RepeatedWarnings
 from rt_cli.output.results.channel_merge import ChannelMerge
 from rt_cli.output.results.write_receipts import WriteReceipts
 
@@ -42,8 +43,14 @@ class SourceOutput:
 
     def handler(self, channel: str | None = None) -> EventHandler:
         """Return the event handler of the source, or of one of its channels."""
-        label = Label(self._name, channel)
-        return partial(self._on_event, label) if channel is None else partial(self._on_channel_event, label, channel)
+        label, warnings = Label(self._name, channel), RepeatedWarnings()
+        take = partial(self._on_event, label) if channel is None else partial(self._on_channel_event, label, channel)
+
+        def handle(event: Event) -> None:
+            for each in warnings.take(mask_event(event)):
+                take(each)
+
+        return handle
 
     def end(self, on_written: Callable[[], None] | None = None) -> None:
         """End the source: no more events will come.
@@ -57,12 +64,10 @@ class SourceOutput:
             self._queue.call_when_printed(lambda: self._receipts.close(on_written))
 
     def _on_event(self, label: Label, event: Event) -> None:
-        event = mask_event(event)
         self._on_status(event, label)
         self._queue.take(event, label)
 
     def _on_channel_event(self, label: Label, channel: str, event: Event) -> None:
-        event = mask_event(event)
         self._on_status(event, label)
         for due_channel, due in self._merge.take(channel, event):
             self._queue.take(due, Label(self._name, due_channel))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Literal
 
-from rt_cli.output.line_writer import LineWriter
+from rt_cli.output.line_writer import STATUS_BYTES, LineWriter
 from rt_cli.output.status.plain import PlainStatus
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def make_status(
 
         return LiveStatus(stderr, environ=environ, on_unprinted=on_unprinted, source_count=source_count)
     return PlainStatus(
-        LineWriter(stderr, on_broken=_ignore),
+        LineWriter(stderr, on_broken=_ignore, limit_bytes=STATUS_BYTES),
         level="all" if look == "live" else look,
         # With --json, partials are on stdout.
         partials=settings.partials and settings.format != "json",

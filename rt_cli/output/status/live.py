@@ -18,10 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
-from rt_cli.events import Noted, Summary, Total
-from rt_cli.output.line_writer import DROPPABLE_LIMIT, OnWritten, Sink
+from rt_cli.events import Errored, Noted, Summary, Total
+from rt_cli.output.line_writer import STATUS_BYTES, Backlog, OnWritten, Sink
 from rt_cli.output.status.layout import Page, rows
-from rt_cli.output.status.messages import note
+from rt_cli.output.status.messages import note as message_of
 from rt_cli.output.status.multi_view import MultiView, MultiViewer, multi_view_rows
 from rt_cli.output.status.view import Viewer
 
@@ -190,6 +190,7 @@ class LiveStatus:
         self._many = source_count > 0
         self._viewer: Viewer | MultiViewer = MultiViewer(source_count) if source_count else Viewer()
         self._lines: deque[_Line] = deque()
+        self._backlog = Backlog(STATUS_BYTES)
         self._printing: list[_Line] = []
         self._changed = threading.Condition()
         self._stale = True
@@ -201,18 +202,18 @@ class LiveStatus:
     def on_event(self, event: Event, label: Label | None = None) -> None:
         """Handle an event. Returns at once and never raises."""
         level: Level = "all" if isinstance(event, Noted | Summary | Total) else "warnings"
-        line = note(event, level, label if self._many else None)
+        line = message_of(event, level, label if self._many else None)
         with self._changed:
             if self._viewer.take(event, self._now(), label):
                 self._stale = True
                 self._changed.notify()
             if line is not None:
-                self._add(_Line(line))
+                self._add_message(line, needed=isinstance(event, Errored | Summary | Total))
 
     def say(self, line: str) -> None:
         """Print a message above the view. Returns at once; any thread may call it."""
         with self._changed:
-            self._add(_Line(line))
+            self._add_message(line)
 
     def result(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
         """Print a result above the view, if stdout is the same terminal. Returns at once; any thread may call it.
@@ -223,7 +224,7 @@ class LiveStatus:
             on_written: Called on the view's thread after the line was printed; must not raise.
         """
         with self._changed:
-            if not droppable or len(self._lines) < DROPPABLE_LIMIT:
+            if self._backlog.takes(line, droppable=droppable, needed=True):
                 self._add(_Line(line, result=True, on_written=on_written))
 
     def close(self, deadline_s: float | None = None) -> bool:
@@ -237,6 +238,10 @@ class LiveStatus:
             self._changed.notify()
         self._thread.join(deadline_s)
         return not self._thread.is_alive()
+
+    def _add_message(self, line: str, *, needed: bool = False) -> None:
+        if self._backlog.takes(line, needed=needed):
+            self._add(_Line(line))
 
     def _add(self, line: _Line) -> None:
         if not self._ended:
@@ -289,6 +294,10 @@ class LiveStatus:
             self._stale = False
             self._printing = list(self._lines)
             self._lines.clear()
+            for line in self._printing:
+                self._backlog.release(line.text)
+            if (note := self._backlog.take_note()) is not None:
+                self._printing.append(_Line(note))
             return self._viewer.view
 
     def _return_unprinted(self) -> None:

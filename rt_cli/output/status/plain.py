@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from rt_cli.events import Final, Partial, Progress, SessionChanged, SourceOpened, Withdrawn
+from rt_cli.events import Errored, Final, Partial, Progress, SessionChanged, SourceOpened, Summary, Total, Withdrawn
 from rt_cli.output.status.messages import count_noun, note, seconds
 from rt_cli.output.status.multi_view import MultiViewer, progress
 from rt_cli.protocol.sanitize import printable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 10.0
 _COLORS = {"rt: ": "31", "warning: ": "33", "ready: ": "32", "done: ": "32"}
 """SGR colours of the text after these prefixes: red, yellow, green."""
+_LAST = Errored | Summary | Total
+"""Events that say how a run ended."""
 
 
 def add_color(line: str) -> str:
@@ -87,7 +89,7 @@ class PlainStatus:
             self._on_event_of_many(self._multi_viewer, event, label)
             return
         if line := note(event, self._level):
-            self._writer.write(self._style(line))
+            self._writer.write(self._style(line), needed=isinstance(event, _LAST))
         match event:
             case Partial() | Withdrawn() if self._partials:
                 self._write_partial(event)
@@ -113,7 +115,7 @@ class PlainStatus:
         if level == "all" and isinstance(event, SourceOpened | SessionChanged):
             level = "warnings"
         if line := note(event, level, label):
-            self._writer.write(self._style(line))
+            self._writer.write(self._style(line), needed=isinstance(event, _LAST))
         now = self._now()
         changed = viewer.take(event, now, label)
         if self._partials and isinstance(event, Partial | Withdrawn):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 HOLD_S = 1.5
 """Time for which the mark of the highest peak does not move."""
+MAX_TEXT = 4_096
+"""Characters of a partial that are kept: the end, which is all that a terminal shows."""
 FALL_DB_PER_S = 20.0
 """Speed at which the mark falls afterwards."""
 
@@ -116,7 +118,7 @@ class Viewer:
             case KeysOffered(push_to_talk=push_to_talk):
                 self.view = replace(before, keys=f"{'space talk  ' if push_to_talk else ''}m mute  q end")
             case Partial(turn=turn, text=text):
-                self.view = replace(before, turn=turn, text=printable(text).strip())
+                self.view = replace(before, turn=turn, text=printable(text[-MAX_TEXT:]).strip())
             case Final():
                 self.view = replace(self._without(event.turn), finals=before.finals + 1)
             case Withdrawn() | Failed():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import OPENAI, dialect_for
 from rt_cli.protocol.endpoint.headers import last_per_name
+from rt_cli.protocol.endpoint.openai_base import BASE_VARIABLE, OPENAI_URL, openai_base
 from rt_cli.protocol.endpoint.url import Address, parse_address, websocket_url
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ __all__ = ["EMBEDDED_MODEL", "Choice", "Endpoint", "Trust", "choose", "resolve",
 
 EMBEDDED_MODEL = "pocketsphinx"
 """Default model of the embedded endpoint."""
-
-_OPENAI_URL = "https://api.openai.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,10 @@ class Endpoint:
 def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
     """Choose the endpoint: ``--local``, else the URL, else OpenAI if its key is set, else the embedded one.
 
+    OpenAI's URL is that of ``OPENAI_BASE_URL``, which users of a gateway have set; without a key it chooses nothing.
+
     Raises:
-        UsageError: A key or a dialect without a URL that it belongs to; an unknown dialect.
+        UsageError: A key or a dialect without a URL that it belongs to; an unknown dialect; an invalid variable.
     """
     if settings.local:
         dialect_for(settings.dialect, "localhost")  # report a typing error, although the value has no effect here
@@ -90,7 +91,10 @@ def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
     if settings.dialect not in {None, "auto", OPENAI.name}:
         raise UsageError(f"the dialect is {settings.dialect}, but no endpoint was given", "add --url")
     if environ.get(OPENAI.key_variable, "").strip():
-        return Choice("openai", _OPENAI_URL, f"{OPENAI.key_variable} is set")
+        base = openai_base(environ)
+        return Choice(
+            "openai", base or OPENAI_URL, f"{OPENAI.key_variable} {f'and {BASE_VARIABLE} are' if base else 'is'} set"
+        )
     return Choice("embedded", None, "no endpoint is configured")
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import RefusedError, UsageError
-from rt_cli.protocol.dialects import DIALECTS
+from rt_cli.protocol.dialects import DIALECTS, OPENAI
+from rt_cli.protocol.endpoint.openai_base import openai_base
+from rt_cli.protocol.endpoint.url import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +48,8 @@ def key_source(settings: EndpointSettings, address: Address, environ: Mapping[st
     """Find the key for an address; None if there is no key and the address needs none.
 
     Order: the file or command of the settings; else only the variable of the profile, if the profile names one; else
-    ``RT_API_KEY``, if the URL comes from no profile; else the provider's variable, only for the provider's hosts.
+    ``RT_API_KEY``, if the URL comes from no profile; else the provider's variable, only for the provider's hosts, and
+    OpenAI's also for the URL of ``OPENAI_BASE_URL``, if that is the URL in use.
 
     Raises:
         UsageError: Both a file and a command.
@@ -58,7 +61,7 @@ def key_source(settings: EndpointSettings, address: Address, environ: Mapping[st
         return KeyFile(settings.api_key_file)
     if settings.api_key_cmd:
         return KeyCommand(settings.api_key_cmd)
-    variables = _variables(settings, address)
+    variables = _variables(settings, address, environ)
     for name in variables:
         if environ.get(name, "").strip():
             return KeyVariable(name)
@@ -67,9 +70,13 @@ def key_source(settings: EndpointSettings, address: Address, environ: Mapping[st
     raise missing_key(address.host, variables[-1])
 
 
-def _variables(settings: EndpointSettings, address: Address) -> tuple[str, ...]:
+def _variables(settings: EndpointSettings, address: Address, environ: Mapping[str, str]) -> tuple[str, ...]:
     if settings.key_env:
         return (settings.key_env,)
+    if settings.url is None and (base := openai_base(environ)) is not None:
+        base_address = parse_address(base, settings.dialect)
+        if (base_address.host, base_address.port) == (address.host, address.port):
+            return (OPENAI.key_variable,)
     own = (OWN_VARIABLE,) if settings.url is not None and settings.profile is None else ()
     provider = next((dialect.key_variable for dialect in DIALECTS.values() if dialect.owns(address.host)), None)
     return own if provider is None else (*own, provider)

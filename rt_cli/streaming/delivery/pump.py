@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rt_cli.streaming.delivery.sender import Sender
 
 _WAIT = Wait()
-_LOOK_EVERY_S = 0.25
+_LOOK_EVERY_S = 0.1
 _SILENCE_MARGIN_MS = 300
 _SHORTEST_SPEECH_MS = 100
 MIN_COMMIT_MS = 100
@@ -260,6 +260,7 @@ class Pump:
                 tells_of_speech=session.tells_of_speech,
                 patience_s=self._state.patience_s,
             )
+            await sender.ping_behind()
             match next_step(ending, own_turns=session.own_turns, takes_clear=self._takes_clear):
                 case "done":
                     return

@@ -261,6 +261,11 @@ class Sender:
         else:
             self._transport.send_at_once(messages)
 
+    async def ping_behind(self) -> None:
+        """Ping behind all audio, if no ping is behind it yet: its pong proves that everything was read."""
+        if self.sent > self._ping_covers:
+            await self._ping()
+
     async def control(self, message: bytes) -> None:
         """Send a message that is not audio, after all earlier calls. Cancellation: as for :meth:`audio`."""
         await self._write((message,))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from rt_cli.errors import UsageError
+from rt_cli.protocol.endpoint.endpoint import Trust
 
-if TYPE_CHECKING:
-    from rt_cli.protocol.endpoint.endpoint import Trust
+_KEYLOG_VARIABLE = "SSLKEYLOGFILE"
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:
@@ -18,9 +19,17 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
     those of ``--cacert``.
 
     Raises:
-        UsageError: A file cannot be read, holds no certificate, or its key does not fit or has a passphrase.
+        UsageError: A file cannot be read, holds no certificate, or its key does not fit or has a passphrase; a variable
+            of OpenSSL names such a file.
     """
-    context = ssl.create_default_context()
+    try:
+        context = ssl.create_default_context()
+    except OSError as exc:
+        # It only opens the file for the secrets of the connections.
+        raise UsageError(
+            f"cannot write the file of {_KEYLOG_VARIABLE}: {exc.strerror}", "name another file, or unset it"
+        ) from exc
+    _check_authorities(context)
     if trust.cacert is not None:
         try:
             context.load_verify_locations(cafile=trust.cacert)
@@ -34,6 +43,36 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def check_tls_variables() -> None:
+    """Check what the variables of OpenSSL name, if any is set. Raises UsageError."""
+    if any(os.environ.get(name) for name in (*_authority_variables(), _KEYLOG_VARIABLE)):
+        tls_context(Trust())
+
+
+def _authority_variables() -> tuple[str, str]:
+    paths = ssl.get_default_verify_paths()
+    return paths.openssl_cafile_env, paths.openssl_capath_env
+
+
+def _check_authorities(context: ssl.SSLContext) -> None:
+    """Check the files that OpenSSL reads by itself: it skips what it cannot read, and then trusts nobody."""
+    file_variable, folder_variable = _authority_variables()
+    if file := os.environ.get(file_variable):
+        try:
+            context.load_verify_locations(cafile=file)
+        except (OSError, ssl.SSLError) as exc:
+            reason = "it has no certificate" if isinstance(exc, ssl.SSLError) else exc.strerror
+            raise UsageError(
+                f"cannot read the certificates of {file_variable} ({file}): {reason}", "name a PEM file, or unset it"
+            ) from exc
+    # A list of folders; OpenSSL looks into each.
+    folders = os.environ.get(folder_variable, "").split(os.pathsep)
+    if any(folders) and not any(Path(folder).is_dir() for folder in folders if folder):
+        raise UsageError(
+            f"{folder_variable} ({os.pathsep.join(folders)}) is no folder", "name a folder of certificates, or unset it"
+        )
 
 
 def _load_client_cert(context: ssl.SSLContext, cert: str, key: str | None) -> None:

@@ -188,6 +188,41 @@ def test_an_unknown_dialect_is_a_usage_error_with_a_suggestion() -> None:
         websocket_url("https://host", "azur")
 
 
+GATEWAY = "http://localhost:4000/v1"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://h", "http://", "https://h/#x", "http://h:99999", "https://a b"])
+def test_a_base_url_that_is_none_is_named(url: str) -> None:
+    """The variable, not only the URL: it may have been set long ago."""
+    with pytest.raises(UsageError, match="OPENAI_BASE_URL"):
+        choose(EndpointSettings(), {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "k"})
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("https://gw.example", "wss://gw.example/v1/realtime?intent=transcription"),
+        ("https://gw.example/v1/", "wss://gw.example/v1/realtime?intent=transcription"),
+        ("wss://gw.example/openai/v1", "wss://gw.example/openai/v1/realtime?intent=transcription"),
+        ("http://localhost:4000", "ws://localhost:4000/v1/realtime?intent=transcription"),
+        ("ws://127.0.0.1:4000/v1", "ws://127.0.0.1:4000/v1/realtime?intent=transcription"),
+    ],
+)
+def test_forms_of_the_base_url(base: str, url: str) -> None:
+    """As for any URL."""
+    choice = choose(EndpointSettings(), {"OPENAI_BASE_URL": base, "OPENAI_API_KEY": "k"})
+    assert choice.url is not None
+    assert resolve(EndpointSettings(), choice.url, "k").url == url
+
+
+def test_no_key_goes_to_a_base_url_unencrypted() -> None:
+    """Off this machine."""
+    choice = choose(EndpointSettings(), {"OPENAI_BASE_URL": "http://gw.example/v1", "OPENAI_API_KEY": "k"})
+    assert choice.url is not None
+    with pytest.raises(UsageError, match="unencrypted"):
+        resolve(EndpointSettings(), choice.url, "k")
+
+
 @pytest.mark.parametrize(
     ("settings", "environ", "expected"),
     [
@@ -198,8 +233,33 @@ def test_an_unknown_dialect_is_a_usage_error_with_a_suggestion() -> None:
         ({}, {"OPENAI_API_KEY": " "}, Choice("embedded", None, "no endpoint is configured")),
         ({}, {"RT_API_KEY": "k"}, Choice("embedded", None, "no endpoint is configured")),
         ({}, {"AZURE_OPENAI_API_KEY": "k"}, Choice("embedded", None, "no endpoint is configured")),
+        ({}, {"OPENAI_BASE_URL": GATEWAY}, Choice("embedded", None, "no endpoint is configured")),
+        ({}, {"OPENAI_BASE_URL": GATEWAY, "RT_API_KEY": "k"}, Choice("embedded", None, "no endpoint is configured")),
+        (
+            {},
+            {"OPENAI_BASE_URL": f" {GATEWAY} ", "OPENAI_API_KEY": "k"},
+            Choice("openai", GATEWAY, "OPENAI_API_KEY and OPENAI_BASE_URL are set"),
+        ),
+        (
+            {},
+            {"OPENAI_BASE_URL": " ", "OPENAI_API_KEY": "k"},
+            Choice("openai", "https://api.openai.com", "OPENAI_API_KEY is set"),
+        ),
+        (
+            {"url": "https://h"},
+            {"OPENAI_BASE_URL": GATEWAY, "OPENAI_API_KEY": "k"},
+            Choice("url", "https://h", "a URL was given"),
+        ),
+        (
+            {"local": True},
+            {"OPENAI_BASE_URL": GATEWAY, "OPENAI_API_KEY": "k"},
+            Choice("embedded", None, "--local was given"),
+        ),
     ],
-    ids=["local", "url", "profile", "openai", "blank key", "key without url", "azure key alone"],
+    ids=[
+        *("local", "url", "profile", "openai", "blank key", "key without url", "azure key alone"),
+        *("base alone", "base with another key", "base", "blank base", "url above base", "local above base"),
+    ],
 )
 def test_the_choice_of_the_endpoint(settings: dict[str, object], environ: dict[str, str], expected: Choice) -> None:
     """``--local``, else the URL, else OpenAI if its key is set, else the embedded one; and the reason."""

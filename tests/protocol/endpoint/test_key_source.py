@@ -107,3 +107,28 @@ def test_an_invalid_key_is_refused_and_not_printed(text: str) -> None:
         clean_key(text, "key file")
 
     assert not text.strip() or text.strip() not in str(caught.value)
+
+
+BASE = PROVIDERS | {"OPENAI_BASE_URL": f"{OTHER}/v1"}
+
+
+@pytest.mark.parametrize(
+    ("url", "settings", "expected"),
+    [
+        pytest.param(f"{OTHER}/v1", {}, KeyVariable("OPENAI_API_KEY"), id="in use"),
+        pytest.param(OTHER, {"url": OTHER}, None, id="another setting has the same URL"),
+        pytest.param("https://evil.example", {"url": "given"}, None, id="another URL"),
+        pytest.param("https://evil.example", {}, None, id="another host"),
+        pytest.param(f"{OTHER}:8443", {}, None, id="another port"),
+        pytest.param(AZURE, {"url": AZURE}, KeyVariable("AZURE_OPENAI_API_KEY"), id="azure keeps its own"),
+    ],
+)
+def test_the_key_goes_to_the_base_url(url: str, settings: dict[str, str], expected: KeySource | None) -> None:
+    """OpenAI's key goes to the host of OPENAI_BASE_URL, only when that is the URL in use."""
+    assert source(url, BASE, **settings) == expected
+
+
+def test_an_azure_base_url_gets_the_key_of_openai() -> None:
+    """The variable says whose key it is."""
+    environ = PROVIDERS | {"OPENAI_BASE_URL": f"{AZURE}/openai/v1"}
+    assert source(f"{AZURE}/openai/v1", environ) == KeyVariable("OPENAI_API_KEY")

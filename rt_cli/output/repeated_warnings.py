@@ -1,0 +1,91 @@
+"""Warnings that repeat, merged and counted: a flood of them fills neither a terminal nor the memory. Pure."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from rt_cli.events import Summary, Total, Warned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rt_cli.events import Event
+
+AGAIN_S = 60.0
+"""After this time a repeated warning is shown again, whatever its count."""
+MAX_MESSAGES, MAX_CODES = 5, 50
+"""Messages of one code, and codes, that are counted apart; all others are counted together."""
+MAX_CHARS = 2_000
+_COUNTED = re.compile(r" \((\d{1,9}) times so far\)$")
+"""What a message ends with whose sender has counted itself."""
+
+
+@dataclass(slots=True)
+class _Kind:
+    code: str
+    message: str
+    shown_at: float
+    count: int = 0
+    shown: int = 0
+
+
+class RepeatedWarnings:
+    """Shows the first warning of a kind, then its count at 10, 100 and so on, after a minute, and at the end.
+
+    Args:
+        now: A monotonic clock, seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._kinds: dict[tuple[str, str | None], _Kind] = {}
+        self._messages: dict[str, int] = {}
+
+    def take(self, event: Event) -> list[Event]:
+        """Return the events to show for an event: in its place, or before it."""
+        if isinstance(event, Summary | Total):
+            return [*self._totals(), event]
+        return self._warn(event) if isinstance(event, Warned) else [event]
+
+    def _warn(self, event: Warned) -> list[Event]:
+        message = event.message if len(event.message) <= MAX_CHARS else f"{event.message[:MAX_CHARS]}..."
+        event = replace(event, code=event.code[:100], message=message)
+        counted = _COUNTED.search(message)
+        kind = self._kind(event.code, message if counted is None else message[: counted.start()])
+        kind.count = kind.count + 1 if counted is None else int(counted[1])
+        if counted is None and kind.count > 1 and not self._is_due(kind):
+            return []
+        shown = event if counted is not None or kind.count == 1 else _with_count(kind, "so far")
+        kind.shown, kind.shown_at = kind.count, self._now()
+        return [shown]
+
+    def _kind(self, code: str, message: str) -> _Kind:
+        if (known := self._kinds.get((code, message))) is not None:
+            return known
+        number = self._messages.get(code, 0)
+        if number == 0 and len(self._messages) >= MAX_CODES:
+            key: tuple[str, str | None] = ("", None)
+        elif number >= MAX_MESSAGES:
+            key = (code, None)
+        else:
+            key = (code, message)
+            self._messages[code] = number + 1
+        return self._kinds.setdefault(key, _Kind(code, message, self._now()))
+
+    def _is_due(self, kind: _Kind) -> bool:
+        return str(kind.count).strip("0") == "1" or self._now() - kind.shown_at >= AGAIN_S
+
+    def _totals(self) -> list[Event]:
+        totals: list[Event] = [_with_count(kind, "in all") for kind in self._kinds.values() if kind.count > kind.shown]
+        self._kinds.clear()
+        self._messages.clear()
+        return totals
+
+
+def _with_count(kind: _Kind, when: str) -> Warned:
+    return Warned(kind.code, f"{kind.message} ({kind.count} times {when})")
