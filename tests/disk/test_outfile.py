@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +21,7 @@ from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 posix = pytest.mark.skipif(os.name != "posix", reason="no such files here")
 
