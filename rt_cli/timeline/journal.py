@@ -1,7 +1,7 @@
 """The journal of a spool: what became of the audio, one JSON object per line. Pure.
 
-Each record has a number (``seq``) and a checksum (``crc``), so that a reader knows which records are missing. Records of
-version 0.1 have neither. Types:
+Each record has a number (``seq``) and a checksum (``crc``), so that a reader knows which records are missing. Records
+of version 0.1 have neither. Types:
 
 - ``spool``, the first: ``version``, and the fields of :class:`SpoolSource`;
 - ``final``: the fields of the event; ``turn``: a turn without a final; both stand before the ``settled`` they justify;

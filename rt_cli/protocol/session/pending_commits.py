@@ -39,6 +39,8 @@ class PendingCommits:
 
     def __init__(self) -> None:
         self.pending: list[Commit] = []
+        self.last_refused = False
+        """The endpoint has refused or ignored the last commit that was taken off."""
 
     def take_answered(self, turn: Turn | None) -> Commit | None:
         """Remove and return the commit that a ``committed`` event answers; None if the endpoint committed by itself.
@@ -62,15 +64,16 @@ class PendingCommits:
         """
         for commit in self.pending:
             if error.event_id == commit.event_id:
-                return self._take(commit)
+                return self._take(commit, refused=True)
         if self.pending and error.event_id is None and (Commit.is_empty(error) or anonymous):
-            return self._take(self.pending[0])
+            return self._take(self.pending[0], refused=True)
         return None
 
     def forget_done(self) -> None:
         """Remove the commits of turns that have their outcome: their answers no longer matter."""
         self.pending = [commit for commit in self.pending if commit.turn is None or not commit.turn.done]
 
-    def _take(self, commit: Commit) -> Commit:
+    def _take(self, commit: Commit, *, refused: bool = False) -> Commit:
         self.pending.remove(commit)
+        self.last_refused = refused
         return commit

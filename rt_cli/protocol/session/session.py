@@ -7,7 +7,7 @@ is open, so that each instant is in at most one printed final.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -144,6 +144,19 @@ class Session:
         """Whether the last thing sent is a commit of ours without an answer."""
         pending = self._connection.commits.pending
         return bool(pending) and pending[-1].wire == self.wire.wire
+
+    @property
+    def last_commit(self) -> Literal["pending", "answered", "refused"]:
+        """What became of the last commit of ours."""
+        commits = self._connection.commits
+        return "pending" if commits.pending else "refused" if commits.last_refused else "answered"
+
+    def ignore_commits(self) -> None:
+        """Expect no answer to commits of ours that close no turn: the endpoint ignores them."""
+        commits = self._connection.commits
+        if any(commit.turn is None for commit in commits.pending):
+            commits.pending = [commit for commit in commits.pending if commit.turn is not None]
+            commits.last_refused = True
 
     @property
     def committed_turns(self) -> int:
@@ -284,12 +297,13 @@ class Session:
         commits = self._connection.commits
         if self._clear_id is not None and not self.cleared and not commits.pending and error.event_id in _CLEAR_OR_NONE:
             return self._note_cleared()
-        commit = commits.take_refused(error, anonymous=self._draining and not self.own_turns)
+        # Behind all audio nothing of ours but the commit is left to refuse.
+        commit = commits.take_refused(error, anonymous=not self.own_turns and self.awaits_commit)
         if commit is None:
             self.last_error = error
             return self._refusals.receive(error, self._connection.read)
         refused = self._connection.commit_refused(commit, error, now)
-        if commit.turn is None and commit.speech and self.covered < commit.end:
+        if commit.turn is None and commit.speech and self._draining and self.covered < commit.end:
             return [warning(error), *refused, Drop(self.covered, commit.end, "refused")]
         return refused if commit.turn or commit.is_empty(error) else [warning(error), *refused]
 

@@ -1,12 +1,12 @@
 """What to do when all audio is sent: how the last turn closes, and how the endpoint proves that it has read everything.
 
 A commit of silence becomes a turn of its own, and endpoints invent words for it: so a tail in which neither side hears
-speech is never committed. Where the endpoint makes the turns, silence closes the last one, as some endpoints refuse or
-ignore a commit while their turn detection is on.
+speech is never committed. Where the endpoint makes the turns, a commit closes the last one; some endpoints refuse or
+ignore it while their turn detection is on, and there silence does.
 
-The proof that everything was read is an acknowledgement. Where the endpoint is known to process events in order, a
-``clear`` behind closing silence proves that it has heard everything, too; elsewhere it has a moment to tell of more. A
-``clear`` without that silence would delete a turn that is not told of yet. Pure.
+The proof that everything was read is an acknowledgement. Of an endpoint whose protocol is known in full the answer to
+a ``clear`` proves that it has heard everything, too; elsewhere an endpoint has a moment to tell of more. A ``clear``
+deletes a turn that is not told of yet: so silence goes before it, unless the endpoint hears by our detector. Pure.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ class Ending(Struct, frozen=True):
     cleared: bool
     """It has answered our ``clear``."""
     clear_sent: bool
-    commit_sent: bool
-    """A commit was sent behind all audio."""
+    commit: Literal["none", "pending", "answered", "refused"] = "none"
+    """The commit behind all audio; one that is ignored counts as refused."""
     speaking: bool = False
     """The endpoint has told of speech, and not of its end."""
     padded_s: float = 0.0
     """Silence that was sent to close the last turn."""
     missed_speech: bool | None = None
     """Our detector found speech in the tail that is in no turn; None: it has not looked yet."""
+    speech_at_end: bool = False
+    """That speech goes on to the end of the audio: no silence has closed its turn."""
     tells_of_speech: bool = True
     """The endpoint has told of speech in this run; else it may never do."""
     patience_s: float = 10.0
@@ -59,49 +61,44 @@ class Ending(Struct, frozen=True):
         return min(QUIET_S, self.patience_s / 10)
 
 
-def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False) -> Action:
+def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False, same_detector: bool = False) -> Action:
     """Return the next action; ``done`` when nothing is left but answers to turns and commits.
 
     Args:
         ending: What is known.
         own_turns: ``rt`` commits the turns itself.
         takes_clear: The endpoint is known to process ``clear`` in order, and to answer it.
+        same_detector: It detects speech as we do.
     """
-    if ending.commit_sent:
-        return "done"  # the answer to a commit proves as much as an acknowledgement
     if own_turns:
-        return "done" if ending.read else _ask(ending, ending.slow_s)
-    if takes_clear and not ending.padded_s:
-        return "pad"
+        # The answer to a commit proves as much as an acknowledgement.
+        return "done" if ending.read or ending.commit != "none" else _ask(ending, ending.slow_s)
+    if ending.commit == "answered":
+        return "done"
+    if ending.commit == "pending":
+        return "wait" if ending.quiet_s < ending.idle_s else "pad"
     if not ending.read and not ending.cleared and ending.quiet_s < ending.slow_s:
         return "wait"
-    if ending.speaking:
-        return _close(ending)
     if ending.missed_speech is None:
         return "search"
-    if ending.missed_speech:
-        return _commit_missed(ending)
-    if takes_clear:
-        return _ask(ending, 0.0)
-    return "done" if ending.quiet_s >= ending.idle_s else "wait"
+    if ending.speaking or ending.missed_speech:
+        return _close(ending)
+    if not takes_clear:
+        return "done" if ending.quiet_s >= ending.idle_s else "wait"
+    if not ending.padded_s and not same_detector:
+        return "pad"
+    return _ask(ending, 0.0)
 
 
 def _close(ending: Ending) -> Action:
-    """Close the turn that the endpoint has told of."""
-    if not ending.padded_s:
-        return "pad"
-    if ending.quiet_s < ending.idle_s:
-        return "wait"
-    return "pad" if ending.padded_s < MOST_SILENCE_S else "commit"
-
-
-def _commit_missed(ending: Ending) -> Action:
-    """Commit speech that the endpoint does not tell of, if it had its time and its silence."""
-    if not ending.tells_of_speech:
-        return "wait" if ending.quiet_s < ending.idle_s else "commit"
-    if not ending.padded_s:
-        return "pad"
-    return "wait" if ending.quiet_s < ending.slow_s else "commit"
+    """Close the last turn."""
+    if ending.commit == "refused":
+        if ending.quiet_s < ending.idle_s and ending.padded_s:
+            return "wait"
+        return "pad" if ending.padded_s < MOST_SILENCE_S else "done"
+    # Where silence follows the speech, the endpoint closes the turn itself: it may only be slow.
+    expected_s = ending.slow_s if ending.tells_of_speech and not ending.speaking else ending.idle_s
+    return "commit" if ending.speech_at_end or ending.quiet_s >= expected_s else "wait"
 
 
 def _ask(ending: Ending, patience_s: float) -> Action:

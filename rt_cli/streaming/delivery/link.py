@@ -14,7 +14,7 @@ from rt_cli.protocol.server_events import SessionUpdated
 from rt_cli.protocol.session.effects import Acknowledge
 from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import read_back
-from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Progress, Vitals, gives_up, health
+from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
 from rt_cli.streaming.delivery.pump import Pump
 from rt_cli.streaming.delivery.sender import Sender
 from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
@@ -330,7 +330,7 @@ class Link:
         if mark != self._progress or not self.serving:
             self._progress, self._progress_at = mark, now
         stopped_at = state.capture.stopped_at
-        progress = Progress(
+        progress = Advance(
             stuck_s=now - self._progress_at,
             in_flight=sender.in_flight,
             answers_pings=sender.round_trips.minimum is not None,

@@ -45,7 +45,7 @@ def health(vitals: Vitals, *, patience_s: float = DEAD_S) -> Health:
     return "alive"
 
 
-class Progress(Struct, frozen=True):
+class Advance(Struct, frozen=True):
     """Whether an endpoint gets on with the audio, at one moment."""
 
     stuck_s: float
@@ -62,7 +62,7 @@ class Progress(Struct, frozen=True):
     """Everything is sent: only answers are missing, which have a timeout of their own."""
 
 
-def gives_up(progress: Progress, *, patience_s: float, drain_s: float) -> bool:
+def gives_up(progress: Advance, *, patience_s: float, drain_s: float) -> bool:
     """Return whether a connection is to be left although the endpoint shows life.
 
     Life is not progress: a backend may hang behind a proxy that answers. An endpoint that never answers a ping is

@@ -243,9 +243,10 @@ class Pump:
         """Carry out :func:`next_step` until it is done, or until the endpoint makes no progress any more."""
         session, sender, clock = self._session, self._sender, self._clock
         acted_at = began_at = clock.now()
-        padded, committed = 0, session.own_turns and session.awaits_commit
+        padded, committed = 0, session.awaits_commit
         missed: int | None = None
         searched = clear_sent = False
+        endpoint = self._state.endpoint
         while clock.now() - max(began_at, sender.progress_at) < self._state.patience_s:
             self.only_proof_missing = self._only_proof_missing(missed if searched else -1)
             ending = Ending(
@@ -253,22 +254,30 @@ class Pump:
                 read=sender.acknowledged >= sender.sent,
                 cleared=session.cleared,
                 clear_sent=clear_sent,
-                commit_sent=committed,
+                commit="none" if not committed else session.last_commit,
                 speaking=session.speaking,
                 padded_s=padded / self._tape.rate_hz,
                 missed_speech=None if not searched else missed is not None and missed > session.covered,
+                speech_at_end=missed is not None and self._tape.sent - missed < self._silence,
                 tells_of_speech=session.tells_of_speech,
                 patience_s=self._state.patience_s,
             )
             await sender.ping_behind()
-            match next_step(ending, own_turns=session.own_turns, takes_clear=self._takes_clear):
+            match next_step(
+                ending,
+                own_turns=session.own_turns,
+                takes_clear=endpoint.official or endpoint.embedded,
+                same_detector=endpoint.embedded,
+            ):
                 case "done":
                     return
                 case "wait":
                     await self._state.wait_for_change(_LOOK_EVERY_S)
                     continue
                 case "pad":
-                    samples = self._closing_silence if not padded else self._tape.rate_hz
+                    session.ignore_commits()
+                    margin = to_samples(_SILENCE_MARGIN_MS, self._tape.rate_hz)
+                    samples = self._silence + margin if not padded else self._tape.rate_hz
                     await self._pad(samples)
                     padded += samples
                 case "search":
@@ -294,16 +303,18 @@ class Pump:
     async def _find_speech(self, start: int, *, any_speech: bool = False) -> int | None:
         if self._tape.sent - start < to_samples(_SHORTEST_SPEECH_MS, self._tape.rate_hz):
             return None
-        threshold = self._state.settings.session.vad_threshold
-        make_detector = self._state.make_detector
-        return await last_speech(self._tape, start, make_detector, threshold=threshold, any_speech=any_speech)
+        return await last_speech(
+            self._tape,
+            start,
+            self._state.make_detector,
+            threshold=self._state.settings.session.vad_threshold,
+            any_speech=any_speech,
+            # Nobody else tells of speech: rather words for a noise than no words for a song.
+            any_sound=not self._session.tells_of_speech,
+        )
 
     @property
-    def _takes_clear(self) -> bool:
-        return self._state.endpoint.official or self._state.endpoint.embedded
-
-    @property
-    def _closing_silence(self) -> int:
-        """Samples of silence that close a turn of the endpoint."""
+    def _silence(self) -> int:
+        """Samples of silence that close a turn of the endpoint, by what is known of it."""
         silence_ms = max(self._state.settings.session.silence_ms, self._session.endpoint_silence_ms)
-        return to_samples(silence_ms + _SILENCE_MARGIN_MS, self._tape.rate_hz)
+        return to_samples(silence_ms, self._tape.rate_hz)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from rt_cli.audio.format import BYTES_PER_SAMPLE, levels_dbfs
 from rt_cli.audio.speech.endpointing import ONSET_FRAMES
 
 if TYPE_CHECKING:
@@ -14,10 +15,18 @@ if TYPE_CHECKING:
     from rt_cli.timeline.tape import Tape
 
 _PIECE_S = 2.0
+LOUD_DBFS = -45.0
+"""A frame from this level on is no silence: noise of rooms and microphones lies below."""
 
 
 async def last_speech(
-    tape: Tape, start: int, make_detector: Callable[[int], Detector], *, threshold: float, any_speech: bool = False
+    tape: Tape,
+    start: int,
+    make_detector: Callable[[int], Detector],
+    *,
+    threshold: float,
+    any_speech: bool = False,
+    any_sound: bool = False,
 ) -> int | None:
     """Return the timeline position at which the last speech between ``start`` and *sent* ends; None without speech.
 
@@ -30,6 +39,7 @@ async def last_speech(
         make_detector: Makes the speech detector. Argument: rate in Hz.
         threshold: Probability, 0..1.
         any_speech: Return at the first speech, with its position.
+        any_sound: What is louder than silence counts as speech, too: for a caller whom nobody else tells of speech.
     """
     detector = await asyncio.to_thread(make_detector, tape.rate_hz)
     # A last frame that is not full would never be judged.
@@ -42,11 +52,22 @@ async def last_speech(
         gone = min(max(0, tape.settled - read_to), upto - read_to)
         pcm = bytes(2 * gone) + tape.read(read_to + gone, upto)
         read_to = upto
+        if any_sound and _is_loud(pcm, detector.frame_samples):
+            found = upto
+            if any_speech:
+                return found
         for probability in await asyncio.to_thread(detector.push, pcm if upto < end else pcm + flush):
             position += detector.frame_samples
             run = run + 1 if probability >= threshold else 0
             if run >= ONSET_FRAMES:
-                found = min(position, end)
+                found = max(found or 0, min(position, end))
                 if any_speech:
                     return found
     return found
+
+
+def _is_loud(pcm: bytes, frame_samples: int) -> bool:
+    """Return whether a frame reaches :data:`LOUD_DBFS` (RMS)."""
+    size = frame_samples * BYTES_PER_SAMPLE
+    frames = (pcm[at : at + size] for at in range(0, len(pcm), size))
+    return any(levels_dbfs(frame)[0] >= LOUD_DBFS for frame in frames)
