@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import struct
 import subprocess
 import sys
 import wave
@@ -143,3 +144,8 @@ def read_wav(path: Path) -> tuple[bytes, int]:
     with wave.open(str(path), "rb") as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
         return file.readframes(file.getnframes()), file.getframerate()
+
+
+def noise(samples: int) -> bytes:
+    """Loud PCM16 that is neither silence nor speech."""
+    return struct.pack(f"<{samples}h", *(((at * 2531) % 8000) - 4000 for at in range(samples)))

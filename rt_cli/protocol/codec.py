@@ -226,7 +226,7 @@ def _encoding(value: object) -> str | UnsetType:
 def _speech_started(fields: Fields) -> ServerEvent:
     # Malformed rather than bare: a bare event changes who makes the turns.
     for name, kind in (("item_id", str), ("audio_start_ms", int | float)):
-        if not isinstance(fields.get(name), kind | None):
+        if name in fields and not isinstance(fields[name], kind):
             return Malformed(f"{name} of the wrong kind")
     return SpeechStarted(_text(fields, "item_id"), _milliseconds(fields, "audio_start_ms"))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.program import DATA, ROOT, RT, ended, rt, served, start, write_wav
+from tests.program import DATA, ROOT, RT, ended, noise, rt, served, start, write_wav
 from tests.servers import Client, nobody, polite, scripted
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ BUSY_S = 90.0
 
 @pytest.fixture
 def talk(tmp_path: Path) -> str:
-    """Half a second of silence: enough for the scripted endpoints."""
-    return str(write_wav(tmp_path / "talk.wav", bytes(RATE_HZ)))
+    """Half a second of noise: enough for the scripted endpoints."""
+    return str(write_wav(tmp_path / "talk.wav", noise(RATE_HZ // 2)))
 
 
 def bench(server_url: str, *args: str) -> Ran:

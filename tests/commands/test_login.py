@@ -20,7 +20,7 @@ from rt_cli.keys import keyring as keyrings
 from rt_cli.keys.fetch import find_key
 from rt_cli.settings import EndpointSettings
 from tests.keyring_backend import FILE, FileKeyring, LockedKeyring
-from tests.program import ROOT, Ran, rt, write_wav
+from tests.program import ROOT, Ran, noise, rt, write_wav
 from tests.servers import CERTIFICATE, polite, scripted
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_a_key_without_a_host_is_not_stored(ring: Path, arguments: tuple[str, ..
 
 def test_a_stored_key_is_sent_and_not_printed(ring: Path, tmp_path: Path) -> None:
     """The endpoint receives the key; no output contains it, even with full logging."""
-    sound = write_wav(tmp_path / "sound.wav", bytes(9600))
+    sound = write_wav(tmp_path / "sound.wav", noise(4800))
     with scripted(polite("fine"), secure=True) as server:
         login("--url", server.url)
         common = ("send", "--url", server.url, "--cacert", str(CERTIFICATE), "-m", "whisper-1", "--speed", "max", "-v")

@@ -22,7 +22,7 @@ import struct
 import subprocess
 import termios
 
-from tests.program import DEADLINE_S, ROOT, RT, write_wav
+from tests.program import DEADLINE_S, ROOT, RT, noise, write_wav
 from tests.servers import polite, scripted
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def written(command: list[str], environ: dict[str, str], *, terminal: bool) -> t
 def test_streams(case: str, tmp_path: Path) -> None:
     """Stdout is always the same; stderr redraws on a terminal alone, and has colours only if enabled."""
     environ, more, look = CASES[case]
-    sound = write_wav(tmp_path / "sound.wav", bytes(48_000))
+    sound = write_wav(tmp_path / "sound.wav", noise(24_000))
     speed = "1" if look.moves else "max"  # time for the live view to be drawn
     with scripted(polite("hello")) as server:
         command = [*RT, "send", "--url", server.url, "-m", "gpt-4o-transcribe", "--speed", speed, *more, str(sound)]

@@ -19,7 +19,7 @@ from openai import AsyncOpenAI
 from rt_cli.protocol.recording_format import entries
 from tests.exact import ExactEndpoint, turns
 from tests.fakes import run
-from tests.program import DATA, DEADLINE_S, Ran, ended, needs_words, rt, start, write_wav
+from tests.program import DATA, DEADLINE_S, Ran, ended, needs_words, noise, rt, start, write_wav
 from tests.servers import Client, polite, scripted
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 KEY = "canary/5e9f1c7ab2d84+8f0e"
 QUERY_KEY = "query-canary-1234"
 TO = ("-m", "gpt-4o-transcribe", "--speed", "max")
-SECOND = bytes(48_000)
+SECOND = noise(24_000)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from tests.program import DATA, ROOT, RT, Ran, assert_accounted, ended, needs_words, start, write_wav
+from tests.program import DATA, ROOT, RT, Ran, assert_accounted, ended, needs_words, noise, start, write_wav
 from tests.servers import (
     Client,
     Script,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPEECH = str(DATA / "sense_0870.wav")
-SECOND = bytes(48_000)
+SECOND = noise(24_000)
 MODEL = ("-m", "gpt-4o-transcribe", "--json")
 MARGIN_S = 1.5
 """Time for a process to be scheduled and to end, on a busy machine."""
@@ -106,7 +106,7 @@ def test_first_signal_on_a_file(number: signal.Signals, exit_code: int) -> None:
 
 def test_ignored_hangup(tmp_path: Path) -> None:
     """``nohup rt ...`` goes on when the terminal is closed."""
-    sound = write_wav(tmp_path / "sound.wav", bytes(2 * 48_000))
+    sound = write_wav(tmp_path / "sound.wav", noise(48_000))
     with scripted(polite("hello")) as server:
         command = shlex.join([*RT, "send", "--url", server.url, *MODEL, "--speed", "1", "--json", str(sound)])
         process = subprocess.Popen(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.program import ROOT, Ran, rt, write_wav
+from tests.program import ROOT, Ran, noise, rt, write_wav
 from tests.servers import CERTIFICATE, CLIENT, Server, answering, polite, scripted
 from tests.ways import connect_proxy, socks_proxy
 
@@ -23,7 +23,7 @@ TRUSTED = ("--cacert", str(CERTIFICATE))
 @pytest.fixture
 def sound(tmp_path: Path) -> Path:
     """A file to send."""
-    return write_wav(tmp_path / "sound.wav", bytes(9600))
+    return write_wav(tmp_path / "sound.wav", noise(4800))
 
 
 def send(sound: Path, url: str, *more: str, env: dict[str, str] | None = None) -> Ran:

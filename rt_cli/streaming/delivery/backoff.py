@@ -75,6 +75,7 @@ class Backoff:
         self._ever_ready = False
         self._tries = 0
         self._without_progress = 0
+        self._too_big = 0
 
     def after(self, attempt: Attempt) -> float | None:
         """Return the seconds until the next connection; None to give up with the error of the attempt."""
@@ -102,6 +103,10 @@ class Backoff:
         """Whether another connection may succeed."""
         if isinstance(error, UnreachableError):
             return not error.final
+        if error.code == "message_too_big":
+            # One message may be a mishap of the endpoint; the same on the next connection is its way.
+            self._too_big += 1
+            return self._ever_ready and self._too_big == 1
         # An endpoint that was ready before speaks the protocol: its silence is an outage.
         return self._ever_ready and error.code == "no_session"
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _CHECK_EVERY_S = 0.5
 _UPDATED_WITHIN_S = 3.0
 """For ``session.updated``, where the endpoint is not known to send one."""
-SHORTEST_LIFETIME_S = 2.0
+SHORTEST_LIFETIME_S = 0.45
 """An expiry before that is one of another clock or unit."""
 _LONGEST_LIFETIME_S = 30 * 86_400.0
 

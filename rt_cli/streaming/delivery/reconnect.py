@@ -33,7 +33,7 @@ HANDOVER_FROM_S, HANDOVER_FROM_SHARE = 300.0, 0.25
 of its lifetime."""
 HANDOVER_BY_S, HANDOVER_BY_SHARE = 30.0, 0.1
 """From this time before its expiry a connection hands over even in the middle of a turn."""
-SHORTEST_SESSION_S = 1.0
+SHORTEST_SESSION_S = 0.3
 """A connection is used at least so long before it hands over."""
 _CHECK_EVERY_S = 0.25
 
