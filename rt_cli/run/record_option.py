@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.disk.outfile import is_same_file
 from rt_cli.errors import UsageError
+from rt_cli.output.results.saved_results import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +25,10 @@ def check_outputs(settings: OutputSettings, sources: Iterable[str]) -> None:
         sources: Names of the sources; some are file paths.
 
     Raises:
-        UsageError: Two names mean one file.
+        UsageError: Two names mean one file, or a transcript has no format.
     """
+    if settings.save_transcript is not None:
+        format_of(Path(settings.save_transcript))
     # The source of --save-audio is checked when it is open: only then it is known to be a file.
     files = [Path(settings.save_audio)] if settings.save_audio is not None else []
     files += [Path(source) for source in sources if source != "-"]

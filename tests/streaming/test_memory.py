@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_GROWTH_MIB = 8
+DETECTOR_MIB = 16
+"""The speech detector and numpy, which look for speech in the last second, in which the endpoint told of none."""
 MINUTES = [pytest.param(10, id="10 min"), pytest.param(180, id="3 h", marks=pytest.mark.long)]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads resident memory from /proc")
@@ -28,13 +30,13 @@ def sent(path: Path, turns: str) -> tuple[Run, dict[str, Any]]:
 @pytest.mark.parametrize("minutes", MINUTES)
 @pytest.mark.parametrize(("rate_hz", "channels"), [(24_000, 1), (48_000, 2)], ids=["24 kHz mono", "48 kHz stereo"])
 def test_memory_does_not_grow(rate_hz: int, channels: int, minutes: int, tmp_path: Path) -> None:
-    """After the first ten seconds of audio at most 8 MiB are added, and every sample arrives and settles."""
+    """After ten seconds of audio little but the detector of the last second is added; every sample arrives and settles."""
     path = write_wav(tmp_path / "long.wav", seconds=60 * minutes, rate_hz=rate_hz, channels=channels)
     run, report = sent(path, "server_vad")
 
     assert run.exit_code == 0
     assert run.summary["ledger"]["settled"] == report["samples"] == 60 * minutes * 24_000
-    assert run.growth_mib(report["ten_s_at"]) <= MOST_GROWTH_MIB
+    assert run.growth_mib(report["ten_s_at"]) <= MOST_GROWTH_MIB + DETECTOR_MIB
 
 
 @pytest.mark.parametrize("minutes", [pytest.param(2, id="2 min"), pytest.param(60, id="1 h", marks=pytest.mark.long)])

@@ -10,7 +10,7 @@ from rt_cli.protocol.codec import append_events, clear_event, commit_event
 from rt_cli.protocol.session.session import CLEAR_ID
 from rt_cli.streaming.delivery.end_of_audio import Ending, next_step
 from rt_cli.streaming.delivery.next_action import Allowance, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
-from rt_cli.streaming.delivery.speech_search import last_speech
+from rt_cli.streaming.delivery.speech_search import ends_loud, last_speech
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _WAIT = Wait()
 _LOOK_EVERY_S = 0.1
 _SILENCE_MARGIN_MS = 300
-_SHORTEST_SPEECH_MS = 100
 MIN_COMMIT_MS = 100
 """Most endpoints refuse a shorter commit as an empty buffer."""
 
@@ -301,8 +300,10 @@ class Pump:
         return silent and not self._session.speaking and self._sender.acknowledged >= self._sender.sent
 
     async def _find_speech(self, start: int, *, any_speech: bool = False) -> int | None:
-        if self._tape.sent - start < to_samples(_SHORTEST_SPEECH_MS, self._tape.rate_hz):
+        if self._tape.sent <= start:
             return None
+        if self._session.speaking and ends_loud(self._tape):
+            return self._tape.sent
         return await last_speech(
             self._tape,
             start,

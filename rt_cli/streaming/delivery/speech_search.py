@@ -6,7 +6,7 @@ import asyncio
 from array import array
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.format import BYTES_PER_SAMPLE, levels_dbfs
+from rt_cli.audio.format import BYTES_PER_SAMPLE, FULL_SCALE, levels_dbfs
 from rt_cli.audio.speech.endpointing import ONSET_FRAMES
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rt_cli.timeline.tape import Tape
 
 _PIECE_S = 2.0
+_END_S, _END_DBFS = 0.2, -52.0
+"""Where the endpoint says that speech goes on, less is enough to believe it."""
 _SILENT_PEAK = 3
 """Steps of 65536: dither of silence."""
 LOUD_DBFS = -45.0
@@ -54,8 +56,7 @@ async def last_speech(
     read_to = start
     while read_to < end:
         upto = min(end, read_to + round(_PIECE_S * tape.rate_hz))
-        gone = min(max(0, tape.settled - read_to), upto - read_to)
-        pcm = bytes(2 * gone) + tape.read(read_to + gone, upto)
+        pcm = _read(tape, read_to, upto)
         read_to = upto
         if any_sound and _is_loud(pcm, detector.frame_samples):
             found = upto
@@ -71,16 +72,21 @@ async def last_speech(
     return found
 
 
+def _read(tape: Tape, start: int, end: int) -> bytes:
+    """Read a range; what was settled meanwhile is silence."""
+    gone = min(max(0, tape.settled - start), end - start)
+    return bytes(2 * gone) + (tape.read(start + gone, end) if gone < end - start else b"")
+
+
 async def _is_silent(tape: Tape, start: int) -> bool:
     """Return whether all samples are next to zero. Needs neither model nor numpy, as the end of most files."""
     read_to = start
     while read_to < tape.sent:
-        read_to = max(read_to, tape.settled)
         upto = min(tape.sent, read_to + round(_PIECE_S * tape.rate_hz))
-        samples = array("h", tape.read(read_to, max(read_to, upto)))
+        samples = array("h", _read(tape, read_to, upto))
         if samples and (max(samples) > _SILENT_PEAK or min(samples) < -_SILENT_PEAK):
             return False
-        read_to = max(read_to, upto)
+        read_to = upto
         await asyncio.sleep(0)
     return True
 
@@ -90,3 +96,11 @@ def _is_loud(pcm: bytes, frame_samples: int) -> bool:
     size = frame_samples * BYTES_PER_SAMPLE
     frames = (pcm[at : at + size] for at in range(0, len(pcm), size))
     return any(levels_dbfs(frame)[0] >= LOUD_DBFS for frame in frames)
+
+
+def ends_loud(tape: Tape) -> bool:
+    """Return whether the last part of what was sent is louder than silence; needs neither model nor numpy."""
+    start = max(tape.settled, tape.sent - round(_END_S * tape.rate_hz))
+    samples = array("h", tape.read(start, tape.sent))
+    power = sum(sample * sample for sample in samples) / max(1, len(samples))
+    return power >= (FULL_SCALE * 10 ** (_END_DBFS / 20)) ** 2

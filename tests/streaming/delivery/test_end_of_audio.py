@@ -36,6 +36,9 @@ REFUSED = replace(SPOKEN, commit="refused")
         ),
         pytest.param(replace(SPOKEN, commit="pending"), "wait", "wait", id="the answer to the commit"),
         pytest.param(replace(SPOKEN, commit="pending", quiet_s=QUIET_S), "pad", "pad", id="the commit is ignored"),
+        pytest.param(
+            replace(SPOKEN, commit="pending", tells_of_speech=False), "done", "done", id="only the answer is missing"
+        ),
         pytest.param(REFUSED, "pad", "pad", id="the commit is refused: silence"),
         pytest.param(replace(REFUSED, padded_s=0.8), "wait", "wait", id="the silence is heard"),
         pytest.param(replace(REFUSED, padded_s=0.8, quiet_s=QUIET_S), "pad", "pad", id="more silence"),
