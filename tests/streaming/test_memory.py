@@ -30,7 +30,7 @@ def sent(path: Path, turns: str) -> tuple[Run, dict[str, Any]]:
 @pytest.mark.parametrize("minutes", MINUTES)
 @pytest.mark.parametrize(("rate_hz", "channels"), [(24_000, 1), (48_000, 2)], ids=["24 kHz mono", "48 kHz stereo"])
 def test_memory_does_not_grow(rate_hz: int, channels: int, minutes: int, tmp_path: Path) -> None:
-    """After ten seconds of audio little but the detector of the last second is added; every sample arrives and settles."""
+    """After ten seconds little but the detector of the last second is added; every sample arrives and settles."""
     path = write_wav(tmp_path / "long.wav", seconds=60 * minutes, rate_hz=rate_hz, channels=channels)
     run, report = sent(path, "server_vad")
 

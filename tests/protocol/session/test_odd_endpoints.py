@@ -1,0 +1,378 @@
+"""Endpoints that refuse, change or repeat: each kind with the right value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rt_cli.events import Final
+from rt_cli.protocol.codec import decode
+from rt_cli.protocol.server_events import (
+    BufferCleared,
+    Committed,
+    ErrorEvent,
+    ErrorInfo,
+    ServerEvent,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptCompleted,
+    TranscriptDelta,
+    TranscriptSnapshot,
+)
+from rt_cli.protocol.session.readback import read_back
+from rt_cli.protocol.session.refusals import MOST_REFUSALS
+from rt_cli.timeline.tape import Hole
+from tests.protocol.session.run import Run
+
+REFUSAL = ErrorEvent(ErrorInfo(type="invalid_request_error", code="invalid_value", message="no such audio"))
+WORDS = "conversation.item.input_audio_transcription"
+
+
+def turn(item: str | None, start: int, end: int, text: str) -> list[ServerEvent]:
+    """All events of a turn; offsets in milliseconds, which are samples here."""
+    return [
+        SpeechStarted(item, start),
+        SpeechStopped(item, end),
+        Committed(item),
+        TranscriptCompleted(item, text),
+    ]
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+def test_refused_audio_is_a_hole() -> None:
+    """From the last acknowledgement before the refusal to the first one behind it."""
+    run = Run()
+    run.send(1000)
+    run.acknowledge()
+    run.wait(0.5)
+    run.send(1000)
+    run.receive(REFUSAL)
+    run.acknowledge(1500)
+    run.wait(0.5)
+    run.send(1000)
+    run.acknowledge()
+    run.wait(0.5)
+
+    assert run.holes == [Hole(1000, 1500, "refused")]
+    assert run.tape.ledger().dropped == 500
+
+
+def test_the_same_refusal_again_and_again_ends_the_run() -> None:
+    """With one warning, and exit 6."""
+    run = Run()
+    for _ in range(MOST_REFUSALS):
+        run.send(100)
+        run.receive(REFUSAL)
+
+    assert [end.error.exit_code for end in run.ends] == [6]
+    assert run.warnings == ["invalid_value"]
+
+
+def test_a_turn_between_refusals_shows_that_audio_is_taken() -> None:
+    """Refusals count in a row only."""
+    run = Run()
+    for number in range(2 * MOST_REFUSALS):
+        run.send(100)
+        run.receive(REFUSAL, SpeechStarted(f"item {number}", number * 100), Committed(f"item {number}"))
+
+    assert not run.ends
+
+
+@pytest.mark.parametrize("code", ["server_error", "rate_limit_exceeded", "conversation_already_has_active_response"])
+def test_other_errors_drop_nothing(code: str) -> None:
+    """They are not about audio."""
+    run = Run()
+    run.send(1000)
+    run.receive(ErrorEvent(ErrorInfo(type="invalid_request_error", code=code, message="no")))
+    run.acknowledge()
+    run.wait(0.5)
+
+    assert not run.holes
+    assert run.warnings == [code]
+
+
+def test_an_empty_buffer_in_which_we_heard_speech_is_a_hole() -> None:
+    """The endpoint has lost the audio."""
+    run = Run(own_turns=True)
+    run.speak(1000)
+    event_id = run.commit()
+    run.receive(ErrorEvent(ErrorInfo(code="input_audio_buffer_commit_empty", message="empty", event_id=event_id)))
+
+    assert run.holes == [Hole(0, 1000, "failed")]
+
+
+# -- transcripts -------------------------------------------------------------------------------------------------------
+
+
+def events(*messages: dict[str, Any]) -> list[ServerEvent]:
+    """Decoded messages about one item."""
+    return [decode(json.dumps({"item_id": "a", **message})) for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        pytest.param([{"type": f"{WORDS}.completed", "transcript": "words"}], "words", id="as it should be"),
+        pytest.param(
+            [
+                {"type": f"{WORDS}.completed", "transcript": "wor", "status": "in_progress"},
+                {"type": f"{WORDS}.completed", "transcript": "words and", "status": "in_progress"},
+                {"type": f"{WORDS}.completed", "transcript": "words and more", "status": "completed"},
+            ],
+            "words and more",
+            id="snapshots",
+        ),
+        pytest.param(
+            [{"type": f"{WORDS}.delta", "delta": "words"}, {"type": f"{WORDS}.completed"}], "words", id="no transcript"
+        ),
+        pytest.param(
+            [{"type": f"{WORDS}.delta", "delta": "words"}, {"type": f"{WORDS}.completed", "transcript": None}],
+            "words",
+            id="null",
+        ),
+        pytest.param(
+            [{"type": f"{WORDS}.delta", "delta": "words"}, {"type": f"{WORDS}.completed", "text": "words"}],
+            "words",
+            id="another name",
+        ),
+        pytest.param(
+            [{"type": f"{WORDS}.delta", "delta": "words"}, {"type": f"{WORDS}.completed", "transcript": ""}],
+            "",
+            id="an empty string stays empty",
+        ),
+        pytest.param(
+            [
+                {"type": f"{WORDS}.delta", "delta": "one", "content_index": 0},
+                {"type": f"{WORDS}.delta", "delta": "two", "content_index": 1},
+                {"type": f"{WORDS}.completed", "transcript": "One.", "content_index": 0},
+                {"type": f"{WORDS}.completed", "transcript": "Two.", "content_index": 1},
+            ],
+            "One. Two.",
+            id="two parts",
+        ),
+        pytest.param(
+            [
+                {"type": f"{WORDS}.delta", "delta": "�"},
+                {"type": f"{WORDS}.delta", "delta": "�"},
+                {"type": f"{WORDS}.completed"},
+            ],
+            "\U0001f600",
+            id="a pair in two deltas",
+        ),
+    ],
+)
+def test_the_final_is_the_last_word(messages: list[dict[str, Any]], text: str) -> None:
+    """Whatever the events before it were."""
+    run = Run()
+    run.send(3000)
+    run.receive(SpeechStarted("a", 0), SpeechStopped("a", 1000), Committed("a"), *events(*messages))
+
+    assert run.texts == [text]
+
+
+def test_a_further_part_of_a_printed_item_is_printed() -> None:
+    """Its range is in a final already: it stands at the end of it."""
+    run = Run()
+    run.send(3000)
+    run.receive(*turn("a", 0, 1000, "one"), TranscriptCompleted("a", "two", content_index=1))
+
+    assert [(final.text, final.start_ms, final.end_ms) for final in run.finals] == [
+        ("one", 0, 1000),
+        ("two", 1000, 1000),
+    ]
+
+
+def test_a_snapshot_replaces_the_partial() -> None:
+    """It does not append."""
+    run = Run()
+    run.send(3000)
+    run.receive(SpeechStarted("a", 0), TranscriptSnapshot("a", "he"), TranscriptSnapshot("a", "hello"))
+
+    assert run.partials == [(1, "he"), (1, "hello")]
+
+
+def test_an_empty_delta_is_no_sign_of_a_turn() -> None:
+    """It begins no turn, and restarts no timer."""
+    run = Run()
+    run.send(3000)
+    run.receive(TranscriptDelta("a", ""))
+
+    assert not run.partials
+    assert not run.session.committed_turns
+
+
+# -- offsets and ids ---------------------------------------------------------------------------------------------------
+
+
+def test_offsets_that_restart_with_each_buffer() -> None:
+    """Every one of them counts from the end of the turn before."""
+    run = Run()
+    run.send(9000)
+    run.receive(*turn("a", 100, 2000, "one"), *turn("b", 100, 1500, "two"), *turn("c", 300, 2500, "three"))
+
+    assert run.spans == [(100, 2000), (2100, 3500), (3800, 6000)]
+    assert run.session.settled == 6000
+
+
+def test_offsets_that_restart_are_known_on_the_next_connection() -> None:
+    """The base is that of the connection."""
+    run = Run()
+    run.send(9000)
+    run.receive(*turn("a", 100, 2000, "one"), *turn("b", 100, 1500, "two"))
+    run.reconnect()
+    run.resend(5500)
+    run.receive(*turn("c", 100, 2000, "three"), *turn("d", 2500, 3000, "four"))
+
+    assert run.spans[2:] == [(3600, 5500), (8000, 8500)]
+
+
+def test_an_offset_beyond_the_audio_is_not_believed() -> None:
+    """A wall clock ran on while nothing was sent: the range is a guess."""
+    run = Run()
+    run.send(3000)
+    run.receive(*turn("a", 60_000, 61_000, "one"))
+
+    assert [final.approx for final in run.finals] == [True]
+    assert run.session.settled <= 3000
+
+
+def test_one_id_for_all_items() -> None:
+    """Every turn is printed."""
+    run = Run()
+    run.send(9000)
+    for number, text in enumerate(("one", "two", "three")):
+        run.receive(*turn("x", 100 + 3000 * number, 2000 + 3000 * number, text))
+
+    assert run.texts == ["one", "two", "three"]
+    assert run.spans == [(100, 2000), (3100, 5000), (6100, 8000)]
+
+
+def test_one_id_for_all_items_and_finals_that_come_late() -> None:
+    """Outcomes belong to the oldest turn with the id that has none."""
+    run = Run()
+    run.send(9000)
+    for number in range(3):
+        run.receive(*turn("x", 100 + 3000 * number, 2000 + 3000 * number, "")[:3])
+    run.receive(*(TranscriptCompleted("x", text) for text in ("one", "two", "three")))
+
+    assert run.texts == ["one", "two", "three"]
+
+
+def test_one_id_for_all_turns_of_our_own() -> None:
+    """Commits are answered in order."""
+    run = Run(own_turns=True)
+    for text in ("one", "two", "three"):
+        run.speak(1000)
+        run.commit()
+        run.receive(Committed("x"), TranscriptCompleted("x", text))
+
+    assert run.texts == ["one", "two", "three"]
+
+
+def test_only_speech_started_has_an_id() -> None:
+    """The other events are about the oldest turn that waits for them."""
+    run = Run()
+    run.send(9000)
+    for number, text in enumerate(("one", "two")):
+        start = 100 + 3000 * number
+        run.receive(SpeechStarted(f"i{number}", start), SpeechStopped(None, start + 1900), Committed(None))
+        run.receive(TranscriptCompleted(None, text))
+
+    assert run.texts == ["one", "two"]
+    assert run.spans == [(100, 2000), (3100, 5000)]
+
+
+def test_a_stop_that_is_taken_back() -> None:
+    """Speech goes on in the same turn."""
+    run = Run()
+    run.send(9000)
+    run.receive(SpeechStarted("a", 100), SpeechStopped("a", 1000), SpeechStarted("a", 1200), SpeechStopped("a", 3000))
+    run.receive(Committed("a"), TranscriptCompleted("a", "one"))
+
+    assert run.reported_events(Final)[0].text == "one"
+    assert run.spans == [(100, 3000)]
+
+
+# -- who makes the turns, and the end ----------------------------------------------------------------------------------
+
+
+def test_speech_started_while_we_make_the_turns() -> None:
+    """The endpoint makes them: a new connection, on which its turns count."""
+    run = Run(own_turns=True)
+    run.speak(1000)
+    run.receive(SpeechStarted("a", 100))
+    assert [end.error.code for end in run.ends] == ["endpoint_makes_turns"]
+    run.reconnect()
+    run.resend(1000)
+    run.receive(*turn("a", 100, 900, "one"))
+
+    assert run.texts == ["one"]
+
+
+def test_the_answer_to_a_clear_proves_that_all_was_read() -> None:
+    """Also an error that refuses it."""
+    for answer in (BufferCleared(), ErrorEvent(ErrorInfo(code="unknown_event", event_id="event_TODO"))):
+        run = Run()
+        run.send(1000)
+        run.session.clearing("rt_clear")
+        run.receive(answer)
+
+        assert run.session.cleared
+        assert run.tape.acknowledged == 1000
+        assert not run.warnings
+
+
+ASKED = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24_000}, "transcription": {"model": "m"}}}}
+
+
+def answer(turns: object, **session: object) -> Any:
+    """Read an answer back; ``turns`` is what was asked for."""
+    asked = json.loads(json.dumps(ASKED))
+    asked["audio"]["input"]["turn_detection"] = turns
+    event: Any = decode(json.dumps({"type": "session.updated", "session": session}))
+    return read_back(asked, event.effective)
+
+
+@pytest.mark.parametrize(
+    ("session", "said"),
+    [
+        pytest.param({}, None, id="nothing said"),
+        pytest.param({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24_000}}}}, None, id="agreed"),
+        pytest.param({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16_000}}}}, "16000 Hz", id="rate"),
+        pytest.param({"input_audio_sampling_rate": 16_000}, "16000 Hz", id="rate, flat"),
+        pytest.param({"audio": {"input": {"format": {"type": "audio/pcmu"}}}}, "mu-law", id="format"),
+        pytest.param({"input_audio_format": "g711_alaw"}, "A-law", id="format, flat"),
+        pytest.param({"input_audio_format": "pcm16"}, None, id="format agreed, flat"),
+        pytest.param({"audio": {"input": {"transcription": None}}}, "transcription off", id="transcription null"),
+        pytest.param({"input_audio_transcription": None}, "transcription off", id="transcription null, flat"),
+        pytest.param({"input_audio_transcription": {"model": "m"}}, None, id="transcription, flat"),
+    ],
+)
+def test_the_session_is_read_back(session: dict[str, object], said: str | None) -> None:
+    """What the answer lacks says nothing; null says no."""
+    error = answer(None, **session).error
+    assert (error is None) is (said is None)
+    if error is not None:
+        assert said in str(error)
+        assert error.exit_code == 6
+
+
+VAD = {"type": "server_vad", "silence_duration_ms": 800}
+
+
+@pytest.mark.parametrize("shape", ["nested", "flat"])
+def test_turn_detection_is_read_back(shape: str) -> None:
+    """On although it was to be off: the endpoint makes the turns. Off although it was to be on: nobody would."""
+
+    def said(value: object) -> dict[str, object]:
+        return {"audio": {"input": {"turn_detection": value}}} if shape == "nested" else {"turn_detection": value}
+
+    assert answer(None, **said(VAD)).endpoint_makes_turns
+    assert answer(None, **said(VAD)).silence_ms == 800
+    assert not answer(None, **said(None)).endpoint_makes_turns
+    assert not answer(VAD, **said(VAD)).endpoint_makes_turns
+    assert "turn detection off" in str(answer(VAD, **said(None)).error)
