@@ -9,7 +9,6 @@ import typer
 
 from rt_cli.cli.completion import one_of
 from rt_cli.errors import UsageError
-from rt_cli.protocol.endpoint.key_source import clean_key
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
@@ -104,6 +103,8 @@ def serving_token(token_file: Path | None, environ: Mapping[str, str]) -> str | 
     Raises:
         UsageError: The file cannot be read, or its content cannot be a key. The message never contains the token.
     """
+    from rt_cli.protocol.endpoint.key_source import clean_key
+
     if token_file is not None:
         return clean_key(_read(token_file), f"the token file {printable(str(token_file))}")
     from_environment = environ.get(TOKEN_VARIABLE, "")

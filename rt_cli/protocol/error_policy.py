@@ -63,6 +63,8 @@ _REFUSAL_WORDS = (
 _TOO_BIG, _INTERNAL = 1009, 1011
 _SILENT_CLOSES = frozenset({1001, 1005, 1006, 1009, 1012, 1013})
 """Closes with a meaning of their own, or none: an error long before them is not their cause."""
+_CODE = re.compile(r"[a-z0-9_.-]{1,80}")
+_AUDIO = "audio"
 _TOO_FAST = 3007
 """Close code of AssemblyAI; other providers only say so in the reason."""
 _TOO_FAST_WORDS = ("faster than real", "too fast", "transmission rate")
@@ -184,7 +186,10 @@ def refuses_audio(error: ErrorInfo) -> bool:
     An endpoint calls the refused request invalid, unknown or too much, by its code, or by its type if there is no code;
     some name the field.
     """
-    words = f"{error.code or error.type} {error.param or ''}".lower()
+    name = (error.code or error.type).lower()
+    if not _CODE.fullmatch(name):
+        name = ""  # a sentence is no code
+    words = f"{name} {_AUDIO if (error.param or '').rpartition('.')[2] == _AUDIO else ''}"
     if error.code in _HARMLESS_CODES or any(word in words for word in _ELSEWHERE_WORDS):
         return False
     return any(word in words for word in _REFUSAL_WORDS)

@@ -17,7 +17,7 @@ from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.settings import DeliverySettings, InputSettings, SessionSettings, Settings
 from rt_cli.streaming.job import Job
 from tests.fakes import FakeClock, run
-from tests.program import write_wav
+from tests.program import noise, write_wav
 from tests.servers import Client, Server, cannot_transcribe, polite, scripted
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from rt_cli.bench.stopwatch import Stopwatch
 
 RATE_HZ = 24_000
-SECOND = Recording("second.wav", bytes(2 * RATE_HZ), RATE_HZ)
-LONGER = Recording("longer.wav", bytes(2 * RATE_HZ * 3), RATE_HZ)
+SECOND = Recording("second.wav", noise(RATE_HZ), RATE_HZ)
+LONGER = Recording("longer.wav", noise(RATE_HZ * 3), RATE_HZ)
 PIECE_MS = 40
 PIECE = PIECE_MS * RATE_HZ // 1000
 SETTINGS = Settings(

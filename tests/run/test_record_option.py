@@ -18,7 +18,7 @@ from rt_cli.settings import OutputSettings
         pytest.param({"log_file": "{}/talk.wav"}, id="the log in the source"),
         pytest.param({"log_file": "{}/link"}, id="by a symbolic link"),
         pytest.param({"record": "{}/hard", "force": True}, id="by a hard link"),
-        pytest.param({"save_transcript": "{}/talk.wav"}, id="the transcript"),
+        pytest.param({"save_transcript": "{}/talk.txt"}, id="the transcript"),
         pytest.param({"save_transcript": "{}/a", "log_file": "{}/a"}, id="two outputs"),
         pytest.param({"save_audio": "{}/a", "record": "{}/b/../a"}, id="two outputs by a link"),
     ],
@@ -28,6 +28,7 @@ def test_one_file_for_two_things(options: dict[str, Any], tmp_path: Path) -> Non
     (tmp_path / "talk.wav").write_bytes(b"sound")
     (tmp_path / "link").symlink_to(tmp_path / "talk.wav")
     (tmp_path / "hard").hardlink_to(tmp_path / "talk.wav")
+    (tmp_path / "talk.txt").hardlink_to(tmp_path / "talk.wav")
     (tmp_path / "a").touch()
     (tmp_path / "b").mkdir()
     named = {name: value.format(tmp_path) if isinstance(value, str) else value for name, value in options.items()}

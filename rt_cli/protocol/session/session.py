@@ -297,8 +297,9 @@ class Session:
         commits = self._connection.commits
         if self._clear_id is not None and not self.cleared and not commits.pending and error.event_id in _CLEAR_OR_NONE:
             return self._note_cleared()
-        # Behind all audio nothing of ours but the commit is left to refuse.
-        commit = commits.take_refused(error, anonymous=not self.own_turns and self.awaits_commit)
+        # While draining, nothing of ours but the commit is left to refuse. A commit of speech waits for its own answer.
+        last = bool(commits.pending) and not commits.pending[0].speech
+        commit = commits.take_refused(error, anonymous=self._draining and not self.own_turns and last)
         if commit is None:
             self.last_error = error
             return self._refusals.receive(error, self._connection.read)

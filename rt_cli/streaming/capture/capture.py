@@ -40,7 +40,7 @@ class TapeFeeder:
         piece_s: Length of a piece at a finite speed.
         limit_s: Limit of captured audio; None for no limit.
         on_hole: Receives every gap.
-        spool_writer: Receives all audio before the tape does.
+        spool_writer: Receives all audio that the tape takes.
         recorder: Receives all audio, also if the tape is full.
         control: Mutes the audio; receives the position of the captured audio.
         allowance: Returns how many samples the cost limit still allows; None for no limit.

@@ -282,7 +282,8 @@ class Pump:
                 case "search":
                     missed, searched = await self._find_speech(session.covered), True
                 case "commit":
-                    await self._commit(tail=True, speech=True)
+                    # What is only louder than silence may well be an empty turn.
+                    await self._commit(tail=True, speech=session.tells_of_speech)
                     committed = True
                 case "clear":
                     session.clearing(CLEAR_ID)

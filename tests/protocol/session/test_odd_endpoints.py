@@ -156,8 +156,8 @@ def events(*messages: dict[str, Any]) -> list[ServerEvent]:
         ),
         pytest.param(
             [
-                {"type": f"{WORDS}.delta", "delta": "�"},
-                {"type": f"{WORDS}.delta", "delta": "�"},
+                {"type": f"{WORDS}.delta", "delta": chr(0xD83D)},
+                {"type": f"{WORDS}.delta", "delta": chr(0xDE00)},
                 {"type": f"{WORDS}.completed"},
             ],
             "\U0001f600",
