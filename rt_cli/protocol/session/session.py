@@ -14,7 +14,7 @@ import msgspec
 from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost
 from rt_cli.events import Warned, Withdrawn
-from rt_cli.protocol.error_policy import classify_error
+from rt_cli.protocol.error_policy import classify_error, refuses_audio
 from rt_cli.protocol.server_events import (
     BufferCleared,
     ErrorEvent,
@@ -298,8 +298,8 @@ class Session:
         if self._clear_id is not None and not self.cleared and not commits.pending and error.event_id in _CLEAR_OR_NONE:
             return self._note_cleared()
         # While draining, nothing of ours but the commit is left to refuse. A commit of speech waits for its own answer.
-        last = bool(commits.pending) and not commits.pending[0].speech
-        commit = commits.take_refused(error, anonymous=self._draining and not self.own_turns and last)
+        last = self._draining and not self.own_turns and bool(commits.pending) and not commits.pending[0].speech
+        commit = commits.take_refused(error, anonymous=last and refuses_audio(error))
         if commit is None:
             self.last_error = error
             return self._refusals.receive(error, self._connection.read)
