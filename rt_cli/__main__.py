@@ -6,8 +6,12 @@ import errno
 import gc
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from rt_cli import __version__
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 def main() -> int:
@@ -18,6 +22,7 @@ def main() -> int:
     # numpy loads OpenBLAS, which starts one spinning thread per core by default; rt hardly uses it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if os.environ.get("RT_DEBUG"):
+        sys.excepthook = _print_traceback
         return _run()
     from rt_cli.errors import EXIT_INTERRUPTED, RtError, unexpected
 
@@ -35,6 +40,16 @@ def main() -> int:
         return _print_error(*_describe_os_error(exc))
     except Exception as exc:  # noqa: BLE001 - last resort: a bug is reported in one line, too
         return _print_error(str(unexpected(exc)), 1)
+
+
+def _print_traceback(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:
+    """Print a traceback without the secrets of the run, which the message of any exception may hold."""
+    from traceback import format_exception
+
+    from rt_cli.masking import masked
+
+    if sys.stderr is not None:
+        print(masked("".join(format_exception(kind, exc, trace))), end="", file=sys.stderr)  # noqa: T201 - debugging
 
 
 def _describe_os_error(exc: OSError) -> tuple[str, int]:

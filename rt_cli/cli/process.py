@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rt_cli.protocol.sanitize import printable
+from rt_cli.protocol.sanitize import masked, printable
 
 if TYPE_CHECKING:
     import asyncio
@@ -87,4 +87,4 @@ def warn(text: str) -> None:
     """Print one warning line to stderr. The text is untrusted."""
     if sys.stderr is None:  # closed before the start; print() would write to stdout instead
         return
-    print(f"warning: {printable(text)}", file=sys.stderr)  # noqa: T201 - stderr is for people
+    print(f"warning: {masked(printable(text))}", file=sys.stderr)  # noqa: T201 - stderr is for people

@@ -90,6 +90,8 @@ def _parse(path: Path, content: bytes) -> Document:
         raise UsageError(f"{name}:{line}: not TOML: {printable(problem)}", code="config") from None
     except RecursionError:
         raise UsageError(f"{name}: nested too deeply", code="config") from None
+    except ValueError:  # a number of thousands of digits, an impossible date
+        raise UsageError(f"{name}: it has a value that no setting has", code="config") from None
 
 
 _LINE = re.compile(r"\s*(?:\[\[?(?P<table>[^\[\]#]+)\]|(?P<key>[^=#\[\]]+?)\s*=)")

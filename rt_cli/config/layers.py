@@ -232,5 +232,8 @@ def _display(raw: object, name: str = "") -> str:
     if name == "headers":
         return "***"
     values = raw if name == "extra" and isinstance(raw, list) else [raw]
-    text = masked(", ".join(map(repr, values)))
+    try:
+        text = masked(", ".join(map(repr, values)))
+    except ValueError:  # Python writes no number of thousands of digits
+        text = "a very long number"
     return printable(text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}...")

@@ -171,7 +171,10 @@ def tls_finding(detail: str, not_after: str | None, now: float) -> Finding:
     """
     if not_after is None:
         return Finding("tls", "warn", f"{detail}, the certificate was not checked")
-    days = (ssl.cert_time_to_seconds(not_after) - now) / 86_400
+    try:
+        days = (ssl.cert_time_to_seconds(not_after) - now) / 86_400
+    except (ValueError, OverflowError):
+        return Finding("tls", "ok", f"{detail}, certificate valid until {not_after}")
     text = f"{detail}, certificate valid for {days:.0f} days"
     if days < _SOON_DAYS:
         return Finding("tls", "warn", text, "whoever runs the endpoint has to renew it")

@@ -30,6 +30,8 @@ class _Kind:
     code: str
     message: str
     shown_at: float
+    several: bool
+    """It holds several messages; ``message`` is the first."""
     count: int = 0
     shown: int = 0
 
@@ -56,11 +58,16 @@ class RepeatedWarnings:
         message = event.message if len(event.message) <= MAX_CHARS else f"{event.message[:MAX_CHARS]}..."
         event = replace(event, code=event.code[:100], message=message)
         counted = _COUNTED.search(message)
-        kind = self._kind(event.code, message if counted is None else message[: counted.start()])
-        kind.count = kind.count + 1 if counted is None else int(counted[1])
-        if counted is None and kind.count > 1 and not self._is_due(kind):
-            return []
-        shown = event if counted is not None or kind.count == 1 else _with_count(kind, "so far")
+        alone = message if counted is None else message[: counted.start()]
+        kind = self._kind(event.code, alone)
+        before = kind.count
+        if counted is not None and not kind.several:
+            kind.count, shown = int(counted[1]), event
+        else:  # of a kind that holds several messages, each of which may count for itself
+            kind.count += 1 if counted is None else max(1, int(counted[1]) * 9 // 10)
+            if before and not self._is_due(kind, before):
+                return []
+            shown = event if before == 0 else _with_count(kind, "so far")
         kind.shown, kind.shown_at = kind.count, self._now()
         return [shown]
 
@@ -75,10 +82,10 @@ class RepeatedWarnings:
         else:
             key = (code, message)
             self._messages[code] = number + 1
-        return self._kinds.setdefault(key, _Kind(code, message, self._now()))
+        return self._kinds.setdefault(key, _Kind(code, message, self._now(), several=key[1] is None))
 
-    def _is_due(self, kind: _Kind) -> bool:
-        return str(kind.count).strip("0") == "1" or self._now() - kind.shown_at >= AGAIN_S
+    def _is_due(self, kind: _Kind, before: int) -> bool:
+        return len(str(kind.count)) > len(str(before)) or self._now() - kind.shown_at >= AGAIN_S
 
     def _totals(self) -> list[Event]:
         totals: list[Event] = [_with_count(kind, "in all") for kind in self._kinds.values() if kind.count > kind.shown]

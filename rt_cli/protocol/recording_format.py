@@ -33,6 +33,11 @@ TYPES = {"open", "failed", "event", "ping", "pong", "close", "dropped"}
 _AUDIO_DELTAS = {"response.output_audio.delta", "response.audio.delta"}
 _CODES = {*range(1000, 1004), *range(1005, 1015)}
 _MAX_CODE = 4999
+_MAX_REASON = 123
+"""Bytes of the reason in a close frame."""
+_MAX_MS = 1e15
+_MAX_DEPTH = 300
+"""Levels of an event; functions that walk through it need two frames for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def without_audio(event: dict[str, Any]) -> dict[str, Any]:
     Raises:
         RecursionError: The event nests too deep.
     """
-    if event.get("type") in _AUDIO_DELTAS and isinstance(event.get("delta"), str):
+    if _is_audio_delta(event) and isinstance(event.get("delta"), str):
         event = {**event, "delta": {"bytes": size_of(event["delta"])}}
     shortened: dict[str, Any] = _without_audio(event)
     return shortened
@@ -85,9 +90,10 @@ def without_audio(event: dict[str, Any]) -> dict[str, Any]:
 
 def with_silence(event: dict[str, Any]) -> dict[str, Any]:
     """Replace each audio size by that many zero bytes: the inverse of :func:`without_audio`, with silence."""
-    if event.get("type") in _AUDIO_DELTAS and isinstance(event.get("delta"), dict):
-        event = {**event, "delta": _zeros(event["delta"])}
-    restored: dict[str, Any] = _with_silence(event)
+    room = [_MAX_SILENCE]
+    if _is_audio_delta(event) and isinstance(event.get("delta"), dict):
+        event = {**event, "delta": _zeros(event["delta"], room)}
+    restored: dict[str, Any] = _with_silence(event, room)
     return restored
 
 
@@ -136,11 +142,13 @@ def _entry(line: bytes, *, first: bool, opened: set[int]) -> Entry:
     if kind == "dropped":
         return Entry("dropped", fields=fields)
     connection, ms, direction = fields.get("connection", 0), fields.get("ms", -1), fields.get("direction", "")
-    _check(isinstance(connection, int) and connection > 0, "has no connection")
-    _check(isinstance(ms, int | float) and 0 <= ms < float("inf"), "has no time")
-    if kind not in {"open", "failed"}:
+    _check(type(connection) is int and connection > 0, "has no connection")
+    _check(_is_ms(ms), "has no time")
+    if kind in {"open", "failed"}:
+        direction = ""
+    else:
         _check(connection in opened, "belongs to a connection that was never opened")
-        _check(direction in {"in", "out"}, "has no direction")
+        _check(isinstance(direction, str) and direction in {"in", "out"}, "has no direction")
     _check_content(kind, fields)
     return Entry(kind, connection, ms, direction, fields)
 
@@ -148,19 +156,41 @@ def _entry(line: bytes, *, first: bool, opened: set[int]) -> Entry:
 def _check_content(kind: str, fields: dict[str, Any]) -> None:
     match kind:
         case "event":
-            content = isinstance(fields.get("event", {}), dict) and any(
-                isinstance(fields.get(name), of) for name, of in (("event", dict), ("text", str), ("base64", str))
-            )
-            _check(content, "has no event")
+            kinds = {"event": dict, "text": str, "base64": str}
+            present = [name for name in kinds if name in fields]
+            _check(bool(present) and all(isinstance(fields[name], kinds[name]) for name in present), "has no event")
             b64decode(fields.get("base64", ""), validate=True)
+            _check_depth(fields.get("event"))
         case "close":
             code = fields.get("code")
             _check(isinstance(code, int) and (code in _CODES or 3000 <= code <= _MAX_CODE), "has no close code")  # noqa: PLR2004
-            _check(isinstance(fields.get("reason", ""), str), "has no reason that is a text")
+            reason = fields.get("reason", "")
+            _check(isinstance(reason, str), "has no reason that is a text")
+            # Half of a surrogate pair raises a ValueError here.
+            _check(len(reason.encode()) <= _MAX_REASON, "has a reason that is too long for a close frame")
         case "open" | "failed":
-            _check(isinstance(fields.get("began_ms", 0), int | float), "has no beginning")
+            _check(_is_ms(fields.get("began_ms", 0)), "has no beginning")
             status = fields.get("status")
             _check(status is None or (isinstance(status, int) and 100 <= status <= 599), "has no HTTP status")  # noqa: PLR2004
+
+
+def _is_ms(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_MS
+
+
+def _check_depth(event: object) -> None:
+    """Raise RecursionError if an event nests deeper than the functions that walk through it can go."""
+    level, depth = [event], 0
+    while level:
+        if depth > _MAX_DEPTH:
+            raise RecursionError
+        nested: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                nested += value.values()
+            elif isinstance(value, list):
+                nested += value
+        level, depth = nested, depth + 1
 
 
 def _check(condition: bool, problem: str) -> None:  # noqa: FBT001 - a condition, not an option
@@ -190,15 +220,15 @@ def _without_audio(value: Any) -> Any:
             return value
 
 
-def _with_silence(value: Any) -> Any:
+def _with_silence(value: Any, room: list[int]) -> Any:
     match value:
         case dict():
             return {
-                name: _zeros(content) if name == "audio" and _is_size(content) else _with_silence(content)
+                name: _zeros(content, room) if name == "audio" and _is_size(content) else _with_silence(content, room)
                 for name, content in value.items()
             }
         case list():
-            return [_with_silence(item) for item in value]
+            return [_with_silence(item, room) for item in value]
         case _:
             return value
 
@@ -207,9 +237,17 @@ def _is_size(content: object) -> bool:
     return isinstance(content, dict) and content.keys() == {"bytes"}
 
 
+def _is_audio_delta(event: dict[str, Any]) -> bool:
+    kind = event.get("type")
+    return isinstance(kind, str) and kind in _AUDIO_DELTAS
+
+
 _MAX_SILENCE = 24 * 1024 * 1024
 """Bytes per event: the size limit for received messages allows no more."""
 
 
-def _zeros(content: object) -> str:
-    return b64encode(bytes(min(size_of(content), _MAX_SILENCE))).decode()
+def _zeros(content: object, room: list[int]) -> str:
+    """Return silence; ``room`` holds the bytes that the event may still have."""
+    size = min(size_of(content), room[0])
+    room[0] -= size
+    return b64encode(bytes(size)).decode()

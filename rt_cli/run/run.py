@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
-from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError
+from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError, unexpected
 from rt_cli.events import Errored, Noted, Warned
 from rt_cli.output.output import make_output
 from rt_cli.protocol.sanitize import printable
@@ -184,6 +184,7 @@ class _Run:
                 await asyncio.to_thread(self._wire_recorder.close)
             # After a closed stdout, the last results may be unread: the spool keeps them.
             all_printed = await self._close() and output.failure is None and not self._stdout_closed
+            await self._close_marks()
             for streamer in self._streamers:
                 await asyncio.to_thread(streamer.close, printed=all_printed)
         failure = output.failure or (self._done_marks and self._done_marks.failure)
@@ -200,6 +201,12 @@ class _Run:
             if len(self._signals) > 1:
                 return False
         return True
+
+    async def _close_marks(self) -> None:
+        """Wait for the marks of finished sources. A second signal ends the wait: those sources are sent again."""
+        while self._done_marks is not None and not await asyncio.to_thread(self._done_marks.close, _LAST_LINES_S):
+            if len(self._signals) > 1:
+                break
 
     async def _deliver(self) -> int:
         if isinstance(self._plan, RtError):
@@ -256,6 +263,10 @@ class _Run:
             self._summaries += summaries
             if self._done_marks is not None and mark is not None and all(summary.complete for summary in summaries):
                 on_written = partial(self._done_marks.add, mark)
+        except Exception as exc:  # noqa: BLE001 - a bug ends this source, not the others
+            error = exc if isinstance(exc, RtError) else unexpected(exc)
+            source_output.handler()(Errored(error.code, error.message, error.hint))
+            self._end_unopened(source, error.exit_code, source_output)
         finally:
             source_output.end(on_written)
             self._source_ended.set()
@@ -347,11 +358,14 @@ class _Run:
 
     def _report_unopened(self, source: NamedSource, exit_code: int) -> None:
         """Report the summary of a source that was never opened."""
+        source_output = self._output.place(source.name)
+        self._end_unopened(source, exit_code, source_output)
+        source_output.end()
+
+    def _end_unopened(self, source: NamedSource, exit_code: int, source_output: SourceOutput) -> None:
         summary = unopened_summary(source.name, exit_code, self._wall_ms())
         self._summaries.append(summary)
-        source_output = self._output.place(source.name)
         source_output.handler()(summary)
-        source_output.end()
 
     def _report_error(self, error: RtError) -> int:
         """Report an error that affects every source, and a summary for each source."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rt_cli.disk.outfile import PRIVATE, open_descriptor, reason_of, write_all
+from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import UsageError
 from rt_cli.settings import SessionSettings
 
@@ -45,11 +50,15 @@ class DoneMarks:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # O_APPEND and one write per line: two runs at the same time do not overwrite each other's lines.
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            lines = path.read_text("ascii", "replace").splitlines()
-        except OSError as exc:
-            raise UsageError(f"cannot keep {path}: {exc.strerror}", "it must be a file that can be written") from exc
+            # Somebody else may be able to make links in the folder.
+            flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+            self._descriptor = open_descriptor(path, flags, PRIVATE)
+            text = self._read()
+        except (OSError, ValueError) as exc:
+            raise UsageError(f"cannot keep {path}: {reason_of(exc)}", "it must be a file that can be written") from exc
+        lines = text.decode("ascii", "replace").splitlines()
         self._marks = frozenset(line[-_DIGITS:] for line in lines)
+        self._disk: SerialThread | None = None
 
     def __contains__(self, mark: str) -> bool:
         """Return whether an earlier run finished the source with this mark."""
@@ -76,9 +85,24 @@ class DoneMarks:
         return hashlib.sha256(f"{content} {how}".encode()).hexdigest()
 
     def add(self, mark: str) -> None:
-        """Write a mark. Callable from any thread. Never raises: see :attr:`failure`."""
+        """Write a mark. Callable from any thread. Returns at once and never raises: see :attr:`failure`."""
+        self._disk = self._disk or SerialThread("rt-done")
+        self._disk.do(partial(self._write, mark))
+
+    def close(self, deadline_s: float | None = None) -> bool:
+        """Write the marks that wait. Blocks; idempotent. False if it takes longer than ``deadline_s``."""
+        return self._disk is None or self._disk.close(deadline_s)
+
+    def _read(self) -> bytes:
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            os.close(self._descriptor)
+            raise OSError(errno.EINVAL, "not a regular file")
+        with os.fdopen(os.dup(self._descriptor), "rb") as file:
+            return file.read()
+
+    def _write(self, mark: str) -> None:
         try:
-            os.write(self._descriptor, f"{mark}\n".encode())
+            write_all(self._descriptor, f"{mark}\n".encode())
         except OSError as exc:
             self.failure = exc
 

@@ -107,6 +107,11 @@ async def _rejects_the_configuration(client: Client) -> None:
     await client.until("nothing")
 
 
+async def _says_too_much(client: Client) -> None:
+    await client.connection.send("x" * (33 << 20))
+    await client.until("nothing")
+
+
 async def _speaks_no_json(client: Client) -> None:
     await client.connection.send("hello, I am a chat server")
     await client.until("nothing")
@@ -253,6 +258,29 @@ OPENING = [
         r"HTTP 302 \(it redirects to wss://elsewhere\.invalid/\)",
         _status(302, Location="wss://elsewhere.invalid/"),
     ),
+    Row("503 with a large body", SEND, 5, "HTTP 503", _status(503, "x" * 3_000_000)),
+    Row("403 without a model", SEND, 4, r"HTTP 403.*\?model=", _status(403)),
+    Row(
+        "waits that no calendar has",
+        SEND,
+        5,
+        "HTTP 503.*try again later",
+        _status(503, Retry_After="Mon, 01 Jan 99999 00:00:00 GMT"),
+    ),
+    Row(
+        "headers that repeat",
+        SEND,
+        5,
+        "HTTP 503.*try again later",
+        lambda: blurting(b"HTTP/1.1 503 x\r\nRetry-After: 1\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n"),
+    ),
+    Row(
+        "redirects that repeat",
+        SEND,
+        6,
+        "it redirects to /a",
+        lambda: blurting(b"HTTP/1.1 302 x\r\nLocation: /a\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"),
+    ),
     Row("a web page", SEND, 6, "HTTP 200", _status(200, "<html>hello</html>")),
 ]
 
@@ -260,6 +288,28 @@ CONVERSATION = [
     Row("bad key", SEND, 4, "check the key", _script(says_then_closes("invalid_api_key", 3000, "no"))),
     Row("bad model", SEND, 6, "check the model", _script(says_then_closes("invalid_model", 4000, "no"))),
     Row("closed with 3000", SEND, 4, "3000", _script(says_then_closes(None, 3000, "unauthorized"))),
+    Row(
+        "no such model, then 1011",
+        SEND,
+        6,
+        "Model whisper-9 not found: check the model",
+        _script(says_then_closes("NotFoundError", 1011, "", "Model whisper-9 not found")),
+    ),
+    Row(
+        "no such model, in the reason",
+        SEND,
+        6,
+        "check the model",
+        _script(says_then_closes(None, 1011, "model not found: whisper-9")),
+    ),
+    Row(
+        "a turn that is too long",
+        SEND,
+        6,
+        "60 s without a commit.*--max-turn",
+        _script(says_then_closes(None, 1009, "buffered audio exceeds 60 s without a commit")),
+    ),
+    Row("a message above the limit", SEND, 6, "above the limit of 32 MiB", _script(_says_too_much)),
     Row("closed with 1011", SEND, 5, "1011", _script(says_then_closes(None, 1011, "internal error"))),
     Row("colours in an error", SEND, 4, "Incorrect key provided", _script(_fails_in_colour)),
     Row("rejected configuration", SEND, 6, "klingon.*transcription.language", _script(_rejects_the_configuration)),

@@ -366,6 +366,14 @@ def test_invalid_file_is_a_usage_error(config: Path, content: bytes, expected: s
         load_settings({}, config=config, environ={})
 
 
+@pytest.mark.parametrize("value", ["9" * 5000, "nan", "[" * 5000, "1979-05-27", "{a=1}", "0x" + "f" * 5000])
+def test_any_value_of_toml_is_a_setting_or_a_usage_error(config: Path, value: str) -> None:
+    """Also those that the TOML library itself cannot read."""
+    config.write_text(f"[delivery]\nspeed = {value}\n")
+    with pytest.raises(UsageError):
+        load_settings({}, config=config, environ={})
+
+
 def test_a_folder_is_no_config_file(tmp_path: Path) -> None:
     """A folder as config file is a UsageError."""
     with pytest.raises(UsageError, match="cannot read"):

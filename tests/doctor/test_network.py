@@ -118,6 +118,13 @@ def test_any_head(head: str) -> None:
     assert date is None or date in head
 
 
+@pytest.mark.parametrize("not_after", ["Jan  1 00:00:00 99999 GMT", "x"])
+def test_odd_expiry(not_after: str) -> None:
+    """A date beyond the calendar is shown as it is."""
+    finding = tls_finding("TLSv1.3", not_after, 0.0)
+    assert (finding.status, not_after in finding.detail) == ("ok", True)
+
+
 @pytest.mark.parametrize(("days", "status"), [(400, "ok"), (3, "warn"), (-1, "warn")])
 def test_certificate_expires(days: int, status: str) -> None:
     """A certificate that expires soon is a warning."""

@@ -92,6 +92,15 @@ def test_counts_of_the_sender_pass() -> None:
     assert texts(warnings.take(ended())) == ["Summary"]
 
 
+def test_counts_of_many_messages_are_merged() -> None:
+    """Each of a thousand messages counts for itself."""
+    warnings = RepeatedWarnings(Clock())
+    lines = [text for n in range(1000) for text in shown(warnings, 1, message=f"m {n}")]
+    lines += [text for n in range(1000) for text in shown(warnings, 1, message=f"m {n} (10 times so far)")]
+    assert len(lines) < 4 * MAX_MESSAGES
+    assert "(9950 times" in texts(warnings.take(ended()))[0]
+
+
 def test_a_message_is_bounded() -> None:
     """A warning of megabytes is a few lines."""
     (text,) = shown(RepeatedWarnings(Clock()), 1, message="x" * 10_000_000)

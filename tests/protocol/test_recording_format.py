@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
+from rt_cli.output.results.wire_timeline import timeline
 from rt_cli.protocol.recording_format import Entry, entries, size_of, with_silence, without_audio
+from rt_cli.server.replay.script import scripts_of
 
 HEAD: dict[str, Any] = {"type": "recording", "version": 1, "audio": False}
 OPEN = {"type": "open", "connection": 1, "ms": 0}
@@ -99,3 +101,61 @@ def test_text_is_not_audio() -> None:
     """A text delta stays unchanged, and so does an object called audio."""
     said = {"type": "response.output_text.delta", "delta": "abcd", "session": {"audio": {"input": {"format": 1}}}}
     assert without_audio(said) == said == with_silence(said)
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        pytest.param({**EVENT, "direction": {}}, "has no direction", id="direction"),
+        pytest.param({**EVENT, "ms": 10**400}, "has no time", id="time"),
+        pytest.param({**EVENT, "ms": True}, "has no time", id="time, a truth value"),
+        pytest.param({**EVENT, "connection": True}, "has no connection", id="connection"),
+        pytest.param({**EVENT, "base64": 5}, "has no event", id="base64"),
+        pytest.param({**EVENT, "text": 5}, "has no event", id="text"),
+        pytest.param({**OPEN, "began_ms": 10**400}, "has no beginning", id="beginning"),
+        pytest.param({**EVENT, "type": "close", "code": 1000, "reason": "x" * 124}, "has a reason", id="reason"),
+        pytest.param({**EVENT, "event": json.loads("[" * 400 + "]" * 400)}, "has no event", id="a list"),
+        pytest.param({**EVENT, "event": {"a": json.loads("[" * 400 + "]" * 400)}}, "nests too deep", id="deep"),
+    ],
+)
+def test_values_of_another_type(fields: dict[str, Any], complaint: str) -> None:
+    """Each is an error of its line, found when the file is read."""
+    with pytest.raises(UsageError, match=f"line 3 {complaint}"):
+        list(entries(lines(HEAD, OPEN, fields), "a"))
+
+
+def test_silence_has_a_limit_for_the_whole_event() -> None:
+    """A file of a few lines does not fill the memory."""
+    short = {"type": "x", "list": [{"audio": {"bytes": 1 << 24}}] * 1000}
+    assert sum(size_of(each["audio"]) for each in with_silence(short)["list"]) == 24 << 20
+
+
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(), max_size=5)
+    | st.sampled_from(["in", "out", "event", "open", "close", "AA==", 10**400, 1000, 1, "response.audio.delta"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "audio", "bytes", "delta", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+NAMES = [
+    *("type", "connection", "ms", "direction", "event", "text", "base64", "code", "reason", "status", "began_ms"),
+    *("lines", "url", "source", "request", "version", "audio", "began", "message"),
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from([HEAD, OPEN, EVENT]), st.dictionaries(st.sampled_from(NAMES), ODD))))
+def test_any_file_is_played_or_refused(changes: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """Reading, printing and scripting of any lines raise no error but a UsageError."""
+    content = lines(HEAD, OPEN, *({**whole, **change} for whole, change in changes))
+    try:
+        found = list(entries(content, "a"))
+    except UsageError:
+        return
+    assert all(isinstance(line, str) for whole in (False, True) for line in timeline(found, whole=whole))
+    scripts_of(found)

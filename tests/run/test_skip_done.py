@@ -34,6 +34,7 @@ def test_mark_depends_on_content_not_name(tmp_path: Path) -> None:
     two.write_bytes(b"sound")
     first = DoneMarks(tmp_path / "state" / "done")
     first.add(mark(first, one))
+    assert first.close(10)
     assert mark(first, one) not in first
     later = DoneMarks(tmp_path / "state" / "done")
     assert mark(later, one) in later
@@ -49,10 +50,12 @@ def test_incomplete_line(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"b")
     first = DoneMarks(tmp_path / "done")
     first.add(mark(first, tmp_path / "a"))
+    assert first.close(10)
     os.truncate(tmp_path / "done", 30)
     again = DoneMarks(tmp_path / "done")
     assert mark(again, tmp_path / "a") not in again
     again.add(mark(again, tmp_path / "b"))
+    assert again.close(10)
     assert mark(again, tmp_path / "b") in DoneMarks(tmp_path / "done")
 
 
@@ -112,4 +115,17 @@ def test_write_error_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(os, "write", full)
     done.add("0" * 64)
+    assert done.close(10)
     assert done.failure is not None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such files here")
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_marks_are_kept_in_a_file_only(kind: str, tmp_path: Path) -> None:
+    """Somebody else may be able to make links and pipes in the folder of the results."""
+    (tmp_path / "mine").write_text("mine")
+    done = tmp_path / "done"
+    {"link": lambda: done.symlink_to("mine"), "fifo": lambda: os.mkfifo(done), "folder": done.mkdir}[kind]()
+    with pytest.raises(UsageError, match="cannot keep"):
+        DoneMarks(done)
+    assert (tmp_path / "mine").read_text() == "mine"

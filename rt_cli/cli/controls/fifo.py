@@ -62,11 +62,15 @@ class Fifo:
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
         if self._owns_path:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 Path(self._path).unlink()
 
     def _read(self) -> None:
-        for line in self._lines.push(os.read(self._descriptor, _READ_BYTES)):
+        try:
+            piece = os.read(self._descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return  # another reader of the FIFO was faster
+        for line in self._lines.push(piece):
             self._on_line(line)
 
 
@@ -77,9 +81,17 @@ def _make_fifo(path: str) -> bool:
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:
-        if not stat.S_ISFIFO(Path(path).stat().st_mode):
+        if not _is_fifo(path):
             raise UsageError(f"{path} is there, and no FIFO", "give another --ptt-fifo") from None
         return False
-    except OSError as exc:
-        raise UsageError(f"cannot make the FIFO {path}: {exc.strerror}", "give another --ptt-fifo") from exc
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the name
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise UsageError(f"cannot make the FIFO {path}: {reason}", "give another --ptt-fifo") from exc
     return True
+
+
+def _is_fifo(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(Path(path).stat().st_mode)
+    except OSError:
+        return False  # a link that leads nowhere
