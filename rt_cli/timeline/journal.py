@@ -125,6 +125,10 @@ class _Reader:
         self._before_latest = 0
         self._last_was_settled = False
         self._trusted = True
+        self._mixed_up = False
+        """Records are in another order than they were written in: no mark is trusted until another process resumes."""
+        self._in_order = True
+        """The present record follows the one before it."""
         self._first_turn_since: int | None = None
         """First turn after the missing record."""
 
@@ -166,10 +170,14 @@ class _Reader:
 
     def _check_number(self, seq: int) -> None:
         contents = self._contents
-        # A journal of version 0.1 that this version continues has no numbers before.
-        if self._checked and seq > contents.next_seq:
-            contents.missing += seq - contents.next_seq
+        # A journal of version 0.1 that this version continues begins with number 0, too: any other first number shows
+        # that numbered records before it are missing, also where damage made the head look like one of version 0.1.
+        self._in_order = seq == contents.next_seq
+        if not self._in_order:
+            contents.missing += max(1, seq - contents.next_seq)
             self._distrust()
+            # A record in another place: what is missing around it cannot be told.
+            self._mixed_up = self._mixed_up or seq < contents.next_seq
         self._checked = True
         contents.next_seq = max(contents.next_seq, seq + 1)
 
@@ -213,8 +221,8 @@ class _Reader:
     def _resume(self, at: int) -> None:
         """Continue as the other process did: it has heard again what it did not trust."""
         self._latest = self._before_latest = at
-        if at <= self._contents.settled:
-            self._trusted, self._first_turn_since = True, None
+        if at <= self._contents.settled and self._in_order:
+            self._trusted, self._mixed_up, self._first_turn_since = True, False, None
         if self._trusted:
             self._contents.settled = at
 
@@ -226,7 +234,7 @@ class _Reader:
     def _note_printed(self, turn: int) -> None:
         contents = self._contents
         contents.finals = [final for final in contents.finals if final["turn"] > turn]
-        if self._first_turn_since is not None and turn >= self._first_turn_since:
+        if self._first_turn_since is not None and turn >= self._first_turn_since and not self._mixed_up:
             self._trusted, self._first_turn_since = True, None
             contents.settled = max(contents.settled, self._latest)
 
