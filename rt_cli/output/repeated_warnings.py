@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,8 +20,6 @@ AGAIN_S = 60.0
 MAX_MESSAGES, MAX_CODES = 5, 50
 """Messages of one code, and codes, that are counted apart; all others are counted together."""
 MAX_CHARS = 2_000
-_COUNTED = re.compile(r" \((\d{1,9}) times so far\)$")
-"""What a message ends with whose sender has counted itself."""
 
 
 @dataclass(slots=True)
@@ -57,19 +54,12 @@ class RepeatedWarnings:
     def _warn(self, event: Warned) -> list[Event]:
         message = event.message if len(event.message) <= MAX_CHARS else f"{event.message[:MAX_CHARS]}..."
         event = replace(event, code=event.code[:100], message=message)
-        counted = _COUNTED.search(message)
-        alone = message if counted is None else message[: counted.start()]
-        kind = self._kind(event.code, alone)
-        before = kind.count
-        if counted is not None and not kind.several:
-            kind.count, shown = int(counted[1]), event
-        else:  # of a kind that holds several messages, each of which may count for itself
-            kind.count += 1 if counted is None else max(1, int(counted[1]) * 9 // 10)
-            if before and not self._is_due(kind, before):
-                return []
-            shown = event if before == 0 else _with_count(kind, "so far")
+        kind = self._kind(event.code, message)
+        before, kind.count = kind.count, kind.count + 1
+        if before and not self._is_due(kind, before):
+            return []
         kind.shown, kind.shown_at = kind.count, self._now()
-        return [shown]
+        return [_with_count(kind, "so far") if before else event]
 
     def _kind(self, code: str, message: str) -> _Kind:
         if (known := self._kinds.get((code, message))) is not None:
@@ -95,4 +85,5 @@ class RepeatedWarnings:
 
 
 def _with_count(kind: _Kind, when: str) -> Warned:
-    return Warned(kind.code, f"{kind.message} ({kind.count} times {when})")
+    message = f"{kind.message}, and others like it" if kind.several else kind.message
+    return Warned(kind.code, f"{message} ({kind.count} times {when})")

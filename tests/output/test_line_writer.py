@@ -31,6 +31,18 @@ def ignore() -> None:
     """Do nothing when a stream breaks."""
 
 
+def read_all(writer: LineWriter, pipe: Pipe) -> bytes:
+    """Close the writer, while its reader reads; return what it got."""
+    stream, reader = pipe
+    received: list[bytes | None] = []
+    thread = threading.Thread(target=lambda: received.append(reader.readall()))
+    thread.start()
+    assert writer.close(DEADLINE_S)
+    stream.close()
+    thread.join(DEADLINE_S)
+    return received[0] or b""
+
+
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
     """A real pipe: the end to write to, and the end to read from."""
@@ -73,39 +85,29 @@ def test_output_is_utf8_in_every_locale(tmp_path: Path) -> None:
 
 def test_a_slow_reader_is_not_felt(pipe: Pipe) -> None:
     """A megabyte of lines is queued at once without a reader; a late reader gets all of it."""
-    stream, reader = pipe
+    stream, _ = pipe
     writer = LineWriter(stream, on_broken=ignore)
     started = time.monotonic()
     for number in range(10_000):
         writer.write(f"{number:0100}")
     took_s = time.monotonic() - started
 
-    received: list[bytes | None] = []
-    thread = threading.Thread(target=lambda: received.append(reader.readall()))
-    thread.start()
-    assert writer.close(DEADLINE_S)
-    stream.close()
-    thread.join(DEADLINE_S)
+    received = read_all(writer, pipe)
     assert took_s < 4
-    assert (received[0] or b"").split() == [f"{number:0100}".encode() for number in range(10_000)]
+    assert received.split() == [f"{number:0100}".encode() for number in range(10_000)]
 
 
 def test_droppable_lines_are_dropped_while_many_wait(pipe: Pipe) -> None:
     """Partials have a limit, results have none."""
-    stream, reader = pipe
+    stream, _ = pipe
     writer = LineWriter(stream, on_broken=ignore)
     for number in range(DROPPABLE_LIMIT * 3):
         writer.write(f"p{number:0100}", droppable=True)
     for number in range(DROPPABLE_LIMIT * 2):
         writer.write(f"r{number}")
 
-    received: list[bytes | None] = []
-    thread = threading.Thread(target=lambda: received.append(reader.readall()))
-    thread.start()
-    assert writer.close(DEADLINE_S)
-    stream.close()
-    thread.join(DEADLINE_S)
-    lines = (received[0] or b"").split()
+    received = read_all(writer, pipe)
+    lines = received.split()
     # The buffer of the pipe (64 KiB on Linux) has taken some more lines.
     assert DROPPABLE_LIMIT <= sum(line.startswith(b"p") for line in lines) < DROPPABLE_LIMIT * 2
     assert sum(line.startswith(b"r") for line in lines) == DROPPABLE_LIMIT * 2
@@ -128,19 +130,14 @@ def test_large_droppable_lines_are_dropped_by_their_size(pipe: Pipe) -> None:
 
 def test_a_stuck_status_keeps_a_bounded_backlog(pipe: Pipe) -> None:
     """Lines beyond the limit are left out and counted; what is needed is kept."""
-    stream, reader = pipe
+    stream, _ = pipe
     writer = LineWriter(stream, on_broken=ignore, limit_bytes=1_000_000)
     for number in range(100_000):
         writer.write(f"line {number:0100}")
     writer.write("rt: the end", needed=True)
 
-    received: list[bytes | None] = []
-    thread = threading.Thread(target=lambda: received.append(reader.readall()))
-    thread.start()
-    assert writer.close(DEADLINE_S)
-    stream.close()
-    thread.join(DEADLINE_S)
-    lines = (received[0] or b"").decode().splitlines()
+    received = read_all(writer, pipe)
+    lines = received.decode().splitlines()
     missing = [int(line.split()[1]) for line in lines if line.startswith("... ")]
     assert "rt: the end" in lines
     assert missing
@@ -252,18 +249,13 @@ def test_a_closed_event_loop_causes_no_traceback(pipe: Pipe) -> None:
 
 def test_a_nonblocking_pipe_is_waited_for(pipe: Pipe) -> None:
     """Another program may have made the shared descriptor non-blocking; no line is lost."""
-    stream, reader = pipe
+    stream, _ = pipe
     os.set_blocking(stream.fileno(), False)
     writer = LineWriter(stream, on_broken=ignore)
     writer.write("x" * 1_000_000)
 
-    received: list[bytes | None] = []
-    thread = threading.Thread(target=lambda: received.append(reader.readall()))
-    thread.start()
-    assert writer.close(DEADLINE_S)
-    stream.close()
-    thread.join(DEADLINE_S)
-    assert received[0] == b"x" * 1_000_000 + b"\n"
+    received = read_all(writer, pipe)
+    assert received == b"x" * 1_000_000 + b"\n"
 
 
 _PROGRAM = """

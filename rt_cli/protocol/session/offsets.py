@@ -52,8 +52,7 @@ class Offsets:
         """
         offset = to_samples(offset_ms, self._rate_hz)
         if not self.restart and offset < self._end - self._overlap:
-            self.restart = True
-            self._base = max(self._base, self._end)
+            self._note_restart()
         self._start = self._possible(offset + (self._base if self.restart else 0), sent)
         return self._start
 
@@ -62,7 +61,7 @@ class Offsets:
         offset = to_samples(offset_ms, self._rate_hz)
         if not self.restart and offset < self._end:
             # The start was taken for one that grows: it was not.
-            self.restart = True
+            self._note_restart()
         end = self._possible(offset + (self._base if self.restart else 0), sent)
         if end is None or end < max(self._base if self.restart else 0, self._start or 0):
             return None
@@ -74,6 +73,10 @@ class Offsets:
         self._base = max(self._base, self._end if wire is None else wire)
         self._end = max(self._end, self._base if wire is not None else 0)
         self._start = None
+
+    def _note_restart(self) -> None:
+        self.restart = True
+        self._base = max(self._base, self._end)
 
     def _possible(self, wire: int, sent: int) -> int | None:
         return min(wire, sent) if wire <= sent + self._ahead else None

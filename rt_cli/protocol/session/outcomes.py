@@ -74,11 +74,10 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
     )
 
 
-def warning(error: ErrorInfo, count: int = 1) -> Effect:
-    """Report an error that does not end the session; from the second on with its count."""
+def warning(error: ErrorInfo) -> Effect:
+    """Report an error that does not end the session."""
     code, message = code_and_message(error)
-    times = f" ({count} times so far)" if count > 1 else ""
-    return Report(Warned(code or "endpoint_error", f"the endpoint says: {message or code}{times}"))
+    return Report(Warned(code or "endpoint_error", f"the endpoint says: {message or code}"))
 
 
 def code_and_message(error: ErrorInfo) -> tuple[str, str]:

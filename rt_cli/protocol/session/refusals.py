@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
 MOST_REFUSALS = 5
 """Refusals in a row, without any sign of a turn between them, that mean that the endpoint takes no audio."""
-_MOST_KINDS = 1000
 
 
 class Refusals:
     """The refusals of one connection."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], int] = {}
         self._in_a_row = 0
         self._since: int | None = None
 
@@ -37,10 +35,8 @@ class Refusals:
             read: Timeline position up to which the endpoint had read before.
 
         Returns:
-            A warning for the first error of its kind, and for the 10th, the 100th and so on; a failure where the
-            endpoint takes no audio.
+            A warning; a failure where the endpoint takes no audio.
         """
-        effects = self._warn(error)
         if refuses_audio(error):
             self._since = read if self._since is None else self._since
             self._in_a_row += 1
@@ -48,7 +44,7 @@ class Refusals:
                 message = f"the endpoint takes no audio: {quoted(error.message or error.code)}"
                 hint = "check the model, --chunk-ms and the length of turns (--max-turn)"
                 return [Fail(EndpointError(message, hint, code="audio_refused"))]
-        return effects
+        return [warning(error)]
 
     def note_turn(self) -> None:
         """Note an event about a turn: the endpoint takes audio."""
@@ -60,11 +56,3 @@ class Refusals:
             return []
         since, self._since = self._since, None
         return [Drop(since, to, "refused")]
-
-    def _warn(self, error: ErrorInfo) -> list[Effect]:
-        kind = (error.code or error.type, error.message[:_MOST_KINDS])
-        if kind not in self._counts and len(self._counts) >= _MOST_KINDS:
-            return []
-        count = self._counts[kind] = self._counts.get(kind, 0) + 1
-        digits = str(count)
-        return [warning(error, count)] if digits.strip("0") == "1" else []

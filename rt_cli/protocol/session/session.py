@@ -47,6 +47,7 @@ _CLEAR_OR_NONE = (CLEAR_ID, None)
 _MORE_STEPS, _STEPS_PER_TURN = 4, 3
 """Events about turns that count as progress at the end: for each open turn, and more."""
 _MAKES_TURNS = "the endpoint makes the turns, although it was asked not to"
+_TURNS_COUNT = Report(Warned("endpoint_makes_turns", f"{_MAKES_TURNS}: its turns count"))
 _MOST_LATENCIES = 20_000
 
 
@@ -293,11 +294,11 @@ class Session:
             return fatal
         if error.event_id is not None and not error.event_id.startswith(OUR_EVENTS):
             error = msgspec.structs.replace(error, event_id=None)  # an id that rt never sent says nothing
-        # While draining, the last commit and the clear are the only events of ours that an error can refuse.
+        # Once all is sent, only the last commit and then the clear can be refused.
         commits = self._connection.commits
         if self._clear_id is not None and not self.cleared and not commits.pending and error.event_id in _CLEAR_OR_NONE:
             return self._note_cleared()
-        # While draining, nothing of ours but the commit is left to refuse. A commit of speech waits for its own answer.
+        # A commit of speech waits for its own answer.
         last = self._draining and not self.own_turns and bool(commits.pending) and not commits.pending[0].speech
         commit = commits.take_refused(error, anonymous=last and refuses_audio(error))
         if commit is None:
@@ -312,15 +313,12 @@ class Session:
         """Note, before any audio is sent on this connection, that the endpoint makes the turns whatever rt asks."""
         self.own_turns, self._no_detector = False, False
         self._begin(self._connection.turns.next_number, detected=False)
-        return [Report(Warned("endpoint_makes_turns", f"{_MAKES_TURNS}: its turns count"))]
+        return [_TURNS_COUNT]
 
     def turns_of_the_endpoint(self) -> list[Effect]:
         """Note that the endpoint detects turns although rt makes them: its turns count, on a new connection."""
         self.own_turns, self._no_detector = False, False
-        return [
-            Report(Warned("endpoint_makes_turns", f"{_MAKES_TURNS}: its turns count")),
-            Fail(ConnectionLost(_MAKES_TURNS, code="endpoint_makes_turns")),
-        ]
+        return [_TURNS_COUNT, Fail(ConnectionLost(_MAKES_TURNS, code="endpoint_makes_turns"))]
 
     def _note_cleared(self) -> list[Effect]:
         if self._clear_id is None or self.cleared:

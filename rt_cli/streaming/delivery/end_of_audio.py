@@ -76,9 +76,9 @@ def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False, sam
     if ending.commit == "answered":
         return "done"
     if ending.commit == "pending":
-        # An endpoint that never tells of speech may have no turn detection that silence could close.
-        ignored = ending.quiet_s >= ending.idle_s and ending.tells_of_speech
-        return "pad" if ignored else "wait" if ending.tells_of_speech else "done"
+        if not ending.tells_of_speech:
+            return "done"  # it may have no turn detection whose turn silence could close
+        return "pad" if ending.quiet_s >= ending.idle_s else "wait"
     if not ending.read and not ending.cleared and ending.quiet_s < ending.slow_s:
         return "wait"
     if ending.missed_speech is None:

@@ -21,6 +21,7 @@ from rt_cli.protocol.server_events import (
     TranscriptDelta,
     TranscriptSnapshot,
 )
+from rt_cli.protocol.session.offsets import Offsets
 from rt_cli.protocol.session.readback import read_back
 from rt_cli.protocol.session.refusals import MOST_REFUSALS
 from rt_cli.timeline.tape import Hole
@@ -62,14 +63,14 @@ def test_refused_audio_is_a_hole() -> None:
 
 
 def test_the_same_refusal_again_and_again_ends_the_run() -> None:
-    """With one warning, and exit 6."""
+    """With exit 6. The output merges the warnings before it."""
     run = Run()
     for _ in range(MOST_REFUSALS):
         run.send(100)
         run.receive(REFUSAL)
 
     assert [end.error.exit_code for end in run.ends] == [6]
-    assert run.warnings == ["invalid_value"]
+    assert run.warnings == ["invalid_value"] * (MOST_REFUSALS - 1)
 
 
 def test_a_turn_between_refusals_shows_that_audio_is_taken() -> None:
@@ -216,6 +217,13 @@ def test_offsets_that_restart_with_each_buffer() -> None:
 
     assert run.spans == [(100, 2000), (2100, 3500), (3800, 6000)]
     assert run.session.settled == 6000
+
+
+def test_a_restart_that_only_the_end_shows() -> None:
+    """The turn lies behind the one before it, although no ``committed`` came between them."""
+    offsets = Offsets(rate_hz=1000)
+    assert (offsets.start(100, 9000), offsets.end(4000, 9000)) == (100, 4000)
+    assert (offsets.start(3600, 9000), offsets.end(3900, 9000)) == (3600, 7900)
 
 
 def test_offsets_that_restart_are_known_on_the_next_connection() -> None:
