@@ -199,11 +199,11 @@ def test_a_recogniser_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> tuple[dict[str, Any], str]:
         async with endpoint(**POCKETSPHINX) as client:
             await client.configure(transcription=TRANSCRIBE, turn_detection=None)
-            await client.append(recording("sense_0870")[:96_000])
+            await client.append(recording("sense_0870")[:144_000])
             await client.until(DELTA)
             for pid in workers():
                 os.kill(pid, signal.SIGSTOP)
-            await client.append(recording("sense_0870")[96_000:])
+            await client.append(recording("sense_0870")[144_000:])
             await client.send("input_audio_buffer.commit")
             failed = await client.until(FAILED, COMPLETED)
             return failed, await transcribe(client, recording("sense_0930"))
@@ -257,7 +257,7 @@ def test_back_pressure(tmp_path: Path) -> None:
     async def scenario() -> tuple[int, int]:
         async with endpoint(**POCKETSPHINX, save_audio=tmp_path) as client:
             await client.configure(transcription=TRANSCRIBE, turn_detection=None)
-            await client.append(recording("sense_0870")[: 48_000 * 2])
+            await client.append(recording("sense_0870")[: 48_000 * 3])
             await client.until(DELTA)
             (worker,) = workers()
             os.kill(worker, signal.SIGSTOP)
@@ -272,8 +272,8 @@ def test_back_pressure(tmp_path: Path) -> None:
             return size, bytes_in(path)
 
     stalled, finally_ = run(scenario(), 60)
-    assert stalled <= (2 + 5 + 2) * 48_000
-    assert finally_ == 44 + (2 + appends * seconds) * 48_000
+    assert stalled <= (3 + 5 + 2) * 48_000
+    assert finally_ == 44 + (3 + appends * seconds) * 48_000
 
 
 def only_file(directory: Path) -> Path:

@@ -32,6 +32,8 @@ UNAUTHORIZED_CLOSE = 3000
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _KEY_HEADERS = ("api-key", "x-api-key")
 _KEY_PARAMETERS = ("api-key", "api_key")
+_MODEL_PARAMETERS = ("model", "deployment")
+"""Query parameters of OpenAI's and of Azure's clients that name the model; the first that is there."""
 _PREFIXES = ("/openai/v1", "/openai", "/v1", "")
 """Path prefixes of Azure and OpenAI, and of clients whose base URL lacks the prefix."""
 _READ = ("GET", "HEAD")
@@ -135,9 +137,8 @@ class Access:
         if transcribes:
             return Admission({"type": "transcription"})
         # Without intent, the session is a conversation, as at OpenAI; session.update can change the type.
-        return Admission(
-            {"type": "realtime", **{name: parameters[name][-1] for name in ("model",) if name in parameters}}
-        )
+        named = next((parameters[name][-1] for name in _MODEL_PARAMETERS if name in parameters), None)
+        return Admission({"type": "realtime", **({} if named is None else {"model": named})})
 
     def _mint(self, body: bytes, now: float) -> Answer:
         try:

@@ -191,6 +191,8 @@ class _Item:
             self._queue.put(Hypothesis(_join(texts), final=True))
         except RecognizerFailed as failure:
             self._queue.fail(str(failure))
+        except Exception as exc:  # noqa: BLE001 - an item that breaks must not end the session
+            self._queue.fail(f"a bug of the recogniser: {exc!r}")
 
     async def _next_piece(self) -> bytes | None:
         """The oldest piece; None after the last."""

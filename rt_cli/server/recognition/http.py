@@ -16,13 +16,14 @@ from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.protocol.endpoint.key_source import clean_key
 from rt_cli.protocol.endpoint.url import is_loopback
 from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.server.http_body import AnswerTooLong, limited_chunks
 from rt_cli.server.recognition.batch import PIECE_BYTES, Batch, Speech
 from rt_cli.server.recognition.http_answers import StreamedText, reason_of, text_of, transcriptions_url
 from rt_cli.server.recognition.interface import Hints, RecognizerFailed
 from rt_cli.server.sse import EventStream, EventTooLong
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable
 
 KEY_VARIABLE = "RT_RECOGNIZER_API_KEY"
 DEFAULT_MODEL = "whisper-1"
@@ -66,7 +67,7 @@ async def open_http(
     target = transcriptions_url(url, with_key=key is not None)
     host = urlsplit(target).hostname or ""
     async with httpx.AsyncClient(
-        headers={"Authorization": f"Bearer {key}"} if key else {},
+        headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})},
         timeout=httpx.Timeout(_STALL_S, connect=_CONNECT_S, read=None, pool=None),
         limits=httpx.Limits(max_connections=uploads, max_keepalive_connections=uploads),
         trust_env=not is_loopback(host),  # a proxy cannot reach loopback
@@ -98,6 +99,8 @@ class _Uploads:
             raise RecognizerFailed(f"{self._name} cannot be used: {detail}") from exc
         except EventTooLong:
             raise RecognizerFailed(f"{self._name} streams without an end") from None
+        except AnswerTooLong as too_long:
+            raise RecognizerFailed(f"{self._name} sent {too_long}") from None
         except RecognizerFailed as failure:
             raise RecognizerFailed(f"{self._name}: {failure}") from failure
 
@@ -144,7 +147,7 @@ def _hint_fields(hints: Hints) -> dict[str, str]:
 
 async def _read_stream(answer: httpx.Response, on_partial: Callable[[str], None]) -> str:
     events, streamed = EventStream(), StreamedText()
-    async with aclosing(_limited_chunks(answer)) as chunks:
+    async with aclosing(limited_chunks(answer, _MAX_ANSWER)) as chunks:
         async for chunk in chunks:
             for data in events.push(chunk):
                 streamed.push(data)
@@ -155,16 +158,7 @@ async def _read_stream(answer: httpx.Response, on_partial: Callable[[str], None]
 
 
 async def _read_body(answer: httpx.Response) -> bytes:
-    return b"".join([chunk async for chunk in _limited_chunks(answer)])
-
-
-async def _limited_chunks(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
-    size = 0
-    async for chunk in answer.aiter_bytes():
-        size += len(chunk)
-        if size > _MAX_ANSWER:
-            raise RecognizerFailed(f"the answer is longer than {_MAX_ANSWER >> 20} MiB")
-        yield chunk
+    return b"".join([chunk async for chunk in limited_chunks(answer, _MAX_ANSWER)])
 
 
 def _wav(speech: Speech) -> bytes:

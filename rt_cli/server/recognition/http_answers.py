@@ -16,6 +16,8 @@ from rt_cli.protocol.sanitize import masked, printable
 from rt_cli.server.recognition.interface import RecognizerFailed
 
 _PATH = "/audio/transcriptions"
+MAX_TEXT = 100_000
+"""Most characters of the text of one upload; ten times what can be said in the longest one."""
 _LONGEST_REASON = 200
 _EXAMPLE = "write it like http:http://localhost:8000/v1"
 
@@ -57,7 +59,7 @@ def text_of(body: bytes) -> str:
     """
     match _json(body):
         case {"text": str(text)}:
-            return _clean(text)
+            return _checked(_clean(text))
     raise RecognizerFailed(f"the answer has no text: {_short(body.decode(errors='replace'))!r}")
 
 
@@ -100,9 +102,9 @@ class StreamedText:
             return
         match _json(data.encode(errors="replace")):
             case {"type": "transcript.text.delta", "delta": str(delta)}:
-                self.text += _clean(delta, strip=False)
+                self.text = _checked(self.text + _clean(delta, strip=False))
             case {"type": "transcript.text.done", "text": str(text)}:
-                self.text, self.complete = _clean(text), True
+                self.text, self.complete = _checked(_clean(text)), True
             case (
                 {"error": {"message": str(message)}}
                 | {"error": str(message)}
@@ -110,7 +112,7 @@ class StreamedText:
             ):
                 raise RecognizerFailed(f"it gave up: {_short(message)}")
             case {"choices": [{"delta": {"content": str(delta)}}, *_]}:
-                self.text += _clean(delta, strip=False)
+                self.text = _checked(self.text + _clean(delta, strip=False))
             case dict():
                 pass  # an event without text, or an event type that is unknown here
             case _:
@@ -132,6 +134,12 @@ def _json(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _checked(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise RecognizerFailed(f"the text is longer than {MAX_TEXT} characters")
+    return text
 
 
 def _clean(text: str, *, strip: bool = True) -> str:

@@ -43,6 +43,8 @@ class Hypothesis:
     text: str
     final: bool = False
     """True for the last hypothesis of the item."""
+    heard_s: float | None = None
+    """Seconds of audio in a text that may still change; None: unknown, or the engine only appends."""
     words: tuple[Word, ...] = ()
     """The words with times, in order; empty if the engine provides no times."""
 

@@ -14,6 +14,7 @@ import msgspec
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.endpoint.url import is_loopback
+from rt_cli.server.http_body import AnswerTooLong, limited_chunks
 from rt_cli.server.replies.chat_format import Completion, chat_url, completion_request, error_text
 from rt_cli.server.replies.interface import Part, ReplyFailed, ReplyRequest
 from rt_cli.server.sse import EventStream, EventTooLong
@@ -32,6 +33,8 @@ _AT_ONCE = 64
 """Most concurrent requests. Further requests wait; the wait counts for their deadline."""
 _MAX_BODY_BYTES = 1_048_576
 """Most bytes read of a response that is not streamed."""
+_MAX_STREAM_BYTES = 64 * 1_048_576
+"""Most bytes read of a streamed response: a reply of the longest length, in events of one character each."""
 _OK = 200
 
 
@@ -44,6 +47,8 @@ class Deadlines:
     """From the request to the first event; the server may have to load a model."""
     next: float = 20.0
     """Between two events; keepalive comments are not events."""
+    whole: float = 600.0
+    """From the request to the end of the reply: a stream of events without text has no other end."""
 
 
 @asynccontextmanager
@@ -108,27 +113,39 @@ class ChatReplier:
         """Yield text as it arrives, then calls, then usage. Closing or cancellation closes the connection at once."""
         completion = Completion(self._host)
         body = msgspec.json.encode(completion_request(request, self._model))
+        end = asyncio.get_running_loop().time() + self._deadlines.whole
         async with aclosing(self._events(body)) as events:
             timeout_s = self._deadlines.first
-            while not completion.done and (data := await self._next(events, timeout_s)) is not None:
+            while not completion.done and (data := await self._next(events, timeout_s, end)) is not None:
                 timeout_s = self._deadlines.next
                 for part in completion.take(data):
                     yield part
         for part in completion.finish():
             yield part
 
-    async def _next(self, events: AsyncGenerator[str, None], timeout_s: float) -> str | None:
-        """Data of the next event; None at the end. Any failure of the server becomes ReplyFailed."""
+    async def _next(self, events: AsyncGenerator[str, None], timeout_s: float, end: float) -> str | None:
+        """Data of the next event; None at the end. Any failure of the server becomes ReplyFailed.
+
+        Args:
+            events: The events of the reply.
+            timeout_s: Longest wait.
+            end: Time of the loop at which the reply must be complete.
+        """
         import httpx
 
         server = f"the chat server at {self._host}"
+        left_s = max(0.0, end - asyncio.get_running_loop().time())
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(min(timeout_s, left_s)):
                 return await anext(events, None)
         except TimeoutError:
+            if left_s <= timeout_s:
+                raise ReplyFailed(f"{server} did not finish its reply in {self._deadlines.whole:g} s") from None
             raise ReplyFailed(f"{server} sent nothing for {timeout_s:g} s") from None
         except EventTooLong:
             raise ReplyFailed(f"{server} sent what is no chat completion") from None
+        except AnswerTooLong as too_long:
+            raise ReplyFailed(f"{server} sent {too_long}") from None
         except httpx.ConnectTimeout:
             raise ReplyFailed(f"{server} cannot be reached: no answer for {self._deadlines.connect:g} s") from None
         except httpx.ConnectError as exc:
@@ -137,7 +154,11 @@ class ChatReplier:
             raise ReplyFailed(f"{server} broke off: {error_text(str(exc) or type(exc).__name__)}") from exc
 
     async def _events(self, body: bytes) -> AsyncGenerator[str, None]:
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream, application/json",
+            "Accept-Encoding": "identity",
+        }
         async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
             if response.status_code != _OK:
                 raise await self._refusal(response)
@@ -145,24 +166,26 @@ class ChatReplier:
                 yield (await _read(response, _MAX_BODY_BYTES)).decode(errors="replace")
                 return
             stream = EventStream()
-            async for chunk in response.aiter_bytes():
-                for data in stream.push(chunk):
-                    yield data
+            async with aclosing(limited_chunks(response, _MAX_STREAM_BYTES)) as chunks:
+                async for chunk in chunks:
+                    for data in stream.push(chunk):
+                        yield data
 
     async def _refusal(self, response: httpx.Response) -> ReplyFailed:
         text = (await _read(response, _MAX_ERROR_BYTES)).decode(errors="replace")
         try:
             error: Any = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
             error = text
         return ReplyFailed(f"the chat server at {self._host} answered {response.status_code}: {error_text(error)}")
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
-    """Read a body up to ``limit`` bytes."""
+    """Read a body up to ``limit`` bytes; the rest is left out."""
     body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) >= limit:
-            break
+    async with aclosing(limited_chunks(response, None)) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) >= limit:
+                break
     return bytes(body[:limit])

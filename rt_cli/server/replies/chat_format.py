@@ -25,6 +25,8 @@ NO_RESULT = "(no result)"
 """Replaces the missing result of a call: chat servers refuse a call without result."""
 MAX_REPLY = 100_000
 """Most characters of a reply with its calls; stops a model that writes without end."""
+_MAX_ERROR = 10_000
+_MOST_TOKENS = 2**48
 _DONE = "[DONE]"
 
 
@@ -90,7 +92,7 @@ def messages(request: ReplyRequest) -> list[dict[str, Any]]:
     for item in request.items:
         if _is(item, "function_call"):
             calls.append(_call(item))
-        elif _is(item, "message"):
+        elif _is(item, "message") and not _is_empty_reply(item):
             result += _call_messages(calls, results)
             calls = []
             result.append(_message(item))
@@ -102,6 +104,11 @@ def _call_messages(calls: list[dict[str, Any]], results: Mapping[Any, Any]) -> I
         yield {"role": "assistant", "content": None, "tool_calls": calls}
     for call in calls:
         yield {"role": "tool", "tool_call_id": call["id"], "content": results.get(call["id"]) or NO_RESULT}
+
+
+def _is_empty_reply(item: Mapping[str, Any]) -> bool:
+    """True for a message of the assistant without a word; chat servers refuse an empty message."""
+    return item.get("role") == "assistant" and not _message(item)["content"]
 
 
 def _is(item: Mapping[str, Any], type_: str) -> bool:
@@ -197,7 +204,7 @@ class Completion:
             return []
         try:
             chunk = msgspec.json.decode(data, type=_Chunk)
-        except msgspec.MsgspecError as exc:
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as exc:
             raise ReplyFailed(f"{self._server} sent what is no chat completion") from exc
         if chunk.error:
             raise ReplyFailed(f"{self._server} failed: {error_text(chunk.error)}")
@@ -221,7 +228,7 @@ class Completion:
         truncated = self._reason == "length"
         if self._usage is not None or truncated:
             counts = self._usage or _TokenCounts()
-            parts.append(Usage(counts.prompt_tokens, counts.completion_tokens, truncated))
+            parts.append(Usage(_count(counts.prompt_tokens), _count(counts.completion_tokens), truncated))
         return parts
 
     def _choice(self, choice: _Choice) -> str:
@@ -262,4 +269,13 @@ def error_text(error: Any) -> str:
     """The message of a server's error object of any shape, safe to show to people."""
     while isinstance(error, dict):
         error = error.get("error") or error.get("message") or error.get("detail") or "no reason given"
-    return masked(printable(" ".join(str(error).split())))[:200]
+    try:
+        text = str(error)
+    except (RecursionError, ValueError):  # a list of lists of lists, or a number of thousands of digits
+        text = "a reason that cannot be read"
+    return masked(printable(" ".join(text[:_MAX_ERROR].split())))[:200]
+
+
+def _count(tokens: int) -> int:
+    """A server's count of tokens within the range that JSON can carry."""
+    return min(max(tokens, 0), _MOST_TOKENS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import re
+import struct
 import sys
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ _SLOWEST, _FASTEST = 80, 450
 _AT_ONCE = 3
 """Available pieces of 60 ms are joined, up to this number."""
 _EXIT_S = 1.0
+_MAX_FRAME = 1_048_576
+"""Most bytes of a frame of the process; a frame of audio has 60 ms."""
 
 VOICES = {
     "alloy": "en-us",
@@ -317,12 +320,13 @@ class _WorkerProcess:
 
     async def _read_answers(self) -> None:
         try:
-            with suppress(asyncio.IncompleteReadError):  # the process has ended
+            with suppress(asyncio.IncompleteReadError, ConnectionError):  # the process has ended
                 while True:
-                    kind, length = wire.HEADER.unpack(await self._answers.readexactly(wire.HEADER.size))
-                    self._on_frame(kind, await self._answers.readexactly(length))
+                    self._on_frame(*await self._read_frame())
+        except (ValueError, KeyError, struct.error):  # a number of no sentence, a payload that is too short
+            self._reason = "the voice's process sent what nobody understands"
         finally:
-            self.alive = False
+            self.kill()
             for utterance in self._utterances.values():
                 utterance.put(ReplyFailed(self._reason))
             self._utterances.clear()
@@ -330,11 +334,19 @@ class _WorkerProcess:
             self._questions.close()
             await self._process.wait()
 
+    async def _read_frame(self) -> tuple[bytes, bytes]:
+        kind, length = wire.HEADER.unpack(await self._answers.readexactly(wire.HEADER.size))
+        if length > _MAX_FRAME:
+            raise ValueError(length)
+        return kind, await self._answers.readexactly(length)
+
     def _on_frame(self, kind: bytes, payload: bytes) -> None:
         if kind == wire.BROKEN:
             self._reason = f"the voice cannot speak: {printable(payload.decode(errors='replace'))[:200]}"
         elif kind == wire.READY:
             (self.rate_hz,) = wire.JOB.unpack(payload)
+        elif kind not in {wire.AUDIO, wire.DONE} or not self.rate_hz:
+            raise ValueError(kind)
         else:
             (number,) = wire.JOB.unpack_from(payload)
             utterance = self._utterances[number]

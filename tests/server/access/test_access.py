@@ -97,7 +97,8 @@ def test_any_key_without_token(key: str) -> None:
         ("/v1/realtime?intent=transcription", {"type": "transcription"}),
         ("/v1/realtime?model=any&intent=transcription", {"type": "transcription"}),
         ("/openai/v1/realtime?model=deployment", {"type": "realtime", "model": "deployment"}),
-        ("/openai/realtime?api-version=1&deployment=d", {"type": "realtime"}),
+        ("/openai/realtime?api-version=1&deployment=d", {"type": "realtime", "model": "d"}),
+        ("/openai/realtime?deployment=d&model=m", {"type": "realtime", "model": "m"}),
         ("/realtime", {"type": "realtime"}),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,9 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.server.recognition.http_answers import StreamedText, reason_of, text_of, transcriptions_url
+from rt_cli.protocol.sanitize import printable
+from rt_cli.server.recognition.http_answers import (
+    MAX_TEXT,
+    StreamedText,
+    reason_of,
+    text_of,
+    transcriptions_url,
+)
 from rt_cli.server.recognition.interface import RecognizerFailed
 from rt_cli.server.sse import MAX_EVENT, EventStream, EventTooLong
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.floats() | st.text() | st.just("\ud800"),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.sampled_from(["text", "error", "message", "type", "delta", "choices", "detail"]), inner)
+    ),
+).map(json.dumps)
 
 
 @pytest.mark.parametrize(
@@ -163,3 +179,27 @@ def test_endless_event(piece: bytes) -> None:
     pieces = (stream.push(piece) for _ in range(16 * MAX_EVENT // len(piece)))
     with pytest.raises(EventTooLong):
         list(pieces)
+
+
+@given(body=st.binary() | JSON.map(str.encode) | st.integers(1, 5_000).map(lambda depth: b"[" * depth + b"]" * depth))
+def test_any_answer(body: bytes) -> None:
+    """Any answer is a text, or raises RecognizerFailed; any reason is one short line."""
+    with suppress(RecognizerFailed):
+        assert isinstance(text_of(body), str)
+    assert printable(reason_of(500, body)) == reason_of(500, body)
+    streamed = StreamedText()
+    with suppress(RecognizerFailed):
+        streamed.push(body.decode(errors="replace"))
+    assert isinstance(streamed.text, str)
+
+
+def test_a_text_without_end() -> None:
+    """A text that nobody can have said is a failure, in one piece or in many."""
+    long = "word " * (MAX_TEXT // 5 + 1)
+    with pytest.raises(RecognizerFailed, match="longer than"):
+        text_of(json.dumps({"text": long}).encode())
+    streamed = StreamedText()
+    delta = json.dumps({"type": "transcript.text.delta", "delta": "word " * (MAX_TEXT // 10)})
+    streamed.push(delta)
+    with pytest.raises(RecognizerFailed, match="longer than"):
+        streamed.push(delta.replace("word", "words"))

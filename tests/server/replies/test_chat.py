@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rt_cli.server.replies import chat
 from rt_cli.server.replies.chat import Deadlines, open_chat
 from rt_cli.server.replies.interface import Call, Part, ReplyFailed, ReplyRequest, Text, Usage
 from tests.fakes import run
 from tests.server.chat_server import ChatServer, Exchange, chat_server
+from tests.server.client import endpoint
 from tests.server.replies.test_builtin import collect, spoken
 
 pytest.importorskip("httpx", reason="the extra http is not installed")
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from rt_cli.server.replies.interface import Replier
     from tests.server.chat_server import Script
@@ -284,3 +287,108 @@ def test_the_next_reply_works_after_a_failure() -> None:
             assert Text("It is ") in await collect(replier.reply(REQUEST))
 
     run(scenario())
+
+
+async def empty_events(exchange: Exchange) -> None:
+    """A stream that is alive for ever, and says nothing."""
+    await exchange.head()
+    while True:
+        await exchange.delta(content="")
+        await asyncio.sleep(0.001)
+
+
+def test_a_stream_without_end_ends_in_time() -> None:
+    """Events without text keep no reply alive beyond its deadline."""
+    deadlines = Deadlines(whole=0.5)
+    assert "did not finish its reply in 0.5 s" in failure(empty_events, deadlines=deadlines)
+
+
+def test_a_stream_without_end_ends_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so do bytes, whatever they are."""
+    monkeypatch.setattr(chat, "_MAX_STREAM_BYTES", 1_048_576)
+
+    async def comments(exchange: Exchange) -> None:
+        await exchange.head()
+        while True:
+            await exchange.chunk(b": comment\n" * 6_000 + b'data: {"choices":[]}\n\n')
+
+    assert "sent an answer longer than 1 MiB" in failure(comments)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 Internal Server Error"])
+def test_a_compressed_answer(status: str) -> None:
+    """It is not read: it could be a thousand times larger than what was sent."""
+
+    async def bomb(exchange: Exchange) -> None:
+        body = gzip.compress(bytes(10_000_000))
+        head = f"HTTP/1.1 {status}\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"
+        await exchange.raw(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    assert "compressed" in failure(bomb)
+
+
+NESTED = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize("nested", [NESTED, '{"error":' + NESTED + "}", '{"error":' + "[" * 950 + "]" * 950 + "}"])
+def test_nested_answers(nested: str) -> None:
+    """A tree that no decoder can read is no chat completion, and an error status keeps its meaning."""
+
+    async def event(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.event(nested)
+        await exchange.gone()
+
+    async def error(exchange: Exchange) -> None:
+        await exchange.whole("500 Internal Server Error", nested)
+
+    assert "the chat server at" in failure(event)
+    assert "answered 500" in failure(error)
+
+
+def test_a_session_survives_any_answer() -> None:
+    """The response fails with the reason, and the session goes on."""
+
+    async def nested(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.event(NESTED)
+        await exchange.gone()
+
+    async def scenario() -> list[dict[str, Any]]:
+        ends = []
+        for script, deadlines in ((nested, None), (empty_events, Deadlines(whole=0.5))):
+            async with talking(script, deadlines=deadlines) as (_, replier), endpoint("", replier=replier) as client:
+                await client.converse(output_modalities=["text"])
+                await client.send("response.create")
+                ends.append((await client.until("response.done"))["response"])
+                await client.barrier()
+        return ends
+
+    for response in run(scenario()):
+        assert response["status"] == "failed"
+        assert "the chat server at" in response["status_details"]["error"]["message"]
+
+
+def test_a_reply_that_breaks() -> None:
+    """A bug of a replier ends only its response, and is reported."""
+    seen: list[dict[str, Any]] = []
+
+    class Broken:
+        needs_words = False
+        notice = None
+
+        async def reply(self, _request: ReplyRequest) -> AsyncGenerator[Part, None]:
+            yield Text("It is ")
+            raise ZeroDivisionError("planted")
+
+    async def scenario() -> str:
+        async with endpoint("", replier=Broken(), on_event=seen.append) as client:
+            await client.send("response.create")
+            done = await client.until("response.done")
+            await client.barrier()
+            return str(done["response"]["status"])
+
+    assert run(scenario()) == "failed"
+    assert [event["message"] for event in seen if event["type"] == "warning"] == [
+        "a reply failed, which is a bug: ZeroDivisionError('planted')"
+    ]

@@ -7,10 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
+from rt_cli.protocol.sanitize import printable
 from rt_cli.server.replies.chat_format import (
     MAX_REPLY,
     NO_RESULT,
@@ -277,13 +278,65 @@ def test_many_small_calls_are_limited() -> None:
         completion.take(chunk(tool_calls=calls))
 
 
-@given(data=st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_any_data(data: str) -> None:
-    """Any data is text, or raises ReplyFailed."""
+NAMES = ("choices", "delta", "message", "content", "tool_calls", "index", "function", "name", "arguments", "usage")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(10**30),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from((*NAMES, "error", "prompt_tokens", "id")), inner),
+).map(json.dumps)
+NESTED = st.builds(
+    lambda head, depth, tree: head + tree[0] * depth + "0" + tree[1] * depth + "}" * head.count("{"),
+    st.sampled_from(["", '{"error":', '{"choices":', '{"choices":[{"delta":{"content":', '{"x":']),
+    st.integers(1, 3_000),
+    st.sampled_from([("[", "]"), ('{"error":', "}")]),
+)
+SHAPED = st.fixed_dictionaries(
+    {"choices": st.lists(st.fixed_dictionaries({"delta": st.fixed_dictionaries({"content": st.text()})}), max_size=2)},
+    optional={"usage": st.dictionaries(st.sampled_from(["prompt_tokens", "completion_tokens"]), st.integers())},
+).map(json.dumps)
+
+
+@given(datas=st.lists(st.text() | JSON | NESTED | SHAPED | st.just("[DONE]"), max_size=4))
+def test_any_data(datas: list[str]) -> None:
+    """Any data is text and, at the end, what JSON can carry; or raises ReplyFailed."""
     parts: list[Part] = []
+    completion = Completion("h")
     with suppress(ReplyFailed):
-        parts = Completion("h").take(data)
-    assert all(isinstance(part, Text) for part in parts)
+        for data in datas:
+            parts += completion.take(data)
+        parts += completion.finish()
+    for part in parts:
+        assert isinstance(part, Text | Usage | Call)
+        assert not isinstance(part, Usage) or 0 <= part.input_tokens + part.output_tokens < 2**53
+
+
+@given(
+    error=st.recursive(
+        st.none() | st.text() | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["error", "message", "detail"]), inner),
+    )
+)
+@example(error=10**5_000)
+def test_any_error_has_a_text(error: Any) -> None:
+    """A short, printable line."""
+    said = error_text(error)
+    assert printable(said) == said
+    assert len(said) <= 200
+
+
+def test_a_nested_error_has_a_text() -> None:
+    """Also one that Python cannot print."""
+    error: Any = []
+    for _ in range(100_000):
+        error = [error]
+    assert error_text({"message": error}) == "a reason that cannot be read"
+
+
+def test_an_empty_reply_is_left_out() -> None:
+    """Chat servers refuse an empty message."""
+    empty = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": ""}]}
+    assert messages(ReplyRequest([written("user", "hello"), empty])) == messages(
+        ReplyRequest([written("user", "hello")])
+    )
 
 
 def test_error_text_is_printable() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
 from rt_cli.server.replies import voice
+from rt_cli.server.replies import voice_worker as wire
 from rt_cli.server.replies.chat import open_chat
 from rt_cli.server.replies.interface import Audio, Call, Part, ReplyFailed, ReplyRequest, Text, Usage
 from rt_cli.server.replies.voice import (
@@ -362,3 +363,49 @@ def test_process_ends_with_the_server() -> None:
         return child._process
 
     assert run(scenario()).returncode is not None
+
+
+PROGRAM = """
+import sys, time
+sys.stdout.buffer.write({ready!r})
+sys.stdout.buffer.flush()
+sys.stdin.buffer.read(1)
+sys.stdout.buffer.write({answer!r})
+sys.stdout.buffer.flush()
+time.sleep(60)
+"""
+READY = wire.frame(wire.READY, wire.JOB.pack(22_050))
+
+
+@pytest.mark.parametrize(
+    ("ready", "answer"),
+    [
+        pytest.param(READY, wire.frame(wire.AUDIO, b""), id="no job"),
+        pytest.param(READY, wire.frame(wire.AUDIO, wire.JOB.pack(99) + bytes(2)), id="unknown job"),
+        pytest.param(READY, wire.frame(b"?", wire.JOB.pack(1)), id="unknown kind"),
+        pytest.param(READY, wire.HEADER.pack(wire.AUDIO, 2**32 - 1), id="4 GiB"),
+        pytest.param(wire.frame(wire.READY, b""), b"", id="no rate"),
+        pytest.param(b"", wire.frame(wire.AUDIO, wire.JOB.pack(1) + bytes(2)), id="audio before the rate"),
+    ],
+)
+def test_wrong_frames(ready: bytes, answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that sends what nobody understands is killed; its sentences fail at once, each time."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.format(ready=ready, answer=answer), encoding="utf-8")
+    monkeypatch.setattr(wire, "__file__", str(program))
+
+    async def scenario() -> None:
+        process = EspeakProcess()
+        try:
+            for _ in range(2):
+                with pytest.raises(ReplyFailed, match="nobody understands"):
+                    await collect_sound(process)
+        finally:
+            await process.aclose()
+
+    run(scenario(), 15)
+
+
+async def collect_sound(process: EspeakProcess) -> bytes:
+    """All the sound of a sentence."""
+    return b"".join([pcm async for _, pcm in process.speak("Hello.", "en-us", 175)])

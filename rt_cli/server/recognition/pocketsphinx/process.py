@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from rt_cli.server.recognition.pocketsphinx import worker as wire
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 ANSWER_S = 20.0
 """Deadline of an answer, including the time to load the model."""
+_MAX_FRAME = 16 * 1_048_576
+"""Most bytes of a frame of the process: the words of an utterance with their times."""
 _LOG = logging.getLogger("rt.local")
 
 
@@ -25,7 +29,8 @@ class DecoderProcess:
 
     Args:
         process: Runs the worker; this object owns its stdin and stdout.
-        on_answer: Receives kind and payload of each answer, READY first; must not raise.
+        on_answer: Receives kind and payload of each answer, READY first. May raise ValueError, RecursionError or
+            MsgspecError for a wrong payload: the process is then killed.
         on_end: Called once when the process has ended, with the reason for people; must not raise.
     """
 
@@ -100,13 +105,21 @@ class DecoderProcess:
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError):  # the process has ended
                 while True:
-                    kind, length = wire.HEADER.unpack(await self._answers.readexactly(wire.HEADER.size))
-                    self._on_frame(kind, await self._answers.readexactly(length))
+                    self._on_frame(*await self._read_frame())
+        except (ValueError, RecursionError, msgspec.MsgspecError):
+            self._reason = "the recogniser's process sent what nobody understands"
+            self.kill()
         finally:
             self._cancel_deadline()
             self._questions.close()
             self._on_end(self._reason)
             await self._process.wait()
+
+    async def _read_frame(self) -> tuple[bytes, bytes]:
+        kind, length = wire.HEADER.unpack(await self._answers.readexactly(wire.HEADER.size))
+        if length > _MAX_FRAME:
+            raise ValueError(length)
+        return kind, await self._answers.readexactly(length)
 
     def _on_frame(self, kind: bytes, payload: bytes) -> None:
         if kind == wire.BROKEN:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.server.recognition.interface import (
@@ -48,6 +49,17 @@ _KEPT_HYPOTHESES = 64
 """Most queued hypotheses. A slow reader needs only the newest ones."""
 _EXIT_S = 1.0
 _QUESTIONS = {StepKind.SOUND: wire.AUDIO, StepKind.PAUSE: wire.END, StepKind.FINISH: wire.END, StepKind.DROP: wire.DROP}
+
+
+_ANSWERS = {wire.ACK, wire.PARTIAL, wire.FINAL, wire.AGAIN}
+
+
+class _Final(msgspec.Struct):
+    """The result of an utterance, as the process sends it."""
+
+    text: str
+    words: list[tuple[str, float, float]]
+    voice: dict[str, Any]
 
 
 class Pocketsphinx:
@@ -169,12 +181,17 @@ class Pocketsphinx:
         if queue is None or queue.running is None:
             return
         step = queue.running
+        # Read the payload first: a wrong one raises, and the step then fails with the process.
+        text = payload.decode() if kind == wire.PARTIAL else ""
+        final = msgspec.json.decode(payload, type=_Final) if kind == wire.FINAL else None
+        if kind not in _ANSWERS:
+            raise ValueError(kind)
         self._overdue.pop(number).cancel()
         self._schedule.done(queue, now, again=kind == wire.AGAIN)
         if kind == wire.PARTIAL:
-            step.item.partial(payload.decode())
-        elif kind == wire.FINAL:
-            step.item.utterance(**json.loads(payload))
+            step.item.partial(text)
+        elif final is not None:
+            step.item.utterance(final)
         if kind != wire.AGAIN:
             step.item.step_done(step)
         self._run_schedule()
@@ -280,14 +297,15 @@ class _Transcription:
     def partial(self, text: str) -> None:
         """Called by the pool with the text of the current utterance so far."""
         if not self._closed:
-            self._put(Hypothesis(self._text(text)))
+            self._put(Hypothesis(self._text(text), heard_s=self._recognised_s))
 
-    def utterance(self, text: str, words: list[tuple[str, float, float]], voice: dict[str, Any]) -> None:
+    def utterance(self, final: _Final) -> None:
         """Called by the pool with the complete text and words of an utterance."""
-        self._session.voice = voice
-        self._texts.append(text)
+        self._session.voice = final.voice
+        self._texts.append(final.text)
         self._words += [
-            Word(word, self._utterance_start_s + start, self._utterance_start_s + end) for word, start, end in words
+            Word(word, self._utterance_start_s + start, self._utterance_start_s + end)
+            for word, start, end in final.words
         ]
 
     def step_done(self, step: ItemStep[_Transcription]) -> None:

@@ -149,7 +149,9 @@ class Response:
         """
         if self.finished:
             return []
-        events = self._close("completed" if status == "completed" else "incomplete")
+        # A reply without a word is an item without a word: clients wait for an item, not for an empty response.
+        events = self._open() if status == "completed" and not self._output else []
+        events += self._close("completed" if status == "completed" else "incomplete")
         self.finished, self.status = True, status
         if status != "completed":
             self._details = {"type": status}

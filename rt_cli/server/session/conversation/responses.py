@@ -188,6 +188,9 @@ class _Reply:
             await self._run_replier()
         except ReplyFailed as failure:
             await self._end("failed", error=str(failure))
+        except Exception as exc:  # noqa: BLE001 - a reply that breaks must not end the session
+            self._host.notify("warning", message=f"a reply failed, which is a bug: {exc!r}")
+            await self._end("failed", error="The reply failed inside the server.")
         else:
             await self._end("completed")
 

@@ -140,7 +140,7 @@ class TurnTranscriber:
         async for hypothesis in turn.transcription.hypotheses():
             text = hypothesis.text
             self._on_hypothesis(item_id, text)
-            delta = deltas.finish(text) if hypothesis.final else deltas.push(text)
+            delta = deltas.finish(text) if hypothesis.final else deltas.push(text, hypothesis.heard_s)
             if delta and turn.to_client:
                 await self._send_event(wire.transcript_delta(item_id, delta))
-        return text
+        return deltas.transcript if turn.to_client else text

@@ -292,16 +292,31 @@ def test_token_limit(modality: str) -> None:
 
 
 def test_no_replier() -> None:
-    """Without replier a response is completed and empty."""
+    """Without replier a response is completed, and has one item without words: clients wait for an item."""
 
     async def scenario() -> list[dict[str, Any]]:
         async with endpoint("") as client:
             return await respond(client)
 
-    created, done, _ = run(scenario())
-    assert (created["type"], done["type"]) == ("response.created", "response.done")
-    assert (done["response"]["status"], done["response"]["output"]) == ("completed", [])
-    assert done["response"]["usage"]["output_tokens"] == 0
+    events = run(scenario())
+    assert [event["type"] for event in events] == [
+        "response.created",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.content_part.added",
+        "response.output_audio.done",
+        "response.output_audio_transcript.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+        "rate_limits.updated",
+    ]
+    response = events[-2]["response"]
+    (item,) = response["output"]
+    assert (response["status"], item["status"]) == ("completed", "completed")
+    assert item["content"] == [{"type": "output_audio", "transcript": ""}]
+    assert response["usage"]["output_tokens"] == 0
 
 
 @pytest.mark.parametrize(
