@@ -37,7 +37,8 @@ class Tape:
     Args:
         rate_hz: The wire rate, which is also the rate of the timeline.
         memory_s: Seconds of audio in memory; older unsettled audio goes to a temporary file.
-        limit_bytes: Most bytes in memory and files together; beyond this, new audio becomes a hole (``full``).
+        limit_bytes: Most bytes in memory and files together. Beyond this, acknowledged audio leaves the tape; if there
+            is none, new audio becomes a hole (``full``).
         on_disk: False keeps everything in memory.
     """
 
@@ -59,6 +60,8 @@ class Tape:
         """Samples in holes that a suspend of the machine caused. Those are no fault of a component."""
         limit = limit_bytes // BYTES_PER_SAMPLE
         self._store = SampleStore(memory=round(memory_s * rate_hz) if on_disk else limit, limit=limit)
+        self._again: SampleStore | None = None
+        """Audio that had left the store and is read again from its source, from *settled* on."""
 
     def restore(self, settled: int, dropped: int, suspended: int = 0) -> None:
         """Continue at the marks of an earlier process.
@@ -78,6 +81,19 @@ class Tape:
         return self.captured - max(self.sent, self.oldest)
 
     @property
+    def readable(self) -> int:
+        """Position up to which audio can be read. Before *captured* only while audio is read again from its source."""
+        return self.captured if self._again is None or self.sent >= self._store.gone else self._again.end
+
+    @property
+    def missing(self) -> tuple[int, int]:
+        """Start and end of the audio that :meth:`refill` expects; empty if none."""
+        if self._again is None:
+            return 0, 0
+        self._again.skip(max(0, self.sent - self._again.end))  # settled meanwhile
+        return min(self._again.end, self._store.gone), self._store.gone
+
+    @property
     def holes(self) -> list[tuple[int, int]]:
         """Start and end of each hole from *settled* on."""
         return [(hole.start, hole.end) for hole in self._holes]
@@ -91,10 +107,11 @@ class Tape:
         """Append captured audio: whole samples of s16le.
 
         Returns:
-            The new hole if neither memory nor disk has room for the audio; else an empty list.
+            The new hole if neither memory nor disk has room for the audio, even without the acknowledged audio; else an
+            empty list.
         """
         start, self.captured = self.captured, self.captured + len(pcm) // BYTES_PER_SAMPLE
-        self.full = not self._store.append(pcm)
+        self.full = not self._store.append(pcm, spare=self.acknowledged)
         return self._add_hole(start, self.captured, "full") if self.full else []
 
     def lose(self, samples: int, reason: LossReason) -> list[Hole]:
@@ -108,7 +125,10 @@ class Tape:
         """Return the PCM of a range between *settled* and *captured*."""
         if not self.settled <= start <= end <= self.captured:
             raise RtError(f"tape read outside its marks: [{start}, {end}) of [{self.settled}, {self.captured})")
-        return self._store.read(start, end)
+        gone = self._store.gone
+        if self._again is None or start >= gone:
+            return self._store.read(start, end)
+        return self._again.read(start, min(end, gone)) + self._store.read(gone, max(end, gone))
 
     def mark_sent(self, to: int) -> None:
         """Advance *sent* to ``to``: the connection has taken everything before it."""
@@ -133,6 +153,8 @@ class Tape:
         self.acknowledged = max(self.acknowledged, to)
         self.sent = max(self.sent, to)
         self._store.release(to)
+        if self._again is not None:
+            self._again.release(to)
         while self._holes and self._holes[0].end <= to:
             hole = self._holes.pop(0)
             self._dropped_below += hole.end - hole.start
@@ -150,9 +172,47 @@ class Tape:
         self.oldest = max(self.oldest, min(to, self.captured))
         self._store.release(self.oldest)
 
-    def rewind(self) -> None:
-        """Move *sent* and *acknowledged* back to *settled*, because a new connection has received nothing yet."""
+    def rewind(self, *, again: bool = False) -> list[Hole]:
+        """Move *sent* and *acknowledged* back to *settled*, because a new connection has received nothing yet.
+
+        Acknowledged audio that left the tape to make room cannot be sent again from it.
+
+        Args:
+            again: Whether :meth:`refill` will bring that audio; if not, it is a hole.
+
+        Returns:
+            The new holes.
+        """
         self.sent = self.acknowledged = self.settled
+        self._again = None
+        if self._store.gone <= self.settled:
+            return []
+        if not again:
+            return self._give_up_gone()
+        limit = LIMIT_BYTES // BYTES_PER_SAMPLE
+        self._again = SampleStore(memory=limit, limit=limit)  # it never has more than is in flight or about to be sent
+        self._again.skip(self.settled)
+        return []
+
+    def refill(self, pcm: bytes) -> None:
+        """Append audio at the start of :attr:`missing`, read again from its source."""
+        start, end = self.missing
+        if self._again is not None:
+            self._again.release(self.acknowledged)
+            self._again.append(pcm[: (end - start) * BYTES_PER_SAMPLE])
+
+    def end_refill(self) -> list[Hole]:
+        """End the refilling. Returns the new hole if audio is still missing."""
+        start, end = self.missing
+        if start == end:
+            return []
+        self._again = None
+        return self._give_up_gone()
+
+    def _give_up_gone(self) -> list[Hole]:
+        gone = self._store.gone
+        self.oldest = max(self.oldest, gone)
+        return self._add_hole(self.sent, gone, "full")
 
     def ledger(self, padding: int = 0) -> Ledger:
         """Count the captured samples by their present state."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import subprocess
 import sys
-import tempfile
+import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -17,12 +16,11 @@ from hypothesis import strategies as st
 
 from rt_cli.audio.format import silence
 from rt_cli.timeline import sample_store as store_module
+from rt_cli.timeline import spill as spill_module
 from rt_cli.timeline.sample_store import SampleStore
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
 UNLIMITED = 1 << 40
+needs_pwrite = pytest.mark.skipif(not hasattr(os, "pwrite"), reason="files have one position here")
 
 
 def sound(start: int, end: int) -> bytes:
@@ -47,7 +45,7 @@ steps = st.lists(
 def test_what_is_stored_reads_back(steps: list[Step], memory: int, limit: int, file_bytes: int) -> None:
     """After any appends, skips and releases, each position reads as the stored sample, or as silence if skipped."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_module, "_FILE_BYTES", file_bytes)
+        patch.setattr(spill_module, "_FILE_BYTES", file_bytes)
         store, model, released = SampleStore(memory=memory, limit=limit), bytearray(), 0
         for what, count in steps:
             match what:
@@ -68,11 +66,21 @@ def test_what_is_stored_reads_back(steps: list[Step], memory: int, limit: int, f
         store.close()
 
 
+def written(store: SampleStore) -> None:
+    """Wait until the thread has written all that it was given."""
+    if store._spill is not None:
+        done = threading.Event()
+        store._spill._thread.do(done.set)
+        assert done.wait(30)
+    store._collect_written()
+
+
 def test_old_samples_go_to_disk() -> None:
     """Above its memory limit the store keeps at most one chunk more in memory."""
     store = SampleStore(memory=100, limit=UNLIMITED)
     for at in range(0, 10_000, 50):
         store.append(sound(at, at + 50))
+        written(store)
         assert store._memory_bytes <= 200
 
     assert store.read(0, 10_000) == sound(0, 10_000)
@@ -81,15 +89,33 @@ def test_old_samples_go_to_disk() -> None:
 
 def test_files_are_deleted_when_their_samples_are_released(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that lags for days uses disk only for its unreleased samples and the file that it writes."""
-    monkeypatch.setattr(store_module, "_FILE_BYTES", 1000)
+    monkeypatch.setattr(spill_module, "_FILE_BYTES", 1000)
     before = _open_files()
     store = SampleStore(memory=50, limit=UNLIMITED)
     for at in range(0, 100_000, 50):
         store.append(sound(at, at + 50))
         store.release(at - 2000)
-        assert _open_files() - before <= 7
+        if at % 500 == 0:
+            written(store)
+            assert _open_files() - before <= 8
+    thread = store._spill._thread if store._spill else None
     store.close()
+    assert thread is not None
+    assert thread.close(30)
 
+    assert _open_files() == before
+
+
+@pytest.mark.parametrize("memory", [50, 1 << 20])
+def test_close_leaves_no_file_open(memory: int) -> None:
+    """Whether the thread has written everything or nothing yet."""
+    before = _open_files()
+    for _ in range(30):
+        store = SampleStore(memory=memory, limit=UNLIMITED)
+        for at in range(0, 1000, 50):
+            store.append(sound(at, at + 50))
+        store.close()
+        assert store._spill is None or store._spill._thread.close(30)
     assert _open_files() == before
 
 
@@ -128,49 +154,95 @@ def test_released_space_is_used_again() -> None:
     store.close()
 
 
-class _SmallDisk(io.BytesIO):
-    """A file on a nearly full disk: write() takes a part of the data, then raises ENOSPC."""
+def small_disk(patch: pytest.MonkeyPatch, room: list[int]) -> None:
+    """Let writes beyond ``room[0]`` bytes fail with ENOSPC, after a part is written."""
 
-    def __init__(self, room: list[int]) -> None:
-        super().__init__()
-        self._room = room
-
-    def write(self, data: Buffer) -> int:
-        taken = min(len(memoryview(data)), self._room[0], 7)
+    def write(descriptor: int, data: memoryview, offset: int) -> int:
+        taken = min(len(data), room[0], 7)
         if not taken:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._room[0] -= taken
-        return super().write(memoryview(data)[:taken])
+        room[0] -= taken
+        return pwrite(descriptor, data[:taken], offset)
+
+    pwrite = os.pwrite
+    patch.setattr(spill_module.os, "pwrite", write)
 
 
+@needs_pwrite
 @settings(deadline=None)
 @given(room=st.integers(0, 2000), chunks=st.lists(st.integers(1, 40), max_size=60))
 def test_a_full_disk_loses_only_the_refused_samples(room: int, chunks: list[int]) -> None:
     """If the disk fills up in the middle of a write, all earlier samples can still be read."""
-    left = [room]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "TemporaryFile", lambda **_: _SmallDisk(left))
-        store, model = SampleStore(memory=64, limit=UNLIMITED), bytearray()
+        small_disk(patch, [room])
+        patch.setattr(store_module, "_RETRY_S", 0)
+        store, model = SampleStore(memory=64, limit=UNLIMITED, backlog=64), bytearray()
         for count in chunks:
             pcm = sound(store.end, store.end + count)
             model += pcm if store.append(pcm) else silence(count)
-            assert store._memory_bytes <= 2 * 64
+            assert store._memory_bytes <= 2 * 64 + 64 + 80
+        assert store.read(0, store.end) == model
+        written(store)
         assert store.read(0, store.end) == model
         store.close()
 
 
+@needs_pwrite
 def test_the_disk_is_used_again_when_it_has_space(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failed write the store takes new samples as soon as the disk has space."""
     left = [0]
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: _SmallDisk(left))
-    store = SampleStore(memory=10, limit=UNLIMITED)
-    store.append(sound(0, 10))
-    assert not store.append(sound(10, 20))
+    small_disk(monkeypatch, left)
+    monkeypatch.setattr(store_module, "_RETRY_S", 0)
+    store = SampleStore(memory=10, limit=UNLIMITED, backlog=20)
+    assert store.append(sound(0, 10))
+    assert store.append(sound(10, 20))
+    written(store)
+    assert not store.append(sound(20, 30))
     left[0] = 1000
+    store._write_oldest()
+    written(store)
 
-    assert store.append(sound(20, 30))
-    assert store.read(0, 30) == sound(0, 10) + silence(10) + sound(20, 30)
+    assert store.append(sound(30, 40))
+    assert store.read(0, 40) == sound(0, 20) + silence(10) + sound(30, 40)
     store.close()
+
+
+@needs_pwrite
+def test_a_slow_disk_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each write takes 400 ms: no call takes that long, and the samples wait in memory meanwhile."""
+
+    def slow(descriptor: int, data: memoryview, offset: int) -> int:
+        time.sleep(0.4)
+        return pwrite(descriptor, data, offset)
+
+    pwrite = os.pwrite
+    monkeypatch.setattr(spill_module.os, "pwrite", slow)
+    store, longest = SampleStore(memory=1000, limit=UNLIMITED), 0.0
+    for at in range(0, 20_000, 1000):
+        pcm = sound(at, at + 1000)
+        began = time.monotonic()
+        assert store.append(pcm)
+        store.read(max(0, at - 1500), at)
+        store.release(at - 15_000)
+        longest = max(longest, time.monotonic() - began)
+    began = time.monotonic()
+    assert store.read(4000, 20_000) == sound(4000, 20_000)
+    store.close()
+    assert max(longest, time.monotonic() - began) < 0.2
+
+
+def test_what_may_be_spared_leaves_when_there_is_no_room() -> None:
+    """The oldest samples before a position leave, no more than needed; the others stay."""
+    store = SampleStore(memory=UNLIMITED, limit=100)
+    for at in range(0, 100, 10):
+        assert store.append(sound(at, at + 10), spare=0)
+    assert store.append(sound(100, 120), spare=55)
+    assert store.gone == 20
+    assert store.read(0, 120) == silence(20) + sound(20, 120)
+    assert store.append(sound(120, 150), spare=55)
+    assert store.gone == 50
+    assert not store.append(sound(150, 160), spare=55)
+    assert store.gone == 50
 
 
 _UNDER_A_FILE_LIMIT = """
@@ -178,6 +250,7 @@ import resource
 from rt_cli.timeline.tape import Tape
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 tape = Tape(8000, memory_s=10)
+tape._store._backlog = 100_000
 dropped = []
 for second in range(60):
     dropped += tape.append(bytes([second + 1]) * 16_000)

@@ -144,7 +144,7 @@ def test_the_ledger_always_balances(steps: list[tuple[str, int, int]]) -> None:
                 tape.forget(tape.sent + first)
                 holes = tape.drop(tape.sent, tape.oldest, "full")
             case _:
-                tape.rewind()
+                holes = tape.rewind()
         for hole in holes:
             fresh = set(range(hole.start, hole.end))
             assert fresh.isdisjoint(dropped)
@@ -158,3 +158,84 @@ def test_the_ledger_always_balances(steps: list[tuple[str, int, int]]) -> None:
         assert tape.waiting == len(range(max(tape.sent, tape.oldest), tape.captured))
         settled = tape.settled
     tape.close()
+
+
+def acknowledged_beyond_room() -> Tape:
+    """A tape with room for 100 samples, all 250 sent and acknowledged, 20 settled: the first 150 are gone."""
+    tape = Tape(RATE, limit_bytes=200)
+    for start in range(0, 250, 10):
+        assert tape.append(numbered(start, start + 10)) == []
+        tape.mark_sent(tape.captured)
+        tape.mark_acknowledged(tape.captured)
+    tape.settle(20)
+    return tape
+
+
+def numbered(start: int, end: int) -> bytes:
+    """Samples with the value of their position."""
+    return b"".join(at.to_bytes(2, "little") for at in range(start, end))
+
+
+def test_acknowledged_audio_leaves_for_new_audio_without_a_hole() -> None:
+    """All of it settles: nothing was dropped."""
+    tape = acknowledged_beyond_room()
+    assert tape.dropped == 0
+    tape.settle(250)
+    assert (tape.rewind(), tape.dropped, tape.ledger().settled) == ([], 0, 250)
+
+
+def test_a_lost_connection_makes_a_hole_of_what_is_gone() -> None:
+    """Only from settled on, and only once; the rest is sent again."""
+    tape = acknowledged_beyond_room()
+    assert tape.rewind() == [Hole(20, 150, "full")]
+    assert (tape.oldest, tape.sent, tape.dropped) == (150, 20, 130)
+    assert tape.read(150, 250) == numbered(150, 250)
+    assert tape.rewind() == []
+    assert tape.ledger().balanced
+
+
+def test_unsent_audio_never_leaves() -> None:
+    """Without acknowledged audio, new audio is the hole."""
+    tape = Tape(RATE, limit_bytes=200)
+    tape.append(bytes(200))
+    tape.mark_sent(100)
+    assert tape.append(bytes(20)) == [Hole(100, 110, "full")]
+
+
+def test_what_is_gone_can_be_refilled() -> None:
+    """It is readable as far as it is refilled, then the rest of the tape is; no hole is made."""
+    tape = acknowledged_beyond_room()
+    assert tape.rewind(again=True) == []
+    assert (tape.missing, tape.readable) == ((20, 150), 20)
+    tape.refill(numbered(20, 80))
+    assert (tape.missing, tape.readable) == ((80, 150), 80)
+    assert tape.read(20, 80) == numbered(20, 80)
+    tape.mark_sent(80)
+    tape.mark_acknowledged(80)
+    tape.refill(numbered(80, 999))
+    assert (tape.missing, tape.readable) == ((150, 150), 150)
+    tape.mark_sent(150)
+    assert tape.readable == 250
+    assert tape.read(100, 200) == numbered(100, 200)
+    assert tape.end_refill() == []
+    assert (tape.dropped, tape.ledger().balanced) == (0, True)
+
+
+def test_what_cannot_be_refilled_is_a_hole() -> None:
+    """From what is unsent on."""
+    tape = acknowledged_beyond_room()
+    tape.rewind(again=True)
+    tape.refill(numbered(20, 80))
+    tape.mark_sent(60)
+    assert tape.end_refill() == [Hole(60, 150, "full")]
+    assert (tape.readable, tape.oldest) == (250, 150)
+
+
+def test_settling_beyond_the_refilled_audio() -> None:
+    """What is settled is not missing."""
+    tape = acknowledged_beyond_room()
+    tape.rewind(again=True)
+    tape.settle(100)
+    assert tape.missing == (100, 150)
+    tape.refill(numbered(100, 150))
+    assert tape.read(100, 250) == numbered(100, 250)

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import BYTES_PER_SAMPLE, SILENCE_DBFS, levels_dbfs
 from rt_cli.errors import AudioError
 from rt_cli.streaming.capture.gaps import Gaps
+from rt_cli.streaming.capture.reread import Rereader
 from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rt_cli.audio.source import Source
     from rt_cli.clock import Clock
     from rt_cli.errors import RtError
     from rt_cli.streaming.capture.audio_recorder import AudioRecorder
     from rt_cli.streaming.capture.push_to_talk import PushToTalk
+    from rt_cli.streaming.capture.reread import Reopen
     from rt_cli.streaming.capture.spool_writer import SpoolWriter
     from rt_cli.streaming.timing.change_signal import ChangeSignal
     from rt_cli.timeline.tape import Hole, Tape
@@ -46,6 +48,7 @@ class TapeFeeder:
         allowance: Returns how many samples the cost limit still allows; None for no limit.
         metered: Whether to measure levels.
         enforce: Called after each piece; returns the error that ends capture, or None.
+        reopen: Opens the source once more; None if it can be read only once.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class TapeFeeder:
         allowance: Callable[[], float] | None = None,
         metered: bool = True,
         enforce: Callable[[], RtError | None] | None = None,
+        reopen: Reopen | None = None,
     ) -> None:
         self.ended = False
         """Capture has ended."""
@@ -92,6 +96,7 @@ class TapeFeeder:
         self._allowance = allowance
         self._metered = metered
         self._enforce = enforce
+        self._rereader = None if reopen is None else Rereader(tape, changed, reopen, self._report_at_once)
         self._start = tape.captured
         self.stopped_at: float | None = None
         """Time of the first :meth:`stop`, seconds."""
@@ -127,6 +132,17 @@ class TapeFeeder:
         """Add a gap of ``seconds`` to the timeline of a live source after a system suspend."""
         if self.live and not self.ended:
             self._report(self._tape.lose(round(seconds * self._tape.rate_hz), "suspended"))
+
+    def rewind(self) -> None:
+        """Rewind the tape for a new connection. What it has no more is read again from the file, or else is a hole."""
+        self._report_at_once(self._tape.rewind(again=self._rereader is not None))
+        if self._rereader is not None:
+            self._rereader.rewound()
+
+    async def reread(self) -> None:
+        """Read again what a rewound tape has no more, until cancelled; returns at once if the source cannot do so."""
+        if self._rereader is not None:
+            await self._rereader.run()
 
     async def run(self) -> None:
         """Capture until the end, a limit or :meth:`stop`. Cancellation ends capture at the present position."""
@@ -255,7 +271,11 @@ class TapeFeeder:
         if settled > len(self._positions) // 2:
             del self._positions[:settled], self._times[:settled]
 
-    def _report(self, holes: list[Hole]) -> None:
+    def _report_at_once(self, holes: Sequence[Hole]) -> None:
+        self._report(holes)
+        self._gaps.end()
+
+    def _report(self, holes: Sequence[Hole]) -> None:
         if self._spool_writer is not None:
             for hole in holes:
                 self._spool_writer.hole(hole)

@@ -95,11 +95,11 @@ class Pump:
 
     def _next(self) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
         tape, marks, ended = self._tape, self._marks, self._state.capture.ended
-        sent, known, closes = tape.sent, tape.captured, None
+        sent, known, closes = tape.sent, tape.readable, None
         if self._on_hold or (sent == known and marks is None and not ended):
             return _WAIT
         if marks is not None:
-            known, closes = marks.analysed, marks.closes_after(max(sent, self._committed_at + 1))
+            known, closes = min(known, marks.analysed), marks.closes_after(max(sent, self._committed_at + 1))
         return decide(
             sent=sent,
             known=known,

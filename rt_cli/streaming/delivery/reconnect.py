@@ -106,7 +106,7 @@ class Reconnector:
                 delay = self._after_loss(link, link.error, backoff, began_at)
             else:
                 self._after_hand_over(began_at)
-            self._state.tape.rewind()
+            self._state.capture.rewind()
             self._state.enforce()
             self._state.apply(self._state.session.connect())
             if successor is None or successor.ended:
