@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from rt_cli.errors import UsageError
 from rt_cli.events import Final, Label, Ledger, Summary, Warned
+from rt_cli.output.results.result_file import part_path
 from rt_cli.output.results.saved_results import SavedResults, check, file_name, format_of
 from rt_cli.output.results.write_receipts import WriteReceipts
 from rt_cli.settings import OutputSettings
@@ -259,3 +260,50 @@ def test_file_names_and_formats() -> None:
     from pathlib import PurePath
 
     assert format_of(PurePath("a.b/t")) == "text"
+
+
+@pytest.mark.skipif(not hasattr(os, "pathconf"), reason="no limit is known here")
+@pytest.mark.parametrize("character", ["x", "\u00e4"])
+def test_a_name_that_only_just_fits(character: str, tmp_path: Path) -> None:
+    """The name until the file is complete is no longer than the limit; two such names stay apart."""
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX") - len(".txt") - 1
+    stem = character * (longest // len(character.encode()))
+    sources = [f"{stem}{end}.wav" for end in "ab"]
+    run = Run(OutputSettings(output_dir=str(tmp_path)), *sources)
+    for source in sources:
+        run.saved.begin(source)
+    for source in sources:
+        run.saved.on_event(Final(1, source[-5]), Label(source))
+    parts = {part_path(tmp_path / f"{stem}{end}.txt").name for end in "ab"}
+    assert len(parts) == 2
+    assert all(name.endswith(".part") for name in parts)
+    for source in sources:
+        run.saved.on_event(DONE, Label(source))
+    run.ended()
+    assert run.saved.failure is None
+    assert files(tmp_path) == {f"{stem}{end}.txt": f"{end}\n" for end in "ab"}
+
+
+def test_a_name_that_does_not_fit_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    """The extension of the results is longer than that of the source; and a folder has the name already."""
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+    with pytest.raises(UsageError, match="File name too long"):
+        Run(OutputSettings(output_dir=str(tmp_path), format="json"), f"{'x' * (longest - 4)}.wav")
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(UsageError, match="Is a directory"):
+        Run(OutputSettings(output_dir=str(tmp_path)), "a.wav")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such links here")
+def test_links_in_the_folder_of_results_are_not_followed(tmp_path: Path) -> None:
+    """Somebody planted one under the name of the unfinished file."""
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.txt.part").symlink_to(tmp_path / "mine")
+    run = Run(OutputSettings(output_dir=str(tmp_path / "out")), "x/a.wav")
+    run.saved.begin("x/a.wav")
+    run.saved.on_event(Final(1, "hello"), A)
+    run.saved.on_event(DONE, A)
+    run.ended()
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert run.saved.failure is not None
