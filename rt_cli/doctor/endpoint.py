@@ -15,14 +15,15 @@ from rt_cli.doctor.network import check_connection, host_port_of, proxy_for
 from rt_cli.errors import EndpointError, RtError, UsageError
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.endpoint.endpoint import resolve
-from rt_cli.protocol.session.handshake import Handshake
+from rt_cli.protocol.session.handshake import Handshake, no_updated, updated_within_s
+from rt_cli.protocol.session.readback import MAKES_TURNS, Readback, read_back
 from rt_cli.server.recognition.registry import unavailable
 from rt_cli.server.server import serve
 from rt_cli.streaming.transport.connection import connect
 from rt_cli.streaming.transport.tls import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from rt_cli.doctor.finding import ReportFinding
     from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
@@ -96,10 +97,7 @@ async def _check_session(endpoint: Endpoint, target: Target, report: ReportFindi
         return
     report(Finding("websocket", "ok", f"open in {_elapsed(began)}"))
     try:
-        began = time.perf_counter()
-        async with asyncio.timeout(timeout_s):
-            await _configure(connection, endpoint, target.settings)
-        report(Finding("session", "ok", f"takes audio after {_elapsed(began)}"))
+        report(await _configure(connection, endpoint, target.settings))
         report(await _round_trip(connection))
     except TimeoutError:
         detail = f"not configured within {timeout_s:g} s"
@@ -112,18 +110,42 @@ async def _check_session(endpoint: Endpoint, target: Target, report: ReportFindi
         await connection.close()
 
 
-async def _configure(connection: Connection, endpoint: Endpoint, settings: Settings) -> None:
-    """Run the handshake up to the point where audio may be sent. Raises the errors of the endpoint."""
-    dialect, handshake, update_sent = endpoint.dialect, Handshake(), False
+async def _configure(connection: Connection, endpoint: Endpoint, settings: Settings) -> Finding:
+    """Run the handshake up to the point where audio may be sent, and compare the answer with what was asked.
+
+    Raises:
+        RtError: The endpoint refuses the session, or changes it.
+        TimeoutError: It does not greet; at an endpoint whose protocol is known, it does not answer.
+    """
+    dialect, handshake, began = endpoint.dialect, Handshake(), time.perf_counter()
     turns = dialect.turn_detection(endpoint.model, settings.session.turn_detection, embedded=endpoint.embedded)
     session = dialect.session(settings.session, endpoint.model, turns)
-    while not handshake.configured:
+    timeout_s = settings.delivery.connect_timeout_s
+    async with asyncio.timeout(timeout_s):
+        await _receive_until(lambda: handshake.greeted, connection, handshake)
+        await connection.send([session_update_event(session, "rt_doctor")])
+        if endpoint.known:
+            await _receive_until(lambda: handshake.configured, connection, handshake)
+    within_s = updated_within_s(timeout_s)
+    try:
+        async with asyncio.timeout(within_s):
+            await _receive_until(lambda: handshake.configured, connection, handshake)
+    except TimeoutError:
+        return Finding("session", "warn", no_updated(within_s))
+    answer = Readback() if handshake.effective is None else read_back(session, handshake.effective)
+    if answer.error is not None:
+        raise answer.error
+    if answer.endpoint_makes_turns:
+        return Finding("session", "warn", MAKES_TURNS)
+    return Finding("session", "ok", f"takes audio after {_elapsed(began)}")
+
+
+async def _receive_until(reached: Callable[[], bool], connection: Connection, handshake: Handshake) -> None:
+    """Receive events up to a step of the handshake. Raises the errors of the endpoint."""
+    while not reached():
         error = handshake.receive(decode(await connection.receive(handshake.last_error)))
         if error is not None:
             raise error
-        if handshake.greeted and not update_sent:
-            update_sent = True
-            await connection.send([session_update_event(session, "rt_doctor")])
 
 
 async def _round_trip(connection: Connection) -> Finding:

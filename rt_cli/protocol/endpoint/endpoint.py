@@ -69,7 +69,12 @@ class Endpoint:
     """None: use the proxy of the environment, and no proxy for this machine."""
     trust: Trust = Trust()
     official: bool = False
-    """The host belongs to the provider of the dialect: its protocol is known in full."""
+    """The host belongs to the provider of the dialect."""
+
+    @property
+    def known(self) -> bool:
+        """Whether its protocol is known in full."""
+        return self.official or self.embedded
 
 
 def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from rt_cli.protocol.server_events import EffectiveSession, ErrorInfo, ServerEvent
 
 
+_UPDATED_WITHIN_S = 3.0
+
+
+def updated_within_s(timeout_s: float) -> float:
+    """Return the seconds to wait for ``session.updated`` at an endpoint that is not known to send one."""
+    return min(_UPDATED_WITHIN_S, timeout_s)
+
+
+def no_updated(waited_s: float) -> str:
+    """Return what to say if none came."""
+    return f"the endpoint sent no session.updated within {waited_s:g} s: going on without"
+
+
 class Handshake:
     """State of the handshake of one connection."""
 

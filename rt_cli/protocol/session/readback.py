@@ -17,6 +17,9 @@ _NAMES = {"pcmu": "G.711 mu-law", "pcma": "G.711 A-law", "opus": "Opus"}
 """Encodings that are surely not PCM; other names may be another word for it."""
 
 
+MAKES_TURNS = "the endpoint makes the turns, although it was asked not to: its turns count"
+
+
 class Readback(Struct, frozen=True):
     """What follows from the answer of the endpoint."""
 

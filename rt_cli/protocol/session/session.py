@@ -28,6 +28,7 @@ from rt_cli.protocol.server_events import (
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
 from rt_cli.protocol.session.effects import Acknowledge, Drop, Effect, Fail, Report, Settle
 from rt_cli.protocol.session.outcomes import failure_effects, final, is_silence, settled_position, warning
+from rt_cli.protocol.session.readback import MAKES_TURNS
 from rt_cli.protocol.session.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ CLEAR_ID = "rt_clear"
 _CLEAR_OR_NONE = (CLEAR_ID, None)
 _MORE_STEPS, _STEPS_PER_TURN = 4, 3
 """Events about turns that count as progress at the end: for each open turn, and more."""
-_MAKES_TURNS = "the endpoint makes the turns, although it was asked not to"
-_TURNS_COUNT = Report(Warned("endpoint_makes_turns", f"{_MAKES_TURNS}: its turns count"))
+_TURNS_COUNT = Report(Warned("endpoint_makes_turns", MAKES_TURNS))
 _MOST_LATENCIES = 20_000
 
 
@@ -318,7 +318,7 @@ class Session:
     def turns_of_the_endpoint(self) -> list[Effect]:
         """Note that the endpoint detects turns although rt makes them: its turns count, on a new connection."""
         self.own_turns, self._no_detector = False, False
-        return [_TURNS_COUNT, Fail(ConnectionLost(_MAKES_TURNS, code="endpoint_makes_turns"))]
+        return [_TURNS_COUNT, Fail(ConnectionLost(MAKES_TURNS, code="endpoint_makes_turns"))]
 
     def _note_cleared(self) -> list[Effect]:
         if self._clear_id is None or self.cleared:

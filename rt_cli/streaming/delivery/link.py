@@ -12,7 +12,7 @@ from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.sanitize import masked, printable
 from rt_cli.protocol.server_events import SessionUpdated
 from rt_cli.protocol.session.effects import Acknowledge
-from rt_cli.protocol.session.handshake import Handshake
+from rt_cli.protocol.session.handshake import Handshake, no_updated, updated_within_s
 from rt_cli.protocol.session.readback import read_back
 from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
 from rt_cli.streaming.delivery.pump import Pump
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.connection import Connection
 
 _CHECK_EVERY_S = 0.5
-_UPDATED_WITHIN_S = 3.0
-"""For ``session.updated``, where the endpoint is not known to send one."""
 SHORTEST_LIFETIME_S = 0.45
 """An expiry before that is one of another clock or unit."""
 _LONGEST_LIFETIME_S = 30 * 86_400.0
@@ -183,17 +181,20 @@ class Link:
             raise error
 
     async def _configure(self, sender: Sender) -> None:
-        """Configure the endpoint before any audio is sent. One deadline for all waits."""
-        timeout_s = self._state.settings.delivery.connect_timeout_s
+        """Configure the endpoint before any audio is sent."""
+        state, handshake = self._state, self.handshake
+        timeout_s = state.settings.delivery.connect_timeout_s
         expected = "session.created"
         try:
             async with asyncio.timeout(timeout_s):
-                await self._state.changed.wait_until(lambda: self.handshake.greeted)
+                await state.changed.wait_until(lambda: handshake.greeted)
                 expected = "session.updated"
-                await sender.control(session_update_event(self._state.configuration, "rt_session"))
-                await self._wait_for_updated(timeout_s)
+                await sender.control(session_update_event(state.configuration, "rt_session"))
+                if state.endpoint.known:
+                    await state.changed.wait_until(lambda: handshake.configured)
         except TimeoutError:
             raise self._no_answer(expected, timeout_s) from None
+        await self._wait_for_updated(updated_within_s(timeout_s))
         if self.handshake.effective is not None:
             self._read_back(self.handshake.effective)
         longest_s = self._state.settings.delivery.max_session_s
@@ -201,20 +202,15 @@ class Link:
         self.ready_at = self._state.clock.now()
         self._state.changed.notify()
 
-    async def _wait_for_updated(self, timeout_s: float) -> None:
-        """Wait for ``session.updated``; some servers send none, so elsewhere than at its makers go on without."""
+    async def _wait_for_updated(self, patience_s: float) -> None:
+        """Wait for ``session.updated``; some servers send none: go on without."""
         state = self._state
-        if state.endpoint.official or state.endpoint.embedded:
-            await state.changed.wait_until(lambda: self.handshake.configured)
-            return
-        patience_s = min(_UPDATED_WITHIN_S, timeout_s / 2)
         try:
             async with asyncio.timeout(patience_s):
                 await state.changed.wait_until(lambda: self.handshake.configured)
         except TimeoutError:
             self.handshake.configured = True
-            message = f"the endpoint sent no session.updated within {patience_s:g} s: going on without"
-            state.warn_once("no_session_updated", message)
+            state.warn_once("no_session_updated", no_updated(patience_s))
 
     def _read_back(self, effective: EffectiveSession) -> None:
         """Compare the answer with what was asked for. Raises the error that follows."""

@@ -265,7 +265,7 @@ class Pump:
             match next_step(
                 ending,
                 own_turns=session.own_turns,
-                takes_clear=endpoint.official or endpoint.embedded,
+                takes_clear=endpoint.known,
                 same_detector=endpoint.embedded,
             ):
                 case "done":
