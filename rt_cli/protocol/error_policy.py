@@ -49,6 +49,7 @@ _HARMLESS_CODES = frozenset(
 )
 _ELSEWHERE_WORDS = ("rate_limit", "server_error", "transcription", "response", "conversation")
 """An error with one of these is not about an append."""
+_SUBJECTS = frozenset({"audio", "buffer"})
 _REFUSAL_WORDS = (
     "invalid",
     "unknown",
@@ -65,6 +66,11 @@ _SILENT_CLOSES = frozenset({1001, 1005, 1006, 1009, 1012, 1013})
 """Closes with a meaning of their own, or none: an error long before them is not their cause."""
 _CODE = re.compile(r"[a-z0-9_.-]{1,80}")
 _AUDIO = "audio"
+_EMPTY_BUFFER = re.compile(
+    r"\b(?:commit\w*|buffer)\b.{0,80}?\b(?:empty|too (?:small|short)|no audio|not enough|has no)\b"
+    r"|\b(?:no|empty|not enough|too little) audio\b.{0,80}?\b(?:commit\w*|buffer)\b"
+    r"|\bempty (?:audio )?buffer\b"
+)
 _TOO_FAST = 3007
 """Close code of AssemblyAI; other providers only say so in the reason."""
 _TOO_FAST_WORDS = ("faster than real", "too fast", "transmission rate")
@@ -184,15 +190,22 @@ def refuses_audio(error: ErrorInfo) -> bool:
     """Return whether an ``error`` event that names no event of ours refuses audio.
 
     An endpoint calls the refused request invalid, unknown or too much, by its code, or by its type if there is no code;
-    some name the field.
+    some name the field. Without either, the message has to name audio or the buffer.
     """
     name = (error.code or error.type).lower()
     if not _CODE.fullmatch(name):
-        name = ""  # a sentence is no code
+        # A sentence is no code: of its words only those count that name audio.
+        said = re.findall(r"[a-z]+", f"{name} {error.message}".lower())
+        name = " ".join(word for word in said if word in _SUBJECTS or word in _ELSEWHERE_WORDS)
     words = f"{name} {_AUDIO if (error.param or '').rpartition('.')[2] == _AUDIO else ''}"
     if error.code in _HARMLESS_CODES or any(word in words for word in _ELSEWHERE_WORDS):
         return False
     return any(word in words for word in _REFUSAL_WORDS)
+
+
+def is_empty_buffer(error: ErrorInfo) -> bool:
+    """Return whether an ``error`` event says that there was no audio to commit, by its code or its message."""
+    return "empty" in error.code.lower() or _EMPTY_BUFFER.search(error.message.lower()) is not None
 
 
 def _by_code(error: ErrorInfo) -> RtError | None:

@@ -239,3 +239,19 @@ def test_any_words_give_an_error_of_ours(
     assert isinstance(http_refusal(status, message, wants_model=True), RtError)
     assert isinstance(classify_error(info, configuring=True), RtError)
     assert refuses_audio(info) in {True, False}
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (ErrorInfo(message="invalid audio"), True),
+        (ErrorInfo(code="The buffer is full", type="error"), True),
+        (ErrorInfo(message="try again later"), False),
+        (ErrorInfo(message="transcription of the audio failed"), False),
+        (ErrorInfo(type="invalid_request_error", message="no"), True),
+        (ErrorInfo(code="rate_limit_exceeded", message="too much audio"), False),
+    ],
+)
+def test_refused_audio(error: ErrorInfo, *, refused: bool) -> None:
+    """By code, else by type, else by a message that names audio."""
+    assert refuses_audio(error) is refused

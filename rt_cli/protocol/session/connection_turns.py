@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Partial, Withdrawn
+from rt_cli.protocol.error_policy import is_empty_buffer
 from rt_cli.protocol.sanitize import printable
 from rt_cli.protocol.server_events import (
     Committed,
@@ -126,7 +127,7 @@ class ConnectionTurns:
 
     def commit_refused(self, commit: Commit, error: ErrorInfo, now: float) -> list[Effect]:
         """Apply the refusal of our commit: an empty buffer means silence, any other error fails the turn."""
-        turn, empty = commit.turn, commit.is_empty(error)
+        turn, empty = commit.turn, is_empty_buffer(error)
         if turn is not None and not turn.done:
             turn.done, turn.updated_at = True, now
             turn.parts.clear()

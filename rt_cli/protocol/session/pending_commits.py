@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rt_cli.protocol.error_policy import is_empty_buffer
+
 if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo
     from rt_cli.protocol.session.turn_list import Turn
-
-_EMPTY = "input_audio_buffer_commit_empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,6 @@ class Commit:
     """When the commit was sent, seconds."""
     speech: bool = False
     """Our detector found speech that is in no turn; only with the endpoint's turns."""
-
-    @staticmethod
-    def is_empty(error: ErrorInfo) -> bool:
-        """Return whether an error means that the buffer was empty, which is not a failure."""
-        return error.code == _EMPTY
 
 
 class PendingCommits:
@@ -65,7 +60,7 @@ class PendingCommits:
         for commit in self.pending:
             if error.event_id == commit.event_id:
                 return self._take(commit, refused=True)
-        if self.pending and error.event_id is None and (Commit.is_empty(error) or anonymous):
+        if self.pending and error.event_id is None and (is_empty_buffer(error) or anonymous):
             return self._take(self.pending[0], refused=True)
         return None
 

@@ -27,15 +27,16 @@ class Refusals:
         self._in_a_row = 0
         self._since: int | None = None
 
-    def receive(self, error: ErrorInfo, read: int) -> list[Effect]:
+    def receive(self, error: ErrorInfo, read: int, sent: int) -> list[Effect]:
         """Process an error.
 
         Args:
             error: An error that ends nothing, and belongs to no commit.
             read: Timeline position up to which the endpoint had read before.
+            sent: Timeline position up to which audio was sent.
 
         Returns:
-            A warning; a failure where the endpoint takes no audio.
+            A warning; a hole and a failure where the endpoint takes no audio.
         """
         if refuses_audio(error):
             self._since = read if self._since is None else self._since
@@ -43,7 +44,7 @@ class Refusals:
             if self._in_a_row >= MOST_REFUSALS:
                 message = f"the endpoint takes no audio: {quoted(error.message or error.code)}"
                 hint = "check the model, --chunk-ms and the length of turns (--max-turn)"
-                return [Fail(EndpointError(message, hint, code="audio_refused"))]
+                return [*self.note_read(sent), Fail(EndpointError(message, hint, code="audio_refused"))]
         return [warning(error)]
 
     def note_turn(self) -> None:

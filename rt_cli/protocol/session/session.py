@@ -14,7 +14,7 @@ import msgspec
 from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost
 from rt_cli.events import Warned, Withdrawn
-from rt_cli.protocol.error_policy import classify_error, refuses_audio
+from rt_cli.protocol.error_policy import classify_error, is_empty_buffer, refuses_audio
 from rt_cli.protocol.server_events import (
     BufferCleared,
     ErrorEvent,
@@ -303,11 +303,11 @@ class Session:
         commit = commits.take_refused(error, anonymous=last and refuses_audio(error))
         if commit is None:
             self.last_error = error
-            return self._refusals.receive(error, self._connection.read)
+            return self._refusals.receive(error, self._connection.read, self.wire.position)
         refused = self._connection.commit_refused(commit, error, now)
         if commit.turn is None and commit.speech and self._draining and self.covered < commit.end:
             return [warning(error), *refused, Drop(self.covered, commit.end, "refused")]
-        return refused if commit.turn or commit.is_empty(error) else [warning(error), *refused]
+        return refused if commit.turn or is_empty_buffer(error) else [warning(error), *refused]
 
     def leave_turns_to_endpoint(self) -> list[Effect]:
         """Note, before any audio is sent on this connection, that the endpoint makes the turns whatever rt asks."""

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from rt_cli.events import Final
 from rt_cli.protocol.codec import decode
@@ -71,6 +72,7 @@ def test_the_same_refusal_again_and_again_ends_the_run() -> None:
 
     assert [end.error.exit_code for end in run.ends] == [6]
     assert run.warnings == ["invalid_value"] * (MOST_REFUSALS - 1)
+    assert run.holes == [Hole(0, 100 * MOST_REFUSALS, "refused")]
 
 
 def test_a_turn_between_refusals_shows_that_audio_is_taken() -> None:
@@ -96,14 +98,29 @@ def test_other_errors_drop_nothing(code: str) -> None:
     assert run.warnings == [code]
 
 
-def test_an_empty_buffer_in_which_we_heard_speech_is_a_hole() -> None:
-    """The endpoint has lost the audio."""
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ErrorInfo(code="input_audio_buffer_commit_empty", message="no"),
+        ErrorInfo(code="buffer_empty"),
+        ErrorInfo(code="invalid_value", message="Error committing the audio: buffer too small, expected 100 ms."),
+        ErrorInfo(type="invalid_request_error", message="Nothing to commit: the audio buffer is empty"),
+        ErrorInfo(message="There is no audio in the buffer"),
+    ],
+)
+def test_an_empty_buffer_in_which_we_heard_speech_is_a_hole(error: ErrorInfo, *, named: bool) -> None:
+    """The endpoint has lost the audio of that turn, and of no other; whatever it calls that."""
     run = Run(own_turns=True)
     run.speak(1000)
     event_id = run.commit()
-    run.receive(ErrorEvent(ErrorInfo(code="input_audio_buffer_commit_empty", message="empty", event_id=event_id)))
+    run.receive(ErrorEvent(replace(error, event_id=event_id if named else None)))
+    run.speak(1000)
+    run.commit()
+    run.receive(Committed("b"), TranscriptCompleted("b", "words"))
 
     assert run.holes == [Hole(0, 1000, "failed")]
+    assert [(final.start_ms, final.text) for final in run.finals] == [(1000, "words")]
 
 
 # -- transcripts -------------------------------------------------------------------------------------------------------
