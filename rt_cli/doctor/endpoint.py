@@ -15,7 +15,7 @@ from rt_cli.doctor.network import check_connection, host_port_of, proxy_for
 from rt_cli.errors import EndpointError, RtError, UsageError
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.endpoint.endpoint import resolve
-from rt_cli.protocol.session.handshake import Handshake, no_updated, updated_within_s
+from rt_cli.protocol.session.handshake import UPDATE_ID, Handshake, no_updated, updated_within_s
 from rt_cli.protocol.session.readback import MAKES_TURNS, Readback, read_back
 from rt_cli.server.recognition.registry import unavailable
 from rt_cli.server.server import serve
@@ -123,7 +123,7 @@ async def _configure(connection: Connection, endpoint: Endpoint, settings: Setti
     timeout_s = settings.delivery.connect_timeout_s
     async with asyncio.timeout(timeout_s):
         await _receive_until(lambda: handshake.greeted, connection, handshake)
-        await connection.send([session_update_event(session, "rt_doctor")])
+        await connection.send([session_update_event(session, UPDATE_ID)])
         if endpoint.known:
             await _receive_until(lambda: handshake.configured, connection, handshake)
     within_s = updated_within_s(timeout_s)

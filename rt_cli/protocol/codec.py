@@ -174,6 +174,7 @@ def _session_updated(fields: Fields) -> ServerEvent:
     return SessionUpdated(_expires_at(fields), _effective(_object(fields, "session")))
 
 
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _FORMATS = {
     "audio/pcm": "pcm",
     "pcm16": "pcm",
@@ -196,10 +197,13 @@ def _effective(session: Fields) -> EffectiveSession:
     return EffectiveSession(
         rate_hz=_rate(audio, session),
         encoding=_encoding(_first(audio, "format", session, "input_audio_format")),
-        transcribes=UNSET if transcription is UNSET else transcription is not None,
-        turn_detection=kind if kind is None or isinstance(kind, str) else UNSET,
+        transcribes=UNSET if transcription is UNSET else transcription not in _OFF,
+        turn_detection=None if kind in _OFF else kind if isinstance(kind, str) else UNSET,
         silence_ms=_said(detection, "silence_duration_ms") if isinstance(detection, dict) else UNSET,
     )
+
+
+_OFF = (None, False)
 
 
 def _first(nested: Fields, name: str, flat: Fields, flat_name: str) -> Any:
@@ -214,7 +218,8 @@ def _rate(audio: Fields, session: Fields) -> float | UnsetType:
 
 
 def _said(fields: Fields, key: str) -> float | UnsetType:
-    value = _number(fields, key)
+    text = fields.get(key)
+    value = _number({key: int(text)} if isinstance(text, str) and _DIGITS.fullmatch(text) else fields, key)
     return UNSET if value is None else value
 
 

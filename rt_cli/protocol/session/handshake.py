@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rt_cli.protocol.server_events import EffectiveSession, ErrorInfo, ServerEvent
 
 
+UPDATE_ID = "rt_session"
+"""Event id of our session.update."""
 _UPDATED_WITHIN_S = 3.0
 
 
@@ -45,7 +47,8 @@ class Handshake:
     def receive(self, event: ServerEvent) -> RtError | None:
         """Process an event.
 
-        Before ``session.created`` an error is only stored: the close that follows classifies it.
+        Before ``session.created`` an error is only stored: the close that follows classifies it. Where audio is sent
+        without an answer to our ``session.update``, the answer may still be an error.
 
         Returns:
             The error that makes the connection unusable, or None.
@@ -60,5 +63,11 @@ class Handshake:
                 self.expires_at = event.expires_at or self.expires_at
             case ErrorEvent():
                 self.last_error = event.error
-                return classify_error(event.error, configuring=self.greeted)
+                answers = not self.configured or (self.effective is None and about_session(event.error))
+                return classify_error(event.error, configuring=self.greeted and answers)
         return None
+
+
+def about_session(error: ErrorInfo) -> bool:
+    """Return whether an error is about our ``session.update``."""
+    return error.event_id == UPDATE_ID or (error.param or "").partition(".")[0] == "session"

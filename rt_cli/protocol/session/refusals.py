@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rt_cli.errors import EndpointError
 from rt_cli.protocol.error_policy import quoted, refuses_audio
 from rt_cli.protocol.session.effects import Drop, Effect, Fail
+from rt_cli.protocol.session.handshake import about_session
 from rt_cli.protocol.session.outcomes import warning
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Refusals:
         Returns:
             A warning; a hole and a failure where the endpoint takes no audio.
         """
-        if refuses_audio(error):
+        if error.event_id is None and not about_session(error) and refuses_audio(error):
             self._since = read if self._since is None else self._since
             self._in_a_row += 1
             if self._in_a_row >= MOST_REFUSALS:

@@ -12,7 +12,7 @@ from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.sanitize import masked, printable
 from rt_cli.protocol.server_events import SessionUpdated
 from rt_cli.protocol.session.effects import Acknowledge
-from rt_cli.protocol.session.handshake import Handshake, no_updated, updated_within_s
+from rt_cli.protocol.session.handshake import UPDATE_ID, Handshake, no_updated, updated_within_s
 from rt_cli.protocol.session.readback import read_back
 from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
 from rt_cli.streaming.delivery.pump import Pump
@@ -189,7 +189,7 @@ class Link:
             async with asyncio.timeout(timeout_s):
                 await state.changed.wait_until(lambda: handshake.greeted)
                 expected = "session.updated"
-                await sender.control(session_update_event(state.configuration, "rt_session"))
+                await sender.control(session_update_event(state.configuration, UPDATE_ID))
                 if state.endpoint.known:
                     await state.changed.wait_until(lambda: handshake.configured)
         except TimeoutError:
@@ -267,7 +267,7 @@ class Link:
             last_error = state.session.last_error if self.ready else self.handshake.last_error
             message = await connection.receive(last_error)
             event = decode(message)
-            if not self.handshake.configured and (error := self.handshake.receive(event)) is not None:
+            if self.handshake.effective is None and (error := self.handshake.receive(event)) is not None:
                 raise error
             if self.ready and isinstance(event, SessionUpdated):
                 self._read_back(event.effective)
