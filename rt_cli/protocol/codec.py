@@ -259,7 +259,7 @@ def _completed(fields: Fields) -> ServerEvent:
     if isinstance(status := fields.get("status"), str) and status != "completed":
         return TranscriptSnapshot(item_id, whole_text(transcript) if isinstance(transcript, str) else "", index)
     text = whole_text(transcript) if isinstance(transcript, str) else None
-    return TranscriptCompleted(item_id, text, _language(fields), index)
+    return TranscriptCompleted(item_id, text, _language(fields), index, _text(fields, "text"))
 
 
 def _updated(fields: Fields) -> ServerEvent:

@@ -107,6 +107,8 @@ class TranscriptCompleted(msgspec.Struct, frozen=True):
     """None if the event has none: the deltas are the text. An empty text is a text."""
     language: str | None = None
     content_index: int = 0
+    other_text: str | None = None
+    """The text under another name; it counts where nothing else tells the words."""
 
 
 class TranscriptFailed(msgspec.Struct, frozen=True):

@@ -276,7 +276,9 @@ class ConnectionTurns:
         turn = self._transcribed_turn(event.item_id)
         if turn is None:
             return effects or None
-        if event.transcript is None:
+        if event.transcript is None and event.other_text and not turn.parts:
+            turn.replace_text(event.other_text, event.content_index, final=True)
+        elif event.transcript is None:
             turn.unfinished_parts.discard(event.content_index)
         else:
             self._merge_part(turn, event.transcript, event.content_index)

@@ -13,6 +13,9 @@ _OVERLAP_MS = 500
 _AHEAD_MS = 100
 """An offset may be so far beyond the audio that was sent: servers round to their frames."""
 
+_SHORTEST_MS = 30
+"""No turn is shorter: such an offset stands still, or has another unit."""
+
 
 class Offsets:
     """Converts offsets of one connection to samples of that connection.
@@ -30,6 +33,7 @@ class Offsets:
         self._overlap_ms = overlap_ms
         self._overlap = to_samples(overlap_ms, rate_hz)
         self._ahead = to_samples(_AHEAD_MS, rate_hz)
+        self._shortest = to_samples(_SHORTEST_MS, rate_hz)
         self._base = 0
         """Wire sample of the last commit."""
         self._end = 0
@@ -63,7 +67,8 @@ class Offsets:
             # The start was taken for one that grows: it was not.
             self._note_restart()
         end = self._possible(offset + (self._base if self.restart else 0), sent)
-        if end is None or end < max(self._base if self.restart else 0, self._start or 0):
+        earliest = max(self._base if self.restart else 0, self._start or 0, self._end)
+        if end is None or end < earliest + self._shortest:
             return None
         self._end = max(self._end, end)
         return end

@@ -152,10 +152,11 @@ def events(*messages: dict[str, Any]) -> list[ServerEvent]:
             id="null",
         ),
         pytest.param(
-            [{"type": f"{WORDS}.delta", "delta": "words"}, {"type": f"{WORDS}.completed", "text": "words"}],
+            [{"type": f"{WORDS}.delta", "delta": "words"}, {"type": f"{WORDS}.completed", "text": "others"}],
             "words",
             id="another name",
         ),
+        pytest.param([{"type": f"{WORDS}.completed", "text": "words"}], "words", id="another name, no delta"),
         pytest.param(
             [{"type": f"{WORDS}.delta", "delta": "words"}, {"type": f"{WORDS}.completed", "transcript": ""}],
             "",
@@ -240,6 +241,21 @@ def test_a_restart_that_only_the_end_shows() -> None:
     offsets = Offsets(rate_hz=1000)
     assert (offsets.start(100, 9000), offsets.end(4000, 9000)) == (100, 4000)
     assert (offsets.start(3600, 9000), offsets.end(3900, 9000)) == (3600, 7900)
+
+
+@pytest.mark.parametrize("scale", [0, 0.001], ids=["they stand still", "seconds"])
+def test_offsets_that_leave_a_turn_no_room_are_not_believed(scale: float) -> None:
+    """The ranges are guesses that cover the audio."""
+    run = Run()
+    for number in range(3):
+        run.send(3000)
+        run.acknowledge()
+        run.wait(0.5)
+        start, end = (round((3000 * number + at) * scale) for at in (100, 2000))
+        run.receive(*turn(f"item {number}", start, end, "words"))
+
+    assert run.spans == [(0, 3000), (3000, 6000), (6000, 9000)]
+    assert all(final.approx for final in run.finals)
 
 
 def test_offsets_that_restart_are_known_on_the_next_connection() -> None:
