@@ -176,6 +176,8 @@ class Habits:
     """Close code of an expired session."""
     refusal: int | None = None
     """HTTP status or close code for a second parallel session; None for no limit."""
+    commits: Literal["answered", "refused", "ignored"] = "answered"
+    """What becomes of a commit of the client while turn detection is on."""
     records: bool = True
     """Whether the endpoint keeps the received sound."""
     final_delay_s: float = 0.0
@@ -334,6 +336,10 @@ class _Conversation:
         self._heard_upto += count - needed
 
     def _commit_by_hand(self, event_id: str | None) -> None:
+        if self._silence is not None and self._habits.commits != "answered":
+            if self._habits.commits == "refused":
+                self._say("error", error={"code": "invalid_request", "message": "no commits here"})
+            return
         if self._buffered < _MIN_COMMIT and self._start is None:
             error = {
                 "type": "invalid_request_error",

@@ -71,6 +71,8 @@ class ConnectionTurns:
         self.turns = TurnList(start, next_number)
         self.commits = PendingCommits()
         self.detected = detected
+        self.ends_turns = False
+        """The endpoint has ended a turn without a commit of ours."""
         self.read = start
         """Timeline position up to which the endpoint has read the audio."""
         self._rate_hz = rate_hz
@@ -195,6 +197,7 @@ class ConnectionTurns:
         if turn is not None and name == turn.alias:
             turns.matched = True
         commit = self.commits.take_answered(turn)
+        self.ends_turns = self.ends_turns or (commit is None and not self._own_turns)
         turn = (
             (commit.turn if commit else None)
             or turn
@@ -362,6 +365,7 @@ class ConnectionTurns:
         return turn
 
     def _finish(self, turn: Turn, item_id: str | None, now: float) -> None:
+        self.ends_turns = self.ends_turns or not (turn.committed or self.commits.pending)
         if turn.end is None:
             turn.guess(self.turns.end_of(turn, self.wire.position), self._earliest_end, now)
         turn.note_transcript(item_id)

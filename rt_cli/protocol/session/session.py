@@ -177,11 +177,13 @@ class Session:
         """Start a new connection: discard the turns of the old one, withdraw its partials, send from ``settled`` on."""
         withdrawn = self._connection.turns.withdraw()
         self._replayed = max(self._replayed, self.wire.position)
+        ends_turns = self._connection.ends_turns
         self._begin(
             self._connection.turns.next_number,
             detected=self._connection.detected,
             offsets=self._connection.offsets.next_connection(),
         )
+        self._connection.ends_turns = ends_turns
         return [Report(Withdrawn(number)) for number in withdrawn]
 
     def speech_opens(self, at: int, now: float) -> None:
@@ -232,6 +234,11 @@ class Session:
         return self._connection.detected
 
     @property
+    def ends_turns(self) -> bool:
+        """Whether the endpoint has shown in this run that it ends turns by itself."""
+        return self._connection.detected or self._connection.ends_turns
+
+    @property
     def speaking(self) -> bool:
         """Whether the endpoint has told of speech, and not of its end."""
         return self._connection.turns.current() is not None
@@ -242,6 +249,13 @@ class Session:
         turns = self._connection.turns
         ends = [turn.end for turn in turns.open if turn.end is not None]
         return max([turns.covered, self.settled, *ends])
+
+    @property
+    def surely_covered(self) -> int:
+        """Like :attr:`covered`, with each guessed end at its lower bound."""
+        turns = self._connection.turns
+        ends = [turn.end for turn in turns.open if turn.end is not None and not turn.approx]
+        return max([turns.min_covered, self.settled, *ends])
 
     # -- events of the endpoint ---------------------------------------------------------------------------------------
 

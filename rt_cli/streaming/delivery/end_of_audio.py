@@ -43,10 +43,16 @@ class Ending(Struct, frozen=True):
     """Silence that was sent to close the last turn."""
     missed_speech: bool | None = None
     """Our detector found speech in the tail that is in no turn; None: it has not looked yet."""
+    uncertain_speech: bool = False
+    """It found speech that may be in the last turn, or behind it: the end of that turn is a guess."""
+    news_since_silence: bool = False
+    """The endpoint has told of a turn since silence was sent."""
     speech_at_end: bool = False
     """That speech goes on to the end of the audio: no silence has closed its turn."""
     tells_of_speech: bool = True
     """The endpoint has told of speech in this run; else it may never do."""
+    ends_turns: bool = True
+    """It has ended turns by itself; else it may have no turn detection whose turn silence could close."""
     patience_s: float = 10.0
     """Seconds without progress after which the end is given up."""
 
@@ -76,8 +82,8 @@ def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False, sam
     if ending.commit == "answered":
         return "done"
     if ending.commit == "pending":
-        if not ending.tells_of_speech:
-            return "done"  # it may have no turn detection whose turn silence could close
+        if not ending.ends_turns:
+            return "done"
         return "pad" if ending.quiet_s >= ending.idle_s else "wait"
     if not ending.read and not ending.cleared and ending.quiet_s < ending.slow_s:
         return "wait"
@@ -85,6 +91,8 @@ def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False, sam
         return "search"
     if ending.speaking or ending.missed_speech:
         return _close(ending)
+    if ending.uncertain_speech and ending.ends_turns:
+        return _flush_out(ending)
     if not takes_clear:
         return "done" if ending.quiet_s >= ending.idle_s else "wait"
     if not ending.padded_s and not same_detector:
@@ -101,6 +109,13 @@ def _close(ending: Ending) -> Action:
     # Where silence follows the speech, the endpoint closes the turn itself: it may only be slow.
     expected_s = ending.slow_s if ending.tells_of_speech and not ending.speaking else ending.idle_s
     return "commit" if ending.speech_at_end or ending.quiet_s >= expected_s else "wait"
+
+
+def _flush_out(ending: Ending) -> Action:
+    """Close a turn that may be open: silence does no harm where there is none, as a commit would."""
+    if not ending.padded_s:
+        return "pad"
+    return "done" if ending.quiet_s >= (ending.idle_s if ending.news_since_silence else ending.slow_s) else "wait"
 
 
 def _ask(ending: Ending, patience_s: float) -> Action:

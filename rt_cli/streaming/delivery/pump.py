@@ -242,7 +242,7 @@ class Pump:
         """Carry out :func:`next_step` until it is done, or until the endpoint makes no progress any more."""
         session, sender, clock = self._session, self._sender, self._clock
         acted_at = began_at = clock.now()
-        padded, committed = 0, session.awaits_commit
+        padded, padded_at, committed = 0, 0.0, session.awaits_commit
         missed: int | None = None
         searched = clear_sent = False
         endpoint = self._state.endpoint
@@ -257,8 +257,11 @@ class Pump:
                 speaking=session.speaking,
                 padded_s=padded / self._tape.rate_hz,
                 missed_speech=None if not searched else missed is not None and missed > session.covered,
+                uncertain_speech=missed is not None and missed > session.surely_covered,
+                news_since_silence=session.news_at > padded_at,
                 speech_at_end=missed is not None and self._tape.sent - missed < self._silence,
                 tells_of_speech=session.tells_of_speech,
+                ends_turns=session.ends_turns,
                 patience_s=self._state.patience_s,
             )
             await sender.ping_behind()
@@ -278,9 +281,9 @@ class Pump:
                     margin = to_samples(_SILENCE_MARGIN_MS, self._tape.rate_hz)
                     samples = self._silence + margin if not padded else self._tape.rate_hz
                     await self._pad(samples)
-                    padded += samples
+                    padded, padded_at = padded + samples, clock.now()
                 case "search":
-                    missed, searched = await self._find_speech(session.covered), True
+                    missed, searched = await self._find_speech(session.surely_covered), True
                 case "commit":
                     # What is only louder than silence may well be an empty turn.
                     await self._commit(tail=True, speech=session.tells_of_speech)

@@ -37,7 +37,7 @@ REFUSED = replace(SPOKEN, commit="refused")
         pytest.param(replace(SPOKEN, commit="pending"), "wait", "wait", id="the answer to the commit"),
         pytest.param(replace(SPOKEN, commit="pending", quiet_s=QUIET_S), "pad", "pad", id="the commit is ignored"),
         pytest.param(
-            replace(SPOKEN, commit="pending", tells_of_speech=False), "done", "done", id="only the answer is missing"
+            replace(SPOKEN, commit="pending", ends_turns=False), "done", "done", id="only the answer is missing"
         ),
         pytest.param(REFUSED, "pad", "pad", id="the commit is refused: silence"),
         pytest.param(replace(REFUSED, padded_s=0.8), "wait", "wait", id="the silence is heard"),
@@ -94,6 +94,7 @@ ENDINGS = st.builds(
     padded_s=st.floats(0, 20),
     missed_speech=st.sampled_from([None, False, True]),
     tells_of_speech=st.booleans(),
+    ends_turns=st.booleans(),
 )
 
 
