@@ -176,6 +176,8 @@ def classify_error(error: ErrorInfo, *, configuring: bool) -> RtError | None:
         return known
     message = quoted(error.message or error.code or error.type)
     if error.code in _CAPACITY_CODES or error.type in _CAPACITY_CODES:
+        if _is_about_model("", error):
+            return _no_model(message)
         code = printable(error.code or error.type)[:100]
         return UnreachableError(f"the endpoint is not available: {message}", "try again later", code=code)
     where = f" (at {quoted(error.param)})" if error.param else ""
@@ -253,10 +255,14 @@ def _by_words(reason: str, error: ErrorInfo | None) -> RtError | None:
     if status in {"401", "402", "403"}:
         return http_refusal(int(status), message)
     if status == "404" or _is_about_model(reason, error):
-        return EndpointError(
-            f"the endpoint does not take this session: {message}", "check the model", code="model_not_found"
-        )
+        return _no_model(message)
     return None
+
+
+def _no_model(message: str) -> RtError:
+    return EndpointError(
+        f"the endpoint does not take this session: {message}", "check the model", code="model_not_found"
+    )
 
 
 def _is_about_model(reason: str, error: ErrorInfo | None) -> bool:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from websockets.asyncio.server import serve
 
 from tests.exact import turns
 from tests.fakes import run
+from tests.servers import scripted
 from tests.streaming.harness import MemorySource, stream
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
+
+    from tests.servers import Client
 
 RUNS = 20
 
@@ -44,3 +48,24 @@ def test_the_reason_wins_over_the_close() -> None:
                 assert (result.summary.exit, result.summary.reconnects) == (4, 0)
 
     run(scenario(), seconds=40)
+
+
+@pytest.mark.parametrize("step", ["before session.created", "before session.updated", "behind session.updated"])
+@pytest.mark.parametrize("error", [{"type": "invalid_request_error"}, {"type": "server_error", "code": "server_error"}])
+def test_an_error_about_the_model_ends_the_run(step: str, error: dict[str, str]) -> None:
+    """Another connection changes nothing, whatever the close that follows calls it."""
+
+    async def script(client: Client) -> None:
+        if step == "behind session.updated":
+            await client.greet()
+        elif step == "before session.updated":
+            await client.say("session.created", session={})
+            await client.until("session.update")
+        await client.say("error", error={**error, "message": "Failed to load model strange-1"})
+        await client.close(1011, "Internal error")
+
+    with scripted(script) as server:
+        result = run(stream(server.url, MemorySource(turns(2)[0])), seconds=20)
+
+    assert server.clients == 1
+    assert result.summary.exit == 6

@@ -93,11 +93,9 @@ def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False, sam
         return _close(ending)
     if ending.uncertain_speech and ending.ends_turns:
         return _flush_out(ending)
-    if not takes_clear:
-        return "done" if ending.quiet_s >= ending.idle_s else "wait"
-    if not ending.padded_s and not same_detector:
-        return "pad"
-    return _ask(ending, 0.0)
+    if takes_clear:
+        return _ask(ending, 0.0) if ending.padded_s or same_detector else "pad"
+    return "done" if ending.quiet_s >= ending.idle_s else "wait"
 
 
 def _close(ending: Ending) -> Action:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rt_cli.errors import ConnectionLost, EndpointError, RtError
 from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.sanitize import masked, printable
-from rt_cli.protocol.server_events import SessionUpdated
+from rt_cli.protocol.server_events import ErrorEvent, SessionUpdated
 from rt_cli.protocol.session.effects import Acknowledge
 from rt_cli.protocol.session.handshake import UPDATE_ID, Handshake, no_updated, updated_within_s
 from rt_cli.protocol.session.readback import read_back
@@ -264,11 +264,13 @@ class Link:
     async def _receive(self, connection: Connection) -> None:
         state = self._state
         while True:
-            last_error = state.session.last_error if self.ready else self.handshake.last_error
-            message = await connection.receive(last_error)
-            event = decode(message)
-            if self.handshake.effective is None and (error := self.handshake.receive(event)) is not None:
-                raise error
+            last_error = (state.session.last_error if self.serving else None) or self.handshake.last_error
+            event = decode(await connection.receive(last_error))
+            if self.handshake.effective is None or not self.serving:
+                if (error := self.handshake.receive(event)) is not None:
+                    raise error
+            elif not isinstance(event, ErrorEvent):
+                self.handshake.last_error = None
             if self.ready and isinstance(event, SessionUpdated):
                 self._read_back(event.effective)
             if self.ready and self._begin_state is not None:
