@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from rt_cli.streaming.delivery import link
 from tests.exact import ExactEndpoint, Habits, Verdict, judge, turns
 from tests.streaming.harness import MemorySource, Run, settings, stream
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+
+def short_lifetimes() -> AbstractContextManager[object]:
+    """Believe lifetimes that nobody means outside of tests."""
+    return patch.object(link, "SHORTEST_LIFETIME_S", 0.3)
 
 
 async def rollovers(
@@ -18,6 +30,7 @@ async def rollovers(
         speed: Times real time.
     """
     pcm, spans = turns(count, speech_ms=speech_ms, silence_ms=300)
-    async with ExactEndpoint(habits).serving() as endpoint:
-        run = await stream(endpoint.url, MemorySource(pcm, live=True, speed=speed), settings(catch_up=20.0))
+    with short_lifetimes():
+        async with ExactEndpoint(habits).serving() as endpoint:
+            run = await stream(endpoint.url, MemorySource(pcm, live=True, speed=speed), settings(catch_up=20.0))
     return run, judge([final.text for final in run.finals], spans)

@@ -10,7 +10,7 @@ import pytest
 from rt_cli.events import Errored
 from tests.exact import ExactEndpoint, Habits, judge, turns
 from tests.fakes import run
-from tests.rollovers import rollovers
+from tests.rollovers import rollovers, short_lifetimes
 from tests.streaming.harness import MemorySource, settings, stream
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def test_sessions_too_short_for_any_turn_end_the_run() -> None:
     async def scenario() -> Run:
         pcm, _ = turns(1, speech_ms=60_000, silence_ms=300)
         async with ExactEndpoint(Habits(lifetime_s=0.5)).serving() as endpoint:
-            return await stream(
-                endpoint.url, MemorySource(pcm, live=True, speed=20.0), settings(speed=2.0, catch_up=2.0)
-            )
+            source = MemorySource(pcm, live=True, speed=20.0)
+            with short_lifetimes():
+                return await stream(endpoint.url, source, settings(speed=2.0, catch_up=2.0))
 
     result = run(scenario(), seconds=60)
     assert result.summary.exit == 5

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.connection import Connection
 
 _CHECK_EVERY_S = 0.5
-SHORTEST_LIFETIME_S = 0.45
+SHORTEST_LIFETIME_S = 3.0
 """An expiry before that is one of another clock or unit."""
 _LONGEST_LIFETIME_S = 30 * 86_400.0
 
@@ -228,7 +228,7 @@ class Link:
         expires_at = self.handshake.expires_at
         lifetime_s = math.inf if expires_at is None else expires_at - time.time()
         if lifetime_s < SHORTEST_LIFETIME_S:
-            message = "the endpoint says that the session has expired already: its clock or unit is another, ignored"
+            message = "the session has expired or is about to, says the endpoint: another clock or unit, ignored"
             self._state.warn_once("expiry", message)
             return math.inf
         return lifetime_s if lifetime_s < _LONGEST_LIFETIME_S else math.inf

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from rt_cli.events import Errored, Event, Final, Warned
 from tests.fakes import run
 from tests.servers import Client, Script, Server, never_answers, polite, scripted, stops_reading
 from tests.streaming.harness import RATE, MemorySource, Run, make_streamer, settings, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SOUND = bytes(range(256)) * (RATE * 2 // 256)
 """Most of a second."""
@@ -106,6 +110,39 @@ def test_a_close_after_the_last_final_is_no_error(code: int) -> None:
     assert done.summary is not None
     assert done.summary.exit == EXIT_OK
     assert done.summary.reconnects == 0
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "warned"),
+    [
+        pytest.param(lambda now: now - 3600, True, id="past"),
+        pytest.param(lambda now: now + 1, True, id="a second"),
+        pytest.param(lambda _: 1800, True, id="relative"),
+        pytest.param(lambda now: (now + 1800) * 1000, False, id="milliseconds"),
+        pytest.param(lambda _: "2030-01-01T00:00:00Z", False, id="text"),
+        pytest.param(lambda now: now + 1800, False, id="half an hour"),
+    ],
+)
+def test_an_expiry_of_another_clock_is_ignored(
+    expires_at: Callable[[float], object],
+    warned: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    """With one warning, and without another connection."""
+
+    async def script(client: Client) -> None:
+        session = {"expires_at": expires_at(time.time())}
+        await client.say("session.created", session=session)
+        await client.until("session.update")
+        await client.say("session.updated", session=session)
+        await client.until("input_audio_buffer.commit")
+        await asyncio.sleep(1.5)
+        await client.complete(await client.commit(), "hello")
+        await client.until("nothing")
+
+    done, server = delivered(script)
+    assert server.clients == 1
+    assert [final.text for final in done.finals] == ["hello"]
+    assert done.warnings.count("expiry") == warned
 
 
 def test_a_missing_greeting_quotes_the_last_error() -> None:
