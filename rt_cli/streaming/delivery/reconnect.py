@@ -245,9 +245,11 @@ class Reconnector:
     def _make_backoff(self) -> Backoff:
         delivery = self._state.settings.delivery
         default = RETRY_LIVE_S if self._state.capture.live else RETRY_FINITE_S
+        wanted_s = delivery.retry_for_s
         return Backoff(
-            connect_timeout_s=delivery.connect_timeout_s,
-            retry_for_s=default if delivery.retry_for_s is None else delivery.retry_for_s,
+            # A shorter --retry-for holds from the first try on; a default shortens no --connect-timeout.
+            first_s=delivery.connect_timeout_s if wanted_s is None else min(delivery.connect_timeout_s, wanted_s),
+            retry_for_s=default if wanted_s is None else wanted_s,
             began=self._state.clock.now(),
             jitter=random.random,
             wait_for_room=self._state.wait_for_room,
