@@ -332,7 +332,7 @@ class Link:
             stuck_s=now - self._progress_at,
             in_flight=sender.in_flight,
             answers_pings=sender.round_trips.minimum is not None,
-            writes=sender.writing_since is None,
+            blocked=sender.blocked,
             stopped_s=None if stopped_at is None else now - stopped_at,
             finished=self.state == "draining",
         )

@@ -54,8 +54,8 @@ class Advance(Struct, frozen=True):
     """Samples that are not acknowledged."""
     answers_pings: bool
     """It has answered a ping on this connection."""
-    writes: bool
-    """No write waits for it to read."""
+    blocked: bool
+    """Nothing more can be sent until it reads: a write waits for it, or the window is full."""
     stopped_s: float | None
     """Seconds since the user ended the capture; None if it goes on."""
     finished: bool
@@ -77,7 +77,7 @@ def gives_up(progress: Advance, *, patience_s: float, drain_s: float) -> bool:
         return False
     if progress.stopped_s is not None and min(progress.stuck_s, progress.stopped_s) >= drain_s:
         return True
-    return progress.stuck_s >= patience_s and (progress.answers_pings or not progress.writes)
+    return progress.stuck_s >= patience_s and (progress.answers_pings or progress.blocked)
 
 
 def progress_patience(stuck_here: int) -> float:

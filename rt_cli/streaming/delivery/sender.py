@@ -183,9 +183,9 @@ class Sender:
         return min(self.window - self.in_flight, self._ping_covers + self.window // 4 - self.sent)
 
     @property
-    def writing_since(self) -> float | None:
-        """When a write began that still waits for the peer to read; seconds, None without one."""
-        return None if self._write_task is None else self._write_began_at
+    def blocked(self) -> bool:
+        """Whether nothing more can be sent until the peer reads: a write waits for it, or the window is full."""
+        return self._write_task is not None or not self._window_open.is_set()
 
     @property
     def oldest_ping_at(self) -> float | None:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.streaming.delivery.liveness import DEAD_S, LONGEST_PATIENCE_S, Vitals, health, patience
+from rt_cli.streaming.delivery.liveness import (
+    DEAD_S,
+    LONGEST_PATIENCE_S,
+    Advance,
+    Vitals,
+    gives_up,
+    health,
+    patience,
+    progress_patience,
+)
 
 NOW = 100.0
 
@@ -70,3 +79,42 @@ def test_patience(deaths: int, seconds: float) -> None:
 def test_patience_is_bounded(deaths: int) -> None:
     """After any number of dead connections."""
     assert DEAD_S <= patience(deaths) <= patience(deaths + 1) <= LONGEST_PATIENCE_S
+
+
+def advance(
+    *,
+    stuck: float,
+    in_flight: int = 1,
+    answers_pings: bool = True,
+    blocked: bool = False,
+    stopped: float | None = None,
+    finished: bool = False,
+) -> Advance:
+    """A connection without progress for so many seconds."""
+    return Advance(stuck, in_flight, answers_pings, blocked, stopped, finished)
+
+
+@pytest.mark.parametrize(
+    ("progress", "left"),
+    [
+        pytest.param(advance(stuck=29), False, id="less than half a minute"),
+        pytest.param(advance(stuck=30), True, id="half a minute"),
+        pytest.param(advance(stuck=300, in_flight=0), False, id="everything is acknowledged"),
+        pytest.param(advance(stuck=300, finished=True), False, id="only answers are missing"),
+        pytest.param(advance(stuck=30, answers_pings=False), False, id="never answers pings, and takes more"),
+        pytest.param(advance(stuck=30, answers_pings=False, blocked=True), True, id="never answers, and reads nothing"),
+        pytest.param(advance(stuck=9, stopped=4), False, id="after a signal, for less than the drain timeout"),
+        pytest.param(advance(stuck=9, stopped=5), True, id="after a signal"),
+        pytest.param(advance(stuck=4, stopped=9), False, id="after a signal, with progress"),
+        pytest.param(advance(stuck=9, stopped=5, answers_pings=False), True, id="after a signal, whatever it answers"),
+    ],
+)
+def test_life_is_not_progress(progress: Advance, *, left: bool) -> None:
+    """With half a minute of patience, and a drain timeout of five seconds."""
+    assert gives_up(progress, patience_s=30, drain_s=5) is left
+
+
+@pytest.mark.parametrize(("stuck", "seconds"), [(0, 30), (1, 60), (2, 120), (3, 120), (50, 120)])
+def test_progress_patience(stuck: int, seconds: float) -> None:
+    """It doubles at the same place of the timeline, up to two minutes: a slow recogniser is not replayed for ever."""
+    assert progress_patience(stuck) == seconds
