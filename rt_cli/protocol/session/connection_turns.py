@@ -197,6 +197,8 @@ class ConnectionTurns:
         if turn is not None and name == turn.alias:
             turns.matched = True
         commit = self.commits.take_answered(turn)
+        if self._own_turns and commit is None and (turn is None or not turn.committed):
+            return None  # rt has made no such commit
         self.ends_turns = self.ends_turns or (commit is None and not self._own_turns)
         turn = (
             (commit.turn if commit else None)

@@ -122,6 +122,30 @@ def test_an_empty_buffer_in_which_we_heard_speech_is_a_hole(error: ErrorInfo, *,
     assert [(final.start_ms, final.text) for final in run.finals] == [(1000, "words")]
 
 
+@pytest.mark.parametrize("moment", ["before speech", "during speech", "behind a turn"])
+def test_a_turn_without_a_commit_of_ours_is_ignored(moment: str) -> None:
+    """Where rt makes the turns, nobody else does."""
+    run = Run(own_turns=True)
+    unasked = [each for number in range(3) for each in turn(f"x{number}", 0, 500, "junk")[2:]]
+    if moment == "before speech":
+        run.receive(*unasked)
+    run.speak(1000)
+    if moment == "during speech":
+        run.receive(*unasked)
+    run.commit()
+    run.receive(Committed("a"), TranscriptCompleted("a", "one"))
+    if moment == "behind a turn":
+        run.send(500)
+        run.receive(*unasked)
+    run.speak(1000)
+    run.commit()
+    run.receive(Committed("b"), TranscriptCompleted("b", "two"))
+
+    assert run.texts == ["one", "two"]
+    assert run.session.ignored == 6
+    assert not run.holes
+
+
 # -- transcripts -------------------------------------------------------------------------------------------------------
 
 
