@@ -43,6 +43,7 @@ from rt_cli.server.access.client_secrets import ClientSecrets
 from rt_cli.server.access.keepalive import ClientState, Keepalive
 from rt_cli.server.access.limits import Limits
 from rt_cli.server.access.plain_http import BadRequest, FirstBytes, PlainRequest
+from rt_cli.server.access.tls import TlsHandshake
 from rt_cli.server.recognition.registry import open_recognizer
 from rt_cli.server.session.config import SessionConfig, apply_update
 from rt_cli.server.session.session import OnEvent, ServerSession
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
 _QUEUED_MESSAGES = 1
 """Messages that the library reads ahead. A ping of the client waits behind unread messages, so its pong shows the
 progress of the server, to within one read of the socket (256 KiB, 4 s of audio)."""
+_LEAST_READ_PER_S = 1024
+"""Bytes that a client must read, if they wait for it: who drips holds a session that nobody uses."""
 _LOG = logging.getLogger("rt.local")
 _LOG.addHandler(logging.NullHandler())  # silent in programs that configure no logging
 _WIRE_LOG = logging.getLogger("rt.local.websocket")
@@ -156,8 +159,8 @@ class _Connection(ServerConnection):
         self.faulty: FaultyConnection | None = None
         self._endpoint = endpoint
         self._first: FirstBytes | None = FirstBytes()
-        self._sent = 0
-        self._client_keepalive = Keepalive()
+        self._written = 0
+        self._client_keepalive = Keepalive(round(endpoint.limits.ping_s * _LEAST_READ_PER_S))
         self._next_check: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -188,6 +191,10 @@ class _Connection(ServerConnection):
         else:
             super().data_received(request)
 
+    def abort(self) -> None:
+        """Cut the connection."""
+        self.transport.abort()
+
     def watch(self) -> None:
         """Start to ping the client; end the connection if the client does not answer or does not read."""
         self._next_check = self.loop.call_later(self._endpoint.limits.ping_s, self._check_client)
@@ -196,7 +203,11 @@ class _Connection(ServerConnection):
         """Send a text or binary frame; waits while the client does not read; does nothing after a disconnect."""
         with suppress(ConnectionClosed):  # the message iterator ends, too
             await self.send(data, text=text)
-            self._sent += 1
+
+    def send_data(self) -> None:
+        """Count what the library writes."""
+        self._written += sum(map(len, self.protocol.writes))
+        super().send_data()
 
     def _answer(self, answer: Answer, *, head: bool = False) -> None:
         self.protocol.send_response(_response(self, answer, head=head))  # the library discards later data
@@ -206,7 +217,7 @@ class _Connection(ServerConnection):
         if self.protocol.state is not State.OPEN:  # the closing handshake has its own deadline
             return
         unsent = self.transport.get_write_buffer_size()
-        state = self._client_keepalive.check(reading=self.transport.is_reading(), sent=self._sent, unsent=unsent)
+        state = self._client_keepalive.check(reading=self.transport.is_reading(), written=self._written, unsent=unsent)
         if state is ClientState.STUCK:
             self.transport.abort()
             return
@@ -249,19 +260,21 @@ class _Endpoint:
         self._replier = replier
         self._access = Access(token, ClientSecrets(self._describe), MODELS, time.time())
         self._sessions: set[asyncio.Task[Any]] = set()
-        self._connections: set[_Connection] = set()
-        self._handshakes: dict[_Connection, None] = {}
-        """Connections in the handshake, the oldest first."""
+        self._connections: set[_Connection | TlsHandshake] = set()
+        self._handshakes: dict[_Connection | TlsHandshake, None] = {}
+        """Connections in a handshake, of TLS or of HTTP, the oldest first."""
 
-    def on_connect(self, connection: _Connection) -> None:
+    def on_connect(self, connection: _Connection | TlsHandshake) -> None:
         """Called for a new connection; above the limit, cuts the oldest connection in the handshake."""
         self._connections.add(connection)
         self._handshakes[connection] = None
         if len(self._handshakes) > self.limits.handshakes:
-            next(iter(self._handshakes)).transport.abort()
+            oldest = next(iter(self._handshakes))
+            del self._handshakes[oldest]
+            oldest.abort()
 
-    def on_disconnect(self, connection: _Connection) -> None:
-        """Called when a connection is lost."""
+    def on_disconnect(self, connection: _Connection | TlsHandshake) -> None:
+        """Called when a connection is lost, or has ended its TLS handshake."""
         self._connections.discard(connection)
         self._handshakes.pop(connection, None)
 
@@ -356,9 +369,28 @@ class _Endpoint:
         for session in self._sessions:
             session.cancel()
         for connection in self._connections:
-            connection.transport.abort()
+            connection.abort()
         await asyncio.wait([closed], timeout=self.limits.close_s)
         closed.cancel()
+
+
+def _connection(
+    endpoint: _Endpoint, tls: ssl.SSLContext | None, *args: Any, **kwargs: Any
+) -> _Connection | TlsHandshake:
+    connection = _Connection(endpoint, *args, **kwargs)
+    if tls is None:
+        return connection
+    limits = endpoint.limits
+    handshake = TlsHandshake(
+        connection,
+        tls,
+        timeout_s=limits.handshake_s,
+        close_s=limits.close_s,
+        on_connect=endpoint.on_connect,
+        on_end=endpoint.on_disconnect,
+    )
+    handshake.protocol = connection.protocol  # type: ignore[attr-defined]  # where the library looks for it
+    return handshake
 
 
 async def _listen(endpoint: _Endpoint, address: str, port: int, tls: ssl.SSLContext | None) -> Server:
@@ -369,7 +401,7 @@ async def _listen(endpoint: _Endpoint, address: str, port: int, tls: ssl.SSLCont
             address,
             port,
             compression=None,
-            create_connection=partial(_Connection, endpoint),  # type: ignore[arg-type]  # a subclass of ServerConnection
+            create_connection=partial(_connection, endpoint, tls),  # type: ignore[arg-type]  # a subclass of its class
             process_request=endpoint.admit,  # type: ignore[arg-type]  # as above
             select_subprotocol=_subprotocol,
             max_size=limits.message_bytes,
@@ -379,7 +411,6 @@ async def _listen(endpoint: _Endpoint, address: str, port: int, tls: ssl.SSLCont
             close_timeout=limits.close_s,
             server_header=None,
             logger=_WIRE_LOG,
-            ssl=tls,
         )
     except (OSError, OverflowError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)

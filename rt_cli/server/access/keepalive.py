@@ -19,7 +19,7 @@ class ClientState(Enum):
     SILENT = "silent"
     """The client sends nothing, not even a pong."""
     STUCK = "stuck"
-    """The client reads nothing; a close frame would not reach it."""
+    """The client reads nothing, or next to nothing; a close frame would not reach it."""
 
 
 class Keepalive:
@@ -27,26 +27,32 @@ class Keepalive:
 
     Any received byte proves that the client is alive. While the server does not read, because the client's audio waits
     for recognition, pongs are not read either; unanswered pings then do not count.
+
+    Args:
+        least: Bytes that a client must read between two checks, if so many wait for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least: int = 1) -> None:
+        self._least = least
         self._unanswered = 0
-        self._last_output = (0, 0)
+        self._written = 0
+        self._unsent = 0
 
     def on_data(self) -> None:
         """The client has sent data."""
         self._unanswered = 0
 
-    def check(self, *, reading: bool, sent: int, unsent: int) -> ClientState:
+    def check(self, *, reading: bool, written: int, unsent: int) -> ClientState:
         """Check the time since the last check. After PING, the caller must send a ping.
 
         Args:
             reading: The server reads from the connection.
-            sent: Number of messages written to the socket so far.
+            written: Bytes written to the connection so far.
             unsent: Bytes in the write buffer.
         """
-        last_output, self._last_output = self._last_output, (sent, unsent)
-        if unsent and last_output == self._last_output:
+        waited, read = self._unsent, self._unsent + written - self._written - unsent
+        self._written, self._unsent = written, unsent
+        if unsent and read < min(self._least, waited):
             return ClientState.STUCK
         if not reading:
             self._unanswered = 0

@@ -1,14 +1,89 @@
-"""TLS certificate of an endpoint with ``wss``."""
+"""TLS of an endpoint with ``wss``: its certificate, and the handshake of one connection."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+
+class TlsHandshake(asyncio.Protocol):
+    """A TCP connection from its first byte to the end of the TLS handshake.
+
+    The event loop can do that itself, but tells nobody of a connection before the handshake is complete: such
+    connections could not be counted.
+
+    Args:
+        connection: Gets the encrypted transport, as if it had been connected just then.
+        context: TLS context of the server.
+        timeout_s: Deadline of the handshake. Later: cut.
+        close_s: Deadline of the end of the encryption when the connection is closed.
+        on_connect: Called with this object when the connection begins.
+        on_end: Called with this object when the handshake has ended, well or not.
+    """
+
+    def __init__(
+        self,
+        connection: asyncio.Protocol,
+        context: ssl.SSLContext,
+        *,
+        timeout_s: float,
+        close_s: float,
+        on_connect: Callable[[TlsHandshake], None],
+        on_end: Callable[[TlsHandshake], None],
+    ) -> None:
+        self._connection = connection
+        self._context = context
+        self._timeout_s = timeout_s
+        self._close_s = close_s
+        self._on_connect = on_connect
+        self._on_end = on_end
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._early: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._on_connect(self)
+        self._task = asyncio.get_running_loop().create_task(self._shake_hands(self._transport))
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes in the same packet as the end of the handshake."""
+        self._early.append(data)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _shake_hands(self, transport: asyncio.Transport) -> None:
+        encrypted: asyncio.Transport | None = None
+        try:
+            encrypted = await asyncio.get_running_loop().start_tls(
+                transport,
+                self,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=self._timeout_s,
+                ssl_shutdown_timeout=self._close_s,
+            )
+        except OSError:
+            transport.abort()  # not our kind of client, gone, or too late
+        finally:
+            self._on_end(self)
+        if encrypted is None or encrypted.is_closing():
+            return
+        encrypted.set_protocol(self._connection)
+        self._connection.connection_made(encrypted)
+        for data in self._early:
+            self._connection.data_received(data)
 
 
 def server_context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:

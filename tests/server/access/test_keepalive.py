@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ def checks(*heard: bool, reading: bool = True) -> list[ClientState]:
     for index, something in enumerate(heard, 1):
         if something:
             keepalive.on_data()
-        found.append(keepalive.check(reading=reading, sent=index, unsent=0))
+        found.append(keepalive.check(reading=reading, written=index, unsent=0))
     return found
 
 
@@ -33,13 +34,31 @@ def test_no_silence_while_the_server_does_not_read() -> None:
 
 
 def test_client_that_does_not_read_is_stuck() -> None:
-    """No byte written between two checks, with bytes waiting: STUCK, even if the client sends data."""
+    """No byte read between two checks, with bytes waiting: STUCK, even if the client sends data."""
     keepalive = Keepalive()
     found = []
-    for sent, unsent in ((5, 40_000), (5, 30_000), (6, 30_000), (6, 30_000)):
+    for written, unsent in ((50_000, 40_000), (50_000, 30_000), (51_000, 30_000), (52_000, 31_000)):
         keepalive.on_data()
-        found.append(keepalive.check(reading=True, sent=sent, unsent=unsent))
+        found.append(keepalive.check(reading=True, written=written, unsent=unsent))
     assert found == [PING, PING, PING, STUCK]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "state"),
+    [
+        pytest.param([(9000, 8000), (9000, 7990)], STUCK, id="drips"),
+        pytest.param([(9000, 8000), (9000, 7000)], PING, id="reads enough"),
+        pytest.param([(9000, 8000), (20_000, 18_990)], STUCK, id="drips, and more is written"),
+        pytest.param([(9000, 10), (9500, 500)], PING, id="has read all that waited"),
+        pytest.param([(9000, 10), (9000, 0)], PING, id="has read everything"),
+        pytest.param([(9000, 0), (90_000, 81_000)], PING, id="nothing waited"),
+    ],
+)
+def test_a_client_that_drips_is_stuck(outputs: list[tuple[int, int]], state: ClientState) -> None:
+    """A thousand bytes have to be read, if so many wait."""
+    keepalive = Keepalive(least=1000)
+    found = [keepalive.check(reading=True, written=written, unsent=unsent) for written, unsent in outputs]
+    assert found == [PING, state]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=20))
@@ -48,7 +67,7 @@ def test_active_client_is_only_pinged(steps: list[tuple[bool, bool]]) -> None:
     keepalive = Keepalive()
     for index, (reading, more) in enumerate(steps, 1):
         keepalive.on_data()
-        assert keepalive.check(reading=reading, sent=index, unsent=1_000 if more else 0) is PING
+        assert keepalive.check(reading=reading, written=2_000 * index, unsent=1_000 if more else 0) is PING
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
@@ -61,7 +80,7 @@ def test_silence_is_counted(steps: list[tuple[bool, bool]]) -> None:
             keepalive.on_data()
         if heard or not reading:
             unanswered = 0
-        found = keepalive.check(reading=reading, sent=0, unsent=0)
+        found = keepalive.check(reading=reading, written=0, unsent=0)
         assert (found is SILENT) == (unanswered == MAX_UNANSWERED)
         if found is SILENT:
             return
