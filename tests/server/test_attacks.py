@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import ssl
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rt_cli.server.access.limits import Limits
-from rt_cli.server.access.tls import server_context
 from rt_cli.server.server import LocalServer, serve
 from rt_cli.server.session.session import ServerSession
 from tests.fakes import run
 from tests.server.client import session, silence
-from tests.servers import CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -135,31 +132,6 @@ def test_a_thousand_connections() -> None:
     assert run(scenario()) == 20
 
 
-def test_half_open_tls_counts_as_a_handshake() -> None:
-    """Before and in the middle of the TLS handshake, and behind it: the oldest are cut, and a good client gets in."""
-
-    async def scenario() -> int:
-        tls = server_context(CERTIFICATE, None)
-        trusting = ssl.create_default_context(cafile=CERTIFICATE)
-        async with serve(recognizer="none", tls=tls, limits=Limits(handshakes=20, handshake_s=60)) as server:
-            half_open = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(200)]
-            for _, writer in half_open[::2]:
-                writer.write(b"\x16\x03\x01")
-            await asyncio.gather(*(reader.read() for reader, _ in half_open[:-20]))  # cut: each reads EOF
-            alive = [reader for reader, _ in half_open if not reader.at_eof()]
-            behind = [
-                await asyncio.open_connection("127.0.0.1", server.port, ssl=trusting, server_hostname="localhost")
-                for _ in range(30)
-            ]
-            await asyncio.gather(*(reader.read() for reader, _ in behind[:-20]))
-            await good_client(server, ssl=trusting, server_hostname="localhost")
-            for _, writer in (*half_open, *behind):
-                writer.close()
-            return len(alive)
-
-    assert run(scenario()) == 20
-
-
 def test_a_hundred_clients_at_once() -> None:
     """A hundred good clients at the same instant are all served."""
 
@@ -202,21 +174,6 @@ def test_slow_loris() -> None:
             return await asyncio.gather(*(raw(server, beginning) for beginning in beginnings))
 
     assert set(run(scenario())) == {b""}
-
-
-def test_slow_loris_over_tls() -> None:
-    """The same during the TLS handshake."""
-
-    async def scenario() -> bytes:
-        tls = server_context(CERTIFICATE, None)
-        trusting = ssl.create_default_context(cafile=CERTIFICATE)
-        async with serve(recognizer="none", tls=tls, limits=Limits(handshake_s=0.3)) as server:
-            said = await raw(server, b"\x16\x03\x01")
-        async with serve(recognizer="none", tls=tls) as server:
-            await good_client(server, ssl=trusting, server_hostname="localhost")
-            return said
-
-    assert run(scenario()) == b""
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ class Limits:
     handshake_s: float = 10.0
     """Deadline of the TLS handshake, and again of the HTTP handshake. Later: cut."""
     ping_s: float = 20.0
-    """Time between pings. Two unanswered in a row and no other data: close 1011. Less than 1 KiB/s read of what waits for
-    the client: cut."""
+    """Time between pings. Two unanswered in a row and no other data: close 1011. Less than 1 KiB/s read of what
+    waits for the client: cut."""
     close_s: float = 0.4
     """Deadline of the closing handshake, and again of the session tasks. Later: cut."""
