@@ -162,10 +162,13 @@ def as_it_is(event: Event) -> list[Event]:
 class Habits:
     """Behaviour of the endpoint."""
 
-    ids: Literal["right", "none", "strange"] = "right"
-    """Of items; with strange ones, words come under another id than their item was told of."""
+    ids: Literal["right", "none", "strange", "one", "at the start"] = "right"
+    """Of items: with strange ones, words come under another id than their item was told of; one for all; only in
+    ``speech_started``."""
     offsets: bool = True
     """Whether speech events have time offsets."""
+    origin: Literal["session", "buffer", "connection", "epoch"] = "session"
+    """What offsets count from: the first sample, the last commit; with a clock: the connection, the epoch."""
     lifetime_s: float | None = None
     """Lifetime of a session, seconds; None for no limit within a test."""
     announced: bool = True
@@ -262,6 +265,8 @@ class _Conversation:
         self._start: int | None = None
         self._quiet = 0
         self._heard_upto = 0
+        self._committed_upto = 0
+        self._began = time.time()
         self._item = ""
         self._previous: str | None = None
 
@@ -315,7 +320,7 @@ class _Conversation:
         if self._start is None:
             self._start = self._heard_upto
             self._item = f"item_{self._call.number}_{next(self._numbers)}"
-            offset = {"audio_start_ms": self._start // _MS} if self._habits.offsets else {}
+            offset = self._offset("audio_start_ms", self._start)
             self._say("input_audio_buffer.speech_started", item_id=self._item, **offset)
         self._quiet = 0
         self._heard_upto += count
@@ -327,11 +332,24 @@ class _Conversation:
             return
         needed = self._silence - self._quiet
         self._heard_upto += needed
-        offset = {"audio_end_ms": self._heard_upto // _MS} if self._habits.offsets else {}
+        offset = self._offset("audio_end_ms", self._heard_upto)
         self._say("input_audio_buffer.speech_stopped", item_id=self._item, **offset)
         self._commit(count - needed)
         self._quiet = count - needed
         self._heard_upto += count - needed
+
+    def _offset(self, name: str, at: int) -> dict[str, int]:
+        if not self._habits.offsets:
+            return {}
+        match self._habits.origin:
+            case "session":
+                return {name: at // _MS}
+            case "buffer":
+                return {name: (at - self._committed_upto) // _MS}
+            case "connection":
+                return {name: int(1000 * (time.time() - self._began))}
+            case "epoch":
+                return {name: int(1000 * time.time())}
 
     def _commit_by_hand(self, event_id: str | None) -> None:
         if self._buffered < _MIN_COMMIT and self._start is None:
@@ -352,6 +370,7 @@ class _Conversation:
         samples = np.concatenate(self._buffer) if self._buffer else np.zeros(0, np.int16)
         mine, rest = samples[: samples.size - keep], samples[samples.size - keep :]
         self._buffer, self._buffered, self._start = [rest], rest.size, None
+        self._committed_upto += mine.size
         text = read_back(mine[mine != 0])
         if self._habits.records:
             self._call.items.append(text)
@@ -367,8 +386,13 @@ class _Conversation:
 
     def _event(self, kind: str, **fields: Any) -> Event:
         for name in ("item_id", "previous_item_id"):
-            if name in fields and self._habits.ids == "none":
+            nameless = self._habits.ids == "none" or (
+                self._habits.ids == "at the start" and not kind.endswith("speech_started")
+            )
+            if name in fields and nameless:
                 del fields[name]
+            elif fields.get(name) and self._habits.ids == "one":
+                fields[name] = "item"
         if self._habits.ids == "strange" and kind.startswith("conversation.item"):
             fields["item_id"] = f"strange_{fields['item_id']}"
         return {"type": kind, "event_id": f"event_{next(self._numbers)}", **fields}

@@ -47,6 +47,13 @@ KINDS = {
     "no offsets": Kind(Habits(offsets=False), exact=False, large=800_000),
     "neither ids nor offsets": Kind(Habits(ids="none", offsets=False), exact=False, large=800_000),
     "strange ids": Kind(Habits(ids="strange")),
+    "offsets of the buffer": Kind(Habits(origin="buffer")),
+    "offsets of the clock": Kind(Habits(origin="epoch"), exact=False, large=800_000),
+    "offsets of the connection's clock": Kind(Habits(origin="connection"), exact=False, large=800_000),
+    "one id": Kind(Habits(ids="one")),
+    "one id, turns of our own": Kind(Habits(ids="one"), "client"),
+    "one id, offsets of the buffer": Kind(Habits(ids="one", origin="buffer")),
+    "ids at the start alone": Kind(Habits(ids="at the start")),
 }
 
 

@@ -1,4 +1,4 @@
-"""The cost of faults in figures: ``python -m tests.bench.faults kills 100``, ``outages``, ``rollovers``, ``soak 8``."""
+"""The cost of faults in figures: ``python -m tests.bench.faults kills 100 [PART OF A KIND]``, ``outages``, ``rollovers``, ``soak 8``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 OutageKind = Literal["black hole", "refused"]
 
 
-async def kills(each: int) -> None:
-    """Kill connections until each kind of endpoint has this many kills."""
+async def kills(each: int, part: str = "") -> None:
+    """Kill connections until each kind of endpoint whose name has this part has this many kills."""
     rows, total = [], 0
     for name, kind in KINDS.items():
+        if part not in name:
+            continue
         runs = killed = reconnects = lost = doubled = disorder = garbled = broken = 0
         while killed < each:
             outcome = await kill_run(kind, seed=runs, count=20 if kind.exact else 40)
@@ -72,6 +74,8 @@ def main() -> None:
     match sys.argv[1:]:
         case ["kills", each]:
             asyncio.run(kills(int(each)))
+        case ["kills", each, part]:
+            asyncio.run(kills(int(each), part))
         case ["outages"]:
             asyncio.run(outages())
         case ["rollovers"]:

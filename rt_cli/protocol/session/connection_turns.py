@@ -20,13 +20,13 @@ from rt_cli.protocol.server_events import (
     TranscriptSnapshot,
 )
 from rt_cli.protocol.session.effects import Acknowledge, Effect, Report
-from rt_cli.protocol.session.offsets import Offsets
 from rt_cli.protocol.session.pending_commits import Commit, PendingCommits
 from rt_cli.protocol.session.turn_list import REMEMBERED_CHARS, Turn, TurnList
 from rt_cli.protocol.session.wire_map import WireMap
 
 if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
+    from rt_cli.protocol.session.offsets import Offsets
 
 _MAX_UNREAD_S = 1.0
 """Audio that an endpoint may have received but not processed: one chunk of the largest size."""
@@ -51,7 +51,7 @@ class ConnectionTurns:
         start: Timeline position at which the connection begins to send.
         next_number: Number of the next reported turn.
         detected: True if a speech detector is known to run.
-        offsets: What earlier connections showed of the endpoint's offsets.
+        offsets: The offsets of this connection.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class ConnectionTurns:
         start: int,
         next_number: int = 1,
         detected: bool = False,
-        offsets: Offsets | None = None,
+        offsets: Offsets,
     ) -> None:
         self.wire = WireMap(start)
-        self.offsets = offsets or Offsets(rate_hz)
+        self.offsets = offsets
         self.turns = TurnList(start, next_number)
         self.commits = PendingCommits()
         self.detected = detected
@@ -153,7 +153,7 @@ class ConnectionTurns:
         # A repeated event looks like a new turn of an endpoint whose offsets restart: only speech proves the turn.
         turn = turn or Turn(now, speech=not repeated)
         turn.start_ms = offset_ms
-        wire = None if offset_ms is None else self.offsets.start(offset_ms, self.wire.wire)
+        wire = None if offset_ms is None else self.offsets.start(offset_ms, self.wire.wire, now)
         turn.start = None if wire is None else self.wire.timeline(wire)
         return [*self._place(turn, name), *([] if wire is None else [Acknowledge(wire)])]
 
@@ -175,7 +175,7 @@ class ConnectionTurns:
             turn.ids.add(name)
         # An offset without an id counts if the start of the turn was known.
         believed = event.audio_end_ms if name or turn.start is not None else None
-        wire = None if believed is None else self.offsets.end(believed, self.wire.wire)
+        wire = None if believed is None else self.offsets.end(believed, self.wire.wire, now)
         if wire is None:
             turn.guess(self.wire.position, self._earliest_end, now)
             return []

@@ -21,7 +21,6 @@ from rt_cli.protocol.server_events import (
     TranscriptDelta,
     TranscriptSnapshot,
 )
-from rt_cli.protocol.session.offsets import Offsets
 from rt_cli.protocol.session.readback import read_back
 from rt_cli.protocol.session.refusals import MOST_REFUSALS
 from rt_cli.timeline.tape import Hole
@@ -219,11 +218,13 @@ def test_offsets_that_restart_with_each_buffer() -> None:
     assert run.session.settled == 6000
 
 
-def test_a_restart_that_only_the_end_shows() -> None:
-    """The turn lies behind the one before it, although no ``committed`` came between them."""
-    offsets = Offsets(rate_hz=1000)
-    assert (offsets.start(100, 9000), offsets.end(4000, 9000)) == (100, 4000)
-    assert (offsets.start(3600, 9000), offsets.end(3900, 9000)) == (3600, 7900)
+def test_much_prefix_padding_is_no_restart() -> None:
+    """A turn that begins 900 ms before the end of the one before it, as it was asked to."""
+    run = Run(prefix_ms=1000)
+    run.send(9000)
+    run.receive(*turn("a", 100, 2000, "one"), *turn("b", 1100, 4000, "two"), *turn("c", 3100, 6000, "three"))
+
+    assert run.spans == [(100, 2000), (2000, 4000), (4000, 6000)]
 
 
 def test_offsets_that_restart_are_known_on_the_next_connection() -> None:
@@ -384,3 +385,10 @@ def test_turn_detection_is_read_back(shape: str) -> None:
     assert not answer(None, **said(None)).endpoint_makes_turns
     assert not answer(VAD, **said(VAD)).endpoint_makes_turns
     assert "turn detection off" in str(answer(VAD, **said(None)).error)
+
+
+@pytest.mark.parametrize(("detection", "prefix_ms"), [(VAD, None), ({**VAD, "prefix_padding_ms": 40}, 40)])
+def test_prefix_padding_is_read_back(detection: dict[str, object], prefix_ms: float | None) -> None:
+    """In the flat shape too."""
+    assert answer(VAD, turn_detection=detection).prefix_ms == prefix_ms
+    assert answer(VAD, audio={"input": {"turn_detection": detection}}).prefix_ms == prefix_ms
