@@ -1,4 +1,4 @@
-"""The cost of faults in figures: ``python -m tests.bench.faults kills 100 [PART OF A KIND]``, ``outages``, ``rollovers``, ``soak 8``."""
+"""The cost of faults: ``python -m tests.bench.faults kills 100 [KIND]``, ``outages``, ``rollovers``, ``soak 8``."""
 
 from __future__ import annotations
 
