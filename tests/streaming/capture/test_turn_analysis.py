@@ -60,7 +60,6 @@ def test_audio_that_settles_before_it_is_analysed() -> None:
 
     async def scenario() -> TurnMarks:
         tape = Tape(RATE)
-        tape.append(turns(1)[0])
 
         class Settling(ExactDetector):
             def push(self, pcm: bytes) -> list[float]:
@@ -70,6 +69,7 @@ def test_audio_that_settles_before_it_is_analysed() -> None:
                 return super().push(pcm)
 
         analysis = TurnAnalysis(tape, cast("Any", Ended()), ChangeSignal(), SETTINGS, Settling)
+        tape.append(turns(1)[0])
         await asyncio.wait_for(analysis.run(), 5)
         return analysis.marks
 
