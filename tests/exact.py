@@ -15,17 +15,21 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tests.habits import Habits
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from numpy.typing import NDArray
     from websockets.http11 import Request, Response
+
+    from tests.habits import Event
 
 RATE = 24_000
 _MS = RATE // 1000
@@ -148,43 +152,6 @@ def record_verdict(calls: Iterable[Call], spans: Iterable[range]) -> Verdict:
         upto = max(upto, last + 1)
     total = sum(len(span) for span in spans)
     return Verdict(gaps + max(0, total - upto), 0, 0, garbled)
-
-
-Event = dict[str, Any]
-
-
-def as_it_is(event: Event) -> list[Event]:
-    """Return the event unchanged."""
-    return [event]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Habits:
-    """Behaviour of the endpoint."""
-
-    ids: Literal["right", "none", "strange", "one", "at the start"] = "right"
-    """Of items: with strange ones, words come under another id than their item was told of; one for all; only in
-    ``speech_started``."""
-    offsets: bool = True
-    """Whether speech events have time offsets."""
-    origin: Literal["session", "buffer", "connection", "epoch"] = "session"
-    """What offsets count from: the first sample, the last commit; with a clock: the connection, the epoch."""
-    lifetime_s: float | None = None
-    """Lifetime of a session, seconds; None for no limit within a test."""
-    announced: bool = True
-    """Whether the endpoint announces the expiry of a session."""
-    ending: Literal["close", "error", "silent"] = "close"
-    """End of an expired session: a close; an error before the close; end of TCP without a close frame."""
-    closing: int = 1001
-    """Close code of an expired session."""
-    refusal: int | None = None
-    """HTTP status or close code for a second parallel session; None for no limit."""
-    records: bool = True
-    """Whether the endpoint keeps the received sound."""
-    final_delay_s: float = 0.0
-    """Between ``committed`` and ``completed``."""
-    says: Callable[[], Callable[[Event], list[Event]]] = lambda: as_it_is
-    """Makes the event filter of each connection: event to events to send."""
 
 
 class ExactEndpoint:
@@ -371,7 +338,7 @@ class _Conversation:
         mine, rest = samples[: samples.size - keep], samples[samples.size - keep :]
         self._buffer, self._buffered, self._start = [rest], rest.size, None
         self._committed_upto += mine.size
-        text = read_back(mine[mine != 0])
+        text = self._transcript(mine[mine != 0])
         if self._habits.records:
             self._call.items.append(text)
         self._say("input_audio_buffer.committed", item_id=self._item, previous_item_id=self._previous)
@@ -380,6 +347,11 @@ class _Conversation:
         self._say(f"{kind}.delta", item_id=self._item, content_index=0, delta=text)
         usage = {"type": "duration", "seconds": 1}
         self._say(f"{kind}.completed", item_id=self._item, content_index=0, transcript=text, usage=usage)
+
+    def _transcript(self, spoken: NDArray[np.int16]) -> str:
+        if not spoken.size:
+            return self._habits.invents
+        return f"voice-{spoken.size}" if self._habits.voice else read_back(spoken)
 
     def _say(self, kind: str, **fields: Any) -> None:
         self._out.put_nowait(self._event(kind, **fields))

@@ -7,7 +7,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tests.exact import ExactEndpoint, Habits, Verdict, judge, record_verdict, turns
+from tests.exact import ExactEndpoint, Verdict, judge, record_verdict, turns
+from tests.habits import Habits
 from tests.proxy import Fault, Proxy
 from tests.streaming.harness import MemorySource, Run, settings, stream, with_turns
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from tests.exact import ExactEndpoint, Habits, Verdict, judge, turns
+from typing import TYPE_CHECKING
+
+from tests.exact import ExactEndpoint, Verdict, judge, turns
 from tests.streaming.harness import MemorySource, Run, settings, stream
+
+if TYPE_CHECKING:
+    from tests.habits import Habits
 
 
 async def rollovers(

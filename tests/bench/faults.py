@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Literal, get_args
 
 from tests.bench.measure import table
-from tests.exact import Habits
+from tests.habits import Habits
 from tests.kills import KINDS, kill_run
 from tests.outages import outage
 from tests.rollovers import rollovers
