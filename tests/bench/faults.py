@@ -1,4 +1,7 @@
-"""The cost of faults: ``python -m tests.bench.faults kills 100 [KIND]``, ``outages``, ``rollovers``, ``soak 8``."""
+"""The cost of faults: ``python -m tests.bench.faults kills 100 [KIND]``, or one of the other measurements.
+
+They are ``silence 100`` (an endpoint that invents words for silence), ``outages``, ``rollovers`` and ``soak 8``.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from tests.habits import Habits
 from tests.kills import KINDS, kill_run
 from tests.outages import outage
 from tests.rollovers import rollovers
+from tests.silence import run_case
 from tests.soak import soak
 
 if TYPE_CHECKING:
@@ -47,6 +51,20 @@ async def kills(each: int, part: str = "") -> None:
     print(f"{total} kills; lost, doubled and the like in pairs of samples")
 
 
+async def silence(runs: int) -> None:
+    """Send sound with much silence to an endpoint that invents words for it."""
+    rows = {}
+    for number in range(runs):
+        heard = await run_case(number)
+        if not heard.right:
+            print(f"run {number}: {heard}", flush=True)
+        origin = heard.case.split(",")[0]
+        figures = (1, heard.reconnects, heard.invented, heard.verdict.lost, heard.verdict.doubled, not heard.right)
+        rows[origin] = [sum(pair) for pair in zip(rows.get(origin, [0] * len(figures)), figures, strict=True)]
+    header = ("source", "runs", "reconnects", "invented finals", "lost", "doubled", "not right")
+    table(header, [(origin, *figures) for origin, figures in rows.items()])
+
+
 async def outages(seconds: Iterable[float] = (3.5, 15, 60)) -> None:
     """Stream in real time through a network that is interrupted."""
     rows = []
@@ -76,6 +94,8 @@ def main() -> None:
             asyncio.run(kills(int(each)))
         case ["kills", each, part]:
             asyncio.run(kills(int(each), part))
+        case ["silence", runs]:
+            asyncio.run(silence(int(runs)))
         case ["outages"]:
             asyncio.run(outages())
         case ["rollovers"]:
