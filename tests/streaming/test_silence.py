@@ -1,4 +1,4 @@
-"""An endpoint that invents words for silence gets none; a word at the very end is heard. All: ``tests.bench.faults``."""
+"""An endpoint that invents words for silence gets none; a word at the very end is heard. See ``tests/silence.py``."""
 
 from __future__ import annotations
 
