@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
     from rt_cli.protocol.session.offsets import Offsets
 
-_MAX_UNREAD_S = 1.0
-"""Audio that an endpoint may have received but not processed: one chunk of the largest size."""
+_UNREAD_S, _MAX_UNREAD_S = 1.0, 4.0
+"""Audio that an endpoint may have received but not processed: one chunk of the largest size; of audio that came within
+a moment, the 256 KiB that servers take from a socket at once, answering the pings in it first."""
 _FIRST_HALVES = "".join(map(chr, range(0xD800, 0xDC00)))
 """Of surrogate pairs."""
 _LEAST_CHARS, _CHARS_PER_S = 200, 50
@@ -72,6 +73,8 @@ class ConnectionTurns:
         self.detected = detected
         self.read = start
         """Timeline position up to which the endpoint has read the audio."""
+        self.read_before = start
+        """The same at the last check."""
         self._rate_hz = rate_hz
         self._own_turns = own_turns
         self._silence = silence
@@ -374,4 +377,5 @@ class ConnectionTurns:
     @property
     def _earliest_end(self) -> int:
         """Lower bound for the end of a turn that ends now: unread audio may belong to later turns."""
-        return self.read - round(_MAX_UNREAD_S * self._rate_hz)
+        usual, most = round(_UNREAD_S * self._rate_hz), round(_MAX_UNREAD_S * self._rate_hz)
+        return max(self.read - most, min(self.read - usual, self.read_before))

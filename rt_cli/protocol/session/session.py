@@ -283,6 +283,7 @@ class Session:
             acknowledged: Timeline position up to which the endpoint has read the audio.
         """
         moved, self._read = acknowledged > self._read, max(acknowledged, self._read)
+        self._connection.read_before = self._connection.read
         refused = self.reads(acknowledged)
         if not self._draining:
             self._connection.turns.restart_unread_timers(acknowledged, self.wire.position, now)
