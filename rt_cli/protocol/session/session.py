@@ -28,7 +28,7 @@ from rt_cli.protocol.server_events import (
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
 from rt_cli.protocol.session.effects import Acknowledge, Drop, Effect, Fail, Report, Settle
 from rt_cli.protocol.session.offsets import USUAL_PREFIX_MS, Offsets
-from rt_cli.protocol.session.outcomes import failure_effects, final, is_silence, settled_position, warning
+from rt_cli.protocol.session.outcomes import failure_effects, final, is_silence, join_drops, settled_position, warning
 from rt_cli.protocol.session.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -418,7 +418,7 @@ class Session:
                 turn.parts.pop(part, None)
             turn.unfinished_parts.clear()
             effects += self._flush(now)
-        return effects
+        return join_drops(effects)
 
     def _is_overdue(self, turn: Turn, now: float) -> bool:
         if self._draining:

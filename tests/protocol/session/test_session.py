@@ -805,3 +805,18 @@ def test_days_of_turns_take_no_memory() -> None:
     assert not turns.open
     assert len(turns._finished) <= 2048
     assert len(run.session.wire._wires) == 1
+
+
+def test_turns_that_are_given_up_together_are_one_loss() -> None:
+    """A flood of tiny turns without finals is no flood of losses; a final between them parts two."""
+    run = Run()
+    run.send(4000)
+    for number in range(30):
+        run.receive(SpeechStarted(f"i{number}", 100 * number), SpeechStopped(f"i{number}", 100 * number + 100))
+        run.receive(Committed(f"i{number}"))
+    run.receive(words("i15", "one"))
+    run.apply(run.session.drain())
+    run.wait(2 * PATIENCE_S + 1)
+
+    assert run.texts == ["one"]
+    assert [(hole.start, hole.end) for hole in run.holes] == [(0, 1500), (1600, 3000)]
