@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 SIGNAL_S = 8.0
 """From the first signal to the end, with ``--drain-timeout 1``."""
-MOST_LINES = 60
-"""On stderr."""
+MOST_LINES = 400
+"""On stderr: a turn that failed has a line of its own, and so have the first fifty codes of warnings."""
 MOST_MIB = 250.0
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u202e]")
 
