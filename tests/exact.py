@@ -15,17 +15,21 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tests.habits import Habits
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from numpy.typing import NDArray
     from websockets.http11 import Request, Response
+
+    from tests.habits import Event
 
 RATE = 24_000
 _MS = RATE // 1000
@@ -150,42 +154,6 @@ def record_verdict(calls: Iterable[Call], spans: Iterable[range]) -> Verdict:
     return Verdict(gaps + max(0, total - upto), 0, 0, garbled)
 
 
-Event = dict[str, Any]
-
-
-def as_it_is(event: Event) -> list[Event]:
-    """Return the event unchanged."""
-    return [event]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Habits:
-    """Behaviour of the endpoint."""
-
-    ids: Literal["right", "none", "strange"] = "right"
-    """Of items; with strange ones, words come under another id than their item was told of."""
-    offsets: bool = True
-    """Whether speech events have time offsets."""
-    lifetime_s: float | None = None
-    """Lifetime of a session, seconds; None for no limit within a test."""
-    announced: bool = True
-    """Whether the endpoint announces the expiry of a session."""
-    ending: Literal["close", "error", "silent"] = "close"
-    """End of an expired session: a close; an error before the close; end of TCP without a close frame."""
-    closing: int = 1001
-    """Close code of an expired session."""
-    refusal: int | None = None
-    """HTTP status or close code for a second parallel session; None for no limit."""
-    commits: Literal["answered", "refused", "ignored"] = "answered"
-    """What becomes of a commit of the client while turn detection is on."""
-    records: bool = True
-    """Whether the endpoint keeps the received sound."""
-    final_delay_s: float = 0.0
-    """Between ``committed`` and ``completed``."""
-    says: Callable[[], Callable[[Event], list[Event]]] = lambda: as_it_is
-    """Makes the event filter of each connection: event to events to send."""
-
-
 class ExactEndpoint:
     """Transcribes exact speech, with server VAD or client commits."""
 
@@ -264,6 +232,8 @@ class _Conversation:
         self._start: int | None = None
         self._quiet = 0
         self._heard_upto = 0
+        self._committed_upto = 0
+        self._began = time.time()
         self._item = ""
         self._previous: str | None = None
 
@@ -317,7 +287,7 @@ class _Conversation:
         if self._start is None:
             self._start = self._heard_upto
             self._item = f"item_{self._call.number}_{next(self._numbers)}"
-            offset = {"audio_start_ms": self._start // _MS} if self._habits.offsets else {}
+            offset = self._offset("audio_start_ms", self._start)
             self._say("input_audio_buffer.speech_started", item_id=self._item, **offset)
         self._quiet = 0
         self._heard_upto += count
@@ -329,11 +299,24 @@ class _Conversation:
             return
         needed = self._silence - self._quiet
         self._heard_upto += needed
-        offset = {"audio_end_ms": self._heard_upto // _MS} if self._habits.offsets else {}
+        offset = self._offset("audio_end_ms", self._heard_upto)
         self._say("input_audio_buffer.speech_stopped", item_id=self._item, **offset)
         self._commit(count - needed)
         self._quiet = count - needed
         self._heard_upto += count - needed
+
+    def _offset(self, name: str, at: int) -> dict[str, int]:
+        if not self._habits.offsets:
+            return {}
+        match self._habits.origin:
+            case "session":
+                return {name: at // _MS}
+            case "buffer":
+                return {name: (at - self._committed_upto) // _MS}
+            case "connection":
+                return {name: int(1000 * (time.time() - self._began))}
+            case "epoch":
+                return {name: int(1000 * time.time())}
 
     def _commit_by_hand(self, event_id: str | None) -> None:
         if self._silence is not None and self._habits.commits != "answered":
@@ -358,7 +341,8 @@ class _Conversation:
         samples = np.concatenate(self._buffer) if self._buffer else np.zeros(0, np.int16)
         mine, rest = samples[: samples.size - keep], samples[samples.size - keep :]
         self._buffer, self._buffered, self._start = [rest], rest.size, None
-        text = read_back(mine[mine != 0])
+        self._committed_upto += mine.size
+        text = self._transcript(mine[mine != 0])
         if self._habits.records:
             self._call.items.append(text)
         self._say("input_audio_buffer.committed", item_id=self._item, previous_item_id=self._previous)
@@ -368,13 +352,23 @@ class _Conversation:
         usage = {"type": "duration", "seconds": 1}
         self._say(f"{kind}.completed", item_id=self._item, content_index=0, transcript=text, usage=usage)
 
+    def _transcript(self, spoken: NDArray[np.int16]) -> str:
+        if not spoken.size:
+            return self._habits.invents
+        return f"voice-{spoken.size}" if self._habits.voice else read_back(spoken)
+
     def _say(self, kind: str, **fields: Any) -> None:
         self._out.put_nowait(self._event(kind, **fields))
 
     def _event(self, kind: str, **fields: Any) -> Event:
         for name in ("item_id", "previous_item_id"):
-            if name in fields and self._habits.ids == "none":
+            nameless = self._habits.ids == "none" or (
+                self._habits.ids == "at the start" and not kind.endswith("speech_started")
+            )
+            if name in fields and nameless:
                 del fields[name]
+            elif fields.get(name) and self._habits.ids == "one":
+                fields[name] = "item"
         if self._habits.ids == "strange" and kind.startswith("conversation.item"):
             fields["item_id"] = f"strange_{fields['item_id']}"
         return {"type": kind, "event_id": f"event_{next(self._numbers)}", **fields}

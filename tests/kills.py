@@ -7,7 +7,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tests.exact import ExactEndpoint, Habits, Verdict, judge, record_verdict, turns
+from tests.exact import ExactEndpoint, Verdict, judge, record_verdict, turns
+from tests.habits import Habits
 from tests.proxy import Fault, Proxy
 from tests.streaming.harness import MemorySource, Run, settings, stream, with_turns
 
@@ -47,6 +48,13 @@ KINDS = {
     "no offsets": Kind(Habits(offsets=False), exact=False, large=800_000),
     "neither ids nor offsets": Kind(Habits(ids="none", offsets=False), exact=False, large=800_000),
     "strange ids": Kind(Habits(ids="strange")),
+    "offsets of the buffer": Kind(Habits(origin="buffer")),
+    "offsets of the clock": Kind(Habits(origin="epoch"), exact=False, large=800_000),
+    "offsets of the connection's clock": Kind(Habits(origin="connection"), exact=False, large=800_000),
+    "one id": Kind(Habits(ids="one")),
+    "one id, turns of our own": Kind(Habits(ids="one"), "client"),
+    "one id, offsets of the buffer": Kind(Habits(ids="one", origin="buffer")),
+    "ids at the start alone": Kind(Habits(ids="at the start")),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import struct
 import subprocess
@@ -127,6 +128,13 @@ def served(*args: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         finally:
             process.terminate()
             ended(process)
+
+
+def peak_mib(pid: int) -> float:
+    """The largest memory of a process so far (Linux)."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
 
 
 def write_wav(path: Path, pcm: bytes, rate_hz: int = 24_000) -> Path:

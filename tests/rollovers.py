@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from rt_cli.streaming.delivery import link
-from tests.exact import ExactEndpoint, Habits, Verdict, judge, turns
+from tests.exact import ExactEndpoint, Verdict, judge, turns
 from tests.streaming.harness import MemorySource, Run, settings, stream
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    from tests.habits import Habits
 
 
 def short_lifetimes() -> AbstractContextManager[object]:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.bench.measure import ROOT, SINK_ARGUMENTS, environment, rt_command, table
-from tests.exact import RATE, ExactEndpoint, Habits, speech
+from tests.exact import RATE, ExactEndpoint, speech
+from tests.habits import Habits
 
 SPEECH_S, SILENCE_S = 8, 2
 _PAIRS = SPEECH_S * RATE // 2

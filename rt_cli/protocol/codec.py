@@ -193,13 +193,15 @@ def _effective(session: Fields) -> EffectiveSession:
     transcription = _first(audio, "transcription", session, "input_audio_transcription")
     detection = _first(audio, "turn_detection", session, "turn_detection")
     # A session whose turn detection is a name instead of an object still says which it is.
-    kind = detection.get("type") if isinstance(detection, dict) else detection
+    detail = detection if isinstance(detection, dict) else {}
+    kind = detail.get("type") if isinstance(detection, dict) else detection
     return EffectiveSession(
         rate_hz=_rate(audio, session),
         encoding=_encoding(_first(audio, "format", session, "input_audio_format")),
         transcribes=UNSET if transcription is UNSET else transcription not in _OFF,
         turn_detection=None if kind in _OFF else kind if isinstance(kind, str) else UNSET,
-        silence_ms=_said(detection, "silence_duration_ms") if isinstance(detection, dict) else UNSET,
+        silence_ms=_said(detail, "silence_duration_ms"),
+        prefix_ms=_said(detail, "prefix_padding_ms"),
     )
 
 

@@ -43,6 +43,8 @@ class EffectiveSession(msgspec.Struct, frozen=True):
     """The type of turn detection; None for null."""
     silence_ms: float | UnsetType = UNSET
     """Silence that ends a turn."""
+    prefix_ms: float | UnsetType = UNSET
+    """Audio before the speech of a turn that belongs to it."""
 
 
 class SessionUpdated(msgspec.Struct, frozen=True):

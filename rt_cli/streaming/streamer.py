@@ -402,6 +402,7 @@ class Streamer:
             patience_s=drain_timeout_s(settings.delivery, embedded=self._job.endpoint.embedded),
             # With push to talk a turn ends at the end of speech plus the post-roll.
             silence_ms=POST_ROLL_MS if settings.input.ptt else settings.session.silence_ms,
+            prefix_ms=settings.session.prefix_ms,
             heard_at=self._captured_at if self._job.probe is None else self._job.probe.heard_at,
         )
 

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.format import BYTES_PER_SAMPLE
+from rt_cli.audio.format import BYTES_PER_SAMPLE, silence
 from rt_cli.errors import RtError
 from rt_cli.events import Ledger
 from rt_cli.timeline.sample_store import SampleStore
@@ -129,6 +129,11 @@ class Tape:
         if self._again is None or start >= gone:
             return self._store.read(start, end)
         return self._again.read(start, min(end, gone)) + self._store.read(gone, max(end, gone))
+
+    def read_settled_as_silence(self, start: int, end: int) -> bytes:
+        """Like :meth:`read`, but audio before *settled*, which is freed already, reads as silence."""
+        first = min(max(start, self.settled), end)
+        return silence(first - start) + (self.read(first, end) if first < end else b"")
 
     def mark_sent(self, to: int) -> None:
         """Advance *sent* to ``to``: the connection has taken everything before it."""

@@ -1,4 +1,7 @@
-"""The cost of faults in figures: ``python -m tests.bench.faults kills 100``, ``outages``, ``rollovers``, ``soak 8``."""
+"""The cost of faults: ``python -m tests.bench.faults kills 100 [KIND]``, or one of the other measurements.
+
+They are ``silence 100`` (an endpoint that invents words for silence), ``outages``, ``rollovers`` and ``soak 8``.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ import time
 from typing import TYPE_CHECKING, Literal, get_args
 
 from tests.bench.measure import table
-from tests.exact import Habits
+from tests.habits import Habits
 from tests.kills import KINDS, kill_run
 from tests.outages import outage
 from tests.rollovers import rollovers
+from tests.silence import run_case
 from tests.soak import soak
 
 if TYPE_CHECKING:
@@ -22,10 +26,12 @@ if TYPE_CHECKING:
 OutageKind = Literal["black hole", "refused"]
 
 
-async def kills(each: int) -> None:
-    """Kill connections until each kind of endpoint has this many kills."""
+async def kills(each: int, part: str = "") -> None:
+    """Kill connections until each kind of endpoint whose name has this part has this many kills."""
     rows, total = [], 0
     for name, kind in KINDS.items():
+        if part not in name:
+            continue
         runs = killed = reconnects = lost = doubled = disorder = garbled = broken = 0
         while killed < each:
             outcome = await kill_run(kind, seed=runs, count=20 if kind.exact else 40)
@@ -43,6 +49,20 @@ async def kills(each: int) -> None:
         rows.append((name, f"0-{runs - 1}", killed, reconnects, lost, doubled, disorder, garbled, broken))
     table(("kind", "seeds", "kills", "reconnects", "lost", "doubled", "disorder", "garbled", "broken runs"), rows)
     print(f"{total} kills; lost, doubled and the like in pairs of samples")
+
+
+async def silence(runs: int) -> None:
+    """Send sound with much silence to an endpoint that invents words for it."""
+    rows = {}
+    for number in range(runs):
+        heard = await run_case(number)
+        if not heard.right:
+            print(f"run {number}: {heard}", flush=True)
+        origin = heard.case.split(",")[0]
+        figures = (1, heard.reconnects, heard.invented, heard.verdict.lost, heard.verdict.doubled, not heard.right)
+        rows[origin] = [sum(pair) for pair in zip(rows.get(origin, [0] * len(figures)), figures, strict=True)]
+    header = ("source", "runs", "reconnects", "invented finals", "lost", "doubled", "not right")
+    table(header, [(origin, *figures) for origin, figures in rows.items()])
 
 
 async def outages(seconds: Iterable[float] = (3.5, 15, 60)) -> None:
@@ -72,6 +92,10 @@ def main() -> None:
     match sys.argv[1:]:
         case ["kills", each]:
             asyncio.run(kills(int(each)))
+        case ["kills", each, part]:
+            asyncio.run(kills(int(each), part))
+        case ["silence", runs]:
+            asyncio.run(silence(int(runs)))
         case ["outages"]:
             asyncio.run(outages())
         case ["rollovers"]:

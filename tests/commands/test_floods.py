@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.program import ended, start, write_wav
+from tests.program import ended, peak_mib, start, write_wav
 from tests.servers import Client, scripted
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 
@@ -37,13 +39,6 @@ FLOODS = {
     + frame(PARTIAL.format("word " * 20).encode()) * 100,
     "pings": b"\x89\x7d" + b"p" * 125,
 }
-
-
-def peak_mib(pid: int) -> float:
-    """The largest memory of a process so far."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)

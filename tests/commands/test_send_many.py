@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.exact import ExactEndpoint, Habits, judge, read_back, turns
+from tests.exact import ExactEndpoint, judge, read_back, turns
+from tests.habits import Habits
 from tests.program import Ran, assert_accounted, ended, rt, start, write_wav
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import random
 from collections import Counter, deque
@@ -258,13 +259,16 @@ class Fuzzer:
         url: URL of the server.
         seed: Seed of the frames.
         deadline_s: Deadline of each answer and of the closing handshake.
+        fragments: Share of the frames that are sent in fragments.
     """
 
-    def __init__(self, url: str, seed: int, deadline_s: float = 60) -> None:
+    def __init__(self, url: str, seed: int, deadline_s: float = 60, *, fragments: float = 0.0) -> None:
         self.tally = Tally()
         self._url = url
         self._frames = Frames(seed)
         self._deadline_s = deadline_s
+        self._fragments = fragments
+        self._chance = random.Random(seed)
 
     async def run(self, frames: int) -> AsyncIterator[int]:
         """Send this number of frames; prints progress every :data:`EVERY` frames, after an answer."""
@@ -284,7 +288,8 @@ class Fuzzer:
                 self.tally.frames += 1
                 text = isinstance(frame, str)
                 provoked = provoked or frame == NO_UTF8
-                await socket.send(frame.encode(errors="surrogatepass") if text else frame, text=text)
+                payload = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
+                await socket.send(self._pieces(payload), text=text)
                 if self.tally.frames % EVERY == 0:
                     await self._answered(socket, answers, reading)
                     yield self.tally.frames
@@ -299,6 +304,13 @@ class Fuzzer:
             await asyncio.wait([reading])
         if not reading.cancelled():
             reading.result()
+
+    def _pieces(self, payload: bytes) -> bytes | list[bytes]:
+        """The payload, or its fragments: a few, some of them empty."""
+        if self._chance.random() >= self._fragments:
+            return payload
+        cuts = sorted(self._chance.randrange(len(payload) + 1) for _ in range(self._chance.choice((1, 3, 100))))
+        return [payload[start:end] for start, end in itertools.pairwise((0, *cuts, len(payload)))]
 
     async def _answered(
         self, socket: ClientConnection, answers: asyncio.Queue[str], reading: asyncio.Task[None]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.exact import ExactEndpoint, Habits, judge, turns
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
+from tests.habits import Habits
 from tests.servers import answering, polite, says_then_closes, scripted
 from tests.streaming.harness import MemorySource, Run, settings, stream, with_turns
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rt_cli.events import Failed, Partial, Withdrawn
-from tests.exact import Event, ExactEndpoint, Habits, Verdict, judge, turns
+from tests.exact import ExactEndpoint, Verdict, judge, turns
 from tests.fakes import run
+from tests.habits import Event, Habits
 from tests.streaming.harness import MemorySource, Run, settings, stream, with_turns
 
 if TYPE_CHECKING:

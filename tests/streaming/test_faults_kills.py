@@ -32,7 +32,7 @@ def test_kills_at_random_offsets_cost_nothing(name: str, seeds: range) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("name", ["server VAD", "turns of our own"])
+@pytest.mark.parametrize("name", ["server VAD", "turns of our own", "one id, offsets of the buffer"])
 def test_kills_cost_a_live_source_nothing_either(name: str, seed: int) -> None:
     """A source that cannot wait, at four times real time."""
 

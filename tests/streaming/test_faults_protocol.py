@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.exact import Event, ExactEndpoint, Habits, judge, turns
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
+from tests.habits import Event, Habits
 from tests.servers import Client, polite, scripted
 from tests.streaming.harness import MemorySource, Run, settings, stream, with_turns
 

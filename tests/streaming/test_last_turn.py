@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from tests.exact import Event, ExactEndpoint, Habits, as_it_is, judge, turns
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
+from tests.habits import Event, Habits, as_it_is
 from tests.streaming.harness import MemorySource, Run, stream
 
 if TYPE_CHECKING:

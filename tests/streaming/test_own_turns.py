@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from rt_cli.events import Partial
-from tests.exact import ExactEndpoint, Habits, judge, turns
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
+from tests.habits import Habits
 from tests.streaming.harness import MemorySource, Run, settings, stream, with_turns
 
 

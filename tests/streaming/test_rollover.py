@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from rt_cli.events import Errored
-from tests.exact import ExactEndpoint, Habits, judge, turns
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
+from tests.habits import Habits
 from tests.rollovers import rollovers, short_lifetimes
 from tests.streaming.harness import MemorySource, settings, stream
 

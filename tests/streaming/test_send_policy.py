@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rt_cli.events import ControlChanged, Cost, Errored
-from tests.exact import RATE, ExactEndpoint, Habits, judge, speech, turns
+from tests.exact import RATE, ExactEndpoint, judge, speech, turns
 from tests.fakes import run
+from tests.habits import Habits
 from tests.streaming.harness import MemorySource, Run, make_streamer, settings, stream, with_turns
 
 if TYPE_CHECKING:

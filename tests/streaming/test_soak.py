@@ -8,8 +8,9 @@ from collections import Counter
 
 import pytest
 
-from tests.exact import ExactEndpoint, Habits, judge, turns
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
+from tests.habits import Habits
 from tests.soak import run_soak
 from tests.streaming.harness import MemorySource, Run, make_streamer, settings
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.exact import ExactEndpoint, Habits, judge, turns
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
+from tests.habits import Habits
 from tests.streaming.harness import MemorySource, settings, stream, with_turns
 
 

@@ -21,16 +21,17 @@ from rt_cli.protocol.server_events import (
     TranscriptSnapshot,
 )
 from rt_cli.protocol.session.effects import Acknowledge, Effect, Report
-from rt_cli.protocol.session.offsets import Offsets
 from rt_cli.protocol.session.pending_commits import Commit, PendingCommits
 from rt_cli.protocol.session.turn_list import REMEMBERED_CHARS, Turn, TurnList
 from rt_cli.protocol.session.wire_map import WireMap
 
 if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
+    from rt_cli.protocol.session.offsets import Offsets
 
-_MAX_UNREAD_S = 1.0
-"""Audio that an endpoint may have received but not processed: one chunk of the largest size."""
+_UNREAD_S, _MAX_UNREAD_S = 1.0, 4.0
+"""Audio that an endpoint may have received but not processed: one chunk of the largest size; of audio that came within
+a moment, the 256 KiB that servers take from a socket at once, answering the pings in it first."""
 _FIRST_HALVES = "".join(map(chr, range(0xD800, 0xDC00)))
 """Of surrogate pairs."""
 _LEAST_CHARS, _CHARS_PER_S = 200, 50
@@ -52,7 +53,7 @@ class ConnectionTurns:
         start: Timeline position at which the connection begins to send.
         next_number: Number of the next reported turn.
         detected: True if a speech detector is known to run.
-        offsets: What earlier connections showed of the endpoint's offsets.
+        offsets: The offsets of this connection.
     """
 
     def __init__(
@@ -64,10 +65,10 @@ class ConnectionTurns:
         start: int,
         next_number: int = 1,
         detected: bool = False,
-        offsets: Offsets | None = None,
+        offsets: Offsets,
     ) -> None:
         self.wire = WireMap(start)
-        self.offsets = offsets or Offsets(rate_hz)
+        self.offsets = offsets
         self.turns = TurnList(start, next_number)
         self.commits = PendingCommits()
         self.detected = detected
@@ -75,6 +76,8 @@ class ConnectionTurns:
         """The endpoint has ended a turn without a commit of ours."""
         self.read = start
         """Timeline position up to which the endpoint has read the audio."""
+        self.read_before = start
+        """The same at the last check."""
         self._rate_hz = rate_hz
         self._own_turns = own_turns
         self._silence = silence
@@ -156,7 +159,7 @@ class ConnectionTurns:
         # A repeated event looks like a new turn of an endpoint whose offsets restart: only speech proves the turn.
         turn = turn or Turn(now, speech=not repeated)
         turn.start_ms = offset_ms
-        wire = None if offset_ms is None else self.offsets.start(offset_ms, self.wire.wire)
+        wire = None if offset_ms is None else self.offsets.start(offset_ms, self.wire.wire, now)
         turn.start = None if wire is None else self.wire.timeline(wire)
         return [*self._place(turn, name), *([] if wire is None else [Acknowledge(wire)])]
 
@@ -178,7 +181,7 @@ class ConnectionTurns:
             turn.ids.add(name)
         # An offset without an id counts if the start of the turn was known.
         believed = event.audio_end_ms if name or turn.start is not None else None
-        wire = None if believed is None else self.offsets.end(believed, self.wire.wire)
+        wire = None if believed is None else self.offsets.end(believed, self.wire.wire, now)
         if wire is None:
             turn.guess(self.wire.position, self._earliest_end, now)
             return []
@@ -383,4 +386,5 @@ class ConnectionTurns:
     @property
     def _earliest_end(self) -> int:
         """Lower bound for the end of a turn that ends now: unread audio may belong to later turns."""
-        return self.read - round(_MAX_UNREAD_S * self._rate_hz)
+        usual, most = round(_UNREAD_S * self._rate_hz), round(_MAX_UNREAD_S * self._rate_hz)
+        return max(self.read - most, min(self.read - usual, self.read_before))

@@ -52,6 +52,24 @@ def failure_effects(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> 
     return [*withdrawn, Drop(start, end, "no_final")]
 
 
+def join_drops(effects: list[Effect]) -> list[Effect]:
+    """Join ranges that adjoin and are lost for one reason, with no outcome between them: one loss, not hundreds."""
+    joined: list[Effect] = []
+    last: int | None = None
+    for effect in effects:
+        before = None if last is None else joined[last]
+        match effect, before:
+            case Drop(start, end, reason), Drop(first, upto, earlier) if start <= upto and reason == earlier:
+                joined[last or 0] = Drop(first, max(end, upto), reason)
+                continue
+            case Drop(), _:
+                last = len(joined)
+            case Report(event), _ if not isinstance(event, Withdrawn):
+                last = None
+        joined.append(effect)
+    return joined
+
+
 def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resumed: bool) -> Final:
     """Build the final of a turn.
 

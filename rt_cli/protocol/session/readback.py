@@ -29,6 +29,8 @@ class Readback(Struct, frozen=True):
     """Turn detection is on although it was asked to be off: the turns of the endpoint count."""
     silence_ms: float = 0.0
     """Silence that ends a turn at the endpoint; 0 if it does not say."""
+    prefix_ms: float | None = None
+    """Prefix padding at the endpoint; None if it does not say."""
 
 
 def read_back(configuration: Mapping[str, Any], effective: EffectiveSession) -> Readback:
@@ -52,7 +54,8 @@ def read_back(configuration: Mapping[str, Any], effective: EffectiveSession) -> 
         error = _refused("has switched turn detection off", "use --turn-detection client")
     makes_turns = isinstance(detection, str) and "turn_detection" in asked and asked["turn_detection"] is None
     silence_ms = 0.0 if effective.silence_ms is UNSET else effective.silence_ms
-    return Readback(error, makes_turns, silence_ms)
+    prefix_ms = None if effective.prefix_ms is UNSET else effective.prefix_ms
+    return Readback(error, makes_turns, silence_ms, prefix_ms)
 
 
 def _refused(what: str, hint: str) -> EndpointError:

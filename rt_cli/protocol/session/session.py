@@ -27,7 +27,8 @@ from rt_cli.protocol.server_events import (
 )
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
 from rt_cli.protocol.session.effects import Acknowledge, Drop, Effect, Fail, Report, Settle
-from rt_cli.protocol.session.outcomes import failure_effects, final, is_silence, settled_position, warning
+from rt_cli.protocol.session.offsets import USUAL_PREFIX_MS, Offsets
+from rt_cli.protocol.session.outcomes import failure_effects, final, is_silence, join_drops, settled_position, warning
 from rt_cli.protocol.session.readback import MAKES_TURNS
 from rt_cli.protocol.session.refusals import Refusals
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
-    from rt_cli.protocol.session.offsets import Offsets
     from rt_cli.protocol.session.turn_list import Turn
     from rt_cli.protocol.session.wire_map import WireMap
 
@@ -59,6 +59,7 @@ class Session:
         own_turns: True if ``rt`` commits the turns itself; False if the endpoint detects them.
         patience_s: Seconds without an event about a committed turn after which its final counts as missing.
         silence_ms: Silence that ends a turn; the end that an endpoint reports includes it.
+        prefix_ms: Prefix padding that the endpoint is asked for.
         heard_at: Returns when the sample at a timeline position was captured, seconds; None if unknown.
         own_detector: With ``own_turns``: True if ``rt`` detects speech. If False, audio outside turns may be speech.
     """
@@ -70,6 +71,7 @@ class Session:
         own_turns: bool,
         patience_s: float,
         silence_ms: int,
+        prefix_ms: int = USUAL_PREFIX_MS,
         heard_at: Callable[[int], float | None] = lambda _at: None,
         own_detector: bool = True,
     ) -> None:
@@ -91,9 +93,11 @@ class Session:
         self._silence = to_samples(silence_ms, rate_hz)
         self._captured_at = heard_at
         self._replayed = 0
+        self._offsets = Offsets(rate_hz, max(prefix_ms, USUAL_PREFIX_MS))
         self._begin(next_number=1, detected=own_turns and own_detector)
 
-    def _begin(self, next_number: int, *, detected: bool, offsets: Offsets | None = None) -> None:
+    def _begin(self, next_number: int, *, detected: bool) -> None:
+        self._offsets = self._offsets.next_connection()
         self._connection = ConnectionTurns(
             rate_hz=self.rate_hz,
             own_turns=self.own_turns,
@@ -101,7 +105,7 @@ class Session:
             start=self.settled,
             next_number=next_number,
             detected=detected,
-            offsets=offsets,
+            offsets=self._offsets,
         )
         self._refusals = Refusals()
         self._clear_id: str | None = None
@@ -178,13 +182,13 @@ class Session:
         withdrawn = self._connection.turns.withdraw()
         self._replayed = max(self._replayed, self.wire.position)
         ends_turns = self._connection.ends_turns
-        self._begin(
-            self._connection.turns.next_number,
-            detected=self._connection.detected,
-            offsets=self._connection.offsets.next_connection(),
-        )
+        self._begin(self._connection.turns.next_number, detected=self._connection.detected)
         self._connection.ends_turns = ends_turns
         return [Report(Withdrawn(number)) for number in withdrawn]
+
+    def prefix_padding(self, prefix_ms: float) -> None:
+        """Note the prefix padding that the endpoint says it uses, milliseconds."""
+        self._offsets.prefix_ms = prefix_ms
 
     def speech_opens(self, at: int, now: float) -> None:
         """Note that our own detector found speech from ``at`` on (timeline), about to be sent."""
@@ -293,6 +297,7 @@ class Session:
             acknowledged: Timeline position up to which the endpoint has read the audio.
         """
         moved, self._read = acknowledged > self._read, max(acknowledged, self._read)
+        self._connection.read_before = self._connection.read
         refused = self.reads(acknowledged)
         if not self._draining:
             self._connection.turns.restart_unread_timers(acknowledged, self.wire.position, now)
@@ -427,7 +432,7 @@ class Session:
                 turn.parts.pop(part, None)
             turn.unfinished_parts.clear()
             effects += self._flush(now)
-        return effects
+        return join_drops(effects)
 
     def _is_overdue(self, turn: Turn, now: float) -> bool:
         if self._draining:

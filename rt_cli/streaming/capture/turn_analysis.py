@@ -126,7 +126,7 @@ class TurnAnalysis:
             end = min(self._tape.captured, self._read + _MAX_FRAMES * frame)
             if end == self._read:
                 break
-            pcm = self._sound(self._read, end)
+            pcm = self._tape.read_settled_as_silence(self._read, end)
             self._read = end
             pending += pcm
             for probability in await asyncio.to_thread(detector.push, pcm):
@@ -140,11 +140,6 @@ class TurnAnalysis:
         if self._send_ranges is not None:
             self._send_ranges.decided(self._tape.captured)
         self._changed.notify()
-
-    def _sound(self, start: int, end: int) -> bytes:
-        """Read the tape; audio that is settled and freed already reads as silence."""
-        freed = min(max(0, self._tape.settled - start), end - start)
-        return bytes(freed * BYTES_PER_SAMPLE) + self._tape.read(start + freed, end)
 
     def _consumers(self, frame: int) -> list[FrameConsumer]:
         consumers: list[FrameConsumer] = []

@@ -222,6 +222,8 @@ class Link:
         if answer.endpoint_makes_turns and session.own_turns:
             early = not self.ready and not session.wire.wire
             self._apply(session.leave_turns_to_endpoint() if early else session.turns_of_the_endpoint())
+        if answer.prefix_ms is not None:
+            session.prefix_padding(answer.prefix_ms)
 
     def _announced_lifetime_s(self) -> float:
         """Seconds to the expiry that the endpoint announces; ``inf`` without one, or where it cannot be true."""

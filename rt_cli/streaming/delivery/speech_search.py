@@ -56,7 +56,7 @@ async def last_speech(
     read_to = start
     while read_to < end:
         upto = min(end, read_to + round(_PIECE_S * tape.rate_hz))
-        pcm = _read(tape, read_to, upto)
+        pcm = tape.read_settled_as_silence(read_to, upto)
         read_to = upto
         if any_sound and _is_loud(pcm, detector.frame_samples):
             found = upto
@@ -72,18 +72,12 @@ async def last_speech(
     return found
 
 
-def _read(tape: Tape, start: int, end: int) -> bytes:
-    """Read a range; what was settled meanwhile is silence."""
-    gone = min(max(0, tape.settled - start), end - start)
-    return bytes(2 * gone) + (tape.read(start + gone, end) if gone < end - start else b"")
-
-
 async def _is_silent(tape: Tape, start: int) -> bool:
     """Return whether all samples are next to zero. Needs neither model nor numpy, as the end of most files."""
     read_to = start
     while read_to < tape.sent:
         upto = min(tape.sent, read_to + round(_PIECE_S * tape.rate_hz))
-        samples = array("h", _read(tape, read_to, upto))
+        samples = array("h", tape.read_settled_as_silence(read_to, upto))
         if samples and (max(samples) > _SILENT_PEAK or min(samples) < -_SILENT_PEAK):
             return False
         read_to = upto

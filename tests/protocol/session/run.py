@@ -32,9 +32,10 @@ class Run:
     Args:
         own_turns: As for the session.
         own_detector: As for the session.
+        prefix_ms: As for the session.
     """
 
-    def __init__(self, *, own_turns: bool = False, own_detector: bool = True) -> None:
+    def __init__(self, *, own_turns: bool = False, own_detector: bool = True, prefix_ms: int = 300) -> None:
         self.own_turns = own_turns
         self.tape = Tape(RATE, memory_s=1e6)
         self.session = Session(
@@ -43,6 +44,7 @@ class Run:
             own_detector=own_detector,
             patience_s=PATIENCE_S,
             silence_ms=SILENCE_MS,
+            prefix_ms=prefix_ms,
             heard_at=lambda at: at / RATE,
         )
         self.now = 0.0

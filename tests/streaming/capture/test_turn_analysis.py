@@ -55,6 +55,27 @@ def test_every_turn_opens_and_closes_in_its_silence(start: int) -> None:
         assert spoken_to + 200 * RATE // 1000 - 768 <= end <= spoken_to + 200 * RATE // 1000 + 2 * 768
 
 
+def test_audio_that_settles_before_it_is_analysed() -> None:
+    """The endpoint may make the turns, and be faster: all of its audio is freed while a piece is analysed."""
+
+    async def scenario() -> TurnMarks:
+        tape = Tape(RATE)
+
+        class Settling(ExactDetector):
+            def push(self, pcm: bytes) -> list[float]:
+                tape.append(bytes(20 * RATE) if tape.captured < 60 * RATE else b"")
+                tape.mark_sent(tape.captured)
+                tape.settle(tape.captured)
+                return super().push(pcm)
+
+        analysis = TurnAnalysis(tape, cast("Any", Ended()), ChangeSignal(), SETTINGS, Settling)
+        tape.append(turns(1)[0])
+        await asyncio.wait_for(analysis.run(), 5)
+        return analysis.marks
+
+    assert run(scenario()).analysed == 61 * RATE
+
+
 def test_all_audio_is_analysed() -> None:
     """The incomplete last frame, too."""
     pcm, _ = turns(1)

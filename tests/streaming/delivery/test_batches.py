@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from rt_cli.protocol.codec import append_event, append_events
 from rt_cli.streaming.delivery.next_action import Allowance, ChunkSizes, Send, decide
 from rt_cli.streaming.delivery.sender import Sender
-from tests.exact import ExactEndpoint, Habits, judge, turns
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import FakeClock, Peer, run
+from tests.habits import Habits
 from tests.streaming import harness
 
 RATE = 24_000
