@@ -109,6 +109,9 @@ def run(
         exit_timer.daemon = True
         exit_timer.start()
     exit_timer.cancel()
+    # The interpreter's end restores the default actions: a late signal must not replace the exit code.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     return exit_code
 
 
