@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run ``rt`` with the arguments of this process."""
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] in (["--version"], ["-V"], ["version"]):
         return _version()
     gc.disable()  # a command enables it again when its event loop starts
     # numpy loads OpenBLAS, which starts one spinning thread per core by default; rt hardly uses it.

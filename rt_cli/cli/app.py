@@ -37,6 +37,8 @@ _LOCATIONS = {
     "replay": "replay:replay",
     "bench": "bench:bench",
     "config": "config:app",
+    "help": "help:show_help",
+    "version": "version:version",
 }
 """Module and attribute of each command, in the order of the help."""
 
@@ -98,7 +100,7 @@ def _show_version(value: bool) -> None:
 @app.callback(help=_HELP)
 def root(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """The root command. Its help text is ``_HELP``."""

@@ -67,6 +67,6 @@ def init(config: ConfigFile = None, force: Force = False) -> int:
     return write_example(config, force=force)
 
 
-app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 for command in (path, show, init):
     app.command(cls=Command)(command)

@@ -121,18 +121,11 @@ async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, 
 
 
 def _print_timeline(file: Path, *, whole: bool) -> int:
-    from rt_cli.output.line_writer import Sink
+    from rt_cli.output.line_writer import write_texts
     from rt_cli.output.results.wire_timeline import timeline
 
-    sink = Sink(sys.stdout)
-    for line in timeline(_entries(file), whole=whole):
-        try:
-            sink.write(f"{line}\n")
-        except (OSError, ValueError) as exc:
-            if not sink.lost_its_reader(exc):
-                raise UsageError(f"cannot write the timeline: {exc}", "make room, or write elsewhere") from exc
-            sink.discard()
-            break
+    lines = (f"{line}\n" for line in timeline(_entries(file), whole=whole))
+    write_texts(sys.stdout, lines, "the timeline")
     return EXIT_OK
 
 

@@ -9,7 +9,7 @@ import select
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.errors import UsageError
@@ -133,6 +133,28 @@ class Sink:
                 os.dup2(null, self._stream.fileno())
             finally:
                 os.close(null)
+
+
+def write_texts(stream: TextIO | None, texts: Iterable[str], what: str) -> None:
+    """Write texts at once, until the reader closes the stream.
+
+    Args:
+        stream: See :class:`Sink`.
+        texts: Each with its line ends.
+        what: Names the texts in an error, as *the help*.
+
+    Raises:
+        UsageError: They cannot be written, for example to a full disk.
+    """
+    sink = Sink(stream)
+    for text in texts:
+        try:
+            sink.write(text)
+        except (OSError, ValueError) as exc:
+            if not sink.lost_its_reader(exc):
+                raise UsageError(f"cannot write {what}: {exc}", "make room, or write elsewhere") from exc
+            sink.discard()
+            return
 
 
 OnWritten = Callable[[], None] | None
