@@ -15,7 +15,7 @@ if [ -z "$python" ]; then
 fi
 [ -n "$python" ] || { echo "tests/run.sh: no Python 3.11 or later found: set PYTHON" >&2; exit 1; }
 
-# The microphone tests want PortAudio and a sound server, the recipes of the README jq, one of the live view
+# The microphone tests want PortAudio and a sound server, the recipes jq, one of the live view
 # tmux. Where these can't be installed, those tests skip and say why.
 if command -v apt-get >/dev/null; then
     missing=

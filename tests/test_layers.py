@@ -31,8 +31,11 @@ ROOMS = {
     "doctor": {"", "doctor", "config", "keys", "output", "server", "streaming", "protocol", "audio"},
     "run": {"", "run", "keys", "output", "server", "streaming", "protocol", "timeline", "disk", "audio"},
     "bench": {"", "bench", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
+    "help": {"", "help", "output"},
     "cli": {"", "cli", "config", "output", "streaming", "protocol", "audio"},
-    "commands": {"", "commands", "cli", "run", "config", "keys", "output", "doctor", "bench", "server", "protocol"},
+    "commands": {
+        *("", "commands", "cli", "help", "run", "config", "keys", "output", "doctor", "bench", "server", "protocol"),
+    },
 }
 """What each room may import: rooms, or single modules of them. ``""`` are the modules at the root."""
 
@@ -40,6 +43,7 @@ WALLS = {
     "websockets": {"streaming/transport/", "server/server.py", "server/replay/server.py"},
     "sounddevice": {"audio/microphone/"},
     "rich": {"output/"},
+    "markdown_it": {"help/man_page.py"},
     "typer": {"cli/", "commands/", "__main__.py"},
     "httpx": {"server/http_body.py", "server/recognition/http.py", "server/replies/chat.py"},
     "openai": set(),
@@ -60,6 +64,7 @@ HEAVY = {
     "httpx",
     "jiwer",
     "keyring",
+    "markdown_it",
     "matplotlib",
     "msgspec",
     "numpy",

@@ -1,4 +1,4 @@
-"""The recipes of the README, each run by bash unchanged."""
+"""The recipes of ``rt help recipes``, each run by bash unchanged."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("the recipes are for bash", allow_module_level=True)
 
-SECTION = re.compile(r"<!-- recipes -->\n(.*)<!-- /recipes -->", re.DOTALL)
+TOPIC = ROOT / "rt_cli" / "help" / "recipes.md"
+SECTION = re.compile(r"^## Recipes\n(.*?)(?=^## )", re.DOTALL | re.MULTILINE)
 RECIPE = re.compile(
-    r"^#### (?P<title>[^\n]+)\n(?:(?!^#### |^```).)*^```(?P<language>bash|ini)\n(?P<code>.*?)^```\n"
+    r"^### (?P<title>[^\n]+)\n(?:(?!^### |^```).)*^```(?P<language>bash|ini)\n(?P<code>.*?)^```\n"
     r"(?:\n```text\n(?P<output>.*?)^```\n)?",
     re.DOTALL | re.MULTILINE,
 )
@@ -61,13 +62,13 @@ class Recipe:
 
 
 def recipes(text: str) -> dict[str, Recipe]:
-    """Return the recipes between the marks, by title."""
+    """Return the recipes of the topic, by title."""
     section = SECTION.search(text)
     found = [Recipe(**each.groupdict()) for each in RECIPE.finditer(section[1])] if section else []
     return {recipe.title: recipe for recipe in found}
 
 
-ALL = recipes((ROOT / "README.md").read_text(encoding="utf-8"))
+ALL = recipes(TOPIC.read_text(encoding="utf-8"))
 SCRIPTS = [recipe for recipe in ALL.values() if recipe.language == "bash"]
 
 
@@ -193,7 +194,7 @@ LEFT: dict[str, Callable[[Path], None]] = {
 @needs_words
 @pytest.mark.parametrize("recipe", SCRIPTS, ids=lambda recipe: recipe.title)
 def test_recipe(recipe: Recipe, kitchen: Kitchen, request: pytest.FixtureRequest) -> None:
-    """The recipe succeeds, and prints exactly what the README says."""
+    """The recipe succeeds, and prints exactly what the topic says."""
     if missing := [name for name in recipe.programs if shutil.which(name) is None]:
         pytest.skip(f"{', '.join(missing)} not installed")
     if "talk.m4a" in recipe.code:
@@ -233,7 +234,7 @@ def test_exit_codes_tell_the_cause(kitchen: Kitchen, environ: dict[str, str], sa
 
 @pytest.fixture
 def unit() -> str:
-    """The unit file of the README."""
+    """The unit file of the topic."""
     (found,) = (recipe for recipe in ALL.values() if recipe.language == "ini")
     return found.code
 
@@ -326,8 +327,8 @@ def ready(process: subprocess.Popen[str]) -> None:
 
 def test_none_is_left_out() -> None:
     """Each title of the section has a recipe, and each script has an expected output."""
-    section: Any = SECTION.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    section: Any = SECTION.search(TOPIC.read_text(encoding="utf-8"))
     assert section is not None
-    assert re.findall(r"^#### (.+)$", section[1], re.MULTILINE) == list(ALL)
+    assert re.findall(r"^### (.+)$", section[1], re.MULTILINE) == list(ALL)
     assert all(recipe.output for recipe in SCRIPTS)
     assert set(ALL) >= set(LEFT)

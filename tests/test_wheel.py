@@ -16,7 +16,8 @@ from tests.program import DATA, ROOT, needs_words
 if TYPE_CHECKING:
     from pathlib import Path
 
-DATA_FILES = {"rt_cli/py.typed", "rt_cli/config/example.toml"}
+TOPICS = {str(path.relative_to(ROOT)) for path in (ROOT / "rt_cli" / "help").glob("*.md")}
+DATA_FILES = {"rt_cli/py.typed", "rt_cli/config/example.toml", *TOPICS}
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
@@ -63,6 +64,16 @@ def test_main_job_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
         timeout=60,
     )
     assert ran.stdout == "he might even have been made amiable himself\n"
+    told = subprocess.run(
+        [str(tmp_path / "env" / "bin" / "rt"), "help", "recipes"],
+        cwd=tmp_path,
+        env=environ,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.stdout.startswith("# recipes: ")
     shown = subprocess.run(
         [str(tmp_path / "env" / "bin" / "rt"), "config", "init", "--config", str(tmp_path / "config.toml")],
         cwd=tmp_path,

@@ -60,7 +60,8 @@ def _list_topics() -> str:
     topics = topic_names()
     width = max(map(len, topics))
     lines = [f"  {topic:<{width}}  {summary_of(topic)}\n" for topic in topics]
-    return f"Topics of rt help:\n\n{''.join(lines)}\nrt help COMMAND shows the options of a command, rt --help all commands.\n"
+    commands = "rt help COMMAND shows the options of a command, rt --help all commands."
+    return f"Topics of rt help:\n\n{''.join(lines)}\n{commands}\n"
 
 
 def _explain(root: Context, name: str) -> list[str]:
@@ -72,15 +73,17 @@ def _explain(root: Context, name: str) -> list[str]:
     if name in topic_names():
         texts.append(rendered(read_topic(name, _generators(root)), sys.stdout))
     if not texts:
-        raise UsageError(f"no topic and no command {printable(name)!r}", _advice(name, [*topic_names(), *_commands(root)]))
+        raise UsageError(
+            f"no topic and no command {printable(name)!r}", _advice(name, [*topic_names(), *_commands(root)])
+        )
     return ["\n".join(texts)]
 
 
 def _advice(name: str, known: list[str]) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name.lower(), known, n=3)
-    return f"did you mean {' or '.join(close)}?" if close else "rt help lists the topics"
+    closest = get_close_matches(name.lower(), known, n=1)
+    return f"did you mean {closest[0]}?" if closest else "rt help lists the topics"
 
 
 def _commands(root: Context) -> dict[str, Context]:

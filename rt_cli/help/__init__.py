@@ -1,1 +1,1 @@
-"""The topics of ``rt help``: Markdown files, what is generated into them, and the man page. No options are declared here."""
+"""The topics of ``rt help``: Markdown files, the reference of NDJSON, the man page. Options are declared elsewhere."""

@@ -6,11 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from markdown_it.token import Token
 
 _SYNOPSIS = r"""\fBrt stream\fR \fB\-\-mic\fR | \fB\-\fR
 .br
@@ -39,34 +38,27 @@ def man_page(version: str, commands: Iterable[tuple[str, str]], topics: Iterable
 
 def roff(markdown: str) -> str:
     """Return Markdown as roff, without a header: headings, paragraphs, lists, code and tables."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
-    lines: list[str] = []
-    row: list[str] = []
-    in_table = False
-    for index, token in enumerate(tokens):
-        match token.type:
-            case "heading_open":
-                title = _plain(tokens[index + 1])
-                lines.append(f".SH {_escaped(title.upper())}" if token.tag == "h1" else f".SS {_escaped(title)}")
-            case "paragraph_open":
-                lines.extend([] if token.hidden else [".PP"])
-            case "list_item_open":
-                lines.append(r".IP \(bu 2" if token.info == "" else f".IP {token.info}. 4")
-            case "fence" | "code_block":
-                lines.extend([".PP", ".RS 4", ".nf", *map(_line, _escaped(token.content).splitlines()), ".fi", ".RE"])
-            case "table_open":
-                in_table = True
-            case "table_close":
-                in_table = False
-            case "tr_open":
-                row = []
-            case "tr_close":
-                lines.extend(_row(row))
-            case "inline" if in_table:
-                row.append(_inline(token))
-            case "inline" if tokens[index - 1].type != "heading_open":
-                lines.extend(map(_line, _inline(token).splitlines()))
-    return "\n".join(lines)
+    parser = MarkdownIt("commonmark").enable("table")
+    return "\n".join(_block(SyntaxTreeNode(parser.parse(markdown))))
+
+
+def _block(node: SyntaxTreeNode) -> list[str]:
+    match node.type:
+        case "heading":
+            title = "".join(each.content for each in node.children[0].children)
+            return [f".SH {_escaped(title.upper())}" if node.tag == "h1" else f".SS {_escaped(title)}"]
+        case "fence" | "code_block":
+            return [".PP", ".RS 4", ".nf", *map(_line, _escaped(node.content).splitlines()), ".fi", ".RE"]
+        case "tr":
+            return _row([_inline(cell) for cell in node.children])
+        case "inline":
+            return [_line(line) for line in _inline(node).splitlines()]
+    begin = []
+    if node.type == "paragraph" and not node.hidden:
+        begin = [".PP"]
+    elif node.type == "list_item":
+        begin = [f".IP {node.info}. 4" if node.info else r".IP \(bu 2"]
+    return begin + [line for child in node.children for line in _block(child)]
 
 
 def _row(cells: list[str]) -> list[str]:
@@ -76,28 +68,21 @@ def _row(cells: list[str]) -> list[str]:
     return [".TP", _line(head or r"\&"), _line(text)] if text else []
 
 
-_STYLES = {
-    "strong_open": r"\fB",
-    "strong_close": r"\fR",
-    "em_open": r"\fI",
-    "em_close": r"\fR",
-    "softbreak": "\n",
-    "hardbreak": "\n.br\n",
-}
+def _inline(node: SyntaxTreeNode) -> str:
+    match node.type:
+        case "text":
+            return _escaped(node.content)
+        case "code_inline":
+            return rf"\fB{_escaped(node.content)}\fR"
+        case "softbreak" | "hardbreak":
+            return "\n"
+    font = {"strong": r"\fB", "em": r"\fI"}.get(node.type, "")
+    text = "".join(map(_inline, node.children))
+    return rf"{font}{text}\fR" if font else text
+
+
 _SPECIAL = {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", '"': r"\(dq"}
 """What roff would take for something else, or print as a character that cannot be copied into a shell."""
-
-
-def _inline(token: Token) -> str:
-    parts = []
-    for child in token.children or ():
-        text = _escaped(child.content)
-        parts.append(_STYLES.get(child.type) or (rf"\fB{text}\fR" if child.type == "code_inline" else text))
-    return "".join(parts)
-
-
-def _plain(token: Token) -> str:
-    return "".join(child.content for child in token.children or ())
 
 
 def _escaped(text: str) -> str:

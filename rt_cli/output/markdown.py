@@ -26,10 +26,12 @@ def rendered(text: str, stream: TextIO | None) -> str:
 
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.theme import Theme
 
     columns = min(shutil.get_terminal_size().columns, _COLUMNS)
-    console = Console(file=io.StringIO(), force_terminal=True, width=columns)
+    theme = Theme({"markdown.code": "bold cyan"})  # without the black background that Rich gives it
+    console = Console(file=io.StringIO(), force_terminal=True, width=columns, theme=theme)
     with console.capture() as capture:
-        # A theme of the terminal's sixteen colours, and no background.
+        # A code theme of the terminal's own colours, and no background.
         console.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False))
     return capture.get()

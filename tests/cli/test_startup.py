@@ -38,9 +38,10 @@ def refusing_url() -> Iterator[str]:
         yield server.url
 
 
-def test_version_loads_nothing() -> None:
-    """``rt --version`` imports no parser, no asyncio and no other module of the package."""
-    loaded = imported("--version")
+@pytest.mark.parametrize("argument", ["--version", "-V", "version"])
+def test_version_loads_nothing(argument: str) -> None:
+    """The version needs no parser, no asyncio and no other module of the package."""
+    loaded = imported(argument)
 
     assert "rt_cli" in loaded
     assert (
@@ -48,7 +49,11 @@ def test_version_loads_nothing() -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("send", "--help"), ("stream", "--help")], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("send", "--help"), ("stream", "--help"), ("help", "send"), ("help", "files")],
+    ids=" ".join,
+)
 def test_help_loads_only_the_parser(arguments: tuple[str, ...]) -> None:
     """Help imports nothing that only a running command needs."""
     loaded = imported(*arguments)

@@ -1,0 +1,110 @@
+"""The reference of NDJSON: every field that is written, as it is written."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+
+from rt_cli import events
+from rt_cli.help import event_reference as reference
+from rt_cli.help.event_reference import event_classes, event_reference, section_of
+from rt_cli.output.results.ndjson import to_json
+from tests.program import DATA
+from tests.test_old_files import LINES
+
+ROW = re.compile(r"^\| `([\w.]+)` \| (.+?) \| (.*?) \| ([\d.]+) \| (.*?) \|$", re.MULTILINE)
+
+
+def rows(section: str) -> dict[str, tuple[str, ...]]:
+    """Return type, unit, first version and meaning of each field of a section."""
+    return {found[0]: found[1:] for found in ROW.findall(section)}
+
+
+def sections() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the rows by event type."""
+    parts = re.split(r"^## (\w+)\n", event_reference(), flags=re.MULTILINE)[1:]
+    return {kind: rows(section) for kind, section in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def fields_of(line: dict[str, Any], prefix: str = "") -> set[str]:
+    """Return the names of all fields of a line, those of its objects with a dot."""
+    names = set()
+    for name, value in line.items():
+        names.add(f"{prefix}{name}")
+        if isinstance(value, dict):
+            names |= fields_of(value, f"{prefix}{name}.")
+    return names - {"type"}
+
+
+GOLDEN = [json.loads(line) for line in (DATA / "v0.1" / "lines.jsonl").read_text().splitlines()]
+WRITTEN = [*GOLDEN, *(json.loads(to_json(*arguments)) for arguments in LINES)]
+
+
+@pytest.mark.parametrize("line", WRITTEN, ids=lambda line: line["type"])
+def test_every_field_that_is_written_is_there(line: dict[str, Any]) -> None:
+    """Of the lines that version 0.1 wrote, and of the same events today; source and channel may be on every line."""
+    known = set(sections()[line["type"]])
+    assert fields_of(line) - known - {"source", "channel"} == set()
+
+
+def test_there_are_no_other_types_and_fields() -> None:
+    """Everything that is listed is in some line, in its order."""
+    found: dict[str, set[str]] = {}
+    for line in WRITTEN:
+        found.setdefault(line["type"], set()).update(fields_of(line))
+    listed = sections()
+    assert listed.keys() == found.keys()
+    assert [(kind, name) for kind, names in listed.items() for name in names if name not in found[kind]] == []
+
+
+def test_an_event_is_listed_if_it_can_be_written() -> None:
+    """The other ones are refused by the encoder."""
+    for event in (events.SourceOpened("a", "file", 1, 1, 1, None), events.Noted("a"), events.KeysOffered(True)):
+        assert type(event) not in event_classes()
+        with pytest.raises((KeyError, TypeError)):
+            to_json(event)
+
+
+def test_type_unit_and_presence_are_right() -> None:
+    """A sample of each kind."""
+    listed = sections()
+    assert listed["final"]["turn"] == ("integer", "", "0.1", "")
+    assert listed["final"]["start_ms"][:2] == ("integer, may be absent", "ms")
+    assert listed["final"]["approx"][0] == "boolean, may be absent"
+    assert listed["final"]["latency_ms"][3] == "Time from the end of speech to the final."
+    assert listed["session"]["rate_hz"][:2] == ("integer", "Hz")
+    assert listed["session"]["state"][0].startswith("`ready`, `stalled`, `lost`")
+    assert listed["summary"]["latency_ms"][0] == "object or null"
+    assert listed["summary"]["latency_ms.p95"][:2] == ("integer", "ms")
+    assert listed["summary"]["ledger.in_flight"][:2] == ("integer", "samples")
+    assert listed["summary"]["cost.amount"][:2] == ("number", "")
+    assert listed["control"]["talking"][0] == "boolean or null"
+
+
+class Planted(msgspec.Struct, frozen=True):
+    """A planted event. NDJSON ``planted``."""
+
+    at_ms: int
+    kind: Literal["a", "b"] | None = None
+    new_hz: Annotated[float | None, msgspec.Meta(extra={"since": "0.3"})] = None
+    """None | where there is ``none``."""
+
+
+def test_a_new_field_needs_no_other_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its declaration says everything, the first version that has it, too."""
+    monkeypatch.setattr(
+        reference, "to_json", lambda event: json.dumps({"type": "planted"} | msgspec.structs.asdict(event))
+    )
+
+    section = section_of(Planted)
+
+    assert section.startswith("## planted\n\nA planted event.\n")
+    assert rows(section) == {
+        "at_ms": ("integer", "ms", "0.1", ""),
+        "kind": ("`a`, `b` or null", "", "0.1", ""),
+        "new_hz": ("number or null", "Hz", "0.3", r"null \| where there is `none`."),
+    }

@@ -1,0 +1,72 @@
+"""Markdown on a terminal, and anywhere else."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.cells import cell_len
+
+from rt_cli.output.markdown import rendered
+
+TEXT = """# a: b
+
+One **bold** word and `--code`.
+
+| option | |
+|---|---|
+| `-x` | it is long enough to be wrapped at the edge of a terminal that is not too wide for it |
+
+```sh
+rt send x.wav   # "quoted"
+```
+"""
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), None])
+def test_elsewhere_it_stays_as_it_is(stream: io.StringIO | None) -> None:
+    """In a pipe, in a file, and where there is no stdout."""
+    assert rendered(TEXT, stream) == TEXT
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_on_a_terminal_it_is_laid_out(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """No marks, all words, no wider than the terminal or a hundred columns."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    shown = rendered(TEXT, Terminal())
+
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
+    assert "\x1b[" in shown
+    assert "\x1b]" not in shown
+    assert {"|", "`", "**", "#  "} & set(plain) == set()
+    assert "rt send x.wav" in plain
+    assert " ".join(plain.split()).count("wrapped") == 1
+    assert max(cell_len(line) for line in plain.splitlines()) <= min(columns, 100)
+    assert re.search(r"\x1b\[[\d;]*4[0-8][;m]", shown) is None, "a background"
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bold stays, colours go."""
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    shown = rendered(TEXT, Terminal())
+
+    assert re.findall(r"\x1b\[(?:[\d;]*;)?(?:3[0-8]|9[0-7])[;m]", shown) == []
+    assert "\x1b[1m" in shown
