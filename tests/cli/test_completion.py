@@ -83,6 +83,8 @@ def press_tab(machine: dict[str, str], *words: str) -> list[str]:
         (("send", "--turn-detection", "s"), ["server_vad", "semantic_vad"]),
         (("send", "--dialect", "az"), ["azure"]),
         (("serve", "--recognizer", "no"), ["none"]),
+        (("help", "rec"), ["recipes", "recovery"]),
+        (("help", "do"), ["doctor"]),
         (("send", "--config", "/nowhere.toml", "--profile", ""), []),
     ],
     ids=" ".join,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from rt_cli import __version__
 from rt_cli.help.topics import summary_of, topic_names
 from tests.cli.test_help import COMMANDS
 from tests.program import DEADLINE_S, ROOT, RT, ended, rt, start
+
+if TYPE_CHECKING:
+    import pyte
 
 SAME_NAME = sorted(set(topic_names()) & set(COMMANDS))
 
@@ -111,6 +115,20 @@ def test_full_disk_is_one_line() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
+def test_topic_on_a_terminal_is_laid_out() -> None:
+    """A table without its marks."""
+    from tests.picture import run
+
+    def complete(screen: pyte.Screen) -> bool:
+        return "ends the run quietly with 0." in " ".join(" ".join(screen.display).split())
+
+    screen = run(("help", "exit-codes"), ROOT, complete)
+
+    shown = "\n".join(screen.display)
+    assert "incomplete: a part of the audio is in no final" in shown
+    assert "|" not in shown
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_text_is_utf8_in_every_locale(encoding: str) -> None:
     """A level meter in the text is no reason to fail."""

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 
 from rt_cli.output.markdown import rendered
 
-TEXT = """# a: b
+LONG = "rt send --save-transcript x.srt x.wav   # " + "so long that it is as wide as no terminal, or nearly none " * 3
+TEXT = f"""# a: b
 
 One **bold** word and `--code`.
 
@@ -20,6 +21,8 @@ One **bold** word and `--code`.
 
 ```sh
 rt send x.wav   # "quoted"
+
+    {LONG}
 ```
 """
 
@@ -56,9 +59,11 @@ def test_on_a_terminal_it_is_laid_out(monkeypatch: pytest.MonkeyPatch, columns: 
     assert "\x1b[" in shown
     assert "\x1b]" not in shown
     assert {"|", "`", "**", "#  "} & set(plain) == set()
-    assert "rt send x.wav" in plain
+    lines = plain.splitlines()
+    code = [line.rstrip() for line in lines if "rt send" in line]
+    assert code == ['  rt send x.wav   # "quoted"', f"      {LONG.rstrip()}"], "a line of code stays one, to be copied"
     assert " ".join(plain.split()).count("wrapped") == 1
-    assert max(cell_len(line) for line in plain.splitlines()) <= min(columns, 100)
+    assert max(cell_len(line) for line in lines if LONG not in f"{line} ") <= min(columns, 100)
     assert re.search(r"\x1b\[[\d;]*4[0-8][;m]", shown) is None, "a background"
 
 
