@@ -30,8 +30,9 @@ def event_reference() -> str:
 
 
 def event_classes() -> list[Any]:
-    """Return the classes that are NDJSON events, which their docstrings say."""
-    return [event for event in get_args(events.Event) if "NDJSON" in (event.__doc__ or "")]
+    """Return the classes of NDJSON lines: those with a tag, or whose docstring says so."""
+    every = get_args(events.Event)
+    return [event for event in every if event.__struct_config__.tag or "NDJSON" in (event.__doc__ or "")]
 
 
 def section_of(event: Any) -> str:
@@ -42,7 +43,7 @@ def section_of(event: Any) -> str:
         for name, kind, unit, since, meaning in _rows(event, full, least)
         if name != "type"
     ]
-    about = _plain(re.split(r"\. |\.$|; ", inspect.cleandoc(event.__doc__))[0])
+    about = _plain(re.split(r"\. |\.$|; ", inspect.cleandoc(event.__doc__))[0]).rstrip(".")
     return "\n".join(
         [f"## {full['type']}", "", f"{about}.", "", "| field | type | unit | since | |", "|---|---|---|---|---|", *rows]
     )
