@@ -116,6 +116,18 @@ def test_recipes_of_the_readme_are_tested_ones() -> None:
     assert [recipe for recipe in recipes if f"### {recipe.strip()}\n" not in topic] == []
 
 
+def test_the_figure_of_the_readme_is_a_measured_one() -> None:
+    """The number of connections, what was lost, and the command."""
+    figure = re.search(
+        r"of ([\d,]+) connections cut at random bytes (\d+) samples were lost\n\(`([^`]+)`", prose(README)
+    )
+    assert figure is not None
+    row = next(row for row in prose(HELP / "measured.md").splitlines() if "connections cut at random bytes" in row)
+    assert row.startswith(f"| {figure[1]} ")
+    assert f"| {figure[2]} samples lost" in row
+    assert row.endswith(f"| `{figure[3]}` |")
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_options_that_are_named_exist(path: Path) -> None:
     """Every option behind ``rt COMMAND`` in a code block or a code span is one of that command."""
