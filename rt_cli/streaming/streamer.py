@@ -21,6 +21,7 @@ from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, spool_s
 from rt_cli.streaming.cost import Meter, bill_of
 from rt_cli.streaming.delivery.reconnect import Reconnector
 from rt_cli.streaming.delivery.run_state import RunState, drain_timeout_s, dropped
+from rt_cli.streaming.delivery.speech_search import QuietPrefix
 from rt_cli.streaming.outcome import RunOutcome, percentiles
 from rt_cli.streaming.send_policy import select
 from rt_cli.streaming.timing.change_signal import ChangeSignal
@@ -65,6 +66,7 @@ class Streamer:
         self._sound = ChangeSignal()
         self._changed = ChangeSignal(also=self._sound)
         self._tape = Tape(self._rate)
+        self._quiet_prefix = QuietPrefix(self._tape)
         self._turns = job.turns
         self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=on_event)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
@@ -165,6 +167,7 @@ class Streamer:
         """Make the tape and its overflow policy; both depend on whether the source can wait."""
         policy = self._on_full(source)
         self._tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
+        self._quiet_prefix = QuietPrefix(self._tape)
         self._overflow_policy = OverflowPolicy(
             self._tape,
             policy,
@@ -403,8 +406,12 @@ class Streamer:
             # With push to talk a turn ends at the end of speech plus the post-roll.
             silence_ms=POST_ROLL_MS if settings.input.ptt else settings.session.silence_ms,
             prefix_ms=settings.session.prefix_ms,
+            is_quiet=self._is_quiet,
             heard_at=self._captured_at if self._job.probe is None else self._job.probe.heard_at,
         )
+
+    def _is_quiet(self, upto: int) -> bool:
+        return self._quiet_prefix.reaches(upto)
 
     def _captured_at(self, position: int) -> float | None:
         return self._capture.captured_at(position) if self._capture else None

@@ -61,6 +61,7 @@ class Session:
         silence_ms: Silence that ends a turn; the end that an endpoint reports includes it.
         prefix_ms: Prefix padding that the endpoint is asked for.
         heard_at: Returns when the sample at a timeline position was captured, seconds; None if unknown.
+        is_quiet: Returns whether the audio up to a timeline position is not louder than noise.
         own_detector: With ``own_turns``: True if ``rt`` detects speech. If False, audio outside turns may be speech.
     """
 
@@ -73,6 +74,7 @@ class Session:
         silence_ms: int,
         prefix_ms: int = USUAL_PREFIX_MS,
         heard_at: Callable[[int], float | None] = lambda _at: None,
+        is_quiet: Callable[[int], bool] = lambda _upto: True,
         own_detector: bool = True,
     ) -> None:
         self.rate_hz = rate_hz
@@ -92,6 +94,7 @@ class Session:
         self._patience_s = patience_s
         self._silence = to_samples(silence_ms, rate_hz)
         self._captured_at = heard_at
+        self._is_quiet = is_quiet
         self._replayed = 0
         self._offsets = Offsets(rate_hz, max(prefix_ms, USUAL_PREFIX_MS))
         self._begin(next_number=1, detected=own_turns and own_detector)
@@ -378,12 +381,17 @@ class Session:
         return self._settle(self.wire.position) if self.drained else []
 
     def _settle_old(self, now: float) -> list[Effect]:
-        """Settle old silence: even an endpoint half a minute behind would have reported speech in it."""
+        """Settle old silence: even an endpoint half a minute behind would have reported speech in it.
+
+        That is known only of an endpoint that has reported a turn in this run; until then the audio must be quiet, too:
+        behind a proxy that answers pings, nobody may be listening.
+        """
         if self._no_turn_since is None or self._connection.turns.open or self._draining or self._no_detector:
             self._no_turn_since = (now, self._connection.turns.covered)
             return []
         since, start = self._no_turn_since
-        return self._settle(min(self._read, start + round((now - since - OLD_SILENCE_S) * self.rate_hz)))
+        to = min(self._read, start + round((now - since - OLD_SILENCE_S) * self.rate_hz))
+        return self._settle(to) if self.ends_turns or self._is_quiet(to) else []
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 

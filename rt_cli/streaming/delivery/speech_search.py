@@ -92,6 +92,33 @@ def _is_loud(pcm: bytes, frame_samples: int) -> bool:
     return any(levels_dbfs(frame)[0] >= LOUD_DBFS for frame in frames)
 
 
+class QuietPrefix:
+    """Finds out how far audio on the tape is quiet: nobody but the endpoint may call what is loud silence.
+
+    Args:
+        tape: The audio.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._upto = 0
+        self._loud_at: int | None = None
+
+    def reaches(self, end: int) -> bool:
+        """Return whether nothing between *settled* and ``end`` is louder than noise (RMS of 32 ms)."""
+        start = max(self._upto, self._tape.settled)
+        if self._loud_at is not None and self._tape.settled <= self._loud_at:
+            return False
+        self._loud_at, frame = None, self._tape.rate_hz * 32 // 1000
+        while start < end:
+            upto = min(end, start + frame)
+            if _is_loud(self._tape.read(start, upto), frame):
+                self._loud_at = start
+                return False
+            self._upto = start = upto
+        return True
+
+
 def ends_loud(tape: Tape) -> bool:
     """Return whether the last part of what was sent is louder than silence; needs neither model nor numpy."""
     start = max(tape.settled, tape.sent - round(_END_S * tape.rate_hz))

@@ -33,9 +33,17 @@ class Run:
         own_turns: As for the session.
         own_detector: As for the session.
         prefix_ms: As for the session.
+        loud_at: Timeline position from which on the audio is louder than noise.
     """
 
-    def __init__(self, *, own_turns: bool = False, own_detector: bool = True, prefix_ms: int = 300) -> None:
+    def __init__(
+        self,
+        *,
+        own_turns: bool = False,
+        own_detector: bool = True,
+        prefix_ms: int = 300,
+        loud_at: float = float("inf"),
+    ) -> None:
         self.own_turns = own_turns
         self.tape = Tape(RATE, memory_s=1e6)
         self.session = Session(
@@ -46,6 +54,7 @@ class Run:
             silence_ms=SILENCE_MS,
             prefix_ms=prefix_ms,
             heard_at=lambda at: at / RATE,
+            is_quiet=lambda upto: upto <= loud_at,
         )
         self.now = 0.0
         self.reported: list[Event] = []

@@ -280,6 +280,20 @@ def test_old_silence_is_settled() -> None:
     assert 85_000 <= run.session.settled <= 90_000
 
 
+def test_loud_audio_is_no_silence_before_the_endpoint_has_reported_a_turn() -> None:
+    """Behind a proxy that answers pings nobody may be listening; once there was a turn, the endpoint's word counts."""
+    run = Run(loud_at=25_000)
+    for _ in range(120):
+        run.send(1000)
+        run.acknowledge()
+        run.wait(1)
+
+    assert 24_000 <= run.session.settled <= 25_000
+
+    run.receive(*turn("a", 119_000, 119_500, "at last"))
+    assert run.session.settled >= 119_000
+
+
 def test_a_fast_file_does_not_count_as_old_silence() -> None:
     """An endpoint may read far ahead of its speech detection: read audio is not proof of silence."""
     run = Run()
