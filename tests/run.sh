@@ -39,4 +39,15 @@ venv=${VENV:-.venv}
 # Debian without python3-venv leaves an environment without pip behind.
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-exec "$venv/bin/python" -m pytest --cov --cov-report=term "$@"
+run() { "$venv/bin/python" -m pytest --cov "$@"; }
+
+if [ $# -gt 0 ]; then
+    run --cov-report=term "$@"
+    exit
+fi
+# Twice as many processes as processors; then what needs the machine for itself.
+workers=$(($(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 2))
+failed=0
+run --cov-report= -n "$workers" -m "not long and not microphone and not alone" || failed=$?
+run --cov-append --cov-report=term -m "not long and (microphone or alone)" || failed=$?
+exit "$failed"

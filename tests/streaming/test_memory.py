@@ -17,7 +17,7 @@ DETECTOR_MIB = 16
 """The speech detector and numpy, which look for speech in the last second, in which the endpoint told of none."""
 MINUTES = [pytest.param(10, id="10 min"), pytest.param(180, id="3 h", marks=pytest.mark.long)]
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads resident memory from /proc")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(sys.platform != "linux", reason="reads resident memory from /proc")]
 
 
 def sent(path: Path, turns: str) -> tuple[Run, dict[str, Any]]:

@@ -12,6 +12,8 @@ from tests.bench.measure import SINK_ARGUMENTS, lateness_s, run_rt, sink, write_
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.alone
+
 SECONDS = [pytest.param(5, id="5 s"), pytest.param(300, id="5 min", marks=pytest.mark.long)]
 
 

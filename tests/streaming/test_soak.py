@@ -14,6 +14,8 @@ from tests.habits import Habits
 from tests.soak import run_soak
 from tests.streaming.harness import MemorySource, Run, make_streamer, settings
 
+pytestmark = pytest.mark.alone
+
 OURS = ("capture", "progress", "delivery", "link", "receive", "pings", "watch", "pump")
 """Names of tasks."""
 MOST_GROWTH_MIB = 5.0
