@@ -109,15 +109,18 @@ def main() -> int:
 
     print(f"rt_cli of {Path(rt_cli.__file__).parent}", flush=True)
     began, results = time.monotonic(), []
-    with served("--recognizer", "none") as (url, _), multiprocessing.get_context("fork").Pool(options.processes) as pool:
+    with (
+        served("--recognizer", "none") as (url, _),
+        multiprocessing.get_context("fork").Pool(options.processes) as pool,
+    ):
         orders = [(form.name, url, options.quick) for form in find_formats(options.formats)]
-        for found in pool.imap(examine, orders):
+        for found in pool.imap_unordered(examine, orders):
             results += found
             for each in found:
                 if options.all or each["less"] or each["verdict"] in BAD:
                     print(line(each), flush=True)
-    if options.json:
-        options.json.write_text("".join(json.dumps(each) + "\n" for each in results))
+            if options.json:
+                options.json.write_text("".join(json.dumps(each) + "\n" for each in results))
     report(results, began)
     return int(any(each["verdict"] in BAD for each in results))
 

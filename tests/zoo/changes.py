@@ -54,7 +54,9 @@ class Maker:
     def whole(self, start_s: float = 0.0) -> bytes:
         """Return a file with the sound from ``start_s`` on."""
         if start_s not in self._made:
-            source = write_source(self.folder / f"source{start_s:g}.wav", start_s, self.form.rate_hz, self.form.channels)
+            source = write_source(
+                self.folder / f"source{start_s:g}.wav", start_s, self.form.rate_hz, self.form.channels
+            )
             target = self.folder / f"made{start_s:g}{self.form.suffix}"
             self.form.make(source, target)
             self._made[start_s] = target.read_bytes()
@@ -83,7 +85,7 @@ class Maker:
         """Yield files with 8 or 200 other bytes in them, at places that a seed chooses."""
         data = self.whole()
         for number in _PIPED_DAMAGES if pipe else range(DAMAGES):
-            chance = random.Random(f"{self.form.name} {number}")  # noqa: S311  # not for secrets
+            chance = random.Random(f"{self.form.name} {number}")
             size = (8, 200)[number % 2]
             at = round(len(data) * (0.08 + 0.09 * number)) + chance.randrange(100)
             bad = data[:at] + chance.randbytes(size) + data[at + size :]
@@ -101,7 +103,9 @@ class Maker:
         source = write_source(self.folder / "source0.wav", 0, self.form.rate_hz)
         target = self.folder / f"gap{self.form.suffix}"
         jump = "asetpts=PTS+gte(T\\,3)*10/TB"
-        subprocess.run([*FFMPEG, "-i", source, "-af", jump, *GAPS[self.form.name], target], check=True, capture_output=True)
+        subprocess.run(
+            [*FFMPEG, "-i", source, "-af", jump, *GAPS[self.form.name], target], check=True, capture_output=True
+        )
         return Change("gap", "10 s at 3 s", target.read_bytes(), "said", (Part(0, 0, 3), Part(13, 3, 3)))
 
 
@@ -116,7 +120,7 @@ GAPS = {
 """Formats with time stamps, and options of ffmpeg."""
 
 
-def _set(find: bytes, skip: int, form: str, value: int | float) -> Callable[[bytes], bytes]:
+def _set(find: bytes, skip: int, form: str, value: float) -> Callable[[bytes], bytes]:
     """Return a change that overwrites one field: a number times the present one, or the number itself.
 
     Args:
@@ -151,7 +155,9 @@ def _ends(data: bytes) -> Callable[[bytes], bytes]:
     return lambda sound: sound + data
 
 
-def _length(find: bytes, skip: int, form: str, placeholders: Sequence[int]) -> list[tuple[str, Callable[[bytes], bytes], Want]]:
+def _length(
+    find: bytes, skip: int, form: str, placeholders: Sequence[int]
+) -> list[tuple[str, Callable[[bytes], bytes], Want]]:
     """Return the wrong values of one length."""
     wants: list[tuple[str, Callable[[bytes], bytes], Want]] = [
         ("a third", _set(find, skip, form, 1 / 3), "all"),

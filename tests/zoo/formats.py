@@ -129,12 +129,18 @@ FORMATS = [
     Format("mp3 cbr", ".mp3", _ffmpeg("-c:a", "libmp3lame", "-b:a", "64k")),
     Format("mp3 cbr 44.1", ".mp3", _ffmpeg("-c:a", "libmp3lame", "-b:a", "128k"), 44_100),
     Format("mp3 vbr", ".mp3", _ffmpeg("-c:a", "libmp3lame", "-q:a", "4"), 44_100),
-    Format("mp3 bare", ".mp3", _ffmpeg("-c:a", "libmp3lame", "-write_xing", "0", "-id3v2_version", "0"), announces=False),
+    Format(
+        "mp3 bare", ".mp3", _ffmpeg("-c:a", "libmp3lame", "-write_xing", "0", "-id3v2_version", "0"), announces=False
+    ),
     Format("mp2", ".mp2", _ffmpeg("-c:a", "mp2"), announces=False),
     Format("m4a aac", ".m4a", _ffmpeg("-c:a", "aac"), 44_100),
     Format("m4a faststart", ".m4a", _ffmpeg("-c:a", "aac", "-movflags", "faststart")),
     Format("m4a alac", ".m4a", _ffmpeg("-c:a", "alac"), 44_100),
-    Format("mp4 fragments", ".mp4", _ffmpeg("-c:a", "aac", "-movflags", "frag_keyframe+empty_moov", "-frag_duration", "500000")),
+    Format(
+        "mp4 fragments",
+        ".mp4",
+        _ffmpeg("-c:a", "aac", "-movflags", "frag_keyframe+empty_moov", "-frag_duration", "500000"),
+    ),
     Format("mov pcm", ".mov", _ffmpeg("-c:a", "pcm_s16le"), checked=False),
     Format("aac adts", ".aac", _ffmpeg("-c:a", "aac", "-f", "adts"), announces=False),
     Format("webm opus", ".webm", _ffmpeg("-c:a", "libopus"), 48_000),

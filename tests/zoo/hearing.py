@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from tests.zoo.formats import Format
 
-_DEADLINE_S = 60
+_DEADLINE_S = 15
+"""A hundred times what a run takes."""
 
 
 @dataclass(frozen=True)
@@ -73,29 +74,40 @@ class RtProcesses:
         """Run ``rt send`` on a file or on a pipe with the bytes of the file."""
         out, err, wav = (self._path / name for name in ("out", "err", "heard.wav"))
         wav.unlink(missing_ok=True)
-        arguments = ["send", "--json", "--url", self._url, "--speed", "max", "--status", "off", "--save-audio", str(wav)]
+        arguments = [
+            "send",
+            "--json",
+            "--url",
+            self._url,
+            "--speed",
+            "max",
+            "--status",
+            "off",
+            "--save-audio",
+            str(wav),
+        ]
         arguments += [*options, "-" if pipe else str(path)]
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(_piped(path) if pipe else Path(os.devnull).open("rb"))
+            source = stack.enter_context(_piped(path if pipe else Path(os.devnull)))
             files = (source, stack.enter_context(out.open("wb")), stack.enter_context(err.open("wb")))
             exit_code = self._run(arguments, [file.fileno() for file in files])
         return _heard(out.read_text(), err.read_text(), wav, exit_code)
 
     def _run(self, arguments: list[str], streams: list[int]) -> int:
         if not self._loaded:
-            self._load(arguments, streams)
+            self._load(arguments)
         child = os.fork()
         if child == 0:
             _be_rt(arguments, streams)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-    def _load(self, arguments: list[str], streams: list[int]) -> None:
+    def _load(self, arguments: list[str]) -> None:
         """Import what a run imports, so that the copies need not."""
         self._loaded = True
         names = self._path / "modules"
         child = os.fork()
         if child == 0:
-            _be_rt(arguments[:-1] + [os.devnull], [os.open(os.devnull, os.O_RDWR)] * 3, names)
+            _be_rt([*arguments[:-1], os.devnull], [os.open(os.devnull, os.O_RDWR)] * 3, names)
         os.waitpid(child, 0)
         for name in names.read_text().split():
             with contextlib.suppress(ImportError):
@@ -115,7 +127,7 @@ def _be_rt(arguments: list[str], streams: list[int], modules: Path | None = None
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         sys.argv = ["rt", *arguments]
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: PTH123, SIM115
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115  # closed with the process
         from rt_cli.__main__ import main
 
         try:
@@ -123,7 +135,9 @@ def _be_rt(arguments: list[str], streams: list[int], modules: Path | None = None
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         if modules is not None:
-            modules.write_text("\n".join(name for name in sys.modules if name.startswith(("rt_cli", "soundfile", "av", "soxr"))))
+            modules.write_text(
+                "\n".join(name for name in sys.modules if name.startswith(("rt_cli", "soundfile", "av", "soxr")))
+            )
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

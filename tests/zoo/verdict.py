@@ -21,7 +21,8 @@ BAD: set[Word] = {"SILENT", "EXIT 0", "FALSE ALARM", "BROKEN"}
 _TOLERANCE_S = 0.1
 _EDGE_S = 0.25
 """The window of a tenth of a second reaches so far into a hole beside it."""
-_LEAST_GAIN, _MOST_GAIN = 0.8, 1.25
+_LEAST_GAIN, _MOST_GAIN = 0.6, 1.25
+"""An AMR coder makes tones a quarter softer."""
 _EXIT_AUDIO, _EXIT_INCOMPLETE = 3, 7
 
 
@@ -70,8 +71,8 @@ def _said(form: Format, change: Change, rt: Heard, ours: Places, theirs: Places,
 
 
 def _ends_right(parts: Sequence[Part], heard: Heard) -> bool:
-    """Whether the timeline is as long as the sound, to the tolerance of announced lengths."""
-    return abs(heard.seconds - _end(parts)) <= _TOLERANCE_S
+    """Whether the timeline is as long as the sound, to the tolerance of announced lengths for each file in it."""
+    return abs(heard.seconds - _end(parts)) <= _TOLERANCE_S * len(parts)
 
 
 def _loud(ours: Places) -> bool:
@@ -87,9 +88,7 @@ def _end(parts: Sequence[Part]) -> float:
     return parts[-1].at_s + parts[-1].length_s
 
 
-def _nobody_can_know(
-    form: Format, change: Change, rt: Heard, ffmpeg: Heard, ours: Places, theirs: Places
-) -> bool:
+def _nobody_can_know(form: Format, change: Change, rt: Heard, ffmpeg: Heard, ours: Places, theirs: Places) -> bool:
     """Whether the bytes do not show that something is missing.
 
     Plain samples have no check, so damage is only other sound at its place. A cut file without a length is a shorter
