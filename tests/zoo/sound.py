@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,7 +66,7 @@ class Places:
     """How loud each part was heard, as a factor."""
 
 
-def places(heard: NDArray[np.float64], parts: Sequence[Part]) -> Places:
+def places(heard: NDArray[np.float64], parts: Sequence[Part], unlike: Collection[float] = ()) -> Places:
     """Compare what was heard with the right timeline.
 
     A part may be late by the delay of a codec, but by the same time everywhere, because a hole must not move what
@@ -75,6 +75,7 @@ def places(heard: NDArray[np.float64], parts: Sequence[Part]) -> Places:
     Args:
         heard: Samples at the wire rate.
         parts: The right timeline.
+        unlike: Times in the sound, seconds, that the coder itself makes unrecognisable.
     """
     missing, delays, gains = [], [], []
     for part in parts:
@@ -87,7 +88,7 @@ def places(heard: NDArray[np.float64], parts: Sequence[Part]) -> Places:
             first = round(at * WIRE_HZ)
             begin = round(part.at_s * WIRE_HZ) + delay + first
             wanted = right[first : first + round(_WINDOW_S * WIRE_HZ)]
-            if _correlation(heard, wanted, begin) < _LIKE:
+            if round(part.sound_s + at, 2) not in unlike and _correlation(heard, wanted, begin) < _LIKE:
                 missing.append(round(part.at_s + at, 2))
             at += STEP_S
     return Places(tuple(missing), tuple(delays), tuple(gains))
