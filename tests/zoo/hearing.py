@@ -154,5 +154,7 @@ def _heard(out: str, err: str, wav: Path, exit_code: int) -> Heard:
     assert captured == len(samples), f"the ledger has {captured} samples, the saved sound {len(samples)}: {err}"
     said = [line for line in err.splitlines() if line.startswith(("rt:", "warning:"))]
     said += [event["message"] for event in events if event["type"] in {"warning", "error"}]
+    # A warning about a busy machine says nothing about the sound.
+    said = [line for line in said if "the program was held up" not in line]
     holes = [(event["start_ms"] / 1000, event["end_ms"] / 1000) for event in events if event["type"] == "dropped"]
     return Heard(samples, exit_code, tuple(dict.fromkeys(said)), tuple(holes))

@@ -16,7 +16,7 @@ WIRE_HZ = 24_000
 LENGTH_S = 6.0
 """Length of the sound in one file."""
 HOP_S = 0.05
-_WINDOW_S = 0.2
+WINDOW_S = 0.2
 STEP_S = 0.1
 _LIKE = 0.5
 """Least correlation of a window that counts as heard. Windows of other places correlate below 0.2."""
@@ -84,10 +84,10 @@ def places(heard: NDArray[np.float64], parts: Sequence[Part], unlike: Collection
         delays.append(delay)
         gains.append(_gain(heard, right, round(part.at_s * WIRE_HZ) + delay))
         at = 0.0
-        while at + _WINDOW_S <= part.length_s + 1e-9:
+        while at + WINDOW_S <= part.length_s + 1e-9:
             first = round(at * WIRE_HZ)
             begin = round(part.at_s * WIRE_HZ) + delay + first
-            wanted = right[first : first + round(_WINDOW_S * WIRE_HZ)]
+            wanted = right[first : first + round(WINDOW_S * WIRE_HZ)]
             if round(part.sound_s + at, 2) not in unlike and _correlation(heard, wanted, begin) < _LIKE:
                 missing.append(round(part.at_s + at, 2))
             at += STEP_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tests.zoo.sound import WIRE_HZ, Places, places
+from tests.zoo.sound import WINDOW_S, WIRE_HZ, Places, places
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -65,6 +65,8 @@ def _said(form: Format, change: Change, rt: Heard, ours: Places, theirs: Places,
     if change.pipe and not form.piped and not len(rt.samples):
         return Verdict("refused") if any("ffmpeg" in line for line in rt.said) else Verdict("said")
     unreported = [at for at in ours.missing if not _in_hole(at, rt)]
+    if rt.exit == _EXIT_INCOMPLETE and unreported and not form.announces and _ends_right(change.parts, rt):
+        return Verdict("said", "without lengths or time stamps the hole is an estimate, here wrong by less than 100 ms")
     if rt.exit == _EXIT_INCOMPLETE and unreported:
         return Verdict("SILENT", f"exit 7, but at {unreported[:5]} s something is missing outside the holes")
     if change.want == "all":
@@ -98,9 +100,10 @@ def _nobody_can_know(form: Format, change: Change, rt: Heard, ffmpeg: Heard, our
     """
     if change.kind == "damaged" and not form.checked:
         return _ends_right(change.parts, rt) and len(ours.missing) <= _DAMAGED_WINDOWS
-    alike = abs(len(rt.samples) - len(ffmpeg.samples)) <= _TOLERANCE_S * WIRE_HZ and set(ours.missing) <= set(
-        theirs.missing
-    )
+    alike = abs(len(rt.samples) - len(ffmpeg.samples)) <= _TOLERANCE_S * WIRE_HZ
+    # ffmpeg conceals the last frame of a cut file, where there is nothing to hear.
+    common = min(rt.seconds, ffmpeg.seconds) - _TOLERANCE_S - WINDOW_S
+    alike = alike and {at for at in ours.missing if at <= common} <= set(theirs.missing)
     if change.kind == "damaged":
         return alike and not ffmpeg.said
     return alike and change.kind == "cut" and not form.announces
