@@ -62,20 +62,26 @@ async def check_sound(report: ReportFinding, device: str | None) -> None:
         report(Finding("portaudio", "warn", detail, error.hint))
     else:
         report(Finding("portaudio", "ok", load_sounddevice().get_portaudio_version()[1]))
-        report(devices_finding(devices, environment_kind()))
-        if not devices:
+        programs = installed()
+        report(devices_finding(devices, environment_kind(), programs))
+        if devices:
+            select(devices, device)
+        elif not programs:
             return
-        select(devices, device)
     await check_microphone(report, device)
 
 
-def devices_finding(devices: Sequence[InputDevice], environment: str) -> Finding:
+def devices_finding(devices: Sequence[InputDevice], environment: str, programs: Sequence[str] = ()) -> Finding:
     """Return the finding about the input devices.
 
     Args:
         devices: The input devices.
         environment: As returned by :func:`rt_cli.doctor.machine.environment_kind`.
+        programs: The installed recording programs, which are tried if there is no device.
     """
+    if not devices and programs:
+        detail = f"PortAudio lists no microphone; there is {', '.join(programs)} to record with"
+        return Finding("devices", "warn", detail, "install libasound2-plugins if there is a sound server")
     if not devices:
         hint = _NO_DEVICE.get(
             environment, "connect one; is PulseAudio or PipeWire running, are you in the group audio?"

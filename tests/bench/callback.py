@@ -19,8 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from rt_cli.audio.microphone.convert import WireConverter
+from rt_cli.audio.microphone.device_buffer import DeviceBuffer
 from rt_cli.audio.microphone.devices import Identity
-from rt_cli.audio.microphone.portaudio_stream import DeviceBuffer, Microphone
+from rt_cli.audio.microphone.portaudio_stream import Microphone
 from rt_cli.audio.source import SourceInfo
 from rt_cli.clock import SystemClock
 from rt_cli.protocol.endpoint.endpoint import resolve

@@ -62,6 +62,53 @@ def test_same_sound(virtual_microphone: VirtualMicrophone, tmp_path: Path, progr
     assert min(correlations) > 0.99
 
 
+def without_inputs(folder: Path, *programs: str) -> dict[str, str]:
+    """Return an environment whose PortAudio lists no input, as in WSLg and in containers, with only these programs."""
+    env = without_portaudio(folder, *programs)
+    (folder / "sounddevice.py").unlink()
+    (folder / "no_cards.conf").write_text("pcm.missing { type hw card 7 }\n")
+    return {"PATH": env["PATH"], "ALSA_CONFIG_PATH": str(folder / "no_cards.conf")}
+
+
+@pytest.mark.microphone
+def test_portaudio_without_inputs(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
+    """A PortAudio that lists no input is as good as none: a program records the played sound."""
+    env = {**virtual_microphone.environment, **without_inputs(tmp_path, "parec", "pactl")}
+    received = tmp_path / "received"
+    with served("--recognizer", "none", "--save-audio", str(received)) as (url, _), live(env, "--url", url) as running:
+        warning = running.warned("recorder")
+        virtual_microphone.play(SPEECH).wait(30)
+        ran = running.interrupt()
+
+    assert "no microphone found: recording with parec" in warning["message"]
+    assert (ran.exit, ran.of("dropped"), ran.summary["complete"]) == (0, [], True), ran.err
+    assert find(played(SPEECH), recorded(received))[1] > 0.95
+
+
+@pytest.mark.microphone
+def test_doctor_without_inputs(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
+    """The doctor records with the program, too."""
+    env = {**virtual_microphone.environment, **without_inputs(tmp_path, "parec", "pactl")}
+    findings = {
+        event["check"]: event for event in rt("doctor", "--local", "--json", env=env).events if "check" in event
+    }
+
+    assert findings["devices"]["status"] == "warn"
+    assert "parec" in findings["devices"]["detail"]
+    assert "microphone" in findings
+
+
+@pytest.mark.microphone
+def test_no_inputs_and_no_program(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
+    """Without an input and without a program: one line that says both."""
+    env = {**virtual_microphone.environment, **without_inputs(tmp_path)}
+    ran = rt("stream", "--mic", "--local", env=env)
+
+    assert ran.exit == 3
+    (cause,) = ran.causes
+    assert "no microphone found; none of pw-record, parec, arecord is there" in cause
+
+
 @pytest.mark.microphone
 def test_outage(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> None:
     """The run waits for its missing source by name, and does not record another one."""

@@ -9,12 +9,12 @@ import asyncio
 import sys
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.audio.channels import check, min_channels
 from rt_cli.audio.microphone.call_in_thread import call_in_thread
 from rt_cli.audio.microphone.convert import WireConverter
+from rt_cli.audio.microphone.device_buffer import DeviceBuffer
 from rt_cli.audio.microphone.devices import (
     Identity,
     do_not_wait_at_exit,
@@ -26,9 +26,7 @@ from rt_cli.audio.microphone.devices import (
     select,
 )
 from rt_cli.audio.microphone.native_stderr import log_native_stderr, off_stderr
-from rt_cli.audio.microphone.overflow import AdcClock
 from rt_cli.audio.microphone.pulse import DefaultSource, watch_moves
-from rt_cli.audio.microphone.ring import Ring
 from rt_cli.audio.source import SourceInfo
 from rt_cli.errors import AudioError
 
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
 
 DTYPE = "float32"
 """Float samples arrive without clipping or dither, and the resampler needs floats anyway."""
-BYTES_PER_VALUE = 4
-RING_S = 10
 READ_S = 0.5
 """Most audio per resampling step, so that ten seconds of unread audio do not block the event loop."""
 OPEN_DEADLINE_S = 10.0
@@ -59,77 +55,6 @@ LOCK_DEADLINE_S = 1.0
 _portaudio_lock = threading.Lock()
 _open_streams: set[Any] = set()
 """A restart of PortAudio would free the memory of these streams."""
-
-
-class DeviceBuffer:
-    """The state that PortAudio's thread and the reader share.
-
-    Args:
-        loop: Event loop of the reader, woken once per batch of blocks; may be closed at any time.
-        rate_hz: Frames per second.
-        channels: Values per frame.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, rate_hz: int, channels: int) -> None:
-        self.frame_bytes = channels * BYTES_PER_VALUE
-        self.ring = Ring(RING_S * rate_hz * self.frame_bytes)
-        self.data_ready = asyncio.Event()
-        self.blocks = 0
-        self.overflows = 0
-        self.finished = False
-        self.closed = False
-        self.began_at: float | None = None
-        """Capture time of the first frame, monotonic seconds, to the precision of a block; None before the first."""
-        self.last_at = time.monotonic()
-        """Capture time of the latest frame, the same way; at first, the time of creation."""
-        self._loop = loop
-        self._rate_hz = rate_hz
-        self._adc = AdcClock(rate_hz)
-        self._wake_pending = False
-
-    def callback(self, data: Any, frames: int, times: Any, status: Any) -> None:
-        """Copy one block. PortAudio calls this in its thread."""
-        if self.closed:
-            return
-        overflowed = bool(status) and status.input_overflow
-        lost = self._adc.lost(times.inputBufferAdcTime, frames, overflowed=overflowed)
-        if lost is None:
-            self.overflows += 1
-        elif lost:
-            self.ring.lose(lost * self.frame_bytes)
-        self.take(memoryview(data), frames)
-
-    def take(self, data: memoryview, frames: int) -> None:
-        """Store a block, and wake the reader if no wake-up is pending. Call it in the capture thread."""
-        self.ring.write(data)
-        self.blocks += 1
-        self.last_at = now = time.monotonic()
-        if self.began_at is None:
-            self.began_at = now - frames / self._rate_hz
-        if not self._wake_pending:
-            self._wake_pending = True
-            self.wake()
-
-    def rearm(self) -> None:
-        """Allow the next wake-up. The reader calls this before it reads the ring."""
-        self._wake_pending = False
-        self.data_ready.clear()
-
-    def on_finished(self) -> None:
-        """Mark the stream as ended, by us or by the device. PortAudio calls this in its thread."""
-        self.finished = True
-        self.wake()
-
-    def detach(self) -> None:
-        """Ignore all further audio, because it is from another device, and end the stream."""
-        self.closed = True
-        self.on_finished()
-
-    def wake(self) -> None:
-        """Wake the reader. Thread-safe."""
-        # RuntimeError: the loop is closed, so there is no reader.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self.data_ready.set)
 
 
 class Microphone:
@@ -172,7 +97,7 @@ class Microphone:
 
     @property
     def overflows(self) -> int:
-        """Number of overflows of unknown length. They make no hole in the timeline."""
+        """Number of overflows whose length the driver does not know. The hole of each is an estimate, or missing."""
         return self._buffer.overflows
 
     @property
@@ -201,7 +126,7 @@ class Microphone:
                 yield block
                 await asyncio.sleep(0)
             lost = not await self._wait_for_data()
-        buffer.closed = True
+        buffer.close()
         for block in self._read_ring():
             yield block
             await asyncio.sleep(0)

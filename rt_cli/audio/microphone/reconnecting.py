@@ -25,8 +25,9 @@ RETRY_FOR_S = 600.0
 RETRY_EVERY_S = 1.0
 FIRST_BLOCK_S = 5.0
 """Longest wait for the first audio of a reopened device; after that the attempt has failed."""
-WITHOUT_PORTAUDIO = {"no_portaudio", "portaudio_failed"}
-"""Error codes after which a recording program of the system is tried."""
+WITHOUT_PORTAUDIO = {"no_portaudio", "portaudio_failed", "no_microphone"}
+"""Error codes after which a recording program of the system is tried. PortAudio lists no microphone where ALSA has
+neither a card nor a way to the sound server: WSLg, containers."""
 TICK_S = 0.25
 MARGIN_S = 0.25
 """While the device is away, the gap is reported up to this time ago. The audio of a returning device starts before its
@@ -44,6 +45,11 @@ class TimedSource(Source, Protocol):
     @property
     def last_at(self) -> float:
         """Capture time of the latest sample; before the first one, the time of opening."""
+        ...
+
+    @property
+    def overflows(self) -> int:
+        """Number of overflows whose length the driver does not know."""
         ...
 
 
@@ -80,7 +86,7 @@ class ReconnectingMicrophone:
         first: The open microphone.
         reopen: Opens the same device again; raises an RtError while the device is missing.
         rate_hz: Rate of the timeline.
-        warn: Called with ``device_lost``, ``device_back`` and the warnings of ``health``.
+        warn: Called with ``device_lost``, ``device_back``, ``overflow`` and the warnings of ``health``.
         health: Checks all audio.
         clock: The clock of the capture times.
         retry_for_s: Longest outage to wait for; 0 disables reopening.
@@ -125,8 +131,10 @@ class ReconnectingMicrophone:
         device = self._device
         while device is not None:
             lost = None
+            overflows = 0
             try:
                 async for block in device.blocks():
+                    overflows = self._report_overflow(device, overflows)
                     self._inspect(block)
                     yield block
             except AudioError as error:
@@ -225,6 +233,13 @@ class ReconnectingMicrophone:
         await device.aclose()
         return None
 
+    def _report_overflow(self, device: TimedSource, reported: int) -> int:
+        """Report overflows of unknown length, and return their number so far."""
+        if device.overflows > reported:
+            message = "the computer was too busy, and the driver does not say how much is missing"
+            self._warn("overflow", f'the microphone "{self._info.name}" lost sound: {message}')
+        return device.overflows
+
     def _inspect(self, block: Block) -> None:
         self._emit(self._health.take(block.pcm))
 
@@ -249,7 +264,7 @@ async def open_reconnecting(
         wire_rate_hz: Rate of the blocks.
         chunk_ms: Preferred length of a sent chunk.
         warn: Called with the warnings of the microphone, and with ``recorder`` if a recording program is used because
-            PortAudio is missing.
+            PortAudio is missing or lists no microphone.
         retry_for_s: Longest outage to wait for.
         pick: The channels to use; for ``split`` the blocks hold two interleaved channels.
 

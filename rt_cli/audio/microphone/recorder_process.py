@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from rt_cli.audio.channels import check, min_channels
 from rt_cli.audio.microphone.call_in_thread import call_in_thread
 from rt_cli.audio.microphone.convert import WireConverter
+from rt_cli.audio.microphone.device_buffer import DeviceBuffer
 from rt_cli.audio.microphone.devices import Identity, select
-from rt_cli.audio.microphone.portaudio_stream import CLOSE_DEADLINE_S, DeviceBuffer, Microphone
+from rt_cli.audio.microphone.portaudio_stream import CLOSE_DEADLINE_S, Microphone
 from rt_cli.audio.microphone.pulse import ask, default_source
 from rt_cli.audio.microphone.recorder_commands import (
     PROGRAMS,
@@ -144,8 +145,12 @@ class RecorderProcess:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        for read, stream in ((self._read_audio, self._process.stdout), (self._read_stderr, self._process.stderr)):
-            threading.Thread(target=read, args=(stream,), name=f"rt-{recorder.program}", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=read, args=(stream,), name=f"rt-{recorder.program}", daemon=True)
+            for read, stream in ((self._read_audio, self._process.stdout), (self._read_stderr, self._process.stderr))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def process_id(self) -> int:
@@ -162,12 +167,14 @@ class RecorderProcess:
         self._process.terminate()
 
     def close(self, *, ignore_errors: bool = True) -> None:  # noqa: ARG002  # the same
-        """Wait for the end of the program; kill it after half a second. Blocks."""
+        """Wait for the end of the program and of its output; kill it after half a second. Blocks."""
         try:
             self._process.wait(_TERMINATE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        for thread in self._threads:
+            thread.join(_TERMINATE_S)  # a child of the program may hold the pipes
 
     def _read_audio(self, stream: IO[bytes]) -> None:
         """Thread: copy the audio to the buffer until the program closes the pipe."""

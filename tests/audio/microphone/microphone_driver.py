@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from rt_cli.audio.microphone import device_buffer
 from rt_cli.audio.microphone import portaudio_stream as module
 from rt_cli.audio.microphone.portaudio_stream import Microphone, open_microphone
 from rt_cli.audio.microphone.ring import Ring
@@ -135,7 +136,7 @@ async def main() -> int:
     if order.log:
         logging.basicConfig(filename=order.log, level=logging.DEBUG)
     module.OPEN_DEADLINE_S = order.open_deadline_s
-    vars(module)["Ring"] = TimedRing
+    vars(device_buffer)["Ring"] = TimedRing
     try:
         await record(order)
         if order.reopen:

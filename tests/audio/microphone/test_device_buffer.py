@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_cli.audio.microphone.convert import WireConverter
+from rt_cli.audio.microphone.device_buffer import DeviceBuffer
 from rt_cli.audio.microphone.devices import Identity, InputDevice
-from rt_cli.audio.microphone.portaudio_stream import DeviceBuffer, Microphone, attempts
+from rt_cli.audio.microphone.portaudio_stream import Microphone, attempts
 from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 WIRE_RATE_HZ = 24_000
 RATE_HZ = 48_000
@@ -55,9 +57,22 @@ class StillStream:
         self.closed += 1
 
 
-def opened(*, block_s: float = 0.04) -> tuple[Microphone, DeviceBuffer, StillStream]:
+class Time:
+    """A clock that the test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def opened(
+    *, block_s: float = 0.04, now: Callable[[], float] = time.monotonic
+) -> tuple[Microphone, DeviceBuffer, StillStream]:
     """A mono microphone at 48 kHz; the test makes the callbacks."""
-    buffer = DeviceBuffer(asyncio.get_running_loop(), RATE_HZ, 1)
+    buffer = DeviceBuffer(asyncio.get_running_loop(), RATE_HZ, 1, now)
     stream = StillStream()
     info = SourceInfo("test", "microphone", live=True, rate_hz=RATE_HZ, channels=1)
     return (
@@ -100,8 +115,37 @@ def test_overflow_of_known_length_is_a_hole() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("after", [0, 4, 20], ids=["at the end", "while it is measured", "measured"])
+def test_overflow_is_estimated_from_arrivals(after: int) -> None:
+    """Without time stamps the hole has the length of the pause, and stands between what was before and after it."""
+
+    async def scenario() -> None:
+        clock = Time()
+        microphone, buffer, _ = opened(now=clock)
+        loud = np.full(FRAMES, 0.5, dtype=np.float32).tobytes()
+        for _ in range(50):
+            call(buffer)
+            clock.now += 0.04
+        clock.now += 0.5
+        call(buffer, loud, status=OVERFLOWED)
+        for _ in range(after):
+            clock.now += 0.04
+            call(buffer, loud)
+        microphone.stop()
+        blocks = [block async for block in microphone.blocks()]
+        (at,) = [number for number, block in enumerate(blocks) if block.lost]
+        before, behind = (np.frombuffer(b"".join(b.pcm for b in part), "<i2") for part in (blocks[:at], blocks[at:]))
+
+        assert (blocks[at].lost, microphone.overflows) == (WIRE_RATE_HZ // 2, 1)
+        assert (len(before), len(behind)) == (25 * FRAMES, (after + 1) * FRAMES // 2)
+        assert not before.any()
+        assert np.median(behind) == pytest.approx(16_384, abs=10)
+
+    run(scenario())
+
+
 def test_overflow_of_unknown_length_is_counted() -> None:
-    """Without steady time stamps an overflow is counted and makes no hole."""
+    """Without steady time stamps and earlier arrivals an overflow is counted and makes no hole."""
 
     async def scenario() -> None:
         microphone, buffer, _ = opened()

@@ -57,6 +57,7 @@ class Scripted:
         self.began_at = clock.now() if sounds else None
         self.last_at = clock.now()
         self.closed = 0
+        self.overflows = 0
         self.stopped = asyncio.Event()
         self._clock = clock
         self._blocks = blocks
@@ -309,6 +310,33 @@ def test_close_while_opening() -> None:
         assert len(asyncio.all_tasks()) == 1
 
     run(scenario())
+
+
+def test_overflows_are_reported() -> None:
+    """Each overflow of unknown length is a warning, also on a device that has been reopened."""
+
+    class Overflowing(Scripted):
+        async def blocks(self) -> AsyncIterator[Block]:
+            async for block in super().blocks():
+                self.overflows += 1
+                yield block
+                yield block
+
+    story = Story()
+    source = story.source([lambda: Overflowing(story.clock, 1), back(story)])
+    source._device = Overflowing(story.clock, 2)
+    run(story.read(source))
+
+    assert story.codes == [
+        "overflow",
+        "overflow",
+        "device_lost",
+        "device_back",
+        "overflow",
+        "device_lost",
+        "device_back",
+    ]
+    assert 'microphone "test microphone" lost sound' in story.warnings[0][1]
 
 
 def test_health_warnings() -> None:
