@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 
 from rt_cli.audio.channels import check, width
-from rt_cli.audio.decode.diagnose import TOLERANCE_S, decode_error, missing_bytes_error, missing_error, no_audio
+from rt_cli.audio.decode.diagnose import (
+    TOLERANCE_S,
+    behind_error,
+    decode_error,
+    missing_bytes_error,
+    missing_error,
+    no_audio,
+)
+from rt_cli.audio.decode.recognise import HEAD_BYTES, tag_bytes
 from rt_cli.audio.decode.timestamps import Timestamps
 from rt_cli.audio.mix_check import MixCheck
 from rt_cli.audio.resample import Resampler
@@ -34,6 +44,9 @@ _INEXACT_DURATION = {"aac", "ac3", "amr", "dts", "eac3", "flac"}
 """Formats whose duration is a guess: libav computes it from the bit rate or takes it from an unreliable header."""
 _ANNOUNCING = {"mov", "matroska", "webm", "asf", "wv", "tta", "ape"}
 """Formats that state the duration of a track. That of others is a guess, or counts padding."""
+_PACKETS_TO_THE_END = {"wv", "tta", "flv"}
+"""Formats without an index at the end, of which libav reads only the first of two joined files."""
+_MUCH_BEHIND = 4096
 _BLOCK_FRAMES = 1 << 17
 """Frames of the selected channels per block. All channels are in memory only for one frame of the format."""
 _MICROSECOND = 1e-6
@@ -53,16 +66,18 @@ class MediaDecoder:
         wire_rate_hz: Rate of the output.
         pick: The channels to use.
         missing: Bytes by which the file is shorter than its header says; if not 0, :meth:`read` raises at the end.
+        behind: Bytes of another file behind this one; if not 0, :meth:`read` raises at the end, too.
 
     Raises:
         UnknownFormatError: The container is unknown or damaged.
         AudioError: The file has no audio, or none that can be decoded.
     """
 
-    def __init__(self, path: str, wire_rate_hz: int, pick: Pick, missing: int) -> None:
+    def __init__(self, path: str, wire_rate_hz: int, pick: Pick, *, missing: int = 0, behind: int = 0) -> None:
+        self._path = path
         self._wire_rate_hz = wire_rate_hz
         self._pick = pick
-        self._missing = missing
+        self._missing, self._behind = missing, behind
         self.mix_check = MixCheck()
         self._timestamps = Timestamps()
         self._tick_s = 0.0
@@ -80,6 +95,10 @@ class MediaDecoder:
         self._failure: AudioError | None = None
         self._error = ""
         """Error text of the last packet that could not be decoded."""
+        self._packets_end = 0
+        """Position in the file behind the last packet."""
+        self._unreadable = False
+        """The container could not be read to its end."""
         self._container: Any = None
         self._resampler: Resampler | None = None
         self.warnings: list[tuple[str, str]] = []
@@ -173,6 +192,7 @@ class MediaDecoder:
     def _decode(self, stream: Any) -> Iterator[AudioFrame]:
         """Yield all frames that can be decoded. Raises AudioError after them if the end is damaged or not there."""
         for packet in self._packets(stream):
+            self._packets_end = max(self._packets_end, (packet.pos or 0) + packet.size)
             if packet.has_sidedata("encryption_info"):
                 raise AudioError("is encrypted", "it can only be played by the program it was made for")
             try:
@@ -198,7 +218,7 @@ class MediaDecoder:
                     yield packet
             except av.InvalidDataError as error:
                 self._error = error.strerror or "damaged"
-                self._timestamps.skip(None, 0.0)
+                self._unreadable = True
                 continue
             except OSError as error:
                 raise AudioError("cannot be read", error.strerror) from error
@@ -223,13 +243,28 @@ class MediaDecoder:
         """Compare what was heard with what the file announces."""
         if self._timestamps.jumped:
             self.warnings.append(("timestamps", "its time stamps jump: times behind the jump count on from before it"))
+        announced_s = None if self._timestamps.jumped else self._announced_s
+        missing_s = 0.0 if announced_s is None else announced_s - self._start_s - self._decoded_s
+        if missing_s > TOLERANCE_S:
+            raise missing_error(self._decoded_s, missing_s)
         if self._missing:
             raise missing_bytes_error(self._decoded_s, self._missing)
-        missing_s = (self._announced_s or 0.0) - self._start_s - self._decoded_s
-        if missing_s > TOLERANCE_S and not self._timestamps.jumped:
-            raise missing_error(self._decoded_s, missing_s)
-        if self._timestamps.failed:
+        if self._timestamps.failed or (self._unreadable and announced_s is None):
             raise decode_error(self._decoded_s, self._error)
+        if behind := self._behind or self._bytes_behind():
+            raise behind_error(self._decoded_s, behind)
+
+    def _bytes_behind(self) -> int:
+        """Bytes behind the last packet of a format that has nothing there but tags."""
+        if self._container.format.name not in _PACKETS_TO_THE_END or len(self._container.streams) > 1:
+            return 0
+        with Path(self._path).open("rb") as file:
+            size, at, tag = file.seek(0, os.SEEK_END), self._packets_end, -1
+            while tag:
+                file.seek(at)
+                tag = tag_bytes(file.read(HEAD_BYTES))
+                at += tag
+        return size - at if size - at > _MUCH_BEHIND else 0
 
 
 def to_float(frame: AudioFrame) -> NDArray[np.float32]:

@@ -16,6 +16,8 @@ _TOLERANCE_BYTES = 64
 """Tolerance for programs that add their own header, or padding, to the length."""
 _SEGMENT = b"\x18S\x80g"
 """EBML identifier of the Matroska segment, which contains the rest of the file; its length follows."""
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+"""Identifier of the ASF object that holds the size of the file."""
 _NATIVE_FORMATS = {"FLAC", "Ogg", "CAF", "AIFF", "MP3", "VOC", "NIST", "IRCAM", "PVF", "AVR", "text"}
 _NATIVE_SIGNATURES = (b"RIFF", b"RF64", b"BW64", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b".snd")
 """Signatures of formats that libsndfile can read."""
@@ -35,9 +37,18 @@ def missing_bytes(head: bytes, size: int) -> int:
         expected = int.from_bytes(head[4:8], "little")
         expected = 0 if expected >= _STREAMED_RIFF else expected + _RIFF_HEAD
     else:
-        expected = _matroska_bytes(head)
+        expected = _asf_bytes(head) or _matroska_bytes(head)
     missing = expected - size
     return missing if missing > _TOLERANCE_BYTES else 0
+
+
+def _asf_bytes(head: bytes) -> int:
+    """Length in bytes that the header of an ASF (WMA) file states; 0 for other formats and for broadcasts."""
+    at = head.find(_ASF_PROPERTIES) if foreign_format(head) == "WMA" else -1
+    fields = head[at + 40 : at + 92]
+    if at < 0 or len(fields) < 52 or fields[48] & 1:  # noqa: PLR2004 - the flag of a broadcast
+        return 0
+    return int.from_bytes(fields[:8], "little")
 
 
 def _matroska_bytes(head: bytes) -> int:
@@ -86,6 +97,27 @@ def missing_error(at_s: float, missing_s: float, what: str = "its header announc
     return AudioError(message, "it was cut short: fetch it again", code="truncated")
 
 
+def behind_error(at_s: float, behind: int) -> AudioError:
+    """Build the error for a file with bytes behind its sound that may be sound and cannot be read.
+
+    Args:
+        at_s: Where the sound ends, seconds.
+        behind: How much is behind it, bytes.
+    """
+    message = f"ends at {at_s:.1f} s, but {behind} bytes behind the sound cannot be read"
+    return AudioError(message, "split the file, or fetch it again", code="damaged")
+
+
+def cut_error(at_s: float, what: str) -> AudioError:
+    """Build the error for a file without its end, of a format that does not state its length.
+
+    Args:
+        at_s: Where it ends, seconds.
+        what: How its end shows that there was more.
+    """
+    return AudioError(f"ends at {at_s:.1f} s, cut short: {what}", "fetch it again", code="truncated")
+
+
 def decode_error(at_s: float, reason: str) -> AudioError:
     """Build the error for a file that can be decoded only up to a position.
 
@@ -109,7 +141,8 @@ def open_error(path: str, head: bytes, reason: str, *, libav_failed: bool) -> Au
     pipe = f"ffmpeg -i {quote(path)} -f wav - | rt send -"
     kind = foreign_format(head)
     if kind is None and head.startswith(_NATIVE_SIGNATURES):
-        return AudioError(f"its header is damaged ({reason.rstrip('.')})", "record or fetch it again")
+        more = "" if libav_failed else ", or pip install 'rt-cli[media]', which reads more of such files"
+        return AudioError(f"its header is damaged ({reason.rstrip('.')})", f"record or fetch it again{more}")
     if not libav_failed:
         what = "is in no format that can be read" if kind is None else f"{kind} cannot be read"
         return AudioError(what, f"pip install 'rt-cli[media]', or convert it: {pipe}")

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.decode.diagnose import missing_bytes, open_error
-from rt_cli.audio.decode.recognise import HEAD_BYTES, is_text
+from rt_cli.audio.decode.recognise import HEAD_BYTES, is_text, recognise
 from rt_cli.audio.decode.wav_file import WavFile
 from rt_cli.audio.decode.wav_stream import MAGICS, WavError
 from rt_cli.audio.source import SourceInfo
@@ -70,9 +70,8 @@ def open_file(path: str | Path, *, wire_rate_hz: int, warn: Warn | None = None, 
             or its format is unknown.
     """
     head = _sniff(str(path))
-    missing = missing_bytes(head, Path(path).stat().st_size)
     try:
-        decoder = _open_decoder(str(path), head, wire_rate_hz, pick, missing)
+        decoder = _open_decoder(str(path), head, wire_rate_hz, pick)
     except AudioError as error:
         raise AudioError(f"{path}: {error.message}", error.hint, code=error.code) from error.__cause__
     except OSError as error:
@@ -183,7 +182,7 @@ def _sniff(path: str) -> bytes:
     return head
 
 
-def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing: int) -> Decoder:
+def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick) -> Decoder:
     if Path(path).suffix.lower() == ".raw":
         raise AudioError(
             "raw PCM does not say how to be read",
@@ -203,14 +202,14 @@ def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing
     try:
         return SoundFileDecoder(path, plan_of(path, head), wire_rate_hz, pick, quiet=head.startswith(_SILENT_DECODERS))
     except soundfile.LibsndfileError as error:
-        return _open_media(path, head, wire_rate_hz, pick, missing, error.error_string)
+        return _open_media(path, head, wire_rate_hz, pick, error.error_string)
     except AudioError as error:
         if error.code == "empty" and problem is not None:
             raise problem from None
         raise
 
 
-def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing: int, reason: str) -> Decoder:
+def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, reason: str) -> Decoder:
     """Open a file by libav. ``reason`` is why libsndfile cannot read it."""
     if is_text(head):
         raise AudioError("holds text, not sound", "name a recording")
@@ -218,7 +217,15 @@ def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, missing: 
         from rt_cli.audio.decode.av_file import MediaDecoder, UnknownFormatError
     except ImportError:
         raise open_error(path, head, reason, libav_failed=False) from None
+    from rt_cli.audio.decode.plan.announced import missing_sound
+
+    missing, behind = missing_bytes(head, Path(path).stat().st_size) or missing_sound(path, head), 0
+    if recognise(head) == "MP4":
+        from rt_cli.audio.decode import mp4_boxes
+
+        with Path(path).open("rb") as file:
+            missing, behind = mp4_boxes.extent(file)
     try:
-        return MediaDecoder(path, wire_rate_hz, pick, missing)
+        return MediaDecoder(path, wire_rate_hz, pick, missing=missing, behind=behind)
     except UnknownFormatError:
         raise open_error(path, head, reason, libav_failed=True) from None

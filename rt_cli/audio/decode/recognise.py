@@ -56,7 +56,10 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x7fELF", "a program"),
 )
 """Position, bytes and name of formats that are no PCM."""
+TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+"""What programs write behind the sound of any format, the longest last."""
 _ID3_HEAD = 10
+_APE_HEAD = 32
 _HEADERS_IN_A_ROW = 3
 _TS_PACKET = 188
 _TS_SYNC = 0x47
@@ -121,6 +124,22 @@ def id3_bytes(head: bytes) -> int:
     size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
     footer = _ID3_HEAD if head[5] & 0x10 else 0
     return _ID3_HEAD + size + footer
+
+
+def tag_bytes(head: bytes) -> int:
+    """Length of a tag of any kind at the start of the bytes; 0 for none."""
+    if size := id3_bytes(head):
+        return size
+    if head.startswith(b"TAG+"):
+        return 227
+    if head.startswith(b"TAG"):
+        return 128
+    if head.startswith(b"APETAGEX") and len(head) >= _APE_HEAD:
+        return _APE_HEAD + (int.from_bytes(head[12:16], "little") if head[23] & 0x20 else 0)
+    if head.startswith(b"LYRICSBEGIN"):
+        end = max(head.find(b"LYRICS200"), head.find(b"LYRICSEND"))
+        return 0 if end < 0 else end + 9
+    return 0
 
 
 def recognise(head: bytes) -> str | None:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.audio.channels import check, width
-from rt_cli.audio.decode.diagnose import TOLERANCE_S, decode_error, missing_error, no_audio
+from rt_cli.audio.decode.diagnose import TOLERANCE_S, behind_error, cut_error, decode_error, missing_error, no_audio
 from rt_cli.audio.decode.wav_file import BLOCK_BYTES, BLOCK_S
 from rt_cli.audio.microphone.native_stderr import off_stderr
 from rt_cli.audio.mix_check import MixCheck
@@ -213,12 +213,15 @@ class SoundFileDecoder:
         if self._position == 0:
             return no_audio()
         at_s = self._position / self.rate_hz
-        if missing := self._plan.missing(self._position):
-            return missing_error(at_s, missing / self.rate_hz)
+        missing_s = self._plan.missing(self._position) / self.rate_hz
+        if missing_s > TOLERANCE_S:
+            return missing_error(at_s, missing_s)
         complete = 0 < self._plan.frames <= self._position
         if self._part_failure is not None and not complete:
             return self._part_failure
-        return AudioError(self._plan.said, "fetch it again", code="damaged") if self._plan.said else None
+        if self._plan.cut:
+            return cut_error(at_s, self._plan.cut)
+        return behind_error(at_s, self._plan.behind) if self._plan.behind else None
 
     def _lose(self, frames: int) -> None:
         """Add a hole at the present position."""

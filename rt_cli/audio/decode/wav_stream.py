@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from rt_cli.audio.decode.recognise import is_plain_text
+from rt_cli.audio.decode.recognise import TAGS, is_plain_text
 from rt_cli.audio.pcm import PcmLayout, SampleFormat
 from rt_cli.errors import AudioError
 
@@ -54,7 +54,6 @@ _UNKNOWN_FROM = 0x7FFF_0000
 _SEE_DS64 = 0xFFFF_FFFF
 """The length is in the ds64 chunk, or unknown."""
 _UNKNOWN_64 = 1 << 62
-_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 BEHIND_BYTES = 520
 """Bytes behind the sound that :func:`classify` needs to be sure."""
 _RIFF_BYTES = 12
@@ -86,7 +85,7 @@ def classify(head: bytes, *, padding: int = 0, rest: int | None = None) -> Behin
         part = head[skip:]
         if part[:4] in MAGICS and part[8:12] == b"WAVE":
             return Behind("wav", skip)
-        if part.startswith(_TAGS):
+        if part.startswith(TAGS):
             return Behind("tag", skip)
         name, length = part[:4], int.from_bytes(part[4:8], "little")
         printable = len(part) >= _CHUNK_BYTES and name.isascii() and name.decode().isprintable() and name.strip()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from rt_cli.audio.decode.plan.file_part import FilePart
 from rt_cli.audio.decode.plan.plan import Part
+from rt_cli.audio.decode.recognise import TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +19,10 @@ _UNKNOWN_32 = 0x7FFF_0000
 _UNKNOWN_64 = 1 << 62
 _AU_HEAD = 24
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+_NEXT_CAF = b"caff"
 _FEW_BYTES = 64
 _MUCH_BEHIND = 4096
-_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LIST", b"id3 ")
-"""What programs write behind the sound."""
+_CHUNKS = (b"LIST", b"id3 ")
 
 
 class Extent(NamedTuple):
@@ -84,6 +85,8 @@ def _chunks(file: BinaryIO, at: int, layout: str, align: int, *, own: bool = Fal
         yield name, at + head.size, length
         step = max(length, head.size) if own else head.size + max(0, length)
         at += step + -step % align
+        if at > _UNKNOWN_64:
+            return
 
 
 def _sound_chunk(
@@ -91,6 +94,8 @@ def _sound_chunk(
 ) -> Extent | None:
     found: Extent | None = None
     for name, at, length in chunks:
+        if name == _NEXT_CAF:
+            break
         if name in names and found is None:
             if not 0 < length < unknown:
                 return None
@@ -98,6 +103,14 @@ def _sound_chunk(
         elif found is not None and not stated and name.isalnum():
             found = found._replace(end=at + length)
     return found
+
+
+def missing_sound(path: str, head: bytes) -> int:
+    """Return how many bytes of the sound that a header announces are not in the file; 0 for unknown."""
+    with Path(path).open("rb") as file:
+        found = extent(file, head)
+    missing = found.start + found.length - Path(path).stat().st_size if found else 0
+    return missing if missing > _FEW_BYTES else 0
 
 
 class PlainPlan:
@@ -108,7 +121,7 @@ class PlainPlan:
         head: Its first bytes.
     """
 
-    note = ""
+    note = cut = ""
     frames = 0
 
     def __init__(self, path: str, head: bytes) -> None:
@@ -116,7 +129,7 @@ class PlainPlan:
         self._start = 0
         self._missing_bytes = 0
         self._present_bytes = 0
-        self.said = ""
+        self.behind = 0
         self._look(head)
 
     def first(self) -> Part:
@@ -155,5 +168,5 @@ class PlainPlan:
         same_kind = behind[:4] == head[:4] and (head.startswith(b".snd") or behind[8:12] == head[8:12])
         if same_kind:
             self._next = found.end
-        elif rest > _MUCH_BEHIND and behind.strip(b"\0") and not behind.startswith(_TAGS):
-            self.said = f"{rest} bytes behind the sound cannot be read"
+        elif rest > _MUCH_BEHIND and behind.strip(b"\0") and not behind.startswith((*TAGS, *_CHUNKS)):
+            self.behind = rest

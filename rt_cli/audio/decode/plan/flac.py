@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from rt_cli.audio.decode.diagnose import TOLERANCE_S
 from rt_cli.audio.decode.plan.file_part import FilePart
 from rt_cli.audio.decode.plan.plan import Part
 from rt_cli.audio.decode.recognise import id3_bytes
@@ -81,7 +80,8 @@ class FlacPlan:
     """
 
     note = ""
-    said = ""
+    cut = ""
+    behind = 0
 
     def __init__(self, path: str, start: int = 0) -> None:
         self._path = path
@@ -112,8 +112,7 @@ class FlacPlan:
 
     def missing(self, heard: int) -> int:
         """Return how many frames less than the headers state were heard."""
-        missing = self._announced - heard
-        return missing if self._counted and missing > TOLERANCE_S * self._rate_hz else 0
+        return max(0, self._announced - heard) if self._counted else 0
 
     def _begin(self, start: int) -> None:
         with Path(self._path).open("rb") as file:

@@ -11,12 +11,12 @@ from rt_cli.audio.decode.plan.file_part import FilePart
 from rt_cli.audio.decode.plan.plan import Part
 from rt_cli.audio.decode.recognise import (
     SAME_STREAM,
-    id3_bytes,
     is_mpeg_start,
     mpeg_lengths,
     mpeg_rate,
     mpeg_samples,
     mpeg_start,
+    tag_bytes,
 )
 
 _READ_BYTES = 1 << 20
@@ -28,7 +28,6 @@ _HAS_FRAMES, _HAS_INDEX, _HAS_QUALITY = 1, 4, 8
 _INDEX_BYTES = 100
 _DELAY_AT = 21
 """Position of the encoder's delay behind the optional fields."""
-_APE_HEAD = 32
 _FEW_BYTES = 1600
 """Bytes behind the last frame that cannot be 100 ms of sound."""
 
@@ -117,14 +116,15 @@ class _Scanner:
     def scan(self) -> Mp3Scan:
         at = self._skip_tags(0)
         while not self._at_end(at):
-            if not self._starts(at):
+            end = self._follow(at) if self._starts(at) else at
+            if end == at:
                 found = self._next_start(at)
                 if found is None:
                     self._result.behind = 0 if self._result.cut else self._rest(at)
                     break
                 self._note_damage(at, found)
-                at = found
-            at = self._skip_tags(self._follow(at))
+                end = found
+            at = self._skip_tags(end)
         return self._result
 
     def _at_end(self, at: int) -> bool:
@@ -170,7 +170,7 @@ class _Scanner:
         """Return the position behind tags, and behind zeros that fill up the space before a frame, a tag or the end."""
         while True:
             index = self._window.ahead(at)
-            size = _tag_bytes(self._window.data[index : index + _AHEAD_BYTES])
+            size = tag_bytes(self._window.data[index : index + _AHEAD_BYTES])
             if not size and self._window.data[index : index + 1] == b"\0":
                 end = self._zeros_end(at)
                 size = end - at if self._at_end(end) or self._starts(end) or self._tag_at(end) else 0
@@ -180,7 +180,7 @@ class _Scanner:
 
     def _tag_at(self, at: int) -> int:
         index = self._window.ahead(at)
-        return _tag_bytes(self._window.data[index : index + _AHEAD_BYTES])
+        return tag_bytes(self._window.data[index : index + _AHEAD_BYTES])
 
     def _zeros_end(self, at: int) -> int:
         while True:
@@ -242,22 +242,6 @@ def _info(frame: bytes, second: int) -> Info | None:
     return info
 
 
-def _tag_bytes(head: bytes) -> int:
-    """Length of a tag at the start of the bytes; 0 for none."""
-    if size := id3_bytes(head):
-        return size
-    if head.startswith(b"TAG+"):
-        return 227
-    if head.startswith(b"TAG"):
-        return 128
-    if head.startswith(b"APETAGEX") and len(head) >= _APE_HEAD:
-        return _APE_HEAD + (int.from_bytes(head[12:16], "little") if head[23] & 0x20 else 0)
-    if head.startswith(b"LYRICSBEGIN"):
-        end = max(head.find(b"LYRICS200"), head.find(b"LYRICSEND"))
-        return 0 if end < 0 else end + 9
-    return 0
-
-
 class Mp3Plan:
     """Each run of frames is a part, with the count of its frames in place of the one that its header states.
 
@@ -277,11 +261,10 @@ class Mp3Plan:
         self._missing = (counted - there) * run.samples if counted else 0
         self.frames = counted * run.samples
         tolerance = TOLERANCE_S * run.rate_hz
-        self.said = ""
+        self.cut = ""
+        self.behind = scan.behind if scan.behind > _FEW_BYTES else 0
         self.note = ""
-        if scan.behind > _FEW_BYTES:
-            self.said = f"{scan.behind} bytes behind the sound cannot be read"
-        elif scan.cut and self._missing <= tolerance:
+        if scan.cut and self._missing <= tolerance:
             self.note = "ends within a frame: it was cut"
         elif counted and -self._missing > tolerance:
             self.note = (

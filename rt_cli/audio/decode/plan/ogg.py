@@ -148,13 +148,11 @@ class OggPlan:
         behind = size - max((stretch.end for _, stretch in self._parts), default=size)
         cut = [number for number, link in enumerate(scan.links, 1) if not link.ended]
         self.clean = len(self._parts) == 1 and not cut and self._parts[0][0].start == 0
-        self.said = ""
-        if cut and cut[-1] == len(scan.links):
-            self.said = "is cut off: the page that ends the stream is not there"
-        elif cut:
-            self.said = f"is damaged: stream {cut[0]} of {len(scan.links)} in it has no end"
-        elif behind > _LONGEST_PAGE // 8:
-            self.said = f"{behind} bytes behind the sound cannot be read"
+        self.behind = behind if behind > _LONGEST_PAGE // 8 else 0
+        self.cut = ""
+        if cut:
+            which = "the stream" if len(scan.links) == 1 else f"stream {cut[0]} of {len(scan.links)}"
+            self.cut = f"the page that ends {which} is missing"
 
     def first(self) -> Part:
         """Return the whole file if nothing is wrong with it, else its first stretch."""

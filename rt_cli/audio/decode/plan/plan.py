@@ -32,8 +32,10 @@ class DecodePlan(Protocol):
 
     frames: int
     """Frames that the file announces; 0 for none, or if they are unknown."""
-    said: str
-    """What is wrong with the file, if that is known before it is read; it ends with exit 3. Empty for nothing."""
+    behind: int
+    """Bytes behind the sound that may be sound and cannot be read."""
+    cut: str
+    """How the end of the file shows that there was more, for the error at its end. Empty if it does not."""
     note: str
     """A warning that costs no sound. Empty for none."""
 
