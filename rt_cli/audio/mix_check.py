@@ -33,7 +33,8 @@ class MixCheck:
         self._cancels = False
         self._sides = 0.0
         self._mixed = 0.0
-        self._seconds = 0.0
+        self._compared = 0
+        """Frames that were compared."""
 
     def take_pcm(self, pcm: bytes) -> None:
         """Check s16le of one channel."""
@@ -49,8 +50,6 @@ class MixCheck:
         return chosen
 
     def _take(self, frames: NDArray[np.float32], chosen: NDArray[np.float32], pick: Pick, rate_hz: int) -> None:
-        import numpy as np
-
         if not frames.size:
             return
         self._has_samples = True
@@ -58,16 +57,22 @@ class MixCheck:
         if pick != "mix" or frames.shape[1] == 1:
             self.decided = self._has_sound
             return
+        for start in range(0, len(frames), rate_hz):
+            self._compare(frames[start : start + rate_hz], chosen[start : start + rate_hz])
+            if self._compared >= _SOUND_S * rate_hz:
+                self._decide()
+                return
+
+    def _compare(self, frames: NDArray[np.float32], mix: NDArray[np.float32]) -> None:
+        """Add up the power of the mix, and that of the louder one of the first two channels."""
+        import numpy as np
+
         with np.errstate(all="ignore"):  # floats of a damaged file may be anything
             sides = max(float(np.dot(side, side)) for side in np.ascontiguousarray(frames[:, :2].T))
-            mixed = float(np.dot(chosen, chosen))
-        if not sides >= _LEAST_LEVEL**2 * len(frames):
-            return
-        self._sides += sides
-        self._mixed += mixed
-        self._seconds += len(frames) / rate_hz
-        if self._seconds >= _SOUND_S:
-            self._decide()
+            if sides >= _LEAST_LEVEL**2 * len(frames):
+                self._sides += sides
+                self._mixed += float(np.dot(mix, mix))
+                self._compared += len(frames)
 
     def warning(self, *, at_end: bool = False) -> tuple[str, str] | None:
         """Return a warning as code and text, once it is sure; None if there is none, or if it has been returned.
@@ -75,7 +80,7 @@ class MixCheck:
         Args:
             at_end: All sound has been checked.
         """
-        if at_end and self._seconds:
+        if at_end and self._compared:
             self._decide()
         silent = at_end and self._has_samples and not self._has_sound
         if self._warned or not (self._cancels or silent):

@@ -152,6 +152,10 @@ def _samples(data: bytes, encoding: SampleFormat) -> NDArray[np.float32]:
     return np.frombuffer(data, _INTEGERS[encoding]).astype(np.float32) / np.float32(full_scale)
 
 
+_ENOUGH = 16
+"""Samples whose two lower bytes are 0 by chance, this many in a row, do not happen."""
+
+
 def is_low_justified(data: bytes) -> bool | None:
     """Find out where 24 bits in four bytes are: True for the lower three bytes, as ALSA's S24_LE has them.
 
@@ -164,6 +168,8 @@ def is_low_justified(data: bytes) -> bool | None:
     # In the lower three bytes, the upper one repeats the sign or is 0; in the upper three, the lowest byte is 0.
     low = bool(np.all(wide == wide << 8 >> 8)) or bool(np.all(wide >> 24 == 0))
     high = not np.any(wide & 0xFF)
+    if low and high and not np.any(wide & 0xFFFF) and np.count_nonzero(wide) >= _ENOUGH:
+        return False  # quiet sound of 16 bits: in the lower bytes it would have only 8
     return None if low == high else low
 
 

@@ -95,8 +95,10 @@ class MediaDecoder:
         self._failure: AudioError | None = None
         self._error = ""
         """Error text of the last packet that could not be decoded."""
+        self._to_the_end = False
+        """The format has nothing but tags behind its last packet."""
         self._packets_end = 0
-        """Position in the file behind the last packet."""
+        """Position in the file behind the last packet, for such a format."""
         self._unreadable = False
         """The container could not be read to its end."""
         self._container: Any = None
@@ -146,6 +148,7 @@ class MediaDecoder:
             self.warnings.append(("tracks", f"has {len(streams)} tracks of sound: only the first is heard"))
         self.duration_s = _duration_s(self._container, streams[0])
         self._tick_s = float(streams[0].time_base or 0)
+        self._to_the_end = self._container.format.name in _PACKETS_TO_THE_END and len(self._container.streams) == 1
         self._announced_s = _announced_s(self._container, streams[0])
         self._frames = self._decode(streams[0])
         self._advance()
@@ -191,8 +194,10 @@ class MediaDecoder:
 
     def _decode(self, stream: Any) -> Iterator[AudioFrame]:
         """Yield all frames that can be decoded. Raises AudioError after them if the end is damaged or not there."""
+        to_the_end = self._to_the_end
         for packet in self._packets(stream):
-            self._packets_end = max(self._packets_end, (packet.pos or 0) + packet.size)
+            if to_the_end and packet.size:
+                self._packets_end = max(self._packets_end, (packet.pos or 0) + packet.size)
             if packet.has_sidedata("encryption_info"):
                 raise AudioError("is encrypted", "it can only be played by the program it was made for")
             try:
@@ -227,11 +232,10 @@ class MediaDecoder:
     def _place(self, frame: AudioFrame) -> None:
         """Find the place of a frame on the timeline, and the hole before it."""
         length_s = frame.samples / frame.sample_rate
-        start_s = self._seconds(frame.pts)
-        lost_s = self._timestamps.advance(start_s, length_s)
+        start_s = None if frame.pts is None else frame.pts * self._tick_s
         if not self._decoded_s:
             self._start_s = start_s or 0.0
-        if lost_s:
+        if lost_s := self._timestamps.advance(start_s, length_s):
             self._hole_s, self._hole_end_s = lost_s, self._decoded_s + lost_s
         self._decoded_s += lost_s + length_s
 
@@ -255,8 +259,8 @@ class MediaDecoder:
             raise behind_error(self._decoded_s, behind)
 
     def _bytes_behind(self) -> int:
-        """Bytes behind the last packet of a format that has nothing there but tags."""
-        if self._container.format.name not in _PACKETS_TO_THE_END or len(self._container.streams) > 1:
+        """Bytes behind the last packet that should not be there; tags may."""
+        if not self._to_the_end:
             return 0
         with Path(self._path).open("rb") as file:
             size, at, tag = file.seek(0, os.SEEK_END), self._packets_end, -1

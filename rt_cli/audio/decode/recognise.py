@@ -153,7 +153,7 @@ def recognise(head: bytes) -> str | None:
     if id3_bytes(head):
         behind = head[id3_bytes(head) :]
         return "FLAC" if behind.startswith(b"fLaC") else "MP3"
-    if len(head) > 2 * _TS_PACKET and all(byte == _TS_SYNC for byte in head[::_TS_PACKET]):
+    if len(head) > 2 * _TS_PACKET and (_is_ts(head[::_TS_PACKET]) or _is_ts(head[4 :: _TS_PACKET + 4])):
         return "MPEG-TS"
     if _has_adts(head):
         return "AAC"
@@ -162,6 +162,11 @@ def recognise(head: bytes) -> str | None:
     if is_plain_text(head):
         return "text"
     return "MP3" if mpeg_start(head) is not None else None
+
+
+def _is_ts(starts: bytes) -> bool:
+    """True if every packet of a transport stream begins with its mark; those of a disc have a time code before it."""
+    return starts == bytes([_TS_SYNC]) * len(starts)
 
 
 def mpeg_start(data: bytes, start: int = 0) -> int | None:

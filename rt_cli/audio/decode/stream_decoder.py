@@ -70,8 +70,9 @@ class PcmConverter:
             self._find_justification(data[:whole])
         if self._resampler is None:  # created late, because it imports numpy
             self._resampler = Resampler(self._layout.rate_hz, self._wire_rate_hz, width(self._pick))
-        frames = decode(data[:whole], self._layout)
-        return self._resampler.push(self._mix_check.choose(frames, self._pick, self._layout.rate_hz))
+        # Without names for what is large: each is freed before the next is made.
+        frames = self._mix_check.choose(decode(data[:whole], self._layout), self._pick, self._layout.rate_hz)
+        return self._resampler.push(frames)
 
     def flush(self) -> bytes:
         """Return the rest of the output at the end of the input. A second call returns no bytes."""

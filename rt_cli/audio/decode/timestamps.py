@@ -42,6 +42,14 @@ class Timestamps:
         Returns:
             Seconds lost directly before the frame; 0 for none.
         """
+        if (
+            start_s is not None
+            and self._end is not None
+            and not self._failed
+            and -_ROUNDING_S <= start_s - self._end <= _ROUNDING_S
+        ):
+            self._end = start_s + length_s
+            return 0.0
         known = start_s is not None and self._end is not None
         gap = start_s - self._end if start_s is not None and self._end is not None else self._failed_s
         self._end = (start_s if start_s is not None else (self._end or 0.0) + gap) + length_s

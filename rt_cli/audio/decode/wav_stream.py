@@ -83,8 +83,10 @@ def classify(head: bytes, *, padding: int = 0, rest: int | None = None) -> Behin
     """
     for skip in dict.fromkeys((padding, 0)):
         part = head[skip:]
-        if part[:4] in MAGICS and part[8:12] == b"WAVE":
+        if (part[:4] in MAGICS and part[8:12] == b"WAVE") or part.startswith(W64_MAGIC):
             return Behind("wav", skip)
+        if part[4:16] == _W64_WAVE[4:]:
+            return Behind("chunk", skip)
         if part.startswith(TAGS):
             return Behind("tag", skip)
         name, length = part[:4], int.from_bytes(part[4:8], "little")
@@ -283,7 +285,7 @@ class WavParser:
             self.length_field, self.length, self.data_start = length, stated, self._consumed
         self._has_sound, self._in_header = True, False
         self._left = stated
-        self._padding = (stated or 0) % 2
+        self._padding = -(stated or 0) % (8 if self._w64 else 2)
 
     def _consume(self, count: int) -> bytes:
         head = bytes(self._pending[:count])

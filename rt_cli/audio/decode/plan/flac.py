@@ -14,7 +14,7 @@ _HEAD_BYTES = 42
 _TOTAL = slice(21, 26)
 _TOTAL_BITS = 36
 _NEXT_FILES = (MAGIC + b"\0\0\0\x22", MAGIC + b"\x80\0\0\x22")
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 17
 _BEHIND_BYTES = 1 << 17
 """How far behind the position of a failed read the damaged frame may begin: libsndfile reads ahead."""
 _LONGEST_HEADER = 16

@@ -19,7 +19,7 @@ from rt_cli.audio.decode.recognise import (
     tag_bytes,
 )
 
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 18
 _AHEAD_BYTES = 1 << 13
 """Bytes that the scan sees beyond its position: a header, three frames behind it, and a tag."""
 _INFO_MARKS = (b"Xing", b"Info")

@@ -13,7 +13,7 @@ from rt_cli.audio.decode.plan.plan import Part
 MAGIC = b"OggS"
 _HEAD_BYTES = 27
 _LONGEST_PAGE = _HEAD_BYTES + 255 + 255 * 255
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 18
 _CONTINUED, _BEGIN, _END = 1, 2, 4
 _NO_GRANULE = (1 << 64) - 1
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -62,7 +62,7 @@ def page_crc(page: bytes) -> int:
 
 
 def scan(file: BinaryIO) -> OggScan:
-    """Read all pages of a file, in pieces of a megabyte."""
+    """Read all pages of a file, in pieces."""
     result = OggScan()
     data, base, at_end = b"", 0, False
     index, sequence, good_before = 0, -1, False
