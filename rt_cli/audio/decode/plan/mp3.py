@@ -74,6 +74,8 @@ class Mp3Scan:
     runs: list[Run] = field(default_factory=list)
     behind: int = 0
     """Damaged bytes behind the last run that are no tag."""
+    junk: int = 0
+    """Bytes before the first run that are no tag."""
     cut: bool = False
     """The last frame is cut off."""
 
@@ -205,6 +207,7 @@ class _Scanner:
     def _note_damage(self, at: int, found: int) -> None:
         """Count the frames between the present run and the next one."""
         if not self._result.runs:
+            self._result.junk = found - at
             return
         run = self._result.runs[-1]
         size = (run.end - run.start) / max(1, run.frames + (run.info is not None))
@@ -255,6 +258,7 @@ class Mp3Plan:
         self._runs = scan.runs
         self._index = 0
         self._skipped = 0
+        self._junk = scan.junk
         run = scan.runs[0]
         counted = sum(each.info.count for each in scan.runs if each.info is not None)
         there = sum(each.frames + each.lost for each in scan.runs)
@@ -276,7 +280,7 @@ class Mp3Plan:
     def clean(self) -> bool:
         """True if a decoder that believes the header hears the whole file."""
         run = self._runs[0]
-        return len(self._runs) == 1 and (run.info is None or not run.info.count or self._exact)
+        return not self._junk and len(self._runs) == 1 and (run.info is None or not run.info.count or self._exact)
 
     def first(self) -> Part:
         """Return the whole file if its header is right, else the first run."""

@@ -17,6 +17,7 @@ _READ_BYTES = 1 << 18
 _CONTINUED, _BEGIN, _END = 1, 2, 4
 _NO_GRANULE = (1 << 64) - 1
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_OPUS_HEAD = b"OpusHead"
 _OPUS_RATE_HZ = 48_000
 
 
@@ -108,7 +109,7 @@ def _take(result: OggScan, page: bytes, at: int, *, whole: bool) -> None:
         # A second stream that begins before the first one has any sound runs beside it.
         result.mixed = result.mixed or bool(result.links and not result.links[-1].stretches)
         body = page[_HEAD_BYTES + page[26] :]
-        headers = 3 if body.startswith(b"\x01vorbis") else 2 if body.startswith(b"OpusHead") else 0
+        headers = 3 if body.startswith(b"\x01vorbis") else 2 if body.startswith(_OPUS_HEAD) else 0
         result.mixed = result.mixed or not headers
         result.links.append(LogicalStream(at, serial, headers == 2, headers))  # noqa: PLR2004 - headers of Opus
     if not result.links or result.links[-1].serial != serial:
@@ -127,6 +128,14 @@ def _take(result: OggScan, page: bytes, at: int, *, whole: bool) -> None:
     granule = int.from_bytes(page[6:14], "little")
     if granule != _NO_GRANULE:
         stretch.granule = granule
+
+
+def _without_pre_skip(pages: bytes) -> bytes:
+    """Return the header of an Opus stream that skips no samples: within the stream there are none to skip."""
+    length = _page_length(pages, 0)
+    at = pages.find(_OPUS_HEAD, 0, length) + len(_OPUS_HEAD) + 2
+    page = pages[:22] + bytes(4) + pages[26:at] + bytes(2) + pages[at + 2 : length]
+    return page[:22] + page_crc(page).to_bytes(4, "little") + page[26:] + pages[length:]
 
 
 class OggPlan:
@@ -173,6 +182,8 @@ class OggPlan:
         with Path(self._path).open("rb") as file:
             file.seek(link.start)
             prefix = file.read(link.head_end - link.start)
+        if link.opus and not begins:
+            prefix = _without_pre_skip(prefix)
         file_part = FilePart(self._path, stretch.start, stretch.end, prefix=prefix)
         return Part(
             file_part,
