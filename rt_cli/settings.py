@@ -14,7 +14,8 @@ OutputFormat = Literal["text", "json", "srt", "vtt"]
 StatusMode = Literal["auto", "live", "plain", "off"]
 OnFull = Literal["spool", "drop-oldest", "fail"]
 """When a minute of live audio waits: write it to disk, drop the oldest, or end the run."""
-Encoding = Literal["s16le", "s24le", "s32le", "f32le", "mulaw", "alaw"]
+Encoding = Literal["s16le", "s24le", "s24_32le", "s32le", "f32le", "mulaw", "alaw"]
+"""Encoding of raw PCM. ``s24_32le``: 24 bits in the lower three of four bytes, ALSA's S24_LE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class InputSettings:
     """Sample rate of raw PCM from stdin, Hz."""
     channels: int = 1
     """Channels of raw PCM from stdin."""
-    encoding: Encoding = "s16le"
+    encoding: Encoding | None = None
+    """Encoding of raw PCM from stdin; None: s16le, and input that is in another format is recognised."""
     channel: str = "mix"
     """Channels to send: ``mix`` (their average), ``left``, ``right``, a number from 1, or ``split``: the first
     two, a session for each."""

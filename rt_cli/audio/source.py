@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     """Report a warning of a source: a code for scripts, and a message for the user."""
 
 SourceKind = Literal["file", "pipe", "microphone"]
-LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "no_final", "refused"]
+LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "no_final", "refused", "damaged"]
 """Why a range of the timeline is a hole."""
 
 

@@ -49,7 +49,10 @@ COMMON: dict[str, Any] = {
     "sample_rate": _value("--sample-rate", "HZ", "Of raw PCM on stdin [24000]."),
     "channels": _value("--channels", "N", "Of raw PCM on stdin [1]."),
     "encoding": _value(
-        "--encoding", "NAME", "Of raw PCM: s16le s24le s32le f32le mulaw alaw.", completion=choices_of("encoding")
+        "--encoding",
+        "NAME",
+        "Of raw PCM: s16le s24le s24_32le s32le f32le mulaw alaw.",
+        completion=choices_of("encoding"),
     ),
     "gate": _flag("--gate", "Send only what is near speech."),
     "channel": _value(

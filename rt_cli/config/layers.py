@@ -115,6 +115,8 @@ def _read_tables(document: Document) -> Layer:
             document.reject((table,), "must be a table", f"write [{table}]")
         known = {name for name, key in keys.items() if key.table == table and key.only is None}
         layer |= _read_content(document, (table,), content, known, origin="file")
+    if _value(layer, "encoding") == "s16le":
+        del layer["encoding"]  # the example file of versions before 0.2 states this default: nobody chose it
     return layer
 
 

@@ -110,6 +110,7 @@ def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSo
             sample_rate=settings.sample_rate,
             channels=settings.channels,
             live=live,
+            warn=warn,
             pick=parse_pick(settings.channel),
         )
         return amplified(pipe, settings.gain, warn)

@@ -108,13 +108,14 @@ class ResumedSource:
 
     async def _rest_of_file(self, rest: Source) -> AsyncIterator[Block]:
         """Read the file from its start and yield only the audio after the captured part."""
-        skip = self._contents.captured * BYTES_PER_SAMPLE
+        skip = self._contents.captured
         async for block in rest.blocks():
-            if skip >= len(block.pcm):
-                skip -= len(block.pcm)
-                continue
-            yield Block(block.pcm[skip:])
-            skip = 0
+            passed = min(skip, block.lost)
+            skip -= passed
+            pcm = block.pcm[skip * BYTES_PER_SAMPLE :]
+            skip = max(0, skip - len(block.pcm) // BYTES_PER_SAMPLE)
+            if pcm or block.lost > passed:
+                yield Block(pcm, block.lost - passed, block.reason)
 
 
 def _next_of(segments: Iterator[tuple[int, bytes]], folder: Path) -> tuple[int, bytes] | None:

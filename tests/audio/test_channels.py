@@ -136,7 +136,7 @@ def test_a_pipe(pick: Pick) -> None:
 
 def test_a_mono_pipe_has_no_right_channel() -> None:
     """A missing channel is an error also for input that would pass unchanged."""
-    decoder = StreamDecoder(PcmLayout("s16le", WIRE, 1), WIRE, 1)
+    decoder = StreamDecoder(PcmLayout("s16le", WIRE, 1), WIRE, 1, recognised=False)
     with pytest.raises(AudioError, match="the input has 1 channel, not channel 2"):
         decoder.push(bytes(100))
 

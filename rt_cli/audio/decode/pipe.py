@@ -1,4 +1,4 @@
-"""A pipe as a source: raw PCM or WAV on standard input."""
+"""A pipe as a source: raw PCM, WAV or AU on standard input."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
+from rt_cli.audio.decode.diagnose import TOLERANCE_S, missing_error
 from rt_cli.audio.decode.stream_decoder import StreamDecoder
 from rt_cli.audio.pcm import PcmLayout
 from rt_cli.audio.source import Block, SourceInfo
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from rt_cli.audio.channels import Pick
+    from rt_cli.audio.source import Warn
     from rt_cli.settings import Encoding
 
 _READ_BYTES = 32 * 1024
@@ -31,11 +33,12 @@ def open_pipe(
     stream: BinaryIO | None,
     *,
     wire_rate_hz: int,
-    encoding: Encoding = "s16le",
+    encoding: Encoding | None = None,
     sample_rate: int = 24_000,
     channels: int = 1,
     live: bool,
     name: str = "-",
+    warn: Warn | None = None,
     pick: Pick = "mix",
 ) -> PipeSource:
     """Open standard input, or another byte stream, as a source. The first read happens in :meth:`PipeSource.blocks`.
@@ -43,11 +46,14 @@ def open_pipe(
     Args:
         stream: The stream. The caller closes it, and no other code may read it. None means a closed standard input.
         wire_rate_hz: Rate of the blocks.
-        encoding: Encoding of raw PCM. A WAV header overrides ``encoding``, ``sample_rate`` and ``channels``.
+        encoding: Encoding of raw PCM; None: s16le, and input in a foreign format is refused. The header of a WAV or AU
+            overrides ``encoding``, ``sample_rate`` and ``channels``.
         sample_rate: Hertz.
         channels: Number of interleaved channels.
         live: Value of ``info.live``. The producer never blocks if the consumer always reads; else the producer waits.
         name: Name for errors and output.
+        warn: Called for input that ends before the length in its header (``truncated``), goes on behind it
+            (``length``), has text behind its sound (``behind``), or is silence (``silent_input``).
         pick: The channels to use; for ``split`` the blocks hold two interleaved channels.
 
     Raises:
@@ -55,21 +61,32 @@ def open_pipe(
     """
     if stream is None:
         raise AudioError("stdin is closed", "pipe sound into it")
-    return PipeSource(stream, PcmLayout(encoding, sample_rate, channels), wire_rate_hz, live=live, name=name, pick=pick)
+    decoder = StreamDecoder(
+        PcmLayout(encoding or "s16le", sample_rate, channels), wire_rate_hz, pick, recognised=encoding is None
+    )
+    return PipeSource(stream, decoder, live=live, name=name, warn=warn)
 
 
 class PipeSource:
     """A :class:`~rt_cli.audio.source.Source` over a byte stream.
 
     A daemon thread does the blocking reads, so that neither :meth:`stop` nor the exit of the program waits for them.
+
+    Args:
+        stream: The stream.
+        decoder: Decodes its bytes.
+        live: See :func:`open_pipe`.
+        name: Name for errors and output.
+        warn: Receives warnings.
     """
 
     def __init__(
-        self, stream: BinaryIO, raw: PcmLayout, wire_rate_hz: int, *, live: bool, name: str, pick: Pick
+        self, stream: BinaryIO, decoder: StreamDecoder, *, live: bool, name: str, warn: Warn | None = None
     ) -> None:
         self._read = _reader(stream)
-        self._decoder = StreamDecoder(raw, wire_rate_hz, pick)
-        self._info = SourceInfo(name, "pipe", live, raw.rate_hz, raw.channels)
+        self._decoder = decoder
+        self._warn = warn
+        self._info = SourceInfo(name, "pipe", live, decoder.layout.rate_hz, decoder.layout.channels)
         self._inbox: asyncio.Queue[bytes | OSError] = asyncio.Queue()
         self._permits = threading.Semaphore(_MAX_PENDING_READS)
         self._failure: AudioError | None = None
@@ -90,16 +107,18 @@ class PipeSource:
         """Yield the audio as it arrives, until the end of the stream or :meth:`stop`. Iterate once; safe to cancel.
 
         Raises:
-            AudioError: The header is invalid, a read fails, or the stream has no audio at all.
+            AudioError: The header is invalid, a read fails, the stream has no audio at all, is in a foreign format, or
+                ends before the length in its header. All audio before has been yielded.
         """
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._pump, args=(loop,), name="rt-pipe", daemon=True).start()
         has_audio = False
         try:
-            while not self._decoder.ended and (data := await self._next()):
+            while data := await self._next():
                 if pcm := self._decoder.push(data):
                     has_audio = True
                     self._update_info()
+                    self._report(self._decoder.mix_check.warning())
                     yield Block(pcm)
             if pcm := self._finish():
                 has_audio = True
@@ -111,6 +130,7 @@ class PipeSource:
             raise self._failure
         if not has_audio and not self._stopped:
             raise AudioError(f"no audio on {self._label}", "the program before the pipe wrote none")
+        self._check_end()
 
     def stop(self) -> None:
         """Stop capture now. Idempotent.
@@ -145,6 +165,23 @@ class PipeSource:
             if self._stopped or self._failure:
                 return b""
             raise
+
+    def _check_end(self) -> None:
+        """Compare what was heard with what the header announces."""
+        decoder = self._decoder
+        self._report(decoder.mix_check.warning(at_end=True))
+        if decoder.more_than_stated:
+            self._report(("length", "holds more sound than its header says: it is read to its end"))
+        if decoder.ignored_bytes:
+            self._report(("behind", f"{decoder.ignored_bytes} bytes of text behind the sound are not sent"))
+        if decoder.missing_s > TOLERANCE_S and not self._stopped:
+            error = missing_error(decoder.heard_s, decoder.missing_s)
+            self._report((error.code, error.message))
+            raise AudioError(f"{self._label} {error.message}", error.hint, code=error.code)
+
+    def _report(self, warning: tuple[str, str] | None) -> None:
+        if warning is not None and self._warn is not None:
+            self._warn(warning[0], f"{self._label}: {warning[1]}")
 
     def _update_info(self) -> None:
         layout = self._decoder.layout

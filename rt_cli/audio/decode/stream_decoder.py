@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.channels import check, width
-from rt_cli.audio.decode.wav_stream import MAGICS, WavParser
-from rt_cli.audio.pcm import PcmLayout, decode
+from rt_cli.audio.decode.au_stream import MAGIC as AU_MAGIC
+from rt_cli.audio.decode.au_stream import AuParser
+from rt_cli.audio.decode.recognise import HEAD_BYTES, recognise
+from rt_cli.audio.decode.wav_stream import MAGICS, W64_MAGIC, WavParser
+from rt_cli.audio.mix_check import MixCheck
+from rt_cli.audio.pcm import PcmLayout, decode, is_low_justified
 from rt_cli.audio.resample import Resampler, check_rate
 from rt_cli.errors import AudioError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rt_cli.audio.channels import Pick
 
-_MAGIC_BYTES = 4
-_COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3\x03": "MP3", b"ID3\x04": "MP3", b"caff": "CAF", b"FORM": "AIFF"}
+_LONGEST_MAGIC = 16
 
 
 class PcmConverter:
@@ -25,12 +30,20 @@ class PcmConverter:
         wire_rate_hz: Rate of the output.
         pick: The channels to use.
         label: Name of the input for errors, with a space at its end.
+        mix_check: Checks the sound for silence.
 
     Raises:
         AudioError: The input does not have the channel, or its rate is out of range.
     """
 
-    def __init__(self, layout: PcmLayout, wire_rate_hz: int, pick: Pick = "mix", label: str = "") -> None:
+    def __init__(
+        self,
+        layout: PcmLayout,
+        wire_rate_hz: int,
+        pick: Pick = "mix",
+        label: str = "",
+        mix_check: MixCheck | None = None,
+    ) -> None:
         check(layout.channels, pick, label)
         check_rate(layout.rate_hz)
         self.tail_bytes = 0
@@ -42,6 +55,8 @@ class PcmConverter:
         """True if the output equals the input."""
         self._resampler: Resampler | None = None
         self._rest = b""
+        self._mix_check = MixCheck() if mix_check is None else mix_check
+        self._justification_known = layout.encoding != "s24_32le"
 
     def push(self, data: bytes) -> bytes:
         """Convert the next bytes to s16le at the wire rate: mono, or two interleaved channels for ``split``."""
@@ -49,49 +64,87 @@ class PcmConverter:
         whole = len(data) - len(data) % self._layout.frame_bytes
         self._rest = data[whole:]
         if self.verbatim or not whole:
+            self._mix_check.take_pcm(data[:whole])
             return data[:whole]
+        if not self._justification_known:
+            self._find_justification(data[:whole])
         if self._resampler is None:  # created late, because it imports numpy
             self._resampler = Resampler(self._layout.rate_hz, self._wire_rate_hz, width(self._pick))
-        return self._resampler.push(decode(data[:whole], self._layout, self._pick))
+        # Without names for what is large: each is freed before the next is made.
+        frames = self._mix_check.choose(decode(data[:whole], self._layout), self._pick, self._layout.rate_hz)
+        return self._resampler.push(frames)
 
     def flush(self) -> bytes:
         """Return the rest of the output at the end of the input. A second call returns no bytes."""
         self.tail_bytes, self._rest = len(self._rest), b""
         return self._resampler.flush() if self._resampler is not None else b""
 
+    def _find_justification(self, data: bytes) -> None:
+        """Find out which three of four bytes are the sample. Until the sound shows it, the lower ones."""
+        low = is_low_justified(data)
+        self._justification_known = low is not None
+        if low is False:
+            self._layout = PcmLayout("s32le", self._layout.rate_hz, self._layout.channels)
+
+
+class _Parser(Protocol):
+    """A parser of a stream with a header."""
+
+    layout: PcmLayout | None
+    more_than_stated: bool
+    ignored_bytes: int
+
+    @property
+    def missing_bytes(self) -> int: ...
+
+    def sounds(self, data: bytes) -> Iterator[tuple[PcmLayout, bytes]]: ...
+
+    def finish(self) -> Iterator[tuple[PcmLayout, bytes]]: ...
+
 
 class StreamDecoder:
-    """Decodes WAV if the input has a WAV header, else raw PCM. The output does not depend on how the input is split.
+    """Decodes WAV, Wave64 or AU if the input has such a header, else raw PCM. How the input is split does not matter.
 
     Args:
-        raw: Layout of raw PCM. A WAV header overrides it.
+        raw: Layout of raw PCM. A header overrides it.
         wire_rate_hz: Rate of the output.
         pick: The channels to use.
+        recognised: Whether input of any other format is refused; else it is raw PCM, whatever it looks like.
 
     Raises:
         AudioError: From every method: the input cannot be decoded.
     """
 
-    def __init__(self, raw: PcmLayout, wire_rate_hz: int, pick: Pick = "mix") -> None:
+    def __init__(self, raw: PcmLayout, wire_rate_hz: int, pick: Pick = "mix", *, recognised: bool = True) -> None:
         self.layout = raw
-        """Layout of the input: ``raw`` until a WAV header is read."""
+        """Layout of the input: ``raw`` until a header is read."""
         self.bytes_in = 0
         """Bytes pushed so far, header included."""
+        self.tail_bytes = 0
+        """Bytes at the end that are no whole frame and are not decoded; set by :meth:`finish`."""
+        self.heard_s = 0.0
+        """Seconds of sound pushed so far."""
+        self.missing_s = 0.0
+        """Seconds that the header announces and that have not arrived; set by :meth:`finish`."""
         self._wire_rate_hz = wire_rate_hz
         self._pick = pick
         self._head: bytes | None = b""
-        self._wav: WavParser | None = None
+        self._head_bytes = HEAD_BYTES if recognised else _LONGEST_MAGIC
+        self._recognised = recognised
+        self._parser: _Parser | None = None
         self._converter: PcmConverter | None = None
+        self.mix_check = MixCheck()
+        """Whether the sound is silence, or the channels cancel each other."""
 
     @property
-    def tail_bytes(self) -> int:
-        """Bytes at the end that are no whole frame and are not decoded; set by :meth:`finish`."""
-        return self._converter.tail_bytes if self._converter is not None else 0
+    def more_than_stated(self) -> bool:
+        """The sound went on behind the length that the header states."""
+        return self._parser is not None and self._parser.more_than_stated
 
     @property
-    def ended(self) -> bool:
-        """True if the WAV header states the length of the audio and all of it has been pushed."""
-        return self._wav is not None and self._wav.ended
+    def ignored_bytes(self) -> int:
+        """Bytes of text behind the sound."""
+        return self._parser.ignored_bytes if self._parser is not None else 0
 
     def push(self, data: bytes) -> bytes:
         """Convert the next bytes to s16le at the wire rate: mono, or two interleaved channels for ``split``."""
@@ -99,33 +152,59 @@ class StreamDecoder:
         if self._head is None:
             return self._push_body(data)
         self._head += data
-        return self._sniff() if len(self._head) >= _MAGIC_BYTES else b""
+        return self._sniff() if len(self._head) >= self._head_bytes or self._has_header(self._head) else b""
 
     def finish(self) -> bytes:
         """Return the rest of the output at the end of the input."""
         pcm = self._sniff() if self._head else b""
-        if self._wav is not None:
-            self._wav.finish()
-        return pcm + self._converter.flush() if self._converter is not None else pcm
+        if self._parser is not None:
+            pcm += b"".join(self._convert(layout, sound) for layout, sound in self._parser.finish())
+            self.missing_s = self._parser.missing_bytes / (self.layout.frame_bytes * max(1, self.layout.rate_hz))
+        return pcm + self._flush()
+
+    @staticmethod
+    def _has_header(head: bytes) -> bool:
+        """True if the first bytes are a header that needs no other recognition."""
+        wav = head.startswith(MAGICS) and head[8:12] == b"WAVE"
+        return wav or head.startswith(W64_MAGIC)
 
     def _sniff(self) -> bytes:
         head, self._head = self._head or b"", None
-        magic = head[:_MAGIC_BYTES]
-        if magic in _COMPRESSED:
-            raise AudioError(
-                f"the input is {_COMPRESSED[magic]}, not PCM or WAV",
-                "decode it first: ffmpeg -i IN -f wav - | rt ... -",
-            )
-        if magic in MAGICS:
-            self._wav = WavParser()
+        if head.startswith((*MAGICS, W64_MAGIC)) and head[8:12] != b"AVI ":
+            self._parser = WavParser()
+        elif head.startswith(AU_MAGIC):
+            self._parser = AuParser()
+        elif self._recognised and (kind := recognise(head)) is not None:
+            what = "text" if kind == "text" else kind
+            raise AudioError(f"the input is {what}, not PCM or WAV", _hint(kind), code="not_pcm")
         return self._push_body(head)
 
     def _push_body(self, data: bytes) -> bytes:
-        if self._wav is not None:
-            data = self._wav.push(data)
-            self.layout = self._wav.layout or self.layout
-        if not data:
-            return b""
+        if self._parser is None:
+            return self._convert(self.layout, data) if data else b""
+        return b"".join([self._convert(layout, sound) for layout, sound in self._parser.sounds(data)])
+
+    def _convert(self, layout: PcmLayout, sound: bytes) -> bytes:
+        """Convert sound of one layout. The rest of another layout before it comes first."""
+        rest = b""
+        if self._converter is not None and layout != self.layout:
+            rest = self._flush()
+        self.layout = layout
         if self._converter is None:
-            self._converter = PcmConverter(self.layout, self._wire_rate_hz, self._pick, "the input ")
-        return self._converter.push(data)
+            self._converter = PcmConverter(layout, self._wire_rate_hz, self._pick, "the input ", self.mix_check)
+        self.heard_s += len(sound) / (layout.frame_bytes * layout.rate_hz)
+        return rest + self._converter.push(sound)
+
+    def _flush(self) -> bytes:
+        if self._converter is None:
+            return b""
+        pcm = self._converter.flush()
+        self.tail_bytes = self._converter.tail_bytes
+        self._converter = None
+        return pcm
+
+
+def _hint(kind: str) -> str:
+    if kind == "text":
+        return "send sound; raw PCM that looks like text needs --encoding"
+    return "decode it first: ffmpeg -i IN -f wav - | rt ... -; raw PCM that looks like it needs --encoding"

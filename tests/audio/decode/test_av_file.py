@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import shutil
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -22,6 +24,7 @@ from rt_cli.audio.decode import av_file
 from rt_cli.audio.decode.diagnose import missing_bytes
 from rt_cli.audio.decode.files import open_file
 from rt_cli.errors import AudioError
+from tests.audio.decode.heard import hear
 from tests.audio.decode.test_files import drain
 from tests.fakes import run
 from tests.media import write_media
@@ -36,6 +39,8 @@ WIRE = 24_000
 RATE = 16_000
 SPEECH = np.frombuffer(read_wav(DATA / "sense_0930.wav")[0], "<i2")
 ROOT = Path(__file__).parents[3]
+ASF = b"0&\xb2u\x8ef\xcf\x11" + bytes(30) + bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365") + bytes(24)
+"""The head of an ASF file up to its size."""
 
 
 def tones(*hertz: float, seconds: float = 2, rate_hz: int = 48_000) -> NDArray[np.int16]:
@@ -264,23 +269,124 @@ def test_truncated_file_is_yielded_then_an_error_is_raised(tmp_path: Path, name:
     assert begins(whole, part)
     assert failure is not None
     assert failure.message.startswith(str(path))
-    assert "cut short" in failure.message or "cannot be decoded beyond" in failure.message
+    assert "are missing" in failure.message or "cannot be decoded beyond" in failure.message
 
 
-def test_damage_in_the_middle_is_an_error(tmp_path: Path) -> None:
-    """The audio before the damage is yielded, then an error is raised."""
+def test_damage_in_the_middle_is_a_hole(tmp_path: Path) -> None:
+    """The audio around the damage is yielded at its place; the frames that cannot be decoded are a hole."""
     path = write_media(tmp_path / "a.m4a", SPEECH[:, None], RATE, options={"movflags": "faststart"})
     whole, _ = decoded(path)
     data = bytearray(path.read_bytes())
     half = len(data) // 2
     data[half : half + 2000] = bytes(2000)
     path.write_bytes(data)
-    part, failure = decoded(path)
+    heard = hear(path)
 
-    assert 0.3 * len(whole) < len(part) < 0.6 * len(whole)
-    assert begins(whole, part)
-    assert failure is not None
-    assert f"cannot be decoded beyond {len(part) / WIRE:.1f} s" in failure.message
+    assert heard.failure is None
+    assert len(heard.sound) == len(whole)
+    assert 0 < sum(end - start for start, end in heard.holes) < 1
+    start, end = round(heard.holes[0][0] * WIRE), round(heard.holes[-1][1] * WIRE)
+    assert begins(whole, heard.sound[:start])
+    # The first frame behind a hole depends on the lost one.
+    assert np.corrcoef(whole[end + 2000 :], heard.sound[end + 2000 :])[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.mkv", "a.ts", "a.webm"])
+def test_a_jump_of_the_time_stamps_is_a_hole(tmp_path: Path, name: str) -> None:
+    """Time stamps that jump by 10 s are a hole of 10 s, where they jump; all later times are right."""
+    sound = tones(440, seconds=6)
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("libopus" if name == "a.webm" else "aac", rate=48_000, layout="mono")
+        for start in range(0, len(sound), 960):
+            frame = av.AudioFrame.from_ndarray(sound[start : start + 960].reshape(1, -1), "s16", "mono")
+            frame.rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
+            for packet in track.encode(frame):
+                container.mux(later(packet, 3))
+        for packet in track.encode(None):
+            container.mux(later(packet, 3))
+    heard = hear(path)
+
+    assert heard.failure is None
+    assert len(heard.holes) == 1
+    start_s, end_s = heard.holes[0]
+    assert start_s == pytest.approx(3, abs=0.05)
+    assert end_s - start_s == pytest.approx(10, abs=0.01)
+    assert heard.seconds == pytest.approx(16, abs=0.1)
+
+
+def later(packet: Any, after_s: float) -> Any:
+    """Ten seconds later, if the packet begins after a time."""
+    if packet.pts * packet.time_base >= after_s:
+        packet.pts += round(10 / packet.time_base)
+        packet.dts = packet.pts
+    return packet
+
+
+def test_one_damaged_packet_is_a_hole(tmp_path: Path) -> None:
+    """8 damaged bytes cost their frame, 64 ms, and no more."""
+    path = write_media(tmp_path / "a.m4a", np.tile(SPEECH, 4)[:, None], RATE, options={"movflags": "faststart"})
+    whole = hear(path)
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(audio=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    data[places[80] : places[80] + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    heard = hear(path)
+
+    assert heard.failure is None
+    assert heard.holes == [pytest.approx((79 * 1024 / RATE, 80 * 1024 / RATE), abs=0.001)]
+    assert len(heard.sound) == len(whole.sound)
+    assert begins(whole.sound, heard.sound[: round(heard.holes[0][0] * WIRE)])
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.mp4", "a.wv", "a.tta"])
+def test_joined_files_of_which_only_the_first_is_read(tmp_path: Path, name: str) -> None:
+    """What libav does not read behind the first file is said."""
+    codecs = {"a.wv": "wavpack", "a.tta": "tta"}
+    path = write_media(tmp_path / name, SPEECH[:, None], RATE, codec=codecs.get(name, "aac"))
+    data = path.read_bytes()
+    alone = hear(path)
+    path.write_bytes(data + data)
+    heard = hear(path)
+
+    assert alone.failure is None
+    assert heard.failure is not None
+    assert f"{len(data)} bytes behind the sound cannot be read" in heard.failure.message
+    assert heard.codes == ["damaged"]
+    assert np.array_equal(heard.sound, alone.sound)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.wv", "a.caf", "a.m4a"])
+def test_what_is_announced_and_missing(tmp_path: Path, name: str) -> None:
+    """Warning and error have the place, and the amount in seconds or bytes."""
+    codecs = {"a.wv": "wavpack", "a.caf": "pcm_s16be"}
+    options = {"movflags": "faststart"} if name == "a.m4a" else {}
+    sound = np.tile(SPEECH, 3)[:, None]
+    path = write_media(tmp_path / name, sound, RATE, codec=codecs.get(name, "aac"), options=options)
+    assert hear(path).failure is None
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    heard = hear(path)
+
+    assert heard.failure is not None
+    assert heard.codes == ["truncated"]
+    assert re.search(r"ends at [\d.]+ s.* (s more|bytes) that its header announces are missing", heard.failure.message)
+
+
+def test_a_track_that_begins_late_is_whole(tmp_path: Path) -> None:
+    """Sound that begins after the pictures is shorter than the container, and nothing is missing."""
+    path = tmp_path / "a.mka"
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("aac", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tones(440).reshape(1, -1), "s16", "mono")
+        frame.rate, frame.pts, frame.time_base = 48_000, 48_000, Fraction(1, 48_000)
+        container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+    heard = hear(path)
+
+    assert heard.failure is None
+    assert heard.holes == []
+    assert heard.seconds == pytest.approx(2, abs=0.1)
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.mkv", "a.aac", "a.wv"])
@@ -389,6 +495,9 @@ def test_event_loop_goes_on(tmp_path: Path) -> None:
         (b"\x1aE\xdf\xa3\x84abcd\x18S\x80g\x00" + b"\x01" * 8, 100, 0),
         (b"\x1aE\xdf\xa3\x84abcd\x18S\x80g", 13, 0),
         (b"\x1aE\xdf\xa3\x84abcd", 9, 0),
+        (ASF + (5000).to_bytes(8, "little") + bytes(44), 4000, 1000),
+        (ASF + (5000).to_bytes(8, "little") + bytes(40) + b"\1\0\0\0", 4000, 0),
+        (ASF, 4000, 0),
         (b"noise", 5, 0),
         (b"", 0, 0),
     ],

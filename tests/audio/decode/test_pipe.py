@@ -47,8 +47,8 @@ def pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 def source_of(stream: BinaryIO, *, live: bool = False) -> PipeSource:
-    """A source for raw PCM16 at the wire rate, or WAV."""
-    return open_pipe(stream, wire_rate_hz=WIRE, live=live)
+    """A source for raw PCM16 at the wire rate, or WAV. Stated, raw PCM needs no recognition and flows at once."""
+    return open_pipe(stream, wire_rate_hz=WIRE, encoding="s16le", live=live)
 
 
 async def drain(source: PipeSource) -> bytes:
@@ -172,13 +172,14 @@ def test_closed_stdin_is_an_error() -> None:
         open_pipe(None, wire_rate_hz=WIRE, live=False)
 
 
-def test_audio_ends_after_its_stated_length() -> None:
-    """The audio ends after the stated length, even if the producer goes on."""
-    head = HEADER[:-4] + struct.pack("<I", 960)
+def test_what_is_behind_the_stated_length() -> None:
+    """Behind the stated length a chunk of tags is skipped, and another WAV is heard."""
+    wav = HEADER[:-4] + struct.pack("<I", 960) + SOUND[:960]
     with pipe() as (reader, writer):
-        writer.write(head + SOUND[:960] + b"LIST\x04\0\0\0text")
+        writer.write(wav + b"LIST\x04\0\0\0text" + wav)
+        writer.close()
 
-        assert run(drain(source_of(reader))) == SOUND[:960]
+        assert run(drain(source_of(reader))) == SOUND[:960] * 2
 
 
 def test_finite_stream_makes_the_producer_wait() -> None:
@@ -225,7 +226,7 @@ def test_stop_yields_the_tail_of_the_resampler() -> None:
     """After stop() all samples read so far are yielded, including the tail of the resampler."""
 
     async def scenario(reader: BinaryIO, writer: BinaryIO) -> int:
-        source = open_pipe(reader, wire_rate_hz=WIRE, sample_rate=48_000, live=True)
+        source = open_pipe(reader, wire_rate_hz=WIRE, encoding="s16le", sample_rate=48_000, live=True)
         blocks = source.blocks()
         writer.write(SOUND[:4000])  # few enough to be read at once
         heard = len((await anext(blocks)).pcm)
@@ -298,7 +299,7 @@ _WAITING = """
 import asyncio, sys
 from rt_cli.audio.decode.pipe import open_pipe
 async def main():
-    source = open_pipe(sys.stdin.buffer, wire_rate_hz=24_000, live=True)
+    source = open_pipe(sys.stdin.buffer, wire_rate_hz=24_000, encoding="s16le", live=True)
     async for block in source.blocks():
         print(len(block.pcm), flush=True)
         source.stop()

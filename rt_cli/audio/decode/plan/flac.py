@@ -1,0 +1,178 @@
+"""FLAC files whose header states a wrong length, that are damaged, or that are joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+from rt_cli.audio.decode.plan.file_part import FilePart
+from rt_cli.audio.decode.plan.plan import Part
+from rt_cli.audio.decode.recognise import id3_bytes
+
+MAGIC = b"fLaC"
+_HEAD_BYTES = 42
+_TOTAL = slice(21, 26)
+_TOTAL_BITS = 36
+_NEXT_FILES = (MAGIC + b"\0\0\0\x22", MAGIC + b"\x80\0\0\x22")
+_READ_BYTES = 1 << 17
+_BEHIND_BYTES = 1 << 17
+"""How far behind the position of a failed read the damaged frame may begin: libsndfile reads ahead."""
+_LONGEST_HEADER = 16
+_LONGEST_HOLE_S = 600
+"""Numbers of frames beyond this are no numbers, if the header states no length."""
+_SIZE_IN_8_BITS, _SIZE_IN_16_BITS = 6, 7
+_RATE_IN_8_BITS, _RATES_IN_16_BITS = 12, (13, 14)
+_HIGHEST_CHANNELS_CODE = 10
+_CRC8 = [0] * 256
+for _byte in range(256):
+    _crc = _byte
+    for _ in range(8):
+        _crc = (_crc << 1 ^ (0x07 if _crc & 0x80 else 0)) & 0xFF
+    _CRC8[_byte] = _crc
+
+
+def header_frames(head: bytes) -> int:
+    """Number of frames that the header of a FLAC states; 0 for unknown."""
+    return int.from_bytes(head[_TOTAL], "big") & ((1 << _TOTAL_BITS) - 1)
+
+
+def frame_number(data: bytes, at: int) -> tuple[int, bool] | None:
+    """Parse the header of a frame.
+
+    Returns:
+        The number of the frame, or that of its first sample; and whether it is the latter. None for no header.
+    """
+    head = data[at : at + _LONGEST_HEADER]
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:  # noqa: PLR2004 - sync
+        return None
+    size_code, rate_code = head[2] >> 4, head[2] & 15
+    if not size_code or rate_code == 15 or head[3] >> 4 > _HIGHEST_CHANNELS_CODE or head[3] & 1:  # noqa: PLR2004
+        return None
+    ones = 8 - (head[4] ^ 0xFF).bit_length()  # as in UTF-8, but up to seven bytes
+    if ones == 1 or ones > 7:  # noqa: PLR2004 - no number begins so
+        return None
+    more = max(0, ones - 1)
+    number = head[4] & (0x7F >> ones)
+    for byte in head[5 : 5 + more]:
+        if byte & 0xC0 != 0x80:  # noqa: PLR2004 - continuation
+            return None
+        number = number << 6 | byte & 0x3F
+    end = 5 + more + (size_code == _SIZE_IN_8_BITS) + 2 * (size_code == _SIZE_IN_16_BITS)
+    end += (rate_code == _RATE_IN_8_BITS) + 2 * (rate_code in _RATES_IN_16_BITS)
+    crc = 0
+    for byte in head[:end]:
+        crc = _CRC8[crc ^ byte]
+    if len(head) <= end or crc != head[end]:
+        return None
+    return number, bool(head[1] & 1)
+
+
+class FlacPlan:
+    """A FLAC whose header reads as "number of frames unknown".
+
+    libsndfile stops at the number in the header. A file that was joined or cut without a new header has a wrong number,
+    and libsndfile would drop the frames beyond it without an error. Behind a damaged frame the next part is the header
+    with the frames from the next good one on; behind the last frame it is the next FLAC, if the file has one.
+
+    Args:
+        path: Path of the file.
+        start: Position of the FLAC in the file: behind an ID3 tag, or 0.
+    """
+
+    note = ""
+    cut = ""
+    behind = 0
+
+    def __init__(self, path: str, start: int = 0) -> None:
+        self._path = path
+        self._announced = 0
+        self._counted = True
+        self._done = 0
+        """Frames of the present FLAC so far, holes included."""
+        self._prefix = b""
+        self._begin(start)
+        self.frames = self._announced
+
+    def first(self) -> Part:
+        """Return the FLAC from its header on."""
+        return self._part
+
+    def following(self, heard: int, *, failed: bool) -> Part | None:
+        """Return what is behind the last frame that was read."""
+        self._done += heard
+        if failed:
+            with Path(self._path).open("rb") as file:
+                found = self._next_frame(file)
+            if found is not None:
+                position, self._resumed_at = found
+                lost, self._done = position - self._done, position
+                self._file = FilePart(self._path, self._resumed_at, prefix=self._prefix)
+                return Part(self._file, lost=lost)
+        return self._next_file()
+
+    def missing(self, heard: int) -> int:
+        """Return how many frames less than the headers state were heard."""
+        return max(0, self._announced - heard) if self._counted else 0
+
+    def _begin(self, start: int) -> None:
+        with Path(self._path).open("rb") as file:
+            file.seek(start)
+            head = file.read(_HEAD_BYTES)
+        total = header_frames(head)
+        self._counted = self._counted and total > 0
+        self._announced += total
+        self._first_frame = self._resumed_at = start + _HEAD_BYTES
+        self._done = 0
+        self._total = total
+        self._block = int.from_bytes(head[8:10], "big")
+        self._rate_hz = int.from_bytes(head[18:21], "big") >> 4
+        unknown = bytes([head[21] & 0xF0, 0, 0, 0, 0]) if len(head) == _HEAD_BYTES else b""
+        # The header as the only block.
+        self._prefix = MAGIC + b"\x80\0\0\x22" + head[8:21] + unknown + head[26:]
+        self._file = FilePart(self._path, start, overlay={_TOTAL.start: unknown})
+        self._part = Part(self._file)
+
+    def _next_frame(self, file: BinaryIO) -> tuple[int, int] | None:
+        """Find the first frame behind the damage: the position of its first sample, and its place in the file."""
+        at = max(self._resumed_at + 1, self._file.furthest - _BEHIND_BYTES)
+        while True:
+            file.seek(at)
+            data = file.read(_READ_BYTES)
+            found = data.find(b"\xff")
+            while 0 <= found < len(data) - _LONGEST_HEADER:
+                if (number := frame_number(data, found)) is not None:
+                    position = number[0] if number[1] else number[0] * self._block
+                    if self._done < position < (self._total or self._done + _LONGEST_HOLE_S * self._rate_hz):
+                        return position, at + found
+                found = data.find(b"\xff", found + 1)
+            if len(data) < _READ_BYTES:
+                return None
+            at += len(data) - _LONGEST_HEADER
+
+    def _next_file(self) -> Part | None:
+        """Find the next FLAC in the file."""
+        with Path(self._path).open("rb") as file:
+            at = max(self._first_frame, self._file.furthest - _BEHIND_BYTES)
+            while True:
+                file.seek(at)
+                data = file.read(_READ_BYTES)
+                places = [place for mark in _NEXT_FILES if (place := data.find(mark)) >= 0]
+                if places:
+                    break
+                if len(data) < _READ_BYTES:
+                    return None
+                at += len(data) - len(_NEXT_FILES[0])
+        self._begin(at + min(places))
+        return self._part
+
+
+def flac_start(path: str, head: bytes) -> int | None:
+    """Return where the FLAC begins in a file; None if the file is none. Some programs put an ID3 tag before it."""
+    if head.startswith(MAGIC):
+        return 0
+    start = id3_bytes(head)
+    if not start:
+        return None
+    with Path(path).open("rb") as file:
+        file.seek(start)
+        return start if file.read(len(MAGIC)) == MAGIC else None

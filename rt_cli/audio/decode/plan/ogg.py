@@ -1,0 +1,193 @@
+"""Ogg files: links one after the other, damaged pages, and the end-of-stream page."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from rt_cli.audio.decode.plan.file_part import FilePart
+from rt_cli.audio.decode.plan.plan import Part
+
+MAGIC = b"OggS"
+_HEAD_BYTES = 27
+_LONGEST_PAGE = _HEAD_BYTES + 255 + 255 * 255
+_READ_BYTES = 1 << 18
+_CONTINUED, _BEGIN, _END = 1, 2, 4
+_NO_GRANULE = (1 << 64) - 1
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_OPUS_HEAD = b"OpusHead"
+_OPUS_RATE_HZ = 48_000
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Pages without damage between them."""
+
+    start: int
+    end: int
+    granule: int | None = None
+    """Position of its last frame, as its last page states it."""
+
+
+@dataclass(slots=True)
+class LogicalStream:
+    """One logical stream."""
+
+    start: int
+    serial: int
+    opus: bool = False
+    headers: int = 0
+    """Header packets that are not complete yet."""
+    head_end: int = 0
+    """End of the pages of the header."""
+    ended: bool = False
+    """The end-of-stream page is there."""
+    stretches: list[Stretch] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class OggScan:
+    """The result of a scan."""
+
+    links: list[LogicalStream] = field(default_factory=list)
+    mixed: bool = False
+    """Several streams at the same time, such as sound and pictures, or a codec without known headers."""
+
+
+def page_crc(page: bytes) -> int:
+    """Checksum of a page whose own checksum is 0: polynomial 0x04C11DB7, no reflection, no initial value."""
+    reflected = zlib.crc32(page.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return int.from_bytes(reflected.to_bytes(4, "big").translate(_REVERSED)[::-1], "big")
+
+
+def scan(file: BinaryIO) -> OggScan:
+    """Read all pages of a file, in pieces."""
+    result = OggScan()
+    data, base, at_end = b"", 0, False
+    index, sequence, good_before = 0, -1, False
+    while True:
+        if not at_end and len(data) - index < _LONGEST_PAGE:
+            data, base, index = data[index:], base + index, 0
+            more = file.read(_READ_BYTES)
+            at_end = not more
+            data += more
+            continue
+        if index >= len(data):
+            return result
+        length = _page_length(data, index)
+        if length == 0:
+            found = data.find(MAGIC, index + 1)
+            index = found if found >= 0 else max(index + 1, len(data) - 3 if not at_end else len(data))
+            good_before = False
+            continue
+        page = data[index : index + length]
+        number = int.from_bytes(page[18:22], "little")
+        _take(result, page, base + index, whole=good_before and number == sequence + 1)
+        sequence, good_before = number, True
+        index += length
+
+
+def _page_length(data: bytes, at: int) -> int:
+    """Length of a page that is not damaged; 0 for anything else."""
+    if data[at : at + 5] != MAGIC + b"\0" or at + _HEAD_BYTES > len(data):
+        return 0
+    body = at + _HEAD_BYTES + data[at + 26]
+    end = body + sum(data[at + _HEAD_BYTES : body])
+    if end > len(data):
+        return 0
+    page = data[at : at + 22] + bytes(4) + data[at + 26 : end]
+    return end - at if page_crc(page) == int.from_bytes(data[at + 22 : at + 26], "little") else 0
+
+
+def _take(result: OggScan, page: bytes, at: int, *, whole: bool) -> None:
+    """Add a page. ``whole`` is False if pages before it are missing or damaged."""
+    serial, flags = int.from_bytes(page[14:18], "little"), page[5]
+    end = at + len(page)
+    if flags & _BEGIN:
+        # A second stream that begins before the first one has any sound runs beside it.
+        result.mixed = result.mixed or bool(result.links and not result.links[-1].stretches)
+        body = page[_HEAD_BYTES + page[26] :]
+        headers = 3 if body.startswith(b"\x01vorbis") else 2 if body.startswith(_OPUS_HEAD) else 0
+        result.mixed = result.mixed or not headers
+        result.links.append(LogicalStream(at, serial, headers == 2, headers))  # noqa: PLR2004 - headers of Opus
+    if not result.links or result.links[-1].serial != serial:
+        result.mixed = True
+        return
+    link = result.links[-1]
+    if link.headers > 0:
+        link.headers -= sum(lace < 255 for lace in page[_HEAD_BYTES : _HEAD_BYTES + page[26]])  # noqa: PLR2004
+        link.head_end = end
+        return
+    link.ended = link.ended or bool(flags & _END)
+    if not link.stretches or not whole:
+        link.stretches.append(Stretch(at, end))
+    stretch = link.stretches[-1]
+    stretch.end = end
+    granule = int.from_bytes(page[6:14], "little")
+    if granule != _NO_GRANULE:
+        stretch.granule = granule
+
+
+def _without_pre_skip(pages: bytes) -> bytes:
+    """Return the header of an Opus stream that skips no samples: within the stream there are none to skip."""
+    length = _page_length(pages, 0)
+    at = pages.find(_OPUS_HEAD, 0, length) + len(_OPUS_HEAD) + 2
+    page = pages[:22] + bytes(4) + pages[26:at] + bytes(2) + pages[at + 2 : length]
+    return page[:22] + page_crc(page).to_bytes(4, "little") + page[26:] + pages[length:]
+
+
+class OggPlan:
+    """Each link is a part of its own, and each stretch of undamaged pages, behind the header of its link.
+
+    Args:
+        path: Path of the file.
+        scan: Its pages; with at least one link, not mixed.
+        size: Length of the file.
+    """
+
+    frames = 0
+    note = ""
+
+    def __init__(self, path: str, scan: OggScan, size: int) -> None:
+        self._path = path
+        self._parts = [(link, stretch) for link in scan.links for stretch in link.stretches]
+        self._index = 0
+        behind = size - max((stretch.end for _, stretch in self._parts), default=size)
+        cut = [number for number, link in enumerate(scan.links, 1) if not link.ended]
+        self.clean = len(self._parts) == 1 and not cut and self._parts[0][0].start == 0
+        self.behind = behind if behind > _LONGEST_PAGE // 8 else 0
+        self.cut = ""
+        if cut:
+            which = "the stream" if len(scan.links) == 1 else f"stream {cut[0]} of {len(scan.links)}"
+            self.cut = f"the page that ends {which} is missing"
+
+    def first(self) -> Part:
+        """Return the whole file if nothing is wrong with it, else its first stretch."""
+        return Part() if self.clean or not self._parts else self._part(0)
+
+    def following(self, heard: int, *, failed: bool) -> Part | None:  # noqa: ARG002 - a failure ends a stretch
+        """Return the next stretch."""
+        self._index += 1
+        return self._part(self._index) if self._index < len(self._parts) else None
+
+    def missing(self, heard: int) -> int:  # noqa: ARG002 - the end-of-stream page states no number
+        """Return 0."""
+        return 0
+
+    def _part(self, index: int) -> Part:
+        link, stretch = self._parts[index]
+        begins = link.stretches[0] is stretch
+        with Path(self._path).open("rb") as file:
+            file.seek(link.start)
+            prefix = file.read(link.head_end - link.start)
+        if link.opus and not begins:
+            prefix = _without_pre_skip(prefix)
+        file_part = FilePart(self._path, stretch.start, stretch.end, prefix=prefix)
+        return Part(
+            file_part,
+            end=stretch.granule,
+            end_rate_hz=_OPUS_RATE_HZ if link.opus else 0,
+            follows=not begins,
+        )
