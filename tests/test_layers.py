@@ -19,6 +19,7 @@ PACKAGE = ROOT / "rt_cli"
 
 ROOMS = {
     "": {""},
+    "settings": {"settings"},
     "audio": {"", "audio"},
     "disk": {"", "disk", "audio.format"},
     "timeline": {"", "timeline", "audio", "disk"},
@@ -37,7 +38,7 @@ ROOMS = {
         *("", "commands", "cli", "help", "run", "config", "keys", "output", "doctor", "bench", "server", "protocol"),
     },
 }
-"""What each room may import: rooms, or single modules of them. ``""`` are the modules at the root."""
+"""What each room may import: rooms, or single modules of them, and the settings. ``""`` are the modules at the root."""
 
 WALLS = {
     "websockets": {"streaming/transport/", "server/server.py", "server/replay/server.py"},
@@ -117,7 +118,9 @@ def faults(path: str, source: str) -> list[str]:
 
 def _may_enter(room: str, name: str) -> bool:
     target = name.partition(".")[0] if (PACKAGE / name.partition(".")[0]).is_dir() else ""
-    return target in ROOMS[room] or any(name == place or name.startswith(f"{place}.") for place in ROOMS[room] if place)
+    return target in ROOMS[room] | {"settings"} or any(
+        name == place or name.startswith(f"{place}.") for place in ROOMS[room] if place
+    )
 
 
 MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}

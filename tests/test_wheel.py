@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOPICS = {str(path.relative_to(ROOT)) for path in (ROOT / "rt_cli" / "help").glob("*.md")}
-DATA_FILES = {"rt_cli/py.typed", "rt_cli/config/example.toml", *TOPICS}
+DATA_FILES = {"rt_cli/py.typed", *TOPICS}
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 

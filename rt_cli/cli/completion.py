@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 import typer  # noqa: TC002 - Typer reads it from the annotations at run time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from rt_cli.config.values import Key
 
 _SHELL = re.compile(r"[$\\`\"';&|<>!\x00-\x1f\x7f-\x9f]")
 """What shells act on, inside of double quotes or as a part of a line."""
@@ -23,15 +25,11 @@ def one_of(*values: str) -> Callable[[str], list[str]]:
     return complete
 
 
-def choices_of(key: str) -> Callable[[str], list[str]]:
-    """Return a completer for the choices of a settings key."""
-
-    def complete(incomplete: str) -> list[str]:
-        from rt_cli.config.values import settings_keys
-
-        return one_of(*get_args(settings_keys()[key].kind))(incomplete)
-
-    return complete
+def completer_of(key: Key) -> Callable[..., Any] | None:
+    """Return the completer for the values of a settings key; None where any text may stand."""
+    if key.name in _COMPLETERS:
+        return _COMPLETERS[key.name]
+    return one_of(*(("auto",) if key.optional else ()), *key.choices) if key.choices else None
 
 
 def profiles(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -61,6 +59,10 @@ def complete_device(incomplete: str) -> list[tuple[str, str]]:
     from rt_cli.cli.list_devices import complete_names
 
     return harmless(asyncio.run(complete_names(incomplete)))
+
+
+_COMPLETERS: dict[str, Callable[..., Any]] = {"profile": profiles, "device": complete_device}
+"""Completers of values that have to be looked for."""
 
 
 def harmless(items: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from rt_cli.cli.options import option_keys
 from rt_cli.config.values import settings_keys
 
 if TYPE_CHECKING:
@@ -15,30 +16,6 @@ if TYPE_CHECKING:
 SHORT = 24
 """The most options that fit on one screen."""
 _ALL = "rt.help_all"
-
-EVERY_DAY = frozenset(
-    (
-        *("mic", "device", "ptt", "stop_after_silence", "duration", "channel", "speed", "gate", "jobs", "skip_done"),
-        *("local", "url", "model", "profile", "api_key_file", "language", "prompt", "turn_detection"),
-        *("format", "json", "partials", "timestamps", "save_audio", "save_transcript", "quiet"),
-        *("verbose", "spool", "resume", "record", "help", "help_all"),
-        *("sessions", "rounds", "spread", "limit", "reference", "html"),
-    )
-)
-"""Options in ``--help`` of a command with more than :data:`SHORT` options, by parameter name."""
-
-_GROUPS = {
-    "endpoint": "Endpoint",
-    "input": "Sound",
-    "session": "Words and turns",
-    "output": "Output",
-    "delivery": "Delivery",
-}
-"""Headings of the settings' tables."""
-_NON_KEY_TABLES = {"mic": "input", "config": "endpoint", "json": "output"} | dict.fromkeys(
-    ("spool", "resume", "jobs", "skip_done"), "delivery"
-)
-"""Headings of options that are not settings keys: the table that each option belongs to."""
 
 
 class Command(TyperCommand):
@@ -68,7 +45,8 @@ class Command(TyperCommand):
             section = self._section(param, in_groups=_ALL in ctx.meta)
             if record is not None and section is not None:
                 sections.setdefault(section, []).append(record)
-        for title in ("Arguments", *_GROUPS.values(), "Options"):
+        titles = dict.fromkeys(key.title for key in settings_keys().values())
+        for title in ("Arguments", *titles, "Options"):
             if title in sections:
                 with formatter.section(title):
                     formatter.write_dl(sections[title])
@@ -76,10 +54,10 @@ class Command(TyperCommand):
     def _section(self, param: Parameter, *, in_groups: bool) -> str | None:
         if param.param_type_name == "argument":
             return "Arguments"
+        key = option_keys().get(param.name or "")
         if in_groups:
-            key = settings_keys().get(param.name or "")
-            return _GROUPS.get(key.table if key else _NON_KEY_TABLES.get(param.name or "", ""), "Options")
-        return "Options" if not self._is_long or param.name in EVERY_DAY else None
+            return key.title if key else getattr(param, "rich_help_panel", None) or "Options"
+        return "Options" if not self._is_long or key is None or key.declared.everyday else None
 
 
 def _show_all(ctx: Context, _param: Parameter, value: bool) -> None:

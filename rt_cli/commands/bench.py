@@ -25,7 +25,7 @@ Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Repor
 RetryFor = Annotated[str, typer.Option(metavar="TIME", help="Outages that are no errors.")]
 
 
-@options.with_bench_options
+@options.with_settings("bench")
 def bench(
     files: Files,
     sessions: Sessions = "1",

@@ -13,8 +13,8 @@ Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per finding, 
 NoMic = Annotated[bool, typer.Option("--no-mic", help="Leave the microphone alone.")]
 
 
-@options.with_endpoint_options
-def doctor(device: options.Device = None, no_mic: NoMic = False, json: Json = False, **values: Any) -> int:
+@options.with_settings("doctor")
+def doctor(device: options.Setting = None, no_mic: NoMic = False, json: Json = False, **values: Any) -> int:
     """Say what works here, and what to do about what does not.
 
     Exits as rt stream --mic would, with 0 if it would work.

@@ -21,15 +21,26 @@ _FILES = "WAV, FLAC, OGG, MP3; m4a, video with rt-cli[media]; - is stdin."
 Files = Annotated[list[str] | None, typer.Argument(metavar="FILE...", help=_FILES)]
 Jobs = Annotated[
     int,
-    typer.Option("--jobs", "-j", metavar="N", min=1, max=MOST_JOBS, show_default=False, help="Sessions at once [1]."),
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        max=MOST_JOBS,
+        show_default=False,
+        help="Sessions at once [1].",
+        rich_help_panel="Delivery",
+    ),
 ]
-SkipDone = Annotated[bool, typer.Option("--skip-done", help="Not what an earlier such run finished.")]
+SkipDone = Annotated[
+    bool, typer.Option("--skip-done", help="Not what an earlier such run finished.", rich_help_panel="Delivery")
+]
 
 
-@options.with_common_options
+@options.with_settings("send")
 def send(
     files: Files = None,
-    speed: options.Speed = None,
+    speed: options.Setting = None,
     spool: options.SpoolDir = None,
     resume: options.ResumeDir = None,
     jobs: Jobs = 1,

@@ -13,19 +13,19 @@ from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
 Input = Annotated[str | None, typer.Argument(metavar="[-]", help="- reads raw PCM or WAV from stdin, live.")]
-Mic = Annotated[bool, typer.Option("--mic", help="Capture the microphone.")]
+Mic = Annotated[bool, typer.Option("--mic", help="Capture the microphone.", rich_help_panel="Sound")]
 
 
-@options.with_common_options
+@options.with_settings("stream")
 def stream(
     source: Input = None,
     mic: Mic = False,
-    device: options.Device = None,
+    device: options.Setting = None,
     spool: options.SpoolDir = None,
-    on_full: options.OnFull = None,
-    ptt: options.PushToTalk = False,
-    ptt_fifo: options.TalkFifo = None,
-    stop_after_silence: options.StopAfterSilence = None,
+    on_full: options.Setting = None,
+    ptt: options.Setting = None,
+    ptt_fifo: options.Setting = None,
+    stop_after_silence: options.Setting = None,
     **values: Any,
 ) -> int:
     """Stream the microphone or a pipe, and print what is said.
@@ -41,7 +41,7 @@ def stream(
         raise UsageError(problem, "give either --mic or - (stdin)")
     if spool is not None and (ptt or ptt_fifo):
         raise UsageError("--spool keeps on disk what --ptt is not to send", "give one of them")
-    push_to_talk = {"ptt": ptt or ptt_fifo is not None, "ptt_fifo": ptt_fifo, "stop_after_silence": stop_after_silence}
+    push_to_talk = {"ptt": bool(ptt or ptt_fifo), "ptt_fifo": ptt_fifo, "stop_after_silence": stop_after_silence}
     settings = settings_of({"device": device, "on_full": on_full, **push_to_talk, **values})
     if spool is not None and settings.delivery.on_full != "spool":
         raise UsageError(

@@ -6,7 +6,8 @@ The layers, lowest first: defaults, tables of the file, profile, ``RT_*`` variab
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rt_cli.config.config_file import Document, read_document
 from rt_cli.config.values import Key, convert, settings_keys
@@ -21,14 +22,7 @@ if TYPE_CHECKING:
     from typing import Never
 
 _BESIDE_TABLES = ("default_profile", "profiles")
-_BELONGS_TO_URL = (
-    *("local", "dialect", "api_key_file", "api_key_cmd", "key_env", "profile", "price_per_minute"),
-    *("client_cert", "client_key", "insecure", "headers"),
-)
-"""Keys that a layer with a URL discards from the layers below: a key goes only to the URL of its own layer."""
 _LONGEST_VALUE = 40
-_OPTIONS = {"format": "--output", "extra": "--set", "headers": "--header"}
-"""Options whose name differs from their key."""
 
 
 class LayerValue(NamedTuple):
@@ -113,7 +107,7 @@ def _read_tables(document: Document) -> Layer:
             _reject_unknown(document, (table,), [*names, *_BESIDE_TABLES])
         if not isinstance(content, dict):
             document.reject((table,), "must be a table", f"write [{table}]")
-        known = {name for name, key in keys.items() if key.table == table and key.only is None}
+        known = {name for name, key in keys.items() if key.table == table and key.declared.only is None}
         layer |= _read_content(document, (table,), content, known, origin="file")
     if _value(layer, "encoding") == "s16le":
         del layer["encoding"]  # the example file of versions before 0.2 states this default: nobody chose it
@@ -121,7 +115,7 @@ def _read_tables(document: Document) -> Layer:
 
 
 def _read_profiles(document: Document) -> dict[str, Layer]:
-    known = {name for name, key in settings_keys().items() if key.only != "rt"}
+    known = {name for name, key in settings_keys().items() if key.declared.only != "rt"}
     profiles = document.data.get("profiles", {})
     if not isinstance(profiles, dict):
         document.reject(("profiles",), "must be a table", "write [profiles.NAME]")
@@ -153,8 +147,8 @@ def _reject_unknown(document: Document, path: tuple[str, ...], known: Collection
     key = settings_keys().get(name)
     if hint is None and len(path) == 1:
         hint = f"there are {', '.join(sorted(known))}"
-    elif hint is None and key is not None and key.only != "rt":
-        hint = "it belongs in a profile" if key.only else f"it belongs in [{key.table}]"
+    elif hint is None and key is not None and key.declared.only != "rt":
+        hint = "it belongs in a profile" if key.declared.only else f"it belongs in [{key.table}]"
     document.reject(path, "is unknown", hint)
 
 
@@ -179,7 +173,7 @@ def _read_environment(environ: Mapping[str, str]) -> Layer:
     for name, key in settings_keys().items():
         variable = f"RT_{name.upper()}"
         # Scripts and CI set variables to an empty text for "not set". A variable cannot hold a table.
-        if key.only is None and key.kind is not tuple and environ.get(variable, "").strip():
+        if key.declared.only is None and key.kind is not tuple and environ.get(variable, "").strip():
             layer[name] = _convert_value(key, environ[variable], variable)
     return layer
 
@@ -191,7 +185,7 @@ def _read_flags(flags: Mapping[str, object]) -> Layer:
         problem = "--proxy with a password can be read by everyone on this machine"
         raise UsageError(problem, "put it into HTTPS_PROXY, RT_PROXY or the config file")
     return {
-        name: _convert_value(keys[name], value, _OPTIONS.get(name, f"--{name.replace('_', '-')}"))
+        name: _convert_value(keys[name], value, next(iter(keys[name].declared.flags), name))
         for name, value in values.items()
     }
 
@@ -204,10 +198,12 @@ def _convert_value(key: Key, raw: object, origin: str) -> LayerValue:
 
 
 def _merge(layers: Iterable[Layer]) -> Layer:
+    """Merge layers, the lowest first. A layer with a URL discards from those below what belongs to their URL."""
+    keys = settings_keys()
     values: Layer = {}
     for layer in layers:
         if _value(layer, "url") is not None:
-            values = {name: value for name, value in values.items() if name not in _BELONGS_TO_URL}
+            values = {name: value for name, value in values.items() if not keys[name].declared.belongs_to_url}
         elif _value(layer, "local"):
             values.pop("price_per_minute", None)
         values |= {name: _override(values.get(name), value) for name, value in layer.items()}
@@ -226,7 +222,7 @@ def _build(values: Layer) -> Settings:
     tables: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         tables.setdefault(keys[name].table, {})[keys[name].field] = value.value
-    classes = get_type_hints(Settings)
+    classes: dict[str, Any] = {table.name: table.type for table in fields(Settings)}
     return Settings(**{table: classes[table](**content) for table, content in tables.items()})
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.config.config_file import config_path
+from rt_cli.config.example import example, toml_value
 from rt_cli.config.layers import effective_values, loader_arguments
 from rt_cli.config.values import settings_keys
 from rt_cli.disk.outfile import cannot_write, open_raw, write_all
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import masked, printable
-from rt_cli.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,17 +62,15 @@ def write_example(config: Path | None, *, force: bool) -> int:
     Raises:
         UsageError: The file exists already, or cannot be written.
     """
-    from importlib.resources import files
-
     path = config or config_path(os.environ)
-    example = files("rt_cli.config").joinpath("example.toml").read_bytes()
+    content = example().encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as exc:
         raise cannot_write(path, exc, hint=None, code="config") from None
     try:
         with open_raw(path, replace=force) as file:
-            write_all(file.fileno(), example)
+            write_all(file.fileno(), content)
     except FileExistsError:
         raise UsageError(f"{printable(str(path))} is there already", "--force replaces it", code="config") from None
     except (OSError, ValueError) as exc:
@@ -83,10 +81,9 @@ def write_example(config: Path | None, *, force: bool) -> int:
 
 def setting_rows(values: Layer) -> list[SettingRow]:
     """Return every setting in the order of the settings: effective values, else defaults."""
-    defaults = Settings()
     rows = []
     for name, key in settings_keys().items():
-        value, origin = values.get(name) or (getattr(getattr(defaults, key.table), key.field), "default")
+        value, origin = values.get(name) or (key.default, "default")
         rows.append(SettingRow(key, _mask(key, value), origin))
     return rows
 
@@ -113,7 +110,7 @@ def _ndjson(rows: Iterable[SettingRow]) -> Iterator[str]:
 
 
 def _toml(rows: Iterable[SettingRow]) -> Iterator[str]:
-    lines = [(row, f"{row.key.name} = {_toml_value(row.value)}") for row in rows]
+    lines = [(row, f"{row.key.name} = {toml_value(row.value)}") for row in rows]
     width = min(40, max(len(line) for _, line in lines))
     table = ""
     for row, line in lines:
@@ -121,13 +118,4 @@ def _toml(rows: Iterable[SettingRow]) -> Iterator[str]:
             yield f"{'' if not table else chr(10)}[{row.key.table}]"
             table = row.key.table
         # Keys that are not allowed in a table are printed as comments, so that the output is a valid config file.
-        yield f"{'' if row.key.only is None else '# '}{line:<{width}}  # {printable(row.origin)}"
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{jsonlib.dumps(name)} = {_toml_value(inner)}" for name, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml_value, value))}]"
-    # A JSON string without control characters is a TOML string, too.
-    return jsonlib.dumps(printable(value) if isinstance(value, str) else value, ensure_ascii=False)
+        yield f"{'' if row.key.declared.only is None else '# '}{line:<{width}}  # {printable(row.origin)}"

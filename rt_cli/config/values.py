@@ -9,42 +9,25 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, fields
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from rt_cli.audio.channels import parse_pick
 from rt_cli.errors import UsageError
+from rt_cli.protocol.dialects import DIALECTS
 from rt_cli.protocol.endpoint.headers import Headers, checked, parse_header
 from rt_cli.protocol.endpoint.proxy import check_proxy
 from rt_cli.settings import Settings
+from rt_cli.settings.declaration import declaration_of, title_of
 
-RANGES: dict[str, tuple[float, float]] = {
-    "chunk_ms": (10, 1000),
-    "duration": (0.01, math.inf),
-    "sample_rate": (1000, 384_000),
-    "channels": (1, 64),
-    "gain": (-60, 60),
-    "price_per_minute": (0, math.inf),
-    "stop_after_silence": (0.5, math.inf),
-    "vad_threshold": (0, 1),
-    "silence_ms": (50, 60_000),
-    "prefix_ms": (0, 10_000),
-    "max_turn": (1, 3600),
-    "speed": (0.01, math.inf),
-    "connect_timeout": (0.1, 3600),
-    "drain_timeout": (0.1, 3600),
-    "retry_for": (0, math.inf),
-    "catch_up": (1, math.inf),
-    "max_session": (1, math.inf),
-    "max_cost": (0.0001, math.inf),
-}
-"""Smallest and largest value of every number, in the unit of its field."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-_UNLIMITED = {"speed", "catch_up"}
-"""Numbers that accept ``max``."""
+    from rt_cli.settings.declaration import Declaration
+
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))\s*(ms|s|m|h)?")
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -62,34 +45,47 @@ class Key:
     """bool, int, float, str, tuple or a Literal."""
     optional: bool
     """Whether the key accepts ``auto``, which means None."""
-    only: str | None
-    """``profiles``: not allowed in tables and environment. ``rt``: set by the loader only."""
+    default: Any
+    declared: Declaration
+    title: str = ""
+    """Heading of the table."""
 
     @property
     def unit(self) -> str:
         """``ms``, ``s`` or empty."""
         return next((unit for unit in ("ms", "s") if self.field.endswith(f"_{unit}")), "")
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """All values of a Literal; of a text the values that can be listed."""
+        if self.name == "dialect":
+            return tuple(DIALECTS)
+        return get_args(self.kind) if get_origin(self.kind) is Literal else self.declared.examples
+
 
 @cache
 def settings_keys() -> dict[str, Key]:
     """Every key by its name; names are unique over all tables, so that a profile can be flat."""
-    tables = get_type_hints(Settings)
-    return {key.name: key for table, cls in tables.items() for key in _keys_of(table, cls)}
+    return {key.name: key for table in fields(Settings) for key in _keys_of(table)}
 
 
-def _keys_of(table: str, cls: type) -> list[Key]:
-    hints = get_type_hints(cls)
-    keys = []
-    for field in fields(cls):
-        hint = hints[field.name]
+def _keys_of(table: Field[Any]) -> Iterator[Key]:
+    for field in fields(table.type):  # type: ignore[arg-type] # the annotations of the settings are evaluated
+        hint: Any = field.type
         optional = get_origin(hint) in {Union, UnionType} and NoneType in get_args(hint)
         kind = next(arg for arg in get_args(hint) if arg is not NoneType) if optional else hint
         # Keep a Literal with its choices; reduce a generic such as tuple[...] to its origin.
         kind = kind if get_origin(kind) is Literal else get_origin(kind) or kind
-        name = field.name.removesuffix("_s")
-        keys.append(Key(name, table, field.name, kind, optional, field.metadata.get("only")))
-    return keys
+        yield Key(
+            field.name.removesuffix("_s"),
+            table.name,
+            field.name,
+            kind,
+            optional,
+            field.default,
+            declaration_of(field),
+            title_of(table),
+        )
 
 
 def convert(key: Key, raw: object) -> object:
@@ -102,18 +98,12 @@ def convert(key: Key, raw: object) -> object:
         return None
     if key.kind is bool:
         return _boolean(raw)
-    if key.name == "headers":
-        return _headers(raw)
-    if key.kind is tuple:
-        return _overrides(raw)
+    if key.name in _PARSERS:
+        return _PARSERS[key.name](raw)
     if key.kind in (int, float):
         return _number(key, raw)
     if get_origin(key.kind) is Literal:
         return _choice(get_args(key.kind), raw)
-    if key.name == "channel":
-        return _channel(raw)
-    if key.name == "proxy":
-        return check_proxy(raw)
     if isinstance(raw, str) and raw.strip():
         return _check_utf8(raw) if key.table == "session" or key.name == "model" else raw
     raise ValueError("be text, not empty" + _or_auto(key))
@@ -156,19 +146,19 @@ def _choice(choices: tuple[str, ...], raw: object) -> str:
 
 
 def _number(key: Key, raw: object) -> float:
-    lowest, highest = RANGES[key.name]
-    value = math.inf if key.name in _UNLIMITED and raw == "max" else _parse_number(raw, key.unit)
+    value = math.inf if key.declared.unlimited and raw == "max" else _parse_number(raw, key.unit)
     whole = key.kind is float or (value is not None and math.isfinite(value) and value == int(value))
-    if value is None or not whole or not lowest <= value <= highest:
-        raise ValueError(f"be {_expectation(key, lowest, highest)}{_or_auto(key)}")
+    if value is None or not whole or not key.declared.low <= value <= key.declared.high:
+        raise ValueError(f"be {_expectation(key)}{_or_auto(key)}")
     return value if key.kind is float else int(value)
 
 
-def _expectation(key: Key, lowest: float, highest: float) -> str:
+def _expectation(key: Key) -> str:
+    lowest, highest = key.declared.low, key.declared.high
     number = "a whole number" if key.kind is int else "a number"
     bounds = f"of at least {lowest:g}" if math.isinf(highest) else f"from {lowest:g} to {highest:g}"
     unit = {"ms": " (milliseconds; or with a unit: ms, s)", "s": " (seconds; or with a unit: ms, s, m, h)"}
-    return f"{number} {bounds}{unit.get(key.unit, '')}" + (", or max" if key.name in _UNLIMITED else "")
+    return f"{number} {bounds}{unit.get(key.unit, '')}" + (", or max" if key.declared.unlimited else "")
 
 
 def _parse_number(raw: object, unit: str) -> float | None:
@@ -237,3 +227,12 @@ def override(text: object) -> tuple[str, object]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+_PARSERS: dict[str, Callable[[object], object]] = {
+    "channel": _channel,
+    "extra": _overrides,
+    "headers": _headers,
+    "proxy": check_proxy,
+}
+"""Keys whose values have a form of their own."""

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import stat
-from dataclasses import asdict
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,20 +15,23 @@ from typing import TYPE_CHECKING
 from rt_cli.disk.outfile import PRIVATE, open_descriptor, reason_of, write_all
 from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import UsageError
-from rt_cli.settings import SessionSettings
+from rt_cli.settings.declaration import declaration_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from _typeshed import DataclassInstance
 
     from rt_cli.run.plan import Plan
     from rt_cli.settings import Settings
 
 _DIGITS = 64
 _FIRST_SETTINGS = (
+    *("model", "dialect", "gate", "channel", "gain", "duration_s", "format", "timestamps"),
     *("language", "prompt", "turn_detection", "vad_threshold", "silence_ms", "prefix_ms", "max_turn_s"),
     *("noise_reduction", "extra"),
 )
-"""Session settings that the marks of version 0.1 contain. This list never grows."""
+"""Settings that the marks of version 0.1 contain. This list never grows."""
 
 
 class DoneMarks:
@@ -117,32 +120,20 @@ def done_path(output_dir: str | None) -> Path:
 
 
 def determinants(settings: Settings, plan: Plan) -> dict[str, object]:
-    """Return the settings that change a result."""
-    return {
-        "url": plan.choice.url,
-        "model": settings.endpoint.model,
-        "dialect": settings.endpoint.dialect,
-        "turns": plan.turns,
-        "session": plan.session,
-        # Settings of rt's own turn detection and gate are not in `session`.
-        "speech": _session_settings(settings),
-        "gate": settings.input.gate,
-        "channel": settings.input.channel,
-        "gain": settings.input.gain,
-        "duration_s": settings.input.duration_s,
-        "format": settings.output.format,
-        "timestamps": settings.output.timestamps,
-    }
+    """Return the settings that change a result: the declared ones, and what a plan makes of them."""
+    changing = {table.name: _changing(getattr(settings, table.name)) for table in fields(settings)}
+    # Settings of rt's own turn detection are not in the session of the plan.
+    speech = changing.pop("session")
+    others = {name: value for content in changing.values() for name, value in content.items()}
+    return {"url": plan.choice.url, "turns": plan.turns, "session": plan.session, "speech": speech, **others}
 
 
-def _session_settings(settings: Settings) -> dict[str, object]:
-    """The settings of the session: the first ones always, later ones only where they differ from their default.
+def _changing(table: DataclassInstance) -> dict[str, object]:
+    """The settings of a table: the first ones always, later ones only where they differ from their default.
 
     A setting that a later version adds must not void the marks of an earlier one.
     """
-    defaults = SessionSettings()
+    values = {field: getattr(table, field.name) for field in fields(table) if declaration_of(field).changes_result}
     return {
-        name: value
-        for name, value in asdict(settings.session).items()
-        if name in _FIRST_SETTINGS or value != getattr(defaults, name)
+        field.name: value for field, value in values.items() if field.name in _FIRST_SETTINGS or value != field.default
     }

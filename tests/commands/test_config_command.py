@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -162,12 +161,3 @@ def test_init_where_nothing_can_be_written(tmp_path: Path) -> None:
     ran = rt("config", "init", "--config", str(tmp_path / "file" / "config.toml"))
 
     assert (ran.exit, ran.out, len(ran.err.splitlines())) == (2, "", 1)
-
-
-def test_the_example_ships() -> None:
-    """The example is package data, and a copy instead of a link, which Windows checkouts lack."""
-    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-
-    assert packaged["rt_cli.config"] == ["example.toml"]
-    assert (ROOT / "rt_cli" / "config" / "example.toml").read_text(encoding="utf-8") == EXAMPLE
-    assert [path for path in (ROOT / "rt_cli").rglob("*") if path.is_symlink()] == []

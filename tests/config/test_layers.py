@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.config.config_file import config_path, line_of
+from rt_cli.config.example import example
 from rt_cli.config.layers import load_settings
 from rt_cli.config.values import settings_keys
 from rt_cli.errors import UsageError
@@ -58,10 +59,29 @@ def test_the_example_has_every_key_and_no_other() -> None:
     example = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
     wanted: dict[str, set[str]] = {}
     for key in settings_keys().values():
-        if key.only is None:
+        if key.declared.only is None:
             wanted.setdefault(key.table, set()).add(key.name)
 
     assert wanted == {table: set(content) for table, content in example.items()}
+
+
+def test_the_example_is_made_from_the_declarations() -> None:
+    """The file on disk is what ``rt config init --force --config config.example.toml`` writes."""
+    assert EXAMPLE.read_text(encoding="utf-8") == example()
+
+
+def test_the_example_has_meaning_range_and_choices() -> None:
+    """Of each key: the sentences of its declaration, its smallest and largest value, its choices, what auto means."""
+    text = " ".join(line.lstrip("# ") for line in example().splitlines())
+    for key in settings_keys().values():
+        declared = key.declared
+        if declared.only is None:
+            before, _, after = text.partition(f"{declared.doc} ")
+            assert after, key.name
+            comment = before[-200:] + declared.doc + " " + after.partition(f"{key.name} = ")[0]
+            words = [*key.choices, *([f"auto: {declared.auto}."] if key.optional else [])]
+            words += [f"{bound:.10g}" for bound in (declared.low, declared.high) if math.isfinite(bound)]
+            assert [word for word in words if word not in comment] == [], key.name
 
 
 def test_the_commented_lines_of_the_example_are_valid() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import pytest
 
 from rt_cli.config.layers import effective_values, load_settings
-from rt_cli.config.values import RANGES, settings_keys
+from rt_cli.config.values import settings_keys
 from rt_cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 def layers_of(key: Key) -> tuple[str, ...]:
     """Return the layers that accept a key."""
-    if key.only == "profiles":
+    if key.declared.only == "profiles":
         return ("profile",)
-    if key.only == "rt":
+    if key.declared.only == "rt":
         return ("option",)
-    return tuple(layer for layer in LAYERS if layer != "variable" or key.kind is not tuple)
+    impossible = {"variable"} if key.kind is tuple else set()
+    return tuple(layer for layer in LAYERS if layer not in impossible and (layer != "option" or key.declared.option))
 
 
 def two_of(key: Key) -> tuple[Any, Any]:
@@ -43,8 +44,8 @@ def two_of(key: Key) -> tuple[Any, Any]:
     if key.kind is tuple:
         return ({"X-A": "1"}, {"X-A": "2"})
     if key.kind in (int, float):
-        lowest, _ = RANGES[key.name]
-        return (lowest + 1.25, lowest + 2.5) if key.kind is float and lowest + 2.5 <= RANGES[key.name][1] else low(key)
+        lowest, highest = key.declared.low, key.declared.high
+        return (lowest + 1.25, lowest + 2.5) if key.kind is float and lowest + 2.5 <= highest else low(key)
     if get_origin(key.kind) is Literal:
         first, *_, last = get_args(key.kind)
         return (last, first)
@@ -53,7 +54,7 @@ def two_of(key: Key) -> tuple[Any, Any]:
 
 def low(key: Key) -> tuple[float, float]:
     """Return two values of a narrow range, or of whole numbers."""
-    lowest, highest = RANGES[key.name]
+    lowest, highest = key.declared.low, key.declared.high
     return (lowest + 1, lowest + 2) if key.kind is int else (lowest + (highest - lowest) / 4, highest)
 
 
@@ -127,4 +128,6 @@ def test_every_layer_is_over_the_default_and_named(tmp_path: Path, key: Key, lay
 
 def test_the_table_has_every_key() -> None:
     """The table has every key of the settings."""
-    assert {param.values[0].name for param in PAIRS} == {name for name, key in KEYS.items() if key.only is None}
+    assert {param.values[0].name for param in PAIRS} == {
+        name for name, key in KEYS.items() if key.declared.only is None
+    }

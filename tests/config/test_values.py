@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.config.values import RANGES, convert, override, settings_keys
+from rt_cli.config.values import convert, override, settings_keys
 from rt_cli.settings import Settings
 
 
 def test_every_number_has_a_range_and_nothing_else_has() -> None:
     """Exactly the numeric keys have a range."""
-    assert set(RANGES) == {key.name for key in settings_keys().values() if key.kind in (int, float)}
+    ranged = {key.name for key in settings_keys().values() if math.isfinite(key.declared.low)}
+    assert ranged == {key.name for key in settings_keys().values() if key.kind in (int, float)}
 
 
 def test_every_default_is_in_its_range() -> None:
@@ -36,6 +37,19 @@ def test_key_names_are_unique() -> None:
 
 def _fields(table: str) -> list[str]:
     return list(type(getattr(Settings(), table)).__dataclass_fields__)
+
+
+def test_every_declaration_is_whole() -> None:
+    """Each key explains itself; an option has one line of help, a metavar unless it is a flag, and a long name."""
+    for name, key in settings_keys().items():
+        declared = key.declared
+        assert declared.doc, name
+        assert bool(declared.option) == bool(declared.help), name
+        if declared.option:
+            assert declared.flags[0].startswith("--"), name
+            assert (declared.metavar is None) == (key.kind is bool), name
+        if key.optional and declared.only is None:
+            assert declared.auto, name
 
 
 @pytest.mark.parametrize(

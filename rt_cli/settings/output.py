@@ -1,0 +1,109 @@
+"""``[output]``: results, status, logs and files."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rt_cli.settings.declaration import BENCH, setting
+
+OutputFormat = Literal["text", "json", "srt", "vtt"]
+StatusMode = Literal["auto", "live", "plain", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """Results, status, logs and files."""
+
+    format: OutputFormat = setting(
+        "text",
+        "--output -o FORMAT",
+        "{choices} [{default}].",
+        doc="Of the results: text, json (NDJSON), srt or vtt (captions).",
+        everyday=True,
+        changes_result=True,
+    )
+    timestamps: bool = setting(
+        False,
+        "--timestamps",
+        "When each line of text begins.",
+        doc="Begin each line of text with the start of its turn: [00:00:01.230]. The other formats always say it.",
+        everyday=True,
+        changes_result=True,
+    )
+    save_transcript: str | None = setting(
+        None,
+        "--save-transcript FILE",
+        "Results also here: .txt .srt .vtt .jsonl",
+        doc="A file that gets the results, too, each on the disk before the next: .txt, .srt, .vtt, or .json or .jsonl "
+        "(NDJSON).",
+        auto="none",
+        everyday=True,
+    )
+    save_audio: str | None = setting(
+        None,
+        "--save-audio FILE",
+        "What was captured, as WAV.",
+        doc="A WAV file that gets what was captured, at the rate that is sent.",
+        auto="none",
+        everyday=True,
+    )
+    record: str | None = setting(
+        None,
+        "--record FILE",
+        "What crosses the wire, for rt replay.",
+        doc="A file for a recording of all WebSocket messages.",
+        everyday=True,
+        only="rt",
+    )
+    record_audio: bool = setting(
+        False,
+        "--record-audio",
+        "With the sound, not only its size.",
+        doc="Record the audio, not only its size.",
+        only="rt",
+    )
+    output_dir: str | None = setting(
+        None,
+        "--output-dir DIR",
+        "A file of results for each source.",
+        doc="A folder that gets a file of results for each source, named after it, instead of stdout.",
+        auto="none",
+    )
+    force: bool = setting(
+        False,
+        "--force",
+        "Files to save may be replaced.",
+        doc="save_transcript, save_audio and a recording may replace a file that is there.",
+        commands=BENCH,
+    )
+    partials: bool = setting(
+        False,
+        "--partials",
+        "Also what is not final yet (stderr for text).",
+        doc="Show the text of a turn while it is being spoken, too.",
+        everyday=True,
+    )
+    status: StatusMode = setting(
+        "auto",
+        "--status HOW",
+        "{choices}.",
+        doc="What stderr tells of a run. Here auto is a value of its own: live on a terminal, else plain.",
+        commands=BENCH,
+    )
+    quiet: bool = setting(
+        False,
+        "--quiet -q",
+        "Nothing on stderr but errors.",
+        doc="Say nothing but results and errors.",
+        commands=BENCH,
+        everyday=True,
+    )
+    verbose: bool = setting(
+        False,
+        "--verbose -v",
+        "Wire events and sender state on stderr.",
+        doc="Say what goes over the wire, and what the sender does.",
+        everyday=True,
+    )
+    log_file: str | None = setting(
+        None, "--log-file FILE", "The same, into a file.", doc="A file that gets what verbose says.", auto="none"
+    )

@@ -1,0 +1,105 @@
+"""``[session]``: language, words and turns, as the endpoint is asked for them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rt_cli.settings.declaration import ALL, BENCH, setting
+
+TurnDetection = Literal["server_vad", "semantic_vad", "client", "none"]
+"""Turn detection: by the endpoint (speech energy or meaning), by ``rt``, or none."""
+NoiseReduction = Literal["near_field", "far_field"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """Session parameters for the endpoint."""
+
+    language: str | None = setting(
+        None,
+        "--language -l CODE",
+        "Spoken language, as en.",
+        doc='The language that is spoken, as ISO 639-1 ("en"); some models take several ("en,de").',
+        auto="the model finds out",
+        commands=ALL,
+        everyday=True,
+        changes_result=True,
+    )
+    prompt: str | None = setting(
+        None,
+        "--prompt TEXT",
+        "Words and names to expect.",
+        doc="Words of context for the model.",
+        auto="none",
+        commands=BENCH,
+        everyday=True,
+        changes_result=True,
+    )
+    turn_detection: TurnDetection | None = setting(
+        None,
+        "--turn-detection WHO",
+        "{choices}.",
+        doc="Who makes the turns: the endpoint (server_vad by energy, semantic_vad by meaning), rt (client), or nobody "
+        "(none: all is one turn).",
+        auto="the endpoint if the model can, else rt",
+        commands=ALL,
+        everyday=True,
+        changes_result=True,
+    )
+    vad_threshold: float = setting(
+        0.5,
+        "--vad-threshold P",
+        "Speech from here, {low}..{high} [{default}].",
+        doc="How sure of speech the detector must be: a probability.",
+        low=0,
+        high=1,
+        commands=BENCH,
+        changes_result=True,
+    )
+    silence_ms: int = setting(
+        500,
+        "--silence-ms MS",
+        "Silence that ends a turn [{default}].",
+        doc="Silence that ends a turn.",
+        low=50,
+        high=60_000,
+        commands=BENCH,
+        changes_result=True,
+    )
+    prefix_ms: int = setting(
+        300,
+        "--prefix-ms MS",
+        "Audio kept before speech [{default}].",
+        doc="Sound kept from before the start of speech.",
+        low=0,
+        high=10_000,
+        commands=BENCH,
+        changes_result=True,
+    )
+    max_turn_s: float = setting(
+        30.0,
+        "--max-turn TIME",
+        "Longest turn rt makes itself [{default}].",
+        doc="The longest turn that rt makes itself.",
+        low=1,
+        high=3600,
+        commands=BENCH,
+        changes_result=True,
+    )
+    noise_reduction: NoiseReduction | None = setting(
+        None,
+        "--noise-reduction KIND",
+        "{choices:, }.",
+        doc="Noise reduction by the endpoint, for a microphone that is near or far.",
+        auto="none",
+        commands=BENCH,
+        changes_result=True,
+    )
+    extra: tuple[tuple[str, object], ...] = setting(
+        (),
+        "--set PATH=VALUE",
+        "Any field of the session object.",
+        doc="Anything else of the endpoint's session object, by its path, as --set does; applied last.",
+        sample='"audio.input.transcription.delay" = "low"',
+        commands=ALL,
+        changes_result=True,
+    )
