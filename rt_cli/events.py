@@ -1,15 +1,17 @@
 """The events of a run, as frozen values: the only input of output and status.
 
 Times are integer milliseconds on the timeline of the source (0 = first captured sample) unless a name says otherwise.
-Events marked "NDJSON" are the contract for scripts; the others are for the status only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+
+if TYPE_CHECKING:
+    from rt_cli.errors import RtError
 
 SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "closed"]
 
@@ -27,8 +29,16 @@ class Label(Struct, frozen=True):
         return f"{self.source} {self.channel}" if self.channel else self.source
 
 
-class SessionChanged(Struct, frozen=True):
-    """The state of the connection to the endpoint changed. NDJSON ``session``."""
+class ContractEvent(Struct, frozen=True, tag_field="type"):
+    """An event of the contract for scripts: the fields of its class are the fields of its NDJSON line, in this order.
+
+    A field that may be absent is UNSET then; None is ``null``. Lines of several sources also have ``source`` and
+    ``channel``, after ``type``.
+    """
+
+
+class SessionChanged(ContractEvent, frozen=True, tag="session"):
+    """The state of the connection to the endpoint changed."""
 
     state: SessionState
     endpoint: str
@@ -37,40 +47,41 @@ class SessionChanged(Struct, frozen=True):
     model: str
     rate_hz: int
     attempt: int = 1
-    reason: str | None = None
+    reason: str | UnsetType = UNSET
 
 
-class Partial(Struct, frozen=True):
-    """The whole text of a turn so far. NDJSON ``partial``."""
-
-    turn: int
-    text: str
-    start_ms: int | None = None
-
-
-class Withdrawn(Struct, frozen=True):
-    """The partials of a turn are void; its audio will be sent again. NDJSON ``withdrawn``."""
-
-    turn: int
-
-
-class Final(Struct, frozen=True):
-    """The final text of a turn. NDJSON ``final``."""
+class Partial(ContractEvent, frozen=True, tag="partial"):
+    """The whole text of a turn so far."""
 
     turn: int
     text: str
-    start_ms: int | None = None
-    end_ms: int | None = None
-    approx: bool = False
-    """The endpoint sends no offsets: the range is a guess."""
-    language: str | None = None
-    latency_ms: int | None = None
+    start_ms: int | UnsetType = UNSET
+
+
+class Withdrawn(ContractEvent, frozen=True, tag="withdrawn"):
+    """The partials of a turn are void; its audio will be sent again."""
+
+    turn: int
+
+
+class Final(ContractEvent, frozen=True, tag="final"):
+    """The final text of a turn."""
+
+    turn: int
+    text: str
+    start_ms: int | UnsetType = UNSET
+    end_ms: int | UnsetType = UNSET
+    approx: bool | UnsetType = UNSET
+    """True if the endpoint sends no offsets: the range is a guess. Never False."""
+    language: str | UnsetType = UNSET
+    latency_ms: int | UnsetType = UNSET
     """Time from the end of speech to the final."""
-    resumed: bool = False
+    resumed: bool | UnsetType = UNSET
+    """True if an earlier connection or process had sent a part of the audio. Never False."""
 
 
-class Failed(Struct, frozen=True):
-    """The endpoint could not transcribe a turn. NDJSON ``failed``; a :class:`Dropped` with the range follows."""
+class Failed(ContractEvent, frozen=True, tag="failed"):
+    """The endpoint could not transcribe a turn.; a :class:`Dropped` with the range follows."""
 
     turn: int
     start_ms: int
@@ -79,16 +90,16 @@ class Failed(Struct, frozen=True):
     message: str
 
 
-class Dropped(Struct, frozen=True):
-    """A range of the timeline that no final will cover. NDJSON ``dropped``."""
+class Dropped(ContractEvent, frozen=True, tag="dropped"):
+    """A range of the timeline that no final will cover."""
 
     start_ms: int
     end_ms: int
     reason: str
 
 
-class Warned(Struct, frozen=True):
-    """A problem that does not end the run. NDJSON ``warning``."""
+class Warned(ContractEvent, frozen=True, tag="warning"):
+    """A problem that does not end the run."""
 
     code: str
     message: str
@@ -100,12 +111,17 @@ class Noted(Struct, frozen=True):
     message: str
 
 
-class Errored(Struct, frozen=True):
-    """The error that ends a run; the summary follows. NDJSON ``error``."""
+class Errored(ContractEvent, frozen=True, tag="error"):
+    """The error that ends a run; the summary follows."""
 
     code: str
     message: str
-    hint: str | None = None
+    hint: str | UnsetType = UNSET
+
+
+def error_event(error: RtError) -> Errored:
+    """Return the event of the error that ends a run."""
+    return Errored(error.code, error.message, error.hint or UNSET)
 
 
 class Ledger(Struct, frozen=True):
@@ -145,30 +161,36 @@ class Cost(Struct, frozen=True):
     currency: str
 
 
-class Summary(Struct, frozen=True):
-    """The summary of one source. NDJSON ``summary``; the last line of a run with one source."""
+class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
+    """The summary of one source.; the last line of a run with one source."""
 
     source: str
+    channel: str | UnsetType = UNSET
+    """Set where the line is written, if channels are transcribed separately."""
+    skipped: bool | UnsetType = UNSET
+    """True if nothing was sent, because an earlier run finished this source. Never False."""
     exit: int
     complete: bool
     rate_hz: int
+    captured_ms: int
+    settled_ms: int
+    dropped_ms: int
     ledger: Ledger
+    sent_ms: int
+    """Audio sent on all connections, including padding and audio sent again."""
+    gated_ms: int
+    """Audio captured but not sent, because of ``--gate``, push-to-talk or mute."""
+    cost: Cost | UnsetType = UNSET
+    """Absent without a configured price."""
     finals: int
     reconnects: int
+    latency_ms: Latency | None
+    """None without a measured final."""
     wall_ms: int
-    latency_ms: Latency | None = None
-    skipped: bool = False
-    """Nothing was sent, because an earlier run finished this source."""
-    sent: int = 0
-    """Samples sent on all connections, including padding and audio sent again."""
-    gated: int = 0
-    """Samples captured but not sent, because of ``--gate``, push-to-talk or mute."""
-    cost: Cost | None = None
-    """None without a configured price."""
 
 
-class Total(Struct, frozen=True):
-    """The total of several sources. NDJSON ``total``; the last line."""
+class Total(ContractEvent, frozen=True, tag="total"):
+    """The total of several sources.; the last line."""
 
     exit: int
     sources: int
@@ -178,7 +200,8 @@ class Total(Struct, frozen=True):
     settled_ms: int
     dropped_ms: int
     wall_ms: int
-    skipped: int = 0
+    skipped: int | UnsetType = UNSET
+    """Sources that earlier runs finished; absent instead of 0."""
 
 
 class SourceOpened(Struct, frozen=True):
@@ -211,8 +234,8 @@ class Progress(Struct, frozen=True):
     """Cost of the sent audio; None without a configured price."""
 
 
-class ControlChanged(Struct, frozen=True):
-    """The user started or stopped talking (push-to-talk), or changed mute. NDJSON ``control``."""
+class ControlChanged(ContractEvent, frozen=True, tag="control"):
+    """The user started or stopped talking (push-to-talk), or changed mute."""
 
     at_ms: int
     muted: bool

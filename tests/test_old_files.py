@@ -16,11 +16,11 @@ import pytest
 
 from rt_cli.config.layers import load_settings
 from rt_cli.events import (
+    ContractEvent,
     ControlChanged,
     Cost,
     Dropped,
     Errored,
-    Event,
     Failed,
     Final,
     Latency,
@@ -36,6 +36,7 @@ from rt_cli.output.results.ndjson import to_json
 from rt_cli.protocol.recording_format import entries
 from rt_cli.run.plan import make_plan
 from rt_cli.run.skip_done import DoneMarks, determinants
+from rt_cli.streaming.summary import summary_of
 from rt_cli.timeline.spool import JOURNAL, Spool
 from tests.program import DATA, assert_accounted, ended, needs_words, rt, start
 
@@ -49,9 +50,17 @@ SAID = "he might even have been made amiable himself"
 LEDGER = Ledger(
     captured=48_000, settled=24_000, acknowledged=12_000, in_flight=2_400, waiting=2_400, dropped=7_200, padding=480
 )
-SUMMARY = Summary("a.wav", 7, complete=False, rate_hz=24_000, ledger=LEDGER, finals=3, reconnects=1, wall_ms=2_100)
+
+
+def summary(**more: Any) -> Summary:
+    """Return a summary with the same samples."""
+    fields: dict[str, Any] = {"complete": False, "rate_hz": 24_000, "ledger": LEDGER, "finals": 3, "reconnects": 1}
+    return summary_of("a.wav", 7, wall_ms=2_100, **fields | more)
+
+
+SUMMARY = summary()
 READY = SessionChanged("ready", "ws://127.0.0.1:1/v1/realtime", "openai", "whisper-1", 24_000)
-LINES: Sequence[tuple[Event, str | None, str | None]] = [
+LINES: Sequence[tuple[ContractEvent, str | None, str | None]] = [
     *(
         (event, None, None)
         for event in (
@@ -69,10 +78,8 @@ LINES: Sequence[tuple[Event, str | None, str | None]] = [
             Errored("dns", "no host"),
             Errored("dns", "no host", "check it"),
             SUMMARY,
-            msgspec.structs.replace(
-                SUMMARY, latency_ms=Latency(100, 200, 300), sent=24_000, gated=240, cost=Cost(0.25, "EUR"), skipped=True
-            ),
-            msgspec.structs.replace(SUMMARY, rate_hz=0),
+            summary(latency_ms=Latency(100, 200, 300), sent=24_000, gated=240, cost=Cost(0.25, "EUR"), skipped=True),
+            summary(rate_hz=0),
             Total(7, 2, 5, 1, 4_000, 3_000, 300, 5_000),
             Total(7, 2, 5, 1, 4_000, 3_000, 300, 5_000, skipped=1),
             ControlChanged(0, muted=True, talking=None),

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from rt_cli.bench.level import SessionResult, tally
 from rt_cli.bench.words import compare
 from rt_cli.events import Dropped, Errored, Failed, Final, Partial, SessionChanged, Warned
 
 if TYPE_CHECKING:
+    from msgspec import UnsetType
+
     from rt_cli.bench.level import Tally
     from rt_cli.bench.recording import Recording, RecordingSource
     from rt_cli.bench.words import Words
@@ -85,7 +89,7 @@ class Stopwatch:
             case Final(turn, text, latency_ms=latency_ms):
                 self._texts[turn] = text
                 self._last_final_at = self._clock.now()
-                if latency_ms is None:
+                if latency_ms is UNSET:
                     self.unmeasured += 1
                 else:
                     self._measure("final", latency_ms / 1000)
@@ -98,8 +102,8 @@ class Stopwatch:
             case Errored(code=code):
                 self.error = code
 
-    def _first_words(self, turn: int, start_ms: int | None) -> None:
-        if start_ms is None and turn > 1:
+    def _first_words(self, turn: int, start_ms: int | UnsetType) -> None:
+        if start_ms is UNSET and turn > 1:
             return
         due = self._source.due(round((start_ms or 0) * self._source.info.rate_hz / 1000))
         if due is not None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError, unexpected
-from rt_cli.events import Errored, Noted, Warned
+from rt_cli.events import Noted, Warned, error_event
 from rt_cli.output.output import make_output
 from rt_cli.protocol.sanitize import printable
 from rt_cli.run.plan import Plan, endpoint_of, make_plan
@@ -268,7 +268,7 @@ class _Run:
                 on_written = partial(self._done_marks.add, mark)
         except Exception as exc:  # noqa: BLE001 - a bug ends this source, not the others
             error = exc if isinstance(exc, RtError) else unexpected(exc)
-            source_output.handler()(Errored(error.code, error.message, error.hint))
+            source_output.handler()(error_event(error))
             self._end_unopened(source, error.exit_code, source_output)
         finally:
             source_output.end(on_written)
@@ -372,7 +372,7 @@ class _Run:
 
     def _report_error(self, error: RtError) -> int:
         """Report an error that affects every source, and a summary for each source."""
-        self._output.on_event(Errored(error.code, error.message, error.hint))
+        self._output.on_event(error_event(error))
         for source in self._sources:
             self._report_unopened(source, error.exit_code)
         return self._conclude()

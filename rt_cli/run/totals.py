@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.format import to_ms
+from msgspec import UNSET
+
 from rt_cli.errors import EXIT_OK, worst_exit
-from rt_cli.events import Ledger, Summary, Total
+from rt_cli.events import Ledger, Total
+from rt_cli.streaming.summary import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rt_cli.events import Summary
 
 _RATE_HZ = 24_000
 
@@ -23,9 +27,9 @@ def unopened_summary(name: str, exit_code: int, wall_ms: int, *, skipped: bool =
         wall_ms: Since the start of the run.
         skipped: An earlier run finished the source: no failure.
     """
-    return Summary(
-        source=name,
-        exit=exit_code,
+    return summary_of(
+        name,
+        exit_code,
         complete=skipped,
         rate_hz=_RATE_HZ,
         ledger=Ledger(captured=0, settled=0, acknowledged=0, in_flight=0, waiting=0, dropped=0, padding=0),
@@ -50,9 +54,9 @@ def total(summaries: Sequence[Summary], codes: Sequence[int], wall_ms: int, *, s
         sources=len(summaries),
         finals=sum(summary.finals for summary in summaries),
         failed_sources=sum(summary.exit != EXIT_OK for summary in summaries),
-        captured_ms=sum(to_ms(summary.ledger.captured, summary.rate_hz) for summary in summaries),
-        settled_ms=sum(to_ms(summary.ledger.settled, summary.rate_hz) for summary in summaries),
-        dropped_ms=sum(to_ms(summary.ledger.dropped, summary.rate_hz) for summary in summaries),
+        captured_ms=sum(summary.captured_ms for summary in summaries),
+        settled_ms=sum(summary.settled_ms for summary in summaries),
+        dropped_ms=sum(summary.dropped_ms for summary in summaries),
         wall_ms=wall_ms,
-        skipped=sum(summary.skipped for summary in summaries),
+        skipped=sum(bool(summary.skipped) for summary in summaries) or UNSET,
     )

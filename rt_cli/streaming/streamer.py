@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import to_ms
 from rt_cli.disk.outfile import is_same_file
 from rt_cli.errors import EXIT_OK, AudioError, ConnectionLost, RtError, UsageError, unexpected
-from rt_cli.events import Errored, Noted, Progress, SourceOpened, Summary, Warned
+from rt_cli.events import Noted, Progress, SourceOpened, Warned, error_event
 from rt_cli.protocol.session.session import Session
 from rt_cli.streaming.capture.audio_recorder import AudioRecorder
 from rt_cli.streaming.capture.capture import TapeFeeder
@@ -24,6 +24,7 @@ from rt_cli.streaming.delivery.run_state import RunState, drain_timeout_s, dropp
 from rt_cli.streaming.delivery.speech_search import QuietPrefix
 from rt_cli.streaming.outcome import RunOutcome, percentiles
 from rt_cli.streaming.send_policy import select
+from rt_cli.streaming.summary import summary_of
 from rt_cli.streaming.timing.change_signal import ChangeSignal
 from rt_cli.streaming.timing.suspend import Lagged, LoopMonitor, Suspended, asleep_s, watch
 from rt_cli.timeline.spool import Spool
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from rt_cli.audio.source import Source
     from rt_cli.clock import Clock
-    from rt_cli.events import EventHandler
+    from rt_cli.events import EventHandler, Summary
     from rt_cli.settings import OnFull
     from rt_cli.streaming.capture.push_to_talk import Command
     from rt_cli.streaming.delivery.next_action import ChunkSizes
@@ -444,10 +445,10 @@ class Streamer:
         )
         log.debug("%d events of the endpoint were ignored", self._session.ignored)
         if (error := outcome.error) is not None and not self._stdout_closed:
-            self._on_event(Errored(error.code, error.message, error.hint))
-        summary = Summary(
-            source=self._job.name,
-            exit=outcome.exit_code,
+            self._on_event(error_event(error))
+        summary = summary_of(
+            self._job.name,
+            outcome.exit_code,
             complete=outcome.complete,
             rate_hz=self._rate,
             ledger=outcome.ledger,

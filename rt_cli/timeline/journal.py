@@ -193,8 +193,10 @@ class _Reader:
             case {"type": "resumed", "at": int(at)} if _is_position(at):
                 self._resume(at)
             case {"type": "final"}:
+                # Version 0.1 wrote null and false where later ones leave a field out.
+                fields = {name: value for name, value in record.items() if value is not None and value is not False}
                 try:
-                    final = msgspec.convert({**record, "resumed": False}, Final)
+                    final = msgspec.convert(fields, Final)
                 except msgspec.ValidationError:
                     return False
                 self._contents.finals.append(msgspec.structs.asdict(final))

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rt_cli.errors import UsageError
-from rt_cli.events import Errored, Final, Ledger, Partial, Progress, SourceOpened, Summary, Warned
+from rt_cli.events import Errored, Final, Ledger, Partial, Progress, SourceOpened, Warned
 from rt_cli.masking import protect
 from rt_cli.output.output import make_output
 from rt_cli.settings import OutputSettings
+from rt_cli.streaming.summary import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 DEADLINE_S = 5.0
 OPENED = SourceOpened("a.wav", "file", 44_100, 2, 24_000, 13_700)
-SUMMARY = Summary(
+SUMMARY = summary_of(
     "a.wav", 0, complete=True, rate_hz=24_000, ledger=Ledger(0, 0, 0, 0, 0, 0, 0), finals=1, reconnects=0, wall_ms=1_500
 )
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rt_cli.events import Ledger, Summary, Warned
 from rt_cli.output.repeated_warnings import AGAIN_S, MAX_CHARS, MAX_CODES, MAX_MESSAGES, RepeatedWarnings
+from rt_cli.streaming.summary import summary_of
 
 if TYPE_CHECKING:
     from rt_cli.events import Event
@@ -33,7 +34,7 @@ def texts(events: list[Event]) -> list[str]:
 def ended() -> Summary:
     """The last event of a source."""
     ledger = Ledger(0, 0, 0, 0, 0, 0, 0)
-    return Summary("x", 0, complete=True, rate_hz=24_000, ledger=ledger, finals=0, reconnects=0, wall_ms=0)
+    return summary_of("x", 0, complete=True, rate_hz=24_000, ledger=ledger, finals=0, reconnects=0, wall_ms=0)
 
 
 def shown(warnings: RepeatedWarnings, count: int, code: str = "c", message: str = "m") -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rt_cli.audio.format import to_ms
 from rt_cli.events import ControlChanged, Cost, Errored
 from tests.exact import RATE, ExactEndpoint, judge, speech, turns
 from tests.fakes import run
@@ -59,11 +60,12 @@ class TestGate:
             assert judge([final.text for final in gated.finals], spans).perfect
             assert facts(gated) == facts(whole)
             assert_all_settled(gated.summary)
-            assert whole.summary.gated == 0
-            assert (
-                gated.summary.gated + gated.summary.sent == gated.summary.ledger.captured + gated.summary.ledger.padding
-            )
-            assert gated.summary.sent < 0.3 * whole.summary.sent
+            assert whole.summary.gated_ms == 0
+            ledger = gated.summary.ledger
+            # Each of the three is rounded down.
+            left_over = to_ms(ledger.captured + ledger.padding, RATE) - gated.summary.gated_ms - gated.summary.sent_ms
+            assert left_over in (0, 1)
+            assert gated.summary.sent_ms < 0.3 * whole.summary.sent_ms
 
         run(scenario(), seconds=60)
 
@@ -79,7 +81,7 @@ class TestGate:
             assert result.states.count("resumed") >= 2
             assert judge([final.text for final in result.finals], spans).perfect
             assert_all_settled(result.summary)
-            assert 0 < result.summary.gated < result.summary.ledger.captured
+            assert 0 < result.summary.gated_ms < result.summary.captured_ms
 
         run(scenario(), seconds=60)
 
@@ -90,8 +92,8 @@ class TestGate:
         async def scenario() -> None:
             async with ExactEndpoint().serving() as endpoint:
                 result = await stream(endpoint.url, MemorySource(bytes(60 * SECOND)), inputs(turn_detection, gate=True))
-            assert (result.summary.sent, result.finals) == (0, [])
-            assert result.summary.gated == result.summary.ledger.captured == 60 * RATE
+            assert (result.summary.sent_ms, result.finals) == (0, [])
+            assert result.summary.gated_ms == result.summary.captured_ms == 60_000
             assert_all_settled(result.summary)
 
         run(scenario(), seconds=30)
@@ -137,7 +139,7 @@ class TestPushToTalk:
                 first, last = (int(number) for number in final.text.replace("?", "").split("-"))
                 assert (first, last) == pytest.approx((start * 12, end * 12), abs=24)
             left_out = 12_000 - sum(end - start for start, end in wanted)
-            assert result.summary.gated == pytest.approx(left_out * 24, abs=240)
+            assert result.summary.gated_ms == pytest.approx(left_out, abs=10)
             assert_all_settled(result.summary)
 
         run(scenario(), seconds=60)
@@ -148,7 +150,7 @@ class TestPushToTalk:
         async def scenario() -> None:
             async with ExactEndpoint().serving() as endpoint:
                 result = await controlled(endpoint.url, speech(0, 5 * RATE // 2), [], inputs("client", ptt=True))
-            assert (result.summary.sent, result.summary.gated) == (0, 5 * RATE)
+            assert (result.summary.sent_ms, result.summary.gated_ms) == (0, 5_000)
             assert_all_settled(result.summary)
 
         run(scenario(), seconds=30)
@@ -212,7 +214,7 @@ class TestCost:
             assert judge([final.text for final in result.finals], spans[:4]).perfect
             assert result.warnings == ["max_cost"]
             assert result.summary.cost == Cost(0.04, "EUR")
-            assert 4 * RATE - 1 <= result.summary.sent <= 4 * RATE
+            assert 3_999 <= result.summary.sent_ms <= 4_000
             assert_all_settled(result.summary)
 
         run(scenario(), seconds=30)
@@ -227,7 +229,7 @@ class TestCost:
             assert judge([final.text for final in result.finals], spans[:4]).perfect
             assert [each.code for each in result.events if isinstance(each, Errored)] == ["max_cost"]
             assert (result.summary.exit, result.summary.complete) == (7, False)
-            assert 4 * RATE - 1 <= result.summary.sent == result.summary.ledger.settled <= 4 * RATE
+            assert 3_999 <= result.summary.sent_ms == result.summary.settled_ms <= 4_000
 
         run(scenario(), seconds=30)
 
@@ -240,7 +242,7 @@ class TestCost:
             async with ExactEndpoint().serving() as endpoint:
                 result = await stream(endpoint.url, MemorySource(turns(10)[0]), chosen)
             assert result.warnings == []
-            assert result.summary.sent == 3 * RATE
+            assert result.summary.sent_ms == 3_000
             assert_all_settled(result.summary)
 
         run(scenario(), seconds=30)
@@ -253,7 +255,7 @@ class TestCost:
             async with ExactEndpoint().serving() as endpoint:
                 result = await stream(endpoint.url, MemorySource(pcm), self._chosen(0.2))
             assert judge([final.text for final in result.finals], spans).perfect
-            assert result.summary.cost == Cost(round(result.summary.sent / RATE / 100, 6), "EUR")
+            assert result.summary.cost == Cost(round(len(pcm) / 2 / RATE / 100, 6), "EUR")
             assert_all_settled(result.summary)
 
         run(scenario(), seconds=30)

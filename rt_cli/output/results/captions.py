@@ -12,7 +12,7 @@ from functools import partial
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from rt_cli.events import Final
 from rt_cli.protocol.sanitize import printable
@@ -71,7 +71,7 @@ class CueCutter:
             return []
         start = max(self._free_from, final.start_ms or 0)
         length = _width(pieces) * READING_MS_PER_COLUMN
-        end = start + length if final.start_ms is None or final.end_ms is None else final.end_ms
+        end = start + length if final.start_ms is UNSET or final.end_ms is UNSET else final.end_ms
         blocks = _blocks(pieces, _room(_width(pieces), end - start))
         cues = _with_times(blocks, start, max(end, start + len(blocks) * MIN_CUE_MS))
         self._free_from = cues[-1].end_ms

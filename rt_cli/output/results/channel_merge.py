@@ -6,6 +6,8 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from rt_cli.events import Final, Progress, Summary
 
 if TYPE_CHECKING:
@@ -56,6 +58,6 @@ class ChannelMerge:
 
 def _start_ms(event: Event) -> float:
     """Return the start of a final, ms; -1 for events that need not wait."""
-    if isinstance(event, Final) and event.start_ms is not None:
+    if isinstance(event, Final) and event.start_ms is not UNSET:
         return event.start_ms
     return -1.0

@@ -6,24 +6,11 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-from msgspec.structs import asdict
+from msgspec import UNSET, to_builtins
+from msgspec.json import Encoder
+from msgspec.structs import replace
 
-from rt_cli.audio.format import to_ms
-from rt_cli.events import (
-    ControlChanged,
-    Dropped,
-    Errored,
-    Failed,
-    Final,
-    Partial,
-    SessionChanged,
-    SourceOpened,
-    Summary,
-    Total,
-    Warned,
-    Withdrawn,
-)
+from rt_cli.events import ContractEvent, Final, Partial, SourceOpened, Summary, Total
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,22 +22,7 @@ if TYPE_CHECKING:
 # treat others as line ends.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
-_TYPES: dict[type, str] = {
-    SessionChanged: "session",
-    Partial: "partial",
-    Withdrawn: "withdrawn",
-    Final: "final",
-    Failed: "failed",
-    Dropped: "dropped",
-    Warned: "warning",
-    Errored: "error",
-    Summary: "summary",
-    Total: "total",
-    ControlChanged: "control",
-}
-_OPTIONAL = frozenset({"reason", "start_ms", "end_ms", "approx", "language", "latency_ms", "resumed", "hint"})
-_OMITTED_IF_ZERO = frozenset({"skipped"})
-"""Fields that are written only if they are not zero."""
+_encode = Encoder().encode
 
 
 class WriteLine(Protocol):
@@ -92,7 +64,7 @@ class NdjsonOutput:
         """Print an event of the NDJSON contract. Never raises."""
         if isinstance(event, SourceOpened):
             self.source = event.name
-        if type(event) not in _TYPES or (isinstance(event, Partial) and not self._partials):
+        if not isinstance(event, ContractEvent) or (isinstance(event, Partial) and not self._partials):
             return
         source = self.source if self._many and not isinstance(event, Total) else None
         on_written = None
@@ -102,11 +74,11 @@ class NdjsonOutput:
         self._write_line(line, droppable=isinstance(event, Partial), on_written=on_written)
 
 
-def to_json(event: Event, source: str | None = None, channel: str | None = None) -> str:
+def to_json(event: ContractEvent, source: str | None = None, channel: str | None = None) -> str:
     """Format an event of the contract as an NDJSON line without a line end.
 
     Args:
-        event: Any event of the contract, so not SourceOpened or Progress.
+        event: Any event of the contract.
         source: Source of the line, if there are several; a summary has its own.
         channel: Channel of the source, if channels are transcribed separately.
 
@@ -114,55 +86,31 @@ def to_json(event: Event, source: str | None = None, channel: str | None = None)
         One line of valid JSON that is safe for a terminal: control characters and bidirectional overrides are
         escaped, and lone surrogates (from a file name that is not UTF-8) become the text of an escape.
     """
-    fields: dict[str, object] = {"type": _TYPES[type(event)]}
-    if source is not None:
-        fields["source"] = source
-    if channel is not None:
-        fields["channel"] = channel
-    fields.update(_summary(event) if isinstance(event, Summary) else _without_absent(asdict(event)))
+    if isinstance(event, Summary):
+        event, source, channel = replace(event, channel=channel or UNSET), None, None
     try:
-        line = msgspec.json.encode(fields)
+        line = _labelled(_encode(event), source, channel)
     except UnicodeEncodeError:
-        line = msgspec.json.encode({name: _encodable(value) for name, value in fields.items()})
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode())
+        line = _labelled(_encode(_encodable(to_builtins(event))), _encodable(source), _encodable(channel))
+    text = line.decode()
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _without_absent(fields: dict[str, object]) -> dict[str, object]:
-    """Remove optional fields that are None or False, and counters that are zero."""
-    # Compare by identity: 0 is a valid time.
-    return {
-        name: value
-        for name, value in fields.items()
-        if not (name in _OPTIONAL and (value is None or value is False)) and (name not in _OMITTED_IF_ZERO or value)
-    }
-
-
-def _summary(summary: Summary) -> dict[str, object]:
-    """Build the fields of a summary; ``latency_ms`` is always present, null without a measured final."""
-    ledger = summary.ledger
-    return {
-        "source": summary.source,
-        **({"skipped": True} if summary.skipped else {}),
-        "exit": summary.exit,
-        "complete": summary.complete,
-        "rate_hz": summary.rate_hz,
-        "captured_ms": _ms(ledger.captured, summary),
-        "settled_ms": _ms(ledger.settled, summary),
-        "dropped_ms": _ms(ledger.dropped, summary),
-        "ledger": asdict(ledger),
-        "sent_ms": _ms(summary.sent, summary),
-        "gated_ms": _ms(summary.gated, summary),
-        **({"cost": asdict(summary.cost)} if summary.cost else {}),
-        "finals": summary.finals,
-        "reconnects": summary.reconnects,
-        "latency_ms": asdict(summary.latency_ms) if summary.latency_ms else None,
-        "wall_ms": summary.wall_ms,
-    }
-
-
-def _ms(samples: int, summary: Summary) -> int:
-    return to_ms(samples, summary.rate_hz) if summary.rate_hz else 0
+def _labelled(line: bytes, source: object, channel: object) -> bytes:
+    """Insert source and channel after the type."""
+    if source is None and channel is None:
+        return line
+    label = {name: value for name, value in (("source", source), ("channel", channel)) if value is not None}
+    tag, _, rest = line.partition(b",")
+    return b"%s,%s,%s" % (tag, _encode(label)[1:-1], rest)
 
 
 def _encodable(value: object) -> object:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {name: _encodable(inner) for name, inner in value.items()}
+    return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from rt_cli.events import Final
 from rt_cli.output.results.captions import clock
 from rt_cli.protocol.sanitize import printable
@@ -43,6 +45,6 @@ class TextOutput:
         """Format the start of the turn; without a start, the end of the previous turn."""
         if not self._timestamps:
             return ""
-        start = self._ended_ms if final.start_ms is None else final.start_ms
-        self._ended_ms = start if final.end_ms is None else final.end_ms
+        start = self._ended_ms if final.start_ms is UNSET else final.start_ms
+        self._ended_ms = start if final.end_ms is UNSET else final.end_ms
         return f"[{clock(start)}] "

@@ -126,7 +126,7 @@ def _info(event: Event) -> str | None:
 
 
 def _unsuccessful(total: Total) -> list[tuple[int, str]]:
-    return [(total.failed_sources, "failed"), (total.skipped, "skipped")]
+    return [(total.failed_sources, "failed"), (total.skipped or 0, "skipped")]
 
 
 def _source(source: SourceOpened) -> str:
@@ -148,14 +148,14 @@ def _summary(summary: Summary) -> str:
     if summary.skipped:
         return f"skipped: {summary.source}: an earlier run has finished it"
     ledger = summary.ledger
-    parts = [f"{_length(ledger.captured, summary)} captured"]
+    parts = [f"{seconds(summary.captured_ms)} captured"]
     if ledger.dropped:
-        parts.append(f"{_length(ledger.dropped, summary)} dropped")
+        parts.append(f"{seconds(summary.dropped_ms)} dropped")
     if rest := ledger.acknowledged + ledger.in_flight + ledger.waiting:
         parts.append(f"{_length(rest, summary)} unsettled")
     parts.append(f"{count_noun(summary.finals, 'final')} in {seconds(summary.wall_ms)}")
-    if summary.gated:
-        parts.append(f"{_length(summary.gated, summary)} not sent")
+    if summary.gated_ms:
+        parts.append(f"{seconds(summary.gated_ms)} not sent")
     if summary.cost:
         parts.append(money(summary.cost))
     if summary.reconnects:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rt_cli.audio.format import to_ms
 from rt_cli.errors import EXIT_OK
 from rt_cli.events import Final, Summary
 from rt_cli.output.status.layout import STATE_STYLES
@@ -66,13 +65,12 @@ class MultiViewer:
         return self.view != before
 
     def _end(self, summary: Summary) -> None:
-        settled_ms = to_ms(summary.ledger.settled, summary.rate_hz) if summary.rate_hz else 0
         self.view = replace(
             self.view,
             done=self.view.done + 1,
             failed=self.view.failed + (summary.exit != EXIT_OK),
-            skipped=self.view.skipped + summary.skipped,
-            settled_ms=self.view.settled_ms + settled_ms,
+            skipped=self.view.skipped + bool(summary.skipped),
+            settled_ms=self.view.settled_ms + summary.settled_ms,
         )
 
 

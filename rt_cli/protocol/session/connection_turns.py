@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Partial, Withdrawn
 from rt_cli.protocol.error_policy import is_empty_buffer
@@ -272,7 +274,7 @@ class ConnectionTurns:
         return turn
 
     def _partial(self, turn: Turn) -> list[Effect]:
-        start = None if turn.start is None else to_ms(max(turn.start, self.turns.covered), self._rate_hz)
+        start = UNSET if turn.start is None else to_ms(max(turn.start, self.turns.covered), self._rate_hz)
         # The second half of a surrogate pair is still to come.
         text = turn.text.rstrip(_FIRST_HALVES) if not turn.text.isascii() else turn.text
         return [Report(Partial(self.turns.number(turn), printable(text), start))]

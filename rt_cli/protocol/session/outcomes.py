@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Failed, Final, Warned, Withdrawn
 from rt_cli.protocol.sanitize import masked, printable
@@ -85,10 +87,10 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
         text=printable(turn.text).strip(),
         start_ms=to_ms(turn.start or 0, rate_hz),
         end_ms=to_ms(turn.end or 0, rate_hz),
-        approx=turn.approx,
-        language=printable(turn.language) if turn.language else None,
-        latency_ms=latency_ms,
-        resumed=resumed,
+        approx=turn.approx or UNSET,
+        language=printable(turn.language) if turn.language else UNSET,
+        latency_ms=UNSET if latency_ms is None else latency_ms,
+        resumed=resumed or UNSET,
     )
 
 

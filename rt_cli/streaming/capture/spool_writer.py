@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import asdict
+from msgspec import to_builtins
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.events import Failed, Final, Warned
@@ -267,7 +267,8 @@ def _record(effect: Effect) -> dict[str, Any] | None:
         case Drop(start, end, reason):
             return {"type": "hole", "start": start, "end": end, "reason": reason}
         case Report(Final() as final):
-            return {"type": "final", **asdict(final)}
+            record: dict[str, Any] = to_builtins(final)
+            return record
         case Report(Failed(turn=turn)):
             return {"type": "turn", "turn": turn}
         case _:

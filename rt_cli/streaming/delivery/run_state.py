@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from rt_cli.audio.format import to_ms
 from rt_cli.audio.speech.vad import SpeechDetector
@@ -140,6 +140,6 @@ class RunState(Struct, frozen=True):
                 model=self.endpoint.model,
                 rate_hz=self.tape.rate_hz,
                 attempt=attempt,
-                reason=reason,
+                reason=reason or UNSET,
             )
         )

@@ -11,6 +11,7 @@ import srt
 import webvtt
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from rt_cli.events import Final, Partial, Warned
 from rt_cli.output.results.captions import (
@@ -63,10 +64,10 @@ TEXTS = (
     | st.lists(st.text("abcdefgh", min_size=1, max_size=12), max_size=60).map(" ".join)
     | st.just("1\n00:00:01,000 --> 00:00:02,000\nno cue")
 )
-TIMES = st.none() | st.integers(0, 400_000_000)
+TIMES = st.just(UNSET) | st.integers(0, 400_000_000)
 FINALS = st.lists(st.tuples(TEXTS, TIMES, st.none() | st.integers(-1000, 60_000)), max_size=5).map(
     lambda drawn: [
-        Final(turn, text, start, None if start is None or length is None else start + length)
+        Final(turn, text, start, UNSET if start is UNSET or length is None else start + length)
         for turn, (text, start, length) in enumerate(drawn, 1)
     ]
 )

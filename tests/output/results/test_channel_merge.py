@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rt_cli.events import Event, Final, Ledger, Partial, Progress, Summary
 from rt_cli.output.results.channel_merge import ChannelMerge
+from rt_cli.streaming.summary import summary_of
 
 SIDES = ("left", "right")
 
@@ -19,7 +20,7 @@ def settled(ms: int) -> Progress:
 def summary(finals: int = 0) -> Summary:
     """Return the end of a channel."""
     ledger = Ledger(0, 0, 0, 0, 0, 0, 0)
-    return Summary("a", 0, complete=True, rate_hz=24_000, ledger=ledger, finals=finals, reconnects=0, wall_ms=1)
+    return summary_of("a", 0, complete=True, rate_hz=24_000, ledger=ledger, finals=finals, reconnects=0, wall_ms=1)
 
 
 def test_a_final_waits_for_the_other_channel() -> None:

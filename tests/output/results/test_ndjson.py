@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from rt_cli.events import (
+    Cost,
     Dropped,
     Errored,
     Event,
@@ -29,6 +30,7 @@ from rt_cli.events import (
 )
 from rt_cli.output.results.ndjson import NdjsonOutput, to_json
 from rt_cli.protocol.sanitize import printable
+from rt_cli.streaming.summary import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +38,15 @@ if TYPE_CHECKING:
 LEDGER = Ledger(
     captured=48_000, settled=24_000, acknowledged=12_000, in_flight=2_400, waiting=2_400, dropped=7_200, padding=480
 )
-SUMMARY = Summary("a.wav", 7, complete=False, rate_hz=24_000, ledger=LEDGER, finals=3, reconnects=1, wall_ms=2_100)
+
+
+def summary(**more: Any) -> Summary:
+    """Return a summary with the same samples."""
+    fields: dict[str, Any] = {"complete": False, "rate_hz": 24_000, "ledger": LEDGER, "finals": 3, "reconnects": 1}
+    return summary_of("a.wav", 7, wall_ms=2_100, **fields | more)
+
+
+SUMMARY = summary()
 SUMMARY_LINE = {
     "type": "summary",
     "source": "a.wav",
@@ -149,6 +159,12 @@ def lines(
             id="summary-with-latency",
         ),
         pytest.param(
+            summary(sent=48_024, gated=240, cost=Cost(0.25, "EUR"), skipped=True),
+            SUMMARY_LINE
+            | {"skipped": True, "sent_ms": 2_001, "gated_ms": 10, "cost": {"amount": 0.25, "currency": "EUR"}},
+            id="summary-with-everything",
+        ),
+        pytest.param(
             Total(7, 2, 5, 1, 4_000, 3_000, 300, 5_000),
             {
                 "type": "total",
@@ -207,7 +223,7 @@ def test_a_source_that_never_opened_can_be_named() -> None:
 
 def test_a_summary_without_a_rate_is_still_printed() -> None:
     """A source that failed before its rate was known has 0 captured milliseconds."""
-    assert lines([replace(SUMMARY, rate_hz=0)])[0]["captured_ms"] == 0
+    assert lines([summary(rate_hz=0)])[0]["captured_ms"] == 0
 
 
 def test_a_file_name_that_is_no_utf8_is_parseable() -> None:

@@ -11,11 +11,12 @@ import pytest
 from msgspec.structs import replace
 
 from rt_cli.errors import UsageError
-from rt_cli.events import Final, Label, Ledger, Summary, Warned
+from rt_cli.events import Final, Label, Ledger, Warned
 from rt_cli.output.results.result_file import part_path
 from rt_cli.output.results.saved_results import SavedResults, check, file_name, format_of
 from rt_cli.output.results.write_receipts import WriteReceipts
 from rt_cli.settings import OutputSettings
+from rt_cli.streaming.summary import summary_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import OutputFormat
 
 DEADLINE_S = 10.0
-DONE = Summary(
+DONE = summary_of(
     "a.wav", 0, complete=True, rate_hz=24_000, ledger=Ledger(0, 0, 0, 0, 0, 0, 0), finals=1, reconnects=0, wall_ms=1
 )
 A, B = Label("x/a.wav"), Label("x/b.wav")

@@ -89,6 +89,7 @@ import os, sys
 from rt_cli.events import *
 from rt_cli.output.output import make_output
 from rt_cli.settings import OutputSettings
+from rt_cli.streaming.summary import summary_of
 
 def progress(ms):
     return Progress(ms, ms, 0, 0, -20.0, -10.0, 5.0, "ready")
@@ -110,7 +111,7 @@ for turn in range(1, 6):
     see(Final(turn, f"this was turn {turn}"))
 see(Errored("dns", "it broke", "mend it"))
 ledger = Ledger(240000, 240000, 0, 0, 0, 0, 0)
-see(Summary("speech.wav", 0, True, 24000, ledger, 5, 0, 1000))
+see(summary_of("speech.wav", 0, complete=True, rate_hz=24000, ledger=ledger, finals=5, reconnects=0, wall_ms=1000))
 sys.exit(0 if output.close(10) else 9)
 """
 

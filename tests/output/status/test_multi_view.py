@@ -24,6 +24,7 @@ from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.layout import Page
 from rt_cli.output.status.multi_view import MAX_ROWS, MultiViewer, multi_view_rows, progress
 from rt_cli.output.status.plain import PlainStatus
+from rt_cli.streaming.summary import summary_of
 
 A, B = Label("a.wav"), Label("b.wav")
 OPENED = SourceOpened("a.wav", "file", 24_000, 1, 24_000, 10_000)
@@ -34,7 +35,17 @@ def summary(name: str = "a.wav", exit_code: int = 0, *, skipped: bool = False) -
     """Return the summary of a source of two seconds."""
     ledger = Ledger(48_000, 48_000, 0, 0, 0, 0, 0)
     done = exit_code == 0
-    return Summary(name, exit_code, done, 24_000, ledger, 1, 0, wall_ms=1_000, skipped=skipped)
+    return summary_of(
+        name,
+        exit_code,
+        complete=done,
+        rate_hz=24_000,
+        ledger=ledger,
+        finals=1,
+        reconnects=0,
+        wall_ms=1_000,
+        skipped=skipped,
+    )
 
 
 def drawn(viewer: MultiViewer, width: int = 60) -> list[str]:

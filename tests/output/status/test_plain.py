@@ -22,7 +22,6 @@ from rt_cli.events import (
     Progress,
     SessionChanged,
     SourceOpened,
-    Summary,
     Total,
     Warned,
     Withdrawn,
@@ -30,6 +29,7 @@ from rt_cli.events import (
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.messages import note, seconds
 from rt_cli.output.status.plain import PROGRESS_EVERY_S, PlainStatus, add_color
+from rt_cli.streaming.summary import summary_of
 
 if TYPE_CHECKING:
     from rt_cli.output.status.messages import Level
@@ -38,8 +38,8 @@ DEADLINE_S = 5.0
 OPENED = SourceOpened("a.wav", "file", 44_100, 2, 24_000, 13_700)
 READY = SessionChanged("ready", "ws://host/v1/realtime", "openai", "whisper-1", 24_000)
 LEDGER = Ledger(captured=24_000, settled=24_000, acknowledged=0, in_flight=0, waiting=0, dropped=0, padding=0)
-SUMMARY = Summary("a.wav", 0, complete=True, rate_hz=24_000, ledger=LEDGER, finals=1, reconnects=0, wall_ms=1_500)
-CUT = Summary(
+SUMMARY = summary_of("a.wav", 0, complete=True, rate_hz=24_000, ledger=LEDGER, finals=1, reconnects=0, wall_ms=1_500)
+CUT = summary_of(
     "a.wav",
     7,
     complete=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import UNSET
 
 from rt_cli.errors import RefusedError
 from rt_cli.events import Failed
@@ -705,7 +706,7 @@ def test_a_new_connection_starts_at_settled() -> None:
     run.receive(*turn("b2", 0, 1000), *turn("c2", 2000, 3000), words("b2"), words("c2"))
 
     assert [(final.turn, final.text, final.resumed) for final in run.finals] == [
-        (1, "a", False),
+        (1, "a", UNSET),
         (2, "b2", True),
         (3, "c2", True),
     ]
@@ -721,7 +722,7 @@ def test_new_audio_is_not_resumed() -> None:
     run.send(7000)
     run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000), words("a"), words("b"))
 
-    assert [final.resumed for final in run.finals] == [True, False]
+    assert [final.resumed for final in run.finals] == [True, UNSET]
 
 
 def test_numbers_of_finals_are_never_used_again() -> None:
@@ -749,7 +750,7 @@ def test_latency_counts_from_the_end_of_speech() -> None:
     run.now = 3.0
     run.receive(words("a"), Committed("b"), words("b"))
 
-    assert [final.latency_ms for final in run.finals] == [3000 - 1900, None]
+    assert [final.latency_ms for final in run.finals] == [3000 - 1900, UNSET]
     assert run.session.latencies_ms == [1100]
 
 
