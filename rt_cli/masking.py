@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 MASK = "***"
-_MIN_CHARS = 8
-"""Shorter texts are not keys, and may be part of ordinary words."""
+SHORTEST_KEY = 8
+"""Characters. Shorter texts are not keys, and may be part of ordinary words."""
 _MIN_ODD_CHARS = 5
 """The same for texts with more than letters in them."""
 _MIN_DIGITS, _MIN_RANDOM_CHARS = 2, 20
@@ -27,11 +27,15 @@ _SHAPES = (
     re.compile(r"(?i)([?&](?:key|sig|code)=)[^\s\"'&]+"),
     re.compile(r"(://)[^\s/?#@]{1,1000}(?=@)"),
 )
+_LONG_KEYS = re.compile(r"\b((?:sk|ek|rk)[-_])[\w*.-]{16,}|(openai-insecure-api-key\.)[^\s\",]+")
+"""Keys of providers, as no ordinary word looks: safe for what was spoken."""
+_PARAMETERS = re.compile(r"(?i)(?:key|token|secret|password|signature|credential)$|^(?:sig|auth|code|pwd)$")
+_FIELDS = re.compile(r"(?i)(?:secret|password|authorization|api[-_]?key|[-_]token)$")
 _ESCAPES = re.compile(r"\\(?:u00([2-7][0-9a-fA-F])|(.))", re.DOTALL)
 
 
 def _is_certain(text: str) -> bool:
-    return len(text) >= (_MIN_CHARS if text.isalpha() else _MIN_ODD_CHARS)
+    return len(text) >= (SHORTEST_KEY if text.isalpha() else _MIN_ODD_CHARS)
 
 
 def _is_random(text: str) -> bool:
@@ -108,7 +112,7 @@ class Secrets:
     def _mask_end(self, text: str) -> str:
         """Mask the start of a secret at the end of a text: others cut messages, close reasons at 123 bytes."""
         for secret in self._certain:
-            at = text.rfind(secret[:_MIN_CHARS], max(0, len(text) - len(secret)))
+            at = text.rfind(secret[:SHORTEST_KEY], max(0, len(text) - len(secret)))
             if at >= 0 and secret.startswith(text[at:]):
                 return text[:at] + MASK
         return text
@@ -146,6 +150,21 @@ def masked(text: str) -> str:
     for shape in _SHAPES:
         text = shape.sub(rf"\1{MASK}", text)
     return text
+
+
+def masked_keys(text: str) -> str:
+    """Mask the secrets of the run, and keys of providers. Safe for what was spoken."""
+    return _LONG_KEYS.sub(lambda found: f"{found[1] or found[2]}{MASK}", without_secrets(text))
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Return whether a parameter of a URL has the name of a secret."""
+    return _PARAMETERS.search(name) is not None
+
+
+def is_secret_field(name: str) -> bool:
+    """Return whether a field of JSON, or a header, has the name of a secret."""
+    return _FIELDS.search(name) is not None
 
 
 def masked_foreign(text: str) -> str:

@@ -53,6 +53,20 @@ def _dbfs(value: float) -> float:
     return max(SILENCE_DBFS, 20 * math.log10(value / FULL_SCALE)) if value > 0 else SILENCE_DBFS
 
 
+def pcm16_to_float(pcm: bytes) -> NDArray[np.float32]:
+    """Convert PCM16 to float audio, range [-1, 1).
+
+    Args:
+        pcm: Signed 16-bit little-endian, whole samples.
+
+    Returns:
+        Shape ``(samples,)``, channels interleaved as in ``pcm``.
+    """
+    import numpy as np
+
+    return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
+
+
 def float_to_pcm16(block: NDArray[np.float32]) -> bytes:
     """Convert mono float audio to PCM16.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import stat
 import sys
 from contextlib import AsyncExitStack, suppress
@@ -22,14 +21,17 @@ from rt_cli.bench.limits import exit_code, parse_limit
 from rt_cli.bench.recording import load
 from rt_cli.bench.words import compare
 from rt_cli.clock import SystemClock
-from rt_cli.config.values import convert, settings_keys
+from rt_cli.config.values import number_option
 from rt_cli.disk.outfile import cannot_write, open_outfile, write_all
 from rt_cli.disk.serial_thread import SerialThread
-from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, UsageError
+from rt_cli.errors import EXIT_OK, UsageError
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.choose import choose_look
 from rt_cli.protocol.sanitize import printable
-from rt_cli.run.plan import endpoint_of, make_plan
+from rt_cli.run.interrupts import Interrupts, call_soon, ignore_signals
+from rt_cli.run.open_endpoint import open_endpoint
+from rt_cli.run.plan import make_plan
+from rt_cli.settings import auto
 from rt_cli.streaming.cost import bill_of
 from rt_cli.streaming.job import Job
 
@@ -48,10 +50,8 @@ if TYPE_CHECKING:
     from rt_cli.settings import Settings
 
 MOST_SESSIONS = 4096
-_CHUNK_MS = 40
 _REDRAW_INTERVAL_S = 0.5
 _LAST_LINES_S = 1.0
-_SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def run_bench(settings: Settings, options: BenchOptions) -> int:
     """
     levels = parse_levels(options.sessions)
     limits = [parse_limit(text) for text in options.limits]
-    spread_s = _seconds("--spread", options.spread)
+    spread_s = number_option("--spread", options.spread, low=0)
     references = _references(options)
     if any(limit.name == "wer" for limit in limits) and not references:
         raise UsageError("a limit on wrong words needs the right ones", "give --reference FILE for each recording")
@@ -90,7 +90,9 @@ def run_bench(settings: Settings, options: BenchOptions) -> int:
     plan = make_plan(settings, os.environ)
     report = None if options.html is None else _open_report(options.html, replace=options.replace)
     try:
-        return asyncio.run(_Bench(settings, options, plan, levels, limits, references, spread_s, report).run())
+        code = asyncio.run(_Bench(settings, options, plan, levels, limits, references, spread_s, report).run())
+        ignore_signals()
+        return code
     finally:
         if options.html is not None and report is not None:
             _close_report(options.html, report)
@@ -106,14 +108,6 @@ def parse_levels(text: str) -> list[int]:
     if levels != sorted(set(levels)) or not 1 <= levels[0] <= levels[-1] <= MOST_SESSIONS:
         raise UsageError(f"--sessions {text}: no such levels", f"as in 1,2,4,8: growing, up to {MOST_SESSIONS}")
     return levels
-
-
-def _seconds(option: str, text: str) -> float:
-    try:
-        # Any key in seconds with the range from 0 works here; this one stands for the syntax only.
-        return float(str(convert(settings_keys()["retry_for"], text)))
-    except ValueError as exc:
-        raise UsageError(f"{option} {text}: must {exc}") from None
 
 
 def _references(options: BenchOptions) -> list[str]:
@@ -184,7 +178,6 @@ class _Bench:
         self._report = report
         self._json = settings.output.format == "json"
         self._bill = bill_of(settings)
-        self._signals: list[int] = []
         self._stdout_closed = False
         self._load_levels: LoadLevels | None = None
         self._live: LiveTable | None = None
@@ -192,11 +185,11 @@ class _Bench:
     async def run(self) -> int:
         """Run the command, and return the exit code. Cancelling cancels every session."""
         loop = asyncio.get_running_loop()
-        self._out = LineWriter(sys.stdout, on_broken=partial(_call_soon, loop, self._on_stdout_closed))
+        self._out = LineWriter(sys.stdout, on_broken=partial(call_soon, loop, self._on_stdout_closed))
         self._err = LineWriter(sys.stderr, on_broken=_ignore)
         self._look = self._choose_look()
-        for number, code in _SIGNALS.items():
-            signal.signal(number, partial(self._on_signal, loop, code))
+        self._interrupts = Interrupts(self._interrupt)
+        self._interrupts.install()
         try:
             async with AsyncExitStack() as stack:
                 endpoint = await self._endpoint(stack)
@@ -218,21 +211,18 @@ class _Bench:
         return "all" if look == "live" and shared else look
 
     async def _endpoint(self, stack: AsyncExitStack) -> Endpoint:
-        url = self._plan.choice.url
-        if url is None:
-            from rt_cli.server.access.limits import Limits
-            from rt_cli.server.server import serve
-
-            server = await stack.enter_async_context(serve(limits=Limits(sessions=max(self._levels))))
-            self._print_status(f"{server.notice}; it runs in this process, whose CPU it shares", "warnings")
-            url = server.url
-        endpoint = endpoint_of(self._settings, self._plan.choice, self._plan.key, url)
+        endpoint = await open_endpoint(
+            self._settings, self._plan, stack, on_embedded=self._on_embedded, sessions=max(self._levels)
+        )
         self._print_status(f"endpoint: {endpoint.shown} ({self._plan.choice.reason}), model {endpoint.model}")
         return endpoint
 
+    def _on_embedded(self, notice: str, _sessions: int) -> None:
+        self._print_status(f"{notice}; it runs in this process, whose CPU it shares", "warnings")
+
     async def _measure(self, endpoint: Endpoint) -> int:
         recordings = await self._recordings(endpoint.dialect.rate_hz)
-        chunk_ms = self._settings.input.chunk_ms or _CHUNK_MS
+        chunk_ms = self._settings.input.chunk_ms or auto.LIVE_CHUNK_MS
         plan = LevelPlan(
             levels=self._levels,
             rounds=self._options.rounds,
@@ -242,8 +232,8 @@ class _Bench:
             piece_s=chunk_ms / 1000,
         )
         self._load_levels = load_levels = LoadLevels(plan, partial(self._job, endpoint), SystemClock(), self._on_result)
-        if self._signals:
-            return self._signals[0]
+        if self._interrupts.codes:
+            return self._interrupts.codes[0]
         async with asyncio.TaskGroup() as tasks:
             table_task = tasks.create_task(self._update_table(load_levels), name="live table")
             levels = await load_levels.run()
@@ -308,7 +298,7 @@ class _Bench:
     async def _conclude(
         self, endpoint: Endpoint, levels: Sequence[Level], recordings: Sequence[Recording], chunk_ms: int
     ) -> int:
-        code = EXIT_OK if self._stdout_closed else next(iter(self._signals), exit_code(self._limits, levels))
+        code = EXIT_OK if self._stdout_closed else next(iter(self._interrupts.codes), exit_code(self._limits, levels))
         if self._live is not None:
             await asyncio.to_thread(self._live.close)
         if self._json:
@@ -319,7 +309,7 @@ class _Bench:
                     endpoint=endpoint.shown,
                     model=endpoint.model,
                     exit_code=code,
-                    interrupted=bool(self._signals),
+                    interrupted=bool(self._interrupts.codes),
                 )
             )
             for remark in table.remarks(levels):
@@ -355,7 +345,7 @@ class _Bench:
         disk = SerialThread("rt-report")
         disk.do(write)
         while not await asyncio.to_thread(disk.close, _LAST_LINES_S):
-            if len(self._signals) > 1:
+            if self._interrupts.hurried:
                 return
         path = self._options.html
         if failures and path is not None:
@@ -363,12 +353,6 @@ class _Bench:
         self._print_status(f"report: {path}")
 
     # -- signals ------------------------------------------------------------------------------------------------------
-
-    def _on_signal(self, loop: asyncio.AbstractEventLoop, code: int, *_frame: object) -> None:
-        self._signals.append(code)
-        if len(self._signals) > 2:  # noqa: PLR2004 - the third signal ends at once
-            os._exit(code)
-        _call_soon(loop, partial(self._interrupt, code))
 
     def _interrupt(self, code: int) -> None:
         if self._load_levels is not None:
@@ -378,12 +362,6 @@ class _Bench:
         self._stdout_closed = True
         for _ in range(2):
             self._interrupt(EXIT_OK)
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, act: Any) -> None:
-    # RuntimeError: the loop is closed, so nothing is left to stop.
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(act)
 
 
 def _ignore() -> None:

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rt_cli.cli.completion import one_of
-from rt_cli.errors import UsageError
-from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOKEN_VARIABLE = "RT_SERVE_TOKEN"  # noqa: S105 - the name of the variable, no token
-_LARGEST_TOKEN = 4_096
-"""Bytes; a longer token would not fit into a request."""
 
 
 def _value(kind: Any, name: str, metavar: str, text: str, **more: Any) -> Any:
@@ -103,22 +99,11 @@ def serving_token(token_file: Path | None, environ: Mapping[str, str]) -> str | 
     Raises:
         UsageError: The file cannot be read, or its content cannot be a key. The message never contains the token.
     """
+    if token_file is not None:
+        from rt_cli.config.secret_file import read_secret_file
+
+        return read_secret_file(token_file, "token", "--token-file")
     from rt_cli.protocol.endpoint.key_source import clean_key
 
-    if token_file is not None:
-        return clean_key(_read(token_file), f"the token file {printable(str(token_file))}")
     from_environment = environ.get(TOKEN_VARIABLE, "")
     return clean_key(from_environment, TOKEN_VARIABLE) if from_environment.strip() else None
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST_TOKEN).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"the token file {printable(str(path))} is not text", "it must hold the token only") from None
-    except (OSError, ValueError) as exc:
-        problem = getattr(exc, "strerror", None) or "it is no path"
-        raise UsageError(
-            f"cannot read the token file {printable(str(path))}: {problem}", "check --token-file"
-        ) from None

@@ -12,6 +12,7 @@ import typer
 
 from rt_cli.cli.completion import profiles
 from rt_cli.errors import UsageError
+from rt_cli.masking import SHORTEST_KEY
 
 if TYPE_CHECKING:
     from rt_cli.protocol.endpoint.url import Address
@@ -24,8 +25,6 @@ Profile = Annotated[
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Config file.")]
 
 _OPENAI = "https://api.openai.com"
-_LARGEST_KEY = 1 << 14
-_SHORTEST_KEY = 8
 
 
 def login(url: Url = None, profile: Profile = None, config: Config = None) -> int:
@@ -99,19 +98,16 @@ def _prompt_for_key(account: str) -> str:
 
 
 def _read_stdin() -> str:
-    if sys.stdin is None:
-        return ""
-    try:
-        return sys.stdin.buffer.read(_LARGEST_KEY).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError("the key from stdin is not text", "it must be the key and nothing else") from None
+    from rt_cli.config.secret_file import read_secret
+
+    return "" if sys.stdin is None else read_secret(sys.stdin.buffer, "key", "stdin")
 
 
 def _check_key(text: str) -> str:
     from rt_cli.protocol.endpoint.key_source import clean_key
 
     key = clean_key(text, "stdin")
-    if " " in key or len(key) < _SHORTEST_KEY:
+    if " " in key or len(key) < SHORTEST_KEY:
         raise UsageError("what was given is no key", "it must be the key and nothing else, on one line")
     return key
 

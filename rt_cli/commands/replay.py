@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rt_cli.cli.process import collect_garbage, on_signals, warn
-from rt_cli.config.values import convert, settings_keys
+from rt_cli.config.values import number_option
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_OK, UsageError
-from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,8 +68,8 @@ def replay(
 
     from rt_cli.server.replay.script import scripts_of
 
-    pace = _number("speed", "--speed", speed or "1")
-    patience_s = _number("drain_timeout", "--patience", patience or str(_PATIENCE_S))
+    pace = number_option("--speed", speed or "1", low=0.01, unit="", unlimited=True)
+    patience_s = number_option("--patience", patience or str(_PATIENCE_S), low=0.1)
     scripts, missing = scripts_of(_entries(file))
     if not scripts:
         raise UsageError(f"{file} holds no connection", "record a run that reaches its endpoint", code="recording")
@@ -137,10 +136,3 @@ def _entries(path: Path) -> Iterator[Entry]:
             yield from entries(iter(lambda: file.readline(_LONGEST_LINE), b""), str(path))
     except OSError as exc:
         raise UsageError(f"cannot read {path}: {exc.strerror}", "give a file that --record wrote") from exc
-
-
-def _number(key: str, option: str, text: str) -> float:
-    try:
-        return float(str(convert(settings_keys()[key], text)))
-    except ValueError as exc:
-        raise UsageError(f"{option} must {exc}, not {printable(text)!r}") from None

@@ -6,14 +6,13 @@ import json as jsonlib
 import os
 import sys
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.cli import serve_options as options
 from rt_cli.cli.process import allow_many_files, collect_garbage, on_signals, warn, warn_once
-from rt_cli.config.values import convert, settings_keys
+from rt_cli.config.values import number_option
 from rt_cli.errors import UsageError
-from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,10 +87,7 @@ serve.__doc__ = options.HELP
 def _limits(max_sessions: int, max_session: str) -> Limits:
     from rt_cli.server.access.limits import Limits
 
-    try:
-        longest = float(str(convert(replace(settings_keys()["max_session"], optional=False), max_session)))
-    except ValueError as exc:
-        raise UsageError(f"--max-session must {exc}, not {printable(max_session)!r}") from None
+    longest = number_option("--max-session", max_session, low=1)
     # All sessions may start at the same time.
     return Limits(sessions=max_sessions, session_s=longest, handshakes=max(Limits().handshakes, max_sessions))
 

@@ -20,13 +20,13 @@ from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import DIALECTS
 from rt_cli.protocol.endpoint.headers import Headers, checked, parse_header
 from rt_cli.protocol.endpoint.proxy import check_proxy
+from rt_cli.protocol.sanitize import printable
 from rt_cli.settings import Settings
-from rt_cli.settings.declaration import declaration_of, title_of
+from rt_cli.settings.declaration import Declaration, declaration_of, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.settings.declaration import Declaration
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))\s*(ms|s|m|h)?")
@@ -151,6 +151,27 @@ def _number(key: Key, raw: object) -> float:
     if value is None or not whole or not key.declared.low <= value <= key.declared.high:
         raise ValueError(f"be {_expectation(key)}{_or_auto(key)}")
     return value if key.kind is float else int(value)
+
+
+def number_option(option: str, text: str, *, low: float, unit: str = "s", unlimited: bool = False) -> float:
+    """Parse the number of an option that is no setting, in the syntax of the settings.
+
+    Args:
+        option: Name of the option, for the message.
+        text: What the user gave.
+        low: The smallest value.
+        unit: ``s`` or ``ms``: a duration; empty: a number.
+        unlimited: Whether ``max`` means infinity.
+
+    Raises:
+        UsageError: The text is no such number.
+    """
+    declared = Declaration(low=low, unlimited=unlimited)
+    key = Key(option, "", f"_{unit}" if unit else "", float, optional=False, default=None, declared=declared)
+    try:
+        return _number(key, text)
+    except ValueError as exc:
+        raise UsageError(f"{option} must {exc}, not {printable(text)!r}") from None
 
 
 def _expectation(key: Key) -> str:

@@ -7,11 +7,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from rt_cli.config.config_file import expand_home
+from rt_cli.config.secret_file import read_secret_file
 from rt_cli.errors import RefusedError, UsageError
 from rt_cli.masking import protect
 from rt_cli.protocol.endpoint.key_source import KeyFile, KeySource, KeyVariable, clean_key, key_source
 from rt_cli.protocol.endpoint.url import parse_address
-from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COMMAND_DEADLINE_S = 60.0
 """Long, because a password store may prompt for a passphrase."""
-_LARGEST_KEY = 1 << 16
+_LARGEST_OUTPUT = 1 << 16
 
 
 def find_key(settings: EndpointSettings, url: str, environ: Mapping[str, str]) -> str | None:
@@ -65,21 +65,8 @@ def read_key(source: KeySource, environ: Mapping[str, str]) -> str:
     if isinstance(source, KeyVariable):
         return clean_key(environ.get(source.name, ""), source.name)
     if isinstance(source, KeyFile):
-        return clean_key(_read_file(source.path), f"the file {printable(source.path)}")
+        return read_secret_file(expand_home(source.path), "key", "--api-key-file")
     return clean_key(_run(source.command), "the key command")
-
-
-def _read_file(path: str) -> str:
-    try:
-        with expand_home(path).open("rb") as file:
-            return file.read(_LARGEST_KEY).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"the key file {printable(path)} is not text", "it must hold the key and nothing else"
-        ) from None
-    except (OSError, ValueError) as exc:
-        problem = getattr(exc, "strerror", None) or "it is no path"
-        raise UsageError(f"cannot read the key file {printable(path)}: {problem}", "check --api-key-file") from None
 
 
 def _run(command: str) -> str:
@@ -99,4 +86,4 @@ def _run(command: str) -> str:
         raise UsageError(f"the key command failed with status {exc.returncode}", "run it by hand") from None
     except subprocess.TimeoutExpired:
         raise UsageError(f"the key command took more than {COMMAND_DEADLINE_S:g} s", "run it by hand") from None
-    return process.stdout[:_LARGEST_KEY].decode("utf-8", "replace")
+    return process.stdout[:_LARGEST_OUTPUT].decode("utf-8", "replace")

@@ -34,9 +34,9 @@ _SHAPE_CODES = frozenset(
         "DeploymentNotFound",
     }
 )
-_CAPACITY_CODES = frozenset(
-    {"rate_limit_exceeded", "session_limit_reached", "server_error", "unavailable", "overloaded"}
-)
+FULL_CODES = frozenset({"rate_limited", "rate_limit_exceeded", "session_limit_reached", "overloaded", "no_room"})
+"""Codes of a full endpoint: its own, and ours."""
+_CAPACITY_CODES = FULL_CODES | {"server_error", "unavailable"}
 _CAPACITY_WORDS = ("capacity", "limit", "busy", "overload", "too many", "try again")
 _OVERLOAD_RETRY_S = 5.0
 _HARMLESS_CODES = frozenset(

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from rt_cli.masking import MASK, Secrets, protect, without_secrets
+from rt_cli.masking import MASK, SHORTEST_KEY, Secrets, is_secret_field, masked_keys, protect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rt_cli.protocol.endpoint.endpoint import Endpoint
 
-_MIN_SECRET_CHARS = 8
-"""Shorter texts are not keys, and may be part of ordinary words."""
-_KEY_SHAPES = re.compile(r"\b((?:sk|ek|rk)[-_])[\w*.-]{16,}|(openai-insecure-api-key\.)[^\s\",]+")
-_SECRET_NAMES = re.compile(r"(?:secret|password|authorization|api[-_]?key|[-_]token)$", re.IGNORECASE)
 _PLAIN_HEADERS = {
     *("host", "upgrade", "connection", "user-agent", "server", "date", "content-type", "content-length"),
     *("sec-websocket-version", "sec-websocket-extensions", "sec-websocket-accept", "sec-websocket-protocol"),
@@ -32,9 +27,7 @@ def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
     Returns:
         Secrets of at least 8 characters, the longest first.
     """
-    return tuple(
-        sorted((text for text in _all_secrets(endpoint) if len(text) >= _MIN_SECRET_CHARS), key=len, reverse=True)
-    )
+    return tuple(sorted((text for text in _all_secrets(endpoint) if len(text) >= SHORTEST_KEY), key=len, reverse=True))
 
 
 def protect_endpoint(endpoint: Endpoint) -> None:
@@ -65,8 +58,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Mask the secrets, and everything that looks like a key, in a text (JSON or not)."""
-        text = without_secrets(self._secrets.mask(text))
-        return _KEY_SHAPES.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
+        return masked_keys(self._secrets.mask(text))
 
     def fields(self, value: Any) -> Any:
         """Mask every text of a JSON value as in :meth:`text`, and every field with the name of a secret.
@@ -93,7 +85,7 @@ class Redactor:
     def _field(self, name: str, content: Any) -> Any:
         if content and name == "client_secret":
             return MASK
-        if isinstance(content, str) and content and _SECRET_NAMES.search(name):
+        if isinstance(content, str) and content and is_secret_field(name):
             return MASK
         if name == "headers" and isinstance(content, dict):
             return dict.fromkeys(content, MASK)

@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
-from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError, unexpected
+from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, RtError, UsageError, unexpected
 from rt_cli.events import Noted, Warned, error_event
 from rt_cli.output.output import make_output
 from rt_cli.protocol.sanitize import printable
-from rt_cli.run.plan import Plan, endpoint_of, make_plan
+from rt_cli.run.interrupts import Interrupts, call_soon, ignore_signals
+from rt_cli.run.open_endpoint import open_endpoint
+from rt_cli.run.plan import Plan, make_plan
 from rt_cli.run.pool import Pool
 from rt_cli.run.record_option import check_outputs, open_wire_recorder
 from rt_cli.run.skip_done import determinants
 from rt_cli.run.totals import total, unopened_summary
+from rt_cli.settings import auto
 from rt_cli.streaming.cost import bill_of
-from rt_cli.streaming.delivery.reconnect import RETRY_FINITE_S
 from rt_cli.streaming.job import Job
 from rt_cli.streaming.streamer import Streamer
 
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from rt_cli.streaming.capture.push_to_talk import Command
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
-_SIGNALS = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
 _LAST_LINES_S = 0.3
 _MOST_WAITING_BYTES = 64 * 1024 * 1024
 """No new source starts while more results than this wait for an earlier source: a thousand hours of speech."""
@@ -109,9 +109,7 @@ def run(
         exit_timer.daemon = True
         exit_timer.start()
     exit_timer.cancel()
-    # The interpreter's end restores the default actions: a late signal must not replace the exit code.
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     return exit_code
 
 
@@ -151,7 +149,6 @@ class _Run:
         """Running streamers. A streamer with a spool stays until its results are written."""
         self._summaries: list[Summary] = []
         self._source_ended = asyncio.Event()
-        self._signals: list[int] = []
         self._stdout_closed = False
         self._began = 0.0
         self._last_settled_at = -math.inf
@@ -163,19 +160,20 @@ class _Run:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         self._began = loop.time()
+        self._interrupts = Interrupts(self._interrupt, self._restore_terminal)
         parallel = self._parallel_sources > 1 or self._split
         self._output = output = make_output(
             self._settings.output,
             many_sources=len(self._sources) > 1,
             sources=[source.name for source in self._sources],
             crowd=len(self._sources) * self._sessions_each if parallel else 0,
-            on_stdout_closed=partial(_call_soon, loop, self._on_stdout_closed),
+            on_stdout_closed=partial(call_soon, loop, self._on_stdout_closed),
             stdout=sys.stdout,
             stderr=sys.stderr,
             environ=os.environ,
             on_printed=self._on_printed,
         )
-        self._install_signal_handlers(loop)
+        self._interrupts.install()
         try:
             self._wire_recorder = open_wire_recorder(self._settings.output, output.on_event)
             self._start_controls(loop)
@@ -201,14 +199,14 @@ class _Run:
     async def _close(self) -> bool:
         """Wait for a slow reader of stdout. False if a second signal ends the wait."""
         while not await asyncio.to_thread(self._output.close, _LAST_LINES_S):
-            if len(self._signals) > 1:
+            if self._interrupts.hurried:
                 return False
         return True
 
     async def _close_marks(self) -> None:
         """Wait for the marks of finished sources. A second signal ends the wait: those sources are sent again."""
         while self._done_marks is not None and not await asyncio.to_thread(self._done_marks.close, _LAST_LINES_S):
-            if len(self._signals) > 1:
+            if self._interrupts.hurried:
                 break
 
     async def _deliver(self) -> int:
@@ -217,27 +215,21 @@ class _Run:
         async with AsyncExitStack() as stack:
             endpoint = await self._endpoint(self._plan, stack)
             await self._pool.each(self._sources, partial(self._send, endpoint, self._plan))
-            if not self._summaries and self._signals:
-                self._report_unopened(self._sources[0], self._signals[0])
+            if not self._summaries and self._interrupts.codes:
+                self._report_unopened(self._sources[0], self._interrupts.codes[0])
             return self._conclude()
 
     async def _endpoint(self, plan: Plan, stack: AsyncExitStack) -> Endpoint:
-        url = plan.choice.url
-        if url is None:
-            from rt_cli.server.access.limits import Limits
-            from rt_cli.server.server import serve
-
-            limits = Limits()
-            self._pool.shrink(limits.sessions // self._sessions_each)
-            server = await stack.enter_async_context(serve(limits=limits))
-            self._output.on_event(Warned("demo_quality", server.notice))
-            url = server.url
-        endpoint = endpoint_of(self._settings, plan.choice, plan.key, url)
+        endpoint = await open_endpoint(self._settings, plan, stack, on_embedded=self._on_embedded)
         self._output.on_event(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
         if endpoint.trust.insecure and endpoint.url.startswith("wss:"):
             warning = "the certificate is not checked (--insecure): whoever is on the way can listen"
             self._output.on_event(Warned("insecure", warning))
         return endpoint
+
+    def _on_embedded(self, notice: str, sessions: int) -> None:
+        self._pool.shrink(sessions // self._sessions_each)
+        self._output.on_event(Warned("demo_quality", notice))
 
     # -- one source ---------------------------------------------------------------------------------------------------
 
@@ -349,8 +341,7 @@ class _Run:
         if connected and self._pool.shrink(connected // self._sessions_each):
             self._output.on_event(Warned("no_room", f"the endpoint has no room: {connected} at once from here on"))
         # The endpoint has worked before, so this counts as an outage.
-        retry_for_s = self._settings.delivery.retry_for_s
-        return connected > 0 or since < (RETRY_FINITE_S if retry_for_s is None else retry_for_s)
+        return connected > 0 or since < auto.retry_for_s(self._settings.delivery.retry_for_s, live=False)
 
     # -- summaries ----------------------------------------------------------------------------------------------------
 
@@ -380,7 +371,10 @@ class _Run:
     def _conclude(self) -> int:
         incomplete = len(self._summaries) < len(self._sources) * self._sessions_each
         totals = total(
-            self._summaries, self._signals[:1] if incomplete else [], self._wall_ms(), stdout_closed=self._stdout_closed
+            self._summaries,
+            self._interrupts.codes[:1] if incomplete else [],
+            self._wall_ms(),
+            stdout_closed=self._stdout_closed,
         )
         if len(self._sources) * self._sessions_each > 1:
             self._output.on_event(totals)
@@ -388,7 +382,7 @@ class _Run:
 
     @property
     def _stopping(self) -> bool:
-        return bool(self._signals) or self._stdout_closed
+        return bool(self._interrupts.codes) or self._stdout_closed
 
     @property
     def _shows_status(self) -> bool:
@@ -399,26 +393,13 @@ class _Run:
 
     # -- signals and commands -----------------------------------------------------------------------------------------
 
-    def _install_signal_handlers(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Install the signal handlers with ``signal.signal``, which exists on every system."""
-        for number, exit_code in _SIGNALS.items():
-            signal.signal(number, partial(self._on_signal, loop, exit_code))
-        # SIGHUP (closed terminal, lost line) ends the run and delivers captured sound. nohup ignores SIGHUP: keep that.
-        hangup = getattr(signal, "SIGHUP", None)
-        if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-            signal.signal(hangup, partial(self._on_signal, loop, EXIT_TERMINATED))
-
-    def _on_signal(self, loop: asyncio.AbstractEventLoop, exit_code: int, *_frame: object) -> None:
-        self._signals.append(exit_code)
-        if len(self._signals) > 2:  # noqa: PLR2004 - the third signal ends at once
-            if self._controls is not None:
-                self._controls.restore()
-            os._exit(exit_code)
-        _call_soon(loop, partial(self._interrupt, exit_code))
+    def _restore_terminal(self) -> None:
+        if self._controls is not None:
+            self._controls.restore()
 
     def _start_controls(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._open_controls is not None:
-            quit_run = partial(self._on_signal, loop, EXIT_INTERRUPTED)
+            quit_run = partial(self._interrupts.receive, EXIT_INTERRUPTED)
             self._controls = self._open_controls(loop, self._output.on_event, quit_run)
 
     def _on_command(self, command: Command) -> None:
@@ -440,9 +421,3 @@ class _Run:
         self._source_ended.set()
         for streamer in self._streamers:
             streamer.hang_up()
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
-    # RuntimeError: the loop is closed, so nothing is left to stop.
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(act)

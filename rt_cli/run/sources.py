@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.channels import parse_pick
 from rt_cli.audio.gain import amplified
 from rt_cli.errors import AudioError
+from rt_cli.settings import auto
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,14 +67,14 @@ def microphone_source(
     """Return the microphone as a source, which reconnects after the device vanishes."""
 
     async def open_source(rate_hz: int, warn: Warn) -> Source:
-        from rt_cli.audio.microphone.reconnecting import RETRY_FOR_S, open_reconnecting
+        from rt_cli.audio.microphone.reconnecting import open_reconnecting
 
         microphone = await open_reconnecting(
             settings.device,
             wire_rate_hz=rate_hz,
             chunk_ms=40 if settings.chunk_ms is None else settings.chunk_ms,
             warn=warn,
-            retry_for_s=RETRY_FOR_S if retry_for_s is None else retry_for_s,
+            retry_for_s=auto.retry_for_s(retry_for_s, live=True),
             pick=parse_pick(settings.channel),
         )
         return amplified(microphone, settings.gain, warn)

@@ -3,6 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rt_cli.settings.auto import (
+    DRAIN_S,
+    EMBEDDED_DRAIN_S,
+    REMOTE_CATCH_UP,
+    REMOTE_SPEED,
+    RETRY_FINITE_S,
+    RETRY_LIVE_S,
+)
 from rt_cli.settings.declaration import ALL, BENCH, STREAM, setting
 
 OnFull = Literal["spool", "drop-oldest", "fail"]
@@ -18,7 +26,7 @@ class DeliverySettings:
         "--speed X",
         "Times real time, or max.",
         doc="How fast a file is sent: a multiple of real time.",
-        auto="max for the embedded endpoint, else 1",
+        auto=f"max for the embedded endpoint, else {REMOTE_SPEED:g}",
         low=0.01,
         unlimited=True,
         commands=frozenset({"send"}),
@@ -38,7 +46,7 @@ class DeliverySettings:
         "--drain-timeout TIME",
         "Silence before a final is given up.",
         doc="Silence from the endpoint at the end, after which a missing final is given up.",
-        auto="60 for the embedded endpoint, which shares this machine, else 10",
+        auto=f"{EMBEDDED_DRAIN_S:g} for the embedded endpoint, which shares this machine, else {DRAIN_S:g}",
         low=0.1,
         high=3600,
         commands=BENCH,
@@ -46,17 +54,17 @@ class DeliverySettings:
     retry_for_s: float | None = setting(
         None,
         "--retry-for TIME",
-        "Longest outage [2m, live 10m].",
+        f"Longest outage [{RETRY_FINITE_S / 60:g}m, live {RETRY_LIVE_S / 60:g}m].",
         doc="How long an outage is waited out.",
-        auto="10 m for a live source, 2 m for others",
+        auto=f"{RETRY_LIVE_S / 60:g} m for a live source, {RETRY_FINITE_S / 60:g} m for others",
         low=0,
     )
     catch_up: float | None = setting(
         None,
         "--catch-up X",
-        "Times real time after one, or max [2].",
+        f"Times real time after one, or max [{REMOTE_CATCH_UP:g}].",
         doc="What waits after an outage is sent so many times faster than real time.",
-        auto="max for the embedded endpoint, else 2",
+        auto=f"max for the embedded endpoint, else {REMOTE_CATCH_UP:g}",
         low=1,
         unlimited=True,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rt_cli.settings.auto import FILE_CHUNK_MS, LIVE_CHUNK_MS, LONGEST_CHUNK_MS
 from rt_cli.settings.declaration import BENCH, STREAM, setting
 
 Encoding = Literal["s16le", "s24le", "s24_32le", "s32le", "f32le", "mulaw", "alaw"]
@@ -27,9 +28,10 @@ class InputSettings:
         "--chunk-ms MS",
         "Audio per message, {low}..{high}.",
         doc="Audio in one message.",
-        auto="40 for a microphone, 100 for a file at the speed of sound, up to 1000 where it goes faster",
+        auto=f"{LIVE_CHUNK_MS} for a microphone, {FILE_CHUNK_MS} for a file at the speed of sound, "
+        f"up to {LONGEST_CHUNK_MS} where it goes faster",
         low=10,
-        high=1000,
+        high=LONGEST_CHUNK_MS,
         commands=BENCH,
     )
     duration_s: float | None = setting(

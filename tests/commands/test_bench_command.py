@@ -247,7 +247,7 @@ def test_signal(talk: str, number: int, code: int) -> None:
         (("--limit", "wer=5%"), "--reference"),
         (("--reference", "missing.txt"), "cannot read the reference"),
         (("--reference", "a.txt", "--reference", "b.txt"), "one for each"),
-        (("--spread", "soon"), "--spread soon"),
+        (("--spread", "soon"), "--spread must be a number"),
         (("--html", "."), "cannot write .: Is a directory"),
         (("--html", "x" * 300), "File name too long"),
         (("--html", "no/such/folder/report.html"), "cannot write"),

@@ -236,15 +236,15 @@ def test_signals_at_random_moments(seeds: range) -> None:
 EARLY = """
 import signal, sys
 from rt_cli.__main__ import main
-from rt_cli.run.run import _Run
+from rt_cli.run.interrupts import Interrupts
 
-listen = _Run._install_signal_handlers
+install = Interrupts.install
 
-def listen_and_hear(run, loop):
-    listen(run, loop)
+def install_and_receive(interrupts):
+    install(interrupts)
     signal.raise_signal(signal.SIGTERM)
 
-_Run._install_signal_handlers = listen_and_hear
+Interrupts.install = install_and_receive
 sys.argv = ["rt", *sys.argv[1:]]
 sys.exit(main())
 """

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.config.values import convert, override, settings_keys
+from rt_cli.config.values import convert, number_option, override, settings_keys
+from rt_cli.errors import UsageError
 from rt_cli.settings import Settings
 
 
@@ -155,3 +156,25 @@ def test_any_text_is_an_override_or_refused(text: str) -> None:
     except ValueError:
         return
     assert path
+
+
+@pytest.mark.parametrize(("text", "expected"), [("2s", 2.0), ("1.5m", 90.0), ("0", 0.0), ("250ms", 0.25)])
+def test_duration_of_an_option_that_is_no_setting(text: str, expected: float) -> None:
+    """The syntax is that of the settings."""
+    assert number_option("--spread", text, low=0) == expected
+
+
+@pytest.mark.parametrize("text", ["auto", "max", "-1", "soon", "", "1d", "\x1b[31m"])
+def test_invalid_duration_of_an_option_is_named(text: str) -> None:
+    """``auto`` is for settings only; the text is shown without control characters."""
+    with pytest.raises(UsageError, match=r"^--spread must be a number of at least 0 ") as caught:
+        number_option("--spread", text, low=0)
+    assert str(caught.value).isprintable()
+
+
+def test_unlimited_number_of_an_option() -> None:
+    """Without a unit, and with ``max``."""
+    assert number_option("--speed", "max", low=0.01, unit="", unlimited=True) == math.inf
+    assert number_option("--speed", "2", low=0.01, unit="") == 2
+    with pytest.raises(UsageError, match="--speed"):
+        number_option("--speed", "2s", low=0.01, unit="")

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from rt_cli.audio.format import FULL_SCALE
+from rt_cli.audio.format import pcm16_to_float
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class SpeechDetector:
         """
         import numpy as np
 
-        samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(FULL_SCALE)
+        samples = pcm16_to_float(pcm)
         if self._stream is not None:
             samples = self._stream.resample_chunk(samples)
         self._pending = np.concatenate((self._pending, samples))

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from msgspec import Struct
 
 from rt_cli.errors import UsageError
+from rt_cli.masking import MASK, is_secret_parameter
 from rt_cli.protocol.dialects import dialect_for
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?")
 _VERSION = re.compile(r"v\d+(?:beta\d*)?")
-_SECRET = re.compile(r"(?:key|token|secret|password|signature|credential)$|^(?:sig|auth|code|pwd)$", re.IGNORECASE)
 _EXAMPLES = "write it like https://HOST or ws://localhost:8765"
 
 
@@ -44,7 +44,7 @@ class Address(Struct, frozen=True):
     @property
     def holds_secret(self) -> bool:
         """Whether the URL contains a secret."""
-        return self.credentials is not None or any(_SECRET.search(name) for name, _ in self.query)
+        return self.credentials is not None or any(is_secret_parameter(name) for name, _ in self.query)
 
     @property
     def url(self) -> str:
@@ -54,7 +54,7 @@ class Address(Struct, frozen=True):
     @property
     def shown(self) -> str:
         """URL for messages: ``***`` replaces values of parameters with the name of a secret."""
-        return self._text(tuple((name, "***" if _SECRET.search(name) else value) for name, value in self.query))
+        return self._text(tuple((name, MASK if is_secret_parameter(name) else value) for name, value in self.query))
 
     def _text(self, query: tuple[tuple[str, str], ...]) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -1,0 +1,48 @@
+"""The endpoint of a plan; the embedded one is started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rt_cli.run.plan import endpoint_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AsyncExitStack
+
+    from rt_cli.protocol.endpoint.endpoint import Endpoint
+    from rt_cli.run.plan import Plan
+    from rt_cli.settings import Settings
+
+
+async def open_endpoint(
+    settings: Settings,
+    plan: Plan,
+    stack: AsyncExitStack,
+    *,
+    on_embedded: Callable[[str, int], None],
+    sessions: int | None = None,
+) -> Endpoint:
+    """Return the endpoint of a plan.
+
+    Args:
+        settings: Of the run.
+        plan: Of the run.
+        stack: Stops the embedded endpoint at its end.
+        on_embedded: Called if the embedded endpoint was started, with its notice and the most sessions at once.
+        sessions: The most sessions of the embedded endpoint; None for its own limit.
+
+    Raises:
+        RtError: The embedded endpoint cannot be started.
+    """
+    url = plan.choice.url
+    if url is None:
+        # Import here: most runs have an endpoint elsewhere.
+        from rt_cli.server.access.limits import Limits
+        from rt_cli.server.server import serve
+
+        limits = Limits() if sessions is None else Limits(sessions=sessions)
+        server = await stack.enter_async_context(serve(limits=limits))
+        on_embedded(server.notice, limits.sessions)
+        url = server.url
+    return endpoint_of(settings, plan.choice, plan.key, url)
