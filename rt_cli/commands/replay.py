@@ -84,7 +84,7 @@ async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, 
     import asyncio
 
     from rt_cli.output.line_writer import LineWriter
-    from rt_cli.server.access.access import is_loopback
+    from rt_cli.protocol.endpoint.url import is_loopback
     from rt_cli.server.replay.server import replaying
 
     loop = asyncio.get_running_loop()

@@ -131,7 +131,7 @@ async def _serve(arguments: _ServeArguments) -> None:
 
 
 def _notices(server: LocalServer, reply: str | None, arguments: Mapping[str, Any]) -> list[str]:
-    from rt_cli.server.access.access import is_loopback
+    from rt_cli.protocol.endpoint.url import is_loopback
 
     unencrypted = arguments["tls"] is None and not is_loopback(arguments["host"])
     advice = "audio and token cross the network in the clear: give --certfile, or put a proxy with TLS in front"

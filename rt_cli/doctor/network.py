@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rt_cli.audio.microphone.call_in_thread import call_in_thread
-from rt_cli.doctor.finding import Finding
+from rt_cli.doctor.finding import Finding, error_finding
 from rt_cli.errors import UnreachableError
+from rt_cli.streaming.transport.map_errors import invalid_certificate, no_such_host, no_tls
 
 if TYPE_CHECKING:
     from rt_cli.doctor.finding import ReportFinding
@@ -101,11 +102,7 @@ async def _look_up(host_port: HostPort, report: ReportFinding) -> bool:
         return False
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        report(
-            Finding(
-                "dns", "fail", f"no such host: {host_port.host} ({reason})", "check the name and the network", _EXIT
-            )
-        )
+        report(error_finding("dns", no_such_host(f"{host_port.host} ({reason})")))
         return False
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in results))
     report(Finding("dns", "ok", f"{host_port.host} is {', '.join(addresses[:4])} {_elapsed(began)}"))
@@ -140,19 +137,12 @@ async def _encrypt(
         async with asyncio.timeout(STEP_S):
             await writer.start_tls(context, server_hostname=host_port.host)
     except ssl.SSLCertVerificationError as error:
-        detail = f"the certificate of {host_port.host} is not valid ({error.verify_message})"
-        report(
-            Finding("tls", "fail", detail, "give its authority with --cacert; is this machine's clock right?", _EXIT)
-        )
+        report(error_finding("tls", invalid_certificate(host_port.host, error.verify_message)))
     except TimeoutError:
-        report(Finding("tls", "fail", f"no handshake within {STEP_S:g} s", "is it ws:// rather than wss://?", _EXIT))
+        report(error_finding("tls", no_tls(host_port.label, f"no handshake within {STEP_S:g} s")))
     except (OSError, EOFError) as error:
         reason = getattr(error, "reason", None) or str(error) or "it hung up"
-        report(
-            Finding(
-                "tls", "fail", f"no TLS with {host_port.label} ({reason})", "is it ws:// rather than wss://?", _EXIT
-            )
-        )
+        report(error_finding("tls", no_tls(host_port.label, reason)))
     else:
         session = writer.get_extra_info("ssl_object")
         certificate = writer.get_extra_info("peercert") or {}

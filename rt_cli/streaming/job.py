@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from rt_cli.audio.speech.vad import SpeechDetector
+from rt_cli.settings import auto
 from rt_cli.streaming.delivery.next_action import ChunkSizes
 from rt_cli.timeline.tape import MEMORY_S
 
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.wire_recorder import ConnectionLog
     from rt_cli.timeline.journal import SpoolContents
     from rt_cli.timeline.spool import Spool
-
-_LIVE_CHUNK_MS = 40
-_FILE_CHUNK_MS = 100
-_LARGEST_CHUNK_MS = 1000
 
 
 class Job(Struct, frozen=True):
@@ -65,17 +61,9 @@ class Job(Struct, frozen=True):
     @property
     def speed(self) -> float:
         """Multiple of real time at which a source that can wait is sent; ``inf``: limited by the window only."""
-        speed = self.settings.delivery.speed
-        if speed is not None:
-            return speed
-        return math.inf if self.endpoint.embedded else 1.0
+        return auto.speed(self.settings.delivery.speed, embedded=self.endpoint.embedded)
 
     def chunk_sizes(self, rate_hz: int, *, live: bool) -> ChunkSizes:
         """Return the chunk sizes in samples at ``rate_hz``, for a live source or one that can wait."""
-        chunk_ms = self.settings.input.chunk_ms
-        if chunk_ms is not None:
-            fixed = chunk_ms * rate_hz // 1000
-            return ChunkSizes(fixed, fixed)
-        finite = _FILE_CHUNK_MS if self.speed <= 1 else _LARGEST_CHUNK_MS // 2
-        usual = _LIVE_CHUNK_MS if live else finite
-        return ChunkSizes(usual * rate_hz // 1000, _LARGEST_CHUNK_MS * rate_hz // 1000)
+        usual_ms, longest_ms = auto.chunk_ms(self.settings.input.chunk_ms, live=live, speed=self.speed)
+        return ChunkSizes(usual_ms * rate_hz // 1000, longest_ms * rate_hz // 1000)

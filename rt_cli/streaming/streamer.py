@@ -13,6 +13,7 @@ from rt_cli.disk.outfile import is_same_file
 from rt_cli.errors import EXIT_OK, AudioError, ConnectionLost, RtError, UsageError, unexpected
 from rt_cli.events import Noted, Progress, SourceOpened, Warned, error_event
 from rt_cli.protocol.session.session import Session
+from rt_cli.settings import auto
 from rt_cli.streaming.capture.audio_recorder import AudioRecorder
 from rt_cli.streaming.capture.capture import TapeFeeder
 from rt_cli.streaming.capture.overflow_policy import OverflowPolicy
@@ -20,7 +21,7 @@ from rt_cli.streaming.capture.push_to_talk import POST_ROLL_MS, PushToTalk
 from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, spool_source
 from rt_cli.streaming.cost import Meter, bill_of
 from rt_cli.streaming.delivery.reconnect import Reconnector
-from rt_cli.streaming.delivery.run_state import RunState, drain_timeout_s, dropped
+from rt_cli.streaming.delivery.run_state import RunState, dropped
 from rt_cli.streaming.delivery.speech_search import QuietPrefix
 from rt_cli.streaming.outcome import RunOutcome, percentiles
 from rt_cli.streaming.send_policy import select
@@ -403,7 +404,7 @@ class Streamer:
             rate_hz=self._rate,
             own_turns=self._turns in {"client", "none"},
             own_detector=self._turns == "client",
-            patience_s=drain_timeout_s(settings.delivery, embedded=self._job.endpoint.embedded),
+            patience_s=auto.drain_timeout_s(settings.delivery.drain_timeout_s, embedded=self._job.endpoint.embedded),
             # With push to talk a turn ends at the end of speech plus the post-roll.
             silence_ms=POST_ROLL_MS if settings.input.ptt else settings.session.silence_ms,
             prefix_ms=settings.session.prefix_ms,

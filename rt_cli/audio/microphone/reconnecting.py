@@ -13,6 +13,7 @@ from rt_cli.audio.microphone.recorder_process import open_recorder
 from rt_cli.audio.source import Block, Source
 from rt_cli.clock import SystemClock
 from rt_cli.errors import AudioError, RtError
+from rt_cli.settings.auto import RETRY_LIVE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import SourceInfo, Warn
     from rt_cli.clock import Clock
 
-RETRY_FOR_S = 600.0
 RETRY_EVERY_S = 1.0
 FIRST_BLOCK_S = 5.0
 """Longest wait for the first audio of a reopened device; after that the attempt has failed."""
@@ -101,7 +101,7 @@ class ReconnectingMicrophone:
         warn: Warn,
         health: InputHealth,
         clock: Clock,
-        retry_for_s: float = RETRY_FOR_S,
+        retry_for_s: float = RETRY_LIVE_S,
     ) -> None:
         self._info = first.info
         self._device: TimedSource | None = first
@@ -254,7 +254,7 @@ async def open_reconnecting(
     wire_rate_hz: int,
     chunk_ms: int = 40,
     warn: Warn,
-    retry_for_s: float = RETRY_FOR_S,
+    retry_for_s: float = RETRY_LIVE_S,
     pick: Pick = "mix",
 ) -> ReconnectingMicrophone:
     """Open a microphone that is reopened after a loss. Safe to cancel: the device is closed again.

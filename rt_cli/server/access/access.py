@@ -6,7 +6,6 @@ The module stores only the digest of the token. No answer contains a key.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from rt_cli.errors import UsageError
+from rt_cli.protocol.endpoint.url import is_loopback
 from rt_cli.server.session.wire import Rejected
 
 if TYPE_CHECKING:
@@ -189,14 +189,6 @@ class _Headers:
         return [item.strip() for value in self.all(name) for item in value.split(",")]
 
 
-def is_loopback(host: str) -> bool:
-    """True for a loopback address or ``localhost``; no DNS lookup."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def listening_address(host: str, token: str | None) -> str:
     """The address to listen on.
 
@@ -207,7 +199,8 @@ def listening_address(host: str, token: str | None) -> str:
     Raises:
         UsageError: The host is not loopback, and there is no token.
     """
-    address = "127.0.0.1" if host == "localhost" else host
+    # A name of this machine is not looked up: its answer could be another address.
+    address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
     if not address or not (token or is_loopback(address)):
         raise UsageError(
             f"{host or 'an empty host'} is no loopback address, and others must not get in without a token",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
+from rt_cli.audio.format import pcm16_to_float
 from rt_cli.protocol.sanitize import printable
 from rt_cli.server.recognition.interface import Hypothesis, Word
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from sherpa_onnx import OnlineRecognizer
 
 _RATE_HZ = 16_000
-_LOUDEST = 32_768.0
 _TAIL_S = 0.66
 """Silence appended at the end, because the model looks ahead."""
 _WORD_BEGINS = (" ", "▁")
@@ -44,8 +44,7 @@ class SherpaStream:
 
     def push(self, pcm: bytes) -> Hypothesis:
         """Decode s16le samples and return the text so far."""
-        block = np.frombuffer(pcm, "<i2").astype(np.float32) / _LOUDEST
-        self._accept(self._resampler.resample_chunk(block))
+        self._accept(self._resampler.resample_chunk(pcm16_to_float(pcm)))
         return Hypothesis(self._text())
 
     def finish(self) -> Hypothesis:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rt_cli.audio.format import pcm16_to_float
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import printable
 from rt_cli.server.recognition.batch import Batch, Speech
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from rt_cli.server.recognition.interface import Hints
 
 _RATE_HZ = 16_000
-_LOUDEST = 32_768.0
 
 
 @asynccontextmanager
@@ -98,9 +98,8 @@ def _next(segments: Iterator[Segment]) -> Segment | None:
 
 
 def _samples(speech: Speech) -> NDArray[np.float32]:
-    import numpy as np
     import soxr
 
-    samples = np.frombuffer(speech.pcm, "<i2").astype(np.float32) / _LOUDEST
+    samples = pcm16_to_float(speech.pcm)
     resampled: NDArray[np.float32] = soxr.resample(samples, speech.rate_hz, _RATE_HZ)
     return resampled

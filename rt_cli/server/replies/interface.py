@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rt_cli.audio.format import BYTES_PER_SAMPLE, FULL_SCALE, to_samples
+from rt_cli.audio.format import BYTES_PER_SAMPLE, pcm16_to_float, to_samples
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -130,9 +130,7 @@ class Pieces:
 
     def push(self, pcm: bytes) -> Iterator[bytes]:
         """Convert whole samples of s16le; about 20 ms stay in the resampler."""
-        import numpy as np
-
-        block = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
+        block = pcm16_to_float(pcm)
         return _cut(self._resampler.push(block))
 
     def flush(self) -> Iterator[bytes]:

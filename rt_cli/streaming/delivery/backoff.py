@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from rt_cli.errors import UnreachableError
+from rt_cli.protocol.error_policy import FULL_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,6 @@ MAX_WITHOUT_PROGRESS = 3
 """Consecutive connections that the endpoint may end without progress before the run gives up."""
 _LOCAL_ENDS = frozenset({"dead", "no_session", "no_progress", "endpoint_makes_turns"})
 """Codes of connections that this side ended because the endpoint was silent."""
-_FULL_CODES = frozenset({"rate_limited", "rate_limit_exceeded", "session_limit_reached", "overloaded", "no_room"})
-"""Codes of a full endpoint."""
 
 
 class Attempt(Struct, frozen=True):
@@ -118,7 +117,7 @@ class Backoff:
 def _is_full(error: RtError) -> bool:
     """Whether the endpoint has no room at the moment."""
     has_retry_after = isinstance(error, UnreachableError) and error.retry_after_s is not None
-    return has_retry_after or error.code in _FULL_CODES
+    return has_retry_after or error.code in FULL_CODES
 
 
 def _is_outage(error: RtError) -> bool:

@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
+from rt_cli.audio.speech.endpointing import MIN_TURN_MS
 from rt_cli.protocol.codec import append_events, clear_event, commit_event
 from rt_cli.protocol.session.session import CLEAR_ID
 from rt_cli.streaming.delivery.end_of_audio import Ending, next_step
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 _WAIT = Wait()
 _LOOK_EVERY_S = 0.1
 _SILENCE_MARGIN_MS = 300
-MIN_COMMIT_MS = 100
-"""Most endpoints refuse a shorter commit as an empty buffer."""
 
 
 class Pump:
@@ -211,7 +210,7 @@ class Pump:
         await self._sender.audio(append_events(silence(samples), size * BYTES_PER_SAMPLE), samples)
 
     async def _commit(self, *, tail: bool = False, speech: bool | None = None) -> None:
-        missing = to_samples(MIN_COMMIT_MS, self._tape.rate_hz) - (self._session.wire.wire - self._committed_wire)
+        missing = to_samples(MIN_TURN_MS, self._tape.rate_hz) - (self._session.wire.wire - self._committed_wire)
         if missing > 0:
             await self._pad(missing)
         event_id = f"rt_commit_{next(self._ids)}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.errors import RtError, UnreachableError
 from rt_cli.events import Warned
+from rt_cli.settings import auto
 from rt_cli.streaming.delivery.backoff import MAX_WITHOUT_PROGRESS, Attempt, Backoff
 from rt_cli.streaming.delivery.link import Link
 from rt_cli.streaming.delivery.liveness import patience, progress_patience
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rt.delivery")
 
-RETRY_LIVE_S = 600.0
-RETRY_FINITE_S = 120.0
-REMOTE_CATCH_UP = 2.0
 HAND_OVER_S = 3.0
 """Time for the last finals of a connection after its handover."""
 HANDOVER_FROM_S, HANDOVER_FROM_SHARE = 300.0, 0.25
@@ -244,12 +242,11 @@ class Reconnector:
 
     def _make_backoff(self) -> Backoff:
         delivery = self._state.settings.delivery
-        default = RETRY_LIVE_S if self._state.capture.live else RETRY_FINITE_S
         wanted_s = delivery.retry_for_s
         return Backoff(
             # A shorter --retry-for holds from the first try on; a default shortens no --connect-timeout.
             first_s=delivery.connect_timeout_s if wanted_s is None else min(delivery.connect_timeout_s, wanted_s),
-            retry_for_s=default if wanted_s is None else wanted_s,
+            retry_for_s=auto.retry_for_s(wanted_s, live=self._state.capture.live),
             began=self._state.clock.now(),
             jitter=random.random,
             wait_for_room=self._state.wait_for_room,
@@ -257,8 +254,7 @@ class Reconnector:
 
     def _first_catch_up(self) -> float:
         delivery = self._state.settings.delivery
-        default = math.inf if self._state.endpoint.embedded else REMOTE_CATCH_UP
-        catch_up = default if delivery.catch_up is None else delivery.catch_up
+        catch_up = auto.catch_up(delivery.catch_up, embedded=self._state.endpoint.embedded)
         return max(catch_up, delivery.speed or 1.0)
 
 

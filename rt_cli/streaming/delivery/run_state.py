@@ -10,6 +10,7 @@ from rt_cli.audio.format import to_ms
 from rt_cli.audio.speech.vad import SpeechDetector
 from rt_cli.events import Dropped, SessionChanged, Warned
 from rt_cli.protocol.session.effects import Drop, Fail, Report, Settle
+from rt_cli.settings import auto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.endpoint.endpoint import Endpoint
     from rt_cli.protocol.session.effects import Effect
     from rt_cli.protocol.session.session import Session
-    from rt_cli.settings import DeliverySettings, Settings
+    from rt_cli.settings import Settings
     from rt_cli.streaming.capture.capture import TapeFeeder
     from rt_cli.streaming.capture.spool_writer import SpoolWriter
     from rt_cli.streaming.capture.turn_analysis import Detector
@@ -32,17 +33,6 @@ if TYPE_CHECKING:
     from rt_cli.streaming.timing.change_signal import ChangeSignal
     from rt_cli.streaming.transport.wire_recorder import ConnectionLog
     from rt_cli.timeline.tape import Hole, Tape
-
-
-_DRAIN_S = 10.0
-_EMBEDDED_DRAIN_S = 60.0
-
-
-def drain_timeout_s(settings: DeliverySettings, *, embedded: bool) -> float:
-    """Return the seconds of silence after which a final is given up: configured, or the default of the endpoint."""
-    if settings.drain_timeout_s is not None:
-        return settings.drain_timeout_s
-    return _EMBEDDED_DRAIN_S if embedded else _DRAIN_S
 
 
 def dropped(hole: Hole, rate_hz: int) -> Dropped:
@@ -98,7 +88,7 @@ class RunState(Struct, frozen=True):
     @property
     def patience_s(self) -> float:
         """Seconds without progress after which a final, or the end, is given up."""
-        return drain_timeout_s(self.settings.delivery, embedded=self.endpoint.embedded)
+        return auto.drain_timeout_s(self.settings.delivery.drain_timeout_s, embedded=self.endpoint.embedded)
 
     async def wait_for_change(self, seconds: float) -> None:
         """Wait for the next change, at most so long."""

@@ -99,15 +99,10 @@ def from_connect(exc: Exception, endpoint: Endpoint, timeout_s: float, answer: b
         case InvalidURI() | InvalidProxy():
             return UsageError(f"not a usable URL: {quoted(str(exc))}", "see --url and the proxy variables")
         case ssl.SSLCertVerificationError():
-            return UnreachableError(
-                f"the certificate of {where} is not valid ({exc.verify_message})",
-                "give its authority with --cacert or SSL_CERT_FILE",
-                final=True,
-                code="tls_certificate",
-            )
+            return invalid_certificate(where, exc.verify_message)
         case ssl.SSLError():
             reason = getattr(exc, "reason", None) or exc.strerror  # errors from Python itself have no reason
-            return UnreachableError(f"no TLS with {where} ({reason})", "is it ws:// rather than wss://?", code="tls")
+            return no_tls(where, reason)
         case TimeoutError():
             return UnreachableError(
                 f"no answer from {where} within {timeout_s:g} s", "is it running? see --connect-timeout", code="timeout"
@@ -120,6 +115,26 @@ def from_connect(exc: Exception, endpoint: Endpoint, timeout_s: float, answer: b
             return EndpointError(f"{where} does not speak WebSocket ({quoted(str(exc))})", "check the URL")
         case _:
             return UsageError(f"cannot connect to {where} ({quoted(str(exc))})", "check the URL and the headers")
+
+
+def no_such_host(where: str) -> UnreachableError:
+    """Return the error for a name that DNS does not know."""
+    return UnreachableError(f"no such host: {where}", "check the name and the network", code="dns")
+
+
+def no_tls(where: str, reason: str | None) -> UnreachableError:
+    """Return the error for a peer that speaks no TLS."""
+    return UnreachableError(f"no TLS with {where} ({reason})", "is it ws:// rather than wss://?", code="tls")
+
+
+def invalid_certificate(where: str, reason: str) -> UnreachableError:
+    """Return the error for a certificate that is not trusted: another attempt gets the same one."""
+    return UnreachableError(
+        f"the certificate of {where} is not valid ({reason})",
+        "give its authority with --cacert or SSL_CERT_FILE; is this machine's clock right?",
+        final=True,
+        code="tls_certificate",
+    )
 
 
 def _from_proxy_error(exc: ProxyError | ImportError, where: str) -> RtError:
@@ -156,11 +171,11 @@ def _from_os_error(exc: Exception, endpoint: Endpoint) -> RtError:
         hint = "does it want a client certificate? see --client-cert"
         return UnreachableError(f"{where} hung up after the TLS handshake", hint, code="tls")
     if isinstance(exc, socket.gaierror):
-        return UnreachableError(f"no such host: {where}", "check the name and the network", code="dns")
+        return no_such_host(where)
     # asyncio raises an empty error if the peer closes the connection during the handshake.
     detail = (exc.strerror or str(exc) if isinstance(exc, OSError) else "") or "it hung up"
     if detail == "it hung up" and where.startswith("wss:"):
-        return UnreachableError(f"no TLS with {where} ({detail})", "is it ws:// rather than wss://?", code="tls")
+        return no_tls(where, detail)
     if "Multiple exceptions" in str(exc) and "refused" in str(exc).lower():
         return _connection_refused(endpoint)
     return UnreachableError(f"cannot reach {where} ({detail})", "check the network and the endpoint", code="network")

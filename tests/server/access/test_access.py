@@ -284,6 +284,7 @@ def test_off_loopback(host: str) -> None:
 
 
 def test_loopback() -> None:
-    """Listening on loopback works with and without a token."""
+    """Listening on loopback works with and without a token. A name of this machine is not looked up."""
     assert listening_address("localhost", None) == "127.0.0.1"
+    assert listening_address("rt.localhost", None) == "127.0.0.1"
     assert listening_address("::1", TOKEN) == "::1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.format import FULL_SCALE
+from rt_cli.audio.format import pcm16_to_float
 from rt_cli.server.replies.interface import OUTPUT_RATE_HZ
 from rt_cli.server.session import wire
 from rt_cli.server.session.config import G711_RATE_HZ
@@ -72,9 +72,7 @@ class _Telephone:
 
     def push(self, pcm: bytes) -> bytes:
         """Encode a block; about 20 ms stay in the resampler."""
-        import numpy as np
-
-        block = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
+        block = pcm16_to_float(pcm)
         return self._encoded(self._resampler.push(block))
 
     def flush(self) -> bytes:
