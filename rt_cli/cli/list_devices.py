@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json as jsonlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.audio.microphone.devices import changes, devices_now, do_not_wait_at_exit
-from rt_cli.cli.process import on_signals
+from rt_cli.cli.process import printing_until_ended
 from rt_cli.errors import AudioError
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.protocol.sanitize import printable
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from rt_cli.audio.microphone.devices import InputDevice
 
 POLL_INTERVAL_S = 1.0
-_LAST_LINES_S = 1.0
 _COMPLETION_DEADLINE_S = 2.0
 _HEAD = ("index", "name", "host API", "channels", "rate", "")
 
@@ -30,24 +28,14 @@ async def list_devices(*, json: bool, watch: bool) -> int:
     Raises:
         AudioError: No microphone, no PortAudio, or the sound system does not answer.
     """
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    with on_signals(ended.set):
+    with printing_until_ended() as (lines, ended):
         devices = await devices_now()
         if not devices and not watch:
             raise AudioError("no microphone found", "connect one, then rt doctor", code="no_microphone")
-
-        def end() -> None:  # in the writer's thread
-            loop.call_soon_threadsafe(ended.set)
-
-        lines = LineWriter(sys.stdout, on_broken=end)
-        try:
-            for line in map(jsonlib.dumps, map(device_event, devices)) if json else table(devices):
-                lines.write(line)
-            if watch:
-                await _watch(devices, lines, ended, json=json)
-        finally:
-            lines.close(_LAST_LINES_S)
-        lines.check()
+        for line in map(jsonlib.dumps, map(device_event, devices)) if json else table(devices):
+            lines.write(line)
+        if watch:
+            await _watch(devices, lines, ended, json=json)
     return 0
 
 

@@ -15,8 +15,44 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
+    from rt_cli.output.line_writer import LineWriter
+
+_LAST_LINES_S = 1.0
+"""Time for the last lines."""
 _FILES = 4_096
 """Open files to allow, if the hard limit permits."""
+
+
+@contextmanager
+def printing_until_ended(*, without_reader: bool = False) -> Iterator[tuple[LineWriter, asyncio.Event]]:
+    """Print lines to stdout in the running event loop, until a signal or a broken stdout.
+
+    Args:
+        without_reader: Whether to go on when the reader closed stdout, which is no error.
+
+    Yields:
+        The writer, and an event that is set at the end.
+
+    Raises:
+        UsageError: Stdout could not be written, for example because the disk is full.
+    """
+    import asyncio
+
+    from rt_cli.output.line_writer import LineWriter
+
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def end() -> None:  # in the writer's thread
+        if lines.failure is not None or not without_reader:
+            loop.call_soon_threadsafe(ended.set)
+
+    lines = LineWriter(sys.stdout, on_broken=end)
+    try:
+        with on_signals(ended.set):
+            yield lines, ended
+    finally:
+        lines.close(_LAST_LINES_S)
+    lines.check()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rt_cli.cli.process import collect_garbage, on_signals, warn
+from rt_cli.cli.process import collect_garbage, printing_until_ended, warn
 from rt_cli.config.values import number_option
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_OK, UsageError
 
@@ -22,7 +22,6 @@ _LONGEST_LINE = 1 << 26
 """Bytes. ``--record`` writes no longer line."""
 _PORT = 8765
 _PATIENCE_S = 60
-_LAST_LINES_S = 0.3
 
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Written by rt stream or rt send with --record.")]
@@ -83,37 +82,23 @@ def replay(
 async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, patience_s: float) -> int:
     import asyncio
 
-    from rt_cli.output.line_writer import LineWriter
     from rt_cli.protocol.endpoint.url import is_loopback
     from rt_cli.server.replay.server import replaying
-
-    loop = asyncio.get_running_loop()
-    interrupted = asyncio.Event()
-
-    def stop_if_failed() -> None:  # in the writer's thread; a reader that closed stdout has the URL already
-        if lines.failure is not None:
-            loop.call_soon_threadsafe(interrupted.set)
-
-    lines = LineWriter(sys.stdout, on_broken=stop_if_failed)
 
     def on_event(number: int, message: str) -> None:
         warn(f"connection {number}: {message}")
 
     host, port = address
     replay_server = replaying(scripts, on_event=on_event, host=host, port=port, speed=speed, patience_s=patience_s)
-    try:
-        with on_signals(interrupted.set):
-            async with replay_server as server:
-                lines.write(server.url)
-                if not is_loopback(host):
-                    warn("whoever reaches this port can read what was recorded")
-                ends = [loop.create_task(event.wait()) for event in (server.over, interrupted)]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                for end in ends:
-                    end.cancel()
-    finally:
-        lines.close(_LAST_LINES_S)
-    lines.check()
+    with printing_until_ended(without_reader=True) as (lines, interrupted):
+        async with replay_server as server:
+            lines.write(server.url)
+            if not is_loopback(host):
+                warn("whoever reaches this port can read what was recorded")
+            ends = [asyncio.create_task(event.wait()) for event in (server.over, interrupted)]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
     if not server.over.is_set():
         return EXIT_INTERRUPTED
     return EXIT_INCOMPLETE if server.differences else EXIT_OK

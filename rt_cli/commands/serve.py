@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
-import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.cli import serve_options as options
-from rt_cli.cli.process import allow_many_files, collect_garbage, on_signals, warn, warn_once
+from rt_cli.cli.process import allow_many_files, collect_garbage, printing_until_ended, warn, warn_once
 from rt_cli.config.values import number_option
 from rt_cli.errors import UsageError
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from rt_cli.server.access.limits import Limits
     from rt_cli.server.server import LocalServer
-
-_LAST_LINES_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +92,21 @@ def _limits(max_sessions: int, max_session: str) -> Limits:
 async def _serve(arguments: _ServeArguments) -> None:
     import asyncio
 
-    from rt_cli.output.line_writer import LineWriter
     from rt_cli.server.replies.open import open_replier
     from rt_cli.server.server import serve as serve_locally
 
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    loop.set_exception_handler(warn_once())
+    asyncio.get_running_loop().set_exception_handler(warn_once())
     allow_many_files()
 
-    def end() -> None:  # in the writer's thread
-        loop.call_soon_threadsafe(ended.set)
+    with printing_until_ended() as (lines, ended):
 
-    lines = LineWriter(sys.stdout, on_broken=end)
+        def on_event(event: dict[str, Any]) -> None:
+            if arguments.json:
+                lines.write(jsonlib.dumps(event))
+            elif event["type"] == "warning":
+                warn(event["message"])
 
-    def on_event(event: dict[str, Any]) -> None:
-        if arguments.json:
-            lines.write(jsonlib.dumps(event))
-        elif event["type"] == "warning":
-            warn(event["message"])
-
-    try:
         async with AsyncExitStack() as stack:
-            stack.enter_context(on_signals(ended.set))
             replier = await stack.enter_async_context(open_replier(**arguments.reply))
             server = await stack.enter_async_context(
                 serve_locally(**arguments.server, replier=replier, on_event=on_event)
@@ -125,9 +115,6 @@ async def _serve(arguments: _ServeArguments) -> None:
             for notice in _notices(server, replier.notice if replier else None, arguments.server):
                 warn(notice)
             await ended.wait()
-    finally:
-        lines.close(_LAST_LINES_S)
-    lines.check()
 
 
 def _notices(server: LocalServer, reply: str | None, arguments: Mapping[str, Any]) -> list[str]:

@@ -12,10 +12,12 @@ import os
 import re
 import stat
 import threading
+from io import FileIO
 from itertools import pairwise
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
+from rt_cli.disk.outfile import PRIVATE, open_raw
 from rt_cli.errors import UsageError
 from rt_cli.timeline.journal import SpoolContents, head_of, line_of, read_journal
 
@@ -37,16 +39,16 @@ class Spool:
     One thread may write at a time; reading is possible beside it.
     """
 
-    def __init__(self, folder: Path, lock: IO[bytes], origin: SpoolSource, next_seq: int = 0) -> None:
+    def __init__(self, folder: Path, lock: FileIO, origin: SpoolSource, next_seq: int = 0) -> None:
         self.folder = folder
         self.origin = origin
         self._lock = lock
-        self._journal = _open(folder / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._journal = _append_to(folder / JOURNAL)
         self._journal_lock = threading.Lock()
         self._next_seq = next_seq
         self._torn = False
         """The last line of the journal may be incomplete."""
-        self._segment: IO[bytes] | None = None
+        self._segment: FileIO | None = None
         self._segment_start = 0
         self._end = 0
 
@@ -162,7 +164,7 @@ class Spool:
         """
         done = start
         for first, path in sorted(_segments(self.folder)):
-            with _open(path, os.O_RDONLY) as file:
+            with _read_from(path) as file:
                 samples = os.fstat(file.fileno()).st_size // BYTES_PER_SAMPLE
                 at, upto = max(first, done), min(first + samples, end)
                 if at < upto:
@@ -198,7 +200,7 @@ class Spool:
         if self._segment is not None:
             self._segment.close()
             self._segment = None
-        segment = _open(self._path_of(start), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        segment = _append_to(self._path_of(start))
         if os.fstat(segment.fileno()).st_size >= BYTES_PER_SAMPLE:
             segment.close()
             raise FileExistsError(errno.EEXIST, "a segment with sound is in the way")
@@ -231,26 +233,34 @@ def _refuse_full(folder: Path) -> None:
         raise UsageError(f"{folder} is not empty, and holds no spool", "use an empty or a new folder for the spool")
 
 
-def _open(path: Path, flags: int) -> IO[bytes]:
-    """Open a regular file of the spool, which only the user may read. Links inside the folder are not followed.
+def _append_to(path: Path) -> FileIO:
+    """Open or create a file of the spool, which only the user may read. Links inside the folder are not followed.
 
     Raises:
         OSError: The file cannot be opened, or is a link, a FIFO or a device.
     """
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = os.fdopen(os.open(path, flags, 0o600), "wb" if flags & os.O_WRONLY else "rb", buffering=0)
+    return _regular(open_raw(path, replace=False, append=True, follow=False, mode=PRIVATE), path)
+
+
+def _read_from(path: Path) -> FileIO:
+    """Open a regular file of the spool. Raises OSError, also for a link, a FIFO or a device."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return _regular(FileIO(os.open(path, flags)), path)
+
+
+def _read_file(path: Path) -> bytes:
+    with _read_from(path) as file:
+        return file.readall()
+
+
+def _regular(file: FileIO, path: Path) -> FileIO:
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     return file
 
 
-def _read_file(path: Path) -> bytes:
-    with _open(path, os.O_RDONLY) as file:
-        return file.read()
-
-
-def _write(file: IO[bytes], data: bytes) -> None:
+def _write(file: FileIO, data: bytes) -> None:
     """Append all of ``data``, or truncate the file to its old length and raise the OSError."""
     at = os.fstat(file.fileno()).st_size
     try:
@@ -262,14 +272,14 @@ def _write(file: IO[bytes], data: bytes) -> None:
         raise
 
 
-def _lock(folder: Path) -> IO[bytes]:
+def _lock(folder: Path) -> FileIO:
     """Lock the folder. The system releases the lock when the process ends, even if it is killed.
 
     Raises:
         UsageError: The folder is not writable, or another process holds the lock.
     """
     try:
-        file = _open(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        file = _append_to(folder / LOCK)
     except OSError as exc:
         raise _cannot("write into", folder, exc) from None
     try:

@@ -141,15 +141,15 @@ def test_the_system_may_refuse(code: int, fails_at: int, tmp_path: Path, monkeyp
     def failing(name: str, step: int) -> None:
         original = getattr(spool_module, name)
 
-        def act(*arguments: object) -> object:
+        def act(*arguments: object, **named: object) -> object:
             if next(calls) == step:
                 raise OSError(code, os.strerror(code))
-            return original(*arguments)
+            return original(*arguments, **named)
 
         patch.setattr(spool_module, name, act)
 
     with monkeypatch.context() as patch:
-        failing(*(("_write", 0) if fails_at == 2 else ("_open", fails_at)))
+        failing(*(("_write", 0) if fails_at == 2 else ("open_raw", fails_at)))
         with pytest.raises(UsageError, match=os.strerror(code)):
             Spool.create(folder, ORIGIN)
     Spool.create(folder, ORIGIN).close(delivered=True)
@@ -199,7 +199,7 @@ def test_a_segment_that_cannot_be_read_is_an_audio_error(tmp_path: Path, monkeyp
         with pytest.raises(AudioError, match="cannot be read: Input/output error"):
             [block async for block in source.blocks()]
 
-    monkeypatch.setattr(spool_module, "_open", broken)
+    monkeypatch.setattr(spool_module, "_read_from", broken)
     run(scenario())
     again.close(delivered=False)
 

@@ -8,10 +8,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from rt_cli.events import Event, Final, Noted, Partial, Warned
+from rt_cli.output.results.ndjson import to_json
 from rt_cli.protocol.session.effects import Drop, Report, Settle
 from rt_cli.streaming.capture import spool_writer as writer_module
-from rt_cli.streaming.capture.spool_writer import SpoolWriter
+from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of
 from rt_cli.timeline import spool as spool_module
 from rt_cli.timeline.journal import SpoolSource
 from rt_cli.timeline.spool import JOURNAL, Spool
@@ -106,6 +109,30 @@ def test_the_final_stands_before_its_mark(tmp_path: Path) -> None:
 
     run(scenario())
     assert [record["type"] for record in records(tmp_path)] == ["final", "hole", "final", "settled", "settled"]
+
+
+def test_record_of_a_final_has_the_fields_that_are_set(tmp_path: Path) -> None:
+    """As its line on stdout; and a later process reads the same final from it."""
+    finals = [
+        Final(1, "a"),
+        Final(2, "", 0, 0, approx=True, language="de", latency_ms=0, resumed=True),
+        Final(3, "c", 5, 9),
+    ]
+
+    async def scenario() -> None:
+        writer = SpoolWriter(make_spool(tmp_path), lambda _: None)
+        writer.write_effects([Report(final) for final in finals])
+        await writer.drain()
+        writer.close(delivered=False)
+
+    run(scenario())
+    written = [
+        {name: value for name, value in each.items() if name not in ("seq", "crc")} for each in records(tmp_path)
+    ]
+    assert written == [json.loads(to_json(final)) for final in finals]
+    spool, contents = Spool.reopen(tmp_path / "spool")
+    spool.close(delivered=False)
+    assert [final_of(each) for each in contents.finals] == [replace(final, resumed=True) for final in finals]
 
 
 def test_sound_is_on_disk_before_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
