@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError, unexpected
-from rt_cli.events import Errored, Noted, Warned
+from rt_cli.events import Errored, Warned
 from rt_cli.output.output import make_output
 from rt_cli.protocol.sanitize import printable
-from rt_cli.run.plan import Plan, endpoint_of, make_plan
+from rt_cli.run.endpoint import open_endpoint
+from rt_cli.run.plan import Plan, make_plan
 from rt_cli.run.pool import Pool
 from rt_cli.run.record_option import check_outputs, open_wire_recorder
 from rt_cli.run.skip_done import determinants
@@ -211,30 +212,14 @@ class _Run:
     async def _deliver(self) -> int:
         if isinstance(self._plan, RtError):
             return self._report_error(self._plan)
-        async with AsyncExitStack() as stack:
-            endpoint = await self._endpoint(self._plan, stack)
+        async with open_endpoint(self._settings, self._plan, self._output.on_event) as opened:
+            endpoint = opened.endpoint
+            if opened.sessions is not None:
+                self._pool.shrink(opened.sessions // self._sessions_each)
             await self._pool.each(self._sources, partial(self._send, endpoint, self._plan))
             if not self._summaries and self._signals:
                 self._report_unopened(self._sources[0], self._signals[0])
             return self._conclude()
-
-    async def _endpoint(self, plan: Plan, stack: AsyncExitStack) -> Endpoint:
-        url = plan.choice.url
-        if url is None:
-            from rt_cli.server.access.limits import Limits
-            from rt_cli.server.server import serve
-
-            limits = Limits()
-            self._pool.shrink(limits.sessions // self._sessions_each)
-            server = await stack.enter_async_context(serve(limits=limits))
-            self._output.on_event(Warned("demo_quality", server.notice))
-            url = server.url
-        endpoint = endpoint_of(self._settings, plan.choice, plan.key, url)
-        self._output.on_event(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
-        if endpoint.trust.insecure and endpoint.url.startswith("wss:"):
-            warning = "the certificate is not checked (--insecure): whoever is on the way can listen"
-            self._output.on_event(Warned("insecure", warning))
-        return endpoint
 
     # -- one source ---------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,34 @@ def resumed_source(folder: Path) -> NamedSource:
         return await open_resumed(spool, contents, rate_hz)
 
     return NamedSource(contents.origin.source, open_source, resume=(spool, contents))
+
+
+def chunk_source(chunks: BinaryIO | AsyncIterable[bytes], settings: InputSettings, *, live: bool) -> NamedSource:
+    """Return bytes of a program as a source: raw PCM in the layout of the settings, or a WAV stream.
+
+    Args:
+        chunks: A binary stream, read on a thread and not closed; or an asynchronous iterable.
+        settings: Layout and channel.
+        live: Whether the bytes are taken as fast as they come.
+    """
+
+    async def open_source(rate_hz: int, warn: Warn) -> Source:
+        from rt_cli.audio.decode.chunks import ChunkSource
+        from rt_cli.audio.decode.pipe import PipeSource
+        from rt_cli.audio.pcm import PcmLayout
+
+        layout, pick = (
+            PcmLayout(settings.encoding, settings.sample_rate, settings.channels),
+            parse_pick(settings.channel),
+        )
+        source = (
+            ChunkSource(chunks, layout, rate_hz, live=live, pick=pick)
+            if isinstance(chunks, AsyncIterable)
+            else PipeSource(chunks, layout, rate_hz, live=live, name="chunks", pick=pick)
+        )
+        return amplified(source, settings.gain, warn)
+
+    return NamedSource("chunks", open_source)
 
 
 def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSource:
