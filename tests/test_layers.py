@@ -33,12 +33,16 @@ ROOMS = {
     "run": {"", "run", "keys", "output", "server", "streaming", "protocol", "timeline", "disk", "audio"},
     "bench": {"", "bench", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
     "help": {"", "help", "output"},
+    "api": {"", "run", "config", "streaming"},
     "cli": {"", "cli", "config", "output", "streaming", "protocol", "audio"},
     "commands": {
         *("", "commands", "cli", "help", "run", "config", "keys", "output", "doctor", "bench", "server", "protocol"),
     },
 }
 """What each room may import: rooms, or single modules of them, and the settings. ``""`` are the modules at the root."""
+
+_OWN_ROOMS = {"__main__.py": "cli", "api.py": "api"}
+"""Modules at the root that import more than each other."""
 
 WALLS = {
     "websockets": {"streaming/transport/", "server/server.py", "server/replay/server.py"},
@@ -101,9 +105,7 @@ def faults(path: str, source: str) -> list[str]:
         path: Below ``rt_cli``, with slashes.
         source: Its text.
     """
-    room = path.rpartition("/")[0].partition("/")[0]
-    if path == "__main__.py":
-        room = "cli"
+    room = _OWN_ROOMS.get(path, path.rpartition("/")[0].partition("/")[0])
     found = []
     for name in imported(source):
         top, _, rest = name.partition(".")

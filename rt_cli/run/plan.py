@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from rt_cli.errors import EndpointError, UsageError
 from rt_cli.keys.fetch import find_key
+from rt_cli.masking import protect
 from rt_cli.protocol.endpoint.endpoint import Trust, choose, resolve, trust_of
+from rt_cli.protocol.endpoint.key_source import clean_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +36,13 @@ class Plan:
         return self.choice.url is None
 
 
-def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
+def make_plan(settings: Settings, environ: Mapping[str, str], *, key: str | None = None) -> Plan:
     """Make the plan of a run. Blocks while a key command runs.
+
+    Args:
+        settings: Of the run.
+        environ: Variables that may choose the endpoint and hold its key.
+        key: The key for the URL, in place of one that is looked for.
 
     Raises:
         UsageError: Settings that contradict each other or the endpoint.
@@ -47,7 +54,13 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
             "--max-cost without a price", "set price_per_minute, in the config file or RT_PRICE_PER_MINUTE"
         )
     choice = choose(settings.endpoint, environ)
-    key = None if choice.url is None else find_key(settings.endpoint, choice.url, environ)
+    if choice.url is None:
+        key = None
+    elif key is None:
+        key = find_key(settings.endpoint, choice.url, environ)
+    else:
+        key = clean_key(key, "the key")
+        protect([key])
     if (trust := trust_of(settings.endpoint)) != Trust():
         from rt_cli.streaming.transport.tls import tls_context
 

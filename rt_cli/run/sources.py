@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from rt_cli.audio.decode.pipe import ByteReader
     from rt_cli.audio.source import Source, Warn
     from rt_cli.settings import InputSettings
     from rt_cli.timeline.journal import SpoolContents
@@ -39,7 +41,7 @@ class NamedSource:
 def file_source(name: str, settings: InputSettings, spool: Path | None = None) -> NamedSource:
     """Return a file as a source, or stdin (``-``) with back-pressure to its producer."""
     if name == "-":
-        return _pipe(settings, spool, live=False)
+        return _stream(_stdin, "-", settings, spool, live=False)
 
     async def open_source(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.decode.files import open_file
@@ -58,7 +60,7 @@ def file_source(name: str, settings: InputSettings, spool: Path | None = None) -
 
 def live_source(settings: InputSettings, spool: Path | None = None) -> NamedSource:
     """Return stdin as a live source, read without back-pressure."""
-    return _pipe(settings, spool, live=True)
+    return _stream(_stdin, "-", settings, spool, live=True)
 
 
 def microphone_source(
@@ -100,23 +102,48 @@ def resumed_source(folder: Path) -> NamedSource:
     return NamedSource(contents.origin.source, open_source, resume=(spool, contents))
 
 
-def _pipe(settings: InputSettings, spool: Path | None, *, live: bool) -> NamedSource:
+def chunk_source(chunks: BinaryIO | AsyncIterable[bytes], settings: InputSettings, *, live: bool) -> NamedSource:
+    """Return bytes of a program as a source: raw PCM in the layout of the settings, WAV, Wave64 or AU.
+
+    Args:
+        chunks: A binary stream, read on a thread and not closed; or an asynchronous iterable.
+        settings: Layout and channel.
+        live: Whether the bytes are taken as fast as they come.
+    """
+
+    def make_stream() -> BinaryIO | ByteReader:
+        from rt_cli.audio.decode.chunks import ChunkReader
+
+        return ChunkReader(chunks) if isinstance(chunks, AsyncIterable) else chunks
+
+    return _stream(make_stream, "chunks", settings, live=live)
+
+
+def _stream(
+    make_stream: Callable[[], BinaryIO | ByteReader],
+    name: str,
+    settings: InputSettings,
+    spool: Path | None = None,
+    *,
+    live: bool,
+) -> NamedSource:
     async def open_source(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.decode.pipe import open_pipe
 
-        pipe = open_pipe(
-            _stdin(),
+        stream = open_pipe(
+            make_stream(),
             wire_rate_hz=rate_hz,
             encoding=settings.encoding,
             sample_rate=settings.sample_rate,
             channels=settings.channels,
             live=live,
+            name=name,
             warn=warn,
             pick=parse_pick(settings.channel),
         )
-        return amplified(pipe, settings.gain, warn)
+        return amplified(stream, settings.gain, warn)
 
-    return NamedSource("-", open_source, spool)
+    return NamedSource(name, open_source, spool)
 
 
 def _stdin() -> BinaryIO:

@@ -64,6 +64,8 @@ class Streamer:
         self._clock = clock
         self._on_event = on_event
         self._progress = progress
+        self.error: RtError | None = None
+        """After the run: the cause of its exit code; None if it has none, or is a signal."""
         self._rate = job.endpoint.dialect.rate_hz
         self._sound = ChangeSignal()
         self._changed = ChangeSignal(also=self._sound)
@@ -445,7 +447,8 @@ class Streamer:
             cost_limit_hit=capture is not None and capture.cost_limit_hit and not capture.live,
         )
         log.debug("%d events of the endpoint were ignored", self._session.ignored)
-        if (error := outcome.error) is not None and not self._stdout_closed:
+        self.error = error = outcome.error
+        if error is not None and not self._stdout_closed:
             self._on_event(error_event(error))
         summary = summary_of(
             self._job.name,

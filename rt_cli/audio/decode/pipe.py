@@ -8,7 +8,7 @@ import os
 import select
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from rt_cli.audio.decode.diagnose import TOLERANCE_S, missing_error
 from rt_cli.audio.decode.stream_decoder import StreamDecoder
@@ -30,7 +30,7 @@ _MAX_PENDING_READS = 2
 
 
 def open_pipe(
-    stream: BinaryIO | None,
+    stream: BinaryIO | ByteReader | None,
     *,
     wire_rate_hz: int,
     encoding: Encoding | None = None,
@@ -40,11 +40,12 @@ def open_pipe(
     name: str = "-",
     warn: Warn | None = None,
     pick: Pick = "mix",
-) -> PipeSource:
-    """Open standard input, or another byte stream, as a source. The first read happens in :meth:`PipeSource.blocks`.
+) -> ByteSource:
+    """Open standard input, or another byte stream, as a source. The first read happens in :meth:`ByteSource.blocks`.
 
     Args:
-        stream: The stream. The caller closes it, and no other code may read it. None means a closed standard input.
+        stream: The stream, read on a thread; or its reader. The caller closes it, and no other code may read it. None
+            means a closed standard input.
         wire_rate_hz: Rate of the blocks.
         encoding: Encoding of raw PCM; None: s16le, and input in a foreign format is refused. The header of a WAV or AU
             overrides ``encoding``, ``sample_rate`` and ``channels``.
@@ -64,34 +65,47 @@ def open_pipe(
     decoder = StreamDecoder(
         PcmLayout(encoding or "s16le", sample_rate, channels), wire_rate_hz, pick, recognised=encoding is None
     )
-    return PipeSource(stream, decoder, live=live, name=name, warn=warn)
+    reader = stream if isinstance(stream, ByteReader) else ThreadReader(stream)
+    return ByteSource(reader, decoder, live=live, name=name, warn=warn)
 
 
-class PipeSource:
+@runtime_checkable
+class ByteReader(Protocol):
+    """Gives the bytes of a stream as they come."""
+
+    async def next(self) -> bytes:
+        """Wait for the next bytes; empty at the end, and after :meth:`stop`. Safe to cancel.
+
+        Raises:
+            OSError, AudioError: The stream cannot be read.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End the stream behind the bytes that are read already. Idempotent."""
+        ...
+
+
+class ByteSource:
     """A :class:`~rt_cli.audio.source.Source` over a byte stream.
 
-    A daemon thread does the blocking reads, so that neither :meth:`stop` nor the exit of the program waits for them.
-
     Args:
-        stream: The stream.
-        decoder: Decodes its bytes.
+        reader: Gives the bytes.
+        decoder: Decodes them.
         live: See :func:`open_pipe`.
         name: Name for errors and output.
         warn: Receives warnings.
     """
 
     def __init__(
-        self, stream: BinaryIO, decoder: StreamDecoder, *, live: bool, name: str, warn: Warn | None = None
+        self, reader: ByteReader, decoder: StreamDecoder, *, live: bool, name: str, warn: Warn | None = None
     ) -> None:
-        self._read = _reader(stream)
+        self._reader = reader
         self._decoder = decoder
         self._warn = warn
         self._info = SourceInfo(name, "pipe", live, decoder.layout.rate_hz, decoder.layout.channels)
-        self._inbox: asyncio.Queue[bytes | OSError] = asyncio.Queue()
-        self._permits = threading.Semaphore(_MAX_PENDING_READS)
         self._failure: AudioError | None = None
         self._stopped = False
-        self._thread_must_end = False
 
     @property
     def info(self) -> SourceInfo:
@@ -110,8 +124,6 @@ class PipeSource:
             AudioError: The header is invalid, a read fails, the stream has no audio at all, is in a foreign format, or
                 ends before the length in its header. All audio before has been yielded.
         """
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=self._pump, args=(loop,), name="rt-pipe", daemon=True).start()
         has_audio = False
         try:
             while data := await self._next():
@@ -125,7 +137,7 @@ class PipeSource:
                 self._update_info()
                 yield Block(pcm)
         finally:
-            self._end_thread()
+            self._reader.stop()
         if self._failure:
             raise self._failure
         if not has_audio and not self._stopped:
@@ -137,23 +149,22 @@ class PipeSource:
 
         The iterator yields the data read so far and does not wait for a blocked read.
         """
-        if not self._stopped:
-            self._stopped = True
-            self._end_thread()
-            self._inbox.put_nowait(b"")
+        self._stopped = True
+        self._reader.stop()
 
     async def aclose(self) -> None:
         """Stop reading the stream. The stream stays open. Idempotent."""
         self.stop()
 
     async def _next(self) -> bytes:
-        """Wait for the next bytes; empty at the end."""
-        item = await self._inbox.get()
-        self._permits.release()
-        if isinstance(item, OSError):
-            self._failure = AudioError(f"{self._label} cannot be read", item.strerror or str(item))
-            return b""
-        return item
+        """Wait for the next bytes; empty at the end, or where the stream fails."""
+        try:
+            return await self._reader.next()
+        except OSError as error:
+            self._failure = AudioError(f"{self._label} cannot be read", error.strerror or str(error))
+        except AudioError as error:
+            self._failure = error
+        return b""
 
     def _finish(self) -> bytes:
         """Return the rest of the audio. Empty, without an error, for an empty stream or one stopped in its header."""
@@ -192,17 +203,50 @@ class PipeSource:
     def _label(self) -> str:
         return "stdin" if self._info.name == "-" else self._info.name
 
-    def _end_thread(self) -> None:
-        """Make the thread end if it waits for the consumer, now or later."""
-        self._thread_must_end = True
+
+class ThreadReader:
+    """Reads a binary stream on a daemon thread, so that neither :meth:`stop` nor the program's exit waits for a read.
+
+    Args:
+        stream: The stream.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._read = _reader(stream)
+        self._inbox: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+        self._permits = threading.Semaphore(_MAX_PENDING_READS)
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    async def next(self) -> bytes:
+        """Wait for the next bytes; empty at the end, and after :meth:`stop`. Safe to cancel.
+
+        Raises:
+            OSError: A read fails.
+        """
+        if self._thread is None:
+            loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(target=self._pump, args=(loop,), name="rt-pipe", daemon=True)
+            self._thread.start()
+        item = await self._inbox.get()
         self._permits.release()
+        if isinstance(item, OSError):
+            raise item
+        return item
+
+    def stop(self) -> None:
+        """End the stream behind what is read already, and the thread once it has ended its read. Idempotent."""
+        if not self._stopped:
+            self._stopped = True
+            self._permits.release()
+            self._inbox.put_nowait(b"")
 
     def _pump(self, loop: asyncio.AbstractEventLoop) -> None:
         """Thread: read, pass the data to the event loop, wait for the consumer."""
         item: bytes | OSError = b"."
         while item and isinstance(item, bytes):
             self._permits.acquire()
-            if self._thread_must_end:
+            if self._stopped:
                 return
             try:
                 item = self._read()

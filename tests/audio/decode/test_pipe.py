@@ -1,4 +1,4 @@
-"""PipeSource with real pipes and real programs."""
+"""ByteSource with real pipes and real programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rt_cli.audio.decode.pipe import PipeSource, open_pipe
+from rt_cli.audio.decode.pipe import ByteSource, open_pipe
 from rt_cli.errors import AudioError
 from tests.fakes import run
 
@@ -46,12 +46,12 @@ def pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
                 assert not thread.is_alive()
 
 
-def source_of(stream: BinaryIO, *, live: bool = False) -> PipeSource:
+def source_of(stream: BinaryIO, *, live: bool = False) -> ByteSource:
     """A source for raw PCM16 at the wire rate, or WAV. Stated, raw PCM needs no recognition and flows at once."""
     return open_pipe(stream, wire_rate_hz=WIRE, encoding="s16le", live=live)
 
 
-async def drain(source: PipeSource) -> bytes:
+async def drain(source: ByteSource) -> bytes:
     """All audio of a source."""
     pcm = b"".join([block.pcm async for block in source.blocks()])
     await source.aclose()
