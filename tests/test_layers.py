@@ -32,7 +32,10 @@ ROOMS = {
     "run": {"", "run", "keys", "output", "server", "streaming", "protocol", "timeline", "disk", "audio"},
     "bench": {"", "bench", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
     "help": {"", "help", "output"},
-    "cli": {"", "cli", "config", "output", "streaming", "protocol", "audio"},
+    "cli": {
+        *("", "cli", "config", "output", "streaming", "protocol", "audio"),
+        *("server.recognition.registry", "server.replies.registry"),
+    },
     "commands": {
         *("", "commands", "cli", "help", "run", "config", "keys", "output", "doctor", "bench", "server", "protocol"),
     },

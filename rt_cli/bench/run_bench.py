@@ -223,10 +223,11 @@ class _Bench:
             from rt_cli.server.access.limits import Limits
             from rt_cli.server.server import serve
 
-            server = await stack.enter_async_context(serve(limits=Limits(sessions=max(self._levels))))
+            limits = Limits(sessions=max(self._levels))
+            server = await stack.enter_async_context(serve(limits=limits, recognizer=str(self._plan.recognizer)))
             self._print_status(f"{server.notice}; it runs in this process, whose CPU it shares", "warnings")
             url = server.url
-        endpoint = endpoint_of(self._settings, self._plan.choice, self._plan.key, url)
+        endpoint = endpoint_of(self._settings, self._plan.key, url, self._plan.recognizer)
         self._print_status(f"endpoint: {endpoint.shown} ({self._plan.choice.reason}), model {endpoint.model}")
         return endpoint
 

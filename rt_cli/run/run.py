@@ -19,6 +19,7 @@ from rt_cli.clock import SystemClock
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, RtError, UsageError, unexpected
 from rt_cli.events import Errored, Noted, Warned
 from rt_cli.output.output import make_output
+from rt_cli.protocol.endpoint.endpoint import EMBEDDED_MODEL
 from rt_cli.protocol.sanitize import printable
 from rt_cli.run.plan import Plan, endpoint_of, make_plan
 from rt_cli.run.pool import Pool
@@ -229,10 +230,11 @@ class _Run:
 
             limits = Limits()
             self._pool.shrink(limits.sessions // self._sessions_each)
-            server = await stack.enter_async_context(serve(limits=limits))
-            self._output.on_event(Warned("demo_quality", server.notice))
+            server = await stack.enter_async_context(serve(limits=limits, recognizer=str(plan.recognizer)))
+            code = "demo_quality" if server.recognizer == EMBEDDED_MODEL else "recognizer"
+            self._output.on_event(Warned(code, server.notice))
             url = server.url
-        endpoint = endpoint_of(self._settings, plan.choice, plan.key, url)
+        endpoint = endpoint_of(self._settings, plan.key, url, plan.recognizer)
         self._output.on_event(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
         if endpoint.trust.insecure and endpoint.url.startswith("wss:"):
             warning = "the certificate is not checked (--insecure): whoever is on the way can listen"

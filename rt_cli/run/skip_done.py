@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rt_cli.disk.outfile import PRIVATE, open_descriptor, reason_of, write_all
 from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import UsageError
+from rt_cli.protocol.endpoint.endpoint import EMBEDDED_MODEL
 from rt_cli.settings import SessionSettings
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def determinants(settings: Settings, plan: Plan) -> dict[str, object]:
         "duration_s": settings.input.duration_s,
         "format": settings.output.format,
         "timestamps": settings.output.timestamps,
+        # Marks of versions without a choice of recognisers stay valid: they are about pocketsphinx.
+        **({"recognizer": str(plan.recognizer)} if plan.recognizer and plan.recognizer.kind != EMBEDDED_MODEL else {}),
     }
 
 
