@@ -76,7 +76,7 @@ def test_spec(text: str, spec: Spec) -> None:
 )
 def test_bad_spec(text: str) -> None:
     """One line with the valid forms, exit code 2."""
-    with pytest.raises(UsageError, match="auto, pocketsphinx, none, http:URL, sherpa:DIR or whisper:MODEL") as caught:
+    with pytest.raises(UsageError, match=f"it is one of {', '.join(FORMS[:-1])} or {FORMS[-1]}") as caught:
         parse_spec(text)
     assert caught.value.exit_code == 2
     assert str(caught.value).isprintable()
