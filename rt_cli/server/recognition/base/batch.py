@@ -29,7 +29,10 @@ PIECE_BYTES = 24 * 1024 * 1024
 _MAX_PIECES = 64
 """Most unrecognised pieces of a session."""
 _LONG_S = 20.0
-"""An open piece of this length is cut where a draft ends a segment, so that neither drafts nor the end take longer."""
+"""An open piece of this length is cut where a draft ends a sentence, so that neither drafts nor the end take longer."""
+_TOO_LONG_S = 28.0
+"""One of this length is cut at any end of a segment: Whisper reads at most 30 s at once."""
+_SENTENCE_ENDS = tuple(".?!…。？！")  # noqa: RUF001 - of scripts without Latin full stops, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +207,19 @@ class _BatchItem(ItemTask):
             return
         self._pace.read(speech.seconds, began_s, clock())
         self._put_partial(whole_words("".join(segment.text for segment in segments).strip()))
-        if speech.seconds >= _LONG_S and len(segments) > 1:
-            self._cut_after(segments[-2])
-
-    def _cut_after(self, segment: Segment) -> None:
-        size = int(segment.end_s * self.rate_hz) * BYTES_PER_SAMPLE
+        size = int(cut_s(segments, speech.seconds) * self.rate_hz) * BYTES_PER_SAMPLE
         if 0 < size < len(self._open):
             self._cut(size)
+
+
+def cut_s(segments: Sequence[Segment], open_s: float) -> float:
+    """Where a piece of ``open_s`` seconds is cut, in seconds; 0: nowhere. Its last segment may be incomplete. Pure."""
+    if open_s < _LONG_S:
+        return 0.0
+    complete = segments[:-1]
+    sentences = [each for each in complete if each.text.rstrip().endswith(_SENTENCE_ENDS)]
+    ends = sentences or (complete if open_s >= _TOO_LONG_S else [])
+    return ends[-1].end_s if ends else 0.0
 
 
 def _join(texts: list[str]) -> str:

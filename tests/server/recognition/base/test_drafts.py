@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.server.recognition.base.batch import Batch, Segment, Speech
+from rt_cli.server.recognition.base.batch import Batch, Segment, Speech, cut_s
 from rt_cli.server.recognition.base.draft_pace import DraftPace
 from rt_cli.server.recognition.interface import Hints, Hypothesis, RecognizerFailed
 from rt_cli.server.session.input.stable_words import StableWords
@@ -227,10 +227,10 @@ def test_drafts_take_no_slot_that_ended_turns_need(slots: int, drafts: int) -> N
 
 
 def test_long_pieces_are_cut_where_a_segment_ends() -> None:
-    """After 20 s, all but the last segment is read for good; every sample is read exactly once more."""
+    """After 20 s, the sentences that are complete are read for good; every sample is read exactly once more."""
 
     async def scenario() -> None:
-        reader = Reader([Segment("a b", 5.0), Segment(" c", 12.0), Segment(" d", 20.0)])
+        reader = Reader([Segment("A b", 5.0), Segment(" c.", 12.0), Segment(" d", 20.0)])
         async with reader.batch().session() as session:
             item = await opened(session)
             await item.feed(STEP)
@@ -251,7 +251,7 @@ def test_long_pieces_are_cut_where_a_segment_ends() -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("segments", [[Segment("a", 20.0)], [Segment("a", 0.0), Segment("b", 20.0)]])
+@pytest.mark.parametrize("segments", [[Segment("a.", 20.0)], [Segment("a.", 0.0), Segment("b", 20.0)]])
 def test_long_pieces_without_a_place_to_cut(segments: list[Segment]) -> None:
     """One segment, or one that ends at 0, stays open."""
 
@@ -266,6 +266,25 @@ def test_long_pieces_without_a_place_to_cut(segments: list[Segment]) -> None:
         assert len(reader.pieces) == 1
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("texts", "open_s", "at_s"),
+    [
+        (["A.", "b.", "c"], 19.9, 0.0),
+        (["A.", "b.", "c"], 20.0, 2.0),
+        (["A.", "b", "c."], 20.0, 1.0),
+        (["A", "b", "c."], 20.0, 0.0),
+        (["A", "b", "c."], 28.0, 2.0),
+        (["A.", "b", "c"], 28.0, 1.0),
+        (["你好。", "你"], 20.0, 1.0),
+        (["A."], 40.0, 0.0),
+        ([], 40.0, 0.0),
+    ],
+)
+def test_cut_of_a_long_piece(texts: list[str], open_s: float, at_s: float) -> None:
+    """After the last sentence that is complete; of a too long piece after any segment but the last."""
+    assert cut_s([Segment(text, 1.0 + number) for number, text in enumerate(texts)], open_s) == at_s
 
 
 @pytest.mark.parametrize(
