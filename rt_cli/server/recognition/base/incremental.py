@@ -20,7 +20,7 @@ _PIECE_S = 0.2
 """Audio of a session that is decoded in one turn."""
 
 
-class Decoder(Protocol):
+class ItemDecoder(Protocol):
     """The decoding of one item. Its methods block: they are called in a thread, one at a time."""
 
     def push(self, pcm: bytes) -> Hypothesis:
@@ -33,7 +33,7 @@ class Decoder(Protocol):
 
 
 class Incremental(ItemRecognizer, Generic[Model]):
-    """A recogniser with a :class:`Decoder` for each item.
+    """A recogniser with a :class:`ItemDecoder` for each item.
 
     Args:
         threads: The model, and the threads in which it decodes.
@@ -45,7 +45,7 @@ class Incremental(ItemRecognizer, Generic[Model]):
     def __init__(
         self,
         threads: ModelThreads[Model],
-        new_decoder: Callable[[Model, int], Decoder],
+        new_decoder: Callable[[Model, int], ItemDecoder],
         *,
         notice: str,
         workers: int,
@@ -67,7 +67,7 @@ class _IncrementalItem(ItemTask):
     def __init__(self, recognizer: Incremental[Model], session: ItemSession, rate_hz: int) -> None:
         super().__init__(session, rate_hz)
         self._recognizer = recognizer
-        self._decoder: Decoder | None = None
+        self._decoder: ItemDecoder | None = None
 
     async def feed(self, pcm: bytes) -> None:
         size = int(_PIECE_S * self.rate_hz) * BYTES_PER_SAMPLE
@@ -85,7 +85,7 @@ class _IncrementalItem(ItemTask):
         decoder = await self._open()
         return await self._run_in_turn(decoder.finish)
 
-    async def _open(self) -> Decoder:
+    async def _open(self) -> ItemDecoder:
         if self._decoder is None:
             self._decoder = self._recognizer.new_decoder(await self._recognizer.threads.model(), self.rate_hz)
         return self._decoder

@@ -94,7 +94,7 @@ def test_two_drafts_that_agree_are_told() -> None:
     """The last word of a draft may be incomplete; words of two drafts are sent before the item ends."""
 
     async def scenario() -> None:
-        reader = Reader(said(" he might e"), said(" he might even have ma"), said(" he might even have made am"))
+        reader = Reader(said(" he might e"), said(" he might even have ma"), said(" he might even have ma"))
         words, deltas = StableWords(), []
         async with reader.batch().session() as session:
             item = await opened(session)
