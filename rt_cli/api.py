@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from rt_cli.errors import EXIT_INTERRUPTED, RtError, SenderBusy, UsageError
-from rt_cli.events import Noted, Summary, Warned
+from rt_cli.events import Noted, Summary
 from rt_cli.run.event_queue import EventQueue
 from rt_cli.settings import Settings
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
     from pathlib import Path
 
-    from rt_cli.events import Event
+    from rt_cli.events import Event, Warned
     from rt_cli.run.plan import Plan
     from rt_cli.run.sources import NamedSource
     from rt_cli.streaming.streamer import Streamer
@@ -240,8 +240,8 @@ class Transcript:
             await self._streamer.run()
         return _TOO_SLOW if self._too_slow else self._streamer.error
 
-    def _on_embedded(self, notice: str, _sessions: int) -> None:
-        self._on_event(Warned("demo_quality", notice))
+    def _on_embedded(self, warning: Warned, _sessions: int) -> None:
+        self._on_event(warning)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Noted):  # for a status line

@@ -1,4 +1,4 @@
-"""The environment of all tests: no key, keyring, config file or proxy of the user."""
+"""The environment of all tests: no key, keyring, config file, proxy or model of the user."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ _FOREIGN = ("_API_KEY", "_PROXY", "_proxy")
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """No key, proxy, ``RT_*`` setting or config file of the user reaches a test or the programs it starts."""
+    """No key, proxy, ``RT_*`` setting, config file or model of the user reaches a test or the programs it starts."""
     for name in list(os.environ):
         if name.endswith(_FOREIGN) or name.startswith("RT_") or name in {"FORCE_COLOR", "NO_COLOR", "CI"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    # With a model at hand, --local would have other words.
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(home / "cache"))
     return home
 
 

@@ -34,7 +34,10 @@ ROOMS = {
     "bench": {"", "bench", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
     "help": {"", "help", "output"},
     "api": {"", "run", "config", "streaming"},
-    "cli": {"", "cli", "config", "output", "streaming", "protocol", "audio"},
+    "cli": {
+        *("", "cli", "config", "output", "streaming", "protocol", "audio"),
+        *("server.recognition.registry", "server.replies.registry"),
+    },
     "commands": {
         *("", "commands", "cli", "help", "run", "config", "keys", "output", "doctor", "bench", "server", "protocol"),
     },

@@ -104,7 +104,7 @@ class Kitchen:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An embedded endpoint, warm for all recipes."""
-    with served() as (url, _):
+    with served("--recognizer", "pocketsphinx") as (url, _):
         yield url
 
 

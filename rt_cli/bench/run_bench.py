@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rt_cli.bench.limits import Limit
     from rt_cli.bench.recording import Recording, RecordingSource
     from rt_cli.bench.stopwatch import Stopwatch
+    from rt_cli.events import Warned
     from rt_cli.output.status.live_table import LiveTable
     from rt_cli.protocol.endpoint.endpoint import Endpoint
     from rt_cli.run.plan import Plan
@@ -217,8 +218,8 @@ class _Bench:
         self._print_status(f"endpoint: {endpoint.shown} ({self._plan.choice.reason}), model {endpoint.model}")
         return endpoint
 
-    def _on_embedded(self, notice: str, _sessions: int) -> None:
-        self._print_status(f"{notice}; it runs in this process, whose CPU it shares", "warnings")
+    def _on_embedded(self, warning: Warned, _sessions: int) -> None:
+        self._print_status(f"{warning.message}; it runs in this process, whose CPU it shares", "warnings")
 
     async def _measure(self, endpoint: Endpoint) -> int:
         recordings = await self._recordings(endpoint.dialect.rate_hz)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rt_cli.cli.completion import one_of
+from rt_cli.server.recognition.registry import AUTO, FORMS
+from rt_cli.server.replies.registry import AUTHORED, REPLIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 TOKEN_VARIABLE = "RT_SERVE_TOKEN"  # noqa: S105 - the name of the variable, no token
 
@@ -18,6 +20,11 @@ TOKEN_VARIABLE = "RT_SERVE_TOKEN"  # noqa: S105 - the name of the variable, no t
 def _value(kind: Any, name: str, metavar: str, text: str, **more: Any) -> Any:
     """Return an option with a value. Its help text contains the default."""
     return Annotated[kind, typer.Option(name, metavar=metavar, help=text, show_default=False, **more)]
+
+
+def _listed(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
 
 
 Host = _value(str, "--host", "ADDRESS", "Listen there; off loopback: a token [127.0.0.1].")
@@ -29,18 +36,20 @@ Engine = _value(
     str,
     "--recognizer",
     "SPEC",
-    "pocketsphinx none http:URL sherpa:DIR whisper:MODEL",
-    autocompletion=one_of("pocketsphinx", "none", "http:", "sherpa:", "whisper:"),
+    f"{' '.join(FORMS)} [{AUTO}].",
+    autocompletion=one_of(*(form[: form.find(":") + 1] or form for form in FORMS)),
 )
 EngineModel = _value(str | None, "--recognizer-model", "NAME", "Model to ask an http: recognizer for.")
 Workers = _value(int | None, "--workers", "N", "Recognitions at once.", min=1, max=64)
 Reply = _value(
-    Literal["none", "text", "echo", "voice"],
+    Literal.__getitem__(tuple(REPLIES)),
     "--reply",
     "HOW",
-    "Answer turns: none, text, echo or voice [echo].",
+    f"Answer turns: {_listed(REPLIES)} [echo].",
 )
-ReplyText = _value(str | None, "--reply-text", "TEXT", "What text and voice say; {transcript} is the turn.")
+ReplyText = _value(
+    str | None, "--reply-text", "TEXT", f"What {' and '.join(AUTHORED)} say; {{transcript}} is the turn."
+)
 Llm = _value(str | None, "--llm", "URL", "OpenAI-compatible chat server that says it instead.")
 LlmModel = _value(str | None, "--llm-model", "NAME", "Model to ask it for.")
 MaxSessions = _value(int, "--max-sessions", "N", "Sessions at once, then 1013 [8].", min=1, max=10_000)
@@ -54,7 +63,7 @@ HELP = """Run the embedded endpoint: OpenAI's protocol, no key.
 The first line on stdout is its URL. With --json every line has a "type":
 
 \b
-  listening             url
+  listening             url, recognizer
   session_opened        session
   turn                  session, item, start_ms, end_ms
   transcript            session, item, text
@@ -66,8 +75,7 @@ The first line on stdout is its URL. With --json every line has a "type":
   warning               message
 
 Examples:
-  rt serve --json --recognizer none
-  rt serve --fault drop@3s --fault status=503x2
+  rt serve --json --recognizer none --fault drop@3s --fault status=503x2
 """
 
 FAULTS = """--fault takes FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%EVERY][~CHANCE]:

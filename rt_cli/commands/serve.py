@@ -27,7 +27,7 @@ class _ServeArguments:
     server: Mapping[str, Any]
     """Keyword arguments of :func:`rt_cli.server.server.serve`."""
     reply: Mapping[str, Any]
-    """Keyword arguments of :func:`rt_cli.server.replies.open.open_replier`."""
+    """Keyword arguments of :func:`rt_cli.server.replies.registry.open_replier`."""
     json: bool
 
 
@@ -37,7 +37,7 @@ def serve(
     token_file: options.TokenFile = None,
     certfile: options.CertFile = None,
     keyfile: options.KeyFile = None,
-    recognizer: options.Engine = "pocketsphinx",
+    recognizer: options.Engine = "auto",
     recognizer_model: options.EngineModel = None,
     workers: options.Workers = None,
     reply: options.Reply = "echo",
@@ -92,7 +92,7 @@ def _limits(max_sessions: int, max_session: str) -> Limits:
 async def _serve(arguments: _ServeArguments) -> None:
     import asyncio
 
-    from rt_cli.server.replies.open import open_replier
+    from rt_cli.server.replies.registry import open_replier
     from rt_cli.server.server import serve as serve_locally
 
     asyncio.get_running_loop().set_exception_handler(warn_once())
@@ -111,7 +111,8 @@ async def _serve(arguments: _ServeArguments) -> None:
             server = await stack.enter_async_context(
                 serve_locally(**arguments.server, replier=replier, on_event=on_event)
             )
-            lines.write(jsonlib.dumps({"type": "listening", "url": server.url}) if arguments.json else server.url)
+            listening = {"type": "listening", "url": server.url, "recognizer": server.recognizer}
+            lines.write(jsonlib.dumps(listening) if arguments.json else server.url)
             for notice in _notices(server, replier.notice if replier else None, arguments.server):
                 warn(notice)
             await ended.wait()

@@ -17,7 +17,7 @@ from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.protocol.session.handshake import UPDATE_ID, Handshake, no_updated, updated_within_s
 from rt_cli.protocol.session.readback import MAKES_TURNS, Readback, read_back
-from rt_cli.server.recognition.registry import unavailable
+from rt_cli.server.recognition.registry import check_words, choose_engine
 from rt_cli.server.server import serve
 from rt_cli.streaming.transport.connection import connect
 from rt_cli.streaming.transport.tls import tls_context
@@ -64,12 +64,14 @@ async def _open_endpoint(target: Target, report: ReportFinding) -> AsyncIterator
     if target.choice.url is not None:
         yield resolve(settings, target.choice.url, target.key)
         return
-    if (reason := unavailable()) is not None:
-        report(error_finding("endpoint", EndpointError(reason, code="no_recognizer")))
+    try:
+        check_words(recognizer := choose_engine())
+    except EndpointError as error:
+        report(error_finding("endpoint", error))
         yield None
         return
-    async with serve() as server:
-        yield resolve(settings, server.url, None, embedded=True)
+    async with serve(recognizer=str(recognizer)) as server:
+        yield resolve(settings, server.url, None, embedded=True, embedded_model=recognizer.kind)
 
 
 async def _check_network(endpoint: Endpoint, report: ReportFinding) -> bool:

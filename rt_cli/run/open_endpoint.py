@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rt_cli.events import Warned
+from rt_cli.protocol.endpoint.endpoint import EMBEDDED_MODEL
 from rt_cli.run.plan import endpoint_of
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ async def open_endpoint(
     plan: Plan,
     stack: AsyncExitStack,
     *,
-    on_embedded: Callable[[str, int], None],
+    on_embedded: Callable[[Warned, int], None],
     sessions: int | None = None,
 ) -> Endpoint:
     """Return the endpoint of a plan.
@@ -29,7 +31,8 @@ async def open_endpoint(
         settings: Of the run.
         plan: Of the run.
         stack: Stops the embedded endpoint at its end.
-        on_embedded: Called if the embedded endpoint was started, with its notice and the most sessions at once.
+        on_embedded: Called if the embedded endpoint was started, with a warning about its
+            recogniser and the most sessions at once.
         sessions: The most sessions of the embedded endpoint; None for its own limit.
 
     Raises:
@@ -42,7 +45,8 @@ async def open_endpoint(
         from rt_cli.server.server import serve
 
         limits = Limits() if sessions is None else Limits(sessions=sessions)
-        server = await stack.enter_async_context(serve(limits=limits))
-        on_embedded(server.notice, limits.sessions)
+        server = await stack.enter_async_context(serve(limits=limits, recognizer=str(plan.recognizer)))
+        code = "demo_quality" if server.recognizer == EMBEDDED_MODEL else "recognizer"
+        on_embedded(Warned(code, server.notice), limits.sessions)
         url = server.url
-    return endpoint_of(settings, plan.choice, plan.key, url)
+    return endpoint_of(settings, plan.key, url, plan.recognizer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rt_cli.errors import EndpointError, UsageError
+from rt_cli.errors import UsageError
 from rt_cli.keys.fetch import find_key
 from rt_cli.masking import protect
 from rt_cli.protocol.endpoint.endpoint import Trust, choose, resolve, trust_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
+    from rt_cli.server.recognition.registry import Spec
     from rt_cli.settings import Settings, TurnDetection
 
 _PLACEHOLDER_URL = "ws://127.0.0.1/v1/realtime"
@@ -29,6 +30,8 @@ class Plan:
     key: str | None = field(repr=False)
     turns: TurnDetection
     session: dict[str, object]
+    recognizer: Spec | None = None
+    """Recogniser of the embedded endpoint; None for another endpoint."""
 
     @property
     def embedded(self) -> bool:
@@ -65,7 +68,12 @@ def make_plan(settings: Settings, environ: Mapping[str, str], *, key: str | None
         from rt_cli.streaming.transport.tls import tls_context
 
         tls_context(trust)
-    endpoint = endpoint_of(settings, choice, key, choice.url or _PLACEHOLDER_URL)
+    recognizer = None
+    if choice.url is None:
+        from rt_cli.server.recognition.registry import check_words, choose_engine
+
+        recognizer = choose_engine()
+    endpoint = endpoint_of(settings, key, choice.url or _PLACEHOLDER_URL, recognizer)
     if endpoint.url.startswith("wss:"):
         from rt_cli.streaming.transport.tls import check_tls_variables
 
@@ -75,12 +83,9 @@ def make_plan(settings: Settings, environ: Mapping[str, str], *, key: str | None
         turn_detection = _push_to_talk_turns(turn_detection, gate=settings.input.gate)
     turns = endpoint.dialect.turn_detection(endpoint.model, turn_detection, embedded=endpoint.embedded)
     session = endpoint.dialect.session(settings.session, endpoint.model, turns)
-    if endpoint.embedded:
-        from rt_cli.server.recognition.registry import unavailable
-
-        if (reason := unavailable()) is not None:
-            raise EndpointError(reason, code="no_recognizer")
-    return Plan(choice, key, turns, session)
+    if recognizer is not None:
+        check_words(recognizer)
+    return Plan(choice, key, turns, session, recognizer)
 
 
 def _push_to_talk_turns(turn_detection: TurnDetection | None, *, gate: bool) -> TurnDetection:
@@ -92,6 +97,8 @@ def _push_to_talk_turns(turn_detection: TurnDetection | None, *, gate: bool) -> 
     return "client"
 
 
-def endpoint_of(settings: Settings, choice: Choice, key: str | None, url: str) -> Endpoint:
-    """Return the endpoint of the settings, at this URL."""
-    return resolve(settings.endpoint, url, key, embedded=choice.url is None)
+def endpoint_of(settings: Settings, key: str | None, url: str, recognizer: Spec | None) -> Endpoint:
+    """Return the endpoint of the settings, at this URL; with a recogniser it is the embedded one."""
+    if recognizer is None:
+        return resolve(settings.endpoint, url, key)
+    return resolve(settings.endpoint, url, key, embedded=True, embedded_model=recognizer.kind)

@@ -227,9 +227,9 @@ class _Run:
             self._output.on_event(Warned("insecure", warning))
         return endpoint
 
-    def _on_embedded(self, notice: str, sessions: int) -> None:
+    def _on_embedded(self, warning: Warned, sessions: int) -> None:
         self._pool.shrink(sessions // self._sessions_each)
-        self._output.on_event(Warned("demo_quality", notice))
+        self._output.on_event(warning)
 
     # -- one source ---------------------------------------------------------------------------------------------------
 

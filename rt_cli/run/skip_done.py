@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rt_cli.disk.outfile import PRIVATE, open_descriptor, reason_of, write_all
 from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import UsageError
+from rt_cli.protocol.endpoint.endpoint import EMBEDDED_MODEL
 from rt_cli.settings.declaration import declaration_of
 
 if TYPE_CHECKING:
@@ -125,6 +126,9 @@ def determinants(settings: Settings, plan: Plan) -> dict[str, object]:
     # Settings of rt's own turn detection are not in the session of the plan.
     speech = changing.pop("session")
     others = {name: value for content in changing.values() for name, value in content.items()}
+    # Marks of versions without a choice of recognisers stay valid: they are about pocketsphinx.
+    if plan.recognizer and plan.recognizer.kind != EMBEDDED_MODEL:
+        others["recognizer"] = str(plan.recognizer)
     return {"url": plan.choice.url, "turns": plan.turns, "session": plan.session, "speech": speech, **others}
 
 

@@ -44,7 +44,7 @@ from rt_cli.server.access.keepalive import ClientState, Keepalive
 from rt_cli.server.access.limits import Limits
 from rt_cli.server.access.plain_http import BadRequest, FirstBytes, PlainRequest
 from rt_cli.server.access.tls import TlsHandshake
-from rt_cli.server.recognition.registry import open_recognizer
+from rt_cli.server.recognition.registry import AUTO, open_recognizer, resolve_spec
 from rt_cli.server.session.config import SessionConfig, apply_update
 from rt_cli.server.session.session import OnEvent, ServerSession
 
@@ -78,6 +78,8 @@ class LocalServer:
     url: str
     """``ws://HOST:PORT/v1/realtime``, or ``wss://``."""
     port: int
+    recognizer: str
+    """The engine, without its target: what ``auto`` chose."""
     notice: str
     """One line for people: quality of the words, or why there are none and what to do."""
 
@@ -87,7 +89,7 @@ async def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    recognizer: str = "pocketsphinx",
+    recognizer: str = AUTO,
     recognizer_model: str | None = None,
     workers: int | None = None,
     save_audio: Path | None = None,
@@ -106,8 +108,8 @@ async def serve(
     Args:
         host: Address or name to listen on.
         port: 0: any free port.
-        recognizer: ``pocketsphinx``, ``none``, ``http:URL``, ``sherpa:DIR`` or ``whisper:MODEL``. If pocketsphinx is
-            missing, ``none`` replaces it and the notice says so.
+        recognizer: See :data:`rt_cli.server.recognition.registry.FORMS`. If pocketsphinx is missing, items have empty
+            texts and the notice says so.
         recognizer_model: Model name for an ``http:`` recogniser.
         workers: Recognitions at once; None: the default of the engine and the machine.
         save_audio: Directory for ``SESSION.wav``, the exact received audio of each session; created if missing.
@@ -129,7 +131,8 @@ async def serve(
     on_event = on_event or (lambda _event: None)
     if save_audio is not None:
         prepare_folder(save_audio)
-    async with open_recognizer(recognizer, workers, model=recognizer_model) as engine:
+    spec = await resolve_spec(recognizer)
+    async with open_recognizer(spec, workers, model=recognizer_model) as engine:
         endpoint = _Endpoint(engine, on_event, save_audio, token, limits or Limits(), replier)
         if faults:
             from rt_cli.server.faults.inject import Faults
@@ -139,7 +142,8 @@ async def serve(
         try:
             bound = server.sockets[0].getsockname()[1]
             name = f"[{address}]" if ":" in address else address
-            yield LocalServer(f"{'wss' if tls else 'ws'}://{name}:{bound}{PATH}", bound, engine.notice)
+            url = f"{'wss' if tls else 'ws'}://{name}:{bound}{PATH}"
+            yield LocalServer(url, bound, spec.kind, engine.notice)
         finally:
             await endpoint.shut_down(server)
 

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from rt_cli.server.replies.interface import Audio, ReplyRequest, Text
-from rt_cli.server.replies.open import open_replier
+from rt_cli.server.replies.registry import open_replier
 from rt_cli.server.replies.voice import EspeakProcess, Voice
 
 ROUNDS = 50

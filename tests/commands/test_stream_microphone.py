@@ -42,7 +42,7 @@ def run_and_sound(
     """Return the output and the received sound."""
     folder = tmp_path_factory.mktemp("received")
     with (
-        served("--save-audio", str(folder)) as (url, _),
+        served("--recognizer", "pocketsphinx", "--save-audio", str(folder)) as (url, _),
         live(virtual_microphone.environment, "--url", url) as running,
     ):
         virtual_microphone.play(SPEECH).wait(30)
@@ -107,7 +107,7 @@ def outage(
     """Return the output, the received sound, and the seconds between the two recordings."""
     folder = tmp_path_factory.mktemp("outage")
     with (
-        served("--save-audio", str(folder)) as (url, _),
+        served("--recognizer", "pocketsphinx", "--save-audio", str(folder)) as (url, _),
         live(virtual_microphone.environment, "--url", url) as running,
     ):
         first = time.monotonic()

@@ -12,6 +12,7 @@ import pytest
 from rt_cli.errors import UsageError
 from rt_cli.run.plan import make_plan
 from rt_cli.run.skip_done import DoneMarks, determinants
+from rt_cli.server.recognition.registry import Spec
 from rt_cli.settings import EndpointSettings, Settings
 
 if TYPE_CHECKING:
@@ -79,6 +80,15 @@ def test_settings_that_change_the_mark(other: Settings, tmp_path: Path) -> None:
     quiet = replace(SETTINGS, output=replace(SETTINGS.output, quiet=True))
     marks = [mark(done, sound, determinants(each, make_plan(each, {}))) for each in (SETTINGS, quiet, other)]
     assert marks[0] == marks[1] != marks[2]
+
+
+def test_another_recogniser_changes_the_mark() -> None:
+    """Marks that were made when there was only pocketsphinx stay valid."""
+    plan = make_plan(SETTINGS, {})
+    first = determinants(SETTINGS, plan)
+    assert first == determinants(SETTINGS, replace(plan, recognizer=Spec("pocketsphinx")))
+    assert first != determinants(SETTINGS, replace(plan, recognizer=Spec("whisper", "/models/tiny")))
+    assert "recognizer" not in first
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "nul\0"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rt_cli.server.replies.open import open_replier
+from rt_cli.server.replies.registry import open_replier
 from rt_cli.server.server import serve
 from tests.fakes import run
 from tests.program import ended, start

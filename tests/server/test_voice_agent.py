@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rt_cli.server.replies.open import open_replier
+from rt_cli.server.replies.registry import open_replier
 from tests.fakes import run
 from tests.server.chat_server import ChatServer, Exchange, chat_server
 from tests.server.client import Client, endpoint, recording, silence

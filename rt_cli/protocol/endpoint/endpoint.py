@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["EMBEDDED_MODEL", "Choice", "Endpoint", "Trust", "choose", "resolve", "trust_of", "websocket_url"]
 
 EMBEDDED_MODEL = "pocketsphinx"
-"""Default model of the embedded endpoint."""
+"""Default model of the embedded endpoint, if it has no better recogniser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,14 @@ def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
     return Choice("embedded", None, "no endpoint is configured")
 
 
-def resolve(settings: EndpointSettings, url: str, key: str | None, *, embedded: bool = False) -> Endpoint:
+def resolve(
+    settings: EndpointSettings,
+    url: str,
+    key: str | None,
+    *,
+    embedded: bool = False,
+    embedded_model: str = EMBEDDED_MODEL,
+) -> Endpoint:
     """Build the endpoint for a URL.
 
     Args:
@@ -111,13 +118,14 @@ def resolve(settings: EndpointSettings, url: str, key: str | None, *, embedded: 
         url: URL of the :class:`Choice`, or of the embedded endpoint once it listens.
         key: Result of ``clean_key``; None for no key.
         embedded: True for the embedded endpoint.
+        embedded_model: Default model of the embedded endpoint: its recogniser.
 
     Raises:
         UsageError: A bad URL or dialect, a key on an unencrypted connection, or two credentials for one header.
     """
     address = parse_address(url, OPENAI.name if embedded else settings.dialect)
     _check_secrecy(address, key)
-    default = EMBEDDED_MODEL if embedded else address.dialect.default_model
+    default = embedded_model if embedded else address.dialect.default_model
     return Endpoint(
         url=address.url,
         shown=address.shown,

@@ -17,7 +17,7 @@ from rt_cli.protocol.endpoint.key_source import clean_key
 from rt_cli.protocol.endpoint.url import is_loopback
 from rt_cli.protocol.sanitize import masked, printable
 from rt_cli.server.http_body import AnswerTooLong, limited_chunks
-from rt_cli.server.recognition.batch import PIECE_BYTES, Batch, Speech
+from rt_cli.server.recognition.base.batch import PIECE_BYTES, Batch, Speech
 from rt_cli.server.recognition.http_answers import StreamedText, reason_of, text_of, transcriptions_url
 from rt_cli.server.recognition.interface import Hints, RecognizerFailed
 from rt_cli.server.sse import EventStream, EventTooLong
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "RT_RECOGNIZER_API_KEY"
 DEFAULT_MODEL = "whisper-1"
-DEFAULT_UPLOADS = 4
+_UPLOADS = 4
 ANSWER_S = 60.0
 """Deadline of a complete answer; the length of the audio is added."""
 _CONNECT_S = 10.0
@@ -43,8 +43,8 @@ _REJECTING_STATUSES = frozenset({400, 415, 422})
 async def open_http(
     url: str,
     *,
+    workers: int | None = None,
     model: str = DEFAULT_MODEL,
-    uploads: int = DEFAULT_UPLOADS,
     answer_s: float = ANSWER_S,
     piece_bytes: int = PIECE_BYTES,
 ) -> AsyncIterator[Batch]:
@@ -54,14 +54,15 @@ async def open_http(
 
     Args:
         url: URL of the server, with or without path.
+        workers: Most uploads at once; None: 4.
         model: Model name for the server.
-        uploads: Most uploads at once.
         answer_s: Deadline of an answer in seconds; the length of the audio is added.
         piece_bytes: Longer items are split into several uploads.
 
     Raises:
         UsageError: The URL or the key cannot be used.
     """
+    uploads = workers or _UPLOADS
     key_text = os.environ.get(KEY_VARIABLE, "")
     key = clean_key(key_text, KEY_VARIABLE) if key_text.strip() else None
     target = transcriptions_url(url, with_key=key is not None)

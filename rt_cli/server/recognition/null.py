@@ -11,7 +11,15 @@ from rt_cli.server.recognition.interface import NO_HINTS, Hypothesis, Recognizer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rt_cli.server.recognition.interface import Hints, RecognizerSession, Transcription
+    from rt_cli.server.recognition.interface import Hints, Recognizer, RecognizerSession, Transcription
+
+NO_WORDS = "no recogniser: turns are found, but their text is empty"
+
+
+@asynccontextmanager
+async def open_null(workers: int | None = None) -> AsyncIterator[Recognizer]:  # noqa: ARG001 - nothing to do at once
+    """Open a recogniser without words."""
+    yield NullRecognizer(NO_WORDS)
 
 
 class NullRecognizer:

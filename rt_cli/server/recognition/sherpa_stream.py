@@ -9,6 +9,7 @@ import soxr
 
 from rt_cli.audio.format import pcm16_to_float
 from rt_cli.protocol.sanitize import printable
+from rt_cli.server.recognition.base.text import CJK, whole_words
 from rt_cli.server.recognition.interface import Hypothesis, Word
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ _RATE_HZ = 16_000
 _TAIL_S = 0.66
 """Silence appended at the end, because the model looks ahead."""
 _WORD_BEGINS = (" ", "▁")
-_CJK = "\u2e80"
-"""Scripts from this code point on have no spaces between words: each token is a word."""
 
 
 class SherpaStream:
@@ -81,11 +80,6 @@ class SherpaStream:
         return " ".join([*self._final_texts, text] if text else self._final_texts)
 
 
-def whole_words(text: str) -> str:
-    """The text without its last word, which may be incomplete (``hel`` of ``hello``). Pure."""
-    return text if text[-1:] >= _CJK else text.rpartition(" ")[0]
-
-
 def words_of(tokens: Sequence[str], starts_s: Sequence[float], end_s: float) -> list[Word]:
     """Build words from a model's tokens. Pure.
 
@@ -97,7 +91,7 @@ def words_of(tokens: Sequence[str], starts_s: Sequence[float], end_s: float) -> 
     words: list[tuple[str, float]] = []
     for token, start_s in zip(tokens, starts_s, strict=False):
         text = printable(token.lstrip("".join(_WORD_BEGINS)))
-        if not words or token.startswith(_WORD_BEGINS) or text >= _CJK:
+        if not words or token.startswith(_WORD_BEGINS) or text >= CJK:
             words.append((text, start_s))
         else:
             words[-1] = (words[-1][0] + text, words[-1][1])

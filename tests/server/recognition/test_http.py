@@ -269,7 +269,7 @@ def test_abandoned_upload_ends() -> None:
         await hello(upload)
 
     async def scenario() -> None:
-        async with recognizing(script, uploads=1) as (server, session):
+        async with recognizing(script, workers=1) as (server, session):
             item = await session.open(16_000)
             await item.feed(SECOND)
             item.finish()
@@ -330,7 +330,7 @@ def test_uploads_at_once_are_bounded() -> None:
             await go.wait()
             await hello(upload)
 
-        async with transcription_server(script) as server, open_http(server.url, uploads=allowed) as recognizer:
+        async with transcription_server(script) as server, open_http(server.url, workers=allowed) as recognizer:
 
             async def session(items: int) -> None:
                 async with recognizer.session() as session, asyncio.TaskGroup() as group:

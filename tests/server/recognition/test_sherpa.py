@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
+from rt_cli.server.recognition.base.text import whole_words
 from rt_cli.server.recognition.interface import Hypothesis, RecognizerFailed, Word
 from rt_cli.server.recognition.registry import open_recognizer
 from rt_cli.server.recognition.sherpa import ModelFiles, model_files
-from rt_cli.server.recognition.sherpa_stream import whole_words, words_of
+from rt_cli.server.recognition.sherpa_stream import words_of
 from tests.fakes import run
 
 if TYPE_CHECKING:

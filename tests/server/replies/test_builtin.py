@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.server.replies.builtin import NO_WORDS, Template
 from rt_cli.server.replies.interface import Audio, Part, Pieces, Replier, ReplyRequest, Text
-from rt_cli.server.replies.open import open_replier
+from rt_cli.server.replies.registry import AUTHORED, REPLIES, ReplyKind, open_replier
+from rt_cli.server.replies.text import NO_WORDS, Template
 from tests.fakes import run
 from tests.server.client import recording
 
@@ -179,3 +181,11 @@ def test_pieces_lose_nothing(rate_hz: int, lengths: list[int]) -> None:
     given_back = [piece for samples in lengths for piece in pieces.push(bytes(2 * samples))] + list(pieces.flush())
     assert all(0 < len(piece) <= MOST_BYTES and len(piece) % 2 == 0 for piece in given_back)
     assert abs(sum(map(len, given_back)) / 2 - sum(lengths) * 24_000 / rate_hz) <= 1
+
+
+@pytest.mark.parametrize("kind", REPLIES.values(), ids=REPLIES)
+def test_table(kind: ReplyKind) -> None:
+    """Each line opens what it names, with an author where it says so."""
+    opener = getattr(import_module(kind.module), kind.opener)
+    assert len(inspect.signature(opener).parameters) == (kind.name in AUTHORED)
+    assert bool(kind.no_author) == (kind.name not in AUTHORED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
+from rt_cli.server.recognition.base.hypothesis_queue import HypothesisQueue
+from rt_cli.server.recognition.base.model_threads import default_workers
 from rt_cli.server.recognition.interface import (
     NO_HINTS,
     Hints,
     Hypothesis,
-    RecognizerFailed,
+    Recognizer,
     RecognizerSession,
     Transcription,
     Word,
 )
-from rt_cli.server.recognition.model_threads import default_workers
+from rt_cli.server.recognition.null import NullRecognizer
 from rt_cli.server.recognition.pocketsphinx import worker as wire
 from rt_cli.server.recognition.pocketsphinx.process import DecoderProcess
 from rt_cli.server.recognition.pocketsphinx.schedule import (
@@ -34,6 +35,7 @@ from rt_cli.server.recognition.pocketsphinx.schedule import (
     SkipStep,
     StepKind,
 )
+from rt_cli.server.recognition.registry import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,8 +47,6 @@ MAX_WAITING_S = 5.0
 """Unrecognised audio of a session at which :meth:`Transcription.feed` waits."""
 OVERDUE_S = 2.0
 """A step without answer for this long releases its slot, so that a hanging process does not block other sessions."""
-_KEPT_HYPOTHESES = 64
-"""Most queued hypotheses. A slow reader needs only the newest ones."""
 _EXIT_S = 1.0
 _QUESTIONS = {StepKind.SOUND: wire.AUDIO, StepKind.PAUSE: wire.END, StepKind.FINISH: wire.END, StepKind.DROP: wire.DROP}
 
@@ -60,6 +60,24 @@ class _Final(msgspec.Struct):
     text: str
     words: list[tuple[str, float, float]]
     voice: dict[str, Any]
+
+
+@asynccontextmanager
+async def open_pocketsphinx(workers: int | None = None) -> AsyncIterator[Recognizer]:
+    """Open a pool of decoders, which ends with the block; without pocketsphinx, a recogniser without words.
+
+    Args:
+        workers: See :class:`Pocketsphinx`.
+    """
+    if (reason := unavailable()) is not None:
+        yield NullRecognizer(reason)
+        return
+    sphinx = Pocketsphinx(workers)
+    try:
+        sphinx.warm_up()
+        yield sphinx
+    finally:
+        await sphinx.aclose()
 
 
 class Pocketsphinx:
@@ -254,9 +272,8 @@ class _Transcription:
         self._recognised_s = 0.0
         self._utterance_start_s = 0.0
         """Start of the current utterance, in seconds from the start of the item."""
-        self._hypotheses: deque[Hypothesis] = deque(maxlen=_KEPT_HYPOTHESES)
-        self._changed = asyncio.Event()
-        self._failure: str | None = None
+        self._queue = HypothesisQueue()
+        self.hypotheses = self._queue.hypotheses
         self._closed = False
 
     async def feed(self, pcm: bytes) -> None:
@@ -277,18 +294,6 @@ class _Transcription:
             self._end()
             self._session.sphinx.forget(self._session.queue, self)
 
-    async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        while True:
-            while self._hypotheses:
-                hypothesis = self._hypotheses.popleft()
-                yield hypothesis
-                if hypothesis.final:
-                    return
-            if self._failure is not None:
-                raise RecognizerFailed(self._failure)
-            self._changed.clear()
-            await self._changed.wait()
-
     def begin(self, decoder: DecoderProcess) -> None:
         """Called by the pool when a decoder starts an utterance."""
         self._utterance_start_s = self._recognised_s
@@ -297,7 +302,7 @@ class _Transcription:
     def partial(self, text: str) -> None:
         """Called by the pool with the text of the current utterance so far."""
         if not self._closed:
-            self._put(Hypothesis(self._text(text), heard_s=self._recognised_s))
+            self._queue.put(Hypothesis(self._text(text), heard_s=self._recognised_s))
 
     def utterance(self, final: _Final) -> None:
         """Called by the pool with the complete text and words of an utterance."""
@@ -314,14 +319,13 @@ class _Transcription:
         self._session.notify_room()
         if step.kind is StepKind.FINISH and not self._closed:
             self._end()
-            self._put(Hypothesis(self._text(""), final=True, words=tuple(self._words)))
+            self._queue.put(Hypothesis(self._text(""), final=True, words=tuple(self._words)))
 
     def fail(self, reason: str) -> None:
         """Called by the pool when the decoder of this item is lost."""
         if not self._closed:
             self._end()
-            self._failure = reason
-            self._changed.set()
+            self._queue.fail(reason)
 
     def _add_step(self, kind: StepKind, pcm: bytes = b"", seconds: float = 0.0) -> None:
         if not self._closed:
@@ -334,7 +338,3 @@ class _Transcription:
 
     def _text(self, last: str) -> str:
         return " ".join(text for text in (*self._texts, last) if text)
-
-    def _put(self, hypothesis: Hypothesis) -> None:
-        self._hypotheses.append(hypothesis)
-        self._changed.set()

@@ -10,7 +10,7 @@ import pytest
 
 from rt_cli.audio import g711
 from rt_cli.server.access.limits import Limits
-from rt_cli.server.replies.builtin import Echo
+from rt_cli.server.replies.echo import Echo
 from rt_cli.server.replies.interface import Part, ReplyFailed, ReplyRequest, Text, Usage
 from tests.fakes import run
 from tests.server.client import COMPLETED, Client, endpoint, recording, silence

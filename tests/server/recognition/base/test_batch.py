@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.server.recognition.batch import Batch, Speech
+from rt_cli.server.recognition.base.batch import Batch, Speech
 from rt_cli.server.recognition.interface import Hints, Hypothesis, RecognizerFailed
 from tests.fakes import run
 

@@ -1,47 +1,28 @@
-"""Repliers without dependencies: echo of the user's audio, and a fixed sentence."""
+"""Replies as text: of an author, by default a fixed sentence."""
 
 from __future__ import annotations
 
-import asyncio
 import string
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from rt_cli.audio.format import BYTES_PER_SAMPLE, to_samples
 from rt_cli.errors import UsageError
-from rt_cli.server.replies.interface import PIECE_MS, Audio, Part, Pieces, ReplyRequest, Text, is_by_user, last_words
+from rt_cli.server.replies.interface import Part, ReplyRequest, Text, is_by_user, last_words
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from rt_cli.server.replies.interface import Replier
 
 NO_WORDS = "I heard you, but there are no words for it."
 """The reply of the default template to a turn without transcript."""
-
-
 DEFAULT_TEMPLATE = "You said: {transcript}"
 
 
-class Echo:
-    """Returns the user's turn."""
-
-    needs_words = False
-    notice = None
-
-    async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
-        """Yield the transcript, if known, then the audio."""
-        words = last_words(request.items)
-        if not request.with_audio:
-            yield Text(words or NO_WORDS)
-            return
-        if words:
-            yield Text(words)
-        pieces = Pieces(request.audio_rate_hz)
-        step = to_samples(PIECE_MS, request.audio_rate_hz) * BYTES_PER_SAMPLE
-        for start in range(0, len(request.audio), step):
-            for pcm in pieces.push(request.audio[start : start + step]):
-                yield Audio(pcm)
-            await asyncio.sleep(0)  # let other sessions run during a long turn
-        for pcm in pieces.flush():
-            yield Audio(pcm)
+@asynccontextmanager
+async def open_text(author: Replier) -> AsyncIterator[Replier]:
+    """Open a replier that says what the author writes."""
+    yield author
 
 
 class Template:
