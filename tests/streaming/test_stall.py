@@ -190,7 +190,7 @@ def test_in_flight_was_never_beyond_the_window(interrupted: Outcome) -> None:
 
 def test_closed_window_is_in_the_log(interrupted: Outcome) -> None:
     """The log shows a sender that waits."""
-    assert re.search(r"generation 1: window closed, \d+ samples in flight", interrupted.log)
+    assert re.search(r"connection 1: window closed, \d+ samples in flight", interrupted.log)
 
 
 def test_stall_is_said_in_time(interrupted: Outcome) -> None:

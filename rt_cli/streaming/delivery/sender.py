@@ -170,7 +170,7 @@ class Sender:
         self._ping_covers = 0
         self._last_ping = clock.now()
         self._debug = log.isEnabledFor(logging.DEBUG)
-        log.debug("generation %d: sender made", attempt)
+        log.debug("connection %d: sender made", attempt)
 
     @property
     def in_flight(self) -> int:
@@ -222,7 +222,7 @@ class Sender:
         """Wait until ``samples`` samples fit into the window. Safe to cancel."""
         while not self._fits(samples):
             if self._window_open.is_set():
-                log.debug("generation %d: window closed, %d samples in flight", self._attempt, self.in_flight)
+                log.debug("connection %d: window closed, %d samples in flight", self._attempt, self.in_flight)
                 self._window_open.clear()
             if self.sent > self._ping_covers:  # else the pong of the last ping already covers all audio
                 await self._ping()
@@ -278,7 +278,7 @@ class Sender:
         self.acknowledged = samples
         self.progress_at = self._clock.now()
         if not self._window_open.is_set():
-            log.debug("generation %d: window opened, %d samples in flight", self._attempt, self.in_flight)
+            log.debug("connection %d: window opened, %d samples in flight", self._attempt, self.in_flight)
             self._window_open.set()
         self._on_acknowledged(samples)
 
@@ -379,4 +379,4 @@ class Sender:
 
     def _log_lane(self, what: str) -> None:
         if self._debug:
-            log.debug("generation %d: lane %s, %d samples sent", self._attempt, what, self.sent)
+            log.debug("connection %d: lane %s, %d samples sent", self._attempt, what, self.sent)

@@ -646,4 +646,4 @@ def test_every_change_of_state_is_logged(caplog: pytest.LogCaptureFixture) -> No
 
     for what in ("sender made", "lane awaited", "lane taken", "lane released", "window closed", "window opened"):
         assert what in caplog.text
-    assert "generation 1" in caplog.text
+    assert "connection 1" in caplog.text
