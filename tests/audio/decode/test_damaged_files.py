@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rt_cli.audio.decode.plan import ogg
 from rt_cli.errors import AudioError
 from tests.audio.decode.heard import WIRE, Heard, hear
 
@@ -106,7 +108,7 @@ def test_damage_is_a_hole(tmp_path: Path, files: dict[str, bytes], name: str, at
 
     assert one.failure is None
     assert len(one.holes) == 1
-    assert len(one.sound) == len(whole.sound)
+    assert one.seconds == pytest.approx(whole.seconds, abs=0.001)
     start, end = (round(edge * WIRE) for edge in one.holes[0])
     assert start / WIRE < (at + 0.1) * SECONDS
     assert (end - start) / WIRE < (0.5 if name == "flac" else 1.3)
@@ -114,6 +116,35 @@ def test_damage_is_a_hole(tmp_path: Path, files: dict[str, bytes], name: str, at
     assert alike(one.sound[end + 3000 :], whole.sound[end + 3000 :]) > 0.99
     if name == "flac":
         assert np.array_equal(np.delete(one.sound, slice(start, end)), np.delete(whole.sound, slice(start, end)))
+
+
+@pytest.mark.parametrize("name", ["ogg", "opus"])
+def test_damage_of_the_first_sound_is_a_hole_at_the_start(tmp_path: Path, files: dict[str, bytes], name: str) -> None:
+    """The first page of sound is lost: the timeline begins with it."""
+    data = files[name]
+    whole = heard(tmp_path, data)
+    start = ogg.scan(io.BytesIO(data)).links[0].stretches[0].start
+    one = heard(tmp_path, damaged(data, (start + 100) / len(data)))
+    ((hole_start, hole_end),) = one.holes
+    end = round(hole_end * WIRE)
+
+    assert one.failure is None
+    assert hole_start == 0
+    assert len(one.sound) == len(whole.sound)
+    assert alike(one.sound[end + 3000 :], whole.sound[end + 3000 :]) > 0.99
+
+
+def test_damage_before_the_last_page_of_opus(tmp_path: Path, files: dict[str, bytes]) -> None:
+    """The last page alone is heard as well, to some milliseconds at its place: its start is not stated."""
+    pages = [stretch.start for stretch in ogg.scan(io.BytesIO(files["opus"])).links[0].stretches]
+    assert len(pages) == 1
+    start = files["opus"].rindex(b"OggS") - 100
+    one = heard(tmp_path, damaged(files["opus"], start / len(files["opus"])))
+
+    assert one.failure is None
+    assert len(one.holes) == 1
+    assert one.holes[0][1] == pytest.approx(3, abs=0.05)
+    assert one.seconds == pytest.approx(SECONDS, abs=0.001)
 
 
 def test_damage_of_an_mp3_is_a_hole(tmp_path: Path, files: dict[str, bytes]) -> None:

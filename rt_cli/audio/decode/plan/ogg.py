@@ -14,10 +14,12 @@ MAGIC = b"OggS"
 _HEAD_BYTES = 27
 _LONGEST_PAGE = _HEAD_BYTES + 255 + 255 * 255
 _READ_BYTES = 1 << 18
-_CONTINUED, _BEGIN, _END = 1, 2, 4
+_FLAGS_AT = 5
+_BEGIN, _END = 2, 4
 _NO_GRANULE = (1 << 64) - 1
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _OPUS_HEAD = b"OpusHead"
+_PRE_SKIP_AT = 10
 _OPUS_RATE_HZ = 48_000
 
 
@@ -27,6 +29,9 @@ class Stretch:
 
     start: int
     end: int
+    follows: bool = False
+    """Pages before it are damaged or missing."""
+    pages: int = 0
     granule: int | None = None
     """Position of its last frame, as its last page states it."""
 
@@ -103,7 +108,7 @@ def _page_length(data: bytes, at: int) -> int:
 
 def _take(result: OggScan, page: bytes, at: int, *, whole: bool) -> None:
     """Add a page. ``whole`` is False if pages before it are missing or damaged."""
-    serial, flags = int.from_bytes(page[14:18], "little"), page[5]
+    serial, flags = int.from_bytes(page[14:18], "little"), page[_FLAGS_AT]
     end = at + len(page)
     if flags & _BEGIN:
         # A second stream that begins before the first one has any sound runs beside it.
@@ -122,20 +127,32 @@ def _take(result: OggScan, page: bytes, at: int, *, whole: bool) -> None:
         return
     link.ended = link.ended or bool(flags & _END)
     if not link.stretches or not whole:
-        link.stretches.append(Stretch(at, end))
+        link.stretches.append(Stretch(at, end, follows=not whole))
     stretch = link.stretches[-1]
     stretch.end = end
+    stretch.pages += 1
     granule = int.from_bytes(page[6:14], "little")
     if granule != _NO_GRANULE:
         stretch.granule = granule
 
 
+def _patched(page: bytes, at: int, new: bytes) -> bytes:
+    """Return a page with other bytes at a position, and the checksum of these."""
+    page = page[:at] + new + page[at + len(new) :]
+    blank = page[:22] + bytes(4) + page[26:]
+    return page[:22] + page_crc(blank).to_bytes(4, "little") + page[26:]
+
+
 def _without_pre_skip(pages: bytes) -> bytes:
     """Return the header of an Opus stream that skips no samples: within the stream there are none to skip."""
     length = _page_length(pages, 0)
-    at = pages.find(_OPUS_HEAD, 0, length) + len(_OPUS_HEAD) + 2
-    page = pages[:22] + bytes(4) + pages[26:at] + bytes(2) + pages[at + 2 : length]
-    return page[:22] + page_crc(page).to_bytes(4, "little") + page[26:] + pages[length:]
+    return _patched(pages[:length], pages.find(_OPUS_HEAD) + _PRE_SKIP_AT, bytes(2)) + pages[length:]
+
+
+def _pre_skip(pages: bytes) -> int:
+    """Samples at the start of an Opus stream that are no sound, at 48 kHz; positions count them."""
+    at = pages.find(_OPUS_HEAD) + _PRE_SKIP_AT
+    return int.from_bytes(pages[at : at + 2], "little")
 
 
 class OggPlan:
@@ -156,7 +173,7 @@ class OggPlan:
         self._index = 0
         behind = size - max((stretch.end for _, stretch in self._parts), default=size)
         cut = [number for number, link in enumerate(scan.links, 1) if not link.ended]
-        self.clean = len(self._parts) == 1 and not cut and self._parts[0][0].start == 0
+        self.clean = len(self._parts) == 1 and not self._parts[0][1].follows and not cut and scan.links[0].start == 0
         self.behind = behind if behind > _LONGEST_PAGE // 8 else 0
         self.cut = ""
         if cut:
@@ -178,16 +195,23 @@ class OggPlan:
 
     def _part(self, index: int) -> Part:
         link, stretch = self._parts[index]
-        begins = link.stretches[0] is stretch
+        overlay: dict[int, bytes] = {}
+        end = stretch.granule
         with Path(self._path).open("rb") as file:
             file.seek(link.start)
             prefix = file.read(link.head_end - link.start)
-        if link.opus and not begins:
-            prefix = _without_pre_skip(prefix)
-        file_part = FilePart(self._path, stretch.start, stretch.end, prefix=prefix)
+            if link.opus and end is not None:
+                end -= _pre_skip(prefix)
+            if link.opus and stretch.follows:
+                prefix = _without_pre_skip(prefix)
+                if stretch.pages == 1:  # libsndfile opens no stream whose first page is the last one
+                    file.seek(stretch.start)
+                    page = file.read(stretch.end - stretch.start)
+                    overlay[len(prefix)] = _patched(page, _FLAGS_AT, bytes([page[_FLAGS_AT] & ~_END]))
+        file_part = FilePart(self._path, stretch.start, stretch.end, prefix=prefix, overlay=overlay)
         return Part(
             file_part,
-            end=stretch.granule,
+            end=end,
             end_rate_hz=_OPUS_RATE_HZ if link.opus else 0,
-            follows=not begins,
+            follows=stretch.follows,
         )
