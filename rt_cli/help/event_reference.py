@@ -30,9 +30,8 @@ def event_reference() -> str:
 
 
 def event_classes() -> list[Any]:
-    """Return the classes of NDJSON lines: those with a tag, or whose docstring says so."""
-    every = get_args(events.Event)
-    return [event for event in every if event.__struct_config__.tag or "NDJSON" in (event.__doc__ or "")]
+    """Return the classes of NDJSON lines."""
+    return [event for event in get_args(events.Event) if issubclass(event, events.ContractEvent)]
 
 
 def section_of(event: Any) -> str:
