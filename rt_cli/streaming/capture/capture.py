@@ -150,7 +150,8 @@ class TapeFeeder:
         try:
             async for block in self._source.blocks():
                 if block.lost:
-                    self._report(self._tape.lose(block.lost, block.reason))
+                    lost = min(block.lost, self._limit - self._tape.captured)
+                    self._report(self._tape.lose(int(lost), block.reason))
                 await self._capture(block.pcm)
                 if self._must_end():
                     break

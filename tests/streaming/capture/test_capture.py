@@ -202,6 +202,15 @@ def test_loss_is_a_hole() -> None:
     assert setting.tape.read(RATE + 480, 2 * RATE + 480) == SOUND
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_a_loss_ends_at_the_limit(*, live: bool) -> None:
+    """What lies behind ``--duration`` was not asked for."""
+    blocks = Blocks(Block(SOUND), Block(SOUND, lost=10 * RATE, reason="damaged"), live=live)
+    setting = run(captured(blocks, limit_s=2.5))
+    assert setting.holes == [Hole(RATE, 2 * RATE + RATE // 2, "damaged")]
+    assert setting.tape.captured == 2 * RATE + RATE // 2
+
+
 def test_a_long_gap_is_reported_at_its_start_and_at_its_end() -> None:
     """A missing device reports ten times a second, the feeder only twice."""
     away = [Block(b"", lost=2400, reason="device_lost")] * 50
