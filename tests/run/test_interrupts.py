@@ -22,8 +22,8 @@ CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}
 
 @contextmanager
 def restored() -> Iterator[None]:
-    """The handlers of the tests come back."""
-    before = {name: signal.getsignal(getattr(signal, name)) for name in NAMES}
+    """Default handlers, also where the tests run under ``nohup``; those of the tests come back."""
+    before = {name: signal.signal(getattr(signal, name), signal.SIG_DFL) for name in NAMES}
     try:
         yield
     finally:

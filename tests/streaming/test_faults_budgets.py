@@ -169,16 +169,3 @@ def test_a_close_that_cannot_pass_ends_it_at_once(code: int, exit_code: int) -> 
 
     assert (server.clients, result.summary.exit, result.summary.complete) == (1, exit_code, False)
     assert result.summary.ledger.balanced
-
-
-@pytest.mark.parametrize("retry_for_s", [0.0, 1.0])
-def test_a_shorter_retry_time_holds_for_an_endpoint_that_never_was_there(retry_for_s: float) -> None:
-    """The connect timeout is no promise to try so long."""
-    with answering(503) as server:
-        began = time.monotonic()
-        result = sent(server.url, settings(connect_timeout_s=20.0, retry_for_s=retry_for_s))
-
-    assert result.summary.exit == 5
-    assert time.monotonic() - began < 3
-    if not retry_for_s:
-        assert len(server.headers) == 1

@@ -44,12 +44,12 @@ class Attempt(Struct, frozen=True):
 class Backoff:
     """Decides about the retries of one run.
 
-    Before the endpoint was ready once, all retries stay within ``first_s``: a wrong address must fail soon.
+    Before the endpoint was ready once, all retries stay within ``connect_timeout_s``: a wrong address must fail soon.
     After that each outage has ``retry_for_s``, and progress restarts that time. Delays double from 0.25 s to 8 s with
     full jitter; a Retry-After of the endpoint is the minimum.
 
     Args:
-        first_s: Time for all tries until the endpoint is ready for the first time.
+        connect_timeout_s: Time for all tries until the endpoint is ready for the first time.
         retry_for_s: Time for one outage.
         began: Time of the first try, seconds.
         jitter: Returns a random number in [0, 1).
@@ -60,13 +60,13 @@ class Backoff:
     def __init__(
         self,
         *,
-        first_s: float,
+        connect_timeout_s: float,
         retry_for_s: float,
         began: float,
         jitter: Callable[[], float],
         wait_for_room: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._first_s = first_s
+        self._connect_timeout_s = connect_timeout_s
         self._retry_for_s = retry_for_s
         self._jitter = jitter
         self._wait_for_room = wait_for_room
@@ -111,7 +111,7 @@ class Backoff:
 
     @property
     def _budget_s(self) -> float:
-        return self._retry_for_s if self._ever_ready else self._first_s
+        return self._retry_for_s if self._ever_ready else self._connect_timeout_s
 
 
 def _is_full(error: RtError) -> bool:

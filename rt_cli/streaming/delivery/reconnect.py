@@ -242,11 +242,9 @@ class Reconnector:
 
     def _make_backoff(self) -> Backoff:
         delivery = self._state.settings.delivery
-        wanted_s = delivery.retry_for_s
         return Backoff(
-            # A shorter --retry-for holds from the first try on; a default shortens no --connect-timeout.
-            first_s=delivery.connect_timeout_s if wanted_s is None else min(delivery.connect_timeout_s, wanted_s),
-            retry_for_s=auto.retry_for_s(wanted_s, live=self._state.capture.live),
+            connect_timeout_s=delivery.connect_timeout_s,
+            retry_for_s=auto.retry_for_s(delivery.retry_for_s, live=self._state.capture.live),
             began=self._state.clock.now(),
             jitter=random.random,
             wait_for_room=self._state.wait_for_room,

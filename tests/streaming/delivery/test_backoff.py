@@ -14,16 +14,18 @@ from rt_cli.streaming.delivery.backoff import LONGEST_DELAY_S, Attempt, Backoff
 LOST = ConnectionLost("cut")
 
 
-def make(*, first_s: float = 10, retry_for_s: float = 120, jitter: float = 0.999) -> Backoff:
+def make(*, connect_timeout_s: float = 10, retry_for_s: float = 120, jitter: float = 0.999) -> Backoff:
     """A backoff with a constant jitter."""
-    return Backoff(first_s=first_s, retry_for_s=retry_for_s, began=0.0, jitter=lambda: jitter)
+    return Backoff(connect_timeout_s=connect_timeout_s, retry_for_s=retry_for_s, began=0.0, jitter=lambda: jitter)
 
 
 @pytest.mark.parametrize("code", ["rate_limited", "no_room", "session_limit_reached"])
 def test_a_full_endpoint_costs_no_budget_while_another_session_will_end(code: str) -> None:
     """Another error costs budget, and so does a full endpoint without another session of this run."""
     full, others = UnreachableError("full", code=code), [True]
-    backoff = Backoff(first_s=10, retry_for_s=120, began=0.0, jitter=lambda: 0.0, wait_for_room=lambda: others[0])
+    backoff = Backoff(
+        connect_timeout_s=10, retry_for_s=120, began=0.0, jitter=lambda: 0.0, wait_for_room=lambda: others[0]
+    )
     for now in range(0, 100, 7):
         assert backoff.after(attempt(full, now=now, opened=True)) is not None
     others[0] = False
@@ -31,7 +33,7 @@ def test_a_full_endpoint_costs_no_budget_while_another_session_will_end(code: st
     assert backoff.after(attempt(full, now=108.1)) is None
 
     others[0] = True
-    backoff = Backoff(first_s=10, retry_for_s=120, began=0.0, jitter=lambda: 0.0, wait_for_room=lambda: True)
+    backoff = Backoff(connect_timeout_s=10, retry_for_s=120, began=0.0, jitter=lambda: 0.0, wait_for_room=lambda: True)
     assert backoff.after(attempt(now=9.9)) is not None
     assert backoff.after(attempt(now=10.1)) is None
 
@@ -71,7 +73,7 @@ def test_delays_double_up_to_eight_seconds() -> None:
 
 def test_before_the_first_readiness_the_connect_timeout_is_the_budget() -> None:
     """A wrong address fails within the connect timeout."""
-    backoff = make(first_s=10, jitter=0.0)
+    backoff = make(connect_timeout_s=10, jitter=0.0)
 
     assert backoff.after(attempt(now=9.9)) is not None
     assert backoff.after(attempt(now=10.0)) is None
@@ -122,7 +124,7 @@ def test_a_retry_after_beyond_the_budget_ends_it_at_once() -> None:
     """A delay beyond the budget makes no sense."""
     error = UnreachableError("busy", retry_after_s=60.0)
 
-    assert make(first_s=10).after(attempt(error)) is None
+    assert make(connect_timeout_s=10).after(attempt(error)) is None
 
 
 @given(jitter=st.floats(0, 1, exclude_max=True), fails=st.integers(1, 50))
