@@ -16,6 +16,27 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run ``rt`` with the arguments of this process."""
+    return _written(_main())
+
+
+def _written(exit_code: int) -> int:
+    """Write what waits in the buffer of stdout; the interpreter would report a failure of that as a traceback."""
+    if sys.stdout is None:
+        return exit_code
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as exc:
+        from rt_cli.output.line_writer import Sink
+
+        sink = Sink(sys.stdout)
+        gone = sink.lost_its_reader(exc)
+        sink.discard()
+        if exit_code == 0 and not gone and isinstance(exc, OSError):
+            return _print_error(*_describe_os_error(exc))
+    return exit_code
+
+
+def _main() -> int:
     if sys.argv[1:] in (["--version"], ["-V"], ["version"]):
         return _version()
     gc.disable()  # a command enables it again when its event loop starts

@@ -23,13 +23,14 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 _FOREIGN = ("_API_KEY", "_PROXY", "_proxy")
+_OTHERS = {"FORCE_COLOR", "NO_COLOR", "CI", "PYTHONUNBUFFERED"}
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """No key, proxy, ``RT_*`` setting, config file or model of the user reaches a test or the programs it starts."""
     for name in list(os.environ):
-        if name.endswith(_FOREIGN) or name.startswith("RT_") or name in {"FORCE_COLOR", "NO_COLOR", "CI"}:
+        if name.endswith(_FOREIGN) or name.startswith("RT_") or name in _OTHERS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     home = tmp_path_factory.mktemp("home")
