@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from rt_cli.audio.channels import Pick
 
-_FORMATS = "aac,ac3,aiff,amr,ape,asf,avi,caf,dts,eac3,flac,flv,matroska,mov,mpeg,mpegts,ogg,rm,tta,w64,wav,webm,wv"
+_FORMATS = "aac,ac3,aiff,amr,ape,asf,avi,caf,dts,eac3,flac,flv,matroska,mov,mpeg,mpegts,ogg,rm,tta,voc,w64,wav,webm,wv"
 """Formats with a signature. libav detects the others in any noise, or they are playlists of other files."""
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 """No format of the whitelist refers to other files; if one did, libav could still not open the network."""
@@ -42,10 +42,13 @@ _TAGS: dict[str, Any] = {} if int(av.__version__.partition(".")[0]) >= _LENIENT_
 """A title in an unknown encoding is no error. This is the default of newer versions."""
 _INEXACT_DURATION = {"aac", "ac3", "amr", "dts", "eac3", "flac"}
 """Formats whose duration is a guess: libav computes it from the bit rate or takes it from an unreliable header."""
-_ANNOUNCING = {"mov", "matroska", "webm", "asf", "wv", "tta", "ape"}
+_ANNOUNCING = {"mov", "matroska", "webm", "asf", "wv", "tta", "ape", "flv"}
 """Formats that state the duration of a track. That of others is a guess, or counts padding."""
 _PACKETS_TO_THE_END = {"wv", "tta", "flv"}
 """Formats without an index at the end, of which libav reads only the first of two joined files."""
+_CHECKSUMS = {"wavpack", "tta"}
+"""Codecs that check what they decode only if they are asked to."""
+_STRAY_MS = 100
 _MUCH_BEHIND = 4096
 _BLOCK_FRAMES = 1 << 17
 """Frames of the selected channels per block. All channels are in memory only for one frame of the format."""
@@ -150,6 +153,10 @@ class MediaDecoder:
         self._tick_s = float(streams[0].time_base or 0)
         self._to_the_end = self._container.format.name in _PACKETS_TO_THE_END and len(self._container.streams) == 1
         self._announced_s = _announced_s(self._container, streams[0])
+        if streams[0].codec_context is None:
+            raise AudioError("holds no audio", "its track of sound has no known format")
+        if streams[0].codec_context.name in _CHECKSUMS:
+            streams[0].codec_context.options = {"err_detect": "crccheck+explode"}
         self._frames = self._decode(streams[0])
         self._advance()
         if self._next_frame is None:
@@ -255,6 +262,8 @@ class MediaDecoder:
             raise missing_bytes_error(self._decoded_s, self._missing)
         if self._timestamps.failed or (self._unreadable and announced_s is None):
             raise decode_error(self._decoded_s, self._error)
+        if _has_stray_track(self._container):
+            raise AudioError("holds parts that are damaged", "fetch it again", code="damaged")
         if behind := self._behind or self._bytes_behind():
             raise behind_error(self._decoded_s, behind)
 
@@ -302,3 +311,11 @@ def _announced_s(container: Any, stream: Any) -> float | None:
     if stream.duration:
         return float(stream.duration * stream.time_base)
     return container.duration * _MICROSECOND if container.duration and len(container.streams) == 1 else None
+
+
+def _has_stray_track(container: Any) -> bool:
+    """True if damage looks like another track. An FLV announces no tracks: each tag says what it holds."""
+    first, *others = (stream.start_time for stream in container.streams.audio)
+    if container.format.name != "flv":
+        return False
+    return any(start is None or abs(start - (first or 0)) > _STRAY_MS for start in others)

@@ -18,7 +18,7 @@ _SEGMENT = b"\x18S\x80g"
 """EBML identifier of the Matroska segment, which contains the rest of the file; its length follows."""
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 """Identifier of the ASF object that holds the size of the file."""
-_NATIVE_FORMATS = {"FLAC", "Ogg", "CAF", "AIFF", "MP3", "VOC", "NIST", "IRCAM", "PVF", "AVR", "text"}
+_NATIVE_FORMATS = {"FLAC", "Ogg", "CAF", "AIFF", "MP3", "NIST", "IRCAM", "PVF", "AVR", "text"}
 _NATIVE_SIGNATURES = (b"RIFF", b"RF64", b"BW64", b"fLaC", b"OggS", b"ID3", b"FORM", b"caff", b".snd")
 """Signatures of formats that libsndfile can read."""
 

@@ -194,6 +194,8 @@ def _open_decoder(path: str, head: bytes, wire_rate_hz: int, pick: Pick) -> Deco
             return WavFile(path, wire_rate_hz, pick)
         except WavError as error:  # libsndfile reads more encodings
             problem = error
+    if recognise(head) == "VOC":  # libsndfile plays the heads of its blocks as sound
+        return _open_media(path, head, wire_rate_hz, pick, "")
     import soundfile
 
     from rt_cli.audio.decode.plan.choose import plan_of
@@ -217,14 +219,16 @@ def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, reason: s
         from rt_cli.audio.decode.av_file import MediaDecoder, UnknownFormatError
     except ImportError:
         raise open_error(path, head, reason, libav_failed=False) from None
-    from rt_cli.audio.decode.plan.announced import missing_sound
+    from rt_cli.audio.decode.plan.announced import missing_and_behind
 
-    missing, behind = missing_bytes(head, Path(path).stat().st_size) or missing_sound(path, head), 0
-    if recognise(head) == "MP4":
-        from rt_cli.audio.decode import mp4_boxes
+    kind = recognise(head)
+    missing, behind = missing_and_behind(path, head)
+    missing = missing_bytes(head, Path(path).stat().st_size) or missing
+    if kind in {"MP4", "VOC"}:
+        from rt_cli.audio.decode import mp4_boxes, voc_blocks
 
         with Path(path).open("rb") as file:
-            missing, behind = mp4_boxes.extent(file)
+            missing, behind = (mp4_boxes if kind == "MP4" else voc_blocks).extent(file)
     try:
         return MediaDecoder(path, wire_rate_hz, pick, missing=missing, behind=behind)
     except UnknownFormatError:

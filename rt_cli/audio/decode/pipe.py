@@ -54,7 +54,8 @@ def open_pipe(
         live: Value of ``info.live``. The producer never blocks if the consumer always reads; else the producer waits.
         name: Name for errors and output.
         warn: Called for input that ends before the length in its header (``truncated``), goes on behind it
-            (``length``), has text behind its sound (``behind``), or is silence (``silent_input``).
+            (``length``), has text behind its sound (``behind``), ends within a sample (``half_sample``), or is silence
+            (``silent_input``).
         pick: The channels to use; for ``split`` the blocks hold two interleaved channels.
 
     Raises:
@@ -183,6 +184,9 @@ class ByteSource:
         self._report(decoder.mix_check.warning(at_end=True))
         if decoder.more_than_stated:
             self._report(("length", "holds more sound than its header says: it is read to its end"))
+        if decoder.tail_bytes and not self._stopped:
+            are = "1 byte is" if decoder.tail_bytes == 1 else f"{decoder.tail_bytes} bytes are"
+            self._report(("half_sample", f"ends within a sample: {are} not sent"))
         if decoder.ignored_bytes:
             self._report(("behind", f"{decoder.ignored_bytes} bytes of text behind the sound are not sent"))
         if decoder.missing_s > TOLERANCE_S and not self._stopped:

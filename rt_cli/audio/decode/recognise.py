@@ -153,7 +153,7 @@ def recognise(head: bytes) -> str | None:
     if id3_bytes(head):
         behind = head[id3_bytes(head) :]
         return "FLAC" if behind.startswith(b"fLaC") else "MP3"
-    if len(head) > 2 * _TS_PACKET and (_is_ts(head[::_TS_PACKET]) or _is_ts(head[4 :: _TS_PACKET + 4])):
+    if _is_ts(head[::_TS_PACKET]) or _is_ts(head[4 :: _TS_PACKET + 4]):
         return "MPEG-TS"
     if _has_adts(head):
         return "AAC"
@@ -165,8 +165,11 @@ def recognise(head: bytes) -> str | None:
 
 
 def _is_ts(starts: bytes) -> bool:
-    """True if every packet of a transport stream begins with its mark; those of a disc have a time code before it."""
-    return starts == bytes([_TS_SYNC]) * len(starts)
+    """True if packets of a transport stream begin with their mark, but for damaged ones.
+
+    Those of a disc have a time code before it.
+    """
+    return len(starts) >= _HEADERS_IN_A_ROW and 3 * starts.count(_TS_SYNC) >= 2 * len(starts)
 
 
 def mpeg_start(data: bytes, start: int = 0) -> int | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.decode.plan import mp3, ogg
-from rt_cli.audio.decode.plan.announced import PlainPlan
+from rt_cli.audio.decode.plan.announced import PlainPlan, missing_sound
 from rt_cli.audio.decode.plan.flac import FlacPlan, flac_start
 from rt_cli.audio.decode.recognise import recognise
 
@@ -28,5 +28,5 @@ def plan_of(path: str, head: bytes) -> DecodePlan:
         with Path(path).open("rb", buffering=0) as file:
             frames = mp3.scan(file)
         if frames.runs:
-            return mp3.Mp3Plan(path, frames)
+            return mp3.Mp3Plan(path, frames, missing_sound(path, head))
     return PlainPlan(path, head)

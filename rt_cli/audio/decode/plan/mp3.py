@@ -251,9 +251,10 @@ class Mp3Plan:
     Args:
         path: Path of the file.
         scan: Its frames.
+        missing_bytes: Bytes by which the WAV around them is shorter than its header says.
     """
 
-    def __init__(self, path: str, scan: Mp3Scan) -> None:
+    def __init__(self, path: str, scan: Mp3Scan, missing_bytes: int = 0) -> None:
         self._path = path
         self._runs = scan.runs
         self._index = 0
@@ -265,10 +266,10 @@ class Mp3Plan:
         self._missing = (counted - there) * run.samples if counted else 0
         self.frames = counted * run.samples
         tolerance = TOLERANCE_S * run.rate_hz
-        self.cut = ""
+        self.cut = f"{missing_bytes} bytes that its header announces are missing" if missing_bytes else ""
         self.behind = scan.behind if scan.behind > _FEW_BYTES else 0
         self.note = ""
-        if scan.cut and self._missing <= tolerance:
+        if scan.cut and self._missing <= tolerance and not self.cut:
             self.note = "ends within a frame: it was cut"
         elif counted and -self._missing > tolerance:
             self.note = (

@@ -1,0 +1,39 @@
+"""The blocks of a VOC (Creative Voice): whether the file has all of them, and what is behind the last."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO
+
+_OFFSET_AT = 20
+_TERMINATOR, _LAST_TYPE = 0, 9
+_HEAD_BYTES = 4
+_FEW_BYTES = 64
+"""Some programs count their blocks a few bytes too short."""
+_MOST_BLOCKS = 10_000_000
+
+
+def extent(file: BinaryIO) -> tuple[int, int]:
+    """Walk the blocks.
+
+    Args:
+        file: An open VOC.
+
+    Returns:
+        Bytes of the last block that are missing, and bytes from the first one on that is none: behind the terminator,
+        or where a damaged length leads.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(_OFFSET_AT)
+    at = int.from_bytes(file.read(2), "little")
+    for _ in range(_MOST_BLOCKS):
+        file.seek(at)
+        head = file.read(_HEAD_BYTES)
+        if not head:
+            break
+        if head[0] == _TERMINATOR or head[0] > _LAST_TYPE:
+            return 0, size - at if size - at > _FEW_BYTES else 0
+        at += _HEAD_BYTES + int.from_bytes(head[1:], "little")
+        if len(head) < _HEAD_BYTES or at > size:
+            return max(at, size + 1) - size, 0
+    return 0, 0
