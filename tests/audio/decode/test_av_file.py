@@ -392,7 +392,8 @@ def test_a_track_that_begins_late_is_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.m4a", "a.mkv", "a.aac", "a.wv"])
 def test_any_damage_is_an_audio_error(tmp_path: Path, name: str) -> None:
     """With any bytes changed, the file is decoded or one AudioError is raised, and libav prints nothing on stderr."""
-    write_media(tmp_path / name, SPEECH[:, None], RATE, codec="wavpack" if name == "a.wv" else "aac")
+    sound = np.tile(SPEECH, 5)  # several blocks: of one, any damage costs all
+    write_media(tmp_path / name, sound[:, None], RATE, codec="wavpack" if name == "a.wv" else "aac")
     script = """if True:
         import asyncio, random, sys
         from pathlib import Path

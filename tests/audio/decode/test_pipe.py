@@ -359,3 +359,23 @@ def test_output_of_programs(tmp_path: Path, command: list[str]) -> None:
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         assert run(drain(source_of(cast("BinaryIO", program.stdout)))) == SOUND * 5
+
+
+@pytest.mark.parametrize(
+    ("channels", "rest", "said"),
+    [(1, 0, None), (1, 1, "1 byte is"), (2, 3, "3 bytes are"), (2, 0, None)],
+)
+def test_half_a_sample_at_the_end(channels: int, rest: int, said: str | None) -> None:
+    """What is no whole sample of all channels is said, and is no error."""
+    warnings: list[tuple[str, str]] = []
+    source = open_pipe(
+        io.BytesIO(SOUND + bytes(rest)),
+        wire_rate_hz=WIRE,
+        encoding="s16le",
+        channels=channels,
+        live=False,
+        warn=lambda code, text: warnings.append((code, text)),
+    )
+    run(drain(source))
+
+    assert warnings == ([("half_sample", f"stdin: ends within a sample: {said} not sent")] if said else [])

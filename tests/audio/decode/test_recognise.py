@@ -42,6 +42,8 @@ def encoded(kind: str, rate_hz: int = RATE) -> bytes:
         (b"ID3\x03\0\0\0\0\0\0fLaC", "FLAC"),
         ((b"G" + bytes(187)) * 20, "MPEG-TS"),
         ((bytes(4) + b"G" + bytes(187)) * 20, "MPEG-TS"),
+        ((b"G" + bytes(187)) * 2 + bytes(188) + (b"G" + bytes(187)) * 20, "MPEG-TS"),
+        (bytes(188) + (b"G" + bytes(187)) * 2, "MPEG-TS"),
         (b"<!DOCTYPE html><html><body>no such file", "text"),
         ("Grüße, this is no sound".encode(), "text"),
         (b'{"error": "not found", "code": 404}', "text"),
