@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SNIFF_BYTES = HEAD_BYTES
 _SAID_TWICE = {"truncated", "damaged"}
 """Codes of errors at the end of a file that are also warnings: what could be heard was transcribed."""
+_UNPLAYED = "its blocks of silence and repeats are left out: times behind them are too early"
 _SILENT_DECODERS = (b"RIFF", b"RF64", b"fLaC", b"OggS")
 """Signatures of formats whose decoders print nothing. The MP3 decoder prints on stderr."""
 
@@ -224,12 +225,19 @@ def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, reason: s
     kind = recognise(head)
     missing, behind = missing_and_behind(path, head)
     missing = missing_bytes(head, Path(path).stat().st_size) or missing
+    warnings: list[tuple[str, str]] = []
     if kind in {"MP4", "VOC"}:
         from rt_cli.audio.decode import mp4_boxes, voc_blocks
 
         with Path(path).open("rb") as file:
-            missing, behind = (mp4_boxes if kind == "MP4" else voc_blocks).extent(file)
+            if kind == "MP4":
+                missing, behind = mp4_boxes.extent(file)
+            else:
+                missing, behind, unplayed = voc_blocks.extent(file)
+                warnings = [("timestamps", _UNPLAYED)] if unplayed else []
     try:
-        return MediaDecoder(path, wire_rate_hz, pick, missing=missing, behind=behind)
+        decoder = MediaDecoder(path, wire_rate_hz, pick, missing=missing, behind=behind)
+        decoder.warnings += warnings
+        return decoder
     except UnknownFormatError:
         raise open_error(path, head, reason, libav_failed=True) from None

@@ -100,6 +100,16 @@ def test_voc(tmp_path: Path) -> None:
     assert np.array_equal(damaged.sound, SOUND[:15_000])
 
 
+def test_voc_with_silence(tmp_path: Path) -> None:
+    """A block of silence, which libav leaves out, is said."""
+    data = voc(SOUND.tobytes())
+    at = data.index(b"\x02" + (SIZE - 30_000).to_bytes(3, "little"))
+    one = heard(tmp_path, "a.voc", data[:at] + b"\x03\x03\0\0\xbf\x5d\xd7" + data[at:])
+
+    assert (one.failure, one.codes) == (None, ["timestamps"])
+    assert np.array_equal(one.sound, SOUND)
+
+
 def test_mp3_in_a_wav_that_is_cut(tmp_path: Path) -> None:
     """The length of the data chunk is an announcement."""
     path = tmp_path / "a.wav"
@@ -122,7 +132,7 @@ def test_mp3_in_a_wav_that_is_cut(tmp_path: Path) -> None:
 
 def test_a_damaged_block_of_wavpack_is_a_hole(tmp_path: Path) -> None:
     """Its checksum shows the damage."""
-    path = write_media(tmp_path / "a.wv", SOUND[:, None], WIRE, codec="wavpack")
+    path = write_media(tmp_path / "a.wv", np.tile(SOUND, 2)[:, None], WIRE, codec="wavpack")
     whole, data = hear(path), bytearray(path.read_bytes())
     starts = [at for at in range(len(data)) if data[at : at + 4] == b"wvpk"]
     before, samples = struct.unpack_from("<II", data, starts[1] + 16)
@@ -131,7 +141,7 @@ def test_a_damaged_block_of_wavpack_is_a_hole(tmp_path: Path) -> None:
 
     assert whole.holes == []
     assert one.holes == [(before / WIRE, (before + samples) / WIRE)]
-    outside = np.r_[0 : before - 100, before + samples + 100 : len(SOUND)]
+    outside = np.r_[0 : before - 100, before + samples + 100 : 2 * len(SOUND)]
     assert np.abs(one.sound[outside].astype(int) - whole.sound[outside]).max() <= 1
 
 
