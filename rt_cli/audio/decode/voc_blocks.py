@@ -15,7 +15,7 @@ _FEW_BYTES = 64
 _MOST_BLOCKS = 10_000_000
 
 
-class Extent(NamedTuple):
+class VocBlocks(NamedTuple):
     """What a walk over the blocks finds."""
 
     missing: int = 0
@@ -26,7 +26,7 @@ class Extent(NamedTuple):
     """There are blocks of silence, or that repeat others: libav leaves these out."""
 
 
-def extent(file: BinaryIO) -> Extent:
+def extent(file: BinaryIO) -> VocBlocks:
     """Walk the blocks of an open VOC."""
     unplayed = False
     size = file.seek(0, os.SEEK_END)
@@ -38,9 +38,9 @@ def extent(file: BinaryIO) -> Extent:
         if not head:
             break
         if head[0] == _TERMINATOR or head[0] > _LAST_TYPE:
-            return Extent(0, size - at if size - at > _FEW_BYTES else 0, unplayed)
+            return VocBlocks(0, size - at if size - at > _FEW_BYTES else 0, unplayed)
         unplayed = unplayed or head[0] in _UNPLAYED
         at += _HEAD_BYTES + int.from_bytes(head[1:], "little")
         if len(head) < _HEAD_BYTES or at > size:
-            return Extent(max(at, size + 1) - size, 0, unplayed)
-    return Extent(unplayed=unplayed)
+            return VocBlocks(max(at, size + 1) - size, 0, unplayed)
+    return VocBlocks(unplayed=unplayed)
