@@ -220,12 +220,17 @@ def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, reason: s
     from rt_cli.audio.decode.plan.announced import missing_sound
 
     missing, behind = missing_bytes(head, Path(path).stat().st_size) or missing_sound(path, head), 0
+    pages = None
+    if head.startswith(b"OggS"):
+        from rt_cli.audio.decode.plan.ogg_starts import ogg_starts
+
+        pages = ogg_starts(path)
     if recognise(head) == "MP4":
         from rt_cli.audio.decode import mp4_boxes
 
         with Path(path).open("rb") as file:
             missing, behind = mp4_boxes.extent(file)
     try:
-        return MediaDecoder(path, wire_rate_hz, pick, missing=missing, behind=behind)
+        return MediaDecoder(path, wire_rate_hz, pick, missing=missing, behind=behind, pages=pages)
     except UnknownFormatError:
         raise open_error(path, head, reason, libav_failed=True) from None
