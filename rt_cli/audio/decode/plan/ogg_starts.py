@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from rt_cli.audio.decode.plan import ogg
-from rt_cli.audio.decode.plan.flac import frame_number
+from rt_cli.audio.decode.plan.flac_frames import frame_number
 
 _LACES_AT = 27
 _CONTINUED = 1
