@@ -217,9 +217,12 @@ def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, reason: s
         from rt_cli.audio.decode.av_file import MediaDecoder, UnknownFormatError
     except ImportError:
         raise open_error(path, head, reason, libav_failed=False) from None
-    from rt_cli.audio.decode.plan.announced import missing_sound
+    from rt_cli.audio.decode.plan.announced import joined_behind, missing_sound
 
-    missing, behind = missing_bytes(head, Path(path).stat().st_size) or missing_sound(path, head), 0
+    missing, behind = (
+        missing_bytes(head, Path(path).stat().st_size) or missing_sound(path, head),
+        joined_behind(path, head),
+    )
     pages = None
     if head.startswith(b"OggS"):
         from rt_cli.audio.decode.plan.ogg_starts import ogg_starts

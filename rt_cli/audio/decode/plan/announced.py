@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -111,6 +112,17 @@ def missing_sound(path: str, head: bytes) -> int:
         found = extent(file, head)
     missing = found.start + found.length - Path(path).stat().st_size if found else 0
     return missing if missing > _FEW_BYTES else 0
+
+
+def joined_behind(path: str, head: bytes) -> int:
+    """Return how many bytes another CAF or AIFF has behind the first one, of which libav reads only the first."""
+    if not head.startswith((_NEXT_CAF, b"FORM")):
+        return 0
+    with Path(path).open("rb") as file:
+        found = extent(file, head)
+        file.seek(found.end if found else 0, os.SEEK_SET if found else os.SEEK_END)
+        is_next = file.read(len(_NEXT_CAF)) == head[: len(_NEXT_CAF)]
+        return file.seek(0, os.SEEK_END) - found.end if found and is_next else 0
 
 
 class PlainPlan:
