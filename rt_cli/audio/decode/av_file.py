@@ -13,6 +13,7 @@ from rt_cli.audio.channels import check, width
 from rt_cli.audio.decode.diagnose import (
     TOLERANCE_S,
     behind_error,
+    cut_error,
     decode_error,
     missing_bytes_error,
     missing_error,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rt_cli.audio.channels import Pick
+    from rt_cli.audio.decode.plan.ogg_starts import OggStarts
 
 _FORMATS = "aac,ac3,aiff,amr,ape,asf,avi,caf,dts,eac3,flac,flv,matroska,mov,mpeg,mpegts,ogg,rm,tta,voc,w64,wav,webm,wv"
 """Formats with a signature. libav detects the others in any noise, or they are playlists of other files."""
@@ -70,17 +72,33 @@ class MediaDecoder:
         pick: The channels to use.
         missing: Bytes by which the file is shorter than its header says; if not 0, :meth:`read` raises at the end.
         behind: Bytes of another file behind this one; if not 0, :meth:`read` raises at the end, too.
+        pages: What the pages of an Ogg file state; None for others.
 
     Raises:
         UnknownFormatError: The container is unknown or damaged.
         AudioError: The file has no audio, or none that can be decoded.
     """
 
-    def __init__(self, path: str, wire_rate_hz: int, pick: Pick, *, missing: int = 0, behind: int = 0) -> None:
+    def __init__(
+        self,
+        path: str,
+        wire_rate_hz: int,
+        pick: Pick,
+        *,
+        missing: int = 0,
+        behind: int = 0,
+        pages: OggStarts | None = None,
+    ) -> None:
         self._path = path
         self._wire_rate_hz = wire_rate_hz
         self._pick = pick
         self._missing, self._behind = missing, behind
+        self._starts = dict(pages.starts) if pages else {}
+        self._headers = pages.headers if pages else []
+        self._recount = bool(self._starts)
+        self._next_pts: int | None = None
+        """Time stamp of the next packet, if they are counted here."""
+        self._cut = pages.cut if pages else ""
         self.mix_check = MixCheck()
         self._timestamps = Timestamps()
         self._tick_s = 0.0
@@ -207,6 +225,10 @@ class MediaDecoder:
                 self._packets_end = max(self._packets_end, (packet.pos or 0) + packet.size)
             if packet.has_sidedata("encryption_info"):
                 raise AudioError("is encrypted", "it can only be played by the program it was made for")
+            if any(start <= (packet.pos or 0) < end for start, end in self._headers):
+                continue
+            if self._recount:
+                self._count(packet)
             try:
                 frames = packet.decode()
             except av.FFmpegError as error:
@@ -218,6 +240,16 @@ class MediaDecoder:
                 self._place(frame)
                 yield frame
         self._check_end()
+
+    def _count(self, packet: Any) -> None:
+        """Correct the time stamp of a packet of a damaged Ogg file: behind damage libav counts on from before it."""
+        if packet.pos in self._starts:
+            self._next_pts = self._starts.pop(packet.pos)
+            self._timestamps.skip(0.0, 0.0)
+        if self._next_pts is not None:
+            packet.pts = self._next_pts
+        if packet.pts is not None:
+            self._next_pts = packet.pts + (packet.duration or 0)
 
     def _packets(self, stream: Any) -> Iterator[Any]:
         """Yield all packets that can be read; behind damage the container may have more."""
@@ -264,6 +296,8 @@ class MediaDecoder:
             raise decode_error(self._decoded_s, self._error)
         if _has_stray_track(self._container):
             raise AudioError("holds parts that are damaged", "fetch it again", code="damaged")
+        if cut := self._cut or ("pages are damaged" if self._starts else ""):
+            raise cut_error(self._decoded_s, cut)
         if behind := self._behind or self._bytes_behind():
             raise behind_error(self._decoded_s, behind)
 

@@ -226,6 +226,11 @@ def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, reason: s
     missing, behind = missing_and_behind(path, head)
     missing = missing_bytes(head, Path(path).stat().st_size) or missing
     warnings: list[tuple[str, str]] = []
+    pages = None
+    if head.startswith(b"OggS"):
+        from rt_cli.audio.decode.plan.ogg_starts import ogg_starts
+
+        pages = ogg_starts(path)
     if kind in {"MP4", "VOC"}:
         from rt_cli.audio.decode import mp4_boxes, voc_blocks
 
@@ -236,7 +241,7 @@ def _open_media(path: str, head: bytes, wire_rate_hz: int, pick: Pick, reason: s
                 missing, behind, unplayed = voc_blocks.extent(file)
                 warnings = [("timestamps", _UNPLAYED)] if unplayed else []
     try:
-        decoder = MediaDecoder(path, wire_rate_hz, pick, missing=missing, behind=behind)
+        decoder = MediaDecoder(path, wire_rate_hz, pick, missing=missing, behind=behind, pages=pages)
         decoder.warnings += warnings
         return decoder
     except UnknownFormatError:

@@ -150,6 +150,7 @@ class SoundFileDecoder:
                 frames = len(self._sound.read(out=buffer))
             except soundfile.LibsndfileError as error:
                 frames = min(self._frames_before_failure(), len(buffer))
+                frames = max(0, self._plan.intact(self._frames_read + frames) - self._frames_read)
                 failure = decode_error((self._position + frames) / self.rate_hz, error.error_string)
                 failure.__cause__ = error
             self._frames_read += frames

@@ -340,10 +340,10 @@ def test_one_damaged_packet_is_a_hole(tmp_path: Path) -> None:
     assert begins(whole.sound, heard.sound[: round(heard.holes[0][0] * WIRE)])
 
 
-@pytest.mark.parametrize("name", ["a.m4a", "a.mp4", "a.wv", "a.tta"])
+@pytest.mark.parametrize("name", ["a.m4a", "a.mp4", "a.wv", "a.tta", "a.caf"])
 def test_joined_files_of_which_only_the_first_is_read(tmp_path: Path, name: str) -> None:
     """What libav does not read behind the first file is said."""
-    codecs = {"a.wv": "wavpack", "a.tta": "tta"}
+    codecs = {"a.wv": "wavpack", "a.tta": "tta", "a.caf": "alac"}
     path = write_media(tmp_path / name, SPEECH[:, None], RATE, codec=codecs.get(name, "aac"))
     data = path.read_bytes()
     alone = hear(path)

@@ -118,6 +118,25 @@ def test_damage_is_a_hole(tmp_path: Path, files: dict[str, bytes], name: str, at
         assert np.array_equal(np.delete(one.sound, slice(start, end)), np.delete(whole.sound, slice(start, end)))
 
 
+@pytest.mark.parametrize("loudness", [4, 9_000])
+@pytest.mark.parametrize("size", [8, 200, 3_000])
+@pytest.mark.parametrize("at", [0.001, 0.04, 0.2, 0.35, 0.61, 0.77, 0.85])
+def test_damage_of_flac_is_a_hole_at_its_place(tmp_path: Path, at: float, size: int, loudness: int) -> None:
+    """All samples outside the hole are right: of small frames, the decoder decodes some behind the damage at once."""
+    sound = np.random.default_rng(3).integers(-loudness, loudness, SECONDS * WIRE, dtype="<i2")
+    soundfile.write(tmp_path / "b.flac", sound, WIRE)
+    data = (tmp_path / "b.flac").read_bytes()
+    start = data.index(b"\xff\xf8") + 20
+    one = heard(tmp_path, damaged(data, (start + at * (len(data) - start)) / len(data), size))
+    ((hole_start, hole_end),) = one.holes
+    hole = slice(round(hole_start * WIRE), round(hole_end * WIRE))
+
+    assert one.failure is None
+    assert hole_start - 0.05 <= at * SECONDS <= hole_end
+    assert hole_end - hole_start < size / len(data) * SECONDS + 0.5
+    assert np.array_equal(np.delete(one.sound, hole), np.delete(sound, hole))
+
+
 @pytest.mark.parametrize("name", ["ogg", "opus"])
 def test_damage_of_the_first_sound_is_a_hole_at_the_start(tmp_path: Path, files: dict[str, bytes], name: str) -> None:
     """The first page of sound is lost: the timeline begins with it."""

@@ -22,7 +22,7 @@ def plan_of(path: str, head: bytes) -> DecodePlan:
     if head.startswith(ogg.MAGIC):
         with Path(path).open("rb", buffering=0) as file:
             pages = ogg.scan(file)
-        if pages.links and not pages.mixed:
+        if pages.links and not pages.mixed and not any(link.other for link in pages.links):
             return ogg.OggPlan(path, pages, Path(path).stat().st_size)
     elif recognise(head) == "MP3":
         with Path(path).open("rb", buffering=0) as file:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rt_cli.audio.decode.plan.file_part import FilePart
+from rt_cli.audio.decode.plan.flac_frames import LONGEST_HEADER, first_damaged, frame_number
 from rt_cli.audio.decode.plan.plan import Part
 from rt_cli.audio.decode.recognise import id3_bytes
 
@@ -17,54 +18,13 @@ _NEXT_FILES = (MAGIC + b"\0\0\0\x22", MAGIC + b"\x80\0\0\x22")
 _READ_BYTES = 1 << 17
 _BEHIND_BYTES = 1 << 17
 """How far behind the position of a failed read the damaged frame may begin: libsndfile reads ahead."""
-_LONGEST_HEADER = 16
 _LONGEST_HOLE_S = 600
 """Numbers of frames beyond this are no numbers, if the header states no length."""
-_SIZE_IN_8_BITS, _SIZE_IN_16_BITS = 6, 7
-_RATE_IN_8_BITS, _RATES_IN_16_BITS = 12, (13, 14)
-_HIGHEST_CHANNELS_CODE = 10
-_CRC8 = [0] * 256
-for _byte in range(256):
-    _crc = _byte
-    for _ in range(8):
-        _crc = (_crc << 1 ^ (0x07 if _crc & 0x80 else 0)) & 0xFF
-    _CRC8[_byte] = _crc
 
 
 def header_frames(head: bytes) -> int:
     """Number of frames that the header of a FLAC states; 0 for unknown."""
     return int.from_bytes(head[_TOTAL], "big") & ((1 << _TOTAL_BITS) - 1)
-
-
-def frame_number(data: bytes, at: int) -> tuple[int, bool] | None:
-    """Parse the header of a frame.
-
-    Returns:
-        The number of the frame, or that of its first sample; and whether it is the latter. None for no header.
-    """
-    head = data[at : at + _LONGEST_HEADER]
-    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:  # noqa: PLR2004 - sync
-        return None
-    size_code, rate_code = head[2] >> 4, head[2] & 15
-    if not size_code or rate_code == 15 or head[3] >> 4 > _HIGHEST_CHANNELS_CODE or head[3] & 1:  # noqa: PLR2004
-        return None
-    ones = 8 - (head[4] ^ 0xFF).bit_length()  # as in UTF-8, but up to seven bytes
-    if ones == 1 or ones > 7:  # noqa: PLR2004 - no number begins so
-        return None
-    more = max(0, ones - 1)
-    number = head[4] & (0x7F >> ones)
-    for byte in head[5 : 5 + more]:
-        if byte & 0xC0 != 0x80:  # noqa: PLR2004 - continuation
-            return None
-        number = number << 6 | byte & 0x3F
-    end = 5 + more + (size_code == _SIZE_IN_8_BITS) + 2 * (size_code == _SIZE_IN_16_BITS)
-    end += (rate_code == _RATE_IN_8_BITS) + 2 * (rate_code in _RATES_IN_16_BITS)
-    crc = 0
-    for byte in head[:end]:
-        crc = _CRC8[crc ^ byte]
-    if len(head) <= end or crc != head[end]:
-        return None
-    return number, bool(head[1] & 1)
 
 
 class FlacPlan:
@@ -96,6 +56,15 @@ class FlacPlan:
     def first(self) -> Part:
         """Return the FLAC from its header on."""
         return self._part
+
+    def intact(self, heard: int) -> int:
+        """Return how many frames are before the first one whose checksum is wrong: libFLAC decodes some behind it."""
+        start = max(self._resumed_at, self._file.furthest - _BEHIND_BYTES)
+        with Path(self._path).open("rb") as file:
+            file.seek(start)
+            data = file.read(self._file.furthest - start + _READ_BYTES)
+        position = first_damaged(data, self._block, self._done + heard)
+        return heard if position is None else max(0, min(heard, position - self._done))
 
     def following(self, heard: int, *, failed: bool) -> Part | None:
         """Return what is behind the last frame that was read."""
@@ -139,7 +108,7 @@ class FlacPlan:
             file.seek(at)
             data = file.read(_READ_BYTES)
             found = data.find(b"\xff")
-            while 0 <= found < len(data) - _LONGEST_HEADER:
+            while 0 <= found < len(data) - LONGEST_HEADER:
                 if (number := frame_number(data, found)) is not None:
                     position = number[0] if number[1] else number[0] * self._block
                     if self._done < position < (self._total or self._done + _LONGEST_HOLE_S * self._rate_hz):
@@ -147,7 +116,7 @@ class FlacPlan:
                 found = data.find(b"\xff", found + 1)
             if len(data) < _READ_BYTES:
                 return None
-            at += len(data) - _LONGEST_HEADER
+            at += len(data) - LONGEST_HEADER
 
     def _next_file(self) -> Part | None:
         """Find the next FLAC in the file."""

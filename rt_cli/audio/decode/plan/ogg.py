@@ -12,7 +12,7 @@ from rt_cli.audio.decode.plan.plan import Part
 
 MAGIC = b"OggS"
 _HEAD_BYTES = 27
-_LONGEST_PAGE = _HEAD_BYTES + 255 + 255 * 255
+LONGEST_PAGE = _HEAD_BYTES + 255 + 255 * 255
 _READ_BYTES = 1 << 18
 _FLAGS_AT = 5
 _BEGIN, _END = 2, 4
@@ -21,6 +21,8 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _OPUS_HEAD = b"OpusHead"
 _PRE_SKIP_AT = 10
 _OPUS_RATE_HZ = 48_000
+FLAC_HEAD = b"\x7fFLAC"
+_SPEEX_HEAD = b"Speex   "
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class LogicalStream:
     start: int
     serial: int
     opus: bool = False
+    other: bool = False
+    """FLAC or Speex: libsndfile reads none of it, or not its damaged pages."""
     headers: int = 0
     """Header packets that are not complete yet."""
     head_end: int = 0
@@ -73,7 +77,7 @@ def scan(file: BinaryIO) -> OggScan:
     data, base, at_end = b"", 0, False
     index, sequence, good_before = 0, -1, False
     while True:
-        if not at_end and len(data) - index < _LONGEST_PAGE:
+        if not at_end and len(data) - index < LONGEST_PAGE:
             data, base, index = data[index:], base + index, 0
             more = file.read(_READ_BYTES)
             at_end = not more
@@ -81,7 +85,7 @@ def scan(file: BinaryIO) -> OggScan:
             continue
         if index >= len(data):
             return result
-        length = _page_length(data, index)
+        length = page_length(data, index)
         if length == 0:
             found = data.find(MAGIC, index + 1)
             index = found if found >= 0 else max(index + 1, len(data) - 3 if not at_end else len(data))
@@ -94,8 +98,8 @@ def scan(file: BinaryIO) -> OggScan:
         index += length
 
 
-def _page_length(data: bytes, at: int) -> int:
-    """Length of a page that is not damaged; 0 for anything else."""
+def page_length(data: bytes, at: int) -> int:
+    """Return the length of a page that is not damaged; 0 for anything else."""
     if data[at : at + 5] != MAGIC + b"\0" or at + _HEAD_BYTES > len(data):
         return 0
     body = at + _HEAD_BYTES + data[at + 26]
@@ -114,13 +118,18 @@ def _take(result: OggScan, page: bytes, at: int, *, whole: bool) -> None:
         # A second stream that begins before the first one has any sound runs beside it.
         result.mixed = result.mixed or bool(result.links and not result.links[-1].stretches)
         body = page[_HEAD_BYTES + page[26] :]
-        headers = 3 if body.startswith(b"\x01vorbis") else 2 if body.startswith(_OPUS_HEAD) else 0
+        opus, other = body.startswith(_OPUS_HEAD), body.startswith((FLAC_HEAD, _SPEEX_HEAD))
+        headers = 3 if body.startswith(b"\x01vorbis") else 2 if opus else int(other)
         result.mixed = result.mixed or not headers
-        result.links.append(LogicalStream(at, serial, headers == 2, headers))  # noqa: PLR2004 - headers of Opus
+        result.links.append(LogicalStream(at, serial, opus, other, headers))
     if not result.links or result.links[-1].serial != serial:
         result.mixed = True
         return
     link = result.links[-1]
+    granule = int.from_bytes(page[6:14], "little")
+    if link.other and not link.stretches and granule == 0:  # their number is not always stated
+        link.headers, link.head_end = 0, end
+        return
     if link.headers > 0:
         link.headers -= sum(lace < 255 for lace in page[_HEAD_BYTES : _HEAD_BYTES + page[26]])  # noqa: PLR2004
         link.head_end = end
@@ -131,7 +140,6 @@ def _take(result: OggScan, page: bytes, at: int, *, whole: bool) -> None:
     stretch = link.stretches[-1]
     stretch.end = end
     stretch.pages += 1
-    granule = int.from_bytes(page[6:14], "little")
     if granule != _NO_GRANULE:
         stretch.granule = granule
 
@@ -145,7 +153,7 @@ def _patched(page: bytes, at: int, new: bytes) -> bytes:
 
 def _without_pre_skip(pages: bytes) -> bytes:
     """Return the header of an Opus stream that skips no samples: within the stream there are none to skip."""
-    length = _page_length(pages, 0)
+    length = page_length(pages, 0)
     return _patched(pages[:length], pages.find(_OPUS_HEAD) + _PRE_SKIP_AT, bytes(2)) + pages[length:]
 
 
@@ -153,6 +161,15 @@ def _pre_skip(pages: bytes) -> int:
     """Samples at the start of an Opus stream that are no sound, at 48 kHz; positions count them."""
     at = pages.find(_OPUS_HEAD) + _PRE_SKIP_AT
     return int.from_bytes(pages[at : at + 2], "little")
+
+
+def missing_ends(found: OggScan) -> str:
+    """Return which page at the end of a stream is missing, as a text for the error; empty for none."""
+    cut = [number for number, link in enumerate(found.links, 1) if not link.ended]
+    if not cut:
+        return ""
+    which = "the stream" if len(found.links) == 1 else f"stream {cut[0]} of {len(found.links)}"
+    return f"the page that ends {which} is missing"
 
 
 class OggPlan:
@@ -172,17 +189,18 @@ class OggPlan:
         self._parts = [(link, stretch) for link in scan.links for stretch in link.stretches]
         self._index = 0
         behind = size - max((stretch.end for _, stretch in self._parts), default=size)
-        cut = [number for number, link in enumerate(scan.links, 1) if not link.ended]
+        cut = missing_ends(scan)
         self.clean = len(self._parts) == 1 and not self._parts[0][1].follows and not cut and scan.links[0].start == 0
-        self.behind = behind if behind > _LONGEST_PAGE // 8 else 0
-        self.cut = ""
-        if cut:
-            which = "the stream" if len(scan.links) == 1 else f"stream {cut[0]} of {len(scan.links)}"
-            self.cut = f"the page that ends {which} is missing"
+        self.behind = behind if behind > LONGEST_PAGE // 8 else 0
+        self.cut = cut
 
     def first(self) -> Part:
         """Return the whole file if nothing is wrong with it, else its first stretch."""
         return Part() if self.clean or not self._parts else self._part(0)
+
+    def intact(self, heard: int) -> int:
+        """Return all of them."""
+        return heard
 
     def following(self, heard: int, *, failed: bool) -> Part | None:  # noqa: ARG002 - a failure ends a stretch
         """Return the next stretch."""

@@ -43,6 +43,14 @@ class DecodePlan(Protocol):
         """Return the part to open first."""
         ...
 
+    def intact(self, heard: int) -> int:
+        """Return how many frames of the present part are at their place, after the decoder has failed.
+
+        Args:
+            heard: Frames of the present part that were decoded.
+        """
+        ...
+
     def following(self, heard: int, *, failed: bool) -> Part | None:
         """Return the part behind the present one; None at the end.
 
