@@ -54,6 +54,11 @@ class Ran:
         return [event for event in self.events if event["type"] == kind]
 
     @property
+    def warning_codes(self) -> list[str]:
+        """The codes of the warnings, without how busy the machine was."""
+        return [event["code"] for event in self.of("warning") if event["code"] != "loop_lag"]
+
+    @property
     def causes(self) -> list[str]:
         """Return the lines on stderr that name the cause of a failure."""
         return [line for line in self.err.splitlines() if line.startswith("rt:")]

@@ -234,4 +234,4 @@ def test_the_cost_of_a_live_source() -> None:
     assert ran.summary["cost"] == {"amount": 0.02, "currency": "EUR"}
     assert ran.summary["sent_ms"] == pytest.approx(2000, abs=1)
     assert len(server.audio) == pytest.approx(2 * RATE * 2, abs=2)
-    assert [event["code"] for event in ran.of("warning")] == ["max_cost"]
+    assert ran.warning_codes == ["max_cost"]

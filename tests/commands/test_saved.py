@@ -242,7 +242,7 @@ def test_a_full_disk_ends_no_run(url: str, tmp_path: Path) -> None:
     )
 
     assert judge((final["text"] for final in ran.of("final")), spans).perfect
-    assert [warning["code"] for warning in ran.of("warning")] == ["save_failed"]
+    assert ran.warning_codes == ["save_failed"]
     assert ran.exit == 2
     assert ran.causes == [f"rt: cannot write {transcript}: No space left on device: make room, or write elsewhere"]
 

@@ -35,11 +35,6 @@ def sent(url: str, source: Path | str, *options: str, stdin: bytes | None = None
     return ran
 
 
-def codes(ran: Ran) -> list[str]:
-    """Codes of the warnings."""
-    return [event["code"] for event in ran.of("warning")]
-
-
 def test_announced_and_not_heard_is_exit_3(tmp_path: Path, url: str) -> None:
     """All sound that is there is settled; warning and error name place and amount."""
     path = write_wav(tmp_path / "a.wav", SOUND.tobytes())
@@ -47,7 +42,7 @@ def test_announced_and_not_heard_is_exit_3(tmp_path: Path, url: str) -> None:
     for ran in (sent(url, path), sent(url, "-", stdin=path.read_bytes())):
         assert ran.exit == 3
         assert ran.summary["ledger"]["settled"] == ran.summary["ledger"]["captured"] == WIRE
-        assert codes(ran) == ["truncated"]
+        assert ran.warning_codes == ["truncated"]
         assert len(ran.causes) == 1
         assert "ends at 1.0 s: 2.0 s more that its header announces are missing" in ran.causes[0]
 
@@ -77,7 +72,7 @@ def test_more_than_announced_is_exit_0(tmp_path: Path, url: str) -> None:
     ran = sent(url, path)
 
     assert ran.exit == 0
-    assert codes(ran) == ["length"]
+    assert ran.warning_codes == ["length"]
     assert ran.summary["captured_ms"] == 3000
 
 
@@ -120,6 +115,6 @@ def test_channels_that_cancel_each_other(tmp_path: Path, url: str) -> None:
     soundfile.write(tmp_path / "a.wav", np.stack([SOUND, -SOUND], axis=1), WIRE)
     ran = sent(url, tmp_path / "a.wav")
 
-    assert codes(ran) == ["silent_input"]
+    assert ran.warning_codes == ["silent_input"]
     assert "--channel left" in ran.of("warning")[0]["message"]
-    assert codes(sent(url, tmp_path / "a.wav", "--channel", "left")) == []
+    assert sent(url, tmp_path / "a.wav", "--channel", "left").warning_codes == []

@@ -132,7 +132,7 @@ def test_endpoint_with_room_for_one_session(refusal: int, patience: str, tmp_pat
     for name, spelled in zip(names, spans, strict=True):
         assert judge(texts(ran, name), spelled).perfect
     assert endpoint.most_open == 1
-    assert [event["code"] for event in ran.of("warning")] == ["no_room"]
+    assert ran.warning_codes == ["no_room"]
 
 
 # -- signals ----------------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def test_insecure_connects_and_warns_every_time(sound: Path) -> None:
     assert refused.exit == 5
     for ran in runs:
         assert succeeded(ran), ran.err
-        assert [event["code"] for event in ran.of("warning")].count("insecure") == 1
+        assert ran.warning_codes.count("insecure") == 1
     assert (text.exit, text.out) == (0, "fine\n")
     assert "not checked" in text.err
 
