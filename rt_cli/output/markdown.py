@@ -46,7 +46,7 @@ def _laid_out(text: str) -> str:
             for line in str(self.text).rstrip().splitlines():
                 yield Text(f"  {line}", style, no_wrap=True, overflow="ignore")
 
-    class Page(Markdown):
+    class CopyableMarkdown(Markdown):
         elements: ClassVar[dict[str, type[MarkdownElement]]] = {**Markdown.elements, "fence": Code, "code_block": Code}
 
     # Rich gives both of them a black background.
@@ -54,5 +54,5 @@ def _laid_out(text: str) -> str:
     columns = min(shutil.get_terminal_size().columns, _COLUMNS)
     console = Console(file=io.StringIO(), force_terminal=True, width=columns, theme=theme)
     with console.capture() as capture:
-        console.print(Page(text, hyperlinks=False), crop=False)
+        console.print(CopyableMarkdown(text, hyperlinks=False), crop=False)
     return capture.get()

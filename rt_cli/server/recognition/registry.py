@@ -39,7 +39,7 @@ class Engine:
     module: str
     opener: str
     """Function of the module that opens a :class:`Recognizer`: ``opener([target], workers=..., [model=...])``."""
-    library: str = ""
+    package: str = ""
     """Module that the engine imports; empty: nothing that can be missing."""
     extra: str = ""
     """The extra that installs the library."""
@@ -123,7 +123,7 @@ def choose_engine(
     """
     is_installed, model_at_hand = is_installed or _is_installed, model_at_hand or _model_at_hand
     for engine in ENGINES.values():
-        if engine.model_files and is_installed(engine.library) and (target := model_at_hand(engine)) is not None:
+        if engine.model_files and is_installed(engine.package) and (target := model_at_hand(engine)) is not None:
             return Spec(engine.name, target)
     return Spec(DEFAULT)
 
@@ -137,7 +137,7 @@ def check_words(spec: Spec) -> None:
 def check_installed(kind: str) -> None:
     """Raise UsageError, with the install command, if the library of an engine is missing."""
     engine = ENGINES[kind]
-    if engine.library and not _is_installed(engine.library):
+    if engine.package and not _is_installed(engine.package):
         raise UsageError(f"the recogniser {kind} is not installed", f"pip install 'rt-cli[{engine.extra}]'")
 
 

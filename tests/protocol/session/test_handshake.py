@@ -71,6 +71,13 @@ def test_turn_detection_is_read_back(shape: str) -> None:
     assert "turn detection off" in str(answer(VAD, **said(value=False)).error)
 
 
+@pytest.mark.parametrize(("detection", "prefix_ms"), [(VAD, None), ({**VAD, "prefix_padding_ms": 40}, 40)])
+def test_prefix_padding_is_read_back(detection: dict[str, object], prefix_ms: float | None) -> None:
+    """In the flat shape too."""
+    assert answer(VAD, turn_detection=detection).prefix_ms == prefix_ms
+    assert answer(VAD, audio={"input": {"turn_detection": detection}}).prefix_ms == prefix_ms
+
+
 UNKNOWN = ErrorInfo(type="invalid_request_error", code="unknown_parameter", message="no such field")
 
 

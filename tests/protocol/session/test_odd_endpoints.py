@@ -22,7 +22,6 @@ from rt_cli.protocol.server_events import (
     TranscriptDelta,
     TranscriptSnapshot,
 )
-from rt_cli.protocol.session.readback import read_back
 from rt_cli.protocol.session.refusals import MOST_REFUSALS
 from rt_cli.timeline.tape import Hole
 from tests.protocol.session.run import Run
@@ -390,62 +389,3 @@ def test_the_answer_to_a_clear_proves_that_all_was_read() -> None:
         assert run.session.cleared
         assert run.tape.acknowledged == 1000
         assert not run.warnings
-
-
-ASKED = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24_000}, "transcription": {"model": "m"}}}}
-
-
-def answer(turns: object, **session: object) -> Any:
-    """Read an answer back; ``turns`` is what was asked for."""
-    asked = json.loads(json.dumps(ASKED))
-    asked["audio"]["input"]["turn_detection"] = turns
-    event: Any = decode(json.dumps({"type": "session.updated", "session": session}))
-    return read_back(asked, event.effective)
-
-
-@pytest.mark.parametrize(
-    ("session", "said"),
-    [
-        pytest.param({}, None, id="nothing said"),
-        pytest.param({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24_000}}}}, None, id="agreed"),
-        pytest.param({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16_000}}}}, "16000 Hz", id="rate"),
-        pytest.param({"input_audio_sampling_rate": 16_000}, "16000 Hz", id="rate, flat"),
-        pytest.param({"audio": {"input": {"format": {"type": "audio/pcmu"}}}}, "mu-law", id="format"),
-        pytest.param({"input_audio_format": "g711_alaw"}, "A-law", id="format, flat"),
-        pytest.param({"input_audio_format": "pcm16"}, None, id="format agreed, flat"),
-        pytest.param({"audio": {"input": {"transcription": None}}}, "transcription off", id="transcription null"),
-        pytest.param({"input_audio_transcription": None}, "transcription off", id="transcription null, flat"),
-        pytest.param({"input_audio_transcription": {"model": "m"}}, None, id="transcription, flat"),
-    ],
-)
-def test_the_session_is_read_back(session: dict[str, object], said: str | None) -> None:
-    """What the answer lacks says nothing; null says no."""
-    error = answer(None, **session).error
-    assert (error is None) is (said is None)
-    if error is not None:
-        assert said in str(error)
-        assert error.exit_code == 6
-
-
-VAD = {"type": "server_vad", "silence_duration_ms": 800}
-
-
-@pytest.mark.parametrize("shape", ["nested", "flat"])
-def test_turn_detection_is_read_back(shape: str) -> None:
-    """On although it was to be off: the endpoint makes the turns. Off although it was to be on: nobody would."""
-
-    def said(value: object) -> dict[str, object]:
-        return {"audio": {"input": {"turn_detection": value}}} if shape == "nested" else {"turn_detection": value}
-
-    assert answer(None, **said(VAD)).endpoint_makes_turns
-    assert answer(None, **said(VAD)).silence_ms == 800
-    assert not answer(None, **said(None)).endpoint_makes_turns
-    assert not answer(VAD, **said(VAD)).endpoint_makes_turns
-    assert "turn detection off" in str(answer(VAD, **said(None)).error)
-
-
-@pytest.mark.parametrize(("detection", "prefix_ms"), [(VAD, None), ({**VAD, "prefix_padding_ms": 40}, 40)])
-def test_prefix_padding_is_read_back(detection: dict[str, object], prefix_ms: float | None) -> None:
-    """In the flat shape too."""
-    assert answer(VAD, turn_detection=detection).prefix_ms == prefix_ms
-    assert answer(VAD, audio={"input": {"turn_detection": detection}}).prefix_ms == prefix_ms

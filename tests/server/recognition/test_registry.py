@@ -139,7 +139,7 @@ def test_table(engine: Engine) -> None:
     assert "workers" in parameters
     assert len([each for each in parameters.values() if each.kind is each.POSITIONAL_OR_KEYWORD]) >= engine.takes_target
     assert str(parse_spec(engine.form)) == engine.form
-    assert bool(engine.library) == bool(engine.extra)
+    assert bool(engine.package) == bool(engine.extra)
     assert engine.form in FORMS
 
 
@@ -244,7 +244,7 @@ def test_choice_is_cheap() -> None:
     code = "import sys; from rt_cli.server.recognition import registry as r; r.choose_engine(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = set(done.stdout.split())
-    engines = {engine.module for engine in ENGINES.values()} | {engine.library for engine in ENGINES.values()}
+    engines = {engine.module for engine in ENGINES.values()} | {engine.package for engine in ENGINES.values()}
     assert loaded & (engines | {"asyncio", "numpy", "huggingface_hub"}) == set()
 
 
