@@ -32,7 +32,6 @@ Chunks = BinaryIO | AsyncIterable[bytes]
 """Raw PCM in the layout of ``settings.input``, or a WAV stream, split anywhere."""
 _CLOSING_S = 10.0
 """Most time that leaving a synchronous iteration early may take."""
-_TOO_SLOW = RtError("the events are fetched too slowly: too many wait", "fetch them as they come", code="slow_reader")
 
 
 def send(
@@ -164,7 +163,7 @@ class Client:
 
         name = os.fspath(source)
         # A file may have the name that means stdin on the command line.
-        return file_source(os.path.join(os.curdir, name) if name == "-" else name, self._settings.input)  # noqa: PTH118
+        return file_source("./-" if name == "-" else name, self._settings.input)
 
     def _live(self, source: Chunks | None) -> NamedSource:
         if source is not None:
@@ -238,7 +237,10 @@ class Transcript:
             if self._stopped:
                 self._stop()
             await self._streamer.run()
-        return _TOO_SLOW if self._too_slow else self._streamer.error
+        if self._too_slow:
+            hint = "fetch them as they come"
+            return RtError("the events are fetched too slowly: too many wait", hint, code="slow_reader")
+        return self._streamer.error
 
     def _on_embedded(self, warning: Warned, _sessions: int) -> None:
         self._on_event(warning)
