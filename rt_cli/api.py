@@ -228,7 +228,6 @@ class Transcript:
                 source.name,
                 source.open,
                 endpoint,
-                plan.turns,
                 plan.session,
                 settings,
                 save_audio=None if save_audio is None else Path(save_audio),

@@ -222,7 +222,7 @@ class _Bench:
         self._print_status(f"{warning.message}; it runs in this process, whose CPU it shares", "warnings")
 
     async def _measure(self, endpoint: Endpoint) -> int:
-        recordings = await self._recordings(endpoint.dialect.rate_hz)
+        recordings = await self._recordings(self._plan.session.rate_hz)
         chunk_ms = self._settings.input.chunk_ms or auto.LIVE_CHUNK_MS
         plan = LevelPlan(
             levels=self._levels,
@@ -257,7 +257,6 @@ class _Bench:
             source.info.name,
             partial(open_source, source),
             endpoint,
-            self._plan.turns,
             self._plan.session,
             self._settings,
             bill=self._bill,

@@ -13,12 +13,12 @@ from rt_cli.doctor.finding import Finding, error_finding
 from rt_cli.doctor.machine import proxy_finding
 from rt_cli.doctor.network import check_connection, host_port_of, proxy_for
 from rt_cli.errors import EndpointError, RtError, UsageError
-from rt_cli.protocol.codec import decode, session_update_event
 from rt_cli.protocol.endpoint.endpoint import resolve
-from rt_cli.protocol.session.handshake import UPDATE_ID, Handshake, no_updated, updated_within_s
+from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import MAKES_TURNS, Readback, read_back
 from rt_cli.server.recognition.registry import check_words, choose_engine
 from rt_cli.server.server import serve
+from rt_cli.streaming.delivery.configure import configure
 from rt_cli.streaming.transport.connection import connect
 from rt_cli.streaming.transport.tls import tls_context
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from rt_cli.doctor.finding import ReportFinding
+    from rt_cli.protocol.dialects.codec import Codec
+    from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
     from rt_cli.settings import Settings
     from rt_cli.streaming.transport.connection import Connection
@@ -90,50 +92,48 @@ async def _check_network(endpoint: Endpoint, report: ReportFinding) -> bool:
 
 
 async def _check_session(endpoint: Endpoint, target: Target, report: ReportFinding) -> None:
-    timeout_s = target.settings.delivery.connect_timeout_s
-    began = time.perf_counter()
+    settings = target.settings
+    timeout_s, began = settings.delivery.connect_timeout_s, time.perf_counter()
     try:
-        connection = await connect(endpoint, timeout_s=timeout_s)
+        session = endpoint.dialect.request(
+            settings.session, endpoint.model, settings.session.turn_detection, embedded=endpoint.embedded
+        )
+    except RtError as error:
+        report(error_finding("session", error))
+        return
+    try:
+        connection = await connect(endpoint.with_query(session.query), timeout_s=timeout_s)
     except RtError as error:
         report(error_finding("websocket", error))
         return
     report(Finding("websocket", "ok", f"open in {_elapsed(began)}"))
     try:
-        report(await _configure(connection, endpoint, target.settings))
+        report(await _configure(connection, endpoint, session, timeout_s))
         report(await _round_trip(connection))
-    except TimeoutError:
-        detail = f"not configured within {timeout_s:g} s"
-        report(
-            Finding("session", "fail", detail, "is it an OpenAI-compatible realtime endpoint?", EndpointError.exit_code)
-        )
     except RtError as error:
         report(error_finding("session", error))
     finally:
         await connection.close()
 
 
-async def _configure(connection: Connection, endpoint: Endpoint, settings: Settings) -> Finding:
+async def _configure(connection: Connection, endpoint: Endpoint, session: SessionRequest, timeout_s: float) -> Finding:
     """Run the handshake up to the point where audio may be sent, and compare the answer with what was asked.
 
     Raises:
-        RtError: The endpoint refuses the session, or changes it.
-        TimeoutError: It does not greet; at an endpoint whose protocol is known, it does not answer.
+        RtError: The endpoint does not answer, refuses the session, or changes it.
     """
-    dialect, handshake, began = endpoint.dialect, Handshake(), time.perf_counter()
-    turns = dialect.turn_detection(endpoint.model, settings.session.turn_detection, embedded=endpoint.embedded)
-    session = dialect.session(settings.session, endpoint.model, turns)
-    timeout_s = settings.delivery.connect_timeout_s
-    async with asyncio.timeout(timeout_s):
-        await _receive_until(lambda: handshake.greeted, connection, handshake)
-        await connection.send([session_update_event(session, UPDATE_ID)])
-        if endpoint.known:
-            await _receive_until(lambda: handshake.configured, connection, handshake)
-    within_s = updated_within_s(timeout_s)
-    try:
-        async with asyncio.timeout(within_s):
-            await _receive_until(lambda: handshake.configured, connection, handshake)
-    except TimeoutError:
-        return Finding("session", "warn", no_updated(within_s))
+    began = time.perf_counter()
+    codec, handshake = endpoint.dialect.codec(session), Handshake(greets=endpoint.dialect.greets)
+    warning = await configure(
+        handshake,
+        endpoint,
+        codec,
+        send=lambda message: connection.send([message]),
+        until=lambda reached: _receive_until(reached, connection, codec, handshake),
+        timeout_s=timeout_s,
+    )
+    if warning is not None:
+        return Finding("session", "warn", warning)
     answer = Readback() if handshake.effective is None else read_back(session, handshake.effective)
     if answer.error is not None:
         raise answer.error
@@ -142,12 +142,14 @@ async def _configure(connection: Connection, endpoint: Endpoint, settings: Setti
     return Finding("session", "ok", f"takes audio after {_elapsed(began)}")
 
 
-async def _receive_until(reached: Callable[[], bool], connection: Connection, handshake: Handshake) -> None:
+async def _receive_until(
+    reached: Callable[[], bool], connection: Connection, codec: Codec, handshake: Handshake
+) -> None:
     """Receive events up to a step of the handshake. Raises the errors of the endpoint."""
     while not reached():
-        error = handshake.receive(decode(await connection.receive(handshake.last_error)))
-        if error is not None:
-            raise error
+        for event in codec.decode(await connection.receive(handshake.last_error)):
+            if (error := handshake.receive(event)) is not None:
+                raise error
 
 
 async def _round_trip(connection: Connection) -> Finding:

@@ -80,6 +80,10 @@ class BufferCleared(msgspec.Struct, frozen=True):
     """``input_audio_buffer.cleared``: the endpoint has processed everything before our ``clear``."""
 
 
+class StreamEnded(msgspec.Struct, frozen=True):
+    """The endpoint has processed everything before our end of the stream; no such event in OpenAI's protocol."""
+
+
 class TranscriptDelta(msgspec.Struct, frozen=True):
     """``conversation.item.input_audio_transcription.delta``: append to the text of the item."""
 
@@ -145,6 +149,7 @@ ServerEvent = (
     | SpeechStopped
     | Committed
     | BufferCleared
+    | StreamEnded
     | TranscriptDelta
     | TranscriptSnapshot
     | TranscriptCompleted
@@ -153,4 +158,4 @@ ServerEvent = (
     | Ignored
     | Malformed
 )
-"""The result of :func:`rt_cli.protocol.codec.decode`."""
+"""What a codec makes of the messages of an endpoint."""

@@ -49,4 +49,4 @@ async def open_endpoint(
         code = "demo_quality" if server.recognizer == EMBEDDED_MODEL else "recognizer"
         on_embedded(Warned(code, server.notice), limits.sessions)
         url = server.url
-    return endpoint_of(settings, plan.key, url, plan.recognizer)
+    return endpoint_of(settings, plan.key, url, plan.recognizer).with_query(plan.session.query)

@@ -14,6 +14,7 @@ from rt_cli.protocol.endpoint.key_source import clean_key
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
     from rt_cli.server.recognition.registry import Spec
     from rt_cli.settings import Settings, TurnDetection
@@ -28,8 +29,7 @@ class Plan:
 
     choice: Choice
     key: str | None = field(repr=False)
-    turns: TurnDetection
-    session: dict[str, object]
+    session: SessionRequest
     recognizer: Spec | None = None
     """Recogniser of the embedded endpoint; None for another endpoint."""
 
@@ -81,11 +81,10 @@ def make_plan(settings: Settings, environ: Mapping[str, str], *, key: str | None
     turn_detection = settings.session.turn_detection
     if settings.input.ptt:
         turn_detection = _push_to_talk_turns(turn_detection, gate=settings.input.gate)
-    turns = endpoint.dialect.turn_detection(endpoint.model, turn_detection, embedded=endpoint.embedded)
-    session = endpoint.dialect.session(settings.session, endpoint.model, turns)
+    session = endpoint.dialect.request(settings.session, endpoint.model, turn_detection, embedded=endpoint.embedded)
     if recognizer is not None:
         check_words(recognizer)
-    return Plan(choice, key, turns, session, recognizer)
+    return Plan(choice, key, session, recognizer)
 
 
 def _push_to_talk_turns(turn_detection: TurnDetection | None, *, gate: bool) -> TurnDetection:

@@ -280,7 +280,7 @@ class _Run:
             source_output.handler()(Warned(code, message))
 
         async with asyncio.TaskGroup() as tasks:
-            split_task = tasks.create_task(split.run(endpoint.dialect.rate_hz, warn), name="split")
+            split_task = tasks.create_task(split.run(plan.session.rate_hz, warn), name="split")
             sides = [
                 tasks.create_task(
                     self._run_streamer(
@@ -307,7 +307,6 @@ class _Run:
             source.name,
             open_source,
             endpoint,
-            plan.turns,
             plan.session,
             self._settings,
             spool=source.spool,

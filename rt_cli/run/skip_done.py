@@ -129,7 +129,10 @@ def determinants(settings: Settings, plan: Plan) -> dict[str, object]:
     # Marks of versions without a choice of recognisers stay valid: they are about pocketsphinx.
     if plan.recognizer and plan.recognizer.kind != EMBEDDED_MODEL:
         others["recognizer"] = str(plan.recognizer)
-    return {"url": plan.choice.url, "turns": plan.turns, "session": plan.session, "speech": speech, **others}
+    if plan.session.query:
+        others["query"] = plan.session.query
+    session = {"turns": plan.session.turns, "session": plan.session.body, "speech": speech}
+    return {"url": plan.choice.url, **session, **others}
 
 
 def _changing(table: DataclassInstance) -> dict[str, object]:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rt_cli.audio.source import Source, Warn
+    from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
-    from rt_cli.settings import Settings, TurnDetection
+    from rt_cli.settings import Settings
     from rt_cli.streaming.capture.turn_analysis import Detector
     from rt_cli.streaming.cost import Bill
     from rt_cli.streaming.measure_hooks import MeasureHooks
@@ -34,10 +35,8 @@ class Job(Struct, frozen=True):
     open_source: Callable[[int, Warn], Awaitable[Source]]
     """Opens the source. Arguments: wire rate in Hz, handler of warnings. May raise AudioError or UsageError."""
     endpoint: Endpoint
-    turns: TurnDetection
-    """Which side detects turns."""
-    session: dict[str, object]
-    """The session object for the endpoint, as the dialect builds it."""
+    session: SessionRequest
+    """The session to ask the endpoint for, as the dialect builds it."""
     settings: Settings
     make_detector: Callable[[int], Detector] = SpeechDetector
     """Makes the speech detector for client-side turn detection. Argument: rate in Hz."""

@@ -66,12 +66,12 @@ class Streamer:
         self._progress = progress
         self.error: RtError | None = None
         """After the run: the cause of its exit code; None if it has none, or is a signal."""
-        self._rate = job.endpoint.dialect.rate_hz
+        self._rate = job.session.rate_hz
         self._sound = ChangeSignal()
         self._changed = ChangeSignal(also=self._sound)
         self._tape = Tape(self._rate)
         self._quiet_prefix = QuietPrefix(self._tape)
-        self._turns = job.turns
+        self._turns = job.session.turns
         self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=on_event)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
         self._overflow_policy: OverflowPolicy | None = None
@@ -329,7 +329,7 @@ class Streamer:
     def _make_run_state(self, capture: TapeFeeder, policy: SendPolicy, sizes: ChunkSizes) -> RunState:
         return RunState(
             endpoint=self._job.endpoint,
-            configuration=self._job.session,
+            request=self._job.session,
             settings=self._job.settings,
             tape=self._tape,
             session=self._session,

@@ -71,7 +71,7 @@ async def stream(url: str, seconds: float, rate_hz: int, block_ms: int, chunk_ms
     """Run one session; return its device."""
     chosen = Settings(input=InputSettings(chunk_ms=chunk_ms, duration_s=seconds))
     endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
-    session = endpoint.dialect.session(chosen.session, endpoint.model, "server_vad")
+    session = endpoint.dialect.request(chosen.session, endpoint.model, "server_vad", embedded=False)
     devices = []
 
     async def opened(*_: object) -> Microphone:
@@ -81,7 +81,7 @@ async def stream(url: str, seconds: float, rate_hz: int, block_ms: int, chunk_ms
         converter = WireConverter(rate_hz, 1, WIRE_HZ)
         return Microphone(info, devices[0], capture, converter, block_ms / 1000, Identity("device", 1, 0))
 
-    job = Job("device", opened, endpoint, "server_vad", session, chosen)
+    job = Job("device", opened, endpoint, session, chosen)
     summary = await Streamer(job, SystemClock(), lambda _observation: None).run()
     if summary.exit:
         sys.exit(f"the run ended with {summary.exit}")

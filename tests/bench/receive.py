@@ -24,8 +24,9 @@ async def receive_rt(url: str, count: int, *, audio: bool = False) -> None:
     import msgspec
     import pybase64
 
-    from rt_cli.protocol.codec import decode, session_update_event
     from rt_cli.protocol.endpoint.endpoint import resolve
+    from rt_cli.protocol.openai.decode import decode
+    from rt_cli.protocol.openai.encode import session_update_event
     from rt_cli.protocol.server_events import Ignored
     from rt_cli.settings import EndpointSettings
     from rt_cli.streaming.transport.connection import connect

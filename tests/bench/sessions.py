@@ -131,13 +131,13 @@ async def rt_session(url: str, seconds: float, late: Lateness) -> None:
         input=InputSettings(chunk_ms=CHUNK_MS), delivery=DeliverySettings(speed=1.0), session=SessionSettings()
     )
     endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
-    session = endpoint.dialect.session(chosen.session, endpoint.model, "server_vad")
+    session = endpoint.dialect.request(chosen.session, endpoint.model, "server_vad", embedded=False)
 
     async def opened(*_: object) -> Silence:
         return Silence(seconds)
 
     probe = Writes(time.monotonic(), late)
-    job = Job("silence", opened, endpoint, "server_vad", session, chosen, probe=probe)
+    job = Job("silence", opened, endpoint, session, chosen, probe=probe)
     await Streamer(job, SystemClock(), lambda _observation: None).run()
 
 

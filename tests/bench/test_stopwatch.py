@@ -51,10 +51,10 @@ def load_levels(
 ) -> LoadLevels:
     """Return levels of sessions without turn detection: each session has one turn, committed at its end."""
     endpoint = resolve(SETTINGS.endpoint, server.url, None, embedded=False)
-    session = endpoint.dialect.session(SETTINGS.session, endpoint.model, "none")
+    session = endpoint.dialect.request(SETTINGS.session, endpoint.model, "none", embedded=False)
 
     def job(source: RecordingSource, stopwatch: Stopwatch) -> Job:
-        return Job(source.info.name, partial(open_source, source), endpoint, "none", session, SETTINGS, probe=stopwatch)
+        return Job(source.info.name, partial(open_source, source), endpoint, session, SETTINGS, probe=stopwatch)
 
     plan = LevelPlan(
         levels=levels,

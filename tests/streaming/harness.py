@@ -141,12 +141,12 @@ def make_streamer(
     chosen = chosen or settings()
     endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
     turns = chosen.session.turn_detection or "server_vad"
-    session = endpoint.dialect.session(chosen.session, endpoint.model, turns)
+    session = endpoint.dialect.request(chosen.session, endpoint.model, turns, embedded=False)
 
     async def opened(*_: object) -> Source:
         return source
 
-    job = Job("memory", opened, endpoint, turns, session, chosen, ExactDetector, memory_s=memory_s)
+    job = Job("memory", opened, endpoint, session, chosen, ExactDetector, memory_s=memory_s)
     bounded = source.info.live and chosen.delivery.on_full == "drop-oldest" and not chosen.input.gate
 
     def on_event(event: Event) -> None:

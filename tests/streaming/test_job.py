@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from rt_cli.protocol.dialects.dialect import SessionRequest
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.settings import DeliverySettings, EndpointSettings, InputSettings, Settings
 from rt_cli.streaming.delivery.next_action import ChunkSizes
@@ -23,7 +24,7 @@ def job(*, embedded: bool, speed: float | None = None, chunk_ms: int | None = No
     """A job that is never run."""
     settings = Settings(input=InputSettings(chunk_ms=chunk_ms), delivery=DeliverySettings(speed=speed))
     endpoint = resolve(EndpointSettings(url=URL), URL, None, embedded=embedded)
-    return Job("nothing", _nothing, endpoint, "server_vad", {}, settings)  # type: ignore[arg-type]
+    return Job("nothing", _nothing, endpoint, SessionRequest("server_vad", 24_000), settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

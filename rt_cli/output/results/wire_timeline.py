@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rt_cli.protocol.codec import shown
+from rt_cli.protocol.message_log import shown
 from rt_cli.protocol.recording_format import size_of
 from rt_cli.protocol.sanitize import masked, printable
 

@@ -6,26 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
-from rt_cli.protocol.dialects.dialect import Dialect
+from rt_cli.protocol.dialects.openai import OpenAiDialect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from rt_cli.protocol.dialects.dialect import Query
 
 
-@dataclass(frozen=True, slots=True)
-class AzureDialect(Dialect):
+@dataclass(frozen=True)
+class AzureDialect(OpenAiDialect):
     """The session is OpenAI's; the model is the name of a deployment."""
 
-    def check_query(self, query: Mapping[str, str]) -> None:
+    def query(self, query: Query, *, own_host: bool) -> Query:
         """Also refuse the parameters of the preview: the GA path answers HTTP 401, which suggests a wrong key."""
-        for name in ("api-version", "deployment"):
-            if name in query:
+        for name, _ in query:
+            if own_host and name in {"api-version", "deployment"}:
                 raise UsageError(
                     f"{name} in the URL belongs to Azure's preview API, which has ended",
                     "use https://RESOURCE.openai.azure.com, and --model for the deployment",
                 )
-        # Not super(): slots=True makes a new class, and in Python 3.11 super() still refers to the old one.
-        Dialect.check_query(self, query)
+        return super().query(query, own_host=own_host)
 
 
 AZURE = AzureDialect(
@@ -35,4 +34,5 @@ AZURE = AzureDialect(
     key_variable="AZURE_OPENAI_API_KEY",
     key_header="api-key",
     key_prefix="",
+    key_shape=(r"[0-9a-fA-F]{32}|[0-9A-Za-z]{80,100}", "32 hexadecimal digits, or 84 letters and digits"),
 )

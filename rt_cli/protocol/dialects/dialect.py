@@ -1,133 +1,102 @@
-"""The protocol of one provider: OpenAI's GA protocol; subclasses override the differences. Pure."""
+"""A provider: its address, its key, its session, its codec. A subclass, one line in the registry. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from rt_cli.errors import UsageError
-from rt_cli.protocol.dialects.models import traits_of
-from rt_cli.protocol.dialects.overrides import with_overrides
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rt_cli.protocol.dialects.codec import Codec
     from rt_cli.settings import SessionSettings, TurnDetection
+
+Query = tuple[tuple[str, str], ...]
+"""Parameters of a URL, decoded, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """Hosts, key and session object of a provider."""
+class SessionRequest:
+    """The session that is asked for: 16-bit mono PCM in, transcripts out."""
+
+    turns: TurnDetection
+    """Which side detects turns."""
+    rate_hz: int
+    """Sample rate of the PCM on the wire."""
+    body: Mapping[str, object] = field(default_factory=dict)
+    """The session object of the provider; empty if the URL says everything."""
+    query: Query = ()
+    """Parameters of the URL that belong to the session."""
+
+
+@dataclass(frozen=True)
+class Dialect(ABC):
+    """A provider. What the methods do not ask about is the same for all."""
 
     name: str
     hosts: tuple[str, ...]
     """Hosts of the provider; a leading dot matches all subdomains."""
-    base_path: str
-    """Path of the API for a URL without a path."""
     key_variable: str
     """Environment variable that holds the key for these hosts, and for no other."""
     key_header: str = "Authorization"
     key_prefix: str = "Bearer "
+    key_shape: tuple[str, str] | None = None
+    """What its keys look like: a regular expression, and words for it; None if unknown."""
     rate_hz: int = 24_000
     """Sample rate of the PCM on the wire."""
-    default_model: str = "gpt-live-transcribe"
+    default_model: str = ""
+
+    greets: bool = True
+    """The endpoint says ``SessionCreated`` before it takes a configuration."""
+    confirms: bool = True
+    """It answers the configuration with ``SessionUpdated``; else it takes audio without a word."""
+    clears: bool = True
+    """The codec has a ``clear``."""
+    ends_stream: bool = False
+    """The codec has an end of the stream."""
 
     def owns(self, host: str) -> bool:
         """Return whether a host (lower case) belongs to the provider."""
         return any(host.endswith(name) if name.startswith(".") else host == name for name in self.hosts)
 
     def auth_headers(self, key: str | None) -> tuple[tuple[str, str], ...]:
-        """Return the headers with the key; none without a key. Never a beta header: OpenAI closes the connection."""
+        """Return the headers of the opening handshake, with the key if there is one."""
         return () if key is None else ((self.key_header, f"{self.key_prefix}{key}"),)
 
-    def check_query(self, query: Mapping[str, str]) -> None:
-        """Refuse URL parameters that the provider refuses later with a less clear message.
+    @abstractmethod
+    def path(self, path: str) -> str:
+        """Complete the path of a URL that users write to the one of the endpoint. Both are percent-encoded."""
 
-        Raises:
-            UsageError: The query asks for a conversation.
-        """
-        if "model" in query:
-            raise UsageError(
-                f"a model in the URL asks {self.name} for a conversation, not a transcription",
-                "take it out of the URL and use --model",
-            )
-        if query.get("intent", "transcription") != "transcription":
-            raise UsageError(f"intent={query['intent']} in the URL: rt transcribes", "take it out of the URL")
-
-    def turn_detection(self, model: str, requested: TurnDetection | None, *, embedded: bool) -> TurnDetection:
-        """Choose the turn detection.
+    def query(self, query: Query, *, own_host: bool) -> Query:
+        """Complete the parameters of the URL that users write.
 
         Args:
-            model: The transcription model.
-            requested: Choice of the user; None selects server_vad if the model supports it, else client.
-            embedded: True for the embedded endpoint: server_vad for any model, no semantic_vad.
+            query: The parameters.
+            own_host: The host belongs to the provider.
 
         Raises:
-            UsageError: The endpoint does not support the choice for this model.
+            UsageError: The provider refuses a parameter later, with a less clear message.
         """
-        supported = embedded or traits_of(model).server_turns
-        if requested is None:
-            return "server_vad" if supported else "client"
-        if requested == "semantic_vad" and embedded:
-            raise UsageError(
-                "the embedded endpoint has no semantic turn detection", "use --turn-detection server_vad or client"
-            )
-        if requested in {"server_vad", "semantic_vad"} and not supported:
-            raise UsageError(
-                f"{model} does no turn detection of its own", "use --turn-detection client, or another --model"
-            )
-        return requested
+        del own_host
+        return query
 
-    def session(self, settings: SessionSettings, model: str, turns: TurnDetection) -> dict[str, object]:
-        """Build the ``session`` of the first ``session.update``.
+    @abstractmethod
+    def request(
+        self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool
+    ) -> SessionRequest:
+        """Return the session to ask for.
 
         Args:
             settings: Settings of the user.
             model: The transcription model.
-            turns: Result of :meth:`turn_detection`; ``client`` and ``none`` switch the endpoint's detection off.
+            turns: The turn detection that the user wants; None to choose.
+            embedded: True for the embedded endpoint.
 
         Raises:
-            UsageError: The model does not take a prompt or several languages, or an override does not fit.
+            UsageError: The provider does not take such a session.
         """
-        audio: dict[str, Any] = {
-            "format": {"type": "audio/pcm", "rate": self.rate_hz},
-            "transcription": _transcription(settings, model),
-            "turn_detection": _turn_detection(settings, turns),
-        }
-        if settings.noise_reduction is not None:
-            audio["noise_reduction"] = {"type": settings.noise_reduction}
-        return with_overrides({"type": "transcription", "audio": {"input": audio}}, settings.extra)
 
-
-def _transcription(settings: SessionSettings, model: str) -> dict[str, object]:
-    traits = traits_of(model)
-    transcription: dict[str, object] = {"model": model}
-    languages = [part.strip() for part in (settings.language or "").split(",") if part.strip()]
-    if languages and traits.language_list:
-        transcription["languages"] = languages
-    elif len(languages) > 1:
-        raise UsageError(f"{model} takes one language", f"use --language {languages[0]}")
-    elif languages:
-        transcription["language"] = languages[0]
-    if settings.prompt is not None:
-        if not traits.prompt:
-            raise UsageError(f"{model} takes no prompt", "leave out --prompt, or use another --model")
-        transcription["prompt"] = settings.prompt
-    return transcription
-
-
-def _turn_detection(settings: SessionSettings, turns: TurnDetection) -> dict[str, object] | None:
-    match turns:
-        case "server_vad":
-            # Always send every number: defaults differ between providers, and from a provider's documentation.
-            return {
-                "type": "server_vad",
-                "threshold": settings.vad_threshold,
-                "prefix_padding_ms": settings.prefix_ms,
-                "silence_duration_ms": settings.silence_ms,
-            }
-        case "semantic_vad":
-            return {"type": "semantic_vad", "eagerness": "auto"}
-        case _:
-            # An explicit null: without the field, the endpoint's default is on.
-            return None
+    @abstractmethod
+    def codec(self, request: SessionRequest) -> Codec:
+        """Return the codec of one connection."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import OPENAI, dialect_for
 from rt_cli.protocol.endpoint.headers import last_per_name
 from rt_cli.protocol.endpoint.openai_base import BASE_VARIABLE, OPENAI_URL, openai_base
-from rt_cli.protocol.endpoint.url import Address, parse_address, websocket_url
+from rt_cli.protocol.endpoint.url import Address, parse_address, websocket_url, with_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rt_cli.protocol.dialects import Dialect
+    from rt_cli.protocol.dialects.dialect import Query
     from rt_cli.protocol.endpoint.headers import Headers
     from rt_cli.settings import EndpointSettings
 
@@ -75,6 +76,12 @@ class Endpoint:
     def known(self) -> bool:
         """Whether its protocol is known in full."""
         return self.official or self.embedded
+
+    def with_query(self, query: Query) -> Endpoint:
+        """Return the endpoint with more parameters in its URL, which hold no secret."""
+        if not query:
+            return self
+        return replace(self, url=with_parameters(self.url, query), shown=with_parameters(self.shown, query))
 
 
 def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:

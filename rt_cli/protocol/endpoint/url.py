@@ -15,10 +15,10 @@ from rt_cli.protocol.dialects import dialect_for
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects import Dialect
+    from rt_cli.protocol.dialects.dialect import Query
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?")
-_VERSION = re.compile(r"v\d+(?:beta\d*)?")
 _EXAMPLES = "write it like https://HOST or ws://localhost:8765"
 
 
@@ -31,7 +31,7 @@ class Address(Struct, frozen=True):
     """Lower case, ASCII, IPv6 without brackets."""
     port: int | None
     path: str
-    query: tuple[tuple[str, str], ...]
+    query: Query
     dialect: Dialect
     credentials: str | None
     """``user:password`` of the URL, unquoted."""
@@ -65,9 +65,8 @@ class Address(Struct, frozen=True):
 def parse_address(text: str, dialect: str | None = None) -> Address:
     """Parse the URL of an endpoint.
 
-    http and https become ws and wss. A host without a path, or a path that ends in a version, is completed to the
-    realtime path of the dialect; a path with a segment ``realtime`` stays unchanged. Other parameters are kept, and
-    ``intent=transcription`` is added. A URL without a scheme must name this machine.
+    http and https become ws and wss. The dialect completes path and parameters. A URL without a scheme must name this
+    machine.
 
     Args:
         text: The URL.
@@ -79,18 +78,14 @@ def parse_address(text: str, dialect: str | None = None) -> Address:
     parts = _split(text.strip())
     host = _host(parts)
     resolved = dialect_for(dialect, host)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    if resolved.owns(host):
-        resolved.check_query(dict(query))
-    if not any(name == "intent" for name, _ in query):
-        query.append(("intent", "transcription"))
+    query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     credentials = parts.netloc.rpartition("@")[0]
     return Address(
         scheme=_SCHEMES[parts.scheme],
         host=host,
         port=_port(parts),
-        path=_realtime_path(quote(parts.path, safe="/%:@!$&'()*+,;=~"), resolved),
-        query=tuple(query),
+        path=resolved.path(quote(parts.path, safe="/%:@!$&'()*+,;=~")),
+        query=resolved.query(query, own_host=resolved.owns(host)),
         dialect=resolved,
         credentials=unquote(credentials) if credentials else None,
     )
@@ -99,6 +94,11 @@ def parse_address(text: str, dialect: str | None = None) -> Address:
 def websocket_url(text: str, dialect: str | None = None) -> str:
     """:func:`parse_address`, as a URL without user and password. Raises UsageError."""
     return parse_address(text, dialect).url
+
+
+def with_parameters(url: str, query: Query) -> str:
+    """Return the URL with more parameters behind its own."""
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, safe='*:/')}"
 
 
 def is_loopback(host: str) -> bool:
@@ -161,13 +161,3 @@ def _port(parts: SplitResult) -> int | None:
     if port == 0:
         raise UsageError("the URL has no valid port", "a port is a number from 1 to 65535")
     return port
-
-
-def _realtime_path(path: str, dialect: Dialect) -> str:
-    path = path.rstrip("/")
-    if path in {"", "/v1"}:
-        path = dialect.base_path
-    segments = path.split("/")
-    if "realtime" in segments:
-        return path
-    return f"{path}/realtime" if _VERSION.fullmatch(segments[-1]) else f"{path}/v1/realtime"

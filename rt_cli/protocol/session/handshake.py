@@ -31,11 +31,15 @@ def no_updated(waited_s: float) -> str:
 
 
 class Handshake:
-    """State of the handshake of one connection."""
+    """State of the handshake of one connection.
 
-    def __init__(self) -> None:
-        self.greeted = False
-        """``session.created`` was received: the endpoint takes a configuration."""
+    Args:
+        greets: The endpoint speaks first, before it takes a configuration.
+    """
+
+    def __init__(self, *, greets: bool = True) -> None:
+        self.greeted = not greets
+        """The endpoint takes a configuration."""
         self.configured = False
         """The endpoint takes audio: ``session.updated`` was received, or is not waited for any more."""
         self.effective: EffectiveSession | None = None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct
 
 from rt_cli.errors import EndpointError, RtError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.server_events import EffectiveSession
 
 _NAMES = {"pcmu": "G.711 mu-law", "pcma": "G.711 A-law", "opus": "Opus"}
@@ -33,26 +32,26 @@ class Readback(Struct, frozen=True):
     """Prefix padding at the endpoint; None if it does not say."""
 
 
-def read_back(configuration: Mapping[str, Any], effective: EffectiveSession) -> Readback:
+def read_back(asked: SessionRequest, effective: EffectiveSession) -> Readback:
     """Compare.
 
     Args:
-        configuration: The session object of our ``session.update``.
+        asked: The session that was asked for.
         effective: What the answer says; what it does not say is taken as agreed.
     """
-    asked = _object(_object(configuration, "audio"), "input")
-    rate = _object(asked, "format").get("rate")
+    rate = asked.rate_hz
+    endpoint_turns = asked.turns in {"server_vad", "semantic_vad"}
     detection = None if effective.turn_detection == "none" else effective.turn_detection
     error: RtError | None = None
     if isinstance(effective.encoding, str) and effective.encoding in _NAMES:
         error = _refused(f"takes {_NAMES[effective.encoding]}, not PCM", "the audio would be noise there")
-    elif effective.rate_hz is not UNSET and rate is not None and effective.rate_hz != rate:
+    elif effective.rate_hz is not UNSET and effective.rate_hz != rate:
         error = _refused(f"takes {effective.rate_hz:g} Hz, not {rate} Hz", "it needs a --dialect of its own")
-    elif effective.transcribes is False and asked.get("transcription") is not None:
+    elif effective.transcribes is False:
         error = _refused("has switched transcription off", "check --model; it may serve conversations only")
-    elif detection is None and asked.get("turn_detection") is not None:
+    elif detection is None and endpoint_turns:
         error = _refused("has switched turn detection off", "use --turn-detection client")
-    makes_turns = isinstance(detection, str) and "turn_detection" in asked and asked["turn_detection"] is None
+    makes_turns = isinstance(detection, str) and not endpoint_turns
     silence_ms = 0.0 if effective.silence_ms is UNSET else effective.silence_ms
     prefix_ms = None if effective.prefix_ms is UNSET else effective.prefix_ms
     return Readback(error, makes_turns, silence_ms, prefix_ms)
@@ -60,8 +59,3 @@ def read_back(configuration: Mapping[str, Any], effective: EffectiveSession) -> 
 
 def _refused(what: str, hint: str) -> EndpointError:
     return EndpointError(f"the endpoint does not take this session: it {what}", hint, code="session_changed")
-
-
-def _object(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = fields.get(key)
-    return value if isinstance(value, dict) else {}

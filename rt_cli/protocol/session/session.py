@@ -23,6 +23,7 @@ from rt_cli.protocol.server_events import (
     SessionCreated,
     SessionUpdated,
     SpeechStarted,
+    StreamEnded,
     TranscriptFailed,
 )
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
@@ -114,7 +115,7 @@ class Session:
         self._clear_id: str | None = None
         self._clear_wire = 0
         self.cleared = False
-        """The endpoint has answered our ``clear``: it has processed everything before it."""
+        """The endpoint has answered our ``clear``, or our end of the stream: it has processed everything before it."""
         self._draining = False
         self._steps_left = 0
         self.news_at = 0.0
@@ -219,7 +220,7 @@ class Session:
         return self._refusals.note_read(self._connection.read)
 
     def clearing(self, event_id: str) -> None:
-        """Note that our ``clear`` is about to be sent after all audio so far."""
+        """Note that our ``clear``, or the end of the stream, is about to be sent after all audio so far."""
         self._clear_id, self._clear_wire = event_id, self.wire.wire
 
     def drain(self) -> list[Effect]:
@@ -278,7 +279,7 @@ class Session:
                 return []
             case SpeechStarted() if self.own_turns:
                 return self.turns_of_the_endpoint()
-            case BufferCleared():
+            case BufferCleared() | StreamEnded():
                 return self._note_cleared()
         self.last_error = None
         match event:

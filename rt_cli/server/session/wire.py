@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pybase64
 
+from rt_cli.protocol.openai.encode import MAX_APPEND_BYTES
+
 Event = dict[str, Any]
 """A server event, still without ``event_id``."""
 
-MAX_APPEND_BYTES = 15 * 1024 * 1024
-"""Decoded audio per append: OpenAI's documented limit."""
 _MAX_EVENT_ID = 512
 _MAX_VALUES = 100_000
 """Values per event. Each value is a Python object: 24 MiB of empty lists would take 600 MB and seconds of CPU time."""

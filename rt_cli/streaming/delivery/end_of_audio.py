@@ -22,7 +22,7 @@ SLOW_S = 3.0
 MOST_SILENCE_S = 10.0
 """Silence that is sent at most to close a turn: semantic turn detection waits up to 8 s."""
 
-Action = Literal["pad", "search", "commit", "clear", "wait", "done"]
+Action = Literal["pad", "search", "commit", "clear", "end", "wait", "done"]
 
 
 class Ending(Struct, frozen=True):
@@ -33,8 +33,9 @@ class Ending(Struct, frozen=True):
     read: bool
     """The endpoint has read everything that was sent."""
     cleared: bool
-    """It has answered our ``clear``."""
+    """It has answered our ``clear`` or our end of the stream."""
     clear_sent: bool
+    """One of them was sent."""
     commit: Literal["none", "pending", "answered", "refused"] = "none"
     """The commit behind all audio; one that is ignored counts as refused."""
     speaking: bool = False
@@ -67,7 +68,14 @@ class Ending(Struct, frozen=True):
         return min(QUIET_S, self.patience_s / 10)
 
 
-def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False, same_detector: bool = False) -> Action:
+def next_step(
+    ending: Ending,
+    *,
+    own_turns: bool,
+    takes_clear: bool = False,
+    same_detector: bool = False,
+    ends_stream: bool = False,
+) -> Action:
     """Return the next action; ``done`` when nothing is left but answers to turns and commits.
 
     Args:
@@ -75,10 +83,18 @@ def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False, sam
         own_turns: ``rt`` commits the turns itself.
         takes_clear: The endpoint is known to process ``clear`` in order, and to answer it.
         same_detector: It detects speech as we do.
+        ends_stream: It takes an end of the stream, which closes the last turn.
     """
+    if ends_stream:
+        return _end(ending)
     if own_turns:
         # The answer to a commit proves as much as an acknowledgement.
         return "done" if ending.read or ending.commit != "none" else _ask(ending, ending.slow_s)
+    return _end_of_their_turns(ending, takes_clear=takes_clear, same_detector=same_detector)
+
+
+def _end_of_their_turns(ending: Ending, *, takes_clear: bool, same_detector: bool) -> Action:
+    """Close the last turn that the endpoint makes."""
     if ending.commit == "answered":
         return "done"
     if ending.commit == "pending":
@@ -96,6 +112,13 @@ def next_step(ending: Ending, *, own_turns: bool, takes_clear: bool = False, sam
     if takes_clear:
         return _ask(ending, 0.0) if ending.padded_s or same_detector else "pad"
     return "done" if ending.quiet_s >= ending.idle_s else "wait"
+
+
+def _end(ending: Ending) -> Action:
+    """End the stream, and wait until the endpoint has told everything."""
+    if not ending.clear_sent:
+        return "end"
+    return "done" if ending.cleared or ending.quiet_s >= ending.patience_s else "wait"
 
 
 def _close(ending: Ending) -> Action:

@@ -7,13 +7,12 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from rt_cli.errors import ConnectionLost, EndpointError, RtError
-from rt_cli.protocol.codec import decode, session_update_event
-from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.errors import ConnectionLost, RtError
 from rt_cli.protocol.server_events import ErrorEvent, SessionUpdated
 from rt_cli.protocol.session.effects import Acknowledge
-from rt_cli.protocol.session.handshake import UPDATE_ID, Handshake, no_updated, updated_within_s
+from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import read_back
+from rt_cli.streaming.delivery.configure import configure
 from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
 from rt_cli.streaming.delivery.pump import Pump
 from rt_cli.streaming.delivery.sender import Sender
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rt_cli.events import SessionState
-    from rt_cli.protocol.server_events import EffectiveSession
+    from rt_cli.protocol.server_events import EffectiveSession, ServerEvent
     from rt_cli.protocol.session.effects import Effect
     from rt_cli.streaming.delivery.run_state import RunState
     from rt_cli.streaming.transport.connection import Connection
@@ -73,7 +72,7 @@ class Link:
         """All tasks of the link have ended."""
         self.error: RtError | None = None
         """The error that ended the link; None if it finished."""
-        self.handshake = Handshake()
+        self.handshake = Handshake(greets=state.endpoint.dialect.greets)
         self.padding = 0
         """Samples of silence sent as padding."""
         self._state = state
@@ -82,6 +81,7 @@ class Link:
         self._progress: tuple[int, int, float] | None = None
         self._progress_at = state.clock.now()
         self._catch_up = catch_up
+        self._codec = state.endpoint.dialect.codec(state.request)
         self._begin_state: SessionState | None = None
         self._retiring = False
         self._injected_error: RtError | None = None
@@ -156,7 +156,7 @@ class Link:
             on_acknowledged=self._on_acknowledged,
             on_round_trip=_ignore if state.probe is None else state.probe.round_trip,
         )
-        self._pump = Pump(state, sender, catch_up=self._catch_up)
+        self._pump = Pump(state, sender, self._codec, catch_up=self._catch_up)
         error: RtError | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -182,19 +182,16 @@ class Link:
 
     async def _configure(self, sender: Sender) -> None:
         """Configure the endpoint before any audio is sent."""
-        state, handshake = self._state, self.handshake
-        timeout_s = state.settings.delivery.connect_timeout_s
-        expected = "session.created"
-        try:
-            async with asyncio.timeout(timeout_s):
-                await state.changed.wait_until(lambda: handshake.greeted)
-                expected = "session.updated"
-                await sender.control(session_update_event(state.configuration, UPDATE_ID))
-                if state.endpoint.known:
-                    await state.changed.wait_until(lambda: handshake.configured)
-        except TimeoutError:
-            raise self._no_answer(expected, timeout_s) from None
-        await self._wait_for_updated(updated_within_s(timeout_s))
+        warning = await configure(
+            self.handshake,
+            self._state.endpoint,
+            self._codec,
+            send=sender.control,
+            until=self._state.changed.wait_until,
+            timeout_s=self._state.settings.delivery.connect_timeout_s,
+        )
+        if warning is not None:
+            self._state.warn_once("no_session_updated", warning)
         if self.handshake.effective is not None:
             self._read_back(self.handshake.effective)
         longest_s = self._state.settings.delivery.max_session_s
@@ -202,20 +199,10 @@ class Link:
         self.ready_at = self._state.clock.now()
         self._state.changed.notify()
 
-    async def _wait_for_updated(self, patience_s: float) -> None:
-        """Wait for ``session.updated``; some servers send none: go on without."""
-        state = self._state
-        try:
-            async with asyncio.timeout(patience_s):
-                await state.changed.wait_until(lambda: self.handshake.configured)
-        except TimeoutError:
-            self.handshake.configured = True
-            state.warn_once("no_session_updated", no_updated(patience_s))
-
     def _read_back(self, effective: EffectiveSession) -> None:
         """Compare the answer with what was asked for. Raises the error that follows."""
         session = self._state.session
-        answer = read_back(self._state.configuration, effective)
+        answer = read_back(self._state.request, effective)
         session.endpoint_silence_ms = max(session.endpoint_silence_ms, answer.silence_ms)
         if answer.error is not None:
             raise answer.error
@@ -234,15 +221,6 @@ class Link:
             self._state.warn_once("expiry", message)
             return math.inf
         return lifetime_s if lifetime_s < _LONGEST_LIFETIME_S else math.inf
-
-    def _no_answer(self, expected: str, timeout_s: float) -> RtError:
-        error = self.handshake.last_error
-        detail = f", but said: {masked(printable(error.message or error.code))}" if error else ""
-        return EndpointError(
-            f"the endpoint sent no {expected} within {timeout_s:g} s{detail}",
-            "is it an OpenAI-compatible realtime endpoint?",
-            code="no_session",
-        )
 
     async def _deliver(self, pump: Pump, tasks: asyncio.TaskGroup) -> None:
         state = self._state
@@ -267,18 +245,23 @@ class Link:
         state = self._state
         while True:
             last_error = (state.session.last_error if self.serving else None) or self.handshake.last_error
-            event = decode(await connection.receive(last_error))
-            if self.handshake.effective is None or not self.serving:
-                if (error := self.handshake.receive(event)) is not None:
-                    raise error
-            elif not isinstance(event, ErrorEvent):
-                self.handshake.last_error = None
-            if self.ready and isinstance(event, SessionUpdated):
-                self._read_back(event.effective)
-            if self.ready and self._begin_state is not None:
-                self._apply(state.session.receive(event, state.clock.now()))
-            else:
-                state.changed.notify()
+            for event in self._codec.decode(await connection.receive(last_error)):
+                self._handle(event)
+
+    def _handle(self, event: ServerEvent) -> None:
+        """Process one event of the endpoint. Raises the error that makes the connection unusable."""
+        state = self._state
+        if self.handshake.effective is None or not self.serving:
+            if (error := self.handshake.receive(event)) is not None:
+                raise error
+        elif not isinstance(event, ErrorEvent):
+            self.handshake.last_error = None
+        if self.ready and isinstance(event, SessionUpdated):
+            self._read_back(event.effective)
+        if self.ready and self._begin_state is not None:
+            self._apply(state.session.receive(event, state.clock.now()))
+        else:
+            state.changed.notify()
 
     async def _monitor(self, connection: Connection, sender: Sender) -> None:
         """Check the liveness of the endpoint and the timeouts of turns, twice a second."""

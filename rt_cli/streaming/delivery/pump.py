@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
 from rt_cli.audio.speech.endpointing import MIN_TURN_MS
-from rt_cli.protocol.codec import append_events, clear_event, commit_event
 from rt_cli.protocol.session.session import CLEAR_ID
 from rt_cli.streaming.delivery.end_of_audio import Ending, next_step
 from rt_cli.streaming.delivery.next_action import Allowance, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
@@ -16,6 +15,7 @@ from rt_cli.streaming.delivery.speech_search import ends_loud, last_speech
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rt_cli.protocol.dialects.codec import Codec
     from rt_cli.streaming.capture.turn_marks import TurnMarks
     from rt_cli.streaming.delivery.run_state import RunState
     from rt_cli.streaming.delivery.sender import Sender
@@ -31,10 +31,11 @@ class Pump:
     Args:
         state: State of the run.
         sender: Sender of this connection.
+        codec: Codec of this connection.
         catch_up: Highest speed, as a multiple of real time.
     """
 
-    def __init__(self, state: RunState, sender: Sender, *, catch_up: float) -> None:
+    def __init__(self, state: RunState, sender: Sender, codec: Codec, *, catch_up: float) -> None:
         self.padding = 0
         """Samples of silence sent as padding, outside the ledger."""
         self.only_proof_missing = False
@@ -46,6 +47,7 @@ class Pump:
         self._marks: TurnMarks | None = None
         self._send_ranges = state.send_ranges
         self._sender = sender
+        self._codec = codec
         self._allowance = Allowance(state.clock.now(), catch_up * state.tape.rate_hz, state.sizes.most)
         self._on_hold = False
         self._committed_at = -1
@@ -180,7 +182,7 @@ class Pump:
         samples = size * count
         if not self._state.sizes.fixed:
             size = samples
-        return append_events(self._tape.read(start, start + samples), size * BYTES_PER_SAMPLE), samples
+        return self._codec.audio_messages(self._tape.read(start, start + samples), size * BYTES_PER_SAMPLE), samples
 
     def _note_sent(self, samples: int) -> None:
         end = self._tape.sent + samples
@@ -207,7 +209,7 @@ class Pump:
         self._session.wire.padded(samples)
         self._state.meter.add(samples)
         size = self._state.sizes.usual if self._state.sizes.fixed else samples
-        await self._sender.audio(append_events(silence(samples), size * BYTES_PER_SAMPLE), samples)
+        await self._sender.audio(self._codec.audio_messages(silence(samples), size * BYTES_PER_SAMPLE), samples)
 
     async def _commit(self, *, tail: bool = False, speech: bool | None = None) -> None:
         missing = to_samples(MIN_TURN_MS, self._tape.rate_hz) - (self._session.wire.wire - self._committed_wire)
@@ -219,7 +221,7 @@ class Pump:
         self._committed_at = self._tape.sent
         self._committed_wire = self._session.wire.wire
         self._speech = False
-        await self._sender.control(commit_event(event_id))
+        await self._sender.control(self._codec.commit_message(event_id))
 
     async def _finish(self) -> None:
         """Close the last turn, and wait for the proof that the endpoint has read everything."""
@@ -246,7 +248,8 @@ class Pump:
         searched = clear_sent = False
         endpoint = self._state.endpoint
         while clock.now() - max(began_at, sender.progress_at) < self._state.patience_s:
-            self.only_proof_missing = self._only_proof_missing(missed if searched else -1)
+            ended = clear_sent and endpoint.dialect.ends_stream
+            self.only_proof_missing = self._only_proof_missing(None if ended else missed if searched else -1)
             ending = Ending(
                 quiet_s=clock.now() - max(acted_at, sender.progress_at, session.news_at),
                 read=sender.acknowledged >= sender.sent,
@@ -267,7 +270,8 @@ class Pump:
             match next_step(
                 ending,
                 own_turns=session.own_turns,
-                takes_clear=endpoint.known,
+                takes_clear=endpoint.known and endpoint.dialect.clears,
+                ends_stream=endpoint.dialect.ends_stream,
                 same_detector=endpoint.embedded,
             ):
                 case "done":
@@ -289,7 +293,11 @@ class Pump:
                     committed = True
                 case "clear":
                     session.clearing(CLEAR_ID)
-                    await sender.control(clear_event(CLEAR_ID))
+                    await sender.control(self._codec.clear_message(CLEAR_ID))
+                    clear_sent = True
+                case "end":
+                    session.clearing(CLEAR_ID)
+                    await sender.control(self._codec.end_message(CLEAR_ID))
                     clear_sent = True
             acted_at = clock.now()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rt_cli.clock import Clock
     from rt_cli.errors import RtError
     from rt_cli.events import EventHandler, SessionState
+    from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
     from rt_cli.protocol.session.effects import Effect
     from rt_cli.protocol.session.session import Session
@@ -44,8 +45,8 @@ class RunState(Struct, frozen=True):
     """Shared parts of one run; also applies the effects of its session."""
 
     endpoint: Endpoint
-    configuration: dict[str, object]
-    """The session object for ``session.update``."""
+    request: SessionRequest
+    """The session to ask the endpoint for."""
     settings: Settings
     tape: Tape
     session: Session

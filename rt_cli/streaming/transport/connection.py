@@ -26,7 +26,8 @@ except ImportError:  # no wheel with the extension for this machine
 
 from rt_cli import __version__
 from rt_cli.masking import plain_escapes, without_secrets
-from rt_cli.protocol.codec import shown
+from rt_cli.protocol.message import Binary
+from rt_cli.protocol.message_log import shown
 from rt_cli.protocol.redaction import protect_endpoint
 from rt_cli.streaming.transport.frames import Framer, is_pong
 from rt_cli.streaming.transport.map_errors import from_close, from_connect
@@ -81,12 +82,12 @@ class _MeteredConnection(ClientConnection):
         self._framer = Framer(apply_mask)
         self._ping_numbers = itertools.count()
 
-    def text_at_once(self, messages: Sequence[bytes]) -> None:
-        """Write text messages. Only while open and ``writable``."""
+    def write_at_once(self, messages: Sequence[bytes]) -> None:
+        """Write messages. Only while open and ``writable``."""
         self.transport.write(self._framer.frames(messages))
 
     def ping_at_once(self, behind: Sequence[bytes] = ()) -> asyncio.Future[float]:
-        """Write text messages and a ping. Return a future of the pong. Only while open and ``writable``."""
+        """Write messages and a ping. Return a future of the pong. Only while open and ``writable``."""
         payload = struct.pack("!Q", next(self._ping_numbers))
         pong = self.loop.create_future()
         self.pending_pings[payload] = (pong, self.loop.time())
@@ -154,8 +155,8 @@ class _RecordingConnection(_MeteredConnection):
             self._wire_log.sent(message)
         await super().send(message, text=text)
 
-    def text_at_once(self, messages: Sequence[bytes]) -> None:
-        super().text_at_once(messages)
+    def write_at_once(self, messages: Sequence[bytes]) -> None:
+        super().write_at_once(messages)
         for message in messages:
             self._wire_log.sent(message)
 
@@ -243,24 +244,24 @@ class Connection:
         return websocket.writable and websocket.protocol.state is State.OPEN
 
     async def send(self, messages: Sequence[bytes]) -> None:
-        """Write text messages; waits while the write buffer is full.
+        """Write messages; waits while the write buffer is full.
 
         Do not cancel it: the messages are delivered anyway. Raises ConnectionLost if the connection has ended.
         """
         self._log_sent(messages)
         try:
             for message in messages:
-                await self._websocket.send(message, text=True)
+                await self._websocket.send(message, text=not isinstance(message, Binary))
         except ConnectionClosed as exc:
             raise from_close(exc, None) from exc
 
     def send_at_once(self, messages: Sequence[bytes]) -> None:
-        """Write text messages in one piece. Only while ``ready``."""
+        """Write messages in one piece. Only while ``ready``."""
         self._log_sent(messages)
-        self._websocket.text_at_once(messages)
+        self._websocket.write_at_once(messages)
 
     def ping_at_once(self, behind: Sequence[bytes] = ()) -> Awaitable[object]:
-        """Write text messages and a ping in one piece. Return an awaitable of the pong. Only while ``ready``."""
+        """Write messages and a ping in one piece. Return an awaitable of the pong. Only while ``ready``."""
         self._log_sent(behind)
         return self._websocket.ping_at_once(behind)
 

@@ -6,11 +6,13 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
+from rt_cli.protocol.message import Binary
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _KEYS_AT_ONCE = 256
-_FIN_TEXT, _FIN_PING, _FIN_PONG = 0x81, 0x89, 0x8A
+_FIN_TEXT, _FIN_BINARY, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x89, 0x8A
 _MASKED = 0x80
 _SHORT, _MEDIUM = 126, 1 << 16
 _SHORT_HEAD, _MEDIUM_HEAD, _LONG_HEAD = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
@@ -34,16 +36,17 @@ class Framer:
         self._at = 0
 
     def frames(self, messages: Sequence[bytes], ping: bytes | None = None) -> bytes:
-        """Return the frames of text messages in order.
+        """Return the frames of messages in order.
 
         Args:
-            messages: UTF-8, each shorter than 2^63 bytes.
+            messages: UTF-8 of text, or ``Binary``; each shorter than 2^63 bytes.
             ping: Payload of a ping after them, at most 125 bytes; the pong returns it. None for no ping.
         """
         parts: list[bytes] = []
         for message in messages:
             key = self._key()
-            parts += (_head(_FIN_TEXT, len(message)), key, self._mask(message, key))
+            kind = _FIN_BINARY if isinstance(message, Binary) else _FIN_TEXT
+            parts += (_head(kind, len(message)), key, self._mask(message, key))
         if ping is not None:
             key = self._key()
             parts += (_head(_FIN_PING, len(ping)), key, self._mask(ping, key))

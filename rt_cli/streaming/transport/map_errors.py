@@ -27,8 +27,8 @@ from websockets.http11 import Response
 
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError, UsageError
 from rt_cli.masking import without_secrets
-from rt_cli.protocol.codec import shown
 from rt_cli.protocol.error_policy import classify_close, http_refusal, quoted
+from rt_cli.protocol.message_log import shown
 
 if TYPE_CHECKING:
     from rt_cli.protocol.endpoint.endpoint import Endpoint

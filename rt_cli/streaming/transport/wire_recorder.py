@@ -21,7 +21,8 @@ from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import UsageError
 from rt_cli.events import Warned
 from rt_cli.masking import plain_escapes, without_secret_bytes
-from rt_cli.protocol.codec import appended_bytes
+from rt_cli.protocol.message import Binary
+from rt_cli.protocol.openai.encode import appended_bytes
 from rt_cli.protocol.recording_format import APPEND, VERSION, without_audio
 from rt_cli.protocol.redaction import Redactor, secrets_of
 
@@ -181,8 +182,9 @@ class ConnectionLog:
         self._note(self._beginning("failed") | answer | {"message": self._redactor.text(message)})
 
     def sent(self, message: bytes) -> None:
-        """Log an outbound text message."""
-        self._log.note(partial(self._message, self._ms(), "out", message), len(message))
+        """Log an outbound message."""
+        make = self._binary if isinstance(message, Binary) else self._message
+        self._log.note(partial(make, self._ms(), "out", message), len(message))
 
     def received(self, message: bytes, *, text: bool) -> None:
         """Log a complete inbound message."""
@@ -241,6 +243,8 @@ class ConnectionLog:
         return _line(head | {"text": self._redactor.text(plain_escapes(message.decode("utf-8", "replace")))})
 
     def _binary(self, ms: float, direction: str, message: bytes) -> bytes:
+        if direction == "out" and not self._log.audio:
+            return _line(self._head("event", direction, ms) | {"base64": {"bytes": len(message)}})
         return _line(self._head("event", direction, ms) | {"base64": b64encode(without_secret_bytes(message)).decode()})
 
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.protocol.codec import session_update_event
-from rt_cli.protocol.dialects import DIALECTS, OPENAI, Dialect
-from rt_cli.protocol.dialects.overrides import with_overrides
+from rt_cli.protocol.dialects import DIALECTS, Dialect
+from rt_cli.protocol.openai.encode import session_update_event
+from rt_cli.protocol.openai.overrides import with_overrides
+from rt_cli.protocol.openai.session import choose_turn_detection, transcription_session
 from rt_cli.settings import SessionSettings, TurnDetection
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ dialects = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 
 def audio_input(settings: SessionSettings, model: str, turns: TurnDetection = "server_vad") -> dict[str, Any]:
     """``session.audio.input`` of OpenAI's dialect."""
-    session: Any = OPENAI.session(settings, model, turns)
+    session: Any = transcription_session(settings, model, turns, 24_000)
     audio: dict[str, Any] = session["audio"]["input"]
     return audio
 
@@ -34,13 +35,13 @@ def audio_input(settings: SessionSettings, model: str, turns: TurnDetection = "s
 @pytest.mark.parametrize("model", [LIVE, WHISPER, f"{LIVE}-2026-10-01", f"{WHISPER}-latest"])
 def test_a_model_without_turn_detection_selects_client_turns(model: str) -> None:
     """The endpoint refuses turn detection for the two streaming models and their dated variants."""
-    assert OPENAI.turn_detection(model, None, embedded=False) == "client"
+    assert choose_turn_detection(model, None, embedded=False) == "client"
 
 
 @pytest.mark.parametrize("model", [*SERVER_TURNS, "gpt-transcribe-2026-10-01", "gpt-4o-mini-transcribe-2025-12-15"])
 def test_any_other_model_selects_server_vad(model: str) -> None:
     """Unknown models count as ordinary ones."""
-    assert OPENAI.turn_detection(model, None, embedded=False) == "server_vad"
+    assert choose_turn_detection(model, None, embedded=False) == "server_vad"
 
 
 @pytest.mark.parametrize("asked", ["server_vad", "semantic_vad"])
@@ -48,7 +49,7 @@ def test_any_other_model_selects_server_vad(model: str) -> None:
 def test_turn_detection_that_the_model_refuses_is_a_usage_error(model: str, asked: TurnDetection) -> None:
     """The error is raised before connecting, with a hint."""
     with pytest.raises(UsageError, match="--turn-detection client") as caught:
-        OPENAI.turn_detection(model, asked, embedded=False)
+        choose_turn_detection(model, asked, embedded=False)
 
     assert caught.value.exit_code == 2
 
@@ -57,19 +58,19 @@ def test_turn_detection_that_the_model_refuses_is_a_usage_error(model: str, aske
 @pytest.mark.parametrize("model", [LIVE, *SERVER_TURNS])
 def test_no_turn_detection_is_always_possible(model: str, asked: TurnDetection) -> None:
     """Every model supports ``client`` and ``none``."""
-    assert OPENAI.turn_detection(model, asked, embedded=False) == asked
+    assert choose_turn_detection(model, asked, embedded=False) == asked
 
 
 @pytest.mark.parametrize("asked", [None, "server_vad"])
 def test_the_embedded_endpoint_makes_turns_for_any_model(asked: TurnDetection | None) -> None:
     """The embedded endpoint has its own detector for every model name."""
-    assert OPENAI.turn_detection(LIVE, asked, embedded=True) == "server_vad"
+    assert choose_turn_detection(LIVE, asked, embedded=True) == "server_vad"
 
 
 def test_the_embedded_endpoint_has_no_semantic_vad() -> None:
     """The error is raised before connecting."""
     with pytest.raises(UsageError):
-        OPENAI.turn_detection("any", "semantic_vad", embedded=True)
+        choose_turn_detection("any", "semantic_vad", embedded=True)
 
 
 def test_server_vad_sends_every_number() -> None:
@@ -94,7 +95,7 @@ def test_no_turn_detection_is_an_explicit_null(turns: TurnDetection) -> None:
 
 def test_the_session_has_only_required_and_chosen_fields() -> None:
     """Type, format, model and turn detection; an endpoint may not know more fields."""
-    assert OPENAI.session(SessionSettings(), LIVE, "client") == {
+    assert transcription_session(SessionSettings(), LIVE, "client", 24_000) == {
         "type": "transcription",
         "audio": {
             "input": {
@@ -154,7 +155,7 @@ def test_overrides_come_last_and_in_order() -> None:
             ("include", ["item.input_audio_transcription.logprobs"]),
         )
     )
-    session: Any = OPENAI.session(settings, "gpt-transcribe", "server_vad")
+    session: Any = transcription_session(settings, "gpt-transcribe", "server_vad", 24_000)
 
     assert session["audio"]["input"]["turn_detection"]["threshold"] == 0.1
     assert session["audio"]["input"]["transcription"]["delay"] == "low"
@@ -186,7 +187,7 @@ def test_an_override_that_does_not_fit_is_a_usage_error(path: str) -> None:
     settings = SessionSettings(prompt="p", extra=((path, 1),))
 
     with pytest.raises(UsageError, match="--set"):
-        OPENAI.session(settings, LIVE, "client")
+        transcription_session(settings, LIVE, "client", 24_000)
 
 
 @given(
@@ -222,7 +223,7 @@ def test_every_session_is_valid_for_the_official_package(
     from openai.types.realtime.session_update_event_param import SessionUpdateEventParam
     from pydantic import TypeAdapter
 
-    event = json.loads(session_update_event(dialect.session(settings, model, turns), "event_1"))
+    event = json.loads(session_update_event(dialect.request(settings, model, turns, embedded=False).body, "event_1"))
 
     TypeAdapter(SessionUpdateEvent).validate_python(event, strict=True)
     assert list(unknown_keys(event, SessionUpdateEventParam)) == []
@@ -232,7 +233,10 @@ def test_the_check_for_unknown_keys_finds_one() -> None:
     """A check that accepts everything would prove nothing."""
     from openai.types.realtime.session_update_event_param import SessionUpdateEventParam
 
-    event: Any = {"type": "session.update", "session": dict(OPENAI.session(SessionSettings(), LIVE, "client"))}
+    event: Any = {
+        "type": "session.update",
+        "session": dict(transcription_session(SessionSettings(), LIVE, "client", 24_000)),
+    }
     event["session"]["audio"]["input"]["turn_detecting"] = 1
 
     assert list(unknown_keys(event, SessionUpdateEventParam)) == ["session.audio.input.turn_detecting"]

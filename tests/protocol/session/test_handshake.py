@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
 
-from rt_cli.protocol.codec import decode
+from rt_cli.protocol.dialects.dialect import SessionRequest
+from rt_cli.protocol.openai.decode import decode
 from rt_cli.protocol.server_events import ErrorEvent, ErrorInfo, SessionCreated, SessionUpdated
 from rt_cli.protocol.session.handshake import UPDATE_ID, Handshake
 from rt_cli.protocol.session.readback import read_back
 from tests.protocol.session.run import Run
 
-ASKED = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 24_000}, "transcription": {"model": "m"}}}}
+if TYPE_CHECKING:
+    from rt_cli.settings import TurnDetection
 
 
-def answer(turns: object, **session: object) -> Any:
+def answer(turns: TurnDetection, **session: object) -> Any:
     """Read an answer back; ``turns`` is what was asked for."""
-    asked = json.loads(json.dumps(ASKED))
-    asked["audio"]["input"]["turn_detection"] = turns
     event: Any = decode(json.dumps({"type": "session.updated", "session": session}))
-    return read_back(asked, event.effective)
+    return read_back(SessionRequest(turns, 24_000), event.effective)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def answer(turns: object, **session: object) -> Any:
 )
 def test_the_session_is_read_back(session: dict[str, object], said: str | None) -> None:
     """What the answer lacks says nothing; null says no."""
-    error = answer(None, **session).error
+    error = answer("client", **session).error
     assert (error is None) is (said is None)
     if error is not None:
         assert said in str(error)
@@ -63,19 +63,19 @@ def test_turn_detection_is_read_back(shape: str) -> None:
     def said(value: object) -> dict[str, object]:
         return {"audio": {"input": {"turn_detection": value}}} if shape == "nested" else {"turn_detection": value}
 
-    assert answer(None, **said(VAD)).endpoint_makes_turns
-    assert answer(None, **said(VAD)).silence_ms == 800
-    assert not answer(None, **said(None)).endpoint_makes_turns
-    assert not answer(VAD, **said(VAD)).endpoint_makes_turns
-    assert "turn detection off" in str(answer(VAD, **said(None)).error)
-    assert "turn detection off" in str(answer(VAD, **said(value=False)).error)
+    assert answer("client", **said(VAD)).endpoint_makes_turns
+    assert answer("client", **said(VAD)).silence_ms == 800
+    assert not answer("client", **said(None)).endpoint_makes_turns
+    assert not answer("server_vad", **said(VAD)).endpoint_makes_turns
+    assert "turn detection off" in str(answer("server_vad", **said(None)).error)
+    assert "turn detection off" in str(answer("server_vad", **said(value=False)).error)
 
 
 @pytest.mark.parametrize(("detection", "prefix_ms"), [(VAD, None), ({**VAD, "prefix_padding_ms": 40}, 40)])
 def test_prefix_padding_is_read_back(detection: dict[str, object], prefix_ms: float | None) -> None:
     """In the flat shape too."""
-    assert answer(VAD, turn_detection=detection).prefix_ms == prefix_ms
-    assert answer(VAD, audio={"input": {"turn_detection": detection}}).prefix_ms == prefix_ms
+    assert answer("server_vad", turn_detection=detection).prefix_ms == prefix_ms
+    assert answer("server_vad", audio={"input": {"turn_detection": detection}}).prefix_ms == prefix_ms
 
 
 UNKNOWN = ErrorInfo(type="invalid_request_error", code="unknown_parameter", message="no such field")

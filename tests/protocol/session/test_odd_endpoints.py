@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from rt_cli.events import Final
-from rt_cli.protocol.codec import decode
+from rt_cli.protocol.openai.decode import decode
 from rt_cli.protocol.server_events import (
     BufferCleared,
     Committed,

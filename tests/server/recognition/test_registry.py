@@ -268,7 +268,7 @@ def test_run_without_pocketsphinx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "choose_engine", lambda: Spec("whisper", "/models/tiny"))
     plan = make_plan(local, {})
     assert plan.recognizer == Spec("whisper", "/models/tiny")
-    assert plan.session["audio"]["input"]["transcription"]["model"] == "whisper"  # type: ignore[index]
+    assert plan.session.body["audio"]["input"]["transcription"]["model"] == "whisper"  # type: ignore[index]
 
 
 def test_auto_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

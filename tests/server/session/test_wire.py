@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rt_cli.protocol.openai.encode import MAX_APPEND_BYTES
 from rt_cli.server.session import wire
 
 
@@ -54,7 +55,7 @@ def test_audio(pcm: bytes) -> None:
         pytest.param("!!!!", id="alphabet"),
         pytest.param("ü===", id="not ascii"),
         pytest.param("AA==", id="odd"),
-        pytest.param(base64.b64encode(bytes(wire.MAX_APPEND_BYTES + 2)).decode(), id="too long"),
+        pytest.param(base64.b64encode(bytes(MAX_APPEND_BYTES + 2)).decode(), id="too long"),
     ],
 )
 def test_no_audio(audio: object) -> None:

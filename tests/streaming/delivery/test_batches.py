@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.protocol.codec import append_event, append_events
+from rt_cli.protocol.openai.encode import append_event, append_events
 from rt_cli.streaming.delivery.next_action import Allowance, ChunkSizes, Send, decide
 from rt_cli.streaming.delivery.sender import Sender
 from tests.exact import ExactEndpoint, judge, turns

@@ -14,8 +14,8 @@ import pytest
 
 from rt_cli.errors import RtError, UsageError
 from rt_cli.events import Warned
-from rt_cli.protocol.codec import append_event
 from rt_cli.protocol.endpoint.endpoint import resolve
+from rt_cli.protocol.openai.encode import append_event
 from rt_cli.protocol.recording_format import entries
 from rt_cli.settings import EndpointSettings
 from rt_cli.streaming.transport.connection import Connection, connect
@@ -254,7 +254,7 @@ def test_without_a_recording_the_connection_is_the_plain_one(tmp_path: Path) -> 
         await asyncio.gather(plain.close(), watched.close())
         log.close()
         assert kinds[0] is not kinds[1]
-        for name in ("send", "text_at_once", "process_event", "ping_at_once"):
+        for name in ("send", "write_at_once", "process_event", "ping_at_once"):
             assert getattr(kinds[0], name) is not getattr(kinds[1], name)
 
     async def reads(client: Client) -> None:

@@ -1,7 +1,7 @@
-"""Encode client events to bytes and decode server messages to events. Pure.
+"""Decode OpenAI's server messages to events. Pure.
 
-Encoding an append is the hot path: a template around base64, without a JSON encoder. Decoding never fails: every
-message becomes an event, at worst :class:`~rt_cli.protocol.server_events.Malformed`.
+Decoding never fails: every message becomes an event, at worst
+:class:`~rt_cli.protocol.server_events.Malformed`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import pybase64
 from msgspec import UNSET, UnsetType
 
-from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.protocol.sanitize import printable
 from rt_cli.protocol.server_events import (
     BufferCleared,
     Committed,
@@ -38,51 +37,11 @@ from rt_cli.protocol.server_events import (
 
 Fields = Mapping[str, Any]
 
-_APPEND_HEAD = b'{"type":"input_audio_buffer.append","audio":"'
-_APPEND_TAIL = b'"}'
 _MAX_NUMBER = 2**53
 """Larger JSON numbers are not exact, and no session is that long."""
 _MAX_LOG_CHARS = 500
 _MAX_TYPE_CHARS = 120
 _MAX_CONTENT_INDEX = 1000
-
-
-def append_event(pcm: bytes | memoryview) -> bytes:
-    """Encode one ``input_audio_buffer.append`` message. It has no ``event_id``, because endpoints do not answer it.
-
-    Args:
-        pcm: Audio in the session's format, at most 15 MiB.
-    """
-    return b"".join((_APPEND_HEAD, pybase64.b64encode(pcm), _APPEND_TAIL))
-
-
-def appended_bytes(message: bytes) -> int | None:
-    """Return the number of audio bytes in a message of :func:`append_event`; None for any other message."""
-    if message.startswith(_APPEND_HEAD) and message.endswith(_APPEND_TAIL):
-        return _decoded_size(message[len(_APPEND_HEAD) : -len(_APPEND_TAIL)])
-    return None
-
-
-def append_events(pcm: bytes, size: int) -> list[bytes]:
-    """Encode one append message for every ``size`` bytes of ``pcm``; the last one may hold fewer."""
-    if 0 < len(pcm) <= size:
-        return [append_event(pcm)]
-    with memoryview(pcm) as view:
-        return [append_event(view[at : at + size]) for at in range(0, len(pcm), size)]
-
-
-def commit_event(event_id: str) -> bytes:
-    """Encode ``input_audio_buffer.commit``: the audio so far is a turn. A refusal repeats the ``event_id``."""
-    return msgspec.json.encode({"type": "input_audio_buffer.commit", "event_id": event_id})
-
-
-def session_update_event(session: Mapping[str, object], event_id: str) -> bytes:
-    """Encode ``session.update`` with the session object of a dialect.
-
-    Raises:
-        TypeError: The session object is not JSON.
-    """
-    return msgspec.json.encode({"type": "session.update", "event_id": event_id, "session": dict(session)})
 
 
 class _Envelope(msgspec.Struct):
@@ -127,11 +86,6 @@ def _decode_leniently(message: str | bytes) -> ServerEvent:
 
 def _ignored(kind: str) -> ServerEvent:
     return Ignored(printable(kind)[:_MAX_TYPE_CHARS]) if kind else Malformed("no type")
-
-
-def clear_event(event_id: str) -> bytes:
-    """``input_audio_buffer.clear``: its answer proves that the endpoint has processed all audio before it."""
-    return msgspec.json.encode({"type": "input_audio_buffer.clear", "event_id": event_id})
 
 
 def _text(fields: Fields, key: str) -> str | None:
@@ -333,35 +287,3 @@ _READERS: dict[str, Callable[[Fields], ServerEvent]] = {
     "error": _error,
 }
 """Includes the beta names, which some compatible servers still send."""
-
-_AUDIO_FIELD = re.compile(r'("audio"\s*:\s*")([^"\\]*+(?:\\.[^"\\]*+)*+)')
-_DELTA_FIELD = re.compile(r'("delta"\s*:\s*")([^"\\]*+(?:\\.[^"\\]*+)*+)')
-_AUDIO_DELTA = re.compile(r'"type"\s*:\s*"response\.(?:output_)?audio\.delta"')
-_LONG_BASE64 = re.compile(r"()([A-Za-z0-9+/\\]{200,}+={0,2})")
-
-
-def shown(message: str | bytes) -> str:
-    """Format a client or server message for a log: one line, no audio, no key, no control character.
-
-    Audio is replaced by its decoded size, ``<4800 B>``; the text is cut after 500 characters.
-    """
-    if isinstance(message, bytes):
-        if (size := appended_bytes(message)) is not None:
-            return f"{_APPEND_HEAD.decode()}<{size} B>{_APPEND_TAIL.decode()}"
-        try:
-            message = message.decode()
-        except UnicodeDecodeError:
-            return f"<{len(message)} B>"
-    text = _AUDIO_FIELD.sub(_size, message)
-    if _AUDIO_DELTA.search(text):
-        text = _DELTA_FIELD.sub(_size, text)
-    text = printable(masked(_LONG_BASE64.sub(_size, text)))
-    return text if len(text) <= _MAX_LOG_CHARS else f"{text[:_MAX_LOG_CHARS]}... of {len(message)} characters"
-
-
-def _size(found: re.Match[str]) -> str:
-    return f"{found[1]}<{_decoded_size(found[2].replace(chr(92), '').encode('ascii', 'replace'))} B>"
-
-
-def _decoded_size(base64: bytes) -> int:
-    return len(base64.rstrip(b"=")) * 3 // 4

@@ -10,13 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rt_cli.protocol.codec import (
-    append_event,
-    commit_event,
-    decode,
-    session_update_event,
-    shown,
-)
+from rt_cli.protocol.message_log import shown
+from rt_cli.protocol.openai.decode import decode
+from rt_cli.protocol.openai.encode import append_event, commit_event, session_update_event
 from rt_cli.protocol.server_events import (
     Committed,
     ErrorEvent,

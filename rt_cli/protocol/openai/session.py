@@ -1,0 +1,95 @@
+"""The session object of a transcription session: ``session.update`` and its rules. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rt_cli.errors import UsageError
+from rt_cli.protocol.openai.models import traits_of
+from rt_cli.protocol.openai.overrides import with_overrides
+
+if TYPE_CHECKING:
+    from rt_cli.settings import SessionSettings, TurnDetection
+
+
+def choose_turn_detection(model: str, requested: TurnDetection | None, *, embedded: bool) -> TurnDetection:
+    """Choose the turn detection.
+
+    Args:
+        model: The transcription model.
+        requested: Choice of the user; None selects server_vad if the model supports it, else client.
+        embedded: True for the embedded endpoint: server_vad for any model, no semantic_vad.
+
+    Raises:
+        UsageError: The endpoint does not support the choice for this model.
+    """
+    supported = embedded or traits_of(model).server_turns
+    if requested is None:
+        return "server_vad" if supported else "client"
+    if requested == "semantic_vad" and embedded:
+        raise UsageError(
+            "the embedded endpoint has no semantic turn detection", "use --turn-detection server_vad or client"
+        )
+    if requested in {"server_vad", "semantic_vad"} and not supported:
+        raise UsageError(
+            f"{model} does no turn detection of its own", "use --turn-detection client, or another --model"
+        )
+    return requested
+
+
+def transcription_session(
+    settings: SessionSettings, model: str, turns: TurnDetection, rate_hz: int
+) -> dict[str, object]:
+    """Build the ``session`` of the first ``session.update``.
+
+    Args:
+        settings: Settings of the user.
+        model: The transcription model.
+        turns: Result of :func:`choose_turn_detection`; ``client`` and ``none`` switch the endpoint's detection off.
+        rate_hz: Sample rate of the PCM on the wire.
+
+    Raises:
+        UsageError: The model does not take a prompt or several languages, or an override does not fit.
+    """
+    audio: dict[str, Any] = {
+        "format": {"type": "audio/pcm", "rate": rate_hz},
+        "transcription": _transcription(settings, model),
+        "turn_detection": _turn_detection(settings, turns),
+    }
+    if settings.noise_reduction is not None:
+        audio["noise_reduction"] = {"type": settings.noise_reduction}
+    return with_overrides({"type": "transcription", "audio": {"input": audio}}, settings.extra)
+
+
+def _transcription(settings: SessionSettings, model: str) -> dict[str, object]:
+    traits = traits_of(model)
+    transcription: dict[str, object] = {"model": model}
+    languages = [part.strip() for part in (settings.language or "").split(",") if part.strip()]
+    if languages and traits.language_list:
+        transcription["languages"] = languages
+    elif len(languages) > 1:
+        raise UsageError(f"{model} takes one language", f"use --language {languages[0]}")
+    elif languages:
+        transcription["language"] = languages[0]
+    if settings.prompt is not None:
+        if not traits.prompt:
+            raise UsageError(f"{model} takes no prompt", "leave out --prompt, or use another --model")
+        transcription["prompt"] = settings.prompt
+    return transcription
+
+
+def _turn_detection(settings: SessionSettings, turns: TurnDetection) -> dict[str, object] | None:
+    match turns:
+        case "server_vad":
+            # Always send every number: defaults differ between providers, and from a provider's documentation.
+            return {
+                "type": "server_vad",
+                "threshold": settings.vad_threshold,
+                "prefix_padding_ms": settings.prefix_ms,
+                "silence_duration_ms": settings.silence_ms,
+            }
+        case "semantic_vad":
+            return {"type": "semantic_vad", "eagerness": "auto"}
+        case _:
+            # An explicit null: without the field, the endpoint's default is on.
+            return None
