@@ -6,12 +6,16 @@ Times are integer milliseconds on the timeline of the source (0 = first captured
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 if TYPE_CHECKING:
     from rt_cli.errors import RtError
+
+SCHEMA = 2
+"""Version of the NDJSON contract: 1 had no ``source`` line. Types and fields are only ever added."""
+SINCE_0_2 = Meta(extra={"since": "0.2"})
 
 SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "closed"]
 
@@ -29,12 +33,17 @@ class Label(Struct, frozen=True):
         return f"{self.source} {self.channel}" if self.channel else self.source
 
 
-class ContractEvent(Struct, frozen=True, tag_field="type"):
+class ContractEvent(Struct, frozen=True, tag_field="type", kw_only=True):
     """An event of the contract for scripts: the fields of its class are the fields of its NDJSON line, in this order.
 
     A field that may be absent is UNSET then; None is ``null``. Lines of several sources also have ``source`` and
     ``channel``, after ``type``.
     """
+
+    since: ClassVar[str] = "0.1"
+    """Version that brought the event."""
+    at: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """Wall clock when the event happened: UTC, ISO 8601 with milliseconds. Set for every line."""
 
 
 class SessionChanged(ContractEvent, frozen=True, tag="session"):
@@ -48,6 +57,18 @@ class SessionChanged(ContractEvent, frozen=True, tag="session"):
     rate_hz: int
     attempt: int = 1
     reason: str | UnsetType = UNSET
+    session_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the session, from its ``session.created``."""
+    request_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the request, from the headers of its handshake: support asks for it."""
+    captured_ms: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Audio captured until a connection was lost."""
+    give_up_ms: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Time until the run gives up, if no connection succeeds before. Only of ``lost``."""
+    outage_ms: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Time from the loss of a connection until another one took over. Only of ``resumed``."""
+    resent_ms: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Audio that had been sent on the lost connection, had no final there, and is sent again. Only of ``resumed``."""
 
 
 class Partial(ContractEvent, frozen=True, tag="partial"):
@@ -56,6 +77,60 @@ class Partial(ContractEvent, frozen=True, tag="partial"):
     turn: int
     text: str
     start_ms: int | UnsetType = UNSET
+    item_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the turn."""
+
+
+class SpeechStarted(ContractEvent, frozen=True, tag="speech_started"):
+    """The endpoint, or the detector of ``rt``, heard that speech began; after a cut perhaps once more."""
+
+    since = "0.2"
+    turn: int
+    at_ms: int
+    """Where the speech begins, with the padding that the endpoint puts before it."""
+    item_id: str | UnsetType = UNSET
+    """The endpoint's own name of the turn."""
+
+
+class SpeechStopped(ContractEvent, frozen=True, tag="speech_stopped"):
+    """The endpoint, or the detector of ``rt``, heard that speech ended; the final of the turn follows."""
+
+    since = "0.2"
+    turn: int
+    at_ms: int
+    """Where the speech ends."""
+    item_id: str | UnsetType = UNSET
+    """The endpoint's own name of the turn."""
+
+
+class Segment(ContractEvent, frozen=True, tag="segment"):
+    """A part of a turn that one speaker said, from an endpoint that tells speakers apart; the final follows."""
+
+    since = "0.2"
+    turn: int
+    text: str
+    speaker: str | UnsetType = UNSET
+    """The endpoint's name of the speaker, such as ``A``; the same within a session."""
+    start_ms: int | UnsetType = UNSET
+    """Where the segment begins."""
+    end_ms: int | UnsetType = UNSET
+    """Where the segment ends."""
+    item_id: str | UnsetType = UNSET
+    """The endpoint's own name of the turn."""
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """What the endpoint charges for a turn, in tokens or in seconds."""
+
+    since: ClassVar[str] = "0.2"
+    input_tokens: int | UnsetType = UNSET
+    """Tokens of the audio, and of a prompt."""
+    output_tokens: int | UnsetType = UNSET
+    """Tokens of the text."""
+    total_tokens: int | UnsetType = UNSET
+    """Tokens in all."""
+    seconds: float | UnsetType = UNSET
+    """Length of the audio that is charged, seconds."""
 
 
 class Withdrawn(ContractEvent, frozen=True, tag="withdrawn"):
@@ -78,6 +153,15 @@ class Final(ContractEvent, frozen=True, tag="final"):
     """Time from the end of speech to the final."""
     resumed: bool | UnsetType = UNSET
     """True if an earlier connection or process had sent a part of the audio. Never False."""
+    item_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the turn."""
+    speaker: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's name of the speaker, if all segments of the turn have the same one."""
+    confidence: Annotated[float | UnsetType, SINCE_0_2] = UNSET
+    """How sure the endpoint is of the text, 0 to 1: the geometric mean of the probabilities of its tokens. Only where
+    they are asked for: ``--set 'include=["item.input_audio_transcription.logprobs"]'``."""
+    usage: Annotated[Usage | UnsetType, SINCE_0_2] = UNSET
+    """What the endpoint charges for the turn, as it says."""
 
 
 class Failed(ContractEvent, frozen=True, tag="failed"):
@@ -88,6 +172,8 @@ class Failed(ContractEvent, frozen=True, tag="failed"):
     end_ms: int
     code: str
     message: str
+    item_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the turn."""
 
 
 class Dropped(ContractEvent, frozen=True, tag="dropped"):
@@ -103,12 +189,26 @@ class Warned(ContractEvent, frozen=True, tag="warning"):
 
     code: str
     message: str
+    minor: Annotated[bool | UnsetType, SINCE_0_2] = UNSET
+    """True if it costs nothing: on stderr only with ``-v``. Never False."""
 
 
 class Noted(Struct, frozen=True):
     """A message for the status only."""
 
     message: str
+
+
+class EndpointChosen(Struct, frozen=True):
+    """The endpoint of the run. For the status."""
+
+    where: str
+    """Host and port, or ``embedded``."""
+    model: str
+    reason: str
+    """What chose it: an option, a variable, a profile."""
+    remark: str = ""
+    """What to know about its recogniser; a warning has said it already."""
 
 
 class Errored(ContractEvent, frozen=True, tag="error"):
@@ -204,30 +304,57 @@ class Total(ContractEvent, frozen=True, tag="total"):
     """Sources that earlier runs finished; absent instead of 0."""
 
 
-class SourceOpened(Struct, frozen=True):
-    """A source is open and capture has started. For the status; the following events belong to this source."""
+class SourceOpened(ContractEvent, frozen=True, tag="source"):
+    """A source is open and capture begins: the first line of the source."""
 
-    name: str
+    since = "0.2"
+    source: str
+    """Name of the source as the user wrote it."""
     kind: str
+    """``file``, ``pipe`` or ``microphone``."""
     rate_hz: int
+    """Sample rate of the source itself."""
     channels: int
+    """Channels of the source itself."""
     wire_rate_hz: int
-    duration_ms: int | None
+    """Sample rate that is sent; all counts of samples are at this rate."""
+    duration_ms: int | None = None
+    """Length of the source; None if it is unknown."""
+    device: str | UnsetType = UNSET
+    """Name of the device, if the source is a microphone."""
+    began: str | UnsetType = UNSET
+    """Wall clock at the start of capture, 0 of the timeline: UTC, ISO 8601 with milliseconds."""
+    rt: str | UnsetType = UNSET
+    """Version of ``rt``."""
+    schema: int = SCHEMA
+    """Version of these lines."""
+
+    @property
+    def name(self) -> str:
+        """Name for people: that of the device, if there is one."""
+        return self.device or self.source
 
 
-class Progress(Struct, frozen=True):
-    """Marks and audio level, at most ten times a second. For the status."""
+class Progress(ContractEvent, frozen=True, tag="progress"):
+    """How far a source is, and how loud: a heartbeat, as often as ``--progress`` says."""
 
+    since = "0.2"
     captured_ms: int
+    """Audio captured."""
     acknowledged_ms: int
+    """Audio up to which the endpoint has read everything."""
     settled_ms: int
+    """Audio up to which everything is in a final, or known to need none."""
     lag_ms: int
     """Audio captured but not yet acknowledged."""
     rms_dbfs: float
+    """Mean level since the last measurement, at most 0.1 s before, dBFS."""
     peak_dbfs: float
+    """Highest sample since then, dBFS."""
     round_trip_ms: float | None
+    """The shortest round trip of the last half minute; None before the first."""
     state: str
-    """connecting, ready, stalled, draining, ..."""
+    """``connecting``, ``ready``, ``stalled``, ``lost``, ``draining`` or ``closed``."""
     sent_ms: int = 0
     """Audio sent on all connections."""
     cost: Cost | None = None
@@ -244,6 +371,14 @@ class ControlChanged(ContractEvent, frozen=True, tag="control"):
     """Whether audio is sent; None without push-to-talk."""
 
 
+class RawEvent(ContractEvent, frozen=True, tag="raw"):
+    """An event of the endpoint as it came; only with ``--raw``."""
+
+    since = "0.2"
+    event: dict[str, Any] | str
+    """The event, with audio replaced by its size and secrets masked; a text if it is no JSON object."""
+
+
 class KeysOffered(Struct, frozen=True):
     """Keys of the terminal control the run. For the live view."""
 
@@ -253,18 +388,23 @@ class KeysOffered(Struct, frozen=True):
 Event = (
     SessionChanged
     | Partial
+    | SpeechStarted
+    | SpeechStopped
+    | Segment
     | Withdrawn
     | Final
     | Failed
     | Dropped
     | Warned
     | Noted
+    | EndpointChosen
     | Errored
     | Summary
     | Total
     | SourceOpened
     | Progress
     | ControlChanged
+    | RawEvent
     | KeysOffered
 )
 """All events that an event handler may receive."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from rt_cli.settings import Settings
 
 
+DEMO_CODE = "demo_quality"
+"""Code of the warning that the embedded endpoint has no better recogniser than the demo."""
+
+
 async def open_endpoint(
     settings: Settings,
     plan: Plan,
@@ -46,7 +50,7 @@ async def open_endpoint(
 
         limits = Limits() if sessions is None else Limits(sessions=sessions)
         server = await stack.enter_async_context(serve(limits=limits, recognizer=str(plan.recognizer)))
-        code = "demo_quality" if server.recognizer == EMBEDDED_MODEL else "recognizer"
-        on_embedded(Warned(code, server.notice), limits.sessions)
+        code = DEMO_CODE if server.recognizer == EMBEDDED_MODEL else "recognizer"
+        on_embedded(Warned(code, server.notice, minor=True), limits.sessions)
         url = server.url
     return endpoint_of(settings, plan.key, url, plan.recognizer).with_query(plan.session.query)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
 from rt_cli.errors import EXIT_INTERRUPTED, EXIT_OK, RtError, UsageError, unexpected
-from rt_cli.events import Noted, Warned, error_event
+from rt_cli.events import EndpointChosen, Warned, error_event
 from rt_cli.output.output import make_output
 from rt_cli.protocol.sanitize import printable
 from rt_cli.run.interrupts import Interrupts, call_soon, ignore_signals
-from rt_cli.run.open_endpoint import open_endpoint
+from rt_cli.run.open_endpoint import DEMO_CODE, open_endpoint
 from rt_cli.run.plan import Plan, make_plan
 from rt_cli.run.pool import Pool
 from rt_cli.run.record_option import check_outputs, open_wire_recorder
@@ -151,6 +151,7 @@ class _Run:
         self._source_ended = asyncio.Event()
         self._stdout_closed = False
         self._began = 0.0
+        self._remark = ""
         self._last_settled_at = -math.inf
 
     @property
@@ -221,7 +222,8 @@ class _Run:
 
     async def _endpoint(self, plan: Plan, stack: AsyncExitStack) -> Endpoint:
         endpoint = await open_endpoint(self._settings, plan, stack, on_embedded=self._on_embedded)
-        self._output.on_event(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
+        where = "embedded" if endpoint.embedded else endpoint.host
+        self._output.on_event(EndpointChosen(where, endpoint.model, plan.choice.reason, self._remark))
         if endpoint.trust.insecure and endpoint.url.startswith("wss:"):
             warning = "the certificate is not checked (--insecure): whoever is on the way can listen"
             self._output.on_event(Warned("insecure", warning))
@@ -229,6 +231,8 @@ class _Run:
 
     def _on_embedded(self, warning: Warned, sessions: int) -> None:
         self._pool.shrink(sessions // self._sessions_each)
+        if warning.code == DEMO_CODE:
+            self._remark = "demo quality, English only"
         self._output.on_event(warning)
 
     # -- one source ---------------------------------------------------------------------------------------------------
@@ -321,7 +325,7 @@ class _Run:
 
     async def _run_streamer(self, job: Job, on_event: EventHandler) -> Summary:
         # A split source needs progress events, too: the merge orders the two channels by them.
-        streamer = Streamer(job, SystemClock(), on_event, progress=self._shows_status or self._split)
+        streamer = Streamer(job, SystemClock(), on_event, progress=self._output.wants_progress or self._split)
         self._streamers.append(streamer)
         # Attach only when all channels exist: each of them must receive the queued commands.
         if self._controls is not None and len(self._streamers) >= self._sessions_each:
@@ -382,10 +386,6 @@ class _Run:
     @property
     def _stopping(self) -> bool:
         return bool(self._interrupts.codes) or self._stdout_closed
-
-    @property
-    def _shows_status(self) -> bool:
-        return self._settings.output.status != "off" and not self._settings.output.quiet
 
     def _wall_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self._began) * 1000)

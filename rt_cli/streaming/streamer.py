@@ -8,7 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
+from rt_cli import __version__
 from rt_cli.audio.format import to_ms
+from rt_cli.clock import utc
 from rt_cli.disk.outfile import is_same_file
 from rt_cli.errors import EXIT_OK, AudioError, ConnectionLost, RtError, UsageError, unexpected
 from rt_cli.events import Noted, Progress, SourceOpened, Warned, error_event
@@ -27,14 +31,14 @@ from rt_cli.streaming.outcome import RunOutcome, percentiles
 from rt_cli.streaming.send_policy import select
 from rt_cli.streaming.summary import summary_of
 from rt_cli.streaming.timing.change_signal import ChangeSignal
-from rt_cli.streaming.timing.suspend import Lagged, LoopMonitor, Suspended, asleep_s, watch
+from rt_cli.streaming.timing.suspend import COSTLY_LAG_S, Lagged, LoopMonitor, Suspended, asleep_s, watch
 from rt_cli.timeline.spool import Spool
 from rt_cli.timeline.tape import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from rt_cli.audio.source import Source
+    from rt_cli.audio.source import Source, SourceInfo
     from rt_cli.clock import Clock
     from rt_cli.events import EventHandler, Summary
     from rt_cli.settings import OnFull
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rt.streamer")
 
+NO_SPEECH_S = 3.0
+"""A live source shorter than this may be without speech."""
 _PROGRESS_EVERY_S = 0.1
 
 
@@ -82,6 +88,7 @@ class Streamer:
         self._audio_recorder: AudioRecorder | None = None
         self._reconnector: Reconnector | None = None
         self._delivery_task: asyncio.Task[None] | None = None
+        self._silent_input = False
         self._signals = 0
         self._signal_exit = EXIT_OK
         self._stdout_closed = False
@@ -101,6 +108,7 @@ class Streamer:
             self._errors.append(exc if isinstance(exc, RtError) else unexpected(exc))
             return self._conclude(began)
         try:
+            self._report_opened(source.info)
             self._make_tape(source)
             await self._open_spool(source)
             await self._open_recorder(source)
@@ -120,6 +128,21 @@ class Streamer:
                 await self._close_part(self._spool_writer.drain())
             self._tape.close()
         return self._conclude(began)
+
+    def _report_opened(self, info: SourceInfo) -> None:
+        self._on_event(
+            SourceOpened(
+                source=self._job.name,
+                kind=info.kind,
+                rate_hz=info.rate_hz,
+                channels=info.channels,
+                wire_rate_hz=self._rate,
+                duration_ms=None if info.duration_s is None else round(info.duration_s * 1000),
+                device=info.name if info.kind == "microphone" else UNSET,
+                began=utc(self._clock.wall()),
+                rt=__version__,
+            )
+        )
 
     async def _close_part(self, closing: Coroutine[None, None, None]) -> None:
         try:
@@ -150,9 +173,16 @@ class Streamer:
         self._signals += 1
         self._signal_exit = exit_code
         if self._signals == 1 and self._capture is not None:
+            self._on_event(Noted(self._ending_note))
             self._capture.stop()
         elif self._delivery_task is not None:
             self._delivery_task.cancel()
+
+    @property
+    def _ending_note(self) -> str:
+        delivery = self._job.settings.delivery
+        patience_s = auto.drain_timeout_s(delivery.drain_timeout_s, embedded=self._job.endpoint.embedded)
+        return f"ending: waiting for the last words, at most {patience_s:g} s; Ctrl-C again ends without them"
 
     def obey(self, command: Command) -> None:
         """Apply a mute or push-to-talk command. The caller maps ``quit`` to :meth:`interrupt`."""
@@ -254,8 +284,6 @@ class Streamer:
 
     async def _stream(self, source: Source) -> None:
         settings, info = self._job.settings, source.info
-        duration_ms = None if info.duration_s is None else round(info.duration_s * 1000)
-        self._on_event(SourceOpened(info.name, info.kind, info.rate_hz, info.channels, self._rate, duration_ms))
         if settings.input.ptt:
             self._control.report()
         sizes = self._job.chunk_sizes(self._rate, live=info.live)
@@ -361,7 +389,9 @@ class Streamer:
         link = self._reconnector.link if self._reconnector else None
         match event:
             case Lagged(seconds) if link is not None and link.ready:
-                self._on_event(Warned("loop_lag", f"the program was held up for {seconds * 1000:.0f} ms"))
+                costs = seconds >= COSTLY_LAG_S and self._capture is not None and self._capture.live
+                message = f"the program was held up for {seconds * 1000:.0f} ms"
+                self._on_event(Warned("loop_lag", message, minor=UNSET if costs else True))
             case Suspended(seconds):
                 self._on_event(Warned("suspended", f"the machine was suspended for {seconds:.0f} s"))
                 if self._capture is not None:
@@ -390,8 +420,8 @@ class Streamer:
             acknowledged_ms=to_ms(tape.acknowledged, self._rate),
             settled_ms=to_ms(tape.settled, self._rate),
             lag_ms=to_ms(tape.captured - tape.acknowledged, self._rate),
-            rms_dbfs=rms,
-            peak_dbfs=peak,
+            rms_dbfs=round(rms, 1),
+            peak_dbfs=round(peak, 1),
             round_trip_ms=None if round_trip is None else round_trip * 1000,
             state=link.state if link else "connecting",
             sent_ms=to_ms(self._meter.sent, self._rate),
@@ -421,10 +451,18 @@ class Streamer:
         return self._capture.captured_at(position) if self._capture else None
 
     def _warn(self, code: str, message: str) -> None:
+        self._silent_input = self._silent_input or code == "silent_input"
         self._on_event(Warned(code, message))
 
     def _report_hole(self, hole: Hole) -> None:
         self._on_event(dropped(hole, self._rate))
+
+    def _report_no_speech(self, captured: int) -> None:
+        """Warn that nothing was heard, unless a live source ended before anybody could say a word."""
+        live = self._capture is not None and self._capture.live
+        known = self._silent_input or self._job.resume is not None
+        if not known and captured >= (NO_SPEECH_S * self._rate if live else 1):
+            self._warn("no_speech", f"{self._job.name}: no speech in {captured / self._rate:.1f} s")
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -450,6 +488,8 @@ class Streamer:
         self.error = error = outcome.error
         if error is not None and not self._stdout_closed:
             self._on_event(error_event(error))
+        if outcome.complete and not self._session.finals:
+            self._report_no_speech(outcome.ledger.captured)
         summary = summary_of(
             self._job.name,
             outcome.exit_code,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rt_cli.config.values import convert, number_option, override, settings_keys
 from rt_cli.errors import UsageError
+from rt_cli.settings.declaration import is_declared
 from rt_cli.settings import Settings
 
 
@@ -37,7 +38,8 @@ def test_key_names_are_unique() -> None:
 
 
 def _fields(table: str) -> list[str]:
-    return list(type(getattr(Settings(), table)).__dataclass_fields__)
+    declared = type(getattr(Settings(), table)).__dataclass_fields__
+    return [name for name, field in declared.items() if is_declared(field)]
 
 
 def test_every_declaration_is_whole() -> None:
@@ -48,7 +50,7 @@ def test_every_declaration_is_whole() -> None:
         assert bool(declared.option) == bool(declared.help), name
         if declared.option:
             assert declared.flags[0].startswith("--"), name
-            assert (declared.metavar is None) == (key.kind is bool), name
+            assert (declared.metavar is None) == (key.kind is bool or declared.repeated), name
         if key.optional and declared.only is None:
             assert declared.auto, name
 
