@@ -238,7 +238,7 @@ USAGE = [
 ]
 
 OPENING = [
-    Row("refused connection", SEND, 5, "nothing listens at ws://127.0.0.1:"),
+    Row("refused connection", SEND, 5, "nothing listens at 127.0.0.1:"),
     Row("no such host", SEND.replace("{url}", "wss://nosuchhost.invalid"), 5, "no such host"),
     Row("self-signed", SEND, 5, "certificate .*--cacert", _script(polite("never said"), secure=True)),
     Row("no TLS there", SEND, 5, "no TLS", _plain_endpoint),

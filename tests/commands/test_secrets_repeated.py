@@ -35,7 +35,7 @@ def send(server: Server, folder: Path, *more: str, password: bool = False) -> tu
     url = f"{server.url.replace('://', f'://{user}')}?token={quote(QUERY, safe='')}"
     ran = rt(
         *("send", "--url", url, "-m", "gpt-4o-transcribe", "--speed", "max", "--connect-timeout", "2"),
-        *("-H", f"X-Extra: {HEADER}", "-v", "--partials", "--log-file", str(log), "--record", str(recording)),
+        *("-H", f"X-Extra: {HEADER}", "-vv", "--partials", "--log-file", str(log), "--record", str(recording)),
         *("--save-transcript", str(saved), "--drain-timeout", "1", "--retry-for", "1", *more),
         str(write_wav(folder / "sound.wav", SOUND)),
         env={"RT_DEBUG": "1"} | ({} if password else {"RT_API_KEY": KEY}),

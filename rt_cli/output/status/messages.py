@@ -213,7 +213,7 @@ def _source(source: SourceOpened) -> str:
     return f"source: {source.name} ({source.kind}, {source.rate_hz} Hz, {channels}{length})"
 
 
-def _session(session: SessionChanged) -> str:
+def _session(session: SessionChanged) -> str | None:
     state, reason = session.state, session.reason or ""
     match state:
         case "lost":
@@ -223,6 +223,8 @@ def _session(session: SessionChanged) -> str:
             outage = "" if session.outage_ms is UNSET else f" after {seconds(session.outage_ms)}"
             again = f", {seconds(session.resent_ms)} of sound sent again" if session.resent_ms else ""
             return f"reconnected{outage}{again}"
+        case "closed" if not reason:
+            return None  # the summary follows
         case "ready" if not reason:
             parts = (session.dialect, session.model, f"{session.rate_hz} Hz")
             return f"ready: {', '.join(part for part in parts if part)}"
