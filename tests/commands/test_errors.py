@@ -314,11 +314,11 @@ CONVERSATION = [
     Row("colours in an error", SEND, 4, "Incorrect key provided", _script(_fails_in_colour)),
     Row("rejected configuration", SEND, 6, "klingon.*transcription.language", _script(_rejects_the_configuration)),
     Row("no session.created", SEND, 6, r"no session\.created within 0\.8 s", _script(never_creates)),
-    Row("no session.updated", SEND, 7, "in no final", _script(never_updates)),
+    Row("no session.updated", SEND, 7, "not transcribed", _script(never_updates)),
     Row("no JSON", SEND, 6, r"no session\.created", _script(_speaks_no_json)),
-    Row("no final", SEND, 7, "in no final", _script(never_transcribes)),
-    Row("no answer to a commit", SEND, 7, "in no final", _script(never_answers)),
-    Row("failed transcription", SEND, 7, "in no final", _script(cannot_transcribe)),
+    Row("no final", SEND, 7, "not transcribed", _script(never_transcribes)),
+    Row("no answer to a commit", SEND, 7, "not transcribed", _script(never_answers)),
+    Row("failed transcription", SEND, 7, "not transcribed", _script(cannot_transcribe)),
     Row("quota at the end", SEND, 4, "exceeded your quota", _script(_out_of_quota)),
 ]
 
