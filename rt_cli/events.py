@@ -81,7 +81,7 @@ class Partial(ContractEvent, frozen=True, tag="partial"):
     """The endpoint's own name of the turn."""
 
 
-class SpeechStarted(ContractEvent, frozen=True, tag="speech_started"):
+class SpeechBegan(ContractEvent, frozen=True, tag="speech_started"):
     """The endpoint, or the detector of ``rt``, heard that speech began; after a cut perhaps once more."""
 
     since = "0.2"
@@ -92,7 +92,7 @@ class SpeechStarted(ContractEvent, frozen=True, tag="speech_started"):
     """The endpoint's own name of the turn."""
 
 
-class SpeechStopped(ContractEvent, frozen=True, tag="speech_stopped"):
+class SpeechEnded(ContractEvent, frozen=True, tag="speech_stopped"):
     """The endpoint, or the detector of ``rt``, heard that speech ended; the final of the turn follows."""
 
     since = "0.2"
@@ -388,8 +388,8 @@ class KeysOffered(Struct, frozen=True):
 Event = (
     SessionChanged
     | Partial
-    | SpeechStarted
-    | SpeechStopped
+    | SpeechBegan
+    | SpeechEnded
     | Segment
     | Withdrawn
     | Final

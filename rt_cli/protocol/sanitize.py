@@ -6,7 +6,9 @@ import re
 
 from rt_cli.masking import masked, masked_foreign
 
-__all__ = ["masked", "masked_foreign", "printable"]
+__all__ = ["masked", "masked_foreign", "printable", "printable_id"]
+
+_MAX_ID_CHARS = 200
 
 # Remove whole sequences first, so that no "[31m" stays; _UNSAFE removes a lone ESC. All patterns run in linear time:
 # an attacker may send megabytes.
@@ -31,3 +33,8 @@ def printable(text: str) -> str:
         return text
     text = _SPACES.sub(" ", _SEQUENCES.sub("", text))
     return _SURROGATES.sub("\ufffd", _UNSAFE.sub("", text))
+
+
+def printable_id(text: str | None) -> str | None:
+    """Return an id of the endpoint for output: printable, and of a reasonable length; None for none."""
+    return printable(text)[:_MAX_ID_CHARS] if text else None

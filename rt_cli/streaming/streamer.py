@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from rt_cli import __version__
 from rt_cli.audio.format import to_ms
-from rt_cli.clock import utc
 from rt_cli.disk.outfile import is_same_file
 from rt_cli.errors import EXIT_OK, AudioError, ConnectionLost, RtError, UsageError, unexpected
-from rt_cli.events import Noted, Progress, SourceOpened, Warned, error_event
+from rt_cli.events import Noted, Progress, Warned, error_event
 from rt_cli.protocol.session.session import Session
 from rt_cli.settings import auto
 from rt_cli.streaming.capture.audio_recorder import AudioRecorder
@@ -29,6 +27,7 @@ from rt_cli.streaming.delivery.run_state import RunState, dropped
 from rt_cli.streaming.delivery.speech_search import QuietPrefix
 from rt_cli.streaming.outcome import RunOutcome, percentiles
 from rt_cli.streaming.send_policy import select
+from rt_cli.streaming.source_events import ending, no_speech, opened
 from rt_cli.streaming.summary import summary_of
 from rt_cli.streaming.timing.change_signal import ChangeSignal
 from rt_cli.streaming.timing.suspend import COSTLY_LAG_S, Lagged, LoopMonitor, Suspended, asleep_s, watch
@@ -38,7 +37,7 @@ from rt_cli.timeline.tape import Tape
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from rt_cli.audio.source import Source, SourceInfo
+    from rt_cli.audio.source import Source
     from rt_cli.clock import Clock
     from rt_cli.events import EventHandler, Summary
     from rt_cli.settings import OnFull
@@ -50,8 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rt.streamer")
 
-NO_SPEECH_S = 3.0
-"""A live source shorter than this may be without speech."""
 _PROGRESS_EVERY_S = 0.1
 
 
@@ -108,7 +105,7 @@ class Streamer:
             self._errors.append(exc if isinstance(exc, RtError) else unexpected(exc))
             return self._conclude(began)
         try:
-            self._report_opened(source.info)
+            self._on_event(opened(self._job, source.info, self._clock.wall()))
             self._make_tape(source)
             await self._open_spool(source)
             await self._open_recorder(source)
@@ -128,21 +125,6 @@ class Streamer:
                 await self._close_part(self._spool_writer.drain())
             self._tape.close()
         return self._conclude(began)
-
-    def _report_opened(self, info: SourceInfo) -> None:
-        self._on_event(
-            SourceOpened(
-                source=self._job.name,
-                kind=info.kind,
-                rate_hz=info.rate_hz,
-                channels=info.channels,
-                wire_rate_hz=self._rate,
-                duration_ms=None if info.duration_s is None else round(info.duration_s * 1000),
-                device=info.name if info.kind == "microphone" else UNSET,
-                began=utc(self._clock.wall()),
-                rt=__version__,
-            )
-        )
 
     async def _close_part(self, closing: Coroutine[None, None, None]) -> None:
         try:
@@ -173,16 +155,10 @@ class Streamer:
         self._signals += 1
         self._signal_exit = exit_code
         if self._signals == 1 and self._capture is not None:
-            self._on_event(Noted(self._ending_note))
+            self._on_event(ending(self._job))
             self._capture.stop()
         elif self._delivery_task is not None:
             self._delivery_task.cancel()
-
-    @property
-    def _ending_note(self) -> str:
-        delivery = self._job.settings.delivery
-        patience_s = auto.drain_timeout_s(delivery.drain_timeout_s, embedded=self._job.endpoint.embedded)
-        return f"ending: waiting for the last words, at most {patience_s:g} s; Ctrl-C again ends without them"
 
     def obey(self, command: Command) -> None:
         """Apply a mute or push-to-talk command. The caller maps ``quit`` to :meth:`interrupt`."""
@@ -457,13 +433,6 @@ class Streamer:
     def _report_hole(self, hole: Hole) -> None:
         self._on_event(dropped(hole, self._rate))
 
-    def _report_no_speech(self, captured: int) -> None:
-        """Warn that nothing was heard, unless a live source ended before anybody could say a word."""
-        live = self._capture is not None and self._capture.live
-        known = self._silent_input or self._job.resume is not None
-        if not known and captured >= (NO_SPEECH_S * self._rate if live else 1):
-            self._warn("no_speech", f"{self._job.name}: no speech in {captured / self._rate:.1f} s")
-
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _conclude(self, began: float) -> Summary:
@@ -488,8 +457,10 @@ class Streamer:
         self.error = error = outcome.error
         if error is not None and not self._stdout_closed:
             self._on_event(error_event(error))
-        if outcome.complete and not self._session.finals:
-            self._report_no_speech(outcome.ledger.captured)
+        if outcome.complete and not self._session.finals and not self._silent_input:
+            live = capture is not None and capture.live
+            if (warning := no_speech(self._job, outcome.ledger.captured, live=live)) is not None:
+                self._on_event(warning)
         summary = summary_of(
             self._job.name,
             outcome.exit_code,

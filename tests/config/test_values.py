@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rt_cli.config.values import convert, number_option, override, settings_keys
 from rt_cli.errors import UsageError
-from rt_cli.settings.declaration import is_declared
 from rt_cli.settings import Settings
+from rt_cli.settings.declaration import is_declared
 
 
 def test_every_number_has_a_range_and_nothing_else_has() -> None:

@@ -48,7 +48,14 @@ def failure_effects(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> 
     start, end = turn.start or 0, turn.end or 0
     if turn.failure is not None:
         code, message = code_and_message(turn.failure)
-        failed = Failed(number(turn), to_ms(start, rate_hz), to_ms(end, rate_hz), code or "failed", message)
+        failed = Failed(
+            number(turn),
+            to_ms(start, rate_hz),
+            to_ms(end, rate_hz),
+            code or "failed",
+            message,
+            item_id=turn.item_id or UNSET,
+        )
         return [Report(failed), Drop(start, end, "failed")]
     withdrawn: list[Effect] = [Report(Withdrawn(turn.number))] if turn.number is not None and turn.reported else []
     return [*withdrawn, Drop(start, end, "no_final")]
@@ -91,7 +98,16 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
         language=printable(turn.language) if turn.language else UNSET,
         latency_ms=UNSET if latency_ms is None else latency_ms,
         resumed=resumed or UNSET,
+        item_id=turn.item_id or UNSET,
+        speaker=_only(turn.speakers) or UNSET,
+        confidence=UNSET if turn.confidence is None else turn.confidence,
+        usage=turn.usage or UNSET,
     )
+
+
+def _only(speakers: set[str | None]) -> str | None:
+    """Return the speaker of a turn, if all its segments have the same one."""
+    return next(iter(speakers)) if len(speakers) == 1 else None
 
 
 def warning(error: ErrorInfo) -> Effect:

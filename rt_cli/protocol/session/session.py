@@ -194,11 +194,11 @@ class Session:
         """Note the prefix padding that the endpoint says it uses, milliseconds."""
         self._offsets.prefix_ms = prefix_ms
 
-    def speech_opens(self, at: int, now: float) -> None:
+    def speech_opens(self, at: int, now: float) -> list[Effect]:
         """Note that our own detector found speech from ``at`` on (timeline), about to be sent."""
-        self._connection.speech_opens(at, now)
+        return self._connection.speech_opens(at, now)
 
-    def committing(self, event_id: str, now: float, *, speech: bool = True, tail: bool = False) -> None:
+    def committing(self, event_id: str, now: float, *, speech: bool = True, tail: bool = False) -> list[Effect]:
         """Note that our commit is about to be sent after all audio so far; with own turns it closes a turn.
 
         Args:
@@ -207,7 +207,7 @@ class Session:
             speech: False for a last part in which our detector found no speech.
             tail: True if the audio ends here, so that speech may last to the end.
         """
-        self._connection.committing(event_id, now, speech=speech, tail=tail)
+        return self._connection.committing(event_id, now, speech=speech, tail=tail)
 
     def begins(self, at: int) -> None:
         """Note that audio before ``at`` is not sent on this connection, so none of its turns begins there."""

@@ -202,7 +202,7 @@ class Pump:
         opens = self._marks.opens_in(self._committed_at, end)
         if opens is not None:
             self._speech = True
-            self._session.speech_opens(opens, self._clock.now())
+            self._state.apply(self._session.speech_opens(opens, self._clock.now()))
 
     async def _pad(self, samples: int) -> None:
         self.padding += samples
@@ -217,7 +217,7 @@ class Pump:
             await self._pad(missing)
         event_id = f"rt_commit_{next(self._ids)}"
         speech = self._speech if speech is None else speech
-        self._session.committing(event_id, self._clock.now(), speech=speech, tail=tail)
+        self._state.apply(self._session.committing(event_id, self._clock.now(), speech=speech, tail=tail))
         self._committed_at = self._tape.sent
         self._committed_wire = self._session.wire.wire
         self._speech = False

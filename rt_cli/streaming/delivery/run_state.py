@@ -140,9 +140,19 @@ class RunState(Struct, frozen=True):
                     raise error
         self.changed.notify()
 
-    def report_session(self, state: SessionState, *, attempt: int, reason: str | None = None) -> None:
+    def report_session(
+        self,
+        state: SessionState,
+        *,
+        attempt: int,
+        reason: str | None = None,
+        session_id: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
         """Report a new state of a connection."""
         event = self._session_event(state, attempt, reason)
+        if session_id or request_id:
+            event = replace(event, session_id=session_id or UNSET, request_id=request_id or UNSET)
         if state == "resumed" and self.outage.since is not None:
             event = replace(
                 event,
