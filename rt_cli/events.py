@@ -103,7 +103,7 @@ class SpeechEnded(ContractEvent, frozen=True, tag="speech_stopped"):
     """The endpoint's own name of the turn."""
 
 
-class Segment(ContractEvent, frozen=True, tag="segment"):
+class TurnSegment(ContractEvent, frozen=True, tag="segment"):
     """A part of a turn that one speaker said, from an endpoint that tells speakers apart; the final follows."""
 
     since = "0.2"
@@ -119,7 +119,7 @@ class Segment(ContractEvent, frozen=True, tag="segment"):
     """The endpoint's own name of the turn."""
 
 
-class Usage(Struct, frozen=True, omit_defaults=True):
+class TurnUsage(Struct, frozen=True, omit_defaults=True):
     """What the endpoint charges for a turn, in tokens or in seconds."""
 
     since: ClassVar[str] = "0.2"
@@ -160,7 +160,7 @@ class Final(ContractEvent, frozen=True, tag="final"):
     confidence: Annotated[float | UnsetType, SINCE_0_2] = UNSET
     """How sure the endpoint is of the text, 0 to 1: the geometric mean of the probabilities of its tokens. Only where
     they are asked for: ``--set 'include=["item.input_audio_transcription.logprobs"]'``."""
-    usage: Annotated[Usage | UnsetType, SINCE_0_2] = UNSET
+    usage: Annotated[TurnUsage | UnsetType, SINCE_0_2] = UNSET
     """What the endpoint charges for the turn, as it says."""
 
 
@@ -390,7 +390,7 @@ Event = (
     | Partial
     | SpeechBegan
     | SpeechEnded
-    | Segment
+    | TurnSegment
     | Withdrawn
     | Final
     | Failed

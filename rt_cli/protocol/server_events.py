@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from rt_cli.events import Usage  # noqa: TC001  msgspec reads the annotations
+from rt_cli.events import TurnUsage  # noqa: TC001  msgspec reads the annotations
 
 
 class ErrorInfo(msgspec.Struct, frozen=True):
@@ -115,7 +115,7 @@ class TranscriptCompleted(msgspec.Struct, frozen=True):
     """None if the event has none: the deltas are the text. An empty text is a text."""
     language: str | None = None
     content_index: int = 0
-    usage: Usage | None = None
+    usage: TurnUsage | None = None
     """What the endpoint charges; None if it does not say."""
     confidence: float | None = None
     """Geometric mean of the probabilities of the tokens, 0 to 1; None without log probabilities."""

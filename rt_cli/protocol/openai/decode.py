@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from rt_cli.events import Usage
+from rt_cli.events import TurnUsage
 from rt_cli.protocol.sanitize import printable
 from rt_cli.protocol.server_events import (
     BufferCleared,
@@ -230,7 +230,7 @@ def _completed(fields: Fields) -> ServerEvent:
     )
 
 
-def _usage(fields: Fields) -> Usage | None:
+def _usage(fields: Fields) -> TurnUsage | None:
     """Read what a turn costs: tokens or seconds; None if it says neither."""
     usage = _object(fields, "usage")
     tokens = {
@@ -238,8 +238,8 @@ def _usage(fields: Fields) -> Usage | None:
         for name in ("input_tokens", "output_tokens", "total_tokens")
     }
     seconds = _number(usage, "seconds")
-    found = Usage(**tokens, seconds=UNSET if seconds is None else seconds)
-    return None if found == Usage() else found
+    found = TurnUsage(**tokens, seconds=UNSET if seconds is None else seconds)
+    return None if found == TurnUsage() else found
 
 
 def _confidence(fields: Fields) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 
 from rt_cli.audio.format import to_ms
-from rt_cli.events import Segment, SpeechBegan, SpeechEnded
+from rt_cli.events import SpeechBegan, SpeechEnded, TurnSegment
 from rt_cli.protocol.sanitize import printable, printable_id
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ class TurnReports:
         at_ms = to_ms(max(turn.start, self._turns.covered, end), self._rate_hz)
         return SpeechEnded(self._turns.number(turn), at_ms, turn.item_id or UNSET)
 
-    def segment(self, turn: Turn, event: TranscriptSegment) -> Segment:
+    def segment(self, turn: Turn, event: TranscriptSegment) -> TurnSegment:
         """Return the event of a segment, and note its speaker. Its times count from the start of the turn."""
         speaker = printable_id(event.speaker)
         if len(turn.speakers) < _MOST_SPEAKERS:
             turn.speakers.add(speaker)
-        return Segment(
+        return TurnSegment(
             self._turns.number(turn),
             printable(event.text[:_LONGEST_SEGMENT]).strip(),
             speaker or UNSET,

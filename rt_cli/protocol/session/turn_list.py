@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rt_cli.protocol.sanitize import printable_id
 
 if TYPE_CHECKING:
-    from rt_cli.events import Usage
+    from rt_cli.events import TurnUsage
     from rt_cli.protocol.server_events import ErrorInfo
 
 _REMEMBERED_IDS = 2048
@@ -56,7 +56,7 @@ class Turn:
     """``rt`` or the endpoint has committed the turn."""
     answered: bool = False
     """The endpoint has sent ``committed`` for the turn."""
-    usage: Usage | None = None
+    usage: TurnUsage | None = None
     """What the endpoint charges, as it says."""
     confidence: float | None = None
     """How sure the endpoint is of the text, 0 to 1."""

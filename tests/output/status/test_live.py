@@ -201,7 +201,7 @@ def test_json_lines_are_not_wrapped_by_us(terminal: tuple[io.FileIO, TextIO]) ->
 
     lines = [line for line in run.left if line.startswith("{")]
     assert lines[-1].startswith('{"type":"summary","source":"speech.wav"')
-    assert lines[-1].endswith('"wall_ms":1000}')
+    assert re.search(r'"wall_ms":1000,"at":"[0-9T:.-]+Z"}$', lines[-1])
 
 
 def test_a_piped_stdout_gets_the_finals_and_nothing_else(terminal: tuple[io.FileIO, TextIO]) -> None:

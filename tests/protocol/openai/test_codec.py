@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rt_cli.events import Usage
+from rt_cli.events import TurnUsage
 from rt_cli.protocol.message_log import shown
 from rt_cli.protocol.openai.decode import decode
 from rt_cli.protocol.openai.encode import append_event, commit_event, session_update_event
@@ -306,7 +306,7 @@ def test_transcriptions_decode_as_in_the_official_package() -> None:
     oracle = Completed.model_validate(fields)
 
     assert decode(oracle.model_dump_json()) == TranscriptCompleted(
-        oracle.item_id, oracle.transcript, usage=Usage(seconds=1.5)
+        oracle.item_id, oracle.transcript, usage=TurnUsage(seconds=1.5)
     )
 
 
