@@ -137,9 +137,10 @@ class PlainStatus:
     def _on_progress(self, progress: Progress) -> None:
         now = self._now()
         if progress.state != self._state:
-            self._state = progress.state
-            if progress.state != "lost":  # its message is already printed
-                self._write(printable(state_text(progress.state)), droppable=True)
+            first, self._state = not self._state, progress.state
+            # An event has told of all other states, once in an outage.
+            if progress.state == "draining" or (first and progress.state == "connecting"):
+                self._write(state_text(progress.state), droppable=True)
         elif now - self._progress_at >= PROGRESS_EVERY_S:
             self._progress_at = now
             self._write_progress(progress)

@@ -197,6 +197,14 @@ def test_a_state_is_printed_when_it_changes() -> None:
     assert lines == ["connecting", note(READY), "waiting for the last words"]
 
 
+def test_a_try_that_fails_is_not_told_again() -> None:
+    """An endpoint that is never there is one line, however often it is tried."""
+    refused = replace(READY, state="lost", reason="nothing listens at h:1", give_up_ms=10_000)
+    tries = [progress(0, "connecting"), refused, progress(0, "lost"), progress(0, "connecting"), refused]
+
+    assert printed(*tries) == ["connecting", "connecting: nothing listens at h:1; trying for 10.0 s"]
+
+
 def test_progress_is_printed_every_ten_seconds_at_most() -> None:
     """Twenty seconds of progress are two lines, with the number of finals."""
     steps: list[Event | float] = [READY, Final(1, "hello")]
