@@ -398,7 +398,7 @@ class Streamer:
             lag_ms=to_ms(tape.captured - tape.acknowledged, self._rate),
             rms_dbfs=round(rms, 1),
             peak_dbfs=round(peak, 1),
-            round_trip_ms=None if round_trip is None else round_trip * 1000,
+            round_trip_ms=None if round_trip is None else round(round_trip * 1000, 3),
             state=link.state if link else "connecting",
             sent_ms=to_ms(self._meter.sent, self._rate),
             cost=self._meter.cost,

@@ -29,6 +29,7 @@ from rt_cli.protocol.session.turn_list import REMEMBERED_CHARS, Turn, TurnList
 from rt_cli.protocol.session.wire_map import WireMap
 
 if TYPE_CHECKING:
+    from rt_cli.events import SpeechBegan, SpeechEnded
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
     from rt_cli.protocol.session.offsets import Offsets
 
@@ -95,27 +96,27 @@ class ConnectionTurns:
 
     # -- own actions --------------------------------------------------------------------------------------------------
 
-    def speech_opens(self, at: int, now: float) -> list[Effect]:
+    def speech_opens(self, at: int, now: float) -> SpeechBegan | None:
         """Our own detector found speech from ``at`` on (timeline)."""
         turn = self.turns.current() or self.turns.append(Turn(now))
         if turn.start is not None:
-            return []
+            return None
         turn.start = at
-        return self._started(turn)
+        return self._reports.start(turn)
 
-    def committing(self, event_id: str, now: float, *, speech: bool, tail: bool) -> list[Effect]:
+    def committing(self, event_id: str, now: float, *, speech: bool, tail: bool) -> SpeechEnded | None:
         """Note that our commit is about to be sent; see :meth:`rt_cli.protocol.session.session.Session.committing`."""
         end = self.wire.position
-        turn, effects = None, []
+        turn = event = None
         if self._own_turns:
             turn = self.turns.current() or self.turns.append(Turn(now, speech=speech))
             turn.close(end, now, speech_end=end if tail else end - self._silence)
             turn.committed = True
-            effects = self._stopped(turn)
+            event = self._reports.stop(turn, end)
         self.commits.pending.append(
             Commit(event_id, end, self.wire.wire, turn, now, speech=speech and not self._own_turns)
         )
-        return effects
+        return event
 
     # -- events of the endpoint ---------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from rt_cli.protocol.session.refusals import Refusals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rt_cli.events import SpeechBegan, SpeechEnded
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
     from rt_cli.protocol.session.turn_list import Turn
     from rt_cli.protocol.session.wire_map import WireMap
@@ -194,11 +195,11 @@ class Session:
         """Note the prefix padding that the endpoint says it uses, milliseconds."""
         self._offsets.prefix_ms = prefix_ms
 
-    def speech_opens(self, at: int, now: float) -> list[Effect]:
-        """Note that our own detector found speech from ``at`` on (timeline), about to be sent."""
+    def speech_opens(self, at: int, now: float) -> SpeechBegan | None:
+        """Note that our own detector found speech from ``at`` on (timeline), about to be sent; returns its event."""
         return self._connection.speech_opens(at, now)
 
-    def committing(self, event_id: str, now: float, *, speech: bool = True, tail: bool = False) -> list[Effect]:
+    def committing(self, event_id: str, now: float, *, speech: bool = True, tail: bool = False) -> SpeechEnded | None:
         """Note that our commit is about to be sent after all audio so far; with own turns it closes a turn.
 
         Args:
@@ -206,6 +207,9 @@ class Session:
             now: Seconds.
             speech: False for a last part in which our detector found no speech.
             tail: True if the audio ends here, so that speech may last to the end.
+
+        Returns:
+            The event that the speech of the turn has ended; None if there is no such turn.
         """
         return self._connection.committing(event_id, now, speech=speech, tail=tail)
 
