@@ -190,7 +190,7 @@ class Warned(ContractEvent, frozen=True, tag="warning"):
     code: str
     message: str
     minor: Annotated[bool | UnsetType, SINCE_0_2] = UNSET
-    """True if it costs nothing: on stderr only with ``-v``. Never False."""
+    """True if it costs nothing, so that stderr does not say it. Never False."""
 
 
 class Noted(Struct, frozen=True):
@@ -208,7 +208,7 @@ class EndpointChosen(Struct, frozen=True):
     reason: str
     """What chose it: an option, a variable, a profile."""
     remark: str = ""
-    """What to know about its recogniser; a warning has said it already."""
+    """What to know about its recogniser."""
 
 
 class Errored(ContractEvent, frozen=True, tag="error"):

@@ -367,6 +367,7 @@ class Streamer:
             case Lagged(seconds) if link is not None and link.ready:
                 costs = seconds >= COSTLY_LAG_S and self._capture is not None and self._capture.live
                 message = f"the program was held up for {seconds * 1000:.0f} ms"
+                log.debug("%s", message)
                 self._on_event(Warned("loop_lag", message, minor=UNSET if costs else True))
             case Suspended(seconds):
                 self._on_event(Warned("suspended", f"the machine was suspended for {seconds:.0f} s"))

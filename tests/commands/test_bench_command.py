@@ -178,7 +178,19 @@ def test_live_table_on_a_terminal(talk: str) -> None:
     person, program = os.openpty()
     with scripted(polite("so it is")) as server:
         process = subprocess.Popen(
-            [*RT, "bench", "--url", server.url, "--turn-detection", "none", "--rounds", "1000", talk],
+            [
+                *RT,
+                "bench",
+                "--url",
+                server.url,
+                "--turn-detection",
+                "none",
+                "--rounds",
+                "1000",
+                "--status",
+                "live",
+                talk,
+            ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=program,

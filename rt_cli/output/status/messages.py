@@ -176,10 +176,10 @@ def _warning(event: Event) -> str | None:
 
 def _info(event: Event) -> str | None:
     match event:
-        case Noted(message=message) | Warned(message=message, minor=True):
+        case Noted(message=message):
             return message
-        case EndpointChosen(where=where, model=model, reason=reason):
-            return f"endpoint: {where}, {model} ({reason})"
+        case EndpointChosen(where=where, model=model, reason=reason, remark=remark):
+            return f"endpoint: {where}, {model}{f', {remark}' if remark else ''} ({reason})"
         case SourceOpened():
             return _source(event)
         case SessionChanged():

@@ -138,7 +138,12 @@ def progress(captured_ms: int, state: str = "ready") -> Progress:
             "connecting: nothing listens at h:1; trying for 10.0 s",
             id="never-reached",
         ),
-        pytest.param(Warned("loop_lag", "held up", minor=True), "held up", id="minor-warning"),
+        pytest.param(Warned("loop_lag", "held up", minor=True), None, id="minor-warning"),
+        pytest.param(
+            EndpointChosen("embedded", "pocketsphinx", "--local", "demo quality, English only"),
+            "endpoint: embedded, pocketsphinx, demo quality, English only (--local)",
+            id="endpoint-of-demo-quality",
+        ),
         pytest.param(Dropped(0, 500, "failed"), None, id="dropped-as-failed-said"),
         pytest.param(Errored("dns", "no such host x"), "rt: no such host x", id="error"),
         pytest.param(
@@ -287,7 +292,7 @@ def test_a_run_without_fault_prints_nothing_at_the_level_of_warnings() -> None:
     steps = (chosen, OPENED, progress(0), READY, lag, Final(1, "x"), progress(9, "draining"), SUMMARY)
 
     assert printed(*steps, level="warnings") == []
-    assert len(printed(*steps)) == 7
+    assert len(printed(*steps)) == 5
 
 
 def test_missing_finals_are_one_line() -> None:
