@@ -23,7 +23,7 @@ ROOMS = {
     "audio": {"", "audio"},
     "disk": {"", "disk", "audio.format"},
     "timeline": {"", "timeline", "audio", "disk"},
-    "protocol": {"", "protocol", "audio.format", "audio.source"},
+    "protocol": {"", "protocol", "audio.format"},
     "streaming": {"", "streaming", "protocol", "timeline", "disk", "audio"},
     "server": {"", "server", "protocol", "disk", "audio"},
     "output": {"", "output", "protocol", "disk", "audio.format"},
