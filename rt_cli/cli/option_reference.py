@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def option_reference(root: Context) -> str:
-    """Return a Markdown table of all options: names, meaning with values and default, key and variable, commands.
+    """Return a Markdown table of all options: names; meaning, values, default, key and variable; commands.
 
     Args:
         root: The context of ``rt`` itself.
     """
-    commands: dict[tuple[str, str, str], list[str]] = {}
+    commands: dict[tuple[str, str], list[str]] = {}
     everywhere = 0
     for context in contexts(root):
         everywhere += 1
@@ -30,10 +30,10 @@ def option_reference(root: Context) -> str:
             if (row := _row(param, context)) is not None:
                 commands.setdefault(row, []).append(context.command_path.removeprefix("rt ") or "rt")
     rows = [
-        f"| `{names}` | {text} | {places} | {'all' if len(takers) == everywhere else ', '.join(takers)} |"
-        for (names, text, places), takers in commands.items()
+        f"| `{names}` | {text} | {'all' if len(takers) == everywhere else ', '.join(takers)} |"
+        for (names, text), takers in commands.items()
     ]
-    return "\n".join(["| option | | key, variable | commands |", "|---|---|---|---|", *rows])
+    return "\n".join(["| option | | commands |", "|---|---|---|", *rows])
 
 
 def contexts(parent: Context) -> Iterator[Context]:
@@ -43,17 +43,15 @@ def contexts(parent: Context) -> Iterator[Context]:
         yield from contexts(type(parent)(command, parent=parent, info_name=name))
 
 
-def _row(param: Parameter, context: Context) -> tuple[str, str, str] | None:
-    """Return names, meaning, and key with variable; None for an argument and for what the help does not list."""
+def _row(param: Parameter, context: Context) -> tuple[str, str] | None:
+    """Return names and text; None for an argument and for what the help does not list."""
     record = param.get_help_record(context) if param.param_type_name == "option" else None
     if record is None:
         return None
     key = _key_of(param)
     if key is None:
-        return record[0], _escaped(record[1]), ""
-    text = f"{description_of(key)} {_default(key)}".rstrip()
-    configurable = [] if key.declared.only is not None else [f"{key.table}.{key.name}", key.variable]
-    return record[0], _escaped(text), ", ".join(f"`{place}`" for place in configurable if place)
+        return record[0], _escaped(record[1])
+    return record[0], " ".join(filter(None, (_escaped(description_of(key)), _default(key), _places(key))))
 
 
 def _key_of(param: Parameter) -> Key | None:
@@ -66,6 +64,14 @@ def _default(key: Key) -> str:
     if key.default is None or key.kind is tuple:
         return ""  # the description says it
     return f"Default: {key.default:g}." if isinstance(key.default, float) else f"Default: {str(key.default).lower()}."
+
+
+def _places(key: Key) -> str:
+    """Return where a key can be set, beside the option."""
+    if key.declared.only is not None:
+        return ""
+    variable = f", variable `{key.variable}`" if key.variable else ""
+    return f"Key `{key.name}` in `[{key.table}]`{variable}."
 
 
 def _escaped(text: str) -> str:

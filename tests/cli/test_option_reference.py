@@ -13,7 +13,8 @@ from rt_cli.config.values import settings_keys
 from tests.cli.test_help import COMMANDS
 from tests.program import rt
 
-ROW = re.compile(r"^\| `([^`]+)` \| (.*) \| (.*?) \| ([\w, ]+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([^`]+)` \| (.*) \| ([\w, ]+) \|$", re.MULTILINE)
+PLACES = re.compile(r"Key `(\w+)` in `\[(\w+)\]`(?:, variable `(\w+)`)?\.$")
 
 
 class Row(NamedTuple):
@@ -21,7 +22,6 @@ class Row(NamedTuple):
 
     names: str
     text: str
-    places: str
     commands: set[str]
 
 
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 def rows() -> list[Row]:
     """Every row, as it is printed."""
     found = ROW.findall(rt("help", "options").out)
-    return [Row(names, text, places, set(takers.split(", "))) for names, text, places, takers in found]
+    return [Row(names, text, set(takers.split(", "))) for names, text, takers in found]
 
 
 @pytest.mark.parametrize("command", ["rt", *COMMANDS])
@@ -52,33 +52,39 @@ def test_every_option_of_every_command(command: str, rows: list[Row]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "places", "text"),
+    ("option", "text"),
     [
-        ("--silence-ms", "`session.silence_ms`, `RT_SILENCE_MS`", "50 to 60000 ms. Default: 500."),
-        ("--max-turn", "`session.max_turn`, `RT_MAX_TURN`", "1 to 3600 s. Default: 30."),
-        ("--dialect", "`endpoint.dialect`, `RT_DIALECT`", "One of openai, azure. auto: by the host of the URL."),
-        ("--gate", "`input.gate`, `RT_GATE`", "Default: false."),
-        ("--header", "`endpoint.headers`", "Default: nothing."),
-        ("--ptt", "", "Default: false."),
-        ("--jobs", "", "[1<=x<=256]"),
+        (
+            "--silence-ms",
+            " 50 to 60000 ms. Default: 500. Key `silence_ms` in `[session]`, variable `RT_SILENCE_MS`.",
+        ),
+        ("--max-turn", " 1 to 3600 s. Default: 30. Key `max_turn` in `[session]`, variable `RT_MAX_TURN`."),
+        (
+            "--dialect",
+            " auto: by the host of the URL. Key `dialect` in `[endpoint]`, variable `RT_DIALECT`.",
+        ),
+        ("--gate", " Default: false. Key `gate` in `[input]`, variable `RT_GATE`."),
+        ("--header", " Default: nothing. Key `headers` in `[endpoint]`."),
+        ("--ptt", " Default: false."),
+        ("--jobs", " [1<=x<=256]"),
     ],
 )
-def test_key_variable_default_and_values(option: str, places: str, text: str, rows: list[Row]) -> None:
+def test_key_variable_default_and_values(option: str, text: str, rows: list[Row]) -> None:
     """Of each kind of option: a table has no variable, and what one run does has neither."""
     row = next(row for row in rows if option in row.names.replace(",", " ").split())
 
-    assert row.places == places
     assert row.text.endswith(text)
 
 
 def test_every_key_with_an_option_is_there(rows: list[Row]) -> None:
-    """With the key as ``rt config show`` names it, and each variable once."""
+    """Once, with its table and its variable."""
     keys = [key for key in settings_keys().values() if key.declared.option and key.declared.only is None]
-    places = [place for row in rows for place in re.findall(r"`([^`]+)`", row.places)]
+    places = [found.groups() for row in rows if (found := PLACES.search(row.text))]
 
-    assert sorted(places) == sorted(
-        place for key in keys for place in (f"{key.table}.{key.name}", key.variable) if place is not None
-    )
+    assert {key: (table, variable) for key, table, variable in places} == {
+        key.name: (key.table, key.variable) for key in keys
+    }
+    assert len(places) == len(keys)
 
 
 def test_no_option_is_invented(rows: list[Row]) -> None:
