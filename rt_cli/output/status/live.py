@@ -171,7 +171,6 @@ class LiveStatus:
         environ: Environment; ``NO_COLOR`` switches colours off.
         on_unprinted: Takes results that could not be printed, because the terminal failed or the view is closed.
         source_count: Number of sources or channels that run at the same time; 0 for a single one.
-        now: A monotonic clock, seconds.
     """
 
     def __init__(
@@ -181,12 +180,10 @@ class LiveStatus:
         environ: Mapping[str, str],
         on_unprinted: OnUnprinted,
         source_count: int = 0,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._terminal = Terminal(stream)
         self._color = not environ.get("NO_COLOR")
         self._on_unprinted = on_unprinted
-        self._now = now
         self._many = source_count > 0
         self._viewer: Viewer | MultiViewer = MultiViewer(source_count) if source_count else Viewer()
         self._lines: deque[_Line] = deque()
@@ -204,7 +201,7 @@ class LiveStatus:
         level: Level = "all" if isinstance(event, Noted | Summary | Total) else "warnings"
         line = message_of(event, level, label if self._many else None)
         with self._changed:
-            if self._viewer.take(event, self._now(), label):
+            if self._viewer.take(event, time.monotonic(), label):
                 self._stale = True
                 self._changed.notify()
             if line is not None:
@@ -269,12 +266,12 @@ class LiveStatus:
     def _draw(self) -> None:
         screen = Screen(cast("IO[str]", self._terminal), color=self._color)
         while (view := self._next(screen)) is not None:
-            drawn_at = self._now()
+            drawn_at = time.monotonic()
             screen.draw(view, [line.text for line in self._printing])
             if self._terminal.broken:
                 return
             self._call_on_written()
-            self._closing.wait(max(0.0, drawn_at + REDRAW_S - self._now()))
+            self._closing.wait(max(0.0, drawn_at + REDRAW_S - time.monotonic()))
         screen.stop()
 
     def _call_on_written(self) -> None:

@@ -121,7 +121,7 @@ def _expires_at(fields: Fields) -> float | None:
 
 
 def _session_created(fields: Fields) -> ServerEvent:
-    return SessionCreated(_text(_object(fields, "session"), "id") or _text(fields, "id"), _expires_at(fields))
+    return SessionCreated(_expires_at(fields))
 
 
 def _session_updated(fields: Fields) -> ServerEvent:
