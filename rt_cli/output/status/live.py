@@ -26,7 +26,7 @@ from rt_cli.output.status.multi_view import MultiView, MultiViewer, multi_view_r
 from rt_cli.output.status.view import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import TextIO
 
     from rt_cli.events import Event, Label
@@ -64,11 +64,6 @@ class Terminal(io.TextIOBase):
         self._stream = stream
         self._sink = Sink(stream)
 
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # TextIOBase has an attribute
-        """Encoding of the file; Rich reads it."""
-        return "utf-8"
-
     def write(self, text: str) -> int:
         """Write all of ``text``; after an error, discard it."""
         if not self.broken:
@@ -77,10 +72,6 @@ class Terminal(io.TextIOBase):
             except (OSError, ValueError):
                 self.broken = True
         return len(text)
-
-    def isatty(self) -> bool:
-        """Return whether the stream is still a terminal."""
-        return self._stream.isatty()
 
     def fileno(self) -> int:
         """Return the descriptor, needed to read the terminal size."""
@@ -147,12 +138,20 @@ class Screen:
             columns, height = 0, 0
         return columns or _USUAL[0], height or _USUAL[1]
 
+    def page(self, max_width: int) -> Page:
+        """Return the area for the rows of the next frame, at most ``max_width`` columns wide."""
+        columns, height = self.size
+        # Leave the last column free: after a full row the position of the cursor depends on the terminal.
+        return Page(max(1, min(max_width, columns - 1)), self._cells, height)
+
     def draw(self, view: View | MultiView, lines: list[str]) -> None:
         """Print ``lines`` permanently and draw ``view`` below them, in one write to the terminal."""
-        columns, height = self._drawn_size = self.size
-        # Leave the last column free: after a full row the position of the cursor depends on the terminal.
-        page = Page(max(1, min(MAX_WIDTH, columns - 1)), self._cells, height)
-        layout = multi_view_rows(view, page) if isinstance(view, MultiView) else rows(view, page)
+        page = self.page(MAX_WIDTH)
+        self.draw_rows(multi_view_rows(view, page) if isinstance(view, MultiView) else rows(view, page), lines)
+
+    def draw_rows(self, layout: Sequence[Row], lines: Sequence[str] = ()) -> None:
+        """Print ``lines`` permanently and draw rows that fit :meth:`page` below them, in one write to the terminal."""
+        self._drawn_size = self.size
         drawn = f"{_CLEAR_LINE}\n".join(to_ansi(row, color=self._color) for row in layout)
         above = "".join((f"\r{_CLEAR}", *(f"{line}\n" for line in lines))) if lines else ""
         up = f"\x1b[{len(layout) - 1}A" if len(layout) > 1 else ""
