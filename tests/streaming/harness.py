@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import TurnDetection
 
 RATE = 24_000
-_BLOCK = RATE  # bytes: half a second
+BLOCK = RATE  # bytes: half a second
 
 
 class MemorySource:
@@ -39,7 +39,7 @@ class MemorySource:
 
     async def blocks(self) -> AsyncIterator[Block]:
         """Yield the audio."""
-        size = RATE // 25 * 2 if self.info.live else _BLOCK
+        size = RATE // 25 * 2 if self.info.live else BLOCK
         began = asyncio.get_running_loop().time()
         for at in range(0, len(self._pcm), size):
             if self._stopped.is_set():
