@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _CODE = (type, ModuleType, FunctionType, CodeType, FrameType)
 """What leads from an object to the whole program."""
@@ -19,6 +21,11 @@ def held(owner: object) -> list[Any]:
         found |= {id(each): each for each in new}
         todo += new
     return list(found.values())
+
+
+def part_of(owner: object, kind: type[T]) -> T:
+    """Return the first object of a class that is reached from an object."""
+    return next(each for each in held(owner) if isinstance(each, kind))
 
 
 def held_count(owner: object, kind: type) -> int:

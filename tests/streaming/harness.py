@@ -135,22 +135,25 @@ def settings(**delivery: object) -> Settings:
 
 
 def make_streamer(
-    run: Run, url: str, source: Source, chosen: Settings | None = None, *, memory_s: float = MEMORY_S
+    run: Run, url: str, source: Source | Exception, chosen: Settings | None = None, *, memory_s: float = MEMORY_S
 ) -> Streamer:
-    """A streamer to a URL; its events go to ``run``."""
+    """A streamer to a URL; its events go to ``run``. A source that is an exception is raised when it is opened."""
     chosen = chosen or settings()
     endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
     turns = chosen.session.turn_detection or "server_vad"
     session = endpoint.dialect.request(chosen.session, endpoint.model, turns, embedded=False)
 
     async def opened(*_: object) -> Source:
+        if isinstance(source, Exception):
+            raise source
         return source
 
     job = Job("memory", opened, endpoint, session, chosen, ExactDetector, memory_s=memory_s)
-    bounded = source.info.live and chosen.delivery.on_full == "drop-oldest" and not chosen.input.gate
+    live = not isinstance(source, Exception) and source.info.live
+    bounded = live and chosen.delivery.on_full == "drop-oldest" and not chosen.input.gate
 
     def on_event(event: Event) -> None:
-        tape = streamer._tape
+        tape = streamer._tape  # noqa: SLF001 - its marks hold at every event, and no event has all of them
         assert tape.captured >= tape.sent >= tape.acknowledged >= tape.settled
         assert tape.ledger().balanced
         assert not bounded or tape.ledger().waiting <= memory_s * RATE

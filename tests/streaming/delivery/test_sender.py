@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rt_cli.errors import SenderBusy
 from rt_cli.streaming.delivery.sender import Pace, RoundTrips, Sender, window_s
 from tests.fakes import FakeClock, Peer, run
+from tests.memory import held, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,8 +67,11 @@ async def random_schedule(seed: int, kind: type[Sender] = Sender) -> None:
         pytest.fail("the next send does not work")
     assert peer.log[-1] == b"last", "the last message is not the last"
     assert peer.most_writers == 1, "two writers at once"
-    assert sender._lane._value == 1, "the lane's permits changed"
-    assert sender._stream_lock._value == 1, "the permits of the stream lock changed"
+    for lock in (each for each in held(sender) if isinstance(each, asyncio.Semaphore)):
+        assert not lock.locked(), "a lock is held"
+        await lock.acquire()
+        assert lock.locked(), "a lock has more permits than one"
+        lock.release()
 
 
 async def use(sender: Sender) -> None:
@@ -136,8 +140,7 @@ class DoubleRelease(Sender):
             self.sent += samples
             await (self._transport.send(messages) if messages else self._write_ping())
         finally:
-            self._lane._value += 1
-            self._lane._wake_up_next()
+            asyncio.Semaphore.release(self._lane)  # unchecked: the lane's own release() refuses
 
 
 class CancellableRelease(Sender):
@@ -306,7 +309,7 @@ def test_over_release_raises() -> None:
     async def scenario() -> None:
         sender = make(Peer())
         with pytest.raises(ValueError, match="released too many times"):
-            sender._lane.release()
+            part_of(sender, asyncio.BoundedSemaphore).release()
 
     run(scenario())
 
