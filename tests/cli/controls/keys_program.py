@@ -14,13 +14,18 @@ import signal
 import subprocess
 import sys
 import termios
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rt_cli.run.interrupts import Interrupts
 
 
 def keys() -> None:
     """The job."""
     from rt_cli.cli.controls.keyboard import Keyboard
+    from rt_cli.cli.process import run_loop
 
-    async def scenario() -> None:
+    async def scenario(interrupts: Interrupts) -> int:
         over = asyncio.Event()
 
         def pressed(key: str) -> None:
@@ -29,14 +34,16 @@ def keys() -> None:
                 over.set()
 
         keyboard = Keyboard(sys.stdin, asyncio.get_running_loop(), pressed)
-        keyboard.start()
+        interrupts.terminal_users.append(keyboard)
+        keyboard.enter_terminal()
         print("ready", flush=True)
         try:
             await over.wait()
         finally:
-            keyboard.restore()
+            keyboard.close()
+        return 0
 
-    asyncio.run(scenario())
+    sys.exit(run_loop(scenario))
 
 
 def shell(*, foreground: bool = True) -> None:
