@@ -73,6 +73,11 @@ def handled(scenario: Callable[[Interrupts, Time], Coroutine[None, None, None]])
         run(with_signals())
 
 
+def open_files() -> int:
+    """Return the number of open descriptors."""
+    return len(list(Path("/dev/fd").iterdir()))
+
+
 async def passed() -> None:
     """Wait until the loop has done what was queued so far."""
     future = asyncio.get_running_loop().create_future()
@@ -177,7 +182,7 @@ def test_signal_wakes_the_loop() -> None:
             nonlocal ticks
             ticks += len(os_read(descriptor, size))
 
-        os_read, before = os.read, len(list(Path("/dev/fd").iterdir()))
+        os_read, before = os.read, open_files()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module.os, "read", read)
             with waking(loop):
@@ -185,7 +190,7 @@ def test_signal_wakes_the_loop() -> None:
                 while not ticks:  # noqa: ASYNC110 - the reader has no event
                     await asyncio.sleep(0)
         assert signal.set_wakeup_fd(-1) == -1
-        assert len(list(Path("/dev/fd").iterdir())) == before
+        assert open_files() == before
 
     with default_handlers():
         signal.signal(signal.SIGCONT, lambda *_: None)

@@ -7,6 +7,7 @@ import itertools
 import json
 import signal
 import threading
+import time
 import wave
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from tests.program import Ran, assert_accounted, ended, rt, start, write_wav
 
 if TYPE_CHECKING:
     import subprocess
-import time
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
