@@ -17,6 +17,7 @@ from rt_cli.output.results.source_output import SourceOutput
 from rt_cli.output.results.write_receipts import CountedLines
 from rt_cli.output.status.choose import make_status
 from rt_cli.output.status.plain import PlainStatus
+from rt_cli.output.status.unconfirmed import Unconfirmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rt_cli.output.results.formats import Results
     from rt_cli.output.results.ndjson import WriteLine
     from rt_cli.output.results.write_receipts import WriteReceipts
+    from rt_cli.output.status.live import LiveStatus
     from rt_cli.output.status.plain import Status
     from rt_cli.settings import OutputSettings
 
@@ -47,6 +49,7 @@ class Output:
         logs: Open until :meth:`close`.
         saved: Results in files; with ``--output-dir`` they replace stdout, except for NDJSON.
         status_prints_results: True if ``status`` prints the results, because both streams are one terminal.
+        view: ``status``, if it is a live view.
     """
 
     def __init__(
@@ -59,7 +62,11 @@ class Output:
         saved: SavedResults,
         *,
         status_prints_results: bool,
+        view: LiveStatus | None = None,
     ) -> None:
+        self.view = view
+        """The live view, if there is one."""
+        self._unconfirmed = Unconfirmed()
         self._order = SourceOrder()
         self._warnings = RepeatedWarnings()
         self._results = results
@@ -89,13 +96,26 @@ class Output:
         """
         self._saved.begin(name, max(1, len(channels)))
         order = SourceOrder() if self._saved.per_source else self._order
-        return SourceOutput(name, channels, order, self._write_result, self._status.on_event)
+        return SourceOutput(name, channels, order, self._write_result, self._on_status)
 
     def on_event(self, event: Event) -> None:
         """Handle an event of the run, or of its only source. Returns at once and never raises."""
         for each in self._warnings.take(mask_event(event)):
             self._write_result(each)
-            self._status.on_event(each)
+            self._on_status(each)
+
+    def report_unconfirmed(self, *, labelled: bool) -> None:
+        """Print the words that no final has confirmed to stderr: the run does not wait for their finals.
+
+        Args:
+            labelled: Whether each line names its source.
+        """
+        for line in self._unconfirmed.lines(labelled=labelled):
+            self._status.say(line)
+
+    def _on_status(self, event: Event, label: Label | None = None) -> None:
+        self._unconfirmed.take(event, label)
+        self._status.on_event(event, label)
 
     def _write_result(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
         if self._saved.uses_stdout:
@@ -165,8 +185,9 @@ def make_output(
     status = make_status(settings, stderr=stderr, environ=environ, on_unprinted=write_to_stdout, source_count=crowd)
     write_line: WriteLine = writer.write
     prints_results = False
-    if not isinstance(status, PlainStatus) and _same_terminal(stdout, stderr):
-        write_line, prints_results = status.result, True
+    view = None if isinstance(status, PlainStatus) else status
+    if view is not None and _same_terminal(stdout, stderr):
+        write_line, prints_results = view.result, True
     with ExitStack() as stack:
         stack.callback(status.close)
         stack.callback(writer.close)
@@ -184,7 +205,7 @@ def make_output(
         # After a crash the file of a source is written again, and needs the finals that stdout already had.
         on_printed=None if saved.per_source else on_printed,
     )
-    return Output(results, status, writer, lines, logs, saved, status_prints_results=prints_results)
+    return Output(results, status, writer, lines, logs, saved, status_prints_results=prints_results, view=view)
 
 
 def _same_terminal(stdout: TextIO | None, stderr: TextIO | None) -> bool:

@@ -122,6 +122,8 @@ class CommandRun:
             environ=os.environ,
             on_printed=self._on_printed,
         )
+        if output.view is not None:
+            interrupts.terminal_users.append(output.view)
         try:
             self._wire_recorder = open_wire_recorder(self._settings.output, output.on_event)
             self._streamers = streamers = Streamers(
@@ -268,6 +270,8 @@ class CommandRun:
 
     def _on_interrupt(self, exit_code: int) -> None:
         self._source_ended.set()
+        if self._interrupts.hurried and not self._settings.output.quiet:
+            self._output.report_unconfirmed(labelled=len(self._sources) * self._sessions_each > 1)
         if self._streamers is not None:
             self._streamers.interrupt(exit_code)
 

@@ -172,6 +172,37 @@ def test_second_signal(script: Script, when: str | None) -> None:
     assert "Traceback" not in ran.err
 
 
+async def hears_and_never_finishes(client: Client) -> None:
+    """An endpoint with a partial for each commit, and no final."""
+    await client.greet()
+    while True:
+        await client.until("input_audio_buffer.commit")
+        item = await client.commit()
+        await client.say(
+            "conversation.item.input_audio_transcription.delta", item_id=item, content_index=0, delta="he might have"
+        )
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_second_signal_prints_unconfirmed_words(*, quiet: bool) -> None:
+    """The partial that stood on the screen is on stderr, once, and on stdout only as what it is."""
+    options = ("--partials", *(("-q",) if quiet else ()))
+    with scripted(hears_and_never_finishes) as server, live(server, "--drain-timeout", "60", *options) as process:
+        server.wait_for("input_audio_buffer.append")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        while b'"partial"' not in (line := process.stdout.readline()):
+            assert line
+        time.sleep(APART_S)
+        process.send_signal(signal.SIGINT)
+        ran, _ = still_open(process)
+    assert ran.exit == 130, ran.err
+    assert [line for line in ran.err.splitlines() if "he might have" in line] == (
+        [] if quiet else ["unconfirmed: he might have"]
+    )
+    assert ran.of("final") == []
+
+
 def test_second_signal_while_connecting() -> None:
     """Without an open connection the run ends at once."""
     with silent() as server, live(server, "--connect-timeout", "60") as process:

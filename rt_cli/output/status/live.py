@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 REDRAW_S = 0.1
 MAX_WIDTH = 100
 """Wider rows are hard to read."""
+_ERASE_S = 0.5
+"""Longest wait until the view is erased."""
+_ERASE_CHECK_S = 0.01
 RESIZE_CHECK_S = 0.5
 """Interval of the check for a resize while the view does not change."""
 
@@ -192,6 +195,8 @@ class LiveStatus:
         self._stale = True
         self._ended = False
         self._closing = threading.Event()
+        # Plain flags: the signal handler that sets them must wait for no lock that its own thread may hold.
+        self._hidden = self._erased = False
         self._thread = threading.Thread(target=self._run, name="rt-live", daemon=True)
         self._thread.start()
 
@@ -235,6 +240,22 @@ class LiveStatus:
         self._thread.join(deadline_s)
         return not self._thread.is_alive()
 
+    def leave_terminal(self) -> None:
+        """Erase the view, and draw nothing until :meth:`enter_terminal`. For a signal handler of the main thread.
+
+        Waits for the view's thread, but not long: a terminal stopped with Ctrl-S takes nothing.
+        """
+        self._erased, self._hidden = False, True
+        with self._changed:  # its lock is reentrant
+            self._changed.notify()
+        give_up_at = time.monotonic() + _ERASE_S
+        while not self._erased and self._thread.is_alive() and time.monotonic() < give_up_at:
+            time.sleep(_ERASE_CHECK_S)
+
+    def enter_terminal(self) -> None:
+        """Draw the view anew. For a signal handler of the main thread."""
+        self._hidden = False
+
     def _add_message(self, line: str, *, needed: bool = False) -> None:
         if self._backlog.takes(line, needed=needed):
             self._add(_Line(line))
@@ -271,6 +292,10 @@ class LiveStatus:
                 return
             self._call_on_written()
             self._closing.wait(max(0.0, drawn_at + REDRAW_S - time.monotonic()))
+            while self._hidden and not self._closing.wait(_ERASE_CHECK_S):
+                if not self._erased:
+                    screen.stop()
+                    self._erased = self._stale = True
         screen.stop()
 
     def _call_on_written(self) -> None:
@@ -282,7 +307,7 @@ class LiveStatus:
     def _next(self, screen: Screen | None = None) -> View | MultiView | None:
         """Wait for a change and move the waiting lines to ``_printing``; returns the view, or None at the end."""
         with self._changed:
-            while not (self._stale or self._lines or self._closing.is_set()):
+            while not (self._stale or self._lines or self._hidden or self._closing.is_set()):
                 self._changed.wait(RESIZE_CHECK_S)
                 self._stale |= screen is not None and screen.resized
             if self._closing.is_set() and not self._lines:
