@@ -13,7 +13,7 @@ from tests.program import ROOT
 
 DEADLINE_S = 20.0
 COMMANDS = """
-import asyncio, sys, threading
+import asyncio, atexit, signal, sys, threading
 from rt_cli.cli.process import run_loop
 
 async def cancelled(_interrupts):
@@ -33,6 +33,12 @@ async def subscribed(interrupts):
 
 async def hanging(_interrupts):
     asyncio.get_running_loop().run_in_executor(None, threading.Event().wait, 60)
+    print("ready", flush=True)
+    return 7
+
+async def signalled_late(_interrupts):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        atexit.register(signal.raise_signal, number)
     print("ready", flush=True)
     return 7
 
@@ -72,3 +78,9 @@ def test_a_thread_that_hangs_does_not_delay_the_end() -> None:
         began = time.monotonic()
         assert process.wait(DEADLINE_S) == 7
         assert time.monotonic() - began < 5
+
+
+def test_a_late_signal_does_not_replace_the_exit_code() -> None:
+    """While the interpreter ends, the default action of a signal would."""
+    with started("signalled_late") as process:
+        assert (process.wait(DEADLINE_S), process.communicate()[1]) == (7, "")
