@@ -108,5 +108,6 @@ def waking(loop: AbstractEventLoop) -> Iterator[None]:
 
 def ignore_signals() -> None:
     """Ignore signals from here on. The interpreter's end restores the default actions, which replace the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    for name in _ENDING:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
