@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from rt_cli.errors import EXIT_INTERRUPTED, RtError, SenderBusy, UsageError
-from rt_cli.events import Noted, Summary
+from rt_cli.events import EndpointChosen, Noted, Summary
 from rt_cli.run.event_queue import EventQueue
 from rt_cli.settings import Settings
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
     from pathlib import Path
 
-    from rt_cli.events import Event, Warned
+    from rt_cli.events import Event
     from rt_cli.run.plan import Plan
     from rt_cli.run.sources import NamedSource
-    from rt_cli.streaming.streamer import Streamer
+    from rt_cli.run.streamers import Streamers
 
 Chunks = BinaryIO | AsyncIterable[bytes]
 """Raw PCM in the layout of ``settings.input``, or a WAV stream, split anywhere."""
@@ -195,7 +195,7 @@ class Transcript:
         self._open_source = open_source
         self._progress = progress
         self._events = EventQueue()
-        self._streamer: Streamer | None = None
+        self._streamers: Streamers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._began = self._stopped = self._too_slow = False
 
@@ -209,43 +209,25 @@ class Transcript:
             self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
-        if self._streamer is not None:
-            self._streamer.interrupt(EXIT_INTERRUPTED)
+        if self._streamers is not None:
+            self._streamers.interrupt(EXIT_INTERRUPTED)
 
     async def _run(self, plan: Plan, source: NamedSource) -> RtError | None:
-        from pathlib import Path
+        from rt_cli.run.streamers import Streamers
 
-        from rt_cli.clock import SystemClock
-        from rt_cli.run.open_endpoint import open_endpoint
-        from rt_cli.streaming.job import Job
-        from rt_cli.streaming.streamer import Streamer
-
-        settings = self._client.settings
-        save_audio = settings.output.save_audio
+        self._streamers = streamers = Streamers(self._client.settings, self._on_event, progress=self._progress)
+        if self._stopped:
+            self._stop()
         async with AsyncExitStack() as stack:
-            endpoint = await open_endpoint(settings, plan, stack, on_embedded=self._on_embedded)
-            job = Job(
-                source.name,
-                source.open,
-                endpoint,
-                plan.session,
-                settings,
-                save_audio=None if save_audio is None else Path(save_audio),
-            )
-            self._streamer = Streamer(job, SystemClock(), self._on_event, progress=self._progress)
-            if self._stopped:
-                self._stop()
-            await self._streamer.run()
+            await streamers.open(plan, stack)
+            await streamers.send(source, lambda _channel: self._on_event)
         if self._too_slow:
             hint = "fetch them as they come"
             return RtError("the events are fetched too slowly: too many wait", hint, code="slow_reader")
-        return self._streamer.error
-
-    def _on_embedded(self, warning: Warned, _sessions: int) -> None:
-        self._on_event(warning)
+        return streamers.error
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Noted):  # for a status line
+        if isinstance(event, Noted | EndpointChosen):  # for a status line
             return
         if isinstance(event, Summary):
             self.summary = event

@@ -18,6 +18,8 @@ SCHEMA = 2
 SINCE_0_2 = Meta(extra={"since": "0.2"})
 
 SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "closed"]
+LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "no_final", "refused", "damaged"]
+"""Why a range of the timeline is a hole."""
 
 
 class Label(Struct, frozen=True):
@@ -50,13 +52,21 @@ class SessionChanged(ContractEvent, frozen=True, tag="session"):
     """The state of the connection to the endpoint changed."""
 
     state: SessionState
+    """``ready``: audio is sent, for the first time or after a stall. ``stalled``: the endpoint does not read.
+    ``lost``: the connection broke. ``resumed``: a new one took over after that. ``rolled_over``: a new one took over
+    as planned. ``closed``: the last one ended in order."""
     endpoint: str
     """URL without secrets."""
     dialect: str
+    """Variant of the protocol that the endpoint speaks, as ``--dialect``."""
     model: str
+    """Transcription model that the endpoint was asked for."""
     rate_hz: int
+    """Sample rate of the audio on the wire."""
     attempt: int = 1
+    """Number of the connection in this run, from 1."""
     reason: str | UnsetType = UNSET
+    """What happened, in words for people."""
     session_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
     """The endpoint's own name of the session, from its ``session.created``."""
     request_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
@@ -75,8 +85,11 @@ class Partial(ContractEvent, frozen=True, tag="partial"):
     """The whole text of a turn so far."""
 
     turn: int
+    """Number of the turn."""
     text: str
+    """Everything heard of the turn so far: it replaces the partial before."""
     start_ms: int | UnsetType = UNSET
+    """Start of the turn; absent until it is known."""
     item_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
     """The endpoint's own name of the turn."""
 
@@ -137,18 +150,24 @@ class Withdrawn(ContractEvent, frozen=True, tag="withdrawn"):
     """The partials of a turn are void; its audio will be sent again."""
 
     turn: int
+    """Number of the turn."""
 
 
 class Final(ContractEvent, frozen=True, tag="final"):
     """The final text of a turn."""
 
     turn: int
+    """Number of the turn."""
     text: str
+    """What was said; empty if nothing was understood."""
     start_ms: int | UnsetType = UNSET
+    """Start of the turn."""
     end_ms: int | UnsetType = UNSET
+    """End of the turn."""
     approx: bool | UnsetType = UNSET
     """True if the endpoint sends no offsets: the range is a guess. Never False."""
     language: str | UnsetType = UNSET
+    """Language that the endpoint heard, as it names it."""
     latency_ms: int | UnsetType = UNSET
     """Time from the end of speech to the final."""
     resumed: bool | UnsetType = UNSET
@@ -165,13 +184,18 @@ class Final(ContractEvent, frozen=True, tag="final"):
 
 
 class Failed(ContractEvent, frozen=True, tag="failed"):
-    """The endpoint could not transcribe a turn.; a :class:`Dropped` with the range follows."""
+    """The endpoint could not transcribe a turn; a :class:`Dropped` with the range follows."""
 
     turn: int
+    """Number of the turn."""
     start_ms: int
+    """Start of the turn."""
     end_ms: int
+    """End of the turn."""
     code: str
+    """Code of the error as the endpoint sent it; ``failed`` without one."""
     message: str
+    """What the endpoint says, for people."""
     item_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
     """The endpoint's own name of the turn."""
 
@@ -180,15 +204,23 @@ class Dropped(ContractEvent, frozen=True, tag="dropped"):
     """A range of the timeline that no final will cover."""
 
     start_ms: int
+    """Start of the range."""
     end_ms: int
-    reason: str
+    """End of the range."""
+    reason: LossReason
+    """``overflow``: samples were lost before ``rt`` got them. ``device_lost``: the microphone was away.
+    ``suspended``: the machine slept. ``full``: too much audio waited. ``failed``: the endpoint could not transcribe it.
+    ``no_final``: no final came in time. ``refused``: the endpoint did not take it. ``damaged``: the file cannot be
+    decoded there."""
 
 
 class Warned(ContractEvent, frozen=True, tag="warning"):
     """A problem that does not end the run."""
 
     code: str
+    """Which problem, in ``snake_case``: rt's own, or as the endpoint sent it."""
     message: str
+    """What happened, for people."""
     minor: Annotated[bool | UnsetType, SINCE_0_2] = UNSET
     """True if it costs nothing, so that stderr does not say it. Never False."""
 
@@ -215,8 +247,11 @@ class Errored(ContractEvent, frozen=True, tag="error"):
     """The error that ends a run; the summary follows."""
 
     code: str
+    """Which error, in ``snake_case``; the exit code is in the summary."""
     message: str
+    """What happened, for people."""
     hint: str | UnsetType = UNSET
+    """What to do about it."""
 
 
 def error_event(error: RtError) -> Errored:
@@ -232,12 +267,19 @@ class Ledger(Struct, frozen=True):
     """
 
     captured: int
+    """All samples of the timeline."""
     settled: int
+    """In a printed final, or known to be silence."""
     acknowledged: int
+    """Read by the endpoint, without a final yet."""
     in_flight: int
+    """Sent, and not known to be read."""
     waiting: int
+    """Not sent yet."""
     dropped: int
+    """In no final: the sum of the ``dropped`` ranges."""
     padding: int
+    """Silence that ``rt`` added at the end; not captured, and so not part of the sum."""
 
     @property
     def balanced(self) -> bool:
@@ -250,32 +292,45 @@ class Latency(Struct, frozen=True):
     """Time from the end of speech to the final over a run, milliseconds."""
 
     p50: int
+    """Median."""
     p95: int
+    """Of 100 finals 95 are at most so late."""
     max: int
+    """The latest final."""
 
 
 class Cost(Struct, frozen=True):
     """Cost of the sent audio at the configured price."""
 
     amount: float
+    """Price for all audio sent, in the currency."""
     currency: str
+    """Currency as configured."""
 
 
 class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
-    """The summary of one source.; the last line of a run with one source."""
+    """The summary of one source; the last line of a run with one source."""
 
     source: str
+    """The file as it was named, ``-`` for stdin, or the name of the microphone."""
     channel: str | UnsetType = UNSET
     """Set where the line is written, if channels are transcribed separately."""
     skipped: bool | UnsetType = UNSET
     """True if nothing was sent, because an earlier run finished this source. Never False."""
     exit: int
+    """Exit code of the source."""
     complete: bool
+    """Whether every sample is settled."""
     rate_hz: int
+    """Sample rate of the ledger; 0 if the source never opened."""
     captured_ms: int
+    """Audio captured."""
     settled_ms: int
+    """Audio in a printed final, or known to be silence."""
     dropped_ms: int
+    """Audio that no final covers."""
     ledger: Ledger
+    """Where every captured sample is."""
     sent_ms: int
     """Audio sent on all connections, including padding and audio sent again."""
     gated_ms: int
@@ -283,23 +338,34 @@ class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
     cost: Cost | UnsetType = UNSET
     """Absent without a configured price."""
     finals: int
+    """Number of finals."""
     reconnects: int
+    """Number of connections after the first."""
     latency_ms: Latency | None
-    """None without a measured final."""
+    """Time from the end of speech to the final; None without a measured final."""
     wall_ms: int
+    """Duration of the run by the clock."""
 
 
 class Total(ContractEvent, frozen=True, tag="total"):
-    """The total of several sources.; the last line."""
+    """The total of several sources; the last line."""
 
     exit: int
+    """Exit code of the run."""
     sources: int
+    """Number of sources."""
     finals: int
+    """Number of finals of all sources."""
     failed_sources: int
+    """Number of sources whose exit code is not 0."""
     captured_ms: int
+    """Audio captured from all sources."""
     settled_ms: int
+    """Of that, audio in a printed final or known to be silence."""
     dropped_ms: int
+    """Of that, audio that no final covers."""
     wall_ms: int
+    """Duration of the run by the clock."""
     skipped: int | UnsetType = UNSET
     """Sources that earlier runs finished; absent instead of 0."""
 
@@ -365,6 +431,7 @@ class ControlChanged(ContractEvent, frozen=True, tag="control"):
     """The user started or stopped talking (push-to-talk), or changed mute."""
 
     at_ms: int
+    """When, on the timeline."""
     muted: bool
     """Silence replaces the audio."""
     talking: bool | None

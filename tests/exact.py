@@ -11,8 +11,9 @@ import asyncio
 import base64
 import itertools
 import json
+import threading
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -378,3 +379,27 @@ def _runs(samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
     """Return the ranges of speech and of silence."""
     edges = np.flatnonzero(np.diff((samples != 0).astype(np.int8))) + 1
     yield from (run for run in np.split(samples, edges) if run.size)
+
+
+THREAD_DEADLINE_S = 30.0
+
+
+@contextmanager
+def exact_endpoint() -> Iterator[str]:
+    """The URL of an endpoint whose transcripts spell the sound."""
+    ready, over = threading.Event(), threading.Event()
+    endpoint = ExactEndpoint()
+
+    async def serve() -> None:
+        async with endpoint.serving():
+            ready.set()
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(THREAD_DEADLINE_S)
+        yield endpoint.url
+    finally:
+        over.set()
+        thread.join(THREAD_DEADLINE_S)

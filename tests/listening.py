@@ -30,8 +30,8 @@ class Live:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._lines: list[str] = []
-        self._err = b""
+        self.lines: list[str] = []
+        self.err = b""
         self._news = threading.Condition()
         self._over = False
         self._readers = [threading.Thread(target=self._read_out), threading.Thread(target=self._read_err)]
@@ -42,11 +42,11 @@ class Live:
         """Wait for an event."""
 
         def found() -> list[Event]:
-            return [event for event in map(json.loads, self._lines) if wanted(event)]
+            return [event for event in map(json.loads, self.lines) if wanted(event)]
 
         with self._news:
             self._news.wait_for(lambda: found() or self._over, seconds)
-            assert found(), (self._lines, self._err)
+            assert found(), (self.lines, self.err)
             return found()[0]
 
     def warned(self, code: str, seconds: float = 30) -> Event:
@@ -61,7 +61,7 @@ class Live:
         finally:
             self._process.kill()
         self.join()
-        return Ran(self._process.returncode, "".join(self._lines), self._err.decode())
+        return Ran(self._process.returncode, "".join(self.lines), self.err.decode())
 
     def join(self) -> None:
         """Wait for the reader threads of an ended process."""
@@ -72,7 +72,7 @@ class Live:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             with self._news:
-                self._lines.append(line.decode())
+                self.lines.append(line.decode())
                 self._news.notify_all()
         with self._news:
             self._over = True
@@ -80,7 +80,7 @@ class Live:
 
     def _read_err(self) -> None:
         assert self._process.stderr is not None
-        self._err = self._process.stderr.read()
+        self.err = self._process.stderr.read()
 
 
 @contextmanager

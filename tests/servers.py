@@ -115,7 +115,7 @@ class Server:
     received: list[Event] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     """Of each handshake, with names in lower case."""
-    _news: threading.Condition = field(default_factory=threading.Condition)
+    news: threading.Condition = field(default_factory=threading.Condition)
 
     @property
     def url(self) -> str:
@@ -129,9 +129,9 @@ class Server:
 
     def note(self, event: Event) -> None:
         """Record an event of a client."""
-        with self._news:
+        with self.news:
             self.received.append(event)
-            self._news.notify_all()
+            self.news.notify_all()
 
     def wait_for(self, kind: str, count: int = 1) -> None:
         """Wait for this many events of a type; fails after ten seconds."""
@@ -139,8 +139,8 @@ class Server:
         def come() -> bool:
             return len([event for event in self.received if event["type"] == kind]) >= count
 
-        with self._news:
-            arrived = self._news.wait_for(come, _DEADLINE_S)
+        with self.news:
+            arrived = self.news.wait_for(come, _DEADLINE_S)
         assert arrived, f"no {kind}; there came {self.kinds()}"
 
     def kinds(self) -> list[str]:

@@ -77,7 +77,7 @@ PLAN = {
         "streaming/test_faults_finals.py::test_a_final_that_never_comes_is_a_hole_with_its_range",
     ],
     "F18 nonsense": [
-        "protocol/test_codec.py::test_decode_never_raises",
+        "protocol/openai/test_codec.py::test_decode_never_raises",
         "streaming/test_faults_protocol.py::test_nonsense_is_ignored",
         "streaming/test_faults_protocol.py::test_text_that_is_no_utf_8_ends_the_session_and_not_the_run",
         "server/test_fuzz.py::test_a_hundred_thousand_frames",

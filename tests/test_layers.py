@@ -23,7 +23,7 @@ ROOMS = {
     "audio": {"", "audio"},
     "disk": {"", "disk", "audio.format"},
     "timeline": {"", "timeline", "audio", "disk"},
-    "protocol": {"", "protocol", "audio.format", "audio.source"},
+    "protocol": {"", "protocol", "audio.format"},
     "streaming": {"", "streaming", "protocol", "timeline", "disk", "audio"},
     "server": {"", "server", "protocol", "disk", "audio"},
     "output": {"", "output", "protocol", "disk", "audio.format"},
@@ -35,7 +35,7 @@ ROOMS = {
     "help": {"", "help", "output"},
     "api": {"", "run", "config", "streaming"},
     "cli": {
-        *("", "cli", "config", "output", "streaming", "protocol", "audio"),
+        *("", "cli", "config", "output", "run.interrupts", "streaming", "protocol", "audio"),
         *("server.recognition.registry", "server.replies.registry"),
     },
     "commands": {
@@ -61,6 +61,12 @@ WALLS = {
     "av": {"audio/decode/av_file.py"},
 }
 """Where a library may be imported: files, or whole rooms."""
+
+PROCESS = {"__main__.py", "server/recognition/pocketsphinx/worker.py", "server/replies/voice_worker.py"}
+"""The mains of processes: besides ``cli/``, only they handle signals and end the process."""
+
+_ENDS = {"_exit", "abort", "exit", "kill", "killpg"}
+"""Functions of ``os`` and ``sys`` that end or signal a process."""
 
 IMPURE = {"asyncio", "io", "os", "pathlib", "select", "shutil", "socket", "ssl", "subprocess", "tempfile", "threading"}
 """Nothing of this in the protocol: it is decisions alone."""
@@ -128,6 +134,29 @@ def _may_enter(room: str, name: str) -> bool:
     )
 
 
+def process_faults(path: str, source: str) -> list[str]:
+    """Where a module handles signals or ends the process, which only the command line and a process's own main may.
+
+    Args:
+        path: Below ``rt_cli``, with slashes.
+        source: Its text.
+    """
+    if path.startswith("cli/") or path in PROCESS:
+        return []
+    found = [name for name in imported(source) if name.partition(".")[0] == "signal"]
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Name(id="exit" | "quit" as name)) | ast.Name(id="SystemExit" as name):
+                found.append(name)
+            case ast.Attribute(value=ast.Name(id="os" | "sys"), attr=name) if name in _ENDS:
+                found.append(name)
+            case ast.Attribute(attr="add_signal_handler" as name):
+                found.append(name)
+            case ast.ImportFrom(module="os" | "sys"):
+                found.extend(alias.name for alias in node.names if alias.name in _ENDS)
+    return found
+
+
 MODULES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
@@ -162,7 +191,8 @@ def test_imports_point_one_way(path: str) -> None:
         pytest.param(
             "output/status/live.py", "from rt_cli.streaming.streamer import Streamer", id="output to streaming"
         ),
-        pytest.param("output/status/live.py", "from rt_cli.run.run import run", id="output to run"),
+        pytest.param("output/status/live.py", "from rt_cli.run.run import CommandRun", id="output to run"),
+        pytest.param("cli/process.py", "from rt_cli.run.run import CommandRun", id="cli to run"),
         pytest.param("errors.py", "from rt_cli.audio.format import to_ms", id="root to a room"),
         pytest.param("audio/speech/vad.py", "def f():\n    from rt_cli.protocol import text", id="inside a function"),
         pytest.param(
@@ -179,6 +209,33 @@ def test_imports_point_one_way(path: str) -> None:
 def test_forbidden_import_is_found(path: str, line: str) -> None:
     """A planted import against the plan is a fault."""
     assert len(faults(path, line)) == 1
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_only_the_command_line_handles_signals_and_ends_the_process(path: str) -> None:
+    """A library, and what it is made of, does neither."""
+    assert process_faults(path, MODULES[path].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", ["run/run.py", "api.py", "bench/run_bench.py", "commands/send.py"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import signal",
+        "def f():\n    from signal import SIGINT",
+        "threading.Timer(1, os._exit, (1,))",
+        "from os import _exit",
+        "os.kill(os.getpid(), 2)",
+        "sys.exit(2)",
+        "raise SystemExit",
+        "exit()",
+        "loop.add_signal_handler(2, end)",
+    ],
+)
+def test_planted_end_of_the_process_is_found(path: str, line: str) -> None:
+    """In each form, in each room but one."""
+    assert len(process_faults(path, line)) == 1
+    assert process_faults("cli/signals.py", line) == []
 
 
 def _name(path: str) -> str:

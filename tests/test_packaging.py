@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -50,6 +51,26 @@ def chosen(name: str, machine: dict[str, str], python: str) -> str | None:
 def test_pocketsphinx_is_required_only_with_a_wheel(machine: dict[str, str], python: str, version: str | None) -> None:
     """Without a wheel it would compile for minutes, or fail the installation."""
     assert chosen("pocketsphinx", machine, python) == version
+
+
+@pytest.mark.parametrize("machine", [LINUX, ARM, MAC, WINDOWS], ids=lambda machine: "-".join(machine.values()))
+def test_readme_names_the_pythons_with_the_recogniser(machine: dict[str, str]) -> None:
+    """Each of them has it on every machine; the one to ask for is among them."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"3\.\d+", re.findall(r"; ([^;]*) have the demo recogniser on every machine", readme)[0])
+
+    assert len(named) > 1
+    assert all(chosen("pocketsphinx", machine, python) for python in named)
+    assert set(re.findall(r"--python (\S+?)`", readme)) <= set(named)
+
+
+def test_classifiers_name_the_pythons_that_may_install_it() -> None:
+    """Without a gap, from the oldest that is required."""
+    prefix = "Programming Language :: Python :: 3."
+    minors = [int(each.removeprefix(prefix)) for each in PROJECT["classifiers"] if each.removeprefix(prefix).isdigit()]
+
+    assert PROJECT["requires-python"] == f">=3.{minors[0]}"
+    assert minors == list(range(minors[0], minors[-1] + 1))
 
 
 @pytest.mark.parametrize(

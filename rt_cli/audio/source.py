@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from rt_cli.events import LossReason
+
     Warn = Callable[[str, str], None]
     """Report a warning of a source: a code for scripts, and a message for the user."""
 
 SourceKind = Literal["file", "pipe", "microphone"]
-LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "no_final", "refused", "damaged"]
-"""Why a range of the timeline is a hole."""
 
 
 @dataclass(frozen=True, slots=True)

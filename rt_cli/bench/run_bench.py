@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import sys
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -28,7 +28,7 @@ from rt_cli.errors import EXIT_OK, UsageError
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.choose import look_of
 from rt_cli.protocol.sanitize import printable
-from rt_cli.run.interrupts import Interrupts, call_soon, ignore_signals
+from rt_cli.run.interrupts import call_soon
 from rt_cli.run.open_endpoint import open_endpoint
 from rt_cli.run.plan import make_plan
 from rt_cli.settings import auto
@@ -36,7 +36,7 @@ from rt_cli.streaming.cost import bill_of
 from rt_cli.streaming.job import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from io import FileIO
     from pathlib import Path
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from rt_cli.events import Warned
     from rt_cli.output.status.live_table import LiveTable
     from rt_cli.protocol.endpoint.endpoint import Endpoint
+    from rt_cli.run.interrupts import Interrupts
     from rt_cli.run.plan import Plan
     from rt_cli.settings import Settings
 
@@ -70,8 +71,9 @@ class BenchOptions:
     """Whether an older report may be replaced."""
 
 
-def run_bench(settings: Settings, options: BenchOptions) -> int:
-    """Run all levels, print the results, and return the exit code.
+@contextmanager
+def open_bench(settings: Settings, options: BenchOptions) -> Iterator[Bench]:
+    """Check the options and open the report; an empty report is removed at the end.
 
     Raises:
         RtError: An invalid option or an unusable endpoint, before anything is sent.
@@ -91,9 +93,7 @@ def run_bench(settings: Settings, options: BenchOptions) -> int:
     plan = make_plan(settings, os.environ)
     report = None if options.html is None else _open_report(options.html, replace=options.replace)
     try:
-        code = asyncio.run(_Bench(settings, options, plan, levels, limits, references, spread_s, report).run())
-        ignore_signals()
-        return code
+        yield Bench(settings, options, plan, levels, limits, references, spread_s, report)
     finally:
         if options.html is not None and report is not None:
             _close_report(options.html, report)
@@ -144,7 +144,7 @@ def _close_report(path: Path, file: FileIO) -> None:
         file.close()
 
 
-class _Bench:
+class Bench:
     """One call of the command.
 
     Args:
@@ -183,14 +183,14 @@ class _Bench:
         self._load_levels: LoadLevels | None = None
         self._live: LiveTable | None = None
 
-    async def run(self) -> int:
-        """Run the command, and return the exit code. Cancelling cancels every session."""
+    async def run(self, interrupts: Interrupts) -> int:
+        """Run all levels, print the results, and return the exit code. Cancelling cancels every session."""
         loop = asyncio.get_running_loop()
         self._out = LineWriter(sys.stdout, on_broken=partial(call_soon, loop, self._on_stdout_closed))
         self._err = LineWriter(sys.stderr, on_broken=_ignore)
         self._look = self._choose_look()
-        self._interrupts = Interrupts(self._interrupt)
-        self._interrupts.install()
+        self._interrupts = interrupts
+        interrupts.subscribe(self._interrupt)
         try:
             async with AsyncExitStack() as stack:
                 endpoint = await self._endpoint(stack)
@@ -325,7 +325,7 @@ class _Bench:
         return code
 
     async def _write_report(self, file: FileIO, html: str) -> None:
-        """Write the report. The second signal ends the wait for a reader of a FIFO that does not read.
+        """Write the report. The second interrupt ends the wait for a reader of a FIFO that does not read.
 
         Raises:
             UsageError: The report cannot be written.
@@ -350,7 +350,7 @@ class _Bench:
             raise cannot_write(path, failures[0], hint="make room, or elsewhere")
         self._print_status(f"report: {path}")
 
-    # -- signals ------------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------------------------
 
     def _interrupt(self, code: int) -> None:
         if self._load_levels is not None:

@@ -16,19 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rt_cli.audio.microphone.devices import InputDevice
+    from rt_cli.run.interrupts import Interrupts
 
 POLL_INTERVAL_S = 1.0
 _COMPLETION_DEADLINE_S = 2.0
 _HEAD = ("index", "name", "host API", "channels", "rate", "")
 
 
-async def list_devices(*, json: bool, watch: bool) -> int:
+async def list_devices(interrupts: Interrupts, *, json: bool, watch: bool) -> int:
     """Print the microphones. With ``watch``, also print each one that appears or vanishes. Returns the exit code.
 
     Raises:
         AudioError: No microphone, no PortAudio, or the sound system does not answer.
     """
-    with printing_until_ended() as (lines, ended):
+    with printing_until_ended(interrupts) as (lines, ended):
         devices = await devices_now()
         if not devices and not watch:
             raise AudioError("no microphone found", "connect one, then rt doctor", code="no_microphone")

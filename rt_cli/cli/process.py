@@ -1,10 +1,9 @@
-"""Process-wide settings of a command: signals, open files, garbage collection, warnings on stderr."""
+"""The process of a command: its event loop and its end, open files, warnings on stderr."""
 
 from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,21 +12,72 @@ from rt_cli.protocol.sanitize import masked, printable
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from rt_cli.output.line_writer import LineWriter
+    from rt_cli.run.interrupts import Interrupts
 
 _LAST_LINES_S = 1.0
 """Time for the last lines."""
+_THREADS_S = 0.3
+"""Time for threads that are still at work when the command has ended."""
 _FILES = 4_096
 """Open files to allow, if the hard limit permits."""
 
 
-@contextmanager
-def printing_until_ended(*, without_reader: bool = False) -> Iterator[tuple[LineWriter, asyncio.Event]]:
-    """Print lines to stdout in the running event loop, until a signal or a broken stdout.
+def run_loop(main: Callable[[Interrupts], Coroutine[Any, Any, int]]) -> int:
+    """Run a command in an event loop, and return its exit code. Called once in the life of the process.
+
+    Signals interrupt the command. They cancel it, unless it subscribes to them; then its exit code is theirs.
 
     Args:
+        main: The command. Returns its exit code, once all its output is written.
+    """
+    import asyncio
+    import threading
+
+    from rt_cli.cli.signals import ignore_signals
+
+    # The program starts with collection disabled: imported modules live until exit, and repeated scans of them would
+    # take a tenth of the start-up time.
+    gc.enable()
+    with asyncio.Runner() as runner:
+        exit_code = runner.run(_interruptible(main))
+        # Closing the loop waits for its threads, such as a DNS query without answer: limit that.
+        exit_timer = threading.Timer(_THREADS_S, os._exit, (exit_code,))
+        exit_timer.daemon = True
+        exit_timer.start()
+    exit_timer.cancel()
+    ignore_signals()
+    return exit_code
+
+
+async def _interruptible(main: Callable[[Interrupts], Coroutine[Any, Any, int]]) -> int:
+    import asyncio
+
+    from rt_cli.cli.signals import Signals, waking
+    from rt_cli.run.interrupts import Interrupts
+
+    loop, command = asyncio.get_running_loop(), asyncio.current_task()
+    interrupts = Interrupts(lambda _exit_code: command and command.cancel())
+    with waking(loop):
+        Signals(loop, interrupts).install()
+        try:
+            return await main(interrupts)
+        except asyncio.CancelledError:
+            if not interrupts.codes:
+                raise
+            return interrupts.codes[0]
+
+
+@contextmanager
+def printing_until_ended(
+    interrupts: Interrupts, *, without_reader: bool = False
+) -> Iterator[tuple[LineWriter, asyncio.Event]]:
+    """Print lines to stdout in the running event loop, until an interrupt or a broken stdout.
+
+    Args:
+        interrupts: Of the command.
         without_reader: Whether to go on when the reader closed stdout, which is no error.
 
     Yields:
@@ -47,50 +97,12 @@ def printing_until_ended(*, without_reader: bool = False) -> Iterator[tuple[Line
             loop.call_soon_threadsafe(ended.set)
 
     lines = LineWriter(sys.stdout, on_broken=end)
+    interrupts.subscribe(lambda _exit_code: ended.set())
     try:
-        with on_signals(ended.set):
-            yield lines, ended
+        yield lines, ended
     finally:
         lines.close(_LAST_LINES_S)
     lines.check()
-
-
-@contextmanager
-def on_signals(call: Callable[[], None]) -> Iterator[None]:
-    """Call a function in the running event loop on SIGINT and SIGTERM, while the block runs.
-
-    ``loop.add_signal_handler`` always wakes the loop. A plain ``signal.signal`` handler does not: a signal that arrives
-    just before the loop sleeps is handled only after that sleep. Windows has only ``signal.signal``, and its loop wakes
-    up by itself.
-    """
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    try:
-        for number in numbers:
-            try:
-                loop.add_signal_handler(number, call)
-            except NotImplementedError:
-                signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(call))
-        yield
-    finally:
-        for number, handler in before.items():
-            try:
-                loop.remove_signal_handler(number)
-            except NotImplementedError:
-                pass  # Windows: no handler was added
-            signal.signal(number, handler)
-
-
-def collect_garbage() -> None:
-    """Enable garbage collection; called just before a command's event loop starts.
-
-    The program starts with collection disabled: imported modules live until exit, and repeated scans of them would take
-    a tenth of the start-up time.
-    """
-    gc.enable()
 
 
 def allow_many_files() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import collect_garbage
+from rt_cli.cli.process import run_loop
 from rt_cli.config.layers import settings_of
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Recordings, taken in turns.")]
@@ -47,8 +47,8 @@ def bench(
     """
     force = bool(values.pop("force"))
     settings = settings_of({"retry_for": retry_for, "format": None, **values})
-    from rt_cli.bench.run_bench import BenchOptions, run_bench
+    from rt_cli.bench.run_bench import BenchOptions, open_bench
 
     bench_options = BenchOptions(files, sessions, rounds, spread, limit or [], reference or [], html, replace=force)
-    collect_garbage()
-    return run_bench(settings, bench_options)
+    with open_bench(settings, bench_options) as opened:
+        return run_loop(opened.run)

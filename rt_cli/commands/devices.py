@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -18,10 +19,7 @@ def devices(json: Json = False, watch: Watch = False) -> int:
         rt devices --json | jq -r 'select(.default).name'
         rt devices --watch
     """
-    import asyncio
-
     from rt_cli.cli.list_devices import list_devices
-    from rt_cli.cli.process import collect_garbage
+    from rt_cli.cli.process import run_loop
 
-    collect_garbage()
-    return asyncio.run(list_devices(json=json, watch=watch))
+    return run_loop(partial(list_devices, json=json, watch=watch))

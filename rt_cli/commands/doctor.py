@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import collect_garbage
+from rt_cli.cli.process import run_loop
 
 Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per finding, then a summary.")]
 NoMic = Annotated[bool, typer.Option("--no-mic", help="Leave the microphone alone.")]
@@ -26,5 +26,4 @@ def doctor(device: options.Setting = None, no_mic: NoMic = False, json: Json = F
     """
     from rt_cli.doctor.run_doctor import diagnose
 
-    collect_garbage()
-    return diagnose({"device": device, **values}, microphone=not no_mic, json=json)
+    return run_loop(lambda _: diagnose({"device": device, **values}, microphone=not no_mic, json=json))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rt_cli.cli.process import collect_garbage, printing_until_ended, warn
+from rt_cli.cli.process import printing_until_ended, run_loop, warn
 from rt_cli.config.values import number_option
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_OK, UsageError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rt_cli.protocol.recording_format import Entry
+    from rt_cli.run.interrupts import Interrupts
     from rt_cli.server.replay.script import Script
 
 _LONGEST_LINE = 1 << 26
@@ -63,8 +65,6 @@ def replay(
         return _print_timeline(file, whole=whole)
     if whole:
         raise UsageError("--all is for printing", "leave out --all or --serve")
-    import asyncio
-
     from rt_cli.server.replay.script import scripts_of
 
     pace = number_option("--speed", speed or "1", low=0.01, unit="", unlimited=True)
@@ -75,11 +75,12 @@ def replay(
     if missing:
         warn(f"{missing} lines are missing in {file}: it may not play to its end")
     address = host or "127.0.0.1", _PORT if port is None else port
-    collect_garbage()
-    return asyncio.run(_serve(scripts, address, pace, patience_s))
+    return run_loop(partial(_serve, scripts, address, pace, patience_s))
 
 
-async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, patience_s: float) -> int:
+async def _serve(
+    scripts: list[Script], address: tuple[str, int], speed: float, patience_s: float, interrupts: Interrupts
+) -> int:
     import asyncio
 
     from rt_cli.protocol.endpoint.url import is_loopback
@@ -90,7 +91,7 @@ async def _serve(scripts: list[Script], address: tuple[str, int], speed: float, 
 
     host, port = address
     replay_server = replaying(scripts, on_event=on_event, host=host, port=port, speed=speed, patience_s=patience_s)
-    with printing_until_ended(without_reader=True) as (lines, interrupted):
+    with printing_until_ended(interrupts, without_reader=True) as (lines, interrupted):
         async with replay_server as server:
             lines.write(server.url)
             if not is_loopback(host):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import collect_garbage
+from rt_cli.cli.process import run_loop
 from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
@@ -60,14 +60,14 @@ def send(
     if skip_done and (resume is not None or "-" in (files or ())):
         raise UsageError("--skip-done knows files by their content", "give files, neither - nor --resume")
     settings = settings_of({"speed": speed, **values})
-    from rt_cli.run.run import run
+    from rt_cli.run.run import CommandRun
     from rt_cli.run.sources import file_source, resumed_source
 
-    collect_garbage()
     if resume is not None:
-        return run(settings, [resumed_source(resume)])
+        return run_loop(CommandRun(settings, [resumed_source(resume)]).run)
     sources = [file_source(name, settings.input, spool) for name in files or ()]
-    return run(settings, sources, jobs=jobs, done_marks=_done_marks(settings.output.output_dir) if skip_done else None)
+    done_marks = _done_marks(settings.output.output_dir) if skip_done else None
+    return run_loop(CommandRun(settings, sources, jobs=jobs, done_marks=done_marks).run)
 
 
 def _done_marks(output_dir: str | None) -> DoneMarks:

@@ -6,16 +6,18 @@ import json as jsonlib
 import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.cli import serve_options as options
-from rt_cli.cli.process import allow_many_files, collect_garbage, printing_until_ended, warn, warn_once
+from rt_cli.cli.process import allow_many_files, printing_until_ended, run_loop, warn, warn_once
 from rt_cli.config.values import number_option
-from rt_cli.errors import UsageError
+from rt_cli.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rt_cli.run.interrupts import Interrupts
     from rt_cli.server.access.limits import Limits
     from rt_cli.server.server import LocalServer
 
@@ -49,13 +51,11 @@ def serve(
     fault: options.Faults = None,
     save_audio: options.SaveAudio = None,
     json: options.Json = False,
-) -> None:
+) -> int:
     """Run the embedded endpoint until a signal. The help text is ``serve_options.HELP``."""
     if "help" in (fault or ()):
         print(options.FAULTS, end="")  # noqa: T201 - a question, answered like --help
-        return
-    import asyncio
-
+        return EXIT_OK
     from rt_cli.server.access.tls import server_context
     from rt_cli.server.faults.grammar import parse
 
@@ -74,8 +74,7 @@ def serve(
         "faults": parse(fault or ()),
     }
     replier = {"name": reply, "reply_text": reply_text, "llm": llm, "llm_model": llm_model}
-    collect_garbage()
-    asyncio.run(_serve(_ServeArguments(server, replier, json)))
+    return run_loop(partial(_serve, _ServeArguments(server, replier, json)))
 
 
 serve.__doc__ = options.HELP
@@ -89,7 +88,7 @@ def _limits(max_sessions: int, max_session: str) -> Limits:
     return Limits(sessions=max_sessions, session_s=longest, handshakes=max(Limits().handshakes, max_sessions))
 
 
-async def _serve(arguments: _ServeArguments) -> None:
+async def _serve(arguments: _ServeArguments, interrupts: Interrupts) -> int:
     import asyncio
 
     from rt_cli.server.replies.registry import open_replier
@@ -98,7 +97,7 @@ async def _serve(arguments: _ServeArguments) -> None:
     asyncio.get_running_loop().set_exception_handler(warn_once())
     allow_many_files()
 
-    with printing_until_ended() as (lines, ended):
+    with printing_until_ended(interrupts) as (lines, ended):
 
         def on_event(event: dict[str, Any]) -> None:
             if arguments.json:
@@ -116,6 +115,7 @@ async def _serve(arguments: _ServeArguments) -> None:
             for notice in _notices(server, replier.notice if replier else None, arguments.server):
                 warn(notice)
             await ended.wait()
+    return EXIT_OK
 
 
 def _notices(server: LocalServer, reply: str | None, arguments: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import collect_garbage
+from rt_cli.cli.process import run_loop
 from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
@@ -49,12 +49,11 @@ def stream(
             "leave out one of them, or give --on-full spool",
         )
     from rt_cli.cli.controls.controls import open_controls
-    from rt_cli.run.run import run
+    from rt_cli.run.run import CommandRun
     from rt_cli.run.sources import live_source, microphone_source
 
     if mic:
         named_source = microphone_source(settings.input, spool, retry_for_s=settings.delivery.retry_for_s)
     else:
         named_source = live_source(settings.input, spool)
-    collect_garbage()
-    return run(settings, [named_source], open_controls=partial(open_controls, settings, keys=mic))
+    return run_loop(CommandRun(settings, [named_source], open_controls=partial(open_controls, settings, keys=mic)).run)

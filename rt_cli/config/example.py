@@ -65,15 +65,19 @@ def _lines() -> Iterator[str]:
                 yield f"{_comment(key)}{key.name} = {toml_value(key.default)}\n"
 
 
-def _comment(key: Key) -> str:
-    auto = f"auto: {key.declared.auto}." if key.optional else ""
+def description_of(key: Key) -> str:
+    """Return what a key means, its unit and the values that it accepts; without its default, unless that is nothing."""
+    auto = f"auto: {key.declared.auto}." if key.optional and key.declared.auto else ""
     default = "Default: nothing." if key.kind is tuple else ""
-    text = " ".join(part for part in (key.declared.doc, values_of(key), auto, default) if part)
+    return " ".join(part for part in (key.declared.doc, _values(key), auto, default) if part)
+
+
+def _comment(key: Key) -> str:
+    text = description_of(key)
     return textwrap.fill(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False) + "\n"
 
 
-def values_of(key: Key) -> str:
-    """Return a sentence with the values that a key accepts, beside ``auto``; empty where there is nothing to say."""
+def _values(key: Key) -> str:
     if key.choices:
         return "" if all(choice in key.declared.doc for choice in key.choices) else f"One of {', '.join(key.choices)}."
     if key.kind not in (int, float):

@@ -171,10 +171,9 @@ def _pick_profile(document: Document, profiles: Mapping[str, Layer], name: str) 
 def _read_environment(environ: Mapping[str, str]) -> Layer:
     layer: Layer = {}
     for name, key in settings_keys().items():
-        variable = f"RT_{name.upper()}"
-        # Scripts and CI set variables to an empty text for "not set". A variable cannot hold a table.
-        if key.declared.only is None and key.kind is not tuple and environ.get(variable, "").strip():
-            layer[name] = _convert_value(key, environ[variable], variable)
+        # Scripts and CI set variables to an empty text for "not set".
+        if key.variable is not None and environ.get(key.variable, "").strip():
+            layer[name] = _convert_value(key, environ[key.variable], key.variable)
     return layer
 
 

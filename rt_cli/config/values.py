@@ -51,6 +51,11 @@ class Key:
     """Heading of the table."""
 
     @property
+    def variable(self) -> str | None:
+        """The environment variable; None for a table, and for a key that variables do not set."""
+        return f"RT_{self.name.upper()}" if self.declared.only is None and self.kind is not tuple else None
+
+    @property
     def unit(self) -> str:
         """``ms``, ``s`` or empty."""
         return next((unit for unit in ("ms", "s") if self.field.endswith(f"_{unit}")), "")

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
-from rt_cli.disk.outfile import cannot_write, open_outfile, open_raw
+from rt_cli.disk.outfile import cannot_write, open_outfile, open_raw, write_all
 from rt_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class WavWriter:
             raise UsageError(f"{self.path} is a pipe: a WAV file is written in two places", "save the sound to a file")
         file = open_outfile(self.path, replace=replace, hint=hint)
         try:
-            _write_all(file, _header(0, rate_hz))
+            write_all(file.fileno(), _header(0, rate_hz))
         except OSError as exc:
             file.close()
             raise cannot_write(self.path, exc, hint=hint) from exc
@@ -67,10 +67,10 @@ class WavWriter:
             file.truncate(_HEADER.size + at * BYTES_PER_SAMPLE)
             self._bytes = at * BYTES_PER_SAMPLE
         file.seek(_HEADER.size + self._bytes)
-        _write_all(file, pcm)
+        write_all(file.fileno(), pcm)
         self._bytes += len(pcm)
         file.seek(0)
-        _write_all(file, _header(self._bytes, rate_hz))
+        write_all(file.fileno(), _header(self._bytes, rate_hz))
 
     def close(self) -> None:
         """Close the file. Idempotent.
@@ -84,7 +84,7 @@ class WavWriter:
 
     def _begin(self, rate_hz: int) -> FileIO:
         self._file = open_raw(self.path, replace=True)
-        _write_all(self._file, _header(0, rate_hz))
+        write_all(self._file.fileno(), _header(0, rate_hz))
         return self._file
 
 
@@ -94,12 +94,6 @@ def _is_pipe(path: Path) -> bool:
     except (OSError, ValueError):
         return False  # missing, or opening the file reports why it cannot be used
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def _write_all(file: FileIO, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
 
 
 def _header(data_bytes: int, rate_hz: int) -> bytes:

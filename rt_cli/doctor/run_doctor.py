@@ -32,8 +32,8 @@ _KEY_S = 70.0
 _INDENT = " " * 19
 
 
-def diagnose(values: dict[str, Any], *, microphone: bool, json: bool) -> int:
-    """Run all checks, print each finding at once, and return the exit code that a run would have.
+async def diagnose(values: dict[str, Any], *, microphone: bool, json: bool) -> int:
+    """Run all checks, print each finding at once, and return the exit code that a run would have. Safe to cancel.
 
     Args:
         values: Options by settings key, and ``config`` and ``profile``.
@@ -49,7 +49,7 @@ def diagnose(values: dict[str, Any], *, microphone: bool, json: bool) -> int:
             lines.write(line)
 
     try:
-        asyncio.run(run_checks(_Checks(values).checks(microphone=microphone), report))
+        await run_checks(_Checks(values).checks(microphone=microphone), report)
         lines.write(jsonlib.dumps(summary(findings)) if json else conclusion(findings, microphone=microphone))
     finally:
         lines.close(_LAST_LINES_S)

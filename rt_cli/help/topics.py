@@ -32,8 +32,12 @@ def read_topic(topic: str, generators: Mapping[str, Callable[[], str]]) -> str:
         topic: One of :func:`topic_names`.
         generators: The generated parts by name; a topic calls only those that it contains.
     """
-    text = _MARK.sub(lambda mark: generators[mark[1]]().rstrip("\n"), _text(topic))
-    return _LINK.sub(r"\1", text)
+    return filled_in(_text(topic), generators)
+
+
+def filled_in(text: str, generators: Mapping[str, Callable[[], str]]) -> str:
+    """Return Markdown with its generated parts, and with links to other topics as text."""
+    return _LINK.sub(r"\1", _MARK.sub(lambda mark: generators[mark[1]]().rstrip("\n"), text))
 
 
 def _text(topic: str) -> str:

@@ -18,6 +18,7 @@ from rt_cli.output.results.source_output import SourceOutput, stamped
 from rt_cli.output.results.write_receipts import CountedLines
 from rt_cli.output.status.choose import make_status
 from rt_cli.output.status.plain import PlainStatus
+from rt_cli.output.status.unconfirmed import Unconfirmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from rt_cli.output.results.formats import Results
     from rt_cli.output.results.ndjson import WriteLine
     from rt_cli.output.results.write_receipts import WriteReceipts
+    from rt_cli.output.status.live import LiveStatus
     from rt_cli.output.status.plain import Status
     from rt_cli.settings import OutputSettings
 
@@ -48,6 +50,7 @@ class Output:
         logs: Open until :meth:`close`.
         saved: Results in files; with ``--output-dir`` they replace stdout, except for NDJSON.
         status_prints_results: True if ``status`` prints the results, because both streams are one terminal.
+        view: ``status``, if it is a live view.
         progress: True if the results have lines about the progress.
         wall: The wall clock, Unix time.
     """
@@ -62,9 +65,13 @@ class Output:
         saved: SavedResults,
         *,
         status_prints_results: bool,
+        view: LiveStatus | None = None,
         progress: bool = False,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        self.view = view
+        """The live view, if there is one."""
+        self._unconfirmed = Unconfirmed()
         self._order = SourceOrder()
         self._warnings = RepeatedWarnings()
         self._results = results
@@ -101,14 +108,27 @@ class Output:
         """
         self._saved.begin(name, max(1, len(channels)))
         order = SourceOrder() if self._saved.per_source else self._order
-        return SourceOutput(name, channels, order, self._write_result, self._status.on_event, self._wall)
+        return SourceOutput(name, channels, order, self._write_result, self._on_status, self._wall)
 
     def on_event(self, event: Event) -> None:
         """Handle an event of the run, or of its only source. Returns at once and never raises."""
         for each in self._warnings.take(mask_event(event)):
             event = stamped(each, self._wall())
             self._write_result(event)
-            self._status.on_event(event)
+            self._on_status(event)
+
+    def report_unconfirmed(self, *, labelled: bool) -> None:
+        """Print the words that no final has confirmed to stderr: the run does not wait for their finals.
+
+        Args:
+            labelled: Whether each line names its source.
+        """
+        for line in self._unconfirmed.lines(labelled=labelled):
+            self._status.say(line)
+
+    def _on_status(self, event: Event, label: Label | None = None) -> None:
+        self._unconfirmed.take(event, label)
+        self._status.on_event(event, label)
 
     def _write_result(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
         if self._saved.uses_stdout:
@@ -187,8 +207,9 @@ def make_output(
     )
     write_line: WriteLine = writer.write
     prints_results = False
-    if not isinstance(status, PlainStatus) and _same_terminal(stdout, stderr):
-        write_line, prints_results = status.result, True
+    view = None if isinstance(status, PlainStatus) else status
+    if view is not None and _same_terminal(stdout, stderr):
+        write_line, prints_results = view.result, True
     with ExitStack() as stack:
         stack.callback(status.close)
         stack.callback(writer.close)
@@ -216,6 +237,7 @@ def make_output(
         logs,
         saved,
         status_prints_results=prints_results,
+        view=view,
         progress=settings.progress_s is not None,
         wall=wall,
     )

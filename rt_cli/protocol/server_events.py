@@ -25,9 +25,9 @@ class ErrorInfo(msgspec.Struct, frozen=True):
 class SessionCreated(msgspec.Struct, frozen=True):
     """``session.created``, or another dialect's first event of the same meaning."""
 
-    session_id: str | None = None
     expires_at: float | None = None
     """Unix time, seconds."""
+    session_id: str | None = None
 
 
 class EffectiveSession(msgspec.Struct, frozen=True):

@@ -51,7 +51,7 @@ class EndpointSettings:
         None,
         "--profile -p NAME",
         "Profile of the config file.",
-        doc="The profile that the URL comes from, set by the loader; RT_API_KEY is not used for it.",
+        doc="The profile of the config file whose values count; RT_API_KEY is not used for its URL.",
         commands=ALL,
         everyday=True,
         belongs_to_url=True,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, get_args
 from rt_cli.audio.channels import parse_pick
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.audio.gain import amplified
-from rt_cli.audio.source import Block, LossReason, SourceInfo
+from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.errors import AudioError
+from rt_cli.events import LossReason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -20,7 +20,7 @@ _PIECE_BYTES = 1 << 18
 """Bytes per write to disk. A smaller value would mean one write per chunk."""
 BACKLOG_BYTES = 1 << 24
 """Most bytes in memory beyond its limit, while the disk is slow or full: almost six minutes at 24 kHz."""
-_RETRY_S = 0.5
+RETRY_S = 0.5
 """Time until the next write to a disk that refused."""
 
 
@@ -200,7 +200,7 @@ class SampleStore:
             piece.writing = False
             self._writing_bytes -= len(piece.data)
             if file is None:
-                self._retry_at = time.monotonic() + _RETRY_S
+                self._retry_at = time.monotonic() + RETRY_S
                 continue
             self._memory_bytes -= len(piece.data)
             piece.file, piece.offset, piece.data = file, offset, b""

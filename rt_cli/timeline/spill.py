@@ -6,7 +6,7 @@ import os
 import threading
 from typing import IO
 
-_FILE_BYTES = 1 << 26
+FILE_BYTES = 1 << 26
 """Length at which a new file is started, so that deleting old files frees disk space."""
 
 
@@ -24,7 +24,7 @@ class SpillFile:
     @property
     def full(self) -> bool:
         """Whether the next piece belongs into another file."""
-        return self.end >= _FILE_BYTES
+        return self.end >= FILE_BYTES
 
     def add(self, data: bytes) -> int:
         """Write a piece and return its offset. If OSError is raised, the next write overwrites the partial piece."""

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
-from rt_cli.disk.outfile import PRIVATE, open_raw
+from rt_cli.disk.outfile import PRIVATE, open_raw, write_all
 from rt_cli.errors import UsageError
 from rt_cli.timeline.journal import SpoolContents, head_of, line_of, read_journal
 
@@ -264,9 +264,7 @@ def _write(file: FileIO, data: bytes) -> None:
     """Append all of ``data``, or truncate the file to its old length and raise the OSError."""
     at = os.fstat(file.fileno()).st_size
     try:
-        view = memoryview(data)
-        while view:
-            view = view[file.write(view) :]
+        write_all(file.fileno(), data)
     except OSError:
         file.truncate(at)
         raise

@@ -16,7 +16,7 @@ from rt_cli.events import Ledger
 from rt_cli.timeline.sample_store import SampleStore
 
 if TYPE_CHECKING:
-    from rt_cli.audio.source import LossReason
+    from rt_cli.events import LossReason
 
 MEMORY_S = 60
 LIMIT_BYTES = 1 << 30

@@ -135,6 +135,26 @@ def test_stop_waits_for_the_words_of_what_was_captured() -> None:
     assert judge(run(scenario()), SPANS).perfect
 
 
+def test_stop_before_the_first_event() -> None:
+    """A live source that never ends by itself: the iteration ends with the summary, and all is settled."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield PCM
+            await asyncio.sleep(0.01)
+
+    async def scenario() -> None:
+        async with ExactEndpoint().serving() as endpoint:
+            transcript = client(endpoint.url).stream(endless())
+            transcript.stop()
+            async with asyncio.timeout(10):
+                events = [event async for event in transcript]
+        assert isinstance(events[-1], rt_cli.Summary)
+        assert events[-1].complete
+
+    run(scenario(), seconds=20)
+
+
 @pytest.mark.parametrize(
     ("source", "error", "code"),
     [

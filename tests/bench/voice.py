@@ -13,6 +13,7 @@ from pathlib import Path
 from rt_cli.server.replies.interface import Audio, ReplyRequest, Text
 from rt_cli.server.replies.registry import open_replier
 from rt_cli.server.replies.voice import EspeakProcess, Voice
+from tests.memory import part_of
 
 ROUNDS = 50
 SENTENCES = "It is five past six, and the sun is about to set. The last train leaves in an hour. Shall I call a taxi?"
@@ -72,17 +73,17 @@ async def main() -> None:
     async with open_replier("voice", reply_text=SENTENCES) as replier:
         assert isinstance(replier, Voice)
         await first_sound(replier)
-        child = replier._mouth._child
-        assert child is not None
-        ours, theirs = resource.getrusage(resource.RUSAGE_SELF).ru_utime, child_seconds(child._process.pid)
+        process = part_of(replier, EspeakProcess)
+        pid = part_of(process, asyncio.subprocess.Process).pid
+        ours, theirs = resource.getrusage(resource.RUSAGE_SELF).ru_utime, child_seconds(pid)
         replies = [await first_sound(replier) for _ in range(ROUNDS)]
         ours = resource.getrusage(resource.RUSAGE_SELF).ru_utime - ours
-        theirs = child_seconds(child._process.pid) - theirs
+        theirs = child_seconds(pid) - theirs
         spoken = sum(seconds for *_, seconds in replies)
         show("warm: text to first sound", [first for first, *_ in replies])
         show(f"warm: text to last of {replies[0][2]:.1f} s", [last for _, last, _ in replies])
         print(f"CPU per second of speech: child {1000 * theirs / spoken:.2f} ms, server {1000 * ours / spoken:.2f} ms")
-        show("barge-in to the next reply's sound", [await barge_in(replier._mouth) for _ in range(ROUNDS)])
+        show("barge-in to the next reply's sound", [await barge_in(process) for _ in range(ROUNDS)])
 
 
 if __name__ == "__main__":

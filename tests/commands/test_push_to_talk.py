@@ -54,7 +54,7 @@ class Talk:
         self.changes += 1
 
         def told() -> list[dict[str, Any]]:
-            events = [json.loads(line) for line in self.live._lines]
+            events = [json.loads(line) for line in self.live.lines]
             return [event for event in events if event["type"] == "control"]
 
         self.live.until(lambda _event: len(told()) >= self.changes)
@@ -63,14 +63,14 @@ class Talk:
     def heard(self, more: int) -> None:
         """Wait until the endpoint has this many more bytes of sound."""
         wanted = len(self.server.audio) + more
-        with self.server._news:
-            assert self.server._news.wait_for(lambda: len(self.server.audio) >= wanted, DEADLINE_S)
+        with self.server.news:
+            assert self.server.news.wait_for(lambda: len(self.server.audio) >= wanted, DEADLINE_S)
 
     def ended(self) -> Ran:
         """Wait for the end of the run."""
         self.process.wait(DEADLINE_S)
         self.live.join()
-        return Ran(self.process.returncode, "".join(self.live._lines), self.live._err.decode())
+        return Ran(self.process.returncode, "".join(self.live.lines), self.live.err.decode())
 
 
 @contextmanager

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import re
 import signal
 import subprocess
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,7 +15,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from rt_cli.protocol.recording_format import entries
-from tests.exact import ExactEndpoint, turns
+from tests.exact import exact_endpoint, turns
 from tests.fakes import run
 from tests.program import DATA, DEADLINE_S, Ran, ended, needs_words, noise, rt, start, write_wav
 from tests.servers import Client, polite, scripted
@@ -43,27 +41,6 @@ def replayed(path: Path, *args: str) -> Iterator[tuple[str, subprocess.Popen[byt
             process.kill()
 
 
-@contextmanager
-def exact() -> Iterator[str]:
-    """The URL of an endpoint whose transcripts spell the sound."""
-    ready, over = threading.Event(), threading.Event()
-    endpoint = ExactEndpoint()
-
-    async def serve() -> None:
-        async with endpoint.serving():
-            ready.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    try:
-        assert ready.wait(DEADLINE_S)
-        yield endpoint.url
-    finally:
-        over.set()
-        thread.join(DEADLINE_S)
-
-
 def finals(ran: Ran) -> list[tuple[object, ...]]:
     """Return text and times of the finals."""
     return [(event["turn"], event["text"], event["start_ms"], event["end_ms"]) for event in ran.of("final")]
@@ -80,7 +57,7 @@ def test_the_same_finals(tmp_path: Path, speed: str, audio: tuple[str, ...]) -> 
     """The replay gives the same finals, with or without sound in the recording."""
     sound = write_wav(tmp_path / "sound.wav", turns(4)[0])
     to = (*TO, "--silence-ms", "200", "--prefix-ms", "0")
-    with exact() as url:
+    with exact_endpoint() as url:
         first = rt("send", "--json", "--url", url, *to, "--record", str(tmp_path / "rec"), *audio, str(sound))
     assert first.exit == 0, first.err
     assert len(finals(first)) == 4

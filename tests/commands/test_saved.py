@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import wave
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +17,7 @@ import srt
 import webvtt
 
 from rt_cli.output.results.captions import clock
-from tests.exact import ExactEndpoint, judge, turns
+from tests.exact import exact_endpoint, judge, turns
 from tests.program import ROOT, RT, Ran, ended, read_wav, rt, start, write_wav
 from tests.servers import polite, scripted
 
@@ -33,31 +30,10 @@ DEADLINE_S = 30.0
 full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
 
 
-@contextmanager
-def exact() -> Iterator[str]:
-    """The URL of an endpoint whose transcripts spell the sound."""
-    ready, over = threading.Event(), threading.Event()
-    endpoint = ExactEndpoint()
-
-    async def serve() -> None:
-        async with endpoint.serving():
-            ready.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    try:
-        assert ready.wait(DEADLINE_S)
-        yield endpoint.url
-    finally:
-        over.set()
-        thread.join(DEADLINE_S)
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """One exact endpoint for all tests."""
-    with exact() as address:
+    with exact_endpoint() as address:
         yield address
 
 

@@ -7,6 +7,7 @@ import itertools
 import json
 import signal
 import threading
+import time
 import wave
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -184,6 +185,7 @@ def test_the_second_signal_closes_all(tmp_path: Path) -> None:
     names, _ = sounds(tmp_path, 4, seconds=20)
     with exact(Habits(final_delay_s=600)) as endpoint, sending(endpoint, names, 3) as process:
         process.send_signal(signal.SIGINT)
+        time.sleep(0.3)  # signals closer together are one intention
         process.send_signal(signal.SIGTERM)
         ran = ended(process)
     assert ran.exit in {130, 143}, ran.err

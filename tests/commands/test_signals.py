@@ -37,6 +37,8 @@ SECOND = noise(24_000)
 MODEL = ("-m", "gpt-4o-transcribe", "--json")
 MARGIN_S = 1.5
 """Time for a process to be scheduled and to end, on a busy machine."""
+APART_S = 0.3
+"""Signals closer together are one intention."""
 INTERRUPTED = {130, 143, -signal.SIGINT, -signal.SIGTERM}
 """Exit by the signal itself, while the interpreter ends. Shells report it as 130 and 143, too."""
 BOTH = [pytest.param(signal.SIGINT, id="SIGINT"), pytest.param(signal.SIGTERM, id="SIGTERM")]
@@ -80,6 +82,20 @@ def test_first_signal_on_a_live_source(number: signal.Signals) -> None:
     assert server.kinds()[-1] == "input_audio_buffer.commit"
     assert ran.summary["complete"]
     assert_accounted(ran.summary)
+
+
+@pytest.mark.parametrize("number", BOTH)
+def test_two_signals_of_one_moment_on_a_live_source(number: signal.Signals) -> None:
+    """As ``timeout 5 rt stream --mic`` sends them, to the process and to its group: nothing is lost."""
+    with scripted(polite("hello")) as server, live(server) as process:
+        server.wait_for("input_audio_buffer.append")
+        process.send_signal(number)
+        time.sleep(0.02)  # the system merges two equal signals that wait
+        process.send_signal(number)
+        ran, _ = still_open(process)
+    assert ran.exit == 0, ran.err
+    assert [final["text"] for final in ran.of("final")] == ["hello"]
+    assert ran.summary["complete"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +162,7 @@ def test_second_signal(script: Script, when: str | None) -> None:
         process.send_signal(signal.SIGINT)
         if when:
             server.wait_for(when)
-        # Another signal number: the system may merge two equal ones.
+        time.sleep(APART_S)
         process.send_signal(signal.SIGTERM)
         ran, took = still_open(process)
     assert took < 1 + MARGIN_S
@@ -156,6 +172,37 @@ def test_second_signal(script: Script, when: str | None) -> None:
     assert "Traceback" not in ran.err
 
 
+async def hears_and_never_finishes(client: Client) -> None:
+    """An endpoint with a partial for each commit, and no final."""
+    await client.greet()
+    while True:
+        await client.until("input_audio_buffer.commit")
+        item = await client.commit()
+        await client.say(
+            "conversation.item.input_audio_transcription.delta", item_id=item, content_index=0, delta="he might have"
+        )
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_second_signal_prints_unconfirmed_words(*, quiet: bool) -> None:
+    """The partial that stood on the screen is on stderr, once, and on stdout only as what it is."""
+    options = ("--partials", *(("-q",) if quiet else ()))
+    with scripted(hears_and_never_finishes) as server, live(server, "--drain-timeout", "60", *options) as process:
+        server.wait_for("input_audio_buffer.append")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        while b'"partial"' not in (line := process.stdout.readline()):
+            assert line
+        time.sleep(APART_S)
+        process.send_signal(signal.SIGINT)
+        ran, _ = still_open(process)
+    assert ran.exit == 130, ran.err
+    assert [line for line in ran.err.splitlines() if "he might have" in line] == (
+        [] if quiet else ["unconfirmed: he might have"]
+    )
+    assert ran.of("final") == []
+
+
 def test_second_signal_while_connecting() -> None:
     """Without an open connection the run ends at once."""
     with silent() as server, live(server, "-v", "--connect-timeout", "60") as process:
@@ -163,6 +210,7 @@ def test_second_signal_while_connecting() -> None:
         while b"connecting" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
+        time.sleep(APART_S)
         process.send_signal(signal.SIGTERM)
         ran, took = still_open(process)
     assert took < 1 + MARGIN_S
@@ -177,9 +225,9 @@ def test_third_signal() -> None:
         began = time.monotonic()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             process.send_signal(number)
-            time.sleep(0.05)  # the system may merge two equal signals
+            time.sleep(APART_S)
         ran, _ = still_open(process)
-    assert time.monotonic() - began < 0.15 + MARGIN_S
+    assert time.monotonic() - began < 3 * APART_S + MARGIN_S
     assert ran.exit in INTERRUPTED
     assert "Traceback" not in ran.err
 
@@ -210,7 +258,7 @@ def _at_a_random_moment(seed: int) -> None:
         assert process.stderr is not None
         process.stderr.readline()
         for number in signals:
-            time.sleep(chance.uniform(0, 1))
+            time.sleep(chance.uniform(APART_S, 1))
             process.send_signal(number)
         began = time.monotonic()
         ran = ended(process, seconds=15)
@@ -236,15 +284,15 @@ def test_signals_at_random_moments(seeds: range) -> None:
 EARLY = """
 import signal, sys
 from rt_cli.__main__ import main
-from rt_cli.run.interrupts import Interrupts
+from rt_cli.cli.signals import Signals
 
-install = Interrupts.install
+install = Signals.install
 
-def install_and_receive(interrupts):
-    install(interrupts)
+def install_and_receive(signals):
+    install(signals)
     signal.raise_signal(signal.SIGTERM)
 
-Interrupts.install = install_and_receive
+Signals.install = install_and_receive
 sys.argv = ["rt", *sys.argv[1:]]
 sys.exit(main())
 """

@@ -97,7 +97,7 @@ def test_the_first_write_may_fail(code: int, tmp_path: Path, monkeypatch: pytest
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("rt_cli.disk.wav_writer._write_all", refuse)
+    monkeypatch.setattr("rt_cli.disk.wav_writer.write_all", refuse)
     with pytest.raises(UsageError, match=f"cannot write .*{os.strerror(code)}: save the sound elsewhere"):
         WavWriter(tmp_path / "a.wav").create(24_000, replace=False)
 

@@ -88,9 +88,10 @@ def test_events_for_the_status_alone_are_left_out() -> None:
 def test_type_unit_and_presence_are_right() -> None:
     """A sample of each kind."""
     listed = sections()
-    assert listed["final"]["turn"] == ("integer", "", "0.1", "")
+    assert listed["final"]["turn"] == ("integer", "", "0.1", "Number of the turn.")
     assert listed["final"]["start_ms"][:2] == ("integer, may be absent", "ms")
     assert listed["final"]["approx"][0] == "boolean, may be absent"
+    assert listed["dropped"]["reason"][0].startswith("`overflow`, `device_lost`")
     assert listed["final"]["latency_ms"][3] == "Time from the end of speech to the final."
     assert listed["session"]["rate_hz"][:2] == ("integer", "Hz")
     assert listed["session"]["state"][0].startswith("`ready`, `stalled`, `lost`")
@@ -99,6 +100,19 @@ def test_type_unit_and_presence_are_right() -> None:
     assert listed["summary"]["ledger.in_flight"][:2] == ("integer", "samples")
     assert listed["summary"]["cost.amount"][:2] == ("number", "")
     assert listed["control"]["talking"][0] == "boolean or null"
+
+
+def test_every_field_has_a_meaning() -> None:
+    """In whole sentences, at its declaration; each value of a list of values is explained."""
+    unexplained = []
+    for kind, fields in sections().items():
+        for name, (values, _, since, meaning) in fields.items():
+            if not since or not meaning.endswith(".") or not (meaning[:1].isupper() or meaning.startswith("`")):
+                unexplained.append(f"{kind}.{name}")
+            unexplained += [
+                f"{kind}.{name}={value}" for value in re.findall(r"`(\w+)`", values) if f"`{value}`" not in meaning
+            ]
+    assert unexplained == []
 
 
 class Planted(events.ContractEvent, frozen=True, tag="planted", kw_only=True):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rt_cli.help import topics
-from rt_cli.help.topics import read_topic, summary_of, topic_names
+from rt_cli.help.topics import filled_in, summary_of, topic_names
 from tests.program import ROOT
 
 FILES = {path.stem: path for path in (ROOT / "rt_cli" / "help").glob("*.md")}
@@ -27,15 +26,14 @@ def test_a_topic_says_what_it_is_about(topic: str) -> None:
     assert lines[1] == ""
 
 
-def test_parts_are_generated_and_links_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_are_generated_and_links_are_text() -> None:
     """Only the marked parts are asked for; pictures, code and web links stay."""
     source = (
         "# a: b\n\nSee [`rt help c`](c.md#d) and [e](#f), [g](https://h.example).\n\n![i](j.svg)\n\n"
         "`rt send --limit [k]`\n\n<!-- generated: fields -->\n"
     )
-    monkeypatch.setattr(topics, "_text", lambda _topic: source)
 
-    text = read_topic("a", {"fields": lambda: "| \\1 |\n", "never": lambda: pytest.fail("not in the topic")})
+    text = filled_in(source, {"fields": lambda: "| \\1 |\n", "never": lambda: pytest.fail("not in the topic")})
 
     assert text == (
         "# a: b\n\nSee `rt help c` and e, [g](https://h.example).\n\n![i](j.svg)\n\n`rt send --limit [k]`\n\n| \\1 |\n"

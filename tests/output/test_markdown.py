@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from rt_cli.output.markdown import rendered
+from rt_cli.output.markdown import column_widths, rendered
 
 LONG = "rt send --save-transcript x.srt x.wav   # " + "so long that it is as wide as no terminal, or nearly none " * 3
 TEXT = f"""# a: b
@@ -75,3 +75,32 @@ def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert re.findall(r"\x1b\[(?:[\d;]*;)?(?:3[0-8]|9[0-7])[;m]", shown) == []
     assert "\x1b[1m" in shown
+
+
+@pytest.mark.parametrize(
+    ("columns", "room", "widths"),
+    [
+        ([["a", "bb"], ["ccc"]], 80, [2, 3]),
+        ([["-x", "--long"], ["ab " * 30], ["send, stream"]], 40, [6, 25, 9]),
+        ([["-x"], ["ab " * 30], ["cd " * 10]], 42, [2, 29, 11]),
+        ([["x" * 30], ["y"]], 10, [9, 1]),
+        ([[""], ["", ""]], 10, [1, 1]),
+    ],
+    ids=["all fits", "the longest gets the rest", "by their text", "no room for a word", "empty"],
+)
+def test_columns_are_as_wide_as_they_need(columns: list[list[str]], room: int, widths: list[int]) -> None:
+    """Words stay whole while there is room, and nothing is wider than it has to be."""
+    assert column_widths(columns, room) == widths
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_nothing_of_a_table_is_cut(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """Every letter of every cell is there, in lines that fit."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = f"| option | | commands |\n|---|---|---|\n| `--{'o' * 23}` | {'many words ' * 20}q | {'z' * 30} |\n"
+
+    plain = re.sub(r"\x1b\[[\d;]*m", "", rendered(table, Terminal()))
+
+    assert {letter: plain.count(letter) for letter in "zq…"} == {"z": 30, "q": 1, "…": 0}
+    assert plain.count("o") == table.count("o")
+    assert max(map(cell_len, plain.splitlines())) <= min(columns, 100)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import TurnDetection
 
 RATE = 24_000
-_BLOCK = RATE  # bytes: half a second
+BLOCK = RATE  # bytes: half a second
 
 
 class MemorySource:
@@ -51,7 +51,7 @@ class MemorySource:
 
     async def blocks(self) -> AsyncIterator[Block]:
         """Yield the audio."""
-        size = RATE // 25 * 2 if self.info.live else _BLOCK
+        size = RATE // 25 * 2 if self.info.live else BLOCK
         began = asyncio.get_running_loop().time()
         for at in range(0, len(self._pcm), size):
             if self._stopped.is_set():
@@ -152,22 +152,25 @@ def settings(**delivery: object) -> Settings:
 
 
 def make_streamer(
-    run: Run, url: str, source: Source, chosen: Settings | None = None, *, memory_s: float = MEMORY_S
+    run: Run, url: str, source: Source | Exception, chosen: Settings | None = None, *, memory_s: float = MEMORY_S
 ) -> Streamer:
-    """A streamer to a URL; its events go to ``run``."""
+    """A streamer to a URL; its events go to ``run``. A source that is an exception is raised when it is opened."""
     chosen = chosen or settings()
     endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
     turns = chosen.session.turn_detection or "server_vad"
     session = endpoint.dialect.request(chosen.session, endpoint.model, turns, embedded=False)
 
     async def opened(*_: object) -> Source:
+        if isinstance(source, Exception):
+            raise source
         return source
 
     job = Job("memory", opened, endpoint, session, chosen, ExactDetector, memory_s=memory_s)
-    bounded = source.info.live and chosen.delivery.on_full == "drop-oldest" and not chosen.input.gate
+    live = not isinstance(source, Exception) and source.info.live
+    bounded = live and chosen.delivery.on_full == "drop-oldest" and not chosen.input.gate
 
     def on_event(event: Event) -> None:
-        tape = streamer._tape
+        tape = streamer._tape  # noqa: SLF001 - its marks hold at every event, and no event has all of them
         assert tape.captured >= tape.sent >= tape.acknowledged >= tape.settled
         assert tape.ledger().balanced
         assert not bounded or tape.ledger().waiting <= memory_s * RATE

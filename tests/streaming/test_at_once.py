@@ -8,12 +8,14 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from rt_cli.errors import ConnectionLost
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.settings import EndpointSettings
 from rt_cli.streaming.transport.connection import Connection, connect
 from tests.fakes import run
+from tests.memory import part_of
 from tests.servers import Client, Script, Server, for_ever, scripted
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ async def until_last(client: Client) -> None:
 def count_writes(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Record the sizes of all further writes."""
     sizes: list[int] = []
-    transport = connection._websocket.transport
+    transport = part_of(connection, ClientConnection).transport
     write = transport.write
 
     def counting(data: bytes) -> None:

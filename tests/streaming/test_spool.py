@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import sys
 import wave
 from contextlib import asynccontextmanager
@@ -49,9 +50,10 @@ def test_writes_are_visible_without_a_close(tmp_path: Path) -> None:
     spool = Spool.create(tmp_path / "spool", ORIGIN)
     spool.append(0, b"\1\0" * 1000)
     spool.note({"type": "settled", "to": 400}, {"type": "final", "turn": 3, "text": "x", "start_ms": 0, "end_ms": 9})
-    spool._lock.close()  # as its process's death would
+    shutil.copytree(tmp_path / "spool", tmp_path / "copy")
+    spool.close(delivered=False)
 
-    again, contents = Spool.reopen(tmp_path / "spool")
+    again, contents = Spool.reopen(tmp_path / "copy")
 
     assert (contents.settled, contents.captured, contents.next_turn) == (400, 1000, 4)
     assert [final["turn"] for final in contents.finals] == [3]
@@ -215,7 +217,7 @@ def test_a_full_disk_gets_no_empty_files(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr("rt_cli.timeline.spool._write", refuse)
+        full.setattr("rt_cli.timeline.spool.write_all", refuse)
         for start in range(100, 1100, 100):
             with pytest.raises(OSError, match="No space"):
                 spool.append(start, b"\2\0" * 100)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from rt_cli.events import Errored
 from tests.exact import ExactEndpoint, turns
 from tests.fakes import run
@@ -45,13 +43,9 @@ def test_a_bug_has_an_exit_code_an_error_and_a_balanced_summary() -> None:
 def test_a_bug_while_opening_is_the_outcome_of_its_source() -> None:
     """Exit 1 and a summary; other sources go on."""
 
-    async def broken(_rate_hz: int, _tell: object) -> MemorySource:
-        raise ZeroDivisionError("planted")
-
     async def scenario() -> None:
         result = Run()
-        streamer = make_streamer(result, "ws://127.0.0.1:9", MemorySource(b""))
-        streamer._job = replace(streamer._job, open_source=broken)
+        streamer = make_streamer(result, "ws://127.0.0.1:9", ZeroDivisionError("planted"))
         summary = await streamer.run()
         assert (summary.exit, summary.complete) == (1, False)
         errors = [each for each in result.events if isinstance(each, Errored)]

@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rt_cli.audio.format import silence
+from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.timeline import sample_store as store_module
 from rt_cli.timeline import spill as spill_module
 from rt_cli.timeline.sample_store import SampleStore
+from tests.memory import held, held_bytes
 
 UNLIMITED = 1 << 40
 needs_pwrite = pytest.mark.skipif(not hasattr(os, "pwrite"), reason="files have one position here")
@@ -46,7 +48,7 @@ steps = st.lists(
 def test_what_is_stored_reads_back(steps: list[Step], memory: int, limit: int, file_bytes: int) -> None:
     """After any appends, skips and releases, each position reads as the stored sample, or as silence if skipped."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spill_module, "_FILE_BYTES", file_bytes)
+        patch.setattr(spill_module, "FILE_BYTES", file_bytes)
         store, model, released = SampleStore(memory=memory, limit=limit), bytearray(), 0
         for what, count in steps:
             match what:
@@ -67,13 +69,18 @@ def test_what_is_stored_reads_back(steps: list[Step], memory: int, limit: int, f
         store.close()
 
 
+def thread_of(store: SampleStore) -> SerialThread | None:
+    """Return the thread that writes; None before the first write."""
+    return next((each for each in held(store) if isinstance(each, SerialThread)), None)
+
+
 def written(store: SampleStore) -> None:
     """Wait until the thread has written all that it was given."""
-    if store._spill is not None:
+    if (thread := thread_of(store)) is not None:
         done = threading.Event()
-        store._spill._thread.do(done.set)
+        thread.do(done.set)
         assert done.wait(30)
-    store._collect_written()
+    store.append(b"")
 
 
 def test_old_samples_go_to_disk() -> None:
@@ -82,7 +89,7 @@ def test_old_samples_go_to_disk() -> None:
     for at in range(0, 10_000, 50):
         store.append(sound(at, at + 50))
         written(store)
-        assert store._memory_bytes <= 200
+        assert held_bytes(store) <= 200
 
     assert store.read(0, 10_000) == sound(0, 10_000)
     store.close()
@@ -90,7 +97,7 @@ def test_old_samples_go_to_disk() -> None:
 
 def test_files_are_deleted_when_their_samples_are_released(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that lags for days uses disk only for its unreleased samples and the file that it writes."""
-    monkeypatch.setattr(spill_module, "_FILE_BYTES", 1000)
+    monkeypatch.setattr(spill_module, "FILE_BYTES", 1000)
     before = _open_files()
     store = SampleStore(memory=50, limit=UNLIMITED)
     for at in range(0, 100_000, 50):
@@ -99,7 +106,7 @@ def test_files_are_deleted_when_their_samples_are_released(monkeypatch: pytest.M
         if at % 500 == 0:
             written(store)
             assert _open_files() - before <= 8
-    thread = store._spill._thread if store._spill else None
+    thread = thread_of(store)
     store.close()
     assert thread is not None
     assert thread.close(30)
@@ -115,8 +122,9 @@ def test_close_leaves_no_file_open(memory: int) -> None:
         store = SampleStore(memory=memory, limit=UNLIMITED)
         for at in range(0, 1000, 50):
             store.append(sound(at, at + 50))
+        thread = thread_of(store)
         store.close()
-        assert store._spill is None or store._spill._thread.close(30)
+        assert thread is None or thread.close(30)
     assert _open_files() == before
 
 
@@ -129,7 +137,8 @@ def test_a_gap_uses_no_memory() -> None:
 
     assert store.append(sound(0, 900))
     assert store.read(end - 5, end + 5) == silence(5) + sound(0, 5)
-    assert store._stored_bytes == 2 * 910
+    assert not store.append(sound(0, 91))
+    assert store.append(sound(0, 90))
     store.close()
 
 
@@ -176,12 +185,12 @@ def test_a_full_disk_loses_only_the_refused_samples(room: int, chunks: list[int]
     """If the disk fills up in the middle of a write, all earlier samples can still be read."""
     with pytest.MonkeyPatch.context() as patch:
         small_disk(patch, [room])
-        patch.setattr(store_module, "_RETRY_S", 0)
+        patch.setattr(store_module, "RETRY_S", 0)
         store, model = SampleStore(memory=64, limit=UNLIMITED, backlog=64), bytearray()
         for count in chunks:
             pcm = sound(store.end, store.end + count)
             model += pcm if store.append(pcm) else silence(count)
-            assert store._memory_bytes <= 2 * 64 + 64 + 80
+            assert held_bytes(store) <= 2 * 64 + 64 + 80
         assert store.read(0, store.end) == model
         written(store)
         assert store.read(0, store.end) == model
@@ -193,14 +202,14 @@ def test_the_disk_is_used_again_when_it_has_space(monkeypatch: pytest.MonkeyPatc
     """After a failed write the store takes new samples as soon as the disk has space."""
     left = [0]
     small_disk(monkeypatch, left)
-    monkeypatch.setattr(store_module, "_RETRY_S", 0)
+    monkeypatch.setattr(store_module, "RETRY_S", 0)
     store = SampleStore(memory=10, limit=UNLIMITED, backlog=20)
     assert store.append(sound(0, 10))
     assert store.append(sound(10, 20))
     written(store)
     assert not store.append(sound(20, 30))
     left[0] = 1000
-    store._write_oldest()
+    store.append(b"")
     written(store)
 
     assert store.append(sound(30, 40))

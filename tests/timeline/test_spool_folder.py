@@ -149,7 +149,7 @@ def test_the_system_may_refuse(code: int, fails_at: int, tmp_path: Path, monkeyp
         patch.setattr(spool_module, name, act)
 
     with monkeypatch.context() as patch:
-        failing(*(("_write", 0) if fails_at == 2 else ("open_raw", fails_at)))
+        failing(*(("write_all", 0) if fails_at == 2 else ("open_raw", fails_at)))
         with pytest.raises(UsageError, match=os.strerror(code)):
             Spool.create(folder, ORIGIN)
     Spool.create(folder, ORIGIN).close(delivered=True)
@@ -159,14 +159,15 @@ def test_a_failed_write_does_not_spoil_the_next_record(tmp_path: Path, monkeypat
     """Even if the torn line cannot be taken back."""
     spool = Spool.create(tmp_path / "spool", ORIGIN)
 
-    def torn(file: object, data: bytes) -> None:
-        file.write(data[:9])  # type: ignore[attr-defined]
+    def refuse(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as broken:
-        broken.setattr(spool_module, "_write", torn)
+        broken.setattr(spool_module, "write_all", refuse)
         with pytest.raises(OSError, match="Input"):
             spool.note({"type": "settled", "to": 5})
+    with (tmp_path / "spool" / JOURNAL).open("ab") as journal:
+        journal.write(b'{"type":"')  # the disk took a part, and did not let it be taken back
     spool.note({"type": "final", "turn": 1, "text": "x"}, {"type": "settled", "to": 7})
     spool.close(delivered=False)
     again, contents = Spool.reopen(tmp_path / "spool")
@@ -199,8 +200,9 @@ def test_a_segment_that_cannot_be_read_is_an_audio_error(tmp_path: Path, monkeyp
         with pytest.raises(AudioError, match="cannot be read: Input/output error"):
             [block async for block in source.blocks()]
 
-    monkeypatch.setattr(spool_module, "_read_from", broken)
-    run(scenario())
+    with monkeypatch.context() as failing:
+        failing.setattr("os.open", broken)
+        run(scenario())
     again.close(delivered=False)
 
 

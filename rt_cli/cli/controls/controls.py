@@ -36,7 +36,12 @@ def wants_keys(settings: Settings, environ: Mapping[str, str]) -> bool:
 
 
 def open_controls(
-    settings: Settings, loop: AbstractEventLoop, on_event: EventHandler, on_quit: Callable[[], None], *, keys: bool
+    settings: Settings,
+    loop: AbstractEventLoop,
+    on_event: EventHandler,
+    on_command: Callable[[Command], None],
+    *,
+    keys: bool,
 ) -> RunControls | None:
     """Open the controls that the settings enable; None if there are none.
 
@@ -44,7 +49,7 @@ def open_controls(
         settings: Push to talk, and the status display.
         loop: The event loop of the run; all calls come from its thread.
         on_event: See :class:`RunControls`.
-        on_quit: See :class:`RunControls`.
+        on_command: See :class:`RunControls`.
         keys: Whether the command may read terminal keys.
 
     Raises:
@@ -53,7 +58,7 @@ def open_controls(
     keys = keys and wants_keys(settings, os.environ)
     if not keys and not settings.input.ptt:
         return None
-    controls = RunControls(loop, on_event, on_quit)
+    controls = RunControls(loop, on_event, on_command)
     controls.start(settings, keys=keys)
     return controls
 
@@ -64,15 +69,13 @@ class RunControls:
     Args:
         loop: The event loop of the run; all calls come from its thread.
         on_event: Called with the available keys, and with a warning for each unknown FIFO line.
-        on_quit: Ends the run, like a first Ctrl-C.
+        on_command: Takes each command; ``quit`` is also a SIGINT, like a first Ctrl-C.
     """
 
-    def __init__(self, loop: AbstractEventLoop, on_event: EventHandler, on_quit: Callable[[], None]) -> None:
+    def __init__(self, loop: AbstractEventLoop, on_event: EventHandler, on_command: Callable[[Command], None]) -> None:
         self._loop = loop
         self._on_event = on_event
-        self._on_quit = on_quit
-        self._on_command: Callable[[Command], None] | None = None
-        self._queue: list[Command] = []
+        self._on_command = on_command
         self._quit_requested = False
         self._keyboard: Keyboard | None = None
         self._fifo: Fifo | None = None
@@ -99,27 +102,26 @@ class RunControls:
             from rt_cli.cli.controls.keyboard import Keyboard
 
             self._keyboard = Keyboard(sys.stdin, self._loop, self._on_key)
-            self._keyboard.start()
+            self._keyboard.enter_terminal()
             self._on_event(KeysOffered(push_to_talk))
         elif push_to_talk and hasattr(signal, "SIGUSR1"):
             pid = os.getpid()
             self._on_event(Noted(f"push to talk: kill -USR1 {pid} starts, kill -USR2 {pid} stops"))
 
-    def attach(self, on_command: Callable[[Command], None]) -> None:
-        """Pass all commands to this function from now on, starting with the queued ones."""
-        self._on_command = on_command
-        queue, self._queue = self._queue, []
-        for command in queue:
-            on_command(command)
-
-    def restore(self) -> None:
+    def leave_terminal(self) -> None:
         """Restore the terminal mode. Safe in a signal handler."""
         if self._keyboard is not None:
-            self._keyboard.restore()
+            self._keyboard.leave_terminal()
+
+    def enter_terminal(self) -> None:
+        """Read keys again after a stop. Safe in a signal handler."""
+        if self._keyboard is not None:
+            self._keyboard.enter_terminal()
 
     def close(self) -> None:
         """Restore the terminal and close the FIFO. Idempotent."""
-        self.restore()
+        if self._keyboard is not None:
+            self._keyboard.close()
         if self._fifo is not None:
             self._fifo.close()
             self._fifo = None
@@ -143,10 +145,7 @@ class RunControls:
             self._dispatch(command)
 
     def _dispatch(self, command: Command) -> None:
-        if self._on_command is None:
-            self._queue.append(command)
-        else:
-            self._on_command(command)
+        self._on_command(command)
         if command == "quit" and not self._quit_requested:
             self._quit_requested = True
-            self._on_quit()
+            signal.raise_signal(signal.SIGINT)

@@ -6,7 +6,6 @@ A terminal reports key presses but no key releases, so there is no push-and-hold
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -37,11 +36,14 @@ if sys.platform == "win32":
             self._on_key = on_key
             self._closed = threading.Event()
 
-        def start(self) -> None:
-            """Start to read keys."""
+        def enter_terminal(self) -> None:
+            """Start to read keys. Called once: Windows neither stops nor continues a program."""
             threading.Thread(target=self._read, name="rt-keys", daemon=True).start()
 
-        def restore(self) -> None:
+        def leave_terminal(self) -> None:
+            """Do nothing: keys are read without a mode of their own."""
+
+        def close(self) -> None:
             """Stop reading keys."""
             self._closed.set()
 
@@ -59,14 +61,11 @@ if sys.platform == "win32":
 else:
     import termios
 
-    _STOP_SIGNALS = (signal.SIGTSTP, signal.SIGQUIT, signal.SIGHUP)
-    """Signals that stop or end the program by default; without a handler, the terminal would stay without echo."""
-
     class Keyboard:
-        r"""The terminal without line editing and echo, but with its signals, from :meth:`start` to :meth:`restore`.
+        r"""The terminal without line editing and echo, but with its signals: from enter_terminal() to leave_terminal().
 
-        It does not touch the terminal while the program runs in the background, and restores the mode before a signal
-        stops or ends the program. Ctrl-C, Ctrl-Z and Ctrl-\ keep their usual meaning.
+        It does not touch the terminal while the program runs in the background. Ctrl-C, Ctrl-Z and Ctrl-\ keep their
+        usual meaning.
 
         Args:
             stream: Standard input, a terminal.
@@ -81,23 +80,15 @@ else:
             self._saved_mode: list[object] | None = None
             self._closed = False
 
-        def start(self) -> None:
-            """Start to read keys."""
-            for number in _STOP_SIGNALS:
-                # A parent without job control, or nohup, sets SIG_IGN: keep it.
-                if signal.getsignal(number) is signal.SIG_DFL:
-                    signal.signal(number, self._on_stop_signal)
-            signal.signal(signal.SIGCONT, lambda *_: self._enter_key_mode())
-            self._enter_key_mode()
-
-        def restore(self) -> None:
-            """Restore the terminal mode and stop reading. Never raises; idempotent; safe in a signal handler."""
+        def close(self) -> None:
+            """Restore the terminal mode and stop reading. Never raises; idempotent."""
             self._closed = True
-            self._restore_mode()
+            self.leave_terminal()
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._descriptor)
 
-        def _enter_key_mode(self) -> None:
+        def enter_terminal(self) -> None:
+            """Set the terminal mode, if the program is in the foreground, and read keys. Safe in a signal handler."""
             if self._closed or not self._in_foreground():
                 return
             try:
@@ -116,7 +107,8 @@ else:
             if not self._closed:
                 self._loop.add_reader(self._descriptor, self._read)
 
-        def _restore_mode(self) -> None:
+        def leave_terminal(self) -> None:
+            """Restore the terminal mode. Never raises; idempotent; safe in a signal handler."""
             before, self._saved_mode = self._saved_mode, None
             # In the background: the terminal mode belongs to the foreground program.
             if before is None or not self._in_foreground():
@@ -125,14 +117,6 @@ else:
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, before)  # type: ignore[arg-type] # from tcgetattr
             except (OSError, termios.error):
                 pass  # the terminal is gone
-
-        def _on_stop_signal(self, number: int, _frame: object) -> None:
-            """Restore the terminal, then run the default action of the signal. After SIGCONT, go on here."""
-            self._restore_mode()
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            signal.signal(number, self._on_stop_signal)
-            self._enter_key_mode()
 
         def _in_foreground(self) -> bool:
             try:

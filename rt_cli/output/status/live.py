@@ -27,6 +27,7 @@ from rt_cli.output.status.multi_view import MultiView, MultiViewer, multi_view_r
 from rt_cli.output.status.view import Viewer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TextIO
 
     from rt_cli.events import Event, Label
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 REDRAW_S = 0.1
 MAX_WIDTH = 100
 """Wider rows are hard to read."""
+_ERASE_S = 0.5
+"""Longest wait until the view is erased."""
+_ERASE_CHECK_S = 0.01
 RESIZE_CHECK_S = 0.5
 """Interval of the check for a resize while the view does not change."""
 
@@ -65,11 +69,6 @@ class Terminal(io.TextIOBase):
         self._stream = stream
         self._sink = Sink(stream)
 
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # TextIOBase has an attribute
-        """Encoding of the file; Rich reads it."""
-        return "utf-8"
-
     def write(self, text: str) -> int:
         """Write all of ``text``; after an error, discard it."""
         if not self.broken:
@@ -78,10 +77,6 @@ class Terminal(io.TextIOBase):
             except (OSError, ValueError):
                 self.broken = True
         return len(text)
-
-    def isatty(self) -> bool:
-        """Return whether the stream is still a terminal."""
-        return self._stream.isatty()
 
     def fileno(self) -> int:
         """Return the descriptor, needed to read the terminal size."""
@@ -148,12 +143,20 @@ class Screen:
             columns, height = 0, 0
         return columns or _USUAL[0], height or _USUAL[1]
 
+    def page(self, max_width: int) -> Page:
+        """Return the area for the rows of the next frame, at most ``max_width`` columns wide."""
+        columns, height = self.size
+        # Leave the last column free: after a full row the position of the cursor depends on the terminal.
+        return Page(max(1, min(max_width, columns - 1)), self._cells, height)
+
     def draw(self, view: View | MultiView, lines: list[str]) -> None:
         """Print ``lines`` permanently and draw ``view`` below them, in one write to the terminal."""
-        columns, height = self._drawn_size = self.size
-        # Leave the last column free: after a full row the position of the cursor depends on the terminal.
-        page = Page(max(1, min(MAX_WIDTH, columns - 1)), self._cells, height)
-        layout = multi_view_rows(view, page) if isinstance(view, MultiView) else rows(view, page)
+        page = self.page(MAX_WIDTH)
+        self.draw_rows(multi_view_rows(view, page) if isinstance(view, MultiView) else rows(view, page), lines)
+
+    def draw_rows(self, layout: Sequence[Row], lines: Sequence[str] = ()) -> None:
+        """Print ``lines`` permanently and draw rows that fit :meth:`page` below them, in one write to the terminal."""
+        self._drawn_size = self.size
         drawn = f"{_CLEAR_LINE}\n".join(to_ansi(row, color=self._color) for row in layout)
         above = "".join((f"\r{_CLEAR}", *(f"{line}\n" for line in lines))) if lines else ""
         up = f"\x1b[{len(layout) - 1}A" if len(layout) > 1 else ""
@@ -172,7 +175,6 @@ class LiveStatus:
         color: Which parts of a message are coloured; *none*: the view has no colours, either.
         on_unprinted: Takes results that could not be printed, because the terminal failed or the view is closed.
         source_count: Number of sources or channels that run at the same time; 0 for a single one.
-        now: A monotonic clock, seconds.
     """
 
     def __init__(
@@ -182,13 +184,11 @@ class LiveStatus:
         color: Color = "prefix",
         on_unprinted: OnUnprinted,
         source_count: int = 0,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._terminal = Terminal(stream)
         self._color = color
         self._notes = Notes("warnings")
         self._on_unprinted = on_unprinted
-        self._now = now
         self._many = source_count > 0
         self._viewer: Viewer | MultiViewer = MultiViewer(source_count) if source_count else Viewer()
         self._lines: deque[_Line] = deque()
@@ -198,6 +198,8 @@ class LiveStatus:
         self._stale = True
         self._ended = False
         self._closing = threading.Event()
+        # Plain flags: the signal handler that sets them must wait for no lock that its own thread may hold.
+        self._hidden = self._erased = False
         self._thread = threading.Thread(target=self._run, name="rt-live", daemon=True)
         self._thread.start()
 
@@ -210,7 +212,7 @@ class LiveStatus:
         """Handle an event. Returns at once and never raises."""
         with self._changed:
             line = self._notes.take(event, label if self._many else None, level=_level_of(event))
-            if self._viewer.take(event, self._now(), label):
+            if self._viewer.take(event, time.monotonic(), label):
                 self._stale = True
                 self._changed.notify()
             if line is not None:
@@ -245,6 +247,22 @@ class LiveStatus:
         self._thread.join(deadline_s)
         return not self._thread.is_alive()
 
+    def leave_terminal(self) -> None:
+        """Erase the view, and draw nothing until :meth:`enter_terminal`. For a signal handler of the main thread.
+
+        Waits for the view's thread, but not long: a terminal stopped with Ctrl-S takes nothing.
+        """
+        self._erased, self._hidden = False, True
+        with self._changed:  # its lock is reentrant
+            self._changed.notify()
+        give_up_at = time.monotonic() + _ERASE_S
+        while not self._erased and self._thread.is_alive() and time.monotonic() < give_up_at:
+            time.sleep(_ERASE_CHECK_S)
+
+    def enter_terminal(self) -> None:
+        """Draw the view anew. For a signal handler of the main thread."""
+        self._hidden = False
+
     def _add_message(self, line: str, *, needed: bool = False) -> None:
         line = add_color(line, self._color)
         if self._backlog.takes(line, needed=needed):
@@ -276,12 +294,16 @@ class LiveStatus:
     def _draw(self) -> None:
         screen = Screen(cast("IO[str]", self._terminal), color=self._color != "none")
         while (view := self._next(screen)) is not None:
-            drawn_at = self._now()
+            drawn_at = time.monotonic()
             screen.draw(view, [line.text for line in self._printing])
             if self._terminal.broken:
                 return
             self._call_on_written()
-            self._closing.wait(max(0.0, drawn_at + REDRAW_S - self._now()))
+            self._closing.wait(max(0.0, drawn_at + REDRAW_S - time.monotonic()))
+            while self._hidden and not self._closing.wait(_ERASE_CHECK_S):
+                if not self._erased:
+                    screen.stop()
+                    self._erased = self._stale = True
         screen.stop()
 
     def _call_on_written(self) -> None:
@@ -293,7 +315,7 @@ class LiveStatus:
     def _next(self, screen: Screen | None = None) -> View | MultiView | None:
         """Wait for a change and move the waiting lines to ``_printing``; returns the view, or None at the end."""
         with self._changed:
-            while not (self._stale or self._lines or self._closing.is_set()):
+            while not (self._stale or self._lines or self._hidden or self._closing.is_set()):
                 self._changed.wait(RESIZE_CHECK_S)
                 self._stale |= screen is not None and screen.resized
             if self._closing.is_set() and not self._lines:

@@ -1,11 +1,12 @@
-"""A few lines at the bottom of the terminal, redrawn by Rich from a separate thread."""
+"""A table at the bottom of the terminal, drawn as the live view is, from a separate thread."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import IO, TYPE_CHECKING, cast
 
-from rt_cli.output.status.live import REDRAW_S, Terminal
+from rt_cli.output.status.live import REDRAW_S, Screen, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,17 +45,11 @@ class LiveTable:
         self._thread.join(_END_S)
 
     def _run(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-        from rich.text import Text
-
-        console = Console(file=cast("IO[str]", self._terminal), force_terminal=True, force_interactive=True)
+        screen = Screen(cast("IO[str]", self._terminal), color=False)
         drawn: tuple[str, ...] = ()
-        with Live(
-            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        ) as live:
-            console.show_cursor(True)  # the end of the process must not leave the cursor hidden
-            while not self._closing.wait(REDRAW_S):
-                if drawn is not self._lines:
-                    drawn = self._lines
-                    live.update(Text("\n".join(drawn), no_wrap=True, overflow="ellipsis"), refresh=True)
+        while not self._closing.wait(REDRAW_S) and not self._terminal.broken:
+            if drawn is not self._lines or screen.resized:
+                drawn, page = self._lines, screen.page(sys.maxsize)
+                # A low terminal shows the newest.
+                screen.draw_rows([[(page.fit(line), "")] for line in drawn[-page.height :]])
+        screen.stop()

@@ -11,7 +11,7 @@ from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import OPENAI, dialect_for
 from rt_cli.protocol.endpoint.headers import last_per_name
 from rt_cli.protocol.endpoint.openai_base import BASE_VARIABLE, OPENAI_URL, openai_base
-from rt_cli.protocol.endpoint.url import Address, parse_address, websocket_url, with_parameters
+from rt_cli.protocol.endpoint.url import Address, parse_address, with_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.endpoint.headers import Headers
     from rt_cli.settings import EndpointSettings
 
-__all__ = ["EMBEDDED_MODEL", "Choice", "Endpoint", "Trust", "choose", "resolve", "trust_of", "websocket_url"]
+__all__ = ["EMBEDDED_MODEL", "Choice", "Endpoint", "Trust", "choose", "resolve", "trust_of"]
 
 EMBEDDED_MODEL = "pocketsphinx"
 """Default model of the embedded endpoint, if it has no better recogniser."""

@@ -91,11 +91,6 @@ def parse_address(text: str, dialect: str | None = None) -> Address:
     )
 
 
-def websocket_url(text: str, dialect: str | None = None) -> str:
-    """:func:`parse_address`, as a URL without user and password. Raises UsageError."""
-    return parse_address(text, dialect).url
-
-
 def with_parameters(url: str, query: Query) -> str:
     """Return the URL with more parameters behind its own."""
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query, safe='*:/')}"

@@ -125,7 +125,7 @@ def _expires_at(fields: Fields) -> float | None:
 
 
 def _session_created(fields: Fields) -> ServerEvent:
-    return SessionCreated(_text(_object(fields, "session"), "id") or _text(fields, "id"), _expires_at(fields))
+    return SessionCreated(_expires_at(fields), _text(_object(fields, "session"), "id") or _text(fields, "id"))
 
 
 def _session_updated(fields: Fields) -> ServerEvent:

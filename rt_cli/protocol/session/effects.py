@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from rt_cli.audio.source import LossReason
     from rt_cli.errors import RtError
-    from rt_cli.events import Event
+    from rt_cli.events import Event, LossReason
 
 
 class Settle(Struct, frozen=True):

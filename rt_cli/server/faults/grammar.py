@@ -171,7 +171,6 @@ class _GrammarError(Exception):
 class FaultKind:
     """The parts that the faults of one name can have."""
 
-    summary: str
     read: Callable[[str], Value] | None = None
     example: str = ""
     """Example of a value."""
@@ -360,29 +359,23 @@ def _one_of(*names: str) -> Callable[[str], str]:
 
 
 KINDS: dict[str, FaultKind] = {
-    "status": FaultKind(
-        "the handshake is refused with an HTTP status; /3s is its Retry-After", _status, "503", when=False, lasts=True
-    ),
-    "handshake": FaultKind("the answer to the handshake comes late", _span, "2s", when=False),
-    "drop": FaultKind(
-        "the connection is cut without a close frame: rst, fin", _one_of("rst", "fin"), "fin", default="rst"
-    ),
-    "close": FaultKind("a close frame, with a reason if you like", _close_frame, "1001:going away"),
-    "expire": FaultKind("the session ends then, and expires_at says so from the start", _span, "20s", when=False),
-    "quota": FaultKind("error insufficient_quota, then close 1008"),
-    "error": FaultKind("an error event with this code; the session goes on", _code, "server_error"),
-    "garbage": FaultKind(
-        f"something that is no event: {', '.join(GARBAGE)}", _one_of(*GARBAGE), "utf8", default="json"
-    ),
-    "stall": FaultKind("nothing is read and nothing is written", lasts=True),
-    "mute": FaultKind("pings are not answered, all else is", lasts=True),
-    "slow": FaultKind("no more than this is read in a second", _rate, "32kB", lasts=True),
-    "delay": FaultKind("events leave late, all or those of a type", _delay, "100ms..500ms", lasts=True),
-    "omit": FaultKind("events of a type are left out", _event, "session.updated", lasts=True),
-    "dup": FaultKind("events of a type come twice", _event, "completed", lasts=True),
-    "reorder": FaultKind("neighbours of a type are swapped", _event, "completed", lasts=True),
-    "corrupt": FaultKind("events of a type are cut in half, so that they are no JSON", _event, "committed", lasts=True),
-    "failed": FaultKind("transcripts fail: ...transcription.failed in place of completed", lasts=True),
-    "reject": FaultKind("client events of a type get an error, and no more", _rejection, "session.update", lasts=True),
+    "status": FaultKind(_status, "503", when=False, lasts=True),
+    "handshake": FaultKind(_span, "2s", when=False),
+    "drop": FaultKind(_one_of("rst", "fin"), "fin", default="rst"),
+    "close": FaultKind(_close_frame, "1001:going away"),
+    "expire": FaultKind(_span, "20s", when=False),
+    "quota": FaultKind(),
+    "error": FaultKind(_code, "server_error"),
+    "garbage": FaultKind(_one_of(*GARBAGE), "utf8", default="json"),
+    "stall": FaultKind(lasts=True),
+    "mute": FaultKind(lasts=True),
+    "slow": FaultKind(_rate, "32kB", lasts=True),
+    "delay": FaultKind(_delay, "100ms..500ms", lasts=True),
+    "omit": FaultKind(_event, "session.updated", lasts=True),
+    "dup": FaultKind(_event, "completed", lasts=True),
+    "reorder": FaultKind(_event, "completed", lasts=True),
+    "corrupt": FaultKind(_event, "committed", lasts=True),
+    "failed": FaultKind(lasts=True),
+    "reject": FaultKind(_rejection, "session.update", lasts=True),
 }
 """All faults by name."""

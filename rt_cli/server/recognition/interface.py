@@ -28,15 +28,6 @@ NO_HINTS = Hints()
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A word with its start and end, in seconds from the start of the item."""
-
-    text: str
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """The text of an item so far."""
 
@@ -45,8 +36,6 @@ class Hypothesis:
     """True for the last hypothesis of the item."""
     heard_s: float | None = None
     """Seconds of audio in a text that may still change; None: unknown, or the engine only appends."""
-    words: tuple[Word, ...] = ()
-    """The words with times, in order; empty if the engine provides no times."""
 
 
 class Transcription(Protocol):

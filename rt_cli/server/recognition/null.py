@@ -1,4 +1,4 @@
-"""Recogniser without an engine: every item gets an empty text, or fails."""
+"""Recogniser without an engine: every item gets an empty text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from rt_cli.server.recognition.interface import NO_HINTS, Hypothesis, RecognizerFailed
+from rt_cli.server.recognition.interface import NO_HINTS, Hypothesis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,14 +42,9 @@ class _NullSession:
 
 
 class NullTranscription:
-    """A transcription without an engine: returns an empty text, or fails, at the end of the item.
+    """A transcription without an engine: returns an empty text at the end of the item."""
 
-    Args:
-        failure: Reason of the failure; None: return an empty text.
-    """
-
-    def __init__(self, failure: str | None = None) -> None:
-        self._failure = failure
+    def __init__(self) -> None:
         self._finished = asyncio.Event()
 
     async def feed(self, pcm: bytes) -> None:
@@ -65,12 +60,6 @@ class NullTranscription:
     abandon = finish
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """Wait for the end of the item, then yield an empty text.
-
-        Raises:
-            RecognizerFailed: A ``failure`` is set.
-        """
+        """Wait for the end of the item, then yield an empty text."""
         await self._finished.wait()
-        if self._failure is not None:
-            raise RecognizerFailed(self._failure)
         yield Hypothesis("", final=True)

@@ -33,7 +33,7 @@ _AT_ONCE = 64
 """Most concurrent requests. Further requests wait; the wait counts for their deadline."""
 _MAX_BODY_BYTES = 1_048_576
 """Most bytes read of a response that is not streamed."""
-_MAX_STREAM_BYTES = 64 * 1_048_576
+MAX_STREAM_BYTES = 64 * 1_048_576
 """Most bytes read of a streamed response: a reply of the longest length, in events of one character each."""
 _OK = 200
 
@@ -166,7 +166,7 @@ class ChatReplier:
                 yield (await _read(response, _MAX_BODY_BYTES)).decode(errors="replace")
                 return
             stream = EventStream()
-            async with aclosing(limited_chunks(response, _MAX_STREAM_BYTES)) as chunks:
+            async with aclosing(limited_chunks(response, MAX_STREAM_BYTES)) as chunks:
                 async for chunk in chunks:
                     for data in stream.push(chunk):
                         yield data

@@ -56,7 +56,6 @@ class PushToTalk:
     Args:
         rate_hz: Sample rate of the timeline.
         push_to_talk: Send audio only while talking.
-        start: Timeline position at which the run begins.
         on_change: Receives every change.
     """
 
@@ -65,17 +64,16 @@ class PushToTalk:
         rate_hz: int,
         *,
         push_to_talk: bool = False,
-        start: int = 0,
         on_change: Callable[[ControlChanged], None] = lambda _change: None,
     ) -> None:
         self.controls = ControlState(push_to_talk=push_to_talk)
-        self.send_ranges = SendRanges(start)
-        self.marks = TurnMarks(start)
-        self._captured = start
+        self.send_ranges = SendRanges()
+        self.marks = TurnMarks()
+        self._captured = 0
         self._rate_hz = rate_hz
         self._pre_roll = to_samples(PRE_ROLL_MS, rate_hz)
         self._post_roll = to_samples(POST_ROLL_MS, rate_hz)
-        self._opened = self._closes = start
+        self._opened = self._closes = 0
         self._on_change = on_change
 
     @property

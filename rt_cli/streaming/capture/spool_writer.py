@@ -37,7 +37,7 @@ PATIENCE_S = 2.0
 """Longest time that a final waits for its record."""
 _CLOSE_S = 10.0
 """Longest wait for the disk in :meth:`SpoolWriter.close`."""
-_RETRY_S = 0.5
+RETRY_S = 0.5
 """Time between two writes to a disk that refuses."""
 _WRITE_BYTES = 1 << 20
 """Most bytes of one write of audio."""
@@ -214,7 +214,7 @@ class SpoolWriter:
                 return
             if failed:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closing, _RETRY_S)
+                    self._changed.wait_for(lambda: self._closing, RETRY_S)
 
     def _write_sound(self, pieces: list[tuple[int, bytes]]) -> None:
         """Write audio, neighbouring pieces in one write. What was settled meanwhile needs no write."""

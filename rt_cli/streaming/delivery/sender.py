@@ -9,7 +9,7 @@ Rules, each from a defect that some project has had:
 4. A return of ``send()`` proves nothing, so a window limits the audio that is not *acknowledged*. The pong of a ping
    sent after the audio acknowledges it, and so does any event that proves that it was read. The window is 2 to 8 s: it
    grows with the round trip and with the speed at which the endpoint reads.
-5. A stream of audio and single chunks exclude each other; the caller chooses to wait or to fail.
+5. Streams of audio exclude each other: the second one waits.
 6. A sender belongs to one connection and ends with it.
 
 The sender logs every change of state at debug level, so that a log shows why a sender is stuck.
@@ -21,9 +21,8 @@ import asyncio
 import logging
 from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rt_cli.errors import SenderBusy
 from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
 from rt_cli.streaming.timing.ticks import next_tick
 
@@ -126,7 +125,6 @@ class Sender:
         clock: Time of round trips.
         rate_hz: Samples per second of the audio.
         attempt: Number of the connection in the run; for the log.
-        busy: Whether a second stream or a single chunk waits or fails while a stream is being sent.
         on_acknowledged: Receives the number of acknowledged samples when it grows.
         on_round_trip: Receives the round trip of each pong, seconds.
     """
@@ -138,7 +136,6 @@ class Sender:
         *,
         rate_hz: int,
         attempt: int = 1,
-        busy: Literal["wait", "fail"] = "wait",
         on_acknowledged: Callable[[int], None] = lambda _samples: None,
         on_round_trip: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
@@ -156,12 +153,10 @@ class Sender:
         self._clock = clock
         self._rate_hz = rate_hz
         self._attempt = attempt
-        self._busy = busy
         self._on_acknowledged = on_acknowledged
         self._on_round_trip = on_round_trip
         self._lane = asyncio.BoundedSemaphore(1)
         self._stream_lock = asyncio.BoundedSemaphore(1)
-        self._streams = 0
         self._write_task: asyncio.Future[None] | None = None
         self._write_began_at = clock.now()
         self._window_open = asyncio.Event()
@@ -195,24 +190,12 @@ class Sender:
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[Sender]:
-        """Send a stream of audio. No other stream and no single chunk gets between its chunks; control messages may.
+        """Send a stream of audio. No other stream gets between its chunks: it waits. Control messages do.
 
-        Raises SenderBusy if another stream runs or waits and ``busy`` is ``fail``. Cancellation while waiting has no
-        effect on other callers; leaving the block never waits.
+        Cancellation while waiting has no effect on other callers; leaving the block never waits.
         """
-        self._refuse_if_busy("a second stream")
-        self._streams += 1
-        try:
-            async with self._stream_lock:
-                yield self
-        finally:
-            self._streams -= 1
-
-    async def chunk(self, message: bytes, samples: int) -> None:
-        """Send a single chunk outside any stream. Waits for other chunks; waits for a stream, or fails (``busy``)."""
-        self._refuse_if_busy("a single chunk")
         async with self._stream_lock:
-            await self.audio((message,), samples)
+            yield self
 
     def _fits(self, samples: int) -> bool:
         in_flight = self.sent - self.acknowledged
@@ -303,10 +286,6 @@ class Sender:
     def _ping_due(self) -> bool:
         quiet = self._clock.now() - self._last_ping
         return quiet >= PING_IDLE_S or (quiet > PING_BUSY_S and self.sent > self._ping_covers)
-
-    def _refuse_if_busy(self, what: str) -> None:
-        if self._streams and self._busy == "fail":
-            raise SenderBusy(f"{what} of audio cannot be sent while a stream is being sent")
 
     async def _ping(self) -> None:
         self._last_ping = self._clock.now()

@@ -19,7 +19,7 @@ from rt_cli.errors import AudioError
 from tests.fakes import FakeClock, run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 RATE_HZ = 24_000
 BLOCK = b"\1\0" * 960
@@ -56,7 +56,9 @@ class OrderedClock(FakeClock):
 class Scripted:
     """A microphone that yields a number of 40 ms blocks and then is lost or ends."""
 
-    def __init__(self, clock: FakeClock, blocks: int, *, lost: bool = True, sounds: bool = True) -> None:
+    def __init__(
+        self, clock: FakeClock, blocks: int, *, lost: bool = True, sounds: bool = True, pcm: bytes = BLOCK
+    ) -> None:
         self.info = SourceInfo("test microphone", "microphone", live=True, rate_hz=RATE_HZ, channels=1)
         self.began_at = clock.now() if sounds else None
         self.last_at = clock.now()
@@ -66,13 +68,14 @@ class Scripted:
         self._clock = clock
         self._blocks = blocks
         self._lost = lost
+        self._pcm = pcm
 
     async def blocks(self) -> AsyncIterator[Block]:
         """Yield the scripted blocks."""
         for _ in range(self._blocks):
             self.last_at += 0.04
             self._clock.time = max(self._clock.time, self.last_at)
-            yield Block(BLOCK)
+            yield Block(self._pcm)
         if self._lost:
             self._clock.time += 1.0
             raise AudioError("no callbacks", "plug it in", code="device_lost")
@@ -98,18 +101,23 @@ class Story:
     yielded: list[Block] = field(default_factory=list)
     error: AudioError | None = None
 
-    def device(self, blocks: int, *, lost: bool = True, sounds: bool = True) -> Scripted:
+    def device(self, blocks: int, *, lost: bool = True, sounds: bool = True, pcm: bytes = BLOCK) -> Scripted:
         """A device that can be opened."""
-        self.devices.append(Scripted(self.clock, blocks, lost=lost, sounds=sounds))
+        self.devices.append(Scripted(self.clock, blocks, lost=lost, sounds=sounds, pcm=pcm))
         return self.devices[-1]
 
     def source(
-        self, answers: list[Callable[[], Scripted] | None], *, retry_for_s: float = 600
+        self,
+        answers: list[Callable[[], Scripted] | None],
+        *,
+        first: Scripted | None = None,
+        reopen: Callable[[], Awaitable[Scripted]] | None = None,
+        retry_for_s: float = 600,
     ) -> ReconnectingMicrophone:
-        """The source under test, lost after two blocks; a reopening of ``None`` is a failed attempt."""
+        """The source under test, lost after two blocks or as ``first`` is; a reopening of None is a failed attempt."""
         answers = list(answers)
 
-        async def reopen() -> Scripted:
+        async def reopened() -> Scripted:
             self.attempts.append(self.clock.now())
             answer = answers.pop(0) if answers else None
             await asyncio.sleep(0)
@@ -118,8 +126,8 @@ class Story:
             return answer()
 
         return ReconnectingMicrophone(
-            self.device(2),
-            reopen,
+            first or self.device(2),
+            reopen or reopened,
             rate_hz=RATE_HZ,
             warn=lambda *warning: self.warnings.append(warning),
             health=InputHealth(RATE_HZ, "Linux"),
@@ -238,8 +246,7 @@ def test_other_errors_pass() -> None:
             raise AudioError("broken")
 
     story = Story()
-    source = story.source([back(story)])
-    source._device = Broken(story.clock, 0)
+    source = story.source([back(story)], first=Broken(story.clock, 0))
     run(story.read(source))
 
     assert story.error is not None
@@ -296,7 +303,6 @@ def test_close_while_opening() -> None:
     story = Story()
 
     async def scenario() -> None:
-        source = story.source([])
         opening = asyncio.Event()
 
         async def never() -> Scripted:
@@ -304,7 +310,7 @@ def test_close_while_opening() -> None:
             await asyncio.Event().wait()
             raise AssertionError
 
-        source._reopen = never
+        source = story.source([], reopen=never)
         reading = asyncio.create_task(story.read(source))
         await opening.wait()
         reading.cancel()
@@ -327,8 +333,8 @@ def test_overflows_are_reported() -> None:
                 yield block
 
     story = Story()
-    source = story.source([lambda: Overflowing(story.clock, 1), back(story)])
-    source._device = Overflowing(story.clock, 2)
+    first = Overflowing(story.clock, 2)
+    source = story.source([lambda: Overflowing(story.clock, 1), back(story)], first=first)
     run(story.read(source))
 
     assert story.codes == [
@@ -348,12 +354,9 @@ def test_health_warnings() -> None:
     story = Story()
 
     async def scenario() -> None:
-        device = story.device(0, lost=False)
+        device = story.device(10, lost=False, pcm=bytes(1920))
         device.stopped.set()
-        source = story.source([])
-        source._device = device
-        source._health.take(bytes(9_600))
-        await story.read(source)
+        await story.read(story.source([], first=device))
 
     run(scenario())
     assert story.codes == ["silent_input"]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rt_cli.audio.speech.endpointing import ONSET_FRAMES
 from rt_cli.audio.speech.gate import HANG_MS, PRE_ROLL_MS, Gate, SendRange, SendRanges
+from tests.memory import held_count
 
 RATE = 1000
 FRAME = 32
@@ -94,7 +95,7 @@ def test_settled_ranges_are_dropped() -> None:
         send_ranges.decided(second * 1000 + 900)
         send_ranges.forget(second * 1000)
 
-    assert len(send_ranges._send_ranges) <= 2
+    assert held_count(send_ranges, SendRange) <= 2
     assert send_ranges.at(9_999_600) == SendRange(sent=False, until=9_999_900, ends=False)
 
 

@@ -2,7 +2,8 @@
 
 ``keys``: prints ``ready`` and every key; ``x`` ends it. ``shell``: starts that as a job in the foreground, as a shell
 does, but leaves the terminal as the job leaves it; prints ``stopped``, waits for a line and lets it go on, at last
-prints ``ended`` and its exit code. ``background``: the same, but the job starts behind it.
+prints ``ended`` and its exit code. ``background``: the same, but the job starts behind it. A command behind ``shell``
+is the job in place of the keys.
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ import signal
 import subprocess
 import sys
 import termios
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rt_cli.run.interrupts import Interrupts
 
 
 def keys() -> None:
     """The job."""
     from rt_cli.cli.controls.keyboard import Keyboard
+    from rt_cli.cli.process import run_loop
 
-    async def scenario() -> None:
+    async def scenario(interrupts: Interrupts) -> int:
         over = asyncio.Event()
 
         def pressed(key: str) -> None:
@@ -29,14 +35,16 @@ def keys() -> None:
                 over.set()
 
         keyboard = Keyboard(sys.stdin, asyncio.get_running_loop(), pressed)
-        keyboard.start()
+        interrupts.terminal_users.append(keyboard)
+        keyboard.enter_terminal()
         print("ready", flush=True)
         try:
             await over.wait()
         finally:
-            keyboard.restore()
+            keyboard.close()
+        return 0
 
-    asyncio.run(scenario())
+    sys.exit(run_loop(scenario))
 
 
 def shell(*, foreground: bool = True) -> None:
@@ -45,7 +53,11 @@ def shell(*, foreground: bool = True) -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # whoever runs this may have been told not to hear it
         signal.signal(number, signal.SIG_DFL)
-    job = subprocess.Popen([sys.executable, __file__, "keys"], process_group=0)
+    command = sys.argv[2:]
+    # Only the keys report on the shell's stderr: other jobs draw on the terminal.
+    job = subprocess.Popen(
+        command or [sys.executable, __file__, "keys"], process_group=0, stderr=0 if command else None
+    )
     # A shell that gives the terminal away must be able to do so again; its job must not inherit that.
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     if foreground:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyte
 import pytest
 
 if sys.platform == "win32":
@@ -18,7 +19,8 @@ if sys.platform == "win32":
 import termios
 
 from rt_cli.cli.controls.keyboard import command_of
-from tests.program import ROOT
+from tests.program import ROOT, RT, noise, write_wav
+from tests.servers import polite, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +32,14 @@ PROGRAM = Path(__file__).with_name("keys_program.py")
 class Job:
     """The keyboard as a job of a tiny shell, on a terminal of its own."""
 
-    def __init__(self, how: str = "shell") -> None:
+    def __init__(self, how: str = "shell", *command: str) -> None:
         self.person, self._program = os.openpty()
         self.before = self.mode
         self._go_on = os.pipe()
         self._said = b""
         # Its third descriptor is where it waits for leave to continue the job.
         self.shell = subprocess.Popen(
-            ["bash", "-c", f'exec 3<&{self._go_on[0]}; exec "$0" "$@"', sys.executable, str(PROGRAM), how],
+            ["bash", "-c", f'exec 3<&{self._go_on[0]}; exec "$0" "$@"', sys.executable, str(PROGRAM), how, *command],
             stdin=self._program,
             stdout=subprocess.PIPE,
             pass_fds=[self._go_on[0]],
@@ -45,7 +47,8 @@ class Job:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         self.pid = int(self.until("job").split()[1])
-        self.until("ready")
+        if not command:
+            self.until("ready")
 
     @property
     def mode(self) -> list[Any]:
@@ -150,18 +153,47 @@ def test_in_the_background_the_terminal_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "key"),
+    ("key", "exit_code"),
     [
-        pytest.param(signal.SIGQUIT, "\x1c", id="Ctrl-\\"),
-        pytest.param(signal.SIGHUP, None, id="hangup"),
-        pytest.param(signal.SIGINT, "\x03", id="Ctrl-C"),
+        pytest.param("\x1c", -signal.SIGQUIT, id="Ctrl-\\"),
+        pytest.param(None, 143, id="hangup"),
+        pytest.param("\x03", 130, id="Ctrl-C"),
     ],
 )
-def test_ended_by_a_signal(job: Job, number: signal.Signals, key: str | None) -> None:
-    """It dies of the signal that it got, and the terminal is as it was."""
+def test_ended_by_a_signal(job: Job, key: str | None, exit_code: int) -> None:
+    """It ends as the signal demands, and the terminal is as it was."""
     if key is None:
-        os.kill(job.pid, number)
+        os.kill(job.pid, signal.SIGHUP)
     else:
         job.press(key)
-    assert job.until("ended") in {f"ended {-number}", "ended 1", "ended 130"}
+    assert job.until("ended") == f"ended {exit_code}"
     assert job.mode == job.before
+
+
+def test_the_view_is_gone_while_the_job_is_stopped(tmp_path: Path) -> None:
+    """Ctrl-Z erases the live view, ``fg`` draws it anew, and nothing of the sound is lost."""
+    sound = write_wav(tmp_path / "sound.wav", noise(24_000 * 4))
+    with scripted(polite("hello")) as server:
+        job = Job("shell", *RT, "send", "--url", server.url, "-m", "whisper-1", "--speed", "1", "--json", str(sound))
+        try:
+            screen = pyte.Screen(80, 24)
+            termios.tcsetwinsize(job.person, (24, 80))
+            stream = pyte.ByteStream(screen)
+
+            def shows(word: str) -> None:
+                while word not in "\n".join(screen.display):
+                    assert select.select([job.person], [], [], DEADLINE_S)[0], screen.display
+                    stream.feed(os.read(job.person, 65_536))
+
+            shows("captured")
+            job.press("\x1a")
+            job.until("stopped")
+            while select.select([job.person], [], [], 0)[0]:
+                stream.feed(os.read(job.person, 65_536))
+            assert "captured" not in "\n".join(screen.display)
+            job.go_on()
+            shows("captured")
+            assert job.until("ended") == "ended 0"
+        finally:
+            job.close()
+    assert len(server.audio) == 24_000 * 4 * 2

@@ -18,7 +18,7 @@ async def main(url: str, pcm: bytes) -> None:
     async with aiohttp.ClientSession() as http:
         base = url.replace("ws", "http", 1).removesuffix("/realtime")
         recognizer = openai.STT(base_url=base, api_key="any", use_realtime=True, model="gpt-4o-transcribe")
-        recognizer._ensure_session = lambda: http  # else LiveKit uses the session of its job
+        recognizer._ensure_session = lambda: http  # noqa: SLF001 - else LiveKit uses the session of its job
         stream = recognizer.stream()
         for start in range(0, len(pcm), FRAME_BYTES):
             piece = pcm[start : start + FRAME_BYTES]

@@ -19,7 +19,7 @@ import pytest
 from msgspec.structs import replace
 
 from rt_cli.events import Errored, Event, Final, Partial, Progress, SourceOpened
-from rt_cli.output.status.live import LiveStatus, Screen
+from rt_cli.output.status.live import REDRAW_S, LiveStatus, Screen
 from rt_cli.output.status.view import View
 
 if sys.platform == "win32":
@@ -409,6 +409,73 @@ def test_a_resize_alone_causes_a_redraw(terminal: tuple[io.FileIO, TextIO]) -> N
     fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
     while b"  1.0 s / 1.0 s" not in seen:
         seen += read_some(screen_side)
+    thread, _ = drained(screen_side)
+    assert status.close(DEADLINE_S)
+    stream.close()
+    thread.join(DEADLINE_S)
+
+
+def test_a_stopped_program_leaves_no_view(terminal: tuple[io.FileIO, TextIO]) -> None:
+    """Ctrl-Z erases it, nothing is drawn until ``fg``, and then it is drawn anew, with what happened meanwhile."""
+    screen_side, stream = terminal
+    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    seen = b""
+    for round_ in (1, 2):
+        status.on_event(progress(round_ * 1_000))
+        while f"captured {round_}.0 s".encode() not in seen:
+            seen += read_some(screen_side)
+        status.leave_terminal()
+        while select.select([screen_side], [], [], 0)[0]:
+            seen += read_some(screen_side)
+        assert on_screen(as_written(seen), 80) == [""]
+        status.on_event(progress(round_ * 1_000 + 500))
+        assert not select.select([screen_side], [], [], 3 * REDRAW_S)[0]
+        status.enter_terminal()
+        while f"captured {round_}.5 s".encode() not in seen:
+            seen += read_some(screen_side)
+    end(status, terminal)
+
+
+def test_leaving_a_terminal_that_takes_nothing(terminal: tuple[io.FileIO, TextIO]) -> None:
+    """Ctrl-S, then Ctrl-Z: the signal handler does not wait for the terminal."""
+    screen_side, stream = terminal
+    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status.on_event(progress(1_000))
+    read_some(screen_side)
+    termios.tcflow(stream.fileno(), termios.TCOOFF)
+    began = time.monotonic()
+    status.leave_terminal()
+    assert time.monotonic() - began < 2
+    termios.tcflow(stream.fileno(), termios.TCOON)
+    end(status, terminal)
+
+
+def test_leaving_the_terminal_within_an_event(
+    terminal: tuple[io.FileIO, TextIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler runs at any moment of its thread, also where that holds the lock of the view."""
+    now, waits = time.monotonic, []
+
+    def signalled_now() -> float:
+        if not waits and threading.current_thread() is threading.main_thread():  # asked for the time under the lock
+            waits.append(now())
+            status.leave_terminal()
+            waits.append(now())
+            status.enter_terminal()
+        return now()
+
+    status = LiveStatus(terminal[1], environ={}, on_unprinted=lambda _line, _written: None)
+    monkeypatch.setattr(time, "monotonic", signalled_now)
+    status.on_event(progress(1_000))
+    monkeypatch.undo()
+    began, ended = waits
+    assert ended - began < 2
+    end(status, terminal)
+
+
+def end(status: LiveStatus, terminal: tuple[io.FileIO, TextIO]) -> None:
+    """Close the view, and read the terminal to its end."""
+    screen_side, stream = terminal
     thread, _ = drained(screen_side)
     assert status.close(DEADLINE_S)
     stream.close()

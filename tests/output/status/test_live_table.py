@@ -7,6 +7,7 @@ import select
 import sys
 import time
 
+import pyte
 import pytest
 
 from rt_cli.output.status.live_table import LiveTable
@@ -14,7 +15,10 @@ from rt_cli.output.status.live_table import LiveTable
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals here", allow_module_level=True)
 
+import termios
+
 DEADLINE_S = 20.0
+FRAME_END = b"\x1b[?2026l"
 
 
 def drawn_until(end: int, wanted: bytes) -> bytes:
@@ -26,24 +30,44 @@ def drawn_until(end: int, wanted: bytes) -> bytes:
     return seen
 
 
-def test_the_newest_lines_are_shown_and_then_erased() -> None:
-    """Each set of lines replaces the one before; no line is left at the end."""
+def shown(columns: int, height: int, *tables: list[str]) -> tuple[list[str], list[str]]:
+    """Return the lines on a terminal that has shown some tables, one after the other, and those after the end."""
     person, program = os.openpty()
+    termios.tcsetwinsize(program, (height, columns))
+    screen = pyte.Screen(columns, height)
+    feed = pyte.ByteStream(screen).feed
     with open(program, "w", encoding="utf-8") as stream:  # noqa: PTH123  # a descriptor
         table = LiveTable(stream)
-        table.show(["at once  held", "1        ..."])
-        drawn_until(person, b"1        ...")
-        table.show(["at once  held", "1        yes"])
-        replaced = drawn_until(person, b"1        yes")
-        assert b"\x1b[1A" in replaced  # one line up: over the old lines
+        for lines in tables:
+            table.show(lines)
+            feed(drawn_until(person, FRAME_END))
+        during = [line.rstrip() for line in screen.display]
         table.close()
         table.close()
         stream.write("after\n")
         stream.flush()
-        last = drawn_until(person, b"after")
-    # Both lines are erased after their last drawing.
-    assert last.rpartition(b"yes")[2].count(b"\x1b[2K") == 2
+        feed(drawn_until(person, b"after"))
     os.close(person)
+    return during, [line.rstrip() for line in screen.display]
+
+
+@pytest.mark.parametrize(
+    ("columns", "height", "expected"),
+    [
+        (40, 5, ["at once  held", "1        yes", "2        ...", "", ""]),
+        (10, 5, ["at once …", "1       …", "2       …", "", ""]),
+        (40, 2, ["1        yes", "2        ..."]),
+    ],
+    ids=["all", "narrow", "low"],
+)
+def test_the_newest_lines_are_shown_and_then_erased(columns: int, height: int, expected: list[str]) -> None:
+    """Each table replaces the one before, whatever the size of the terminal; no line is left at the end."""
+    first, second = ["at once  held", "1        ..."], ["at once  held", "1        yes", "2        ..."]
+
+    during, after = shown(columns, height, first, second)
+
+    assert during == expected
+    assert after == ["after", *[""] * (height - 1)]
 
 
 def test_a_broken_terminal_raises_nothing() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import AZURE, OPENAI
-from rt_cli.protocol.endpoint.endpoint import EMBEDDED_MODEL, Choice, choose, resolve, websocket_url
+from rt_cli.protocol.endpoint.endpoint import EMBEDDED_MODEL, Choice, choose, resolve
 from rt_cli.protocol.endpoint.url import is_loopback, parse_address
 from rt_cli.settings import EndpointSettings
 
@@ -59,13 +59,13 @@ URLS = [
 @pytest.mark.parametrize(("text", "expected"), URLS, ids=[text.strip() for text, _ in URLS])
 def test_a_url_is_completed(text: str, expected: str) -> None:
     """Missing scheme, version and path are added; the given parts stay."""
-    assert expected == websocket_url(text)
+    assert expected == parse_address(text).url
 
 
 @pytest.mark.parametrize(("text", "expected"), URLS, ids=[text.strip() for text, _ in URLS])
 def test_a_completed_url_stays_unchanged(text: str, expected: str) -> None:
     """Parsing a result again changes nothing."""
-    assert websocket_url(websocket_url(text)) == expected
+    assert parse_address(parse_address(text).url).url == expected
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_completed_url_stays_unchanged(text: str, expected: str) -> None:
 def test_an_invalid_url_is_a_usage_error_with_a_hint(text: str) -> None:
     """Before any connection, on one line, with an example."""
     with pytest.raises(UsageError) as caught:
-        websocket_url(text)
+        parse_address(text)
 
     assert caught.value.hint
     assert str(caught.value).isprintable()
@@ -118,7 +118,7 @@ def test_an_invalid_url_is_a_usage_error_with_a_hint(text: str) -> None:
 def test_any_text_is_a_url_or_a_usage_error(text: str) -> None:
     """No other exception; a result is a printable ASCII WebSocket URL with a host."""
     try:
-        url = websocket_url(text)
+        url = parse_address(text).url
     except UsageError:
         return
     assert url.isascii()
@@ -185,7 +185,7 @@ def test_the_dialect_depends_on_the_host_unless_named(url: str, named: str | Non
 def test_an_unknown_dialect_is_a_usage_error_with_a_suggestion() -> None:
     """A misspelt name gets a suggestion."""
     with pytest.raises(UsageError, match="did you mean azure"):
-        websocket_url("https://host", "azur")
+        parse_address("https://host", "azur")
 
 
 GATEWAY = "http://localhost:4000/v1"

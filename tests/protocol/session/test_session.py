@@ -20,7 +20,9 @@ from rt_cli.protocol.server_events import (
     TranscriptDelta,
     TranscriptFailed,
 )
+from rt_cli.protocol.session.turn_list import Turn
 from rt_cli.timeline.tape import Hole
+from tests.memory import held, held_count
 from tests.protocol.session.run import PATIENCE_S, Run
 
 COMMIT_EMPTY = "input_audio_buffer_commit_empty"
@@ -403,7 +405,7 @@ def test_unknown_transcripts_begin_at_most_one_turn() -> None:
     run.send(9000)
     for number in range(100):
         run.receive(TranscriptDelta(f"x{number}", "x"))
-    assert len(run.session._connection.turns.open) == 1
+    assert held_count(run.session, Turn) == 1
     run.receive(*turn("a", 5000, 6000), words("a"))
     run.acknowledge()
     run.wait(PATIENCE_S + 1)
@@ -418,7 +420,7 @@ def test_the_number_of_open_turns_is_limited() -> None:
     for number in range(10_000):
         run.receive(SpeechStarted(f"x{number}", number % 9000))
 
-    assert len(run.session._connection.turns.open) <= 1000
+    assert held_count(run.session, Turn) <= 1000
 
 
 @pytest.mark.parametrize("event", [Ignored("x"), Malformed("x"), words("x"), SpeechStopped("x"), Committed(None)])
@@ -460,7 +462,7 @@ def test_an_endpoint_without_committed_and_ids(count: int) -> None:
 
     assert len(run.texts) == count
     assert run.session.drained
-    assert not run.session._connection.commits.pending
+    assert run.session.last_commit != "pending"
 
 
 def test_deltas_before_the_commit() -> None:
@@ -815,11 +817,9 @@ def test_days_of_turns_take_no_memory() -> None:
         run.send(1000)
         start = 1000 * number
         run.receive(*turn(f"item {number}", start + 100, start + 900), words(f"item {number}"))
-    turns = run.session._connection.turns
 
-    assert not turns.open
-    assert len(turns._finished) <= 2048
-    assert len(run.session.wire._wires) == 1
+    assert held_count(run.session, Turn) == 0
+    assert len(held(run.session)) <= 5 * 2048
 
 
 def test_turns_that_are_given_up_together_are_one_loss() -> None:

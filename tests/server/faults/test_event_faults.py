@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rt_cli.server.faults.event_faults import REORDER_S, Chance, OutgoingFrame, OutgoingQueue, failed_event
 from rt_cli.server.faults.event_names import COMPLETED, FAILED
 from rt_cli.server.faults.grammar import Span, parse
+from tests.memory import held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,8 +222,9 @@ def test_chance_repeats() -> None:
 def test_chance_of_an_ended_connection_is_removed() -> None:
     """The state does not grow with the number of past connections."""
     chance = Chance(parse(["drop@1s..9s~0.5"]))
+    before = len(held(chance))
     for number in range(100):
         chance.fires(0, number)
         chance.forget(number)
 
-    assert chance._chances == {}
+    assert len(held(chance)) <= before + 5

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
 from rt_cli.server.recognition.base.text import whole_words
-from rt_cli.server.recognition.interface import Hypothesis, RecognizerFailed, Word
+from rt_cli.server.recognition.interface import Hypothesis, RecognizerFailed
 from rt_cli.server.recognition.registry import open_recognizer
 from rt_cli.server.recognition.sherpa import ModelFiles, model_files
-from rt_cli.server.recognition.sherpa_stream import words_of
 from tests.fakes import run
 
 if TYPE_CHECKING:
@@ -87,26 +84,6 @@ def test_whole_words(text: str, whole: str) -> None:
     assert whole_words(text) == whole
 
 
-def test_words_of_tokens() -> None:
-    """Spaces start words; in scripts without spaces each token is a word; no word ends after the audio."""
-    assert words_of([" He", "llo", "▁wor", "ld"], [0.1, 0.2, 0.5, 0.9], 0.8) == [
-        Word("Hello", 0.1, 0.5),
-        Word("world", 0.5, 0.8),
-    ]
-    assert words_of(["你", "好"], [0.1, 0.4], 1.0) == [Word("你", 0.1, 0.4), Word("好", 0.4, 1.0)]
-    assert words_of(["▁", "a"], [2.0, 3.0], 1.0) == [Word("a", 1.0, 1.0)]
-    assert words_of([], [], 1.0) == []
-
-
-@given(st.lists(st.tuples(st.sampled_from(["a", " b", "▁c", "▁", "你", "\x1b"]), st.floats(0, 9)), max_size=9))
-def test_words_have_times_in_the_audio(tokens: list[tuple[str, float]]) -> None:
-    """For any output of a model, words start before they end, within the audio."""
-    for word in words_of([text for text, _ in tokens], sorted(start for _, start in tokens), 5.0):
-        assert 0 <= word.start_s <= word.end_s <= 5.0
-        assert word.text.isprintable()
-        assert word.text
-
-
 async def recognise(session: RecognizerSession, *parts: bytes) -> list[Hypothesis]:
     """All hypotheses of some audio."""
     item = await session.open(RATE_HZ)
@@ -127,7 +104,7 @@ async def all_hypotheses(item: Transcription) -> list[Hypothesis]:
 
 
 def test_streaming() -> None:
-    """Partial texts grow, the final one has all tokens and times; a silence ends a segment, not the item."""
+    """Partial texts grow, the final one has all tokens; a silence ends a segment, not the item."""
 
     async def scenario() -> list[Hypothesis]:
         async with open_recognizer(f"sherpa:{MODEL}") as recognizer, recognizer.session() as session:
@@ -140,12 +117,9 @@ def test_streaming() -> None:
     assert len({each.text for each in partials}) > 6
     words = final.text.split()
     assert all(each.text.split() == words[: len(each.text.split())] for each in partials)
-    spoken = sum(word.start_s < 1.92 for word in final.words)
-    assert spoken >= 3
-    assert all(word.start_s < 2.0 or 4.8 < word.start_s < 6.9 for word in final.words)
-    assert sum(word.start_s > 4.8 for word in final.words) >= 3
-    assert len(final.words) <= 10, "said once"
-    assert " ".join(word.text for word in final.words) == final.text
+    first = partials[len(partials) // 2].text.split()
+    assert len(first) >= 3
+    assert len(first) + 3 <= len(words) <= 10, "said once"
 
 
 def test_silence_has_no_words() -> None:

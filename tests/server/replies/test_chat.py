@@ -305,7 +305,7 @@ def test_a_stream_without_end_ends_in_time() -> None:
 
 def test_a_stream_without_end_ends_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """And so do bytes, whatever they are."""
-    monkeypatch.setattr(chat, "_MAX_STREAM_BYTES", 1_048_576)
+    monkeypatch.setattr(chat, "MAX_STREAM_BYTES", 1_048_576)
 
     async def comments(exchange: Exchange) -> None:
         await exchange.head()

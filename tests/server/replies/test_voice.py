@@ -27,6 +27,7 @@ from rt_cli.server.replies.voice import (
     words_per_minute,
 )
 from tests.fakes import run
+from tests.memory import part_of
 from tests.server.chat_server import Exchange, chat_server
 from tests.server.replies.test_builtin import MOST_BYTES, collect, reply, sound, spoken, words
 from tests.server.replies.test_voice_worker import ENDLESS, SENTENCE, loudness, needs_espeak
@@ -78,8 +79,7 @@ async def say(process: EspeakProcess, text: str = SENTENCE) -> bytes:
 
 def pid(process: EspeakProcess) -> int:
     """The process id."""
-    assert process._child is not None
-    return process._child._process.pid
+    return part_of(process, asyncio.subprocess.Process).pid
 
 
 @pytest.mark.parametrize(
@@ -357,10 +357,9 @@ def test_process_ends_with_the_server() -> None:
             await anext(parts)
             await anext(parts)
             assert isinstance(replier, voice.Voice)
-            child = replier._mouth._child
-            assert child is not None
+            process = part_of(replier, asyncio.subprocess.Process)
             await parts.aclose()
-        return child._process
+        return process
 
     assert run(scenario()).returncode is not None
 

@@ -16,9 +16,11 @@ from websockets.exceptions import ConnectionClosed
 from rt_cli.server.access.limits import Limits
 from rt_cli.server.replies.interface import ReplyFailed, Text
 from rt_cli.server.server import serve
+from rt_cli.server.session.conversation.items import Item
 from rt_cli.server.session.input import transcription as transcription_module
 from rt_cli.server.session.session import ServerSession
 from tests.fakes import run
+from tests.memory import held_bytes, held_count
 from tests.server.client import COMMITTED, TRANSCRIBE, noise, recording, session, silence
 from tests.server.scripted import CALL, SPOKEN, Scripted, ScriptedSession
 from tests.server.transcription_server import Upload, transcription_server
@@ -259,5 +261,5 @@ def test_the_end_of_a_session_frees_its_sound() -> None:
 
     session = run(scenario())
     assert "input_audio_buffer.committed" in [event["type"] for event in wire.events]
-    assert not len(session._items)
-    assert not session._audio_input._buffer._pcm
+    assert held_count(session, Item) == 0
+    assert held_bytes(session) < 1000

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rt_cli.disk.serial_thread import SerialThread
+from rt_cli.disk.wav_writer import WavWriter
 from rt_cli.errors import UsageError
 from rt_cli.events import Event, Warned
 from rt_cli.streaming.capture.audio_recorder import AudioRecorder
+from tests.memory import part_of
 from tests.program import read_wav
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rt_cli.disk.wav_writer import WavWriter
 
 RATE = 24_000
 
@@ -74,9 +76,9 @@ def test_a_full_disk_is_reported_once_and_at_the_end(tmp_path: Path) -> None:
     recorder = AudioRecorder(tmp_path / "a.wav", RATE, events.append, replace=False)
     recorder.sound(0, b"\1\2")
     written = threading.Event()
-    recorder._thread.do(written.set)
+    part_of(recorder, SerialThread).do(written.set)
     assert written.wait(30)
-    disk = Slow(recorder._wav)
+    disk = Slow(part_of(recorder, WavWriter))
     disk.failure = OSError(28, "No space left on device")
     disk.go.set()
     at = 1
@@ -98,7 +100,7 @@ def test_a_slow_disk_does_not_fill_the_memory(tmp_path: Path) -> None:
     """Beyond a limit the recording ends with a warning; capture never waits."""
     events: list[Event] = []
     recorder = AudioRecorder(tmp_path / "a.wav", RATE, events.append, replace=False, limit_bytes=8)
-    disk = Slow(recorder._wav)
+    disk = Slow(part_of(recorder, WavWriter))
     for at in range(6):
         recorder.sound(at, b"\1\2")
     disk.go.set()

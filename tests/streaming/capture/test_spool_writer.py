@@ -19,6 +19,7 @@ from rt_cli.timeline import spool as spool_module
 from rt_cli.timeline.journal import SpoolSource
 from rt_cli.timeline.spool import JOURNAL, Spool
 from tests.fakes import run
+from tests.memory import held_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +42,13 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 def slow_disk(patch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let each write take its time."""
-    write = spool_module._write
+    write = spool_module.write_all
 
     def slow(file: Any, data: bytes) -> None:
         time.sleep(seconds)
         write(file, data)
 
-    patch.setattr(spool_module, "_write", slow)
+    patch.setattr(spool_module, "write_all", slow)
 
 
 def full_disk(patch: pytest.MonkeyPatch) -> None:
@@ -56,7 +57,7 @@ def full_disk(patch: pytest.MonkeyPatch) -> None:
     def refuse(_file: object, _data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    patch.setattr(spool_module, "_write", refuse)
+    patch.setattr(spool_module, "write_all", refuse)
 
 
 def test_a_slow_disk_does_not_hold_up_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +139,7 @@ def test_record_of_a_final_has_the_fields_that_are_set(tmp_path: Path) -> None:
 def test_sound_is_on_disk_before_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At each write of the journal all audio before the mark is in the segments."""
     seen: list[bool] = []
-    write = spool_module._write
+    write = spool_module.write_all
 
     def watch(file: Any, data: bytes) -> None:
         for line in data.splitlines():
@@ -149,7 +150,7 @@ def test_sound_is_on_disk_before_its_mark(tmp_path: Path, monkeypatch: pytest.Mo
 
     async def scenario() -> None:
         writer = SpoolWriter(make_spool(tmp_path), lambda _: None)
-        monkeypatch.setattr(spool_module, "_write", watch)
+        monkeypatch.setattr(spool_module, "write_all", watch)
         for number in range(200):
             writer.sound(number * 10, b"\1\0" * 10)
             writer.write_effects([Report(Final(number + 1, "x")), Settle((number + 1) * 10)])
@@ -181,7 +182,7 @@ def test_a_full_disk_is_reported_once_and_used_again(tmp_path: Path, monkeypatch
         await writer.drain()
         writer.close(delivered=False)
 
-    monkeypatch.setattr(writer_module, "_RETRY_S", 0.05)
+    monkeypatch.setattr(writer_module, "RETRY_S", 0.05)
     run(scenario())
     message = "the spool takes no more (No space left on device): from here on a crash would lose sound"
     assert [event for event in events if isinstance(event, Warned)] == [Warned("spool_failed", message)]
@@ -203,7 +204,7 @@ def test_a_disk_that_hangs_holds_words_for_a_while_only(tmp_path: Path, monkeypa
         writer.report(Partial(2, "y"))
         for number in range(100):
             writer.sound(number * 100, bytes(200))
-        assert writer._sound_bytes <= 1000
+        assert held_bytes(writer) <= 1000 + 2 * 200
         await asyncio.sleep(0.3)
         assert [event for event in events if not isinstance(event, Warned)] == [Final(1, "x"), Partial(2, "y")]
         await asyncio.to_thread(writer.close, delivered=False)

@@ -49,7 +49,7 @@ def test_alike_matches_single_decisions(more: int, closes: int | None, usual: in
 @pytest.mark.parametrize(("chunk_ms", "largest"), [(None, 2 * RATE), (20, 480)], ids=["by itself", "as asked"])
 def test_chunks_of_a_batch_are_one_message(monkeypatch: pytest.MonkeyPatch, chunk_ms: int | None, largest: int) -> None:
     """Up to a quarter of the window, once the endpoint reads fast; not with a configured chunk size."""
-    monkeypatch.setattr(harness, "_BLOCK", 2 * 20 * RATE)
+    monkeypatch.setattr(harness, "BLOCK", 2 * 20 * RATE)
     pcm, spans = turns(100)
     chosen = harness.settings()
     chosen = replace(chosen, input=replace(chosen.input, chunk_ms=chunk_ms))

@@ -12,22 +12,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rt_cli.errors import SenderBusy
 from rt_cli.streaming.delivery.sender import Pace, RoundTrips, Sender, window_s
 from tests.fakes import FakeClock, Peer, run
+from tests.memory import held, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Literal
 
 RATE = 24_000
 CHUNK = 960
 SCHEDULES = 10_000
 
 
-def make(peer: Peer, busy: Literal["wait", "fail"] = "wait", kind: type[Sender] = Sender) -> Sender:
+def make(peer: Peer, kind: type[Sender] = Sender) -> Sender:
     """A sender to a fake peer."""
-    return kind(peer, FakeClock(), rate_hz=RATE, busy=busy)
+    return kind(peer, FakeClock(), rate_hz=RATE)
+
+
+async def send_one(sender: Sender, message: bytes) -> None:
+    """Send a stream of one chunk."""
+    async with sender.stream():
+        await sender.audio([message], CHUNK)
 
 
 async def settle(turns: int = 20) -> None:
@@ -66,18 +71,20 @@ async def random_schedule(seed: int, kind: type[Sender] = Sender) -> None:
         pytest.fail("the next send does not work")
     assert peer.log[-1] == b"last", "the last message is not the last"
     assert peer.most_writers == 1, "two writers at once"
-    assert sender._lane._value == 1, "the lane's permits changed"
-    assert sender._stream_lock._value == 1, "the permits of the stream lock changed"
+    for lock in (each for each in held(sender) if isinstance(each, asyncio.Semaphore)):
+        assert not lock.locked(), "a lock is held"
+        await lock.acquire()
+        assert lock.locked(), "a lock has more permits than one"
+        lock.release()
 
 
 async def use(sender: Sender) -> None:
     """Send one more message of each kind; an error of an earlier caller is raised once."""
     try:
-        await sender.chunk(b"next", CHUNK)
+        await send_one(sender, b"next")
     except ConnectionError:
-        await sender.chunk(b"next", CHUNK)
-    async with sender.stream():
-        await sender.audio([b"next"], CHUNK)
+        await send_one(sender, b"next")
+    await send_one(sender, b"next")
     await sender.control(b"last")
 
 
@@ -85,7 +92,7 @@ async def operation(sender: Sender, kind: int, index: int) -> None:
     """One of the ways to use a sender."""
     message = b"%d" % index
     if kind == 0:
-        await sender.chunk(message, CHUNK)
+        await send_one(sender, message)
     elif kind == 1:
         await sender.control(message)
     else:
@@ -136,8 +143,7 @@ class DoubleRelease(Sender):
             self.sent += samples
             await (self._transport.send(messages) if messages else self._write_ping())
         finally:
-            self._lane._value += 1
-            self._lane._wake_up_next()
+            asyncio.Semaphore.release(self._lane)  # unchecked: the lane's own release() refuses
 
 
 class CancellableRelease(Sender):
@@ -184,7 +190,7 @@ def test_a_caller_cancelled_in_its_release_path_frees_the_lane() -> None:
             task = asyncio.current_task()
             assert task is not None
             try:
-                await sender.chunk(b"first", CHUNK)
+                await send_one(sender, b"first")
             finally:
                 assert task.cancelling()
 
@@ -193,7 +199,7 @@ def test_a_caller_cancelled_in_its_release_path_frees_the_lane() -> None:
         task.cancel()
         await asyncio.wait((task,))
         assert task.cancelled()
-        await sender.chunk(b"second", CHUNK)
+        await send_one(sender, b"second")
         assert peer.log == [b"first", b"second"]
 
     run(scenario())
@@ -306,55 +312,32 @@ def test_over_release_raises() -> None:
     async def scenario() -> None:
         sender = make(Peer())
         with pytest.raises(ValueError, match="released too many times"):
-            sender._lane.release()
+            part_of(sender, asyncio.BoundedSemaphore).release()
 
     run(scenario())
 
 
-# The table of who may send what while something else is being sent.
-TABLE = [
-    ("chunk", "chunk", "wait", "waits"),
-    ("chunk", "chunk", "fail", "waits"),
-    ("chunk", "stream", "wait", "waits"),
-    ("chunk", "stream", "fail", "waits"),
-    ("stream", "chunk", "wait", "waits"),
-    ("stream", "chunk", "fail", "fails"),
-    ("stream", "stream", "wait", "waits"),
-    ("stream", "stream", "fail", "fails"),
-]
-
-
-@pytest.mark.parametrize(("running", "asked", "busy", "outcome"), TABLE, ids=["-".join(row) for row in TABLE])
-def test_busy_table(running: str, asked: str, busy: Literal["wait", "fail"], outcome: str) -> None:
-    """A chunk waits for a chunk; during a stream a call waits or fails, as the sender is configured."""
+def test_a_second_stream_waits() -> None:
+    """No chunk of it comes between those of the first one; afterwards the sender is free."""
 
     async def scenario() -> None:
         peer = Peer()
         peer.pauses = 5
-        sender = make(peer, busy)
+        sender = make(peer)
 
-        async def act(what: str, name: bytes) -> None:
-            if what == "chunk":
-                await sender.chunk(name, CHUNK)
-                return
+        async def send_two(name: bytes) -> None:
             async with sender.stream():
                 await sender.audio([name], CHUNK)
                 await sender.audio([name], CHUNK)
 
-        first = asyncio.create_task(act(running, b"first"))
-        await settle(2)
-        second = asyncio.create_task(act(asked, b"second"))
-        await settle(1)
-        if outcome == "fails":
-            with pytest.raises(SenderBusy):
-                await second
-            await first
-        else:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(send_two(b"first"))
+            await settle(2)
+            second = tasks.create_task(send_two(b"second"))
+            await settle(1)
             assert not second.done()
-            await asyncio.gather(first, second)
-            assert peer.log.index(b"second") == peer.log.count(b"first")
-        await sender.chunk(b"again", CHUNK)
-        assert peer.log[-1] == b"again"
+        await send_one(sender, b"again")
+        assert peer.log == [b"first"] * 2 + [b"second"] * 2 + [b"again"]
 
     run(scenario())
 
@@ -364,7 +347,7 @@ def test_a_commit_may_pass_between_the_chunks_of_a_stream() -> None:
 
     async def scenario() -> None:
         peer = Peer()
-        sender = make(peer, "fail")
+        sender = make(peer)
         async with sender.stream():
             await sender.audio([b"a"], CHUNK)
             await sender.control(b"commit")

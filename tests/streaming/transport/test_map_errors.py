@@ -11,6 +11,7 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.asyncio.client import ClientConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidMessage, InvalidStatus
 from websockets.http11 import Response
@@ -22,6 +23,7 @@ from rt_cli.settings import EndpointSettings
 from rt_cli.streaming.transport.connection import connect
 from rt_cli.streaming.transport.map_errors import LONGEST_WAIT_S, from_connect, read_answer, retry_after
 from tests.fakes import run
+from tests.memory import part_of
 from tests.servers import Client, blurting, for_ever, scripted
 
 
@@ -243,7 +245,7 @@ def test_pongs_that_nobody_reads_do_not_pile_up() -> None:
 
     async def scenario(url: str) -> None:
         connection = await connect(endpoint(url), timeout_s=5)
-        websocket = connection._websocket
+        websocket = part_of(connection, ClientConnection)
         reading = asyncio.create_task(connection.receive())
         try:
             before, quiet = 0.0, time.monotonic()

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 
+from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import RtError, UsageError
 from rt_cli.events import Warned
 from rt_cli.protocol.endpoint.endpoint import resolve
@@ -21,6 +23,7 @@ from rt_cli.settings import EndpointSettings
 from rt_cli.streaming.transport.connection import Connection, connect
 from rt_cli.streaming.transport.wire_recorder import WireRecorder
 from tests.fakes import run
+from tests.memory import part_of
 from tests.servers import Client, Server, answering, scripted
 
 if TYPE_CHECKING:
@@ -199,7 +202,7 @@ def test_a_slow_disk_is_not_waited_for(tmp_path: Path) -> None:
         log.note(lambda: b'{"type":"dropped","lines":0}\n', size)
     go.set()
     written = threading.Event()
-    log._thread.do(written.set)
+    part_of(log, SerialThread).do(written.set)
     assert written.wait(30)
     log.note(lambda: b'{"type":"dropped","lines":-1}\n')
     log.note(lambda: b"never", 2000)
@@ -250,7 +253,7 @@ def test_without_a_recording_the_connection_is_the_plain_one(tmp_path: Path) -> 
         log = record(tmp_path / "a")
         plain = await connect(endpoint, timeout_s=5)
         watched = await connect(endpoint, timeout_s=5, wire_log=log.connection(endpoint, "x"))
-        kinds = [type(connection._websocket) for connection in (plain, watched)]
+        kinds = [type(part_of(connection, ClientConnection)) for connection in (plain, watched)]
         await asyncio.gather(plain.close(), watched.close())
         log.close()
         assert kinds[0] is not kinds[1]

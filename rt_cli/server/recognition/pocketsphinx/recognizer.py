@@ -19,7 +19,6 @@ from rt_cli.server.recognition.interface import (
     Recognizer,
     RecognizerSession,
     Transcription,
-    Word,
 )
 from rt_cli.server.recognition.null import NullRecognizer
 from rt_cli.server.recognition.pocketsphinx import worker as wire
@@ -58,7 +57,6 @@ class _Final(msgspec.Struct):
     """The result of an utterance, as the process sends it."""
 
     text: str
-    words: list[tuple[str, float, float]]
     voice: dict[str, Any]
 
 
@@ -268,10 +266,7 @@ class _Transcription:
         self._session = session
         self._rate_hz = rate_hz
         self._texts: list[str] = []
-        self._words: list[Word] = []
         self._recognised_s = 0.0
-        self._utterance_start_s = 0.0
-        """Start of the current utterance, in seconds from the start of the item."""
         self._queue = HypothesisQueue()
         self.hypotheses = self._queue.hypotheses
         self._closed = False
@@ -296,7 +291,6 @@ class _Transcription:
 
     def begin(self, decoder: DecoderProcess) -> None:
         """Called by the pool when a decoder starts an utterance."""
-        self._utterance_start_s = self._recognised_s
         decoder.begin(self._rate_hz, self._session.voice)
 
     def partial(self, text: str) -> None:
@@ -305,13 +299,9 @@ class _Transcription:
             self._queue.put(Hypothesis(self._text(text), heard_s=self._recognised_s))
 
     def utterance(self, final: _Final) -> None:
-        """Called by the pool with the complete text and words of an utterance."""
+        """Called by the pool with the complete text of an utterance."""
         self._session.voice = final.voice
         self._texts.append(final.text)
-        self._words += [
-            Word(word, self._utterance_start_s + start, self._utterance_start_s + end)
-            for word, start, end in final.words
-        ]
 
     def step_done(self, step: ItemStep[_Transcription]) -> None:
         """Called by the pool when a step of this item is done."""
@@ -319,7 +309,7 @@ class _Transcription:
         self._session.notify_room()
         if step.kind is StepKind.FINISH and not self._closed:
             self._end()
-            self._queue.put(Hypothesis(self._text(""), final=True, words=tuple(self._words)))
+            self._queue.put(Hypothesis(self._text(""), final=True))
 
     def fail(self, reason: str) -> None:
         """Called by the pool when the decoder of this item is lost."""

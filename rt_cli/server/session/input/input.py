@@ -119,7 +119,6 @@ class AudioInput:
         new_item_id: Creates item ids.
         last_item: Returns the id of the conversation's last item. None: the item of the commit before is the last.
         languages: Languages of the recogniser (ISO 639-1); None: any.
-        needs_words: Recognise turns even if the client has no transcription configured.
     """
 
     voice_fixed = False
@@ -132,7 +131,6 @@ class AudioInput:
         *,
         last_item: Callable[[], str | None] | None = None,
         languages: frozenset[str] | None = ENGLISH,
-        needs_words: bool = False,
     ) -> None:
         self.config = config
         self.received = 0
@@ -141,7 +139,8 @@ class AudioInput:
         self._new_item_id = new_item_id
         self._last_item = last_item or (lambda: self._committed)
         self._languages = languages
-        self.needs_words = needs_words
+        self.needs_words = False
+        """Set to True to recognise turns even if the client has no transcription configured."""
         self._frame = 0
         self._analysed_until = 0
         self._endpointer: Endpointer | SemanticEndpointer | None = None

@@ -117,27 +117,10 @@ def test_rates(process: Worker, rate: int) -> None:
 
 
 @needs_pocketsphinx
-@pytest.mark.parametrize("lead_s", [0.0, 1.0])
-def test_words_have_their_times(process: Worker, lead_s: float) -> None:
-    """The words are in order with their times; leading silence shifts all of them."""
-    clip = recording("sense_0930", 16_000)
-    final = process.utterance(silence(lead_s, 16_000) + clip)
-    times = [time for _, start, end in final["words"] for time in (start, end)]
-
-    assert [word for word, *_ in final["words"]] == final["text"].split()
-    assert times == sorted(times)
-    assert times[-1] - times[0] > len(clip) / 32_000 / 2
-    assert lead_s <= times[0] < lead_s + 0.5
-    assert times[-1] <= lead_s + len(clip) / 32_000
-
-
-@needs_pocketsphinx
 @pytest.mark.parametrize("pcm", [b"", b"\0\0", silence(0.01, 16_000), silence(1, 16_000)], ids=len)
 def test_utterance_without_audio(process: Worker, pcm: bytes) -> None:
     """An utterance with hardly any audio, or none, has an empty text."""
-    final = process.utterance(pcm)
-
-    assert (final["text"], final["words"]) == ("", [])
+    assert process.utterance(pcm)["text"] == ""
 
 
 @needs_pocketsphinx

@@ -172,7 +172,7 @@ def test_any_operations(steps: list[tuple[str, str, Any]], bound: int) -> None:
         order = ids(items)
         assert len(set(order)) == len(order)
         held = sum(item.count_characters() + sum(len(sound.pcm) for sound in item.sounds.values()) for item in items)
-        assert held == items._bytes  # the memory limit depends on this count
+        assert held == items._bytes  # noqa: SLF001 - a count that is too high drops sound too early, and nothing shows it
         assert held <= bound or len(items) == 1
         for item in items:
             for sound in item.sounds.values():

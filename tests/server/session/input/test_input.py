@@ -276,7 +276,9 @@ def numbers(pcm: bytes) -> list[int]:
 
 def test_words_for_the_replier() -> None:
     """A replier that needs words gets them without transcription for the client."""
-    actions = frames(audio_input(type_="realtime", words=False, needs_words=True), *TURN)
+    talk = audio_input(type_="realtime", words=False)
+    talk.needs_words = True
+    actions = frames(talk, *TURN)
 
     assert names_of(actions, OpenItem, FinishItem) == ["a", "a"]
     assert not any("transcription" in name for name in names_in(actions))
@@ -437,7 +439,8 @@ class Observer:
     def __init__(self, *, needs_words: bool) -> None:
         names = itertools.count()
         config = SessionConfig("realtime", 8_000, {"model": "any"}, turn_detection=VAD)
-        self.talk = AudioInput(config, lambda: f"item {next(names)}", needs_words=needs_words)
+        self.talk = AudioInput(config, lambda: f"item {next(names)}")
+        self.talk.needs_words = needs_words
         self.talk.start(SHORT)
         self.stories: dict[str, str] = {}
         self.fed_frames: dict[str, tuple[int, int]] = {}
