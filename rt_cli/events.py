@@ -99,6 +99,7 @@ class SpeechBegan(ContractEvent, frozen=True, tag="speech_started"):
 
     since = "0.2"
     turn: int
+    """Number of the turn."""
     at_ms: int
     """Where the speech begins, with the padding that the endpoint puts before it."""
     item_id: str | UnsetType = UNSET
@@ -110,6 +111,7 @@ class SpeechEnded(ContractEvent, frozen=True, tag="speech_stopped"):
 
     since = "0.2"
     turn: int
+    """Number of the turn."""
     at_ms: int
     """Where the speech ends."""
     item_id: str | UnsetType = UNSET
@@ -121,7 +123,9 @@ class TurnSegment(ContractEvent, frozen=True, tag="segment"):
 
     since = "0.2"
     turn: int
+    """Number of the turn."""
     text: str
+    """What was said in it."""
     speaker: str | UnsetType = UNSET
     """The endpoint's name of the speaker, such as ``A``; the same within a session."""
     start_ms: int | UnsetType = UNSET

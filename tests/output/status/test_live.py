@@ -418,7 +418,7 @@ def test_a_resize_alone_causes_a_redraw(terminal: tuple[io.FileIO, TextIO]) -> N
 def test_a_stopped_program_leaves_no_view(terminal: tuple[io.FileIO, TextIO]) -> None:
     """Ctrl-Z erases it, nothing is drawn until ``fg``, and then it is drawn anew, with what happened meanwhile."""
     screen_side, stream = terminal
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, on_unprinted=lambda _line, _written: None)
     seen = b""
     for round_ in (1, 2):
         status.on_event(progress(round_ * 1_000))
@@ -439,7 +439,7 @@ def test_a_stopped_program_leaves_no_view(terminal: tuple[io.FileIO, TextIO]) ->
 def test_leaving_a_terminal_that_takes_nothing(terminal: tuple[io.FileIO, TextIO]) -> None:
     """Ctrl-S, then Ctrl-Z: the signal handler does not wait for the terminal."""
     screen_side, stream = terminal
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, on_unprinted=lambda _line, _written: None)
     status.on_event(progress(1_000))
     read_some(screen_side)
     termios.tcflow(stream.fileno(), termios.TCOOFF)
@@ -464,7 +464,7 @@ def test_leaving_the_terminal_within_an_event(
             status.enter_terminal()
         return now()
 
-    status = LiveStatus(terminal[1], environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(terminal[1], on_unprinted=lambda _line, _written: None)
     monkeypatch.setattr(time, "monotonic", signalled_now)
     status.on_event(progress(1_000))
     monkeypatch.undo()
