@@ -29,7 +29,7 @@ from rt_cli.events import (
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.messages import note, seconds
 from rt_cli.output.status.plain import PROGRESS_EVERY_S, PlainStatus, add_color
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 if TYPE_CHECKING:
     from rt_cli.output.status.messages import Level
