@@ -262,13 +262,8 @@ class Streamer:
             allowance=None if self._job.settings.delivery.max_cost is None else lambda: self._meter.room,
             metered=self._progress,
             enforce=None if self._on_full(source) == "spool" else self._enforce,
-            reopen=self._reopen if self._is_seekable(source) else None,
+            reopen=self._reopen if self._job.is_seekable(source.info) else None,
         )
-
-    def _is_seekable(self, source: Source) -> bool:
-        """Whether the source is a file that can be read again: not the rest of one, nor one of its channels."""
-        whole = self._job.resume is None and self._job.settings.input.channel != "split"
-        return whole and source.info.kind == "file" and not source.info.live
 
     async def _reopen(self) -> Source:
         return await self._job.open_source(self._rate, lambda _code, _message: None)
