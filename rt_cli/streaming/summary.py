@@ -52,6 +52,6 @@ def summary_of(
         cost=meter.cost or UNSET,
         finals=session.finals,
         reconnects=delivery.reconnects if delivery else 0,
-        latency_ms=percentiles(session.latencies_ms),
+        latency_ms=percentiles(session.latencies.newest_ms),
         wall_ms=wall_ms,
     )

@@ -261,6 +261,16 @@ class TurnList:
                 return index
         return None
 
+    @property
+    def last_end(self) -> int:
+        """End of the last turn that has one (timeline)."""
+        return max([self.covered, *(turn.end for turn in self.open if turn.end is not None)])
+
+    @property
+    def min_last_end(self) -> int:
+        """Like :attr:`last_end`, with each guessed end at its lower bound."""
+        return max([self.min_covered, *(turn.end for turn in self.open if turn.end is not None and not turn.approx)])
+
     def end_of(self, turn: Turn, position: int) -> int:
         """Return the end of a turn: its own, else the first known position of a later turn, else ``position``."""
         if turn.end is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
 from rt_cli.audio.speech.endpointing import MIN_TURN_MS
-from rt_cli.protocol.session.session import CLEAR_ID
+from rt_cli.protocol.session.clear import CLEAR_ID
 from rt_cli.streaming.delivery.end_of_audio import Ending, next_step
 from rt_cli.streaming.delivery.next_action import Allowance, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
 from rt_cli.streaming.delivery.speech_search import ends_loud, last_speech
