@@ -19,13 +19,16 @@ class OldSilence:
         self._since: tuple[float, int] | None = None
         """Time (seconds) and position at which it began; None before the first check."""
 
-    def begin(self, now: float, at: int) -> None:
-        """Note that a turn may be open up to now, and that everything before ``at`` (timeline) is in turns."""
-        self._since = (now, at)
+    def end(self, now: float, covered: int, *, busy: bool) -> int | None:
+        """Return the timeline position before which silence is old; None if nobody can say that it is silence.
 
-    def end(self, now: float) -> int | None:
-        """Return the timeline position before which silence is old; None before the first check."""
-        if self._since is None:
+        Args:
+            now: Seconds.
+            covered: Timeline position before which everything is in turns.
+            busy: A turn is open, or answers are awaited.
+        """
+        if self._since is None or busy:
+            self._since = (now, covered)
             return None
         since, at = self._since
         return at + round((now - since - OLD_SILENCE_S) * self._rate_hz)

@@ -8,8 +8,9 @@ from msgspec import UNSET
 
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Failed, Final, Warned, Withdrawn
+from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import masked, printable
-from rt_cli.protocol.session.effects import Drop, Report
+from rt_cli.protocol.session.effects import Drop, Fail, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,26 @@ def failure_effects(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> 
         return [Report(failed), Drop(start, end, "failed")]
     withdrawn: list[Effect] = [Report(Withdrawn(turn.number))] if turn.number is not None and turn.reported else []
     return [*withdrawn, Drop(start, end, "no_final")]
+
+
+def unanswered(start: int, end: int, *, silent: bool) -> Effect:
+    """Return the effect of a last commit without an answer.
+
+    Args:
+        start: Timeline position up to which everything is settled.
+        end: Timeline position of the commit.
+        silent: The endpoint has read everything, reports speech, and has reported none here.
+    """
+    if not silent:
+        return Drop(start, end, "no_final")
+    message = "the endpoint did not answer the last commit; nobody heard speech before it"
+    return Report(Warned("commit_unanswered", message))
+
+
+def fatal_effects(error: ErrorInfo | None) -> list[Effect]:
+    """Return the effect of an error of the endpoint that ends the connection; else an empty list."""
+    cause = None if error is None else classify_error(error, configuring=False)
+    return [] if cause is None else [Fail(cause)]
 
 
 def join_drops(effects: list[Effect]) -> list[Effect]:

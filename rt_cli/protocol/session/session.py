@@ -14,7 +14,7 @@ import msgspec
 from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost
 from rt_cli.events import Warned, Withdrawn
-from rt_cli.protocol.error_policy import classify_error, is_empty_buffer, refuses_audio
+from rt_cli.protocol.error_policy import is_empty_buffer, refuses_audio
 from rt_cli.protocol.server_events import (
     BufferCleared,
     ErrorEvent,
@@ -33,7 +33,16 @@ from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle
 from rt_cli.protocol.session.latencies import Latencies
 from rt_cli.protocol.session.offsets import USUAL_PREFIX_MS, Offsets
 from rt_cli.protocol.session.old_silence import OldSilence
-from rt_cli.protocol.session.outcomes import failure_effects, final, is_silence, join_drops, settled_position, warning
+from rt_cli.protocol.session.outcomes import (
+    failure_effects,
+    fatal_effects,
+    final,
+    is_silence,
+    join_drops,
+    settled_position,
+    unanswered,
+    warning,
+)
 from rt_cli.protocol.session.readback import MAKES_TURNS
 from rt_cli.protocol.session.refusals import Refusals
 
@@ -146,15 +155,11 @@ class Session:
     @property
     def last_commit(self) -> Literal["pending", "answered", "refused"]:
         """What became of the last commit of ours."""
-        commits = self._connection.commits
-        return "pending" if commits.pending else "refused" if commits.last_refused else "answered"
+        return self._connection.commits.last
 
     def ignore_commits(self) -> None:
         """Expect no answer to commits of ours that close no turn: the endpoint ignores them."""
-        commits = self._connection.commits
-        if any(commit.turn is None for commit in commits.pending):
-            commits.pending = [commit for commit in commits.pending if commit.turn is not None]
-            commits.last_refused = True
+        self._connection.commits.ignore()
 
     @property
     def committed_turns(self) -> int:
@@ -200,8 +205,7 @@ class Session:
 
     def begins(self, at: int) -> None:
         """Note that audio before ``at`` is not sent on this connection, so none of its turns begins there."""
-        turns = self._connection.turns
-        turns.covered, turns.min_covered = max(turns.covered, at), max(turns.min_covered, at)
+        self._connection.turns.begin_at(at)
 
     def reads(self, to: int) -> list[Effect]:
         """Note that the endpoint has read everything before ``to`` (timeline)."""
@@ -280,7 +284,7 @@ class Session:
             self.news_at = now
             self._refusals.note_turn()
             self._deadlines.note_event(self._connection.turns.open, now)
-        return [*(effects or []), *self._flush(now), *self._fatal(self.last_error)]
+        return [*(effects or []), *self._flush(now), *fatal_effects(self.last_error)]
 
     def tick(self, now: float, acknowledged: int) -> list[Effect]:
         """Check timeouts: finals that are overdue, silence that is old enough to settle.
@@ -299,8 +303,7 @@ class Session:
         return [*refused, *given_up, *self._settle_silence(), *self._settle_old(now)]
 
     def _error(self, error: ErrorInfo, now: float) -> list[Effect]:
-        fatal = self._fatal(error)
-        if fatal:
+        if fatal := fatal_effects(error):
             self.last_error = error
             return fatal
         if error.event_id is not None and not error.event_id.startswith(OUR_EVENTS):
@@ -332,10 +335,6 @@ class Session:
         self.own_turns, self._no_detector = False, False
         return [_TURNS_COUNT, Fail(ConnectionLost(MAKES_TURNS, code="endpoint_makes_turns"))]
 
-    def _fatal(self, error: ErrorInfo | None) -> list[Effect]:
-        cause = None if error is None else classify_error(error, configuring=False)
-        return [] if cause is None else [Fail(cause)]
-
     # -- settling -----------------------------------------------------------------------------------------------------
 
     def _settle(self, to: int) -> list[Effect]:
@@ -361,9 +360,10 @@ class Session:
         That an endpoint would have reported speech in it is known only of one that has reported a turn in this run;
         until then the audio must be quiet, too: behind a proxy that answers pings, nobody may be listening.
         """
-        turns, old = self._connection.turns, self._old_silence.end(now)
-        if old is None or turns.open or self._deadlines.draining or self._no_detector:
-            self._old_silence.begin(now, turns.covered)
+        turns = self._connection.turns
+        busy = bool(turns.open) or self._deadlines.draining or self._no_detector
+        old = self._old_silence.end(now, turns.covered, busy=busy)
+        if old is None:
             return []
         to = min(self._read, old)
         return self._settle(to) if self.ends_turns or self._is_quiet(to) else []
@@ -398,12 +398,7 @@ class Session:
         """Give up the finals of the oldest turns that are overdue; at the end, of all turns together."""
         effects: list[Effect] = []
         while self._deadlines.is_overdue(self._connection.turns.open, now):
-            turn = self._connection.turns.open[0]
-            # Some parts of an item may have their text: print it rather than nothing.
-            turn.done, turn.missing = True, not (turn.parts.keys() - turn.unfinished_parts)
-            for part in turn.unfinished_parts:
-                turn.parts.pop(part, None)
-            turn.unfinished_parts.clear()
+            self._connection.turns.open[0].give_up()
             effects += self._flush(now)
         return join_drops(effects)
 
@@ -416,8 +411,5 @@ class Session:
         if not self._deadlines.is_commit_overdue(commit, now):
             return []
         pending.clear()
-        if self._connection.detected and commit.end <= self._read and not commit.speech:
-            # The endpoint has read everything, reports speech, and has reported none here.
-            message = "the endpoint did not answer the last commit; nobody heard speech before it"
-            return [Report(Warned("commit_unanswered", message))]
-        return [Drop(self.settled, commit.end, "no_final")]
+        silent = self._connection.detected and commit.end <= self._read and not commit.speech
+        return [unanswered(self.settled, commit.end, silent=silent)]
