@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
 from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost
 from rt_cli.events import Warned, Withdrawn
@@ -26,6 +24,7 @@ from rt_cli.protocol.server_events import (
     StreamEnded,
     TranscriptFailed,
 )
+from rt_cli.protocol.session import outcomes
 from rt_cli.protocol.session.clear import Clear
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
 from rt_cli.protocol.session.deadlines import Deadlines
@@ -33,18 +32,8 @@ from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle
 from rt_cli.protocol.session.latencies import Latencies
 from rt_cli.protocol.session.offsets import USUAL_PREFIX_MS, Offsets
 from rt_cli.protocol.session.old_silence import OldSilence
-from rt_cli.protocol.session.outcomes import (
-    failure_effects,
-    fatal_effects,
-    final,
-    is_silence,
-    join_drops,
-    settled_position,
-    unanswered,
-    warning,
-)
 from rt_cli.protocol.session.readback import MAKES_TURNS
-from rt_cli.protocol.session.refusals import Refusals
+from rt_cli.protocol.session.refusals import Refusals, without_foreign_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +42,6 @@ if TYPE_CHECKING:
     from rt_cli.protocol.session.turn_list import Turn
     from rt_cli.protocol.session.wire_map import WireMap
 
-OUR_EVENTS = "rt_"
-"""Event ids of ours begin so."""
 _TURNS_COUNT = Report(Warned("endpoint_makes_turns", MAKES_TURNS))
 
 
@@ -284,7 +271,7 @@ class Session:
             self.news_at = now
             self._refusals.note_turn()
             self._deadlines.note_event(self._connection.turns.open, now)
-        return [*(effects or []), *self._flush(now), *fatal_effects(self.last_error)]
+        return [*(effects or []), *self._flush(now), *outcomes.fatal_effects(self.last_error)]
 
     def tick(self, now: float, acknowledged: int) -> list[Effect]:
         """Check timeouts: finals that are overdue, silence that is old enough to settle.
@@ -303,11 +290,10 @@ class Session:
         return [*refused, *given_up, *self._settle_silence(), *self._settle_old(now)]
 
     def _error(self, error: ErrorInfo, now: float) -> list[Effect]:
-        if fatal := fatal_effects(error):
+        if fatal := outcomes.fatal_effects(error):
             self.last_error = error
             return fatal
-        if error.event_id is not None and not error.event_id.startswith(OUR_EVENTS):
-            error = msgspec.structs.replace(error, event_id=None)  # an id that rt never sent says nothing
+        error = without_foreign_id(error)
         # Once all is sent, only the last commit and then the clear can be refused.
         commits = self._connection.commits
         if not commits.pending and self._clear.is_refused_by(error):
@@ -321,8 +307,8 @@ class Session:
             return self._refusals.receive(error, self._connection.read, self.wire.position)
         refused = self._connection.commit_refused(commit, error, now)
         if commit.turn is None and commit.speech and draining and self.covered < commit.end:
-            return [warning(error), *refused, Drop(self.covered, commit.end, "refused")]
-        return refused if commit.turn or is_empty_buffer(error) else [warning(error), *refused]
+            return [outcomes.warning(error), *refused, Drop(self.covered, commit.end, "refused")]
+        return refused if commit.turn or is_empty_buffer(error) else [outcomes.warning(error), *refused]
 
     def leave_turns_to_endpoint(self) -> list[Effect]:
         """Note, before any audio is sent on this connection, that the endpoint makes the turns whatever rt asks."""
@@ -381,18 +367,16 @@ class Session:
         return [*effects, *self._settle_silence()]
 
     def _outcome(self, turn: Turn, now: float) -> list[Effect]:
-        settled = self._settle(settled_position(turn))
-        if is_silence(turn, detected=self._connection.detected):
-            return [*([warning(turn.failure)] if turn.failure else []), *settled]
+        settled = self._settle(outcomes.settled_position(turn))
+        if outcomes.is_silence(turn, detected=self._connection.detected):
+            return [*([outcomes.warning(turn.failure)] if turn.failure else []), *settled]
         if turn.failure is not None or turn.missing:
-            return [*failure_effects(turn, self._connection.turns.number, self.rate_hz), *settled]
+            return [*outcomes.failure_effects(turn, self._connection.turns.number, self.rate_hz), *settled]
         self.finals += 1
         number, latency_ms = self._connection.turns.number(turn), self.latencies.measure(turn, now)
         resumed = (turn.start or 0) < self._replayed
         # Settle first: the spool must store the final before the final is printed.
-        return [*settled, Report(final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))]
-
-    # -- timeouts -----------------------------------------------------------------------------------------------------
+        return [*settled, Report(outcomes.final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))]
 
     def _give_up_turns(self, now: float) -> list[Effect]:
         """Give up the finals of the oldest turns that are overdue; at the end, of all turns together."""
@@ -400,7 +384,7 @@ class Session:
         while self._deadlines.is_overdue(self._connection.turns.open, now):
             self._connection.turns.open[0].give_up()
             effects += self._flush(now)
-        return join_drops(effects)
+        return outcomes.join_drops(effects)
 
     def _give_up_commit(self, now: float) -> list[Effect]:
         """Give up the last commit: a commit without an answer must not delay the end of the run."""
@@ -412,4 +396,4 @@ class Session:
             return []
         pending.clear()
         silent = self._connection.detected and commit.end <= self._read and not commit.speech
-        return [unanswered(self.settled, commit.end, silent=silent)]
+        return [outcomes.unanswered(self.settled, commit.end, silent=silent)]
