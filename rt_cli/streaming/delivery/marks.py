@@ -65,7 +65,7 @@ class Marks:
         session: Session,
         meter: Meter,
         *,
-        rewind_tape: Callable[[], None],
+        rewind_tape: Callable[[], object],
         on_change: Callable[[], None],
         on_event: EventHandler,
         spool_writer: SpoolWriter | None = None,
