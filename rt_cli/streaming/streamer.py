@@ -64,9 +64,11 @@ class Streamer:
         self._storage = Storage(job, self._rate, on_event)
         self._on_event = self._storage.report
         self._sound = ChangeSignal()
-        self._changed = ChangeSignal(also=self._sound)
-        self._tape = Tape(self._rate)
-        self._quiet_prefix = QuietPrefix(self._tape)
+        self.changed = ChangeSignal(also=self._sound)
+        """Notified on events of the endpoint and on acknowledgements."""
+        self.tape = Tape(self._rate)
+        """The audio of the run and its marks, for readers."""
+        self._quiet_prefix = QuietPrefix(self.tape)
         self._turns = job.session.turns
         self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=on_event)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
@@ -97,7 +99,7 @@ class Streamer:
         try:
             with self._noting_errors():
                 self._make_tape(source)
-                await self._storage.open(source, self._tape, self._session)
+                await self._storage.open(source, self.tape, self._session)
                 await self._stream(source)
         finally:
             if self._overflow_policy is not None:
@@ -106,10 +108,10 @@ class Streamer:
             with self._noting_errors():
                 await source.aclose()
             with self._noting_errors():
-                await self._storage.close_recorder(self._tape.captured)
+                await self._storage.close_recorder(self.tape.captured)
             with self._noting_errors():
                 await self._storage.drain()
-            self._tape.close()
+            self.tape.close()
         return self._conclude(began)
 
     @contextmanager
@@ -149,7 +151,7 @@ class Streamer:
     def obey(self, command: Command) -> None:
         """Apply a mute or push-to-talk command. The caller maps ``quit`` to :meth:`interrupt`."""
         self._control.apply(command)
-        self._changed.notify()
+        self.changed.notify()
 
     def hang_up(self) -> None:
         """Handle a closed stdout: end without an error."""
@@ -162,10 +164,10 @@ class Streamer:
     def _make_tape(self, source: Source) -> None:
         """Make the tape and its overflow policy; both depend on whether the source can wait."""
         policy = self._on_full(source)
-        self._tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
-        self._quiet_prefix = QuietPrefix(self._tape)
+        self.tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
+        self._quiet_prefix = QuietPrefix(self.tape)
         self._overflow_policy = OverflowPolicy(
-            self._tape,
+            self.tape,
             policy,
             limit_s=self._job.memory_s,
             send_ranges=lambda: self._send_policy.send_ranges if self._send_policy else None,
@@ -185,7 +187,7 @@ class Streamer:
     @property
     def _delivered(self) -> bool:
         truncated = self._capture is None or self._capture.truncated
-        return self._tape.settled == self._tape.captured and not truncated
+        return self.tape.settled == self.tape.captured and not truncated
 
     def close(self, *, printed: bool) -> None:
         """Close the spool after the run, when its results are written.
@@ -208,7 +210,7 @@ class Streamer:
         self._send_policy = policy = select(
             settings,
             self._turns,
-            tape=self._tape,
+            tape=self.tape,
             capture=capture,
             changed=self._sound,
             control=self._control,
@@ -217,7 +219,7 @@ class Streamer:
         )
         self._marks = self._make_marks(capture, policy)
         self._reconnector = Reconnector(self._make_run_state(capture, self._marks, policy, sizes))
-        progress = ProgressReport(self._tape, capture, self._reconnector, self._meter, self._clock, self._on_event)
+        progress = ProgressReport(self.tape, capture, self._reconnector, self._meter, self._clock, self._on_event)
         async with asyncio.TaskGroup() as tasks:
             others = [
                 tasks.create_task(capture.run(), name="capture"),
@@ -227,7 +229,7 @@ class Streamer:
                 others.append(tasks.create_task(policy.analysis.run(), name="analysis"))
             if self._progress:
                 others.append(tasks.create_task(progress.run(), name="progress"))
-            watching = watch(self._loop_monitor, self._clock, self._on_lag_or_suspend, since=capture.started_at)
+            watching = watch(self._loop_monitor, self._clock, self.on_lag_or_suspend, since=capture.started_at)
             others.append(tasks.create_task(watching, name="machine"))
             self._delivery_task = tasks.create_task(self._deliver(self._reconnector), name="delivery")
             if self._signals:
@@ -249,7 +251,7 @@ class Streamer:
     def _make_capture(self, source: Source, sizes: ChunkSizes) -> TapeFeeder:
         return TapeFeeder(
             source,
-            self._tape,
+            self.tape,
             self._clock,
             self._sound,
             speed=self._job.speed,
@@ -276,11 +278,11 @@ class Streamer:
                 self._overflow_policy.enforce()
 
         return Marks(
-            self._tape,
+            self.tape,
             self._session,
             self._meter,
             rewind_tape=rewind_tape,
-            on_change=self._changed.notify,
+            on_change=self.changed.notify,
             on_event=self._on_event,
             spool_writer=self._storage.spool_writer,
             turn_marks=policy.marks,
@@ -292,13 +294,13 @@ class Streamer:
             endpoint=self._job.endpoint,
             request=self._job.session,
             settings=self._job.settings,
-            tape=self._tape,
+            tape=self.tape,
             session=self._session,
             capture=capture,
             marks=marks,
             turn_marks=policy.marks,
             send_ranges=policy.send_ranges,
-            changed=self._changed,
+            changed=self.changed,
             sound=self._sound,
             clock=self._clock,
             sizes=sizes,
@@ -315,7 +317,7 @@ class Streamer:
             self._on_event(Noted(f"no speech for {self._job.settings.input.stop_after_silence_s:g} s: ending"))
             self._capture.finish()
 
-    def _on_lag_or_suspend(self, event: Lagged | Suspended) -> None:
+    def on_lag_or_suspend(self, event: Lagged | Suspended) -> None:
         """Report event-loop lag; after a system suspend, count the missing audio and reconnect."""
         link = self._reconnector.link if self._reconnector else None
         match event:
@@ -371,8 +373,8 @@ class Streamer:
         outcome = RunOutcome(
             name=self._job.name,
             rate_hz=self._rate,
-            ledger=self._marks.ledger() if self._marks else self._tape.ledger(),
-            suspended=self._tape.suspended,
+            ledger=self._marks.ledger() if self._marks else self.tape.ledger(),
+            suspended=self.tape.suspended,
             errors=tuple(self._errors),
             signals=self._signals,
             signal_exit=self._signal_exit,

@@ -125,7 +125,7 @@ class Session:
 
     @property
     def wire(self) -> WireMap:
-        """Wire map of the present connection; the pump notes everything it sends there."""
+        """Wire map of the present connection; ``Marks`` notes everything that is sent there."""
         return self._connection.wire
 
     @property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rt_cli
 from rt_cli.audio.speech.endpointing import TurnOpens
 from rt_cli.audio.speech.gate import SendRanges
 from rt_cli.errors import ConnectionLost
@@ -315,3 +317,17 @@ class TestEffects:
     def test_a_change_is_announced(self, act: Callable[[Delivery], object]) -> None:
         """Once."""
         assert delivery(act).changes == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *(".mark_sent(", ".mark_acknowledged(", "tape.settle(", "tape.drop(", ".ledger(self.padding)"),
+        *("wire.sent(", "wire.padded(", "wire.skipped(", "meter.add(", "session.reads(", "session.connect("),
+    ],
+)
+def test_no_other_code_moves_the_marks(call: str) -> None:
+    """But for the limit of unsent audio, which makes holes."""
+    package = Path(rt_cli.__file__).parent
+    callers = {path.name for path in package.rglob("*.py") if call in path.read_text(encoding="utf-8")}
+    assert callers - {"overflow_policy.py"} == {"marks.py"}
