@@ -15,7 +15,6 @@ from rt_cli.protocol.session.effects import Acknowledge, Drop, Fail, Report, Set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Protocol
 
     from rt_cli.audio.speech.gate import SendRanges
     from rt_cli.events import EventHandler, Ledger
@@ -24,19 +23,8 @@ if TYPE_CHECKING:
     from rt_cli.streaming.capture.spool_writer import SpoolWriter
     from rt_cli.streaming.capture.turn_marks import TurnMarks
     from rt_cli.streaming.cost import Meter
+    from rt_cli.streaming.delivery.sender import Sender
     from rt_cli.timeline.tape import Hole, Tape
-
-    class Window(Protocol):
-        """What the marks need of a sender: the acknowledged samples of its connection."""
-
-        @property
-        def acknowledged(self) -> int:
-            """Samples of the connection that the endpoint has read."""
-            ...
-
-        def acknowledge(self, samples: int) -> None:
-            """Note that the endpoint has read so many; calls :meth:`Marks.acknowledged` if the mark grows."""
-            ...
 
 
 def dropped(hole: Hole, rate_hz: int) -> Dropped:
@@ -83,7 +71,7 @@ class Marks:
         self._spool_writer = spool_writer
         self._turn_marks = turn_marks
         self._send_ranges = send_ranges
-        self._window: Window | None = None
+        self._sender: Sender | None = None
 
     def ledger(self) -> Ledger:
         """Count the captured samples by their present state."""
@@ -91,9 +79,9 @@ class Marks:
 
     # -- the present connection ---------------------------------------------------------------------------------------
 
-    def connect(self, window: Window) -> None:
-        """Begin a connection: audio is sent through ``window`` from now on, from *settled* on."""
-        self._window = window
+    def connect(self, sender: Sender) -> None:
+        """Begin a connection: audio is sent by ``sender`` from now on, from *settled* on."""
+        self._sender = sender
 
     def sent(self, samples: int) -> None:
         """Note that the connection has taken the next ``samples`` of the timeline."""
@@ -113,15 +101,15 @@ class Marks:
         No pong or event will acknowledge them: they count as acknowledged together with the audio before them.
         """
         self._pass_over(samples)
-        self.acknowledged(self._acknowledged)
+        self.acknowledged(self._read)
 
     def given_up(self, samples: int) -> None:
         """Like :meth:`skipped`, but an endpoint that has read no audio yet makes no progress by a gap."""
         if not self._session.wire.wire:
             self._session.begins(self._tape.sent + samples)
         self._pass_over(samples)
-        if self._acknowledged:
-            self.acknowledged(self._acknowledged)
+        if self._read:
+            self.acknowledged(self._read)
 
     def acknowledged(self, wire: int) -> None:
         """Note that the endpoint has read the first ``wire`` samples of the connection; the mark never goes back."""
@@ -130,7 +118,7 @@ class Marks:
 
     def rewind(self) -> None:
         """End a connection: on the next one, *sent* and *acknowledged* begin at *settled* again."""
-        self._window = None
+        self._sender = None
         self._rewind_tape()
         self.apply(self._session.connect())
 
@@ -139,8 +127,9 @@ class Marks:
         self._session.wire.skipped(samples)
 
     @property
-    def _acknowledged(self) -> int:
-        return 0 if self._window is None else self._window.acknowledged
+    def _read(self) -> int:
+        """Samples of the connection that the endpoint has read."""
+        return 0 if self._sender is None else self._sender.acknowledged
 
     # -- effects of the session ---------------------------------------------------------------------------------------
 
@@ -151,8 +140,8 @@ class Marks:
         final is reported.
         """
         for effect in effects:
-            if isinstance(effect, Acknowledge) and self._window is not None:
-                self._window.acknowledge(effect.wire)
+            if isinstance(effect, Acknowledge) and self._sender is not None:
+                self._sender.acknowledge(effect.wire)
         if self._spool_writer is not None:
             self._spool_writer.write_effects(effects)
         for effect in effects:
