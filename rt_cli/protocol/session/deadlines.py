@@ -18,7 +18,7 @@ _MORE_STEPS, _STEPS_PER_TURN = 4, 3
 """Events about turns that count as progress at the end: for each open turn, and more."""
 
 
-class Deadlines:
+class TurnDeadlines:
     """The deadlines of one connection.
 
     Args:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rt_cli.protocol.session.turn_list import Turn
 
 
+_MOST_LATENCIES = 20_000
+
+
 def is_silence(turn: Turn, *, detected: bool) -> bool:
     """Return whether a turn is only the reply to rt's own commit and no speech was detected in it.
 
@@ -124,3 +127,27 @@ def warning(error: ErrorInfo) -> Effect:
 def code_and_message(error: ErrorInfo) -> tuple[str, str]:
     """Return the printable code and message of an error; the type replaces a missing code."""
     return printable(error.code or error.type), masked(printable(error.message or error.code or error.type))
+
+
+class Latencies:
+    """Times from the end of speech to the final.
+
+    Args:
+        captured_at: Returns when the sample at a timeline position was captured, seconds; None if unknown.
+    """
+
+    def __init__(self, captured_at: Callable[[int], float | None]) -> None:
+        self.newest_ms: list[int] = []
+        """Those of the newest finals, milliseconds."""
+        self._captured_at = captured_at
+
+    def measure(self, turn: Turn, now: float) -> int | None:
+        """Return the milliseconds from the end of speech to ``now``, seconds; None if that end is unknown."""
+        end = None if turn.approx else turn.speech_end
+        captured_at = None if end is None else self._captured_at(max(end, turn.start or 0))
+        if captured_at is None:
+            return None
+        latency_ms = max(0, round((now - captured_at) * 1000))
+        self.newest_ms.append(latency_ms)
+        del self.newest_ms[:-_MOST_LATENCIES]
+        return latency_ms

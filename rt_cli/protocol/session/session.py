@@ -27,9 +27,8 @@ from rt_cli.protocol.server_events import (
 from rt_cli.protocol.session import outcomes
 from rt_cli.protocol.session.clear import Clear
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
-from rt_cli.protocol.session.deadlines import Deadlines
+from rt_cli.protocol.session.deadlines import TurnDeadlines
 from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle
-from rt_cli.protocol.session.latencies import Latencies
 from rt_cli.protocol.session.offsets import USUAL_PREFIX_MS, Offsets
 from rt_cli.protocol.session.old_silence import OldSilence
 from rt_cli.protocol.session.readback import MAKES_TURNS
@@ -76,7 +75,7 @@ class Session:
         self.finals = 0
         self.ignored = 0
         """Count of events that were unknown, malformed, or matched no turn."""
-        self.latencies = Latencies(heard_at)
+        self.latencies = outcomes.Latencies(heard_at)
         """Latencies of the finals."""
         self.endpoint_silence_ms = 0.0
         """Silence that ends a turn at the endpoint, as it says; 0 if unknown."""
@@ -105,7 +104,7 @@ class Session:
         )
         self._refusals = Refusals()
         self._clear = Clear()
-        self._deadlines = Deadlines(self._patience_s)
+        self._deadlines = TurnDeadlines(self._patience_s)
         self._old_silence = OldSilence(self.rate_hz)
         self.news_at = 0.0
         """When the endpoint last sent an event about a turn, seconds."""
