@@ -270,19 +270,19 @@ class Ledger(Struct, frozen=True):
     that ``rt`` added, and is not part of the sum.
     """
 
-    captured: int
+    captured: int = 0
     """All samples of the timeline."""
-    settled: int
+    settled: int = 0
     """In a printed final, or known to be silence."""
-    acknowledged: int
+    acknowledged: int = 0
     """Read by the endpoint, without a final yet."""
-    in_flight: int
+    in_flight: int = 0
     """Sent, and not known to be read."""
-    waiting: int
+    waiting: int = 0
     """Not sent yet."""
-    dropped: int
+    dropped: int = 0
     """In no final: the sum of the ``dropped`` ranges."""
-    padding: int
+    padding: int = 0
     """Silence that ``rt`` added at the end; not captured, and so not part of the sum."""
 
     @property
@@ -327,25 +327,25 @@ class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
     """Whether every sample is settled."""
     rate_hz: int
     """Sample rate of the ledger; 0 if the source never opened."""
-    captured_ms: int
+    captured_ms: int = 0
     """Audio captured."""
-    settled_ms: int
+    settled_ms: int = 0
     """Audio in a printed final, or known to be silence."""
-    dropped_ms: int
+    dropped_ms: int = 0
     """Audio that no final covers."""
     ledger: Ledger
     """Where every captured sample is."""
-    sent_ms: int
+    sent_ms: int = 0
     """Audio sent on all connections, including padding and audio sent again."""
-    gated_ms: int
+    gated_ms: int = 0
     """Audio captured but not sent, because of ``--gate``, push-to-talk or mute."""
     cost: Cost | UnsetType = UNSET
     """Absent without a configured price."""
-    finals: int
+    finals: int = 0
     """Number of finals."""
-    reconnects: int
+    reconnects: int = 0
     """Number of connections after the first."""
-    latency_ms: Latency | None
+    latency_ms: Latency | None = None
     """Time from the end of speech to the final; None without a measured final."""
     wall_ms: int
     """Duration of the run by the clock."""

@@ -36,9 +36,9 @@ from rt_cli.output.results.ndjson import to_json
 from rt_cli.protocol.recording_format import entries
 from rt_cli.run.plan import make_plan
 from rt_cli.run.skip_done import DoneMarks, determinants
-from rt_cli.streaming.summary import summary_of
 from rt_cli.timeline.spool import JOURNAL, Spool
 from tests.program import DATA, assert_accounted, ended, needs_words, rt, start
+from tests.summaries import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

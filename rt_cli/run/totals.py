@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from rt_cli.errors import EXIT_OK, worst_exit
-from rt_cli.events import Ledger, Total
-from rt_cli.streaming.summary import summary_of
+from rt_cli.events import Ledger, Summary, Total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from rt_cli.events import Summary
 
 _RATE_HZ = 24_000
 
@@ -27,16 +24,14 @@ def unopened_summary(name: str, exit_code: int, wall_ms: int, *, skipped: bool =
         wall_ms: Since the start of the run.
         skipped: An earlier run finished the source: no failure.
     """
-    return summary_of(
-        name,
-        exit_code,
+    return Summary(
+        source=name,
+        skipped=skipped or UNSET,
+        exit=exit_code,
         complete=skipped,
         rate_hz=_RATE_HZ,
-        ledger=Ledger(captured=0, settled=0, acknowledged=0, in_flight=0, waiting=0, dropped=0, padding=0),
-        finals=0,
-        reconnects=0,
+        ledger=Ledger(),
         wall_ms=wall_ms,
-        skipped=skipped,
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from rt_cli.audio.source import Source, Warn
+    from rt_cli.audio.source import Source, SourceInfo, Warn
     from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
     from rt_cli.settings import Settings
@@ -61,6 +61,11 @@ class Job(Struct, frozen=True):
     def speed(self) -> float:
         """Multiple of real time at which a source that can wait is sent; ``inf``: limited by the window only."""
         return auto.speed(self.settings.delivery.speed, embedded=self.endpoint.embedded)
+
+    def is_seekable(self, source: SourceInfo) -> bool:
+        """Whether the source is a file that can be read again: not the rest of one, nor one of its channels."""
+        whole = self.resume is None and self.settings.input.channel != "split"
+        return whole and source.kind == "file" and not source.live
 
     def chunk_sizes(self, rate_hz: int, *, live: bool) -> ChunkSizes:
         """Return the chunk sizes in samples at ``rate_hz``, for a live source or one that can wait."""

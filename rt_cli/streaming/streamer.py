@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from rt_cli.audio.format import to_ms
-from rt_cli.disk.outfile import is_same_file
-from rt_cli.errors import EXIT_OK, AudioError, ConnectionLost, RtError, UsageError, unexpected
-from rt_cli.events import Noted, Progress, Warned, error_event
+from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, unexpected
+from rt_cli.events import Noted, Warned, error_event
 from rt_cli.protocol.session.session import Session
 from rt_cli.settings import auto
-from rt_cli.streaming.capture.audio_recorder import AudioRecorder
 from rt_cli.streaming.capture.capture import TapeFeeder
 from rt_cli.streaming.capture.overflow_policy import OverflowPolicy
 from rt_cli.streaming.capture.push_to_talk import POST_ROLL_MS, PushToTalk
-from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, spool_source
 from rt_cli.streaming.cost import Meter, bill_of
+from rt_cli.streaming.delivery.marks import Marks, dropped
 from rt_cli.streaming.delivery.reconnect import Reconnector
-from rt_cli.streaming.delivery.run_state import RunState, dropped
+from rt_cli.streaming.delivery.run_state import RunState
 from rt_cli.streaming.delivery.speech_search import QuietPrefix
-from rt_cli.streaming.outcome import RunOutcome, percentiles
+from rt_cli.streaming.outcome import RunOutcome
+from rt_cli.streaming.progress_report import ProgressReport
 from rt_cli.streaming.send_policy import select
 from rt_cli.streaming.source_events import ending, no_speech, opened
+from rt_cli.streaming.storage import Storage
 from rt_cli.streaming.summary import summary_of
 from rt_cli.streaming.timing.change_signal import ChangeSignal
 from rt_cli.streaming.timing.suspend import COSTLY_LAG_S, Lagged, LoopMonitor, Suspended, asleep_s, watch
-from rt_cli.timeline.spool import Spool
 from rt_cli.timeline.tape import Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Iterator
 
     from rt_cli.audio.source import Source
     from rt_cli.clock import Clock
@@ -48,8 +45,6 @@ if TYPE_CHECKING:
     from rt_cli.timeline.tape import Hole
 
 log = logging.getLogger("rt.streamer")
-
-_PROGRESS_EVERY_S = 0.1
 
 
 class Streamer:
@@ -65,15 +60,18 @@ class Streamer:
     def __init__(self, job: Job, clock: Clock, on_event: EventHandler, *, progress: bool = False) -> None:
         self._job = job
         self._clock = clock
-        self._on_event = on_event
         self._progress = progress
         self.error: RtError | None = None
         """After the run: the cause of its exit code; None if it has none, or is a signal."""
         self._rate = job.session.rate_hz
+        self._storage = Storage(job, self._rate, on_event)
+        self._on_event = self._storage.report
         self._sound = ChangeSignal()
-        self._changed = ChangeSignal(also=self._sound)
-        self._tape = Tape(self._rate)
-        self._quiet_prefix = QuietPrefix(self._tape)
+        self.changed = ChangeSignal(also=self._sound)
+        """Notified on events of the endpoint and on acknowledgements."""
+        self.tape = Tape(self._rate)
+        """The audio of the run and its marks, for readers."""
+        self._quiet_prefix = QuietPrefix(self.tape)
         self._turns = job.session.turns
         self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=on_event)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
@@ -81,8 +79,7 @@ class Streamer:
         self._capture: TapeFeeder | None = None
         self._send_policy: SendPolicy | None = None
         self._session = self._make_session()
-        self._spool_writer: SpoolWriter | None = None
-        self._audio_recorder: AudioRecorder | None = None
+        self._marks: Marks | None = None
         self._reconnector: Reconnector | None = None
         self._delivery_task: asyncio.Task[None] | None = None
         self._silent_input = False
@@ -98,37 +95,35 @@ class Streamer:
         Cancellation ends the run within two seconds, without a summary.
         """
         began = self._clock.now()
-        try:
+        source: Source | None = None
+        with self._noting_errors():
             source = await self._job.open_source(self._rate, self._warn)
-        except Exception as exc:  # a bug while opening must end this source only, not the others
-            log.debug("unexpected", exc_info=True)
-            self._errors.append(exc if isinstance(exc, RtError) else unexpected(exc))
+        if source is None:
             return self._conclude(began)
         try:
-            self._on_event(opened(self._job, source.info, self._clock.wall()))
-            self._make_tape(source)
-            await self._open_spool(source)
-            await self._open_recorder(source)
-            await self._stream(source)
-        except RtError as exc:
-            self._errors.append(exc)
-        except Exception as exc:
-            log.debug("unexpected", exc_info=True)
-            self._errors.append(unexpected(exc))
+            with self._noting_errors():
+                self._on_event(opened(self._job, source.info, self._clock.wall()))
+                self._make_tape(source)
+                await self._storage.open(source, self.tape, self._session)
+                await self._stream(source)
         finally:
             if self._overflow_policy is not None:
                 self._overflow_policy.end()
-            # An error while one part is closed must not keep the others open, nor end other sources.
-            await self._close_part(source.aclose())
-            await self._close_part(self._close_recorder())
-            if self._spool_writer is not None:
-                await self._close_part(self._spool_writer.drain())
-            self._tape.close()
+            # An error while one part is closed must not keep the others open.
+            with self._noting_errors():
+                await source.aclose()
+            with self._noting_errors():
+                await self._storage.close_recorder(self.tape.captured)
+            with self._noting_errors():
+                await self._storage.drain()
+            self.tape.close()
         return self._conclude(began)
 
-    async def _close_part(self, closing: Coroutine[None, None, None]) -> None:
+    @contextmanager
+    def _noting_errors(self) -> Iterator[None]:
+        """Note the error that ends the block: an error, or a bug, ends this source only, not the others."""
         try:
-            await closing
+            yield
         except RtError as exc:
             self._errors.append(exc)
         except Exception as exc:
@@ -143,8 +138,7 @@ class Streamer:
 
     def printed(self, turn: int) -> None:
         """Note that a final was printed. Thread-safe."""
-        if self._spool_writer is not None:
-            self._spool_writer.printed(turn)
+        self._storage.printed(turn)
 
     def interrupt(self, exit_code: int) -> None:
         """Handle Ctrl-C or SIGTERM. The first one ends capture and waits for open turns, the second one closes now.
@@ -163,7 +157,7 @@ class Streamer:
     def obey(self, command: Command) -> None:
         """Apply a mute or push-to-talk command. The caller maps ``quit`` to :meth:`interrupt`."""
         self._control.apply(command)
-        self._changed.notify()
+        self.changed.notify()
 
     def hang_up(self) -> None:
         """Handle a closed stdout: end without an error."""
@@ -176,10 +170,10 @@ class Streamer:
     def _make_tape(self, source: Source) -> None:
         """Make the tape and its overflow policy; both depend on whether the source can wait."""
         policy = self._on_full(source)
-        self._tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
-        self._quiet_prefix = QuietPrefix(self._tape)
+        self.tape = Tape(self._rate, memory_s=self._job.memory_s, on_disk=policy == "spool")
+        self._quiet_prefix = QuietPrefix(self.tape)
         self._overflow_policy = OverflowPolicy(
-            self._tape,
+            self.tape,
             policy,
             limit_s=self._job.memory_s,
             send_ranges=lambda: self._send_policy.send_ranges if self._send_policy else None,
@@ -196,56 +190,10 @@ class Streamer:
             self._on_event(Noted(error.message))
         return error
 
-    # -- the spool ----------------------------------------------------------------------------------------------------
-
-    async def _open_spool(self, source: Source) -> None:
-        if self._job.resume is not None:
-            spool, contents = self._job.resume
-            self._write_spool(spool, captured=contents.captured)
-            self._tape.restore(contents.settled, contents.dropped, contents.suspended)
-            self._session.restore(contents.settled, contents.captured, contents.next_turn)
-            # Finals in the spool that the earlier process may not have printed before its end.
-            for final in contents.finals:
-                self._on_event(final_of(final))
-            if contents.finals:
-                turns = ", ".join(str(final["turn"]) for final in contents.finals)
-                self._warn("repeated", f"the interrupted run may have printed this before: the words of turn {turns}")
-            if contents.missing:
-                message = f"{contents.missing} records of the spool cannot be read: some words may be heard twice"
-                self._warn("spool_damaged", message)
-        elif self._job.spool is not None:
-            try:
-                origin = spool_source(source.info, self._rate, self._job.settings.input)
-            except OSError as exc:
-                raise AudioError(f"cannot read {source.info.name}: {exc.strerror}", "is it still there?") from exc
-            self._write_spool(await asyncio.to_thread(Spool.create, self._job.spool, origin))
-
-    def _write_spool(self, spool: Spool, *, captured: int = 0) -> None:
-        """Write the run to a spool; events follow the records of the finals before them."""
-        self._spool_writer = SpoolWriter(spool, self._on_event, captured=captured)
-        self._on_event = self._spool_writer.report
-
-    # -- --save-audio -------------------------------------------------------------------------------------------------
-
-    async def _open_recorder(self, source: Source) -> None:
-        path = self._job.save_audio
-        if path is not None:
-            if source.info.kind == "file" and is_same_file(path, Path(source.info.name)):
-                raise UsageError(f"{path} is the source itself", "save the sound elsewhere")
-            force = self._job.settings.output.force
-            make = partial(AudioRecorder, path, self._rate, self._on_event, replace=force)
-            self._audio_recorder = await asyncio.to_thread(make)
-
-    async def _close_recorder(self) -> None:
-        if self._audio_recorder is not None:
-            await asyncio.to_thread(self._audio_recorder.close, self._tape.captured)
-            if (error := self._audio_recorder.error) is not None:
-                self._errors.append(error)
-
     @property
     def _delivered(self) -> bool:
         truncated = self._capture is None or self._capture.truncated
-        return self._tape.settled == self._tape.captured and not truncated
+        return self.tape.settled == self.tape.captured and not truncated
 
     def close(self, *, printed: bool) -> None:
         """Close the spool after the run, when its results are written.
@@ -253,8 +201,7 @@ class Streamer:
         Args:
             printed: Whether all results are written; if not, the spool stays.
         """
-        if self._spool_writer is not None:
-            self._spool_writer.close(delivered=self._delivered and printed)
+        self._storage.close(delivered=self._delivered and printed)
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -267,14 +214,16 @@ class Streamer:
         self._send_policy = policy = select(
             settings,
             self._turns,
-            tape=self._tape,
+            tape=self.tape,
             capture=capture,
             changed=self._sound,
             control=self._control,
             make_detector=self._job.make_detector,
             on_quiet=self._on_silence,
         )
-        self._reconnector = Reconnector(self._make_run_state(capture, policy, sizes))
+        self._marks = self._make_marks(capture, policy)
+        self._reconnector = Reconnector(self._make_run_state(capture, self._marks, policy, sizes))
+        progress = ProgressReport(self.tape, capture, self._reconnector, self._meter, self._clock, self._on_event)
         async with asyncio.TaskGroup() as tasks:
             others = [
                 tasks.create_task(capture.run(), name="capture"),
@@ -283,8 +232,8 @@ class Streamer:
             if policy.analysis is not None:
                 others.append(tasks.create_task(policy.analysis.run(), name="analysis"))
             if self._progress:
-                others.append(tasks.create_task(self._report_progress(), name="progress"))
-            watching = watch(self._loop_monitor, self._clock, self._on_lag_or_suspend, since=capture.started_at)
+                others.append(tasks.create_task(progress.run(), name="progress"))
+            watching = watch(self._loop_monitor, self._clock, self.on_lag_or_suspend, since=capture.started_at)
             others.append(tasks.create_task(watching, name="machine"))
             self._delivery_task = tasks.create_task(self._deliver(self._reconnector), name="delivery")
             if self._signals:
@@ -296,7 +245,7 @@ class Streamer:
             for other in others:
                 other.cancel()
         if self._progress:
-            self._on_event(self._snapshot())
+            progress.report()
         if capture.error is not None:
             # The capture error is the cause: later errors are its consequences.
             self._errors.insert(0, capture.error)
@@ -306,48 +255,60 @@ class Streamer:
     def _make_capture(self, source: Source, sizes: ChunkSizes) -> TapeFeeder:
         return TapeFeeder(
             source,
-            self._tape,
+            self.tape,
             self._clock,
             self._sound,
             speed=self._job.speed,
             piece_s=sizes.usual / self._rate,
             limit_s=self._job.settings.input.duration_s,
             on_hole=self._report_hole,
-            spool_writer=self._spool_writer,
-            recorder=self._audio_recorder,
+            spool_writer=self._storage.spool_writer,
+            recorder=self._storage.recorder,
             control=self._control,
             allowance=None if self._job.settings.delivery.max_cost is None else lambda: self._meter.room,
             metered=self._progress,
             enforce=None if self._on_full(source) == "spool" else self._enforce,
-            reopen=self._reopen if self._is_seekable(source) else None,
+            reopen=self._reopen if self._job.is_seekable(source.info) else None,
         )
-
-    def _is_seekable(self, source: Source) -> bool:
-        """Whether the source is a file that can be read again: not the rest of one, nor one of its channels."""
-        whole = self._job.resume is None and self._job.settings.input.channel != "split"
-        return whole and source.info.kind == "file" and not source.info.live
 
     async def _reopen(self) -> Source:
         return await self._job.open_source(self._rate, lambda _code, _message: None)
 
-    def _make_run_state(self, capture: TapeFeeder, policy: SendPolicy, sizes: ChunkSizes) -> RunState:
+    def _make_marks(self, capture: TapeFeeder, policy: SendPolicy) -> Marks:
+        def rewind_tape() -> None:
+            capture.rewind()
+            # More audio waits than before, perhaps too much.
+            if self._overflow_policy is not None:
+                self._overflow_policy.enforce()
+
+        return Marks(
+            self.tape,
+            self._session,
+            self._meter,
+            rewind_tape=rewind_tape,
+            on_change=self.changed.notify,
+            on_event=self._on_event,
+            spool_writer=self._storage.spool_writer,
+            turn_marks=policy.marks,
+            send_ranges=policy.send_ranges,
+        )
+
+    def _make_run_state(self, capture: TapeFeeder, marks: Marks, policy: SendPolicy, sizes: ChunkSizes) -> RunState:
         return RunState(
             endpoint=self._job.endpoint,
             request=self._job.session,
             settings=self._job.settings,
-            tape=self._tape,
+            tape=self.tape,
             session=self._session,
             capture=capture,
-            marks=policy.marks,
+            marks=marks,
+            turn_marks=policy.marks,
             send_ranges=policy.send_ranges,
-            meter=self._meter,
-            changed=self._changed,
+            changed=self.changed,
             sound=self._sound,
             clock=self._clock,
             sizes=sizes,
             on_event=self._on_event,
-            spool_writer=self._spool_writer,
-            enforce=lambda: self._overflow_policy.enforce() if self._overflow_policy else None,
             make_detector=self._job.make_detector,
             wait_for_room=self._job.wait_for_room,
             probe=self._job.probe,
@@ -360,7 +321,7 @@ class Streamer:
             self._on_event(Noted(f"no speech for {self._job.settings.input.stop_after_silence_s:g} s: ending"))
             self._capture.finish()
 
-    def _on_lag_or_suspend(self, event: Lagged | Suspended) -> None:
+    def on_lag_or_suspend(self, event: Lagged | Suspended) -> None:
         """Report event-loop lag; after a system suspend, count the missing audio and reconnect."""
         link = self._reconnector.link if self._reconnector else None
         match event:
@@ -381,29 +342,6 @@ class Streamer:
             await delivery.run()
         except RtError as exc:
             self._errors.append(exc)
-
-    async def _report_progress(self) -> None:
-        """Report marks and levels ten times a second, until cancellation."""
-        while True:
-            self._on_event(self._snapshot())
-            await self._clock.sleep_until(self._clock.now() + _PROGRESS_EVERY_S)
-
-    def _snapshot(self) -> Progress:
-        tape, link = self._tape, self._reconnector.link if self._reconnector else None
-        rms, peak = self._capture.take_levels() if self._capture else (0.0, 0.0)
-        round_trip = link.round_trip_s if link else None
-        return Progress(
-            captured_ms=to_ms(tape.captured, self._rate),
-            acknowledged_ms=to_ms(tape.acknowledged, self._rate),
-            settled_ms=to_ms(tape.settled, self._rate),
-            lag_ms=to_ms(tape.captured - tape.acknowledged, self._rate),
-            rms_dbfs=round(rms, 1),
-            peak_dbfs=round(peak, 1),
-            round_trip_ms=None if round_trip is None else round(round_trip * 1000, 3),
-            state=link.state if link else "connecting",
-            sent_ms=to_ms(self._meter.sent, self._rate),
-            cost=self._meter.cost,
-        )
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
@@ -437,16 +375,14 @@ class Streamer:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _conclude(self, began: float) -> Summary:
-        delivery, capture = self._reconnector, self._capture
-        send_ranges = self._send_policy.send_ranges if self._send_policy else None
-        if self._spool_writer is not None and not self._delivered:
-            folder = self._spool_writer.folder
-            self._on_event(Warned("spooled", f"what was not delivered is in {folder}: rt send --resume {folder}"))
+        capture = self._capture
+        if not self._delivered:
+            self._storage.report_undelivered()
         outcome = RunOutcome(
             name=self._job.name,
             rate_hz=self._rate,
-            ledger=self._tape.ledger(delivery.padding if delivery else 0),
-            suspended=self._tape.suspended,
+            ledger=self._marks.ledger() if self._marks else self.tape.ledger(),
+            suspended=self.tape.suspended,
             errors=tuple(self._errors),
             signals=self._signals,
             signal_exit=self._signal_exit,
@@ -463,18 +399,12 @@ class Streamer:
             if (warning := no_speech(self._job, outcome.ledger.captured, live=live)) is not None:
                 self._on_event(warning)
         summary = summary_of(
-            self._job.name,
-            outcome.exit_code,
-            complete=outcome.complete,
-            rate_hz=self._rate,
-            ledger=outcome.ledger,
-            finals=self._session.finals,
-            reconnects=delivery.reconnects if delivery else 0,
+            outcome,
+            self._session,
+            self._meter,
+            delivery=self._reconnector,
+            send_ranges=self._send_policy.send_ranges if self._send_policy else None,
             wall_ms=round((self._clock.now() - began) * 1000),
-            latency_ms=percentiles(self._session.latencies_ms),
-            sent=self._meter.sent,
-            gated=send_ranges.left_out if send_ranges else 0,
-            cost=self._meter.cost,
         )
         self._on_event(summary)
         return summary

@@ -1,4 +1,4 @@
-"""The summary of a source, from its samples. Pure."""
+"""The summary of a run, from its parts. Pure."""
 
 from __future__ import annotations
 
@@ -8,63 +8,50 @@ from msgspec import UNSET
 
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Summary
+from rt_cli.streaming.outcome import percentiles
 
 if TYPE_CHECKING:
-    from rt_cli.events import Cost, Latency, Ledger
+    from rt_cli.audio.speech.gate import SendRanges
+    from rt_cli.protocol.session.session import Session
+    from rt_cli.streaming.cost import Meter
+    from rt_cli.streaming.delivery.reconnect import Reconnector
+    from rt_cli.streaming.outcome import RunOutcome
 
 
 def summary_of(
-    source: str,
-    exit_code: int,
+    outcome: RunOutcome,
+    session: Session,
+    meter: Meter,
     *,
-    complete: bool,
-    rate_hz: int,
-    ledger: Ledger,
-    finals: int,
-    reconnects: int,
+    delivery: Reconnector | None,
+    send_ranges: SendRanges | None,
     wall_ms: int,
-    latency_ms: Latency | None = None,
-    skipped: bool = False,
-    sent: int = 0,
-    gated: int = 0,
-    cost: Cost | None = None,
 ) -> Summary:
-    """Return the summary of a source.
+    """Return the summary of a run.
 
     Args:
-        source: Name of the source as the user wrote it.
-        exit_code: Exit code of the source.
-        complete: Whether every sample is settled.
-        rate_hz: Wire rate of all counts of samples; 0 if it never became known.
-        ledger: Where every captured sample is.
-        finals: Number of finals.
-        reconnects: Number of connections after the first.
+        outcome: Its outcome and its ledger.
+        session: Its finals.
+        meter: What was sent on all connections.
+        delivery: Its connections; None if it had none.
+        send_ranges: Which parts were sent; None if all.
         wall_ms: Duration of the run, milliseconds.
-        latency_ms: From the end of speech to the final; None without a measured final.
-        skipped: Nothing was sent, because an earlier run finished this source.
-        sent: Samples sent on all connections, including padding and audio sent again.
-        gated: Samples captured but not sent.
-        cost: Of the sent audio; None without a configured price.
     """
-
-    def ms(samples: int) -> int:
-        return to_ms(samples, rate_hz) if rate_hz else 0
-
+    ledger, rate_hz = outcome.ledger, outcome.rate_hz
     return Summary(
-        source=source,
-        skipped=skipped or UNSET,
-        exit=exit_code,
-        complete=complete,
+        source=outcome.name,
+        exit=outcome.exit_code,
+        complete=outcome.complete,
         rate_hz=rate_hz,
-        captured_ms=ms(ledger.captured),
-        settled_ms=ms(ledger.settled),
-        dropped_ms=ms(ledger.dropped),
+        captured_ms=to_ms(ledger.captured, rate_hz),
+        settled_ms=to_ms(ledger.settled, rate_hz),
+        dropped_ms=to_ms(ledger.dropped, rate_hz),
         ledger=ledger,
-        sent_ms=ms(sent),
-        gated_ms=ms(gated),
-        cost=cost or UNSET,
-        finals=finals,
-        reconnects=reconnects,
-        latency_ms=latency_ms,
+        sent_ms=to_ms(meter.sent, rate_hz),
+        gated_ms=to_ms(send_ranges.left_out if send_ranges else 0, rate_hz),
+        cost=meter.cost or UNSET,
+        finals=session.finals,
+        reconnects=delivery.reconnects if delivery else 0,
+        latency_ms=percentiles(session.latencies.newest_ms),
         wall_ms=wall_ms,
     )

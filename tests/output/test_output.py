@@ -17,7 +17,7 @@ from rt_cli.events import Errored, Final, Ledger, Partial, Progress, SourceOpene
 from rt_cli.masking import protect
 from rt_cli.output.output import make_output
 from rt_cli.settings import OutputSettings
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

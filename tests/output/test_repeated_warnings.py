@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rt_cli.events import Ledger, Summary, Warned
 from rt_cli.output.repeated_warnings import AGAIN_S, MAX_CHARS, MAX_CODES, MAX_MESSAGES, RepeatedWarnings
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 if TYPE_CHECKING:
     from rt_cli.events import Event

@@ -170,7 +170,7 @@ def make_streamer(
     bounded = live and chosen.delivery.on_full == "drop-oldest" and not chosen.input.gate
 
     def on_event(event: Event) -> None:
-        tape = streamer._tape  # noqa: SLF001 - its marks hold at every event, and no event has all of them
+        tape = streamer.tape
         assert tape.captured >= tape.sent >= tape.acknowledged >= tape.settled
         assert tape.ledger().balanced
         assert not bounded or tape.ledger().waiting <= memory_s * RATE

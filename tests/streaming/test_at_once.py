@@ -14,12 +14,16 @@ from rt_cli.errors import ConnectionLost
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.settings import EndpointSettings
 from rt_cli.streaming.transport.connection import Connection, connect
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
 from tests.memory import part_of
 from tests.servers import Client, Script, Server, for_ever, scripted
+from tests.streaming.harness import MemorySource, Run, settings, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from tests.exact import Verdict
 
 
 def with_connection(script: Script, use: Callable[[Connection], Awaitable[None]]) -> Server:
@@ -165,3 +169,28 @@ def test_nothing_at_once_while_the_buffer_is_full() -> None:
             raise AssertionError("a hundred megabytes went into buffers")
 
     with_connection(deaf, use)
+
+
+def test_a_write_that_fails_is_a_lost_connection_not_the_end_of_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent within the capture of a piece fails in the delivery, which connects anew."""
+    pcm, spans = turns(4)
+    send_at_once, calls = Connection.send_at_once, 0
+
+    def failing(connection: Connection, messages: Sequence[bytes]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 20:
+            raise ConnectionLost("planted")
+        send_at_once(connection, messages)
+
+    monkeypatch.setattr(Connection, "send_at_once", failing)
+
+    async def scenario() -> tuple[Run, Verdict]:
+        async with ExactEndpoint().serving() as endpoint:
+            result = await stream(endpoint.url, MemorySource(pcm, live=True, speed=4), settings())
+        return result, judge([final.text for final in result.finals], spans)
+
+    result, verdict = run(scenario(), seconds=30)
+    assert verdict.perfect
+    assert result.states == ["ready", "lost", "resumed", "closed"]
+    assert result.summary.exit == 0

@@ -140,7 +140,7 @@ def test_a_machine_that_slept_connects_anew() -> None:
             streamer = make_streamer(result, endpoint.url, MemorySource(pcm, live=True, speed=2), settings())
             streaming = asyncio.create_task(streamer.run())
             await asyncio.sleep(1)
-            streamer._on_lag_or_suspend(Suspended(60.0))  # noqa: SLF001 - no machine sleeps for a test
+            streamer.on_lag_or_suspend(Suspended(60.0))
             result.ended = await streaming
         return result, judge([final.text for final in result.finals], spans)
 

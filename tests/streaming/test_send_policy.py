@@ -106,7 +106,7 @@ async def controlled(url: str, pcm: bytes, commands: Sequence[tuple[float, Comma
 
     async def press() -> None:
         for at_s, command in commands:
-            await streamer._changed.wait_until(lambda at_s=at_s: streamer._tape.captured >= at_s * RATE)  # noqa: SLF001 - to the sample
+            await streamer.changed.wait_until(lambda at_s=at_s: streamer.tape.captured >= at_s * RATE)
             streamer.obey(command)
 
     async with asyncio.TaskGroup() as tasks:

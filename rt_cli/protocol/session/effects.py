@@ -1,4 +1,4 @@
-"""Effects: what a session wants done. ``RunState`` and ``Link`` carry them out."""
+"""Effects: what a session wants done. ``Marks`` executes them."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ from msgspec import UNSET
 
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Failed, Final, Warned, Withdrawn
+from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import masked, printable
-from rt_cli.protocol.session.effects import Drop, Report
+from rt_cli.protocol.session.effects import Drop, Fail, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo
     from rt_cli.protocol.session.effects import Effect
     from rt_cli.protocol.session.turn_list import Turn
+
+
+_MOST_LATENCIES = 20_000
 
 
 def is_silence(turn: Turn, *, detected: bool) -> bool:
@@ -59,6 +63,26 @@ def failure_effects(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> 
         return [Report(failed), Drop(start, end, "failed")]
     withdrawn: list[Effect] = [Report(Withdrawn(turn.number))] if turn.number is not None and turn.reported else []
     return [*withdrawn, Drop(start, end, "no_final")]
+
+
+def unanswered(start: int, end: int, *, silent: bool) -> Effect:
+    """Return the effect of a last commit without an answer.
+
+    Args:
+        start: Timeline position up to which everything is settled.
+        end: Timeline position of the commit.
+        silent: The endpoint has read everything, reports speech, and has reported none here.
+    """
+    if not silent:
+        return Drop(start, end, "no_final")
+    message = "the endpoint did not answer the last commit; nobody heard speech before it"
+    return Report(Warned("commit_unanswered", message))
+
+
+def fatal_effects(error: ErrorInfo | None) -> list[Effect]:
+    """Return the effect of an error of the endpoint that ends the connection; else an empty list."""
+    cause = None if error is None else classify_error(error, configuring=False)
+    return [] if cause is None else [Fail(cause)]
 
 
 def join_drops(effects: list[Effect]) -> list[Effect]:
@@ -119,3 +143,27 @@ def warning(error: ErrorInfo) -> Effect:
 def code_and_message(error: ErrorInfo) -> tuple[str, str]:
     """Return the printable code and message of an error; the type replaces a missing code."""
     return printable(error.code or error.type), masked(printable(error.message or error.code or error.type))
+
+
+class Latencies:
+    """Times from the end of speech to the final.
+
+    Args:
+        captured_at: Returns when the sample at a timeline position was captured, seconds; None if unknown.
+    """
+
+    def __init__(self, captured_at: Callable[[int], float | None]) -> None:
+        self.newest_ms: list[int] = []
+        """Those of the newest finals, milliseconds."""
+        self._captured_at = captured_at
+
+    def measure(self, turn: Turn, now: float) -> int | None:
+        """Return the milliseconds from the end of speech to ``now``, seconds; None if that end is unknown."""
+        end = None if turn.approx else turn.speech_end
+        captured_at = None if end is None else self._captured_at(max(end, turn.start or 0))
+        if captured_at is None:
+            return None
+        latency_ms = max(0, round((now - captured_at) * 1000))
+        self.newest_ms.append(latency_ms)
+        del self.newest_ms[:-_MOST_LATENCIES]
+        return latency_ms

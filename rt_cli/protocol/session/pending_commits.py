@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rt_cli.protocol.error_policy import is_empty_buffer
 
@@ -63,6 +63,17 @@ class PendingCommits:
         if self.pending and error.event_id is None and (is_empty_buffer(error) or anonymous):
             return self._take(self.pending[0], refused=True)
         return None
+
+    @property
+    def last(self) -> Literal["pending", "answered", "refused"]:
+        """What became of the last commit."""
+        return "pending" if self.pending else "refused" if self.last_refused else "answered"
+
+    def ignore(self) -> None:
+        """Expect no answer to commits that close no turn: the endpoint ignores them."""
+        if any(commit.turn is None for commit in self.pending):
+            self.pending = [commit for commit in self.pending if commit.turn is not None]
+            self.last_refused = True
 
     def forget_done(self) -> None:
         """Remove the commits of turns that have their outcome: their answers no longer matter."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from rt_cli.errors import EndpointError
 from rt_cli.protocol.error_policy import quoted, refuses_audio
 from rt_cli.protocol.session.effects import Drop, Effect, Fail
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 
 MOST_REFUSALS = 5
 """Refusals in a row, without any sign of a turn between them, that mean that the endpoint takes no audio."""
+OUR_EVENTS = "rt_"
+"""Event ids of ours begin so."""
+
+
+def without_foreign_id(error: ErrorInfo) -> ErrorInfo:
+    """Return the error without an event id that ``rt`` never sent: it says nothing."""
+    foreign = error.event_id is not None and not error.event_id.startswith(OUR_EVENTS)
+    return replace(error, event_id=None) if foreign else error
 
 
 class Refusals:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
 from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost
 from rt_cli.events import Warned, Withdrawn
-from rt_cli.protocol.error_policy import classify_error, is_empty_buffer, refuses_audio
+from rt_cli.protocol.error_policy import is_empty_buffer, refuses_audio
 from rt_cli.protocol.server_events import (
     BufferCleared,
     ErrorEvent,
@@ -26,12 +24,15 @@ from rt_cli.protocol.server_events import (
     StreamEnded,
     TranscriptFailed,
 )
+from rt_cli.protocol.session import outcomes
+from rt_cli.protocol.session.clear import Clear
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
-from rt_cli.protocol.session.effects import Acknowledge, Drop, Effect, Fail, Report, Settle
+from rt_cli.protocol.session.deadlines import TurnDeadlines
+from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle
 from rt_cli.protocol.session.offsets import USUAL_PREFIX_MS, Offsets
-from rt_cli.protocol.session.outcomes import failure_effects, final, is_silence, join_drops, settled_position, warning
+from rt_cli.protocol.session.old_silence import OldSilence
 from rt_cli.protocol.session.readback import MAKES_TURNS
-from rt_cli.protocol.session.refusals import Refusals
+from rt_cli.protocol.session.refusals import Refusals, without_foreign_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,16 +42,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.session.turn_list import Turn
     from rt_cli.protocol.session.wire_map import WireMap
 
-OLD_SILENCE_S = 30
-"""Acknowledged audio without detected speech is settled at this age."""
-OUR_EVENTS = "rt_"
-"""Event ids of ours begin so."""
-CLEAR_ID = "rt_clear"
-_CLEAR_OR_NONE = (CLEAR_ID, None)
-_MORE_STEPS, _STEPS_PER_TURN = 4, 3
-"""Events about turns that count as progress at the end: for each open turn, and more."""
 _TURNS_COUNT = Report(Warned("endpoint_makes_turns", MAKES_TURNS))
-_MOST_LATENCIES = 20_000
 
 
 class Session:
@@ -84,8 +76,8 @@ class Session:
         self.finals = 0
         self.ignored = 0
         """Count of events that were unknown, malformed, or matched no turn."""
-        self.latencies_ms: list[int] = []
-        """Latencies of the newest finals."""
+        self.latencies = outcomes.Latencies(heard_at)
+        """Latencies of the finals."""
         self.endpoint_silence_ms = 0.0
         """Silence that ends a turn at the endpoint, as it says; 0 if unknown."""
         self.last_error: ErrorInfo | None = None
@@ -95,7 +87,6 @@ class Session:
         self._no_detector = own_turns and not own_detector
         self._patience_s = patience_s
         self._silence = to_samples(silence_ms, rate_hz)
-        self._captured_at = heard_at
         self._is_quiet = is_quiet
         self._replayed = 0
         self._offsets = Offsets(rate_hz, max(prefix_ms, USUAL_PREFIX_MS))
@@ -113,20 +104,13 @@ class Session:
             offsets=self._offsets,
         )
         self._refusals = Refusals()
-        self._clear_id: str | None = None
-        self._clear_wire = 0
-        self.cleared = False
-        """The endpoint has answered our ``clear``, or our end of the stream: it has processed everything before it."""
-        self._draining = False
-        self._steps_left = 0
+        self._clear = Clear()
+        self._deadlines = TurnDeadlines(self._patience_s)
+        self._old_silence = OldSilence(self.rate_hz)
         self.news_at = 0.0
         """When the endpoint last sent an event about a turn, seconds."""
         self.last_error = None
         self._read = self.settled
-        self._progress = 0.0
-        """When the endpoint last made progress with the turns, seconds."""
-        self._no_turn_since: tuple[float, int] | None = None
-        """Time (seconds) and position at which the last open turn ended; None before the first check."""
 
     def restore(self, settled: int, replayed: int, next_number: int) -> None:
         """Continue the run of an earlier process.
@@ -141,13 +125,13 @@ class Session:
 
     @property
     def wire(self) -> WireMap:
-        """Wire map of the present connection; the pump notes everything it sends there."""
+        """Wire map of the present connection; ``Marks`` notes everything that is sent there."""
         return self._connection.wire
 
     @property
     def drained(self) -> bool:
         """Whether, after ``drain``, every turn has its outcome and every commit its answer."""
-        return self._draining and not self._connection.commits.pending and not self._connection.turns.open
+        return self._deadlines.draining and not self._connection.commits.pending and not self._connection.turns.open
 
     @property
     def awaits_commit(self) -> bool:
@@ -158,15 +142,11 @@ class Session:
     @property
     def last_commit(self) -> Literal["pending", "answered", "refused"]:
         """What became of the last commit of ours."""
-        commits = self._connection.commits
-        return "pending" if commits.pending else "refused" if commits.last_refused else "answered"
+        return self._connection.commits.last
 
     def ignore_commits(self) -> None:
         """Expect no answer to commits of ours that close no turn: the endpoint ignores them."""
-        commits = self._connection.commits
-        if any(commit.turn is None for commit in commits.pending):
-            commits.pending = [commit for commit in commits.pending if commit.turn is not None]
-            commits.last_refused = True
+        self._connection.commits.ignore()
 
     @property
     def committed_turns(self) -> int:
@@ -215,8 +195,7 @@ class Session:
 
     def begins(self, at: int) -> None:
         """Note that audio before ``at`` is not sent on this connection, so none of its turns begins there."""
-        turns = self._connection.turns
-        turns.covered, turns.min_covered = max(turns.covered, at), max(turns.min_covered, at)
+        self._connection.turns.begin_at(at)
 
     def reads(self, to: int) -> list[Effect]:
         """Note that the endpoint has read everything before ``to`` (timeline)."""
@@ -225,15 +204,19 @@ class Session:
 
     def clearing(self, event_id: str) -> None:
         """Note that our ``clear``, or the end of the stream, is about to be sent after all audio so far."""
-        self._clear_id, self._clear_wire = event_id, self.wire.wire
+        self._clear.send(event_id, self.wire.wire)
 
     def drain(self) -> list[Effect]:
         """Note that everything is sent and committed; only answers are missing."""
-        self._draining = True
-        self._steps_left = _MORE_STEPS + _STEPS_PER_TURN * len(self._connection.turns.open)
+        self._deadlines.drain(len(self._connection.turns.open))
         return self._settle_silence()
 
     # -- the end of the audio -----------------------------------------------------------------------------------------
+
+    @property
+    def cleared(self) -> bool:
+        """Whether the endpoint has answered our ``clear``: it has processed everything before it."""
+        return self._clear.answered
 
     @property
     def grew_at(self) -> float:
@@ -258,16 +241,12 @@ class Session:
     @property
     def covered(self) -> int:
         """End of the last turn that the endpoint told of, or of what is settled (timeline)."""
-        turns = self._connection.turns
-        ends = [turn.end for turn in turns.open if turn.end is not None]
-        return max([turns.covered, self.settled, *ends])
+        return max(self.settled, self._connection.turns.last_end)
 
     @property
     def surely_covered(self) -> int:
         """Like :attr:`covered`, with each guessed end at its lower bound."""
-        turns = self._connection.turns
-        ends = [turn.end for turn in turns.open if turn.end is not None and not turn.approx]
-        return max([turns.min_covered, self.settled, *ends])
+        return max(self.settled, self._connection.turns.min_last_end)
 
     # -- events of the endpoint ---------------------------------------------------------------------------------------
 
@@ -284,7 +263,7 @@ class Session:
             case SpeechStarted() if self.own_turns:
                 return self.turns_of_the_endpoint()
             case BufferCleared() | StreamEnded():
-                return self._note_cleared()
+                return self._clear.answer()
         self.last_error = None
         match event:
             case TranscriptFailed():
@@ -294,8 +273,8 @@ class Session:
         if effects is not None:
             self.news_at = now
             self._refusals.note_turn()
-            self._note_step(now)
-        return [*(effects or []), *self._flush(now), *self._fatal(self.last_error)]
+            self._deadlines.note_event(self._connection.turns.open, now)
+        return [*(effects or []), *self._flush(now), *outcomes.fatal_effects(self.last_error)]
 
     def tick(self, now: float, acknowledged: int) -> list[Effect]:
         """Check timeouts: finals that are overdue, silence that is old enough to settle.
@@ -307,34 +286,32 @@ class Session:
         moved, self._read = acknowledged > self._read, max(acknowledged, self._read)
         self._connection.read_before = self._connection.read
         refused = self.reads(acknowledged)
-        if not self._draining:
+        if not self._deadlines.draining:
             self._connection.turns.restart_unread_timers(acknowledged, self.wire.position, now)
-        if moved or not self._progress:
-            self._progress = now
+        self._deadlines.note_tick(now, read_more=moved)
         given_up = [*self._give_up_turns(now), *self._give_up_commit(now)]
         return [*refused, *given_up, *self._settle_silence(), *self._settle_old(now)]
 
     def _error(self, error: ErrorInfo, now: float) -> list[Effect]:
-        fatal = self._fatal(error)
-        if fatal:
+        if fatal := outcomes.fatal_effects(error):
             self.last_error = error
             return fatal
-        if error.event_id is not None and not error.event_id.startswith(OUR_EVENTS):
-            error = msgspec.structs.replace(error, event_id=None)  # an id that rt never sent says nothing
+        error = without_foreign_id(error)
         # Once all is sent, only the last commit and then the clear can be refused.
         commits = self._connection.commits
-        if self._clear_id is not None and not self.cleared and not commits.pending and error.event_id in _CLEAR_OR_NONE:
-            return self._note_cleared()
+        if not commits.pending and self._clear.is_refused_by(error):
+            return self._clear.answer()
+        draining = self._deadlines.draining
         # A commit of speech waits for its own answer.
-        last = self._draining and not self.own_turns and bool(commits.pending) and not commits.pending[0].speech
+        last = draining and not self.own_turns and bool(commits.pending) and not commits.pending[0].speech
         commit = commits.take_refused(error, anonymous=last and refuses_audio(error))
         if commit is None:
             self.last_error = error
             return self._refusals.receive(error, self._connection.read, self.wire.position)
         refused = self._connection.commit_refused(commit, error, now)
-        if commit.turn is None and commit.speech and self._draining and self.covered < commit.end:
-            return [warning(error), *refused, Drop(self.covered, commit.end, "refused")]
-        return refused if commit.turn or is_empty_buffer(error) else [warning(error), *refused]
+        if commit.turn is None and commit.speech and draining and self.covered < commit.end:
+            return [outcomes.warning(error), *refused, Drop(self.covered, commit.end, "refused")]
+        return refused if commit.turn or is_empty_buffer(error) else [outcomes.warning(error), *refused]
 
     def leave_turns_to_endpoint(self) -> list[Effect]:
         """Note, before any audio is sent on this connection, that the endpoint makes the turns whatever rt asks."""
@@ -346,25 +323,6 @@ class Session:
         """Note that the endpoint detects turns although rt makes them: its turns count, on a new connection."""
         self.own_turns, self._no_detector = False, False
         return [_TURNS_COUNT, Fail(ConnectionLost(MAKES_TURNS, code="endpoint_makes_turns"))]
-
-    def _note_cleared(self) -> list[Effect]:
-        if self._clear_id is None or self.cleared:
-            return []
-        self.cleared = True
-        return [Acknowledge(self._clear_wire)]
-
-    def _note_step(self, now: float) -> None:
-        """Count an event about a turn as progress, but not for ever: floods of items must not delay the end."""
-        turns = self._connection.turns.open
-        if turns and turns[0].grew_at > self._progress:
-            self._progress = turns[0].grew_at
-        elif self._draining and self._steps_left:
-            self._steps_left -= 1
-            self._progress = now
-
-    def _fatal(self, error: ErrorInfo | None) -> list[Effect]:
-        cause = None if error is None else classify_error(error, configuring=False)
-        return [] if cause is None else [Fail(cause)]
 
     # -- settling -----------------------------------------------------------------------------------------------------
 
@@ -386,16 +344,17 @@ class Session:
         return self._settle(self.wire.position) if self.drained else []
 
     def _settle_old(self, now: float) -> list[Effect]:
-        """Settle old silence: even an endpoint half a minute behind would have reported speech in it.
+        """Settle old silence.
 
-        That is known only of an endpoint that has reported a turn in this run; until then the audio must be quiet, too:
-        behind a proxy that answers pings, nobody may be listening.
+        That an endpoint would have reported speech in it is known only of one that has reported a turn in this run;
+        until then the audio must be quiet, too: behind a proxy that answers pings, nobody may be listening.
         """
-        if self._no_turn_since is None or self._connection.turns.open or self._draining or self._no_detector:
-            self._no_turn_since = (now, self._connection.turns.covered)
+        turns = self._connection.turns
+        busy = bool(turns.open) or self._deadlines.draining or self._no_detector
+        old = self._old_silence.end(now, turns.covered, busy=busy)
+        if old is None:
             return []
-        since, start = self._no_turn_since
-        to = min(self._read, start + round((now - since - OLD_SILENCE_S) * self.rate_hz))
+        to = min(self._read, old)
         return self._settle(to) if self.ends_turns or self._is_quiet(to) else []
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
@@ -405,66 +364,39 @@ class Session:
         effects: list[Effect] = []
         for turn in self._connection.turns.take_done(self.wire.position):
             if not turn.missing:
-                self._progress = max(self._progress, turn.updated_at, now)
+                self._deadlines.note_outcome(turn, now)
             effects += self._outcome(turn, now)
         self._connection.commits.forget_done()
         return [*effects, *self._settle_silence()]
 
     def _outcome(self, turn: Turn, now: float) -> list[Effect]:
-        settled = self._settle(settled_position(turn))
-        if is_silence(turn, detected=self._connection.detected):
-            return [*([warning(turn.failure)] if turn.failure else []), *settled]
+        settled = self._settle(outcomes.settled_position(turn))
+        if outcomes.is_silence(turn, detected=self._connection.detected):
+            return [*([outcomes.warning(turn.failure)] if turn.failure else []), *settled]
         if turn.failure is not None or turn.missing:
-            return [*failure_effects(turn, self._connection.turns.number, self.rate_hz), *settled]
+            return [*outcomes.failure_effects(turn, self._connection.turns.number, self.rate_hz), *settled]
         self.finals += 1
-        number, latency_ms = self._connection.turns.number(turn), self._latency(turn, now)
+        number, latency_ms = self._connection.turns.number(turn), self.latencies.measure(turn, now)
         resumed = (turn.start or 0) < self._replayed
         # Settle first: the spool must store the final before the final is printed.
-        return [*settled, Report(final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))]
-
-    def _latency(self, turn: Turn, now: float) -> int | None:
-        end = None if turn.approx else turn.speech_end
-        captured_at = None if end is None else self._captured_at(max(end, turn.start or 0))
-        if captured_at is None:
-            return None
-        latency = max(0, round((now - captured_at) * 1000))
-        self.latencies_ms.append(latency)
-        del self.latencies_ms[:-_MOST_LATENCIES]
-        return latency
-
-    # -- timeouts -----------------------------------------------------------------------------------------------------
+        return [*settled, Report(outcomes.final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))]
 
     def _give_up_turns(self, now: float) -> list[Effect]:
         """Give up the finals of the oldest turns that are overdue; at the end, of all turns together."""
         effects: list[Effect] = []
-        while self._connection.turns.open and self._is_overdue(self._connection.turns.open[0], now):
-            turn = self._connection.turns.open[0]
-            # Some parts of an item may have their text: print it rather than nothing.
-            turn.done, turn.missing = True, not (turn.parts.keys() - turn.unfinished_parts)
-            for part in turn.unfinished_parts:
-                turn.parts.pop(part, None)
-            turn.unfinished_parts.clear()
+        while self._deadlines.is_overdue(self._connection.turns.open, now):
+            self._connection.turns.open[0].give_up()
             effects += self._flush(now)
-        return join_drops(effects)
-
-    def _is_overdue(self, turn: Turn, now: float) -> bool:
-        if self._draining:
-            return now - self._progress >= self._patience_s
-        if turn.end is None and len(self._connection.turns.open) == 1:
-            return False  # its speech has not ended
-        return now - max(turn.updated_at, self._progress) >= self._patience_s
+        return outcomes.join_drops(effects)
 
     def _give_up_commit(self, now: float) -> list[Effect]:
         """Give up the last commit: a commit without an answer must not delay the end of the run."""
         pending = self._connection.commits.pending
-        if not self._draining or self._connection.turns.open or not pending:
+        if not self._deadlines.draining or self._connection.turns.open or not pending:
             return []
         commit = pending[-1]
-        if now - max(commit.at, self._progress) < self._patience_s:
+        if not self._deadlines.is_commit_overdue(commit, now):
             return []
         pending.clear()
-        if self._connection.detected and commit.end <= self._read and not commit.speech:
-            # The endpoint has read everything, reports speech, and has reported none here.
-            message = "the endpoint did not answer the last commit; nobody heard speech before it"
-            return [Report(Warned("commit_unanswered", message))]
-        return [Drop(self.settled, commit.end, "no_final")]
+        silent = self._connection.detected and commit.end <= self._read and not commit.speech
+        return [outcomes.unanswered(self.settled, commit.end, silent=silent)]

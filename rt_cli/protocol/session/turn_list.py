@@ -111,6 +111,13 @@ class Turn:
         """Set a guessed end and its lower bound."""
         self.end, self.earliest_end, self.approx, self.updated_at = end, earliest_end, True, now
 
+    def give_up(self) -> None:
+        """Expect no more of it: its finished parts are its text; without one its final is missing."""
+        self.done, self.missing = True, not (self.parts.keys() - self.unfinished_parts)
+        for part in self.unfinished_parts:
+            self.parts.pop(part, None)
+        self.unfinished_parts.clear()
+
     def note_transcript(self, item_id: str | None) -> None:
         """Note a transcript event with this item id."""
         if item_id and item_id not in self.ids:
@@ -274,6 +281,20 @@ class TurnList:
             if turn.start is not None and other.start is not None and other.start > turn.start:
                 return index
         return None
+
+    @property
+    def last_end(self) -> int:
+        """End of the last turn that has one (timeline)."""
+        return max([self.covered, *(turn.end for turn in self.open if turn.end is not None)])
+
+    @property
+    def min_last_end(self) -> int:
+        """Like :attr:`last_end`, with each guessed end at its lower bound."""
+        return max([self.min_covered, *(turn.end for turn in self.open if turn.end is not None and not turn.approx)])
+
+    def begin_at(self, position: int) -> None:
+        """Note that no turn begins before ``position``."""
+        self.covered, self.min_covered = max(self.covered, position), max(self.min_covered, position)
 
     def end_of(self, turn: Turn, position: int) -> int:
         """Return the end of a turn: its own, else the first known position of a later turn, else ``position``."""

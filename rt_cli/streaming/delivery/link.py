@@ -11,7 +11,6 @@ from rt_cli.errors import ConnectionLost, RtError
 from rt_cli.events import RawEvent
 from rt_cli.protocol.raw_event import raw_event
 from rt_cli.protocol.server_events import ErrorEvent, SessionUpdated
-from rt_cli.protocol.session.effects import Acknowledge
 from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import read_back
 from rt_cli.streaming.delivery.configure import configure
@@ -23,11 +22,8 @@ from rt_cli.streaming.timing.ticks import next_tick
 from rt_cli.streaming.transport.connection import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rt_cli.events import SessionState
     from rt_cli.protocol.server_events import EffectiveSession, ServerEvent
-    from rt_cli.protocol.session.effects import Effect
     from rt_cli.streaming.delivery.run_state import RunState
     from rt_cli.streaming.transport.connection import Connection
 
@@ -75,8 +71,6 @@ class Link:
         self.error: RtError | None = None
         """The error that ended the link; None if it finished."""
         self.handshake = Handshake(greets=state.endpoint.dialect.greets)
-        self.padding = 0
-        """Samples of silence sent as padding."""
         self._state = state
         self._patience_s = patience_s
         self._progress_patience_s = progress_patience_s
@@ -157,7 +151,7 @@ class Link:
             state.clock,
             rate_hz=state.tape.rate_hz,
             attempt=self.attempt,
-            on_acknowledged=self._on_acknowledged,
+            on_acknowledged=state.marks.acknowledged,
             on_round_trip=_ignore if state.probe is None else state.probe.round_trip,
         )
         self._pump = Pump(state, sender, self._codec, catch_up=self._catch_up)
@@ -175,10 +169,8 @@ class Link:
                     task.cancel()
         except* RtError as group:
             error = _first(group)
-        finally:
-            self.padding = self._pump.padding
         if isinstance(error, ConnectionLost) and self._pump.only_proof_missing and not state.session.committed_turns:
-            state.apply(state.session.drain())
+            state.marks.apply(state.session.drain())
         # Not raised above: before Python 3.11.4 an exception raised in `except*` arrives in a group.
         # An endpoint may close the connection after its last final. Any other error is reported even then.
         if error is not None and not (state.session.drained and isinstance(error, ConnectionLost)):
@@ -212,7 +204,7 @@ class Link:
             raise answer.error
         if answer.endpoint_makes_turns and session.own_turns:
             early = not self.ready and not session.wire.wire
-            self._apply(session.leave_turns_to_endpoint() if early else session.turns_of_the_endpoint())
+            self._state.marks.apply(session.leave_turns_to_endpoint() if early else session.turns_of_the_endpoint())
         if answer.prefix_ms is not None:
             session.prefix_padding(answer.prefix_ms)
 
@@ -266,7 +258,7 @@ class Link:
         if self.ready and isinstance(event, SessionUpdated):
             self._read_back(event.effective)
         if self.ready and self._begin_state is not None:
-            self._apply(state.session.receive(event, state.clock.now()))
+            state.marks.apply(state.session.receive(event, state.clock.now()))
         else:
             state.changed.notify()
 
@@ -292,7 +284,7 @@ class Link:
             self._check_liveness(connection, sender)
             self._check_progress(sender)
         if self.ready and self._begin_state is not None:
-            self._apply(state.session.tick(state.clock.now(), state.tape.acknowledged))
+            state.marks.apply(state.session.tick(state.clock.now(), state.tape.acknowledged))
         else:
             state.changed.notify()
 
@@ -331,16 +323,6 @@ class Link:
         if gives_up(progress, patience_s=self._progress_patience_s, drain_s=state.patience_s):
             message = "the endpoint shows life, but has taken no audio for too long"
             raise ConnectionLost(message, "check the endpoint", code="no_progress")
-
-    def _on_acknowledged(self, wire: int) -> None:
-        self._state.tape.mark_acknowledged(self._state.session.wire.timeline(wire))
-        self._state.apply(self._state.session.reads(self._state.tape.acknowledged))
-
-    def _apply(self, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Acknowledge) and self._sender is not None:
-                self._sender.acknowledge(effect.wire)
-        self._state.apply(effects)
 
     def _change_state(self, state: SessionState, reason: str | None = None) -> None:
         self.state = state

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
 from rt_cli.audio.speech.endpointing import MIN_TURN_MS
-from rt_cli.protocol.session.session import CLEAR_ID
+from rt_cli.protocol.session.clear import CLEAR_ID
 from rt_cli.streaming.delivery.end_of_audio import Ending, next_step
 from rt_cli.streaming.delivery.next_action import Allowance, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
 from rt_cli.streaming.delivery.speech_search import ends_loud, last_speech
@@ -37,15 +37,14 @@ class Pump:
     """
 
     def __init__(self, state: RunState, sender: Sender, codec: Codec, *, catch_up: float) -> None:
-        self.padding = 0
-        """Samples of silence sent as padding, outside the ledger."""
         self.only_proof_missing = False
         """A loss of the connection would lose nothing: only the last sign of the endpoint is waited for."""
         self._state = state
         self._clock = state.clock
         self._tape = state.tape
         self._session = state.session
-        self._marks: TurnMarks | None = None
+        self._marks = state.marks
+        self._turn_marks: TurnMarks | None = None
         self._send_ranges = state.send_ranges
         self._sender = sender
         self._codec = codec
@@ -62,9 +61,10 @@ class Pump:
 
     async def run(self) -> None:
         """Send until the end of the input, and commit the rest. Cancellation takes effect between two chunks."""
+        self._marks.connect(self._sender)
         self._committed_at = self._tape.sent
         # Known since the handshake: an endpoint may make the turns although it was asked not to.
-        self._marks = self._state.marks if self._session.own_turns else None
+        self._turn_marks = self._state.turn_marks if self._session.own_turns else None
         async with self._sender.stream():
             while True:
                 match self._next():
@@ -78,25 +78,22 @@ class Pump:
                     case CommitTurn():
                         await self._commit()
                     case Wait():
-                        await self._state.sound.wait_notified(self._send_ready)
+                        await self._state.sound.handle_until(self._send_ready)
                     case Finish():
                         await self._finish()
                         return
 
     def _send_ready(self) -> bool:
-        """Called by notify(): send what can be sent without awaiting. True if the pump task has to run for the rest.
+        """Handler of new sound: send what can be sent without awaiting. True if the pump task has to run for the rest.
 
         Waking a task for a chunk costs more than all other work on the chunk.
         """
-        try:
-            while isinstance(action := self._next(), Send) and self._send_at_once(action):
-                pass
-        except OSError:
-            return True  # reading the tape's file failed: the pump task meets the same error and reports it
+        while isinstance(action := self._next(), Send) and self._send_at_once(action):
+            pass
         return not isinstance(action, Wait)
 
     def _next(self) -> Send | Skip | GiveUp | CommitTurn | Wait | Finish:
-        tape, marks, ended = self._tape, self._marks, self._state.capture.ended
+        tape, marks, ended = self._tape, self._turn_marks, self._state.capture.ended
         sent, known, closes = tape.sent, tape.readable, None
         if self._on_hold or (sent == known and marks is None and not ended):
             return _WAIT
@@ -118,9 +115,7 @@ class Pump:
         start = self._tape.sent
         if self._send_ranges is not None:
             self._send_ranges.leave_out(start, start + samples)
-        self._advance_unsent(samples)
-        # No pong or event will acknowledge audio that was not sent.
-        self._acknowledge()
+        self._marks.skipped(samples)
 
     async def _give_up(self, samples: int) -> None:
         """Drop audio that has waited for too long; speech before and after the gap becomes two turns."""
@@ -129,26 +124,13 @@ class Pump:
         if self._speech:
             await self._commit(tail=True)
             return
-        if self._marks is not None:
-            self._marks.leave_out(start, end)
+        if self._turn_marks is not None:
+            self._turn_marks.leave_out(start, end)
         if self._send_ranges is not None:
             for part in self._send_ranges.unsent(start, end):
                 self._send_ranges.leave_out(*part)
-        if not self._session.wire.wire:
-            self._session.begins(end)
-        self._advance_unsent(samples)
-        # An endpoint that has read no audio yet makes no progress by a gap.
-        if self._sender.acknowledged:
-            self._acknowledge()
-
-    def _advance_unsent(self, samples: int) -> None:
-        self._tape.mark_sent(self._tape.sent + samples)
-        self._session.wire.skipped(samples)
+        self._marks.given_up(samples)
         self._state.sound.notify()  # the tape has room again
-
-    def _acknowledge(self) -> None:
-        self._tape.mark_acknowledged(self._session.wire.timeline(self._sender.acknowledged))
-        self._state.apply(self._session.reads(self._tape.acknowledged))
 
     async def _send(self, action: Send) -> None:
         now = self._clock.now()
@@ -158,7 +140,8 @@ class Pump:
         if self._on_hold or self._tape.sent < self._tape.oldest:
             return
         messages, samples = self._load(action)
-        self._note_sent(samples)
+        self._report_speech_start(self._tape.sent + samples)
+        self._marks.sent(samples)
         await self._sender.audio(messages, samples)
         self._report_sent()
 
@@ -168,7 +151,8 @@ class Pump:
             return False
         messages, samples = self._load(action)
         self._sender.audio_at_once(messages, samples)
-        self._note_sent(samples)
+        self._report_speech_start(self._tape.sent + samples)
+        self._marks.sent(samples)
         self._report_sent()
         return True
 
@@ -185,22 +169,15 @@ class Pump:
             size = samples
         return self._codec.audio_messages(self._tape.read(start, start + samples), size * BYTES_PER_SAMPLE), samples
 
-    def _note_sent(self, samples: int) -> None:
-        end = self._tape.sent + samples
-        self._report_speech_start(end)
-        self._tape.mark_sent(end)
-        self._session.wire.sent(samples)
-        self._state.meter.add(samples)
-
     def _report_sent(self) -> None:
         if self._state.probe is not None:
             self._state.probe.sent(self._tape.sent)
 
     def _report_speech_start(self, end: int) -> None:
         """Report a turn that opens before ``end``, perhaps in audio already sent: detection lags behind."""
-        if self._marks is None or self._speech:
+        if self._turn_marks is None or self._speech:
             return
-        opens = self._marks.opens_in(self._committed_at, end)
+        opens = self._turn_marks.opens_in(self._committed_at, end)
         if opens is not None:
             self._speech = True
             self._report(self._session.speech_opens(opens, self._clock.now()))
@@ -211,9 +188,7 @@ class Pump:
             self._state.on_event(event)
 
     async def _pad(self, samples: int) -> None:
-        self.padding += samples
-        self._session.wire.padded(samples)
-        self._state.meter.add(samples)
+        self._marks.padded(samples)
         size = self._state.sizes.usual if self._state.sizes.fixed else samples
         await self._sender.audio(self._codec.audio_messages(silence(samples), size * BYTES_PER_SAMPLE), samples)
 
@@ -235,12 +210,12 @@ class Pump:
             if self._session.own_turns:
                 await self._commit_speech()
             await self._end_audio()
-        self._state.apply(self._session.drain())
+        self._marks.apply(self._session.drain())
 
     async def _commit_speech(self) -> None:
         """Commit what is left, if there is speech in it."""
         left = self._tape.sent - max(self._committed_at, self._tape.settled)
-        if self._marks is None and left > 0 and self._session.wire.wire > self._committed_wire:
+        if self._turn_marks is None and left > 0 and self._session.wire.wire > self._committed_wire:
             self._speech = await self._find_speech(self._tape.sent - left, any_speech=True) is not None
         if self._speech:
             await self._commit(tail=True)

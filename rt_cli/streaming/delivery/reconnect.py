@@ -49,7 +49,6 @@ class Reconnector:
         self._state = state
         self._attempt = 0
         self._served = 0
-        self._padding = 0
         self._furthest_acknowledged = 0
         self._deaths = 0
         self._stuck = 0
@@ -63,11 +62,6 @@ class Reconnector:
     def reconnects(self) -> int:
         """Number of connections that took over from another one."""
         return max(0, self._served + sum(link.serving for link in self._running) - 1)
-
-    @property
-    def padding(self) -> int:
-        """Samples of silence sent as padding, outside the ledger."""
-        return self._padding + sum(link.padding for link in self._running)
 
     async def run(self) -> None:
         """Deliver all audio. Cancellation closes all connections within a second.
@@ -104,9 +98,7 @@ class Reconnector:
                 delay = self._after_loss(link, link.error, backoff, began_at)
             else:
                 self._after_hand_over(began_at)
-            self._state.capture.rewind()
-            self._state.enforce()
-            self._state.apply(self._state.session.connect())
+            self._state.marks.rewind()
             if successor is None or successor.ended:
                 await self._pause(self._state.clock.now() + delay)
                 successor = self._open()
@@ -234,7 +226,6 @@ class Reconnector:
             link.error = exc
         finally:
             link.ended = True
-            self._padding += link.padding
             self._served += link.serving
             del self._running[link]
             self._ever_ready = self._ever_ready or link.ready

@@ -11,12 +11,11 @@ from msgspec.structs import replace
 
 from rt_cli.audio.format import to_ms
 from rt_cli.audio.speech.vad import SpeechDetector
-from rt_cli.events import Dropped, SessionChanged, Warned
-from rt_cli.protocol.session.effects import Drop, Fail, Report, Settle
+from rt_cli.events import SessionChanged, Warned
 from rt_cli.settings import auto
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from rt_cli.audio.speech.gate import SendRanges
     from rt_cli.clock import Clock
@@ -24,19 +23,17 @@ if TYPE_CHECKING:
     from rt_cli.events import EventHandler, SessionState
     from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
-    from rt_cli.protocol.session.effects import Effect
     from rt_cli.protocol.session.session import Session
     from rt_cli.settings import Settings
     from rt_cli.streaming.capture.capture import TapeFeeder
-    from rt_cli.streaming.capture.spool_writer import SpoolWriter
     from rt_cli.streaming.capture.turn_analysis import Detector
     from rt_cli.streaming.capture.turn_marks import TurnMarks
-    from rt_cli.streaming.cost import Meter
+    from rt_cli.streaming.delivery.marks import Marks
     from rt_cli.streaming.delivery.next_action import ChunkSizes
     from rt_cli.streaming.measure_hooks import MeasureHooks
     from rt_cli.streaming.timing.change_signal import ChangeSignal
     from rt_cli.streaming.transport.wire_recorder import ConnectionLog
-    from rt_cli.timeline.tape import Hole, Tape
+    from rt_cli.timeline.tape import Tape
 
 
 _SERVING = {"ready", "resumed", "rolled_over"}
@@ -53,13 +50,8 @@ class Outage:
     """Samples that had been sent on it and were not settled."""
 
 
-def dropped(hole: Hole, rate_hz: int) -> Dropped:
-    """Return the event that reports a hole."""
-    return Dropped(to_ms(hole.start, rate_hz), to_ms(hole.end, rate_hz), hole.reason)
-
-
 class RunState(Struct, frozen=True):
-    """Shared parts of one run; also applies the effects of its session."""
+    """Shared parts of one run."""
 
     endpoint: Endpoint
     request: SessionRequest
@@ -68,7 +60,9 @@ class RunState(Struct, frozen=True):
     tape: Tape
     session: Session
     capture: TapeFeeder
-    marks: TurnMarks | None
+    marks: Marks
+    """Moves the marks of the tape, and executes the effects of the session."""
+    turn_marks: TurnMarks | None
     """Where turns close; None if the endpoint detects turns."""
     changed: ChangeSignal
     """Notified on every change except those of :attr:`sound`."""
@@ -77,12 +71,6 @@ class RunState(Struct, frozen=True):
     clock: Clock
     sizes: ChunkSizes
     on_event: EventHandler
-    meter: Meter
-    """Counts the sent samples."""
-    spool_writer: SpoolWriter | None = None
-    """Writes the spool; None without one."""
-    enforce: Callable[[], RtError | None] = lambda: None
-    """Call it when *sent* has gone back: more audio waits than before, perhaps too much."""
     make_detector: Callable[[int], Detector] = SpeechDetector
     """Makes a speech detector for the tail of the audio. Argument: rate in Hz."""
     wait_for_room: Callable[[], bool] = lambda: False
@@ -118,27 +106,6 @@ class RunState(Struct, frozen=True):
             await self.changed.wait_notified(lambda: True)
         finally:
             cancel()
-
-    def apply(self, effects: Sequence[Effect]) -> None:
-        """Apply the effects of the session, except those on one connection. Raises the error of a ``Fail``."""
-        if self.spool_writer is not None:
-            self.spool_writer.write_effects(effects)
-        for effect in effects:
-            match effect:
-                case Settle(to):
-                    self.tape.settle(to)
-                    if self.marks is not None:
-                        self.marks.forget(to)
-                    if self.send_ranges is not None:
-                        self.send_ranges.forget(to)
-                case Drop(start, end, reason):
-                    for hole in self.tape.drop(start, end, reason):
-                        self.on_event(dropped(hole, self.tape.rate_hz))
-                case Report(event):
-                    self.on_event(event)
-                case Fail(error):
-                    raise error
-        self.changed.notify()
 
     def report_session(
         self,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rt_cli.events import Event, Final, Ledger, Partial, Progress, Summary
 from rt_cli.output.results.channel_merge import ChannelMerge
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 SIDES = ("left", "right")
 

@@ -32,7 +32,7 @@ from rt_cli.events import (
 )
 from rt_cli.output.results.ndjson import NdjsonOutput, to_json
 from rt_cli.protocol.sanitize import printable
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,7 +16,7 @@ from rt_cli.output.results.result_file import part_path
 from rt_cli.output.results.saved_results import SavedResults, check, file_name, format_of
 from rt_cli.output.results.write_receipts import WriteReceipts
 from rt_cli.settings import OutputSettings
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 if TYPE_CHECKING:
     from pathlib import Path

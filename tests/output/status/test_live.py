@@ -89,7 +89,7 @@ import os, sys
 from rt_cli.events import *
 from rt_cli.output.output import make_output
 from rt_cli.settings import OutputSettings
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 def progress(ms):
     return Progress(ms, ms, 0, 0, -20.0, -10.0, 5.0, "ready")

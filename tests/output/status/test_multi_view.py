@@ -24,7 +24,7 @@ from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.layout import Page
 from rt_cli.output.status.multi_view import MAX_ROWS, MultiViewer, multi_view_rows, progress
 from rt_cli.output.status.plain import PlainStatus
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 A, B = Label("a.wav"), Label("b.wav")
 OPENED = SourceOpened("a.wav", "file", 24_000, 1, 24_000, 10_000)

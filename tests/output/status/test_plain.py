@@ -31,7 +31,7 @@ from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.color import add_color
 from rt_cli.output.status.messages import note, seconds
 from rt_cli.output.status.plain import PROGRESS_EVERY_S, PlainStatus
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 if TYPE_CHECKING:
     from rt_cli.output.status.color import Color

@@ -753,7 +753,7 @@ def test_latency_counts_from_the_end_of_speech() -> None:
     run.receive(words("a"), Committed("b"), words("b"))
 
     assert [final.latency_ms for final in run.finals] == [3000 - 1900, UNSET]
-    assert run.session.latencies_ms == [1100]
+    assert run.session.latencies.newest_ms == [1100]
 
 
 def test_a_tail_has_no_silence_at_its_end() -> None:
