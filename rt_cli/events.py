@@ -13,8 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 if TYPE_CHECKING:
     from rt_cli.errors import RtError
 
-SCHEMA = 2
-"""Version of the NDJSON contract: 1 had no ``source`` line. Types and fields are only ever added."""
+SCHEMA = 2  # of the NDJSON contract; 1 had no ``source`` line
 SINCE_0_2 = Meta(extra={"since": "0.2"})
 
 SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "closed"]
@@ -182,7 +181,7 @@ class Final(ContractEvent, frozen=True, tag="final"):
     """The endpoint's name of the speaker, if all segments of the turn have the same one."""
     confidence: Annotated[float | UnsetType, SINCE_0_2] = UNSET
     """How sure the endpoint is of the text, 0 to 1: the geometric mean of the probabilities of its tokens. Only where
-    they are asked for: ``--set 'include=["item.input_audio_transcription.logprobs"]'``."""
+    ``--set 'include=["item.input_audio_transcription.logprobs"]'`` asks for them."""
     usage: Annotated[TurnUsage | UnsetType, SINCE_0_2] = UNSET
     """What the endpoint charges for the turn, as it says."""
 
@@ -236,15 +235,12 @@ class Noted(Struct, frozen=True):
 
 
 class EndpointChosen(Struct, frozen=True):
-    """The endpoint of the run. For the status."""
+    """The endpoint of the run (``embedded``, or host and port), what chose it, what to know of it. For the status."""
 
     where: str
-    """Host and port, or ``embedded``."""
     model: str
     reason: str
-    """What chose it: an option, a variable, a profile."""
     remark: str = ""
-    """What to know about its recogniser."""
 
 
 class Errored(ContractEvent, frozen=True, tag="error"):

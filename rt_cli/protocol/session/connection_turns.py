@@ -23,8 +23,8 @@ from rt_cli.protocol.server_events import (
     TranscriptSnapshot,
 )
 from rt_cli.protocol.session.effects import Acknowledge, Effect, Report
+from rt_cli.protocol.session.outcomes import TurnReports
 from rt_cli.protocol.session.pending_commits import Commit, PendingCommits
-from rt_cli.protocol.session.reports import TurnReports
 from rt_cli.protocol.session.turn_list import REMEMBERED_CHARS, Turn, TurnList
 from rt_cli.protocol.session.wire_map import WireMap
 
