@@ -22,9 +22,9 @@ def _value(kind: Any, name: str, metavar: str, text: str, **more: Any) -> Any:
     return Annotated[kind, typer.Option(name, metavar=metavar, help=text, show_default=False, **more)]
 
 
-def _listed(names: Iterable[str]) -> str:
+def _listed(names: Iterable[str], conjunction: str = "or") -> str:
     *others, last = names
-    return f"{', '.join(others)} or {last}"
+    return f"{', '.join(others)} {conjunction} {last}"
 
 
 Host = _value(str, "--host", "ADDRESS", "Listen there; off loopback: a token [127.0.0.1].")
@@ -48,10 +48,11 @@ Reply = _value(
     f"Answer turns: {_listed(REPLIES)} [echo].",
 )
 ReplyText = _value(
-    str | None, "--reply-text", "TEXT", f"What {' and '.join(AUTHORED)} say; {{transcript}} is the turn."
+    str | None, "--reply-text", "TEXT", f"What {_listed(AUTHORED, 'and')} say; {{transcript}} is the turn."
 )
 Llm = _value(str | None, "--llm", "URL", "OpenAI-compatible chat server that says it instead.")
 LlmModel = _value(str | None, "--llm-model", "NAME", "Model to ask it for.")
+ReplySpeed = _value(str, "--reply-speed", "X", "Times real time at which the sound of replies comes, or max [max].")
 MaxSessions = _value(int, "--max-sessions", "N", "Sessions at once, then 1013 [8].", min=1, max=10_000)
 MaxSession = _value(str, "--max-session", "TIME", "Longest; then session_expired and 1001 [60m].")
 Faults = _value(list[str] | None, "--fault", "SPEC", "Break on request; repeatable; help shows all.")

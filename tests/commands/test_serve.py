@@ -296,9 +296,9 @@ def test_help_names_every_recogniser_and_reply() -> None:
     helped = " ".join(rt("serve", "--help", env={"COLUMNS": "80"}).out.split())
 
     assert f"--recognizer SPEC {' '.join(FORMS)} [auto]." in helped
-    assert "Answer turns: none, text, echo or voice [echo]." in helped
-    assert list(REPLIES) == ["none", "text", "echo", "voice"]
-    assert "--reply-text TEXT What text and voice say;" in helped
+    assert "Answer turns: none, text, echo, voice or counted [echo]." in helped
+    assert list(REPLIES) == ["none", "text", "echo", "voice", "counted"]
+    assert "--reply-text TEXT What text, voice and counted say;" in helped
 
 
 def test_help_has_every_fault() -> None:
