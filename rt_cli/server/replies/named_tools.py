@@ -1,8 +1,8 @@
 """Calls of the tools that the user names, in place of a model that decides. Pure.
 
-``weather city Prague`` and ``weather {"city": "Prague"}`` call ``weather``. Tools and properties are named by the words of
-their names, in any case: ``get_weather`` and ``getWeather`` by "get weather". Every name is one call, so "weather city
-Prague weather city Brno" are two.
+``weather city Prague`` and ``weather {"city": "Prague"}`` call ``weather``. Tools and properties are named by the
+words of their names, in any case: ``get_weather`` and ``getWeather`` by "get weather". Every name is one call:
+"weather city Prague weather city Brno" are two.
 """
 
 from __future__ import annotations
