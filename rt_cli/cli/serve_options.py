@@ -83,6 +83,7 @@ FAULTS = """--fault takes FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%
   status=503x2          the first two handshakes are refused; 429/3s says Retry-After
   handshake=2s          the answer to the handshake comes late
   drop@3s               the connection is cut, drop=fin without a reset
+  drop@reply2           ... as the second reply begins; @reply2:400ms: after so much of its sound
   close=1001@10s        a close frame
   expire=20s            the session ends then, and expires_at says so
   quota                 error insufficient_quota, then close 1008
@@ -96,7 +97,10 @@ FAULTS = """--fault takes FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%
   dup=completed         ... come twice
   reorder=completed     ... neighbours are swapped
   corrupt=committed     ... are no JSON
+  dup=response.*~0.1    ... or those of a group: here one in ten, of all about replies
   failed%3              every third transcription fails
+  late=2s               replies begin late
+  cut=400ms             replies fail after this much sound, or at their end
   reject=session.update client events of a type get an error
   seed=7                another run of luck for ranges and chances
 """

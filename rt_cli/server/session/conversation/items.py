@@ -65,11 +65,11 @@ class Sound:
     """s16le; empty after eviction. A complete sound is ``bytes``, so that repliers need no copy."""
     samples: int = 0
     """Length of the sound; stays the same after eviction."""
-    generated: int = 0
-    """Samples of a reply, those included that were generated after its truncation."""
     words: str | None = None
     """Transcript for repliers; None: unknown."""
     evicted: bool = False
+    generated: int = 0
+    """Samples of a reply, those included that were generated after its truncation."""
 
     @property
     def ms(self) -> int:
