@@ -59,7 +59,7 @@ def pieces(connected: Client) -> Pieces:
 
 
 @pytest.mark.parametrize(
-    ("spec", "expected"),
+    ("specs", "expected"),
     [
         ("omit=output_audio.delta%3", [(0, 2 * PIECE), (3 * PIECE, 2 * PIECE)]),
         ("dup=output_audio.delta%4", [(0, 4 * PIECE), (3 * PIECE, 3 * PIECE)]),
@@ -69,15 +69,16 @@ def pieces(connected: Client) -> Pieces:
         ),
         ("delay=output_audio.delta:100ms%2", [(0, 6 * PIECE)]),
         ("omit=output_audio.delta@reply1:600ms", [(0, 3 * PIECE)]),
+        ("omit=output_audio.delta@reply1:600ms delay=200ms", [(0, 3 * PIECE)]),
         ("omit=output_audio.delta@reply2", [(0, 6 * PIECE)]),
         ("dup=output_audio.deltax1@reply1:600ms", [(0, 4 * PIECE), (3 * PIECE, 3 * PIECE)]),
     ],
 )
-def test_sound_of_a_reply(spec: str, expected: Pieces) -> None:
+def test_sound_of_a_reply(specs: str, expected: Pieces) -> None:
     """Which samples arrive, in which order: known to the sample, though the whole reply is one burst."""
 
     async def scenario() -> Pieces:
-        async with client(spec) as connected:
+        async with client(*specs.split()) as connected:
             assert (await respond(connected))["status"] == "completed"
             while len(sound(connected)) < 2 * sum(samples for _, samples in expected):
                 await connected.until(DELTA)  # a delayed delta comes after the end
