@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ SENTENCE = "One two three four five six seven eight nine ten."
 """49 characters, 2940 ms."""
 VAD = {"type": "server_vad", "silence_duration_ms": 300}
 DELTA = "response.output_audio.delta"
+ROUNDS = 25
 
 
 @asynccontextmanager
@@ -144,3 +146,54 @@ def test_a_second_cancel_is_harmless() -> None:
             return [code, client.of("response.done")[0]["response"]["status_details"]["reason"]]
 
     assert run(scenario()) == ["response_cancel_not_active", "client_cancelled"]
+
+
+async def interrupt(client: Client, number: int, luck: random.Random) -> None:
+    """Interrupt a reply at a random moment, by a random order of events, and check all that the server knows of it."""
+    before = len(client.seen)
+    await client.send("response.create")
+    await client.until("response.created")
+    for _ in range(luck.randrange(1, 12)):
+        if (await client.until(DELTA, "response.done"))["type"] == "response.done":
+            break
+    deltas = [event for event in client.seen[before:] if event["type"] == DELTA]
+    received = b"".join(base64.b64decode(event["delta"]) for event in deltas)
+    played_ms = luck.randint(0, len(received) // 48)
+    item_id = deltas[0]["item_id"]
+    is_done = client.seen[-1]["type"] == "response.done"
+    events = ["response.cancel", "conversation.item.truncate"][is_done:]
+    luck.shuffle(events)
+    for type_ in events:
+        item = {"item_id": item_id, "content_index": 0, "audio_end_ms": played_ms} if type_ != "response.cancel" else {}
+        await client.send(type_, **item)
+    await client.barrier()
+    if not [event for event in client.seen[before:] if event["type"] == "response.done"]:
+        await client.until("response.done")
+    types = [event["type"] for event in client.seen[before:]]
+    assert types.count("response.done") == types.count("response.created") == 1
+    assert types.count("conversation.item.truncated") == 1
+    assert types.count("conversation.item.done") == 1
+
+    deltas = [event for event in client.seen[before:] if event["type"] == DELTA]
+    (sent,) = find_runs(b"".join(base64.b64decode(event["delta"]) for event in deltas))
+    assert (sent.reply, sent.first) == (number % 200, 0)
+    audio = base64.b64decode((await retrieve(client, item_id))["content"][0]["audio"])
+    kept = [CountedRun(0, number % 200, 0, played_ms * 24)] if played_ms else []
+    assert (find_runs(audio), len(audio)) == (kept, played_ms * 48)
+
+
+@pytest.mark.parametrize("speed", [float("inf"), 10.0])
+def test_random_interruptions(speed: float) -> None:
+    """What the server believes was heard is what the client says, to the sample, whenever and in whatever order."""
+
+    async def scenario() -> None:
+        async with (
+            open_replier("counted", reply_text=SENTENCE, speed=speed) as replier,
+            endpoint("", replier=replier) as client,
+        ):
+            await client.converse()
+            luck = random.Random(speed)
+            for number in range(1, ROUNDS + 1):
+                await interrupt(client, number, luck)
+
+    run(scenario(), seconds=20 + ROUNDS)
