@@ -123,7 +123,7 @@ def _value(text: str, schema: object) -> object:
         return text
     try:
         value = msgspec.json.decode(text.lower())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return text
     return value if type(value) in types else text
 

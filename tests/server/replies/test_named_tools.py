@@ -58,6 +58,8 @@ def called(text: str, **more: Any) -> list[tuple[str, Any]]:
             "get weather city Prague get weather city Brno",
             [("get_weather", '{"city": "Prague"}'), ("get_weather", '{"city": "Brno"}')],
         ),
+        ("get weather max wind 1e999 days nan", [("get_weather", '{"max_wind": "1e999", "days": "nan"}')]),
+        ("get weather days " + "[" * 1_500, [("get_weather", '{"days": "' + "[" * 1_500 + '"}')]),
         ("clocks, o'clockwork and weather", []),
         ("", []),
         ("x" * 5_000 + " clock", []),
