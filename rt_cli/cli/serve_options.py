@@ -22,9 +22,9 @@ def _value(kind: Any, name: str, metavar: str, text: str, **more: Any) -> Any:
     return Annotated[kind, typer.Option(name, metavar=metavar, help=text, show_default=False, **more)]
 
 
-def _listed(names: Iterable[str]) -> str:
+def _listed(names: Iterable[str], conjunction: str = "or") -> str:
     *others, last = names
-    return f"{', '.join(others)} or {last}"
+    return f"{', '.join(others)} {conjunction} {last}"
 
 
 Host = _value(str, "--host", "ADDRESS", "Listen there; off loopback: a token [127.0.0.1].")
@@ -48,10 +48,11 @@ Reply = _value(
     f"Answer turns: {_listed(REPLIES)} [echo].",
 )
 ReplyText = _value(
-    str | None, "--reply-text", "TEXT", f"What {' and '.join(AUTHORED)} say; {{transcript}} is the turn."
+    str | None, "--reply-text", "TEXT", f"What {_listed(AUTHORED, 'and')} say; {{transcript}} is the turn."
 )
 Llm = _value(str | None, "--llm", "URL", "OpenAI-compatible chat server that says it instead.")
 LlmModel = _value(str | None, "--llm-model", "NAME", "Model to ask it for.")
+ReplySpeed = _value(str, "--reply-speed", "X", "Times real time at which the sound of replies comes, or max [max].")
 MaxSessions = _value(int, "--max-sessions", "N", "Sessions at once, then 1013 [8].", min=1, max=10_000)
 MaxSession = _value(str, "--max-session", "TIME", "Longest; then session_expired and 1001 [60m].")
 Faults = _value(list[str] | None, "--fault", "SPEC", "Break on request; repeatable; help shows all.")
@@ -82,6 +83,7 @@ FAULTS = """--fault takes FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%
   status=503x2          the first two handshakes are refused; 429/3s says Retry-After
   handshake=2s          the answer to the handshake comes late
   drop@3s               the connection is cut, drop=fin without a reset
+  drop@reply2           ... as the second reply begins; @reply2:400ms: after so much of its sound
   close=1001@10s        a close frame
   expire=20s            the session ends then, and expires_at says so
   quota                 error insufficient_quota, then close 1008
@@ -95,7 +97,10 @@ FAULTS = """--fault takes FAULT[=VALUE][@WHEN][/HOW-LONG][xTIMES][#CONNECTION][%
   dup=completed         ... come twice
   reorder=completed     ... neighbours are swapped
   corrupt=committed     ... are no JSON
+  dup=response.*~0.1    ... or those of a group: here one in ten, of all about replies
   failed%3              every third transcription fails
+  late=2s               replies begin late
+  cut=400ms             replies fail after this much sound, or at their end
   reject=session.update client events of a type get an error
   seed=7                another run of luck for ranges and chances
 """

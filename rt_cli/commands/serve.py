@@ -46,6 +46,7 @@ def serve(
     reply_text: options.ReplyText = None,
     llm: options.Llm = None,
     llm_model: options.LlmModel = None,
+    reply_speed: options.ReplySpeed = "max",
     max_sessions: options.MaxSessions = 8,
     max_session: options.MaxSession = "60m",
     fault: options.Faults = None,
@@ -73,7 +74,13 @@ def serve(
         "limits": _limits(max_sessions, max_session),
         "faults": parse(fault or ()),
     }
-    replier = {"name": reply, "reply_text": reply_text, "llm": llm, "llm_model": llm_model}
+    replier = {
+        "name": reply,
+        "reply_text": reply_text,
+        "llm": llm,
+        "llm_model": llm_model,
+        "speed": number_option("--reply-speed", reply_speed, low=0.1, unit="", unlimited=True),
+    }
     return run_loop(partial(_serve, _ServeArguments(server, replier, json)))
 
 

@@ -336,7 +336,7 @@ class _Endpoint:
                 faulty.send if faulty else connection.write_frame,
                 self._on_event,
                 self._save_audio,
-                replier=self._replier,
+                replier=faulty.replier(self._replier) if faulty else self._replier,
                 close=faulty.close if faulty else connection.close,
                 expires_s=faulty.expiry(self.limits.session_s) if faulty else self.limits.session_s,
                 settings=decision.session,

@@ -296,9 +296,35 @@ def test_help_names_every_recogniser_and_reply() -> None:
     helped = " ".join(rt("serve", "--help", env={"COLUMNS": "80"}).out.split())
 
     assert f"--recognizer SPEC {' '.join(FORMS)} [auto]." in helped
-    assert "Answer turns: none, text, echo or voice [echo]." in helped
-    assert list(REPLIES) == ["none", "text", "echo", "voice"]
-    assert "--reply-text TEXT What text and voice say;" in helped
+    assert "Answer turns: none, text, echo, voice or counted [echo]." in helped
+    assert list(REPLIES) == ["none", "text", "echo", "voice", "counted"]
+    assert "--reply-text TEXT What text, voice and counted say;" in helped
+
+
+def test_replies_at_real_time() -> None:
+    """``--reply-speed 1``: half a second of known samples takes as long to arrive, in pieces of 20 ms."""
+
+    async def scenario(url: str) -> tuple[int, float]:
+        async with session(url, "") as client:
+            await client.converse()
+            await client.send("response.create")
+            await client.until("response.output_audio.delta")
+            began = time.monotonic()
+            await client.until("response.done")
+            return len(client.of("response.output_audio.delta")), time.monotonic() - began
+
+    with serving("--reply", "counted", "--reply-speed", "1", "--reply-text", "Hi there") as process:
+        pieces, seconds = run(scenario(first_line(process)))
+
+    assert pieces == 24
+    assert seconds >= 0.45
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "fast", "", "nan"])
+def test_no_speed(speed: str) -> None:
+    """What is no speed is a usage error that says what is one."""
+    with pytest.raises(UsageError, match=r"--reply-speed must be a number of at least 0\.1, or max"):
+        serve(port=0, recognizer="none", reply_speed=speed)
 
 
 def test_help_has_every_fault() -> None:

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from rt_cli.server.faults.event_names import COMPLETED, FAILED
-from rt_cli.server.faults.grammar import Delay
+from rt_cli.server.faults.event_names import COMPLETED, FAILED, is_of
+from rt_cli.server.faults.values import Delay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.server.faults.grammar import Fault, FaultPlan, Span
+    from rt_cli.server.faults.grammar import Fault, FaultPlan
+    from rt_cli.server.faults.values import Span
 
 REORDER_S = 2.0
-"""Longest wait of an event for the next one of its type, with which it is swapped."""
+"""Longest wait of an event for the next one of its type or group, with which it is swapped."""
 
 
 class Chance:
@@ -101,6 +102,7 @@ class OutgoingQueue:
         self._seconds = seconds
         self._queue: list[tuple[float, int, OutgoingFrame]] = []
         self._swaps: dict[str, tuple[float, list[OutgoingFrame]]] = {}
+        """The event that waits for the next one of a type or group, and until when."""
         self._order = 0
         self._floor = 0.0
         self._floors: dict[str, float] = {}
@@ -136,12 +138,12 @@ class OutgoingQueue:
                 case "failed":
                     type_, text = FAILED, failed_event(text)
                 case "reorder":
-                    self._swaps[type_] = (now + REORDER_S, [OutgoingFrame("text", text, type_)] * copies)
+                    self._swaps[str(fault.value)] = (now + REORDER_S, [OutgoingFrame("text", text, type_)] * copies)
                     return
         due = self._due(now, type_)
         self._enqueue(due, [OutgoingFrame("text", _half(text) if corrupt else text, type_)] * copies)
-        if type_ in self._swaps:
-            self._enqueue(due, self._swaps.pop(type_)[1])
+        for event in [event for event in self._swaps if is_of(type_, event)]:
+            self._enqueue(due, self._swaps.pop(event)[1])
 
     def put(self, now: float, frame: OutgoingFrame) -> None:
         """Append a frame that faults do not change."""
@@ -153,33 +155,40 @@ class OutgoingQueue:
 
     def pop(self, now: float) -> OutgoingFrame | None:
         """Remove and return the next frame if it is due; else None."""
-        for type_, (deadline, frames) in list(self._swaps.items()):
+        for event, (deadline, frames) in list(self._swaps.items()):
             if deadline <= now:
-                del self._swaps[type_]
+                del self._swaps[event]
                 self._enqueue(deadline, frames)
         if not self._queue or self._queue[0][0] > now:
             return None
         return heapq.heappop(self._queue)[-1]
 
     def _applies(self, index: int, fault: Fault, type_: str) -> bool:
-        if fault.name == "reorder" and type_ in self._swaps:  # the second event of a swap does not count as an occasion
-            return False
         event = COMPLETED if fault.name == "failed" else fault.value
-        return event == type_ and self._fires(index, type_)
+        if not isinstance(event, str) or not is_of(type_, event):
+            return False
+        if fault.name == "reorder" and event in self._swaps:  # the second event of a swap does not count as an occasion
+            return False
+        return self._fires(index, type_)
 
     def _due(self, now: float, type_: str) -> float:
         due = now
-        delays_one_type = False
+        delayed: list[str] = []
+        """The types and groups of events whose own delay includes this one, even if it is not delayed itself."""
+        is_late = False
         for index, fault in sorted(self.active.items()):
             delay = fault.value
-            if not isinstance(delay, Delay) or delay.event not in {None, type_} or not self._fires(index, type_):
+            if not isinstance(delay, Delay) or (delay.event is not None and not is_of(type_, delay.event)):
                 continue
-            due += self._seconds(delay.span, index)
-            delays_one_type = delays_one_type or delay.event is not None
-        if delays_one_type:  # a delay of one type keeps the order within that type only
-            self._floors[type_] = due = max(due, self._floors.get(type_, 0.0))
-        else:
-            self._floor = due = max(due, self._floor)
+            delayed += [delay.event] if delay.event else []
+            if self._fires(index, type_):
+                due += self._seconds(delay.span, index)
+                is_late = is_late or delay.event is not None
+        # A delay of a type or group keeps the order within it only.
+        due = max([due, *([] if is_late else [self._floor]), *(self._floors.get(event, 0.0) for event in delayed)])
+        self._floors.update(dict.fromkeys(delayed, due))
+        if not delayed:
+            self._floor = due
         return due
 
     def _enqueue(self, due: float, frames: list[OutgoingFrame]) -> None:

@@ -55,5 +55,14 @@ SERVER_EVENTS = (
 
 
 def resolve(name: str, known: tuple[str, ...]) -> list[str]:
-    """The event types with this name: the full type, or all types that end in ``.name``."""
+    """The event types with this name: the full type, a group such as ``response.*``, or all types in ``.name``."""
+    if name.endswith(".*"):
+        return [name] if any(is_of(full, name) for full in known) else []
     return [name] if name in known else [full for full in known if name and full.endswith(f".{name}")]
+
+
+def is_of(type_: object, pattern: str) -> bool:
+    """True if an event type is this one, or belongs to the group ``prefix.*``."""
+    if pattern.endswith(".*"):
+        return isinstance(type_, str) and type_.startswith(pattern[:-1])
+    return type_ == pattern

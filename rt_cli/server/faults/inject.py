@@ -16,15 +16,18 @@ import msgspec
 from rt_cli.server.access.access import Answer
 from rt_cli.server.faults.connection_faults import ConnectionFaults, FaultTarget
 from rt_cli.server.faults.event_faults import Chance, OutgoingFrame, OutgoingQueue
-from rt_cli.server.faults.event_names import COMMITTED
-from rt_cli.server.faults.grammar import CloseFrame, Rate, Rejection, Span
+from rt_cli.server.faults.event_names import is_of
 from rt_cli.server.faults.malformed import payload
+from rt_cli.server.faults.progress import ConnectionProgress
+from rt_cli.server.faults.reply_faults import FaultyReplier
+from rt_cli.server.faults.values import CloseFrame, Rate, Rejection, Span
 from rt_cli.server.session import wire
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from rt_cli.server.faults.grammar import Fault, FaultPlan
+    from rt_cli.server.replies.interface import Replier
 
 OnEvent = Callable[[dict[str, Any]], None]
 Send = Callable[[bytes, bool], Awaitable[None]]
@@ -35,6 +38,9 @@ _QUEUED = 256
 _G711_BYTES_PER_S = 8000
 _BEFORE_THE_SESSION = {"status", "handshake", "expire"}
 _OF_EVENTS = {"delay", "omit", "dup", "reorder", "corrupt", "failed", "reject"}
+_OF_REPLIES = {"late", "cut"}
+_WHEN_QUEUED = (_OF_EVENTS | _OF_REPLIES) - {"reject"}
+"""Faults of what the session says next: their moment is when an event is queued, of all others when it is sent."""
 _CODES = {
     HTTPStatus.UNAUTHORIZED: "invalid_api_key",
     HTTPStatus.FORBIDDEN: "forbidden",
@@ -87,11 +93,11 @@ class FaultyConnection:
         self._close: Callable[[int, str], Awaitable[None]]
         self._send: Send
         self._triggers: list[tuple[str, float, int]] = []
-        """Faults that wait for a turn or for audio: ("turn" or "audio", turn number or seconds, index of the fault)."""
+        """Faults that wait: for ("turn", number), ("audio", seconds) or ("replyN", seconds), with their index."""
         self._slow: dict[int, Rate] = {}
         self._reported: set[int] = set()
         self._session: str | None = None
-        self._turns = 0
+        self._queued, self._sent = ConnectionProgress(), ConnectionProgress()
         self._audio_s = 0.0
         self._bytes_per_s = 48_000.0
         self._wake, self._queue_room, self._closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -123,6 +129,12 @@ class FaultyConnection:
             if self._fires(index):
                 return min(limit_s, self._draw(cast("Span", fault.value), index))
         return limit_s
+
+    def replier(self, replier: Replier | None) -> Replier | None:
+        """The replier of this connection, with its faults of replies."""
+        if replier is None or not self._plan.has(*_OF_REPLIES):
+            return replier
+        return FaultyReplier(replier, self._outgoing.active, self._fires, self._draw)
 
     @asynccontextmanager
     async def apply(self, connection: FaultTarget, send: Send) -> AsyncIterator[None]:
@@ -157,6 +169,7 @@ class FaultyConnection:
         if event.type in {"session.created", "session.updated"}:
             self._read_session(msgspec.json.decode(text)["session"])
         self._outgoing.push(self._now(), event.type, text)
+        self._advance(self._queued, event.type, text)
         self._wake.set()
 
     async def close(self, code: int, reason: str) -> None:
@@ -202,9 +215,7 @@ class FaultyConnection:
                 self._connection_faults.write(frame.data)
             case kind:
                 await self._send(frame.data, kind == "text")
-        if frame.type == COMMITTED:
-            self._turns += 1
-            self._reach("turn", self._turns)
+        self._advance(self._sent, frame.type, frame.data)
 
     def _schedule(self, index: int) -> None:
         """Schedule a fault for its moment."""
@@ -213,17 +224,32 @@ class FaultyConnection:
             return
         if fault.when is None:
             self._trigger(index)
-        elif fault.when.span is None:
-            self._triggers.append(("turn", fault.when.turn, index))
+        elif fault.when.of == "turn":
+            self._triggers.append(("turn", fault.when.number, index))
+        elif fault.when.of == "reply":
+            seconds = 0.0 if fault.when.span is None else self._draw(fault.when.span, index)
+            self._triggers.append((f"reply{fault.when.number}", seconds, index))
         elif fault.when.of == "audio":
-            self._triggers.append(("audio", self._draw(fault.when.span, index), index))
+            self._triggers.append(("audio", self._draw(cast("Span", fault.when.span), index), index))
         else:
-            self._spawn(self._trigger_later(self._draw(fault.when.span, index), index))
+            self._spawn(self._trigger_later(self._draw(cast("Span", fault.when.span), index), index))
 
-    def _reach(self, what: str, count: float) -> None:
-        """Trigger the faults that wait for this number of turns or seconds of audio."""
+    def _advance(self, progress: ConnectionProgress, type_: str, text: bytes) -> None:
+        """Count an event that is queued or sent."""
+        if self._triggers and (reached := progress.count(type_, text)) is not None:
+            self._reach(*reached, queued=progress is self._queued)
+
+    def _reach(self, what: str, count: float, *, queued: bool | None = None) -> None:
+        """Trigger the faults that wait for this number of turns or seconds of audio.
+
+        Args:
+            what: See ``_triggers``.
+            count: Number or seconds.
+            queued: Only the faults whose moment is when an event is queued, or sent; None: all.
+        """
         for entry in list(self._triggers):
-            if entry[0] == what and entry[1] <= count:
+            is_now = queued in {None, self._plan.faults[entry[2]].name in _WHEN_QUEUED}
+            if entry[0] == what and entry[1] <= count and is_now:
                 self._triggers.remove(entry)
                 self._trigger(entry[2])
 
@@ -232,10 +258,10 @@ class FaultyConnection:
         self._trigger(index)
 
     def _trigger(self, index: int) -> None:
-        """Start a fault. For a fault of events, each event is an occasion; for others, this is the only occasion."""
+        """Start a fault. For a fault of events or replies, each is an occasion; for others, this is the only one."""
         fault = self._plan.faults[index]
         lasts_s = None if fault.lasts_ms is None else fault.lasts_ms / 1000
-        if fault.name in _OF_EVENTS:
+        if fault.name in _OF_EVENTS | _OF_REPLIES:
             self._begin(self._outgoing.active, index, fault, lasts_s)
         elif self._fires(index):
             if isinstance(fault.value, Rate):
@@ -278,7 +304,9 @@ class FaultyConnection:
             self._reach("audio", self._audio_s)
         for index, fault in list(self._outgoing.active.items()):
             match fault.value:
-                case Rejection(event.type, code) if self._fires(index, str(event.type)):
+                case Rejection(rejected_type, code) if is_of(event.type, rejected_type) and self._fires(
+                    index, str(event.type)
+                ):
                     rejected = wire.Rejected(code, "Rejected on request.")
                     self._put(OutgoingFrame("text", _encoded(wire.error(rejected, event.event_id)), "error"))
                     return True

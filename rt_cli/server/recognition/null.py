@@ -42,9 +42,14 @@ class _NullSession:
 
 
 class NullTranscription:
-    """A transcription without an engine: returns an empty text at the end of the item."""
+    """A transcription without an engine: returns a text that is known before, at the end of the item.
 
-    def __init__(self) -> None:
+    Args:
+        text: The text.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
         self._finished = asyncio.Event()
 
     async def feed(self, pcm: bytes) -> None:
@@ -60,6 +65,6 @@ class NullTranscription:
     abandon = finish
 
     async def hypotheses(self) -> AsyncIterator[Hypothesis]:
-        """Wait for the end of the item, then yield an empty text."""
+        """Wait for the end of the item, then yield the text."""
         await self._finished.wait()
-        yield Hypothesis("", final=True)
+        yield Hypothesis(self._text, final=True)

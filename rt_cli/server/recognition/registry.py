@@ -66,6 +66,7 @@ ENGINES = {
     for engine in (
         Engine("pocketsphinx", f"{_ROOM}.pocketsphinx.recognizer", "open_pocketsphinx"),
         Engine("none", f"{_ROOM}.null", "open_null"),
+        Engine("script:FILE", f"{_ROOM}.script", "open_script"),
         Engine("http:URL", f"{_ROOM}.http", "open_http", "httpx", "http", takes_model=True),
         # First sherpa: rt finds its models only where somebody put them for rt.
         Engine("sherpa:DIR", f"{_ROOM}.sherpa", "open_sherpa", "sherpa_onnx", "asr", model_files=_TRANSDUCER),

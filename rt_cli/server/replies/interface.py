@@ -83,7 +83,7 @@ class Replier(Protocol):
 
     @property
     def needs_words(self) -> bool:
-        """True if :meth:`reply` needs final transcripts. For text replies the transcripts are always final."""
+        """True if :meth:`reply` needs final transcripts. For text replies and with tools they are always final."""
         ...
 
     @property

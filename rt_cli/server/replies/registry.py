@@ -5,6 +5,7 @@ A new replier is a file with its opener, and a line in the table.
 
 from __future__ import annotations
 
+import math
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -39,6 +40,7 @@ REPLIES = {
         ReplyKind("text", f"{_ROOM}.text", "open_text"),
         ReplyKind("echo", f"{_ROOM}.echo", "open_echo", "echo says your turn back"),
         ReplyKind("voice", f"{_ROOM}.voice", "open_voice"),
+        ReplyKind("counted", f"{_ROOM}.counted", "open_counted"),
     )
 }
 AUTHORED = tuple(kind.name for kind in REPLIES.values() if not kind.no_author)
@@ -47,7 +49,12 @@ AUTHORED = tuple(kind.name for kind in REPLIES.values() if not kind.no_author)
 
 @asynccontextmanager
 async def open_replier(
-    name: str, *, reply_text: str | None = None, llm: str | None = None, llm_model: str | None = None
+    name: str,
+    *,
+    reply_text: str | None = None,
+    llm: str | None = None,
+    llm_model: str | None = None,
+    speed: float = math.inf,
 ) -> AsyncIterator[Replier | None]:
     """Open the replier of a server; its processes and connections end with the block.
 
@@ -56,6 +63,7 @@ async def open_replier(
         reply_text: Sentence of the author, see :class:`rt_cli.server.replies.text.Template`.
         llm: URL of an OpenAI-compatible chat server that is the author.
         llm_model: Model name for the chat server; None: the server's default.
+        speed: Pace of the audio in multiples of real time; infinity: as soon as it exists.
 
     Raises:
         UsageError: The options conflict, or an extra is not installed.
@@ -65,7 +73,13 @@ async def open_replier(
     open_reply = getattr(import_module(kind.module), kind.opener)
     async with AsyncExitStack() as stack:
         author = [] if kind.no_author else [await _open_author(stack, reply_text, llm, llm_model)]
-        yield await stack.enter_async_context(open_reply(*author))
+        replier = await stack.enter_async_context(open_reply(*author))
+        if replier is None or math.isinf(speed):
+            yield replier
+            return
+        from rt_cli.server.replies.pace import Paced
+
+        yield Paced(replier, speed)
 
 
 async def _open_author(

@@ -92,20 +92,22 @@ class OverflowPolicy:
         if self._policy == "spool":
             return None
         dropping = tape.sent < tape.oldest
+        within = not dropping and tape.captured - tape.settled <= self._limit
+        if self._policy == "fail" and not within:
+            return self._full_error() if self._exceeds_limit() else None
+        dropped = [] if within else self._drop_oldest()
+        # Report only now: whoever hears of a gap finds the waiting audio within its limit.
         if not dropping:
             self._gaps.end()
-        if not dropping and tape.captured - tape.settled <= self._limit:
-            return None
-        if self._policy == "fail":
-            return self._full_error() if self._exceeds_limit() else None
-        self._drop_oldest()
+        for holes in dropped:
+            self._gaps.add(holes)
         return None
 
     def end(self) -> None:
         """End the last gap: no further audio is dropped."""
         self._gaps.end()
 
-    def _drop_oldest(self) -> None:
+    def _drop_oldest(self) -> list[list[Hole]]:
         tape = self._tape
         tape.forget(
             first_kept(
@@ -117,10 +119,11 @@ class OverflowPolicy:
                 blanks=self._blanks(),
             )
         )
-        at = min(tape.sent, tape.oldest)
+        dropped, at = [], min(tape.sent, tape.oldest)
         for start, end in [*self._unsent(tape.sent, tape.oldest), (tape.oldest, tape.oldest)]:
-            self._gaps.add(tape.drop(at, start, "full"))
+            dropped.append(tape.drop(at, start, "full"))
             at = end
+        return dropped
 
     def _blanks(self) -> list[tuple[int, int]]:
         return self._tape.holes + self._unsent(self._tape.settled, self._tape.captured)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from rt_cli.server.faults.event_faults import REORDER_S, Chance, OutgoingFrame, OutgoingQueue, failed_event
 from rt_cli.server.faults.event_names import COMPLETED, FAILED
-from rt_cli.server.faults.grammar import Span, parse
+from rt_cli.server.faults.grammar import parse
+from rt_cli.server.faults.values import Span
 from tests.memory import held
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ def texts(left: Sequence[TimedEvent]) -> str:
         pytest.param(["reorder=session.updated"], "b1 a2 a1 b2 a3", id="the last has no neighbour"),
         pytest.param(["delay=session.updated:500ms"], "b1 a1 b2 a2 a3", id="late type"),
         pytest.param(["delay=500ms"], "a1 b1 a2 b2 a3", id="all late"),
+        pytest.param(["delay=session.updated:500ms%2"], "a1 b1 b2 a2 a3", id="a gap within a type keeps its order"),
+        pytest.param(["omit=session.*"], "b1 b2", id="omit a group"),
+        pytest.param(["dup=session.*%2"], "a1 b1 a2 a2 b2 a3", id="dup in a group"),
+        pytest.param(["delay=input_audio_buffer.*:700ms"], "a1 a2 b1 a3 b2", id="late group"),
     ],
 )
 def test_frames_and_times(specs: list[str], expected: str) -> None:
@@ -84,6 +89,13 @@ def test_frames_and_times(specs: list[str], expected: str) -> None:
 def test_reorder_waits_a_limited_time() -> None:
     """Without a second event of the type, the event is sent after REORDER_S."""
     assert Queue("reorder=committed").run([(1.0, B, b"b1")]) == [(1.0 + REORDER_S, B, b"b1")]
+
+
+def test_reorder_in_a_group() -> None:
+    """Neighbours of a group are swapped, even of different types; other events are not touched."""
+    numbered = [(0.1 * n, type_, type_[0].encode()) for n, type_ in enumerate([COMPLETED, B, FAILED, B, COMPLETED])]
+    order = [type_ for _, type_, _ in Queue("reorder=conversation.item.*").run(numbered)]
+    assert order == [B, FAILED, COMPLETED, B, COMPLETED]
 
 
 def test_delay_is_latency() -> None:

@@ -13,20 +13,11 @@ from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from rt_cli.errors import UsageError
+from rt_cli.help.topics import read_topic
 from rt_cli.server.faults.event_names import CLIENT_EVENTS, COMPLETED, SERVER_EVENTS
-from rt_cli.server.faults.grammar import (
-    KINDS,
-    CloseFrame,
-    Delay,
-    Fault,
-    FaultPlan,
-    Moment,
-    Rate,
-    Rejection,
-    Span,
-    parse,
-)
+from rt_cli.server.faults.grammar import KINDS, Fault, FaultPlan, parse
 from rt_cli.server.faults.malformed import GARBAGE, payload
+from rt_cli.server.faults.values import CloseFrame, Delay, Moment, Rate, Rejection, Span
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -34,7 +25,7 @@ if TYPE_CHECKING:
 MS = st.integers(1, 86_400_000)
 CODES = st.from_regex(r"[A-Za-z_]{1,64}", fullmatch=True)
 SPANS = st.builds(lambda a, b: Span(min(a, b), max(a, b)), MS, MS)
-EVENTS = st.sampled_from(SERVER_EVENTS)
+EVENTS = st.sampled_from([*SERVER_EVENTS, "response.*", "conversation.item.*"])
 REASONS = st.just("") | st.from_regex(r"[A-Za-z_ .,'-]{1,99}[a-z]", fullmatch=True)
 VALUES: dict[str, SearchStrategy[object]] = {
     "status": st.sampled_from([200, 401, 404, 429, 500, 503]),
@@ -50,12 +41,15 @@ VALUES: dict[str, SearchStrategy[object]] = {
     "dup": EVENTS,
     "reorder": EVENTS,
     "corrupt": EVENTS,
-    "reject": st.builds(Rejection, st.sampled_from(CLIENT_EVENTS), CODES),
+    "late": SPANS,
+    "cut": SPANS,
+    "reject": st.builds(Rejection, st.sampled_from([*CLIENT_EVENTS, "input_audio_buffer.*"]), CODES),
 }
 MOMENTS = (
     st.builds(lambda span: Moment("time", span), SPANS)
     | st.builds(lambda span: Moment("audio", span), SPANS)
-    | st.builds(lambda turn: Moment("turn", turn=turn), st.integers(1, 999_999_999))
+    | st.builds(lambda turn: Moment("turn", number=turn), st.integers(1, 999_999_999))
+    | st.builds(lambda span, reply: Moment("reply", span, reply), st.none() | SPANS, st.integers(1, 999_999_999))
 )
 
 
@@ -107,7 +101,7 @@ def test_any_text_is_a_plan_or_one_line(spec: str) -> None:
         ("close=1001@10s", Fault("close", CloseFrame(1001), Moment("time", Span(10_000, 10_000)))),
         ("close=4001:no such model", Fault("close", CloseFrame(4001, "no such model"))),
         ("stall@5s/4s", Fault("stall", None, Moment("time", Span(5000, 5000)), lasts_ms=4000)),
-        ("stall@turn2x1", Fault("stall", None, Moment("turn", turn=2), times=1)),
+        ("stall@turn2x1", Fault("stall", None, Moment("turn", number=2), times=1)),
         ("delay=300ms", Fault("delay", Delay(None, Span(300, 300)))),
         ("delay=session.created:9s", Fault("delay", Delay("session.created", Span(9000, 9000)))),
         ("omit=session.updated", Fault("omit", "session.updated")),
@@ -120,6 +114,13 @@ def test_any_text_is_a_plan_or_one_line(spec: str) -> None:
         ("failed%2", Fault("failed", every=2)),
         ("garbage@audio1.5s", Fault("garbage", "json", Moment("audio", Span(1500, 1500)))),
         ("reject=update", Fault("reject", Rejection("session.update"))),
+        ("reject=response.*:busy", Fault("reject", Rejection("response.*", "busy"))),
+        ("dup=response.*~0.1", Fault("dup", "response.*", chance=0.1)),
+        ("delay=response.*:1ms..2s", Fault("delay", Delay("response.*", Span(1, 2000)))),
+        ("late=2s%2", Fault("late", Span(2000, 2000), every=2)),
+        ("cut=1ms..400msx3", Fault("cut", Span(1, 400), times=3)),
+        ("drop@reply2", Fault("drop", "rst", Moment("reply", number=2))),
+        ("stall@reply1:400ms..1s/3s", Fault("stall", None, Moment("reply", Span(400, 1000), 1), lasts_ms=3000)),
         ("mute#2", Fault("mute", connection=2)),
     ],
 )
@@ -138,6 +139,13 @@ def test_valid_specs(spec: str, fault: Fault) -> None:
         ("drop@8s..3s", "'@8s..3s' is no moment"),
         ("drop@50%", "'@50' is no moment"),
         ("drop@3s@4s", "'@' is there twice"),
+        ("drop@reply", "'@reply' is no moment; it is @3s, @300ms, @3s..8s, @audio5s, @turn2, @reply2 or @reply2:400ms"),
+        ("drop@reply0:1s", "'@reply0:1s'"),
+        ("drop@reply1:", "'@reply1:'"),
+        ("omit=nothing.*", "'=nothing.*': no such event"),
+        ("omit=.*", "'=.*': no such event"),
+        ("late", "late needs a value, as in late=2s"),
+        ("cut=400ms@3s@4s", "'@' is there twice"),
         ("drop@turn0", "'@turn0'"),
         ("drop@3s/4s", "'/4s': drop has no length"),
         ("status=503@3s", "'@3s': status has no moment of its own"),
@@ -200,3 +208,10 @@ def test_names_of_events() -> None:
     for union, names in ((server_events(), SERVER_EVENTS), (TypeAdapter(RealtimeClientEvent), CLIENT_EVENTS)):
         schema = str(union.json_schema())
         assert [name for name in names if f"'const': '{name}'" not in schema] == []
+
+
+def test_faults_of_the_help_topic() -> None:
+    """Every fault that the topic of the help recommends is one."""
+    recommended = re.findall(r"`([a-z]+[=@][^` ]*)`", read_topic("faults", {"faults": lambda: ""}))
+    specs = [spec for spec in recommended if spec != "seed=N"]
+    assert len(parse(specs).faults) == len(specs) > 10

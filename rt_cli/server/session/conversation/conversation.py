@@ -104,11 +104,12 @@ class Conversation:
         return True
 
     def needs_words(self) -> bool:
-        """True if the replier needs transcripts; always True for text replies."""
+        """True if the replier needs transcripts; always True for text replies and with tools."""
         config = self._audio_input.config
         if self._replier is None or config.type == "transcription":
             return False
-        return self._replier.needs_words or config.replies["output_modalities"] == ["text"]
+        replies = config.replies
+        return self._replier.needs_words or bool(replies["tools"]) or replies["output_modalities"] == ["text"]
 
     def add_turn(self, item_id: str) -> str | None:
         """Add the item of a turn at its commit; returns the id of the item before it."""

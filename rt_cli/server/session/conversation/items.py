@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pybase64
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, to_ms, to_samples
+from rt_cli.server.session.conversation.heard_words import heard_words
 from rt_cli.server.session.validate import number
 from rt_cli.server.session.wire import Rejected
 
@@ -67,6 +68,8 @@ class Sound:
     words: str | None = None
     """Transcript for repliers; None: unknown."""
     evicted: bool = False
+    generated: int = 0
+    """Samples of a reply, those included that were generated after its truncation."""
 
     @property
     def ms(self) -> int:
@@ -242,7 +245,8 @@ class Items:
     def truncate(self, item_id: object, content_index: object, audio_end_ms: object) -> None:
         """Cut the audio of a spoken reply at ``audio_end_ms`` and delete its transcript.
 
-        Repliers still get the first words of the transcript, in proportion to the remaining audio.
+        Repliers still get the first words of the transcript, in proportion to the remaining audio: those of a reply in
+        progress once it is settled.
 
         Raises:
             Rejected: The item is no spoken reply, or its audio is shorter.
@@ -256,9 +260,9 @@ class Items:
         if end_ms > sound.ms:
             message = f"Audio content of {sound.ms}ms is already shorter than {end_ms}ms"
             raise Rejected("invalid_value", message, "audio_end_ms")
-        words = (sound.words or "").split()
-        sound.words = " ".join(words[: round(len(words) * end_ms / max(1, sound.ms))])
-        sound.samples = to_samples(end_ms, sound.rate_hz)
+        samples = to_samples(end_ms, sound.rate_hz)
+        sound.words = None if sound.words is None else heard_words(sound.words, samples, sound.samples)
+        sound.samples = samples
         self._bytes += min(0, sound.samples * BYTES_PER_SAMPLE - len(sound.pcm))
         sound.pcm = sound.pcm[: sound.samples * BYTES_PER_SAMPLE]
         item.truncated = True
@@ -280,36 +284,43 @@ class Items:
         return self._items.get(item.id) is item
 
     def extend(self, item: Item, rate_hz: int, pcm: bytes) -> None:
-        """Append audio to content part 0 of a spoken reply; no effect if the item is deleted or truncated."""
-        if not self.contains(item) or item.truncated:
+        """Append audio to content part 0 of a spoken reply; only counts it if the item is truncated or deleted."""
+        if not self.contains(item):
             return
         if 0 not in item.sounds:
             item.sounds[0] = Sound(rate_hz)
             self._sounds_by_age.append(item.sounds[0])
         sound = item.sounds[0]
-        sound.samples += len(pcm) // BYTES_PER_SAMPLE
+        sound.generated += len(pcm) // BYTES_PER_SAMPLE
+        if item.truncated:
+            return
+        sound.samples = sound.generated
         if not sound.evicted:
             sound.pcm += pcm
             self._bytes += len(pcm)
         self._evict()
 
-    def settle(self, item: Item, shape: Shape, words: str | None) -> None:
-        """Set the final shape of a reply's item; no effect if the client deleted the item.
+    def settle(self, item: Item, shape: Shape, words: str) -> Shape:
+        """Set the final shape of a reply's item, and return it: without its transcript if the item is truncated.
+
+        No effect if the client deleted the item.
 
         Args:
             item: Item of the reply.
             shape: The final shape.
-            words: Transcript of its audio, if the item has audio.
+            words: Transcript of its audio; not used if the item has none.
         """
         if not self.contains(item):
-            return
+            return shape
         if item.truncated:
             shape = {**shape, "content": [{**part, "transcript": ""} for part in shape["content"]]}
-        elif 0 in item.sounds:
-            item.sounds[0].words = words
+        if 0 in item.sounds:
+            sound = item.sounds[0]
+            sound.words = heard_words(words, sound.samples, sound.generated)
         item.shape = _copy(shape)
         self._recount(item)
         self._evict()
+        return shape
 
     def set_words(self, item_id: str, words: str, *, to_client: bool) -> None:
         """Store the transcript of a turn.

@@ -213,7 +213,7 @@ class Response:
             *self._item_added(empty, index),
             {"type": f"{arguments}.delta", **ids, "delta": call.arguments},
             {"type": f"{arguments}.done", **ids, "name": call.name, "arguments": call.arguments},
-            *self._item_done(whole, index, None),
+            *self._item_done(whole, index, ""),
         ]
 
     def _finish_at_limit(self) -> list[Event]:
@@ -267,13 +267,13 @@ class Response:
             events.append({"type": "conversation.item.added", "item": shape, "previous_item_id": item.previous})
         return events
 
-    def _item_done(self, shape: Shape, index: int, words: str | None) -> list[Event]:
+    def _item_done(self, shape: Shape, index: int, words: str) -> list[Event]:
         self._output.append(shape)
         events: list[Event] = []
         item, self._item = self._item, None
         if self._items is not None and item is not None and self._items.contains(item):
-            self._items.settle(item, shape, words)
-            events.append({"type": "conversation.item.done", "item": shape, "previous_item_id": item.previous})
+            settled = self._items.settle(item, shape, words)
+            events.append({"type": "conversation.item.done", "item": settled, "previous_item_id": item.previous})
         done: Event = {"type": "response.output_item.done", "response_id": self.id, "output_index": index}
         return [*events, {**done, "item": shape}]
 

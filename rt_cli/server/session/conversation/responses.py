@@ -198,7 +198,7 @@ class _Reply:
         replier = self._host.replier
         if replier is None:
             return
-        if replier.needs_words or not self._settings.with_audio:
+        if replier.needs_words or self._settings.tools or not self._settings.with_audio:
             await self._unless_stopped(lambda: self._host.wait_final([item.id for item in self._context()]))
         if self._reason is not None:
             return

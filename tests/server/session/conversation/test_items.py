@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rt_cli.server.session.conversation import item_shapes
 from rt_cli.server.session.conversation import items as items_module
+from rt_cli.server.session.conversation.heard_words import heard_words
 from rt_cli.server.session.conversation.items import Item, Items, Sound, Tokens, context
 from rt_cli.server.session.wire import Rejected, turn
 
@@ -105,16 +106,54 @@ def test_transcript_for_repliers_only() -> None:
 
 
 def test_truncation_during_the_reply() -> None:
-    """Audio after the truncation is dropped, and the transcript stays empty."""
+    """Audio after the truncation is dropped, the transcript stays empty, and repliers get the words that were heard."""
     items = Items()
     shape = {"id": "a", "type": "message", "role": "assistant", "content": []}
     item = items.add(Item(dict(shape)))
     items.extend(item, 24_000, bytes(4_800))
     items.truncate("a", 0, 50)
     items.extend(item, 24_000, bytes(4_800))
-    items.settle(item, {**shape, "content": [{"type": "output_audio", "transcript": "a b"}]}, "a b")
+    done = items.settle(
+        item, {**shape, "content": [{"type": "output_audio", "transcript": "one two six ten"}]}, "one two six ten"
+    )
     assert items.get("a") is item
     assert (item.sounds[0].ms, item.shape["content"][0]["transcript"]) == (50, "")
+    assert done == item.shape
+    assert item.context()["content"][0]["transcript"] == "one"  # 50 of 200 ms
+    items.truncate("a", 0, 0)
+    assert item.context()["content"][0]["transcript"] == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "heard", "words"),
+    [
+        ("Good day.", 100, "Good day."),
+        ("Good day.", 99, "Good"),
+        ("Good day.", 45, "Good"),
+        ("Good day.", 56, "Good"),
+        ("Good day.", 44, ""),
+        ("Good day.", 0, ""),
+        ("a\nb c", 50, "a"),
+        (" a b", 30, ""),
+        ("", 50, ""),
+        ("\u4f60\u597d\u5417\u6211", 50, "\u4f60\u597d"),
+        ("aa a", 99, "aa"),
+    ],
+)
+def test_words_that_were_heard(text: str, heard: int, words: str) -> None:
+    """Whole words in proportion to the samples; characters where there are no spaces."""
+    assert heard_words(text, heard, 100) == words
+
+
+@given(st.text(" ab\n", max_size=30), st.integers(0, 100), st.integers(1, 100))
+def test_words_that_were_heard_begin_the_text(text: str, heard: int, more: int) -> None:
+    """Never more than the share of the text, never a part of a word, and all words of a whole reply."""
+    generated = heard + more
+    words = heard_words(text, heard, generated)
+    assert text.startswith(words)
+    assert len(words) * generated <= len(text) * heard or not words
+    assert len(text.split()) < 2 or words.split() == text.split()[: len(words.split())]
+    assert heard_words(text, generated, generated) == text
 
 
 @pytest.mark.parametrize("value", [True, "1", None, 1.5, [0]])
