@@ -85,7 +85,7 @@ def press_tab(machine: dict[str, str], *words: str) -> list[str]:
         (("serve", "--recognizer", "no"), ["none"]),
         (("help", "rec"), ["recipes", "recovery"]),
         (("help", "do"), ["doctor"]),
-        (("serve", "--recognizer", ""), ["auto", "pocketsphinx", "none", "http:", "sherpa:", "whisper:"]),
+        (("serve", "--recognizer", ""), ["auto", "pocketsphinx", "none", "script:", "http:", "sherpa:", "whisper:"]),
         (("serve", "--reply", "e"), ["echo"]),
         (("send", "--config", "/nowhere.toml", "--profile", ""), []),
     ],
