@@ -97,22 +97,23 @@ def _version() -> int:
 def _run() -> int:
     from typer.exceptions import TyperException
 
-    from rt_cli.cli.app import app
+    from rt_cli.cli.app import app, meant
 
     if "_RT_COMPLETE" in os.environ:
         from rt_cli.cli.completion import keep_brackets
 
         keep_brackets()
-    try:
         return app(prog_name="rt", standalone_mode=False) or 0
+    arguments = meant(sys.argv[1:])
+    try:
+        return app(arguments, prog_name="rt", standalone_mode=False) or 0
     except TyperException as exc:
         if type(exc).__name__ == "NoArgsIsHelpError":
             print(exc.format_message())  # noqa: T201 - the help
             return 2
-        message = exc.format_message().removesuffix(".")
-        context = getattr(exc, "ctx", None)
-        command = context.command_path if context else "rt"
-        return _print_error(message if message.endswith("?") else f"{message}: see {command} --help", exc.exit_code)
+        from rt_cli.cli.explain import explain
+
+        return _print_error(explain(exc, arguments), exc.exit_code)
 
 
 def _print_error(text: str, exit_code: int) -> int:

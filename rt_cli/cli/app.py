@@ -37,6 +37,7 @@ _LOCATIONS = {
     "replay": "replay:replay",
     "bench": "bench:bench",
     "config": "config:app",
+    "completion": "completion:completion",
     "help": "help:show_help",
     "version": "version:version",
 }
@@ -89,6 +90,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+def meant(arguments: list[str]) -> list[str]:
+    """Return the arguments of the command that is meant by those that were typed.
+
+    Raises:
+        UsageError: They are no command; the hint says what to type.
+    """
+    import os
+
+    from rt_cli.cli.guesses import Facts, understand
+    from rt_cli.cli.process import stdin_is_piped
+
+    commands = _Commands()
+
+    def options(name: str) -> dict[str, bool]:
+        flags: list[Any] = [param for param in commands[name].params if param.param_type_name == "option"]
+        return {option: not flag.is_flag for flag in flags for option in flag.opts}
+
+    return understand(arguments, Facts(_LOCATIONS, os.path.exists, stdin_is_piped(), options))
 
 
 def _show_version(value: bool) -> None:

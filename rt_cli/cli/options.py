@@ -32,7 +32,7 @@ _NO_SETTINGS = {
     "force": (
         "json",
         bool,
-        Declaration("--json", "NDJSON on stdout; the same as -o json.", commands=BENCH, everyday=True),
+        Declaration("--json", "NDJSON on stdout; the same as -f json.", commands=BENCH, everyday=True),
     ),
 }
 """Options that are no settings, each by the key that it stands behind: name, type and declaration."""

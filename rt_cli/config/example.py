@@ -1,4 +1,4 @@
-"""The example file: every key with its default, made from the declarations."""
+"""The example file: every key with its default, commented out, made from the declarations."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _HEAD = """\
 # with RT_CONFIG or --config. All of it is optional. What counts, the last first: an option (--silence-ms 700), a
 # variable (RT_SILENCE_MS=700), a profile, the tables below, the default.
 #
+# What counts without a line in here stands behind a # without a space: take that away to change a value.
 # "auto" leaves a value to rt: it depends on the source or on the endpoint, or there is none.
 # Durations are numbers of seconds, or texts with a unit: "250ms", "10s", "2m", "1h". Keys that end in _ms are numbers
 # of milliseconds, or texts with a unit.
@@ -60,9 +61,9 @@ def _lines() -> Iterator[str]:
         # TOML: what follows the heading of a table belongs to that table, so tables in the table come last.
         for key in sorted((key for key in keys if key.table == table), key=lambda key: key.kind is tuple):
             if key.kind is tuple:
-                yield f"\n{_comment(key)}[{table}.{key.name}]\n# {key.declared.sample}\n"
+                yield f"\n{_comment(key)}#[{table}.{key.name}]\n# {key.declared.sample}\n"
             else:
-                yield f"{_comment(key)}{key.name} = {toml_value(key.default)}\n"
+                yield f"{_comment(key)}#{key.name} = {toml_value(key.default)}\n"
 
 
 def description_of(key: Key) -> str:

@@ -16,12 +16,13 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from rt_cli.audio.channels import parse_pick
+from rt_cli.config.result_format import format_of_name
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import DIALECTS
 from rt_cli.protocol.endpoint.headers import Headers, checked, parse_header
 from rt_cli.protocol.endpoint.proxy import check_proxy
 from rt_cli.protocol.sanitize import printable
-from rt_cli.settings import Settings
+from rt_cli.settings import OutputFormat, Settings
 from rt_cli.settings.declaration import Declaration, declaration_of, title_of
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ def _boolean(raw: object) -> bool:
 def _choice(choices: tuple[str, ...], raw: object) -> str:
     if isinstance(raw, str) and raw in choices:
         return raw
+    if isinstance(raw, str) and raw.strip().lower() in choices:
+        return raw.strip().lower()
     raise ValueError(f"be one of {', '.join(choices)}")
 
 
@@ -198,6 +201,19 @@ def _parse_number(raw: object, unit: str) -> float | None:
         return float(found[1])
     # Round: 1.1 s must be exactly 1100 ms.
     return round(float(found[1]) * _SECONDS[found[2]] / _SECONDS[unit], 6)
+
+
+def _format(raw: object) -> str:
+    kind = format_of_name(raw) if isinstance(raw, str) else None
+    return kind or _choice(get_args(OutputFormat), raw)
+
+
+def _language(raw: object) -> str:
+    if not isinstance(raw, str) or not raw.strip():
+        raise ValueError("be text, not empty, or auto")
+    from rt_cli.config.languages import codes_of
+
+    return codes_of(_check_utf8(raw))
 
 
 def _headers(raw: object) -> Headers:
@@ -258,7 +274,9 @@ def _refuse_constant(name: str) -> None:
 _PARSERS: dict[str, Callable[[object], object]] = {
     "channel": _channel,
     "extra": _overrides,
+    "format": _format,
     "headers": _headers,
+    "language": _language,
     "proxy": check_proxy,
 }
 """Keys whose values have a form of their own."""

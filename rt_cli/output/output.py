@@ -50,6 +50,7 @@ class Output:
         saved: Results in files; with ``--output-dir`` they replace stdout, except for NDJSON.
         status_prints_results: True if ``status`` prints the results, because both streams are one terminal.
         view: ``status``, if it is a live view.
+        with_filename: True if words on stdout begin with the name of their source.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Output:
         *,
         status_prints_results: bool,
         view: LiveStatus | None = None,
+        with_filename: bool = False,
     ) -> None:
         self.view = view
         """The live view, if there is one."""
@@ -75,6 +77,7 @@ class Output:
         self._lines = lines
         self._logs = logs
         self._saved = saved
+        self._with_filename = with_filename
         self._status_prints_results = status_prints_results
 
     @property
@@ -120,7 +123,7 @@ class Output:
     def _write_result(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
         if self._saved.uses_stdout:
             self._lines.receipts = receipts
-            dispatch(self._results, event, label)
+            dispatch(self._results, event, label, with_filename=self._with_filename)
             self._lines.receipts = None
         for warning in self._saved.on_event(event, label, receipts):
             self.on_event(warning)
@@ -201,11 +204,21 @@ def make_output(
         lines,
         partials=settings.partials,
         timestamps=settings.timestamps,
-        many=many_sources,
+        many=many_sources or settings.with_filename,
         # After a crash the file of a source is written again, and needs the finals that stdout already had.
         on_printed=None if saved.per_source else on_printed,
     )
-    return Output(results, status, writer, lines, logs, saved, status_prints_results=prints_results, view=view)
+    return Output(
+        results,
+        status,
+        writer,
+        lines,
+        logs,
+        saved,
+        status_prints_results=prints_results,
+        view=view,
+        with_filename=settings.with_filename,
+    )
 
 
 def _same_terminal(stdout: TextIO | None, stderr: TextIO | None) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.channels import parse_pick
 from rt_cli.audio.gain import amplified
+from rt_cli.audio.start import started
 from rt_cli.errors import AudioError
 from rt_cli.settings import auto
 
@@ -53,7 +54,7 @@ def file_source(name: str, settings: InputSettings, spool: Path | None = None) -
 
         pick = parse_pick(settings.channel)
         file = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, warn=warn_soon, pick=pick)
-        return amplified(file, settings.gain, warn)
+        return amplified(started(file, settings.start_s, rate_hz, pick), settings.gain, warn)
 
     return NamedSource(name, open_source, spool)
 
@@ -130,6 +131,7 @@ def _stream(
     async def open_source(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.decode.pipe import open_pipe
 
+        pick = parse_pick(settings.channel)
         stream = open_pipe(
             make_stream(),
             wire_rate_hz=rate_hz,
@@ -139,9 +141,10 @@ def _stream(
             live=live,
             name=name,
             warn=warn,
-            pick=parse_pick(settings.channel),
+            pick=pick,
         )
-        return amplified(stream, settings.gain, warn)
+        begun = stream if live else started(stream, settings.start_s, rate_hz, pick)
+        return amplified(begun, settings.gain, warn)
 
     return NamedSource(name, open_source, spool)
 

@@ -45,6 +45,15 @@ class InputSettings:
         everyday=True,
         changes_result=True,
     )
+    start_s: float = setting(
+        0.0,
+        "--start TIME",
+        "Begin so far behind the beginning [{default}].",
+        doc="What is before this time of a file, URL or pipe is left out; times count from here on.",
+        low=0,
+        commands=frozenset({"send"}),
+        changes_result=True,
+    )
     sample_rate: int = setting(
         24_000,
         "--sample-rate HZ",

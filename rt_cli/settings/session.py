@@ -16,9 +16,10 @@ class SessionSettings:
 
     language: str | None = setting(
         None,
-        "--language -l CODE",
-        "Spoken language, as en.",
-        doc='The language that is spoken, as ISO 639-1 ("en"); some models take several ("en,de").',
+        "--language --lang -l CODE",
+        "Spoken language, as en or English.",
+        doc='The language that is spoken, as ISO 639-1 ("en") or by its name ("English"); some models take several '
+        '("en,de").',
         auto="the model finds out",
         commands=ALL,
         everyday=True,
@@ -42,7 +43,6 @@ class SessionSettings:
         "(none: all is one turn).",
         auto="the endpoint if the model can, else rt",
         commands=ALL,
-        everyday=True,
         changes_result=True,
     )
     vad_threshold: float = setting(

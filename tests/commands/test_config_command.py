@@ -143,7 +143,7 @@ def test_init_writes_the_example_where_it_is_found(clean_environment: Path) -> N
     assert (ran.exit, ran.err) == (0, "")
     assert path.is_relative_to(clean_environment)
     assert path.read_text(encoding="utf-8") == EXAMPLE
-    assert {origin for _, origin in setting_lines().values()} == {"file", "default"}
+    assert {origin for _, origin in setting_lines().values()} == {"default"}
 
     path.write_text("# mine\n")
     again = rt("config", "init")

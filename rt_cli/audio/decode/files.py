@@ -167,7 +167,7 @@ def _sniff(path: str) -> bytes:
     try:
         mode = Path(path).stat().st_mode  # opening a FIFO would block
         if stat.S_ISDIR(mode):
-            raise AudioError(f"{path}: is a directory", "name the files in it")
+            raise AudioError(f"{path}: is a directory without sound files to send", "name files")
         if not stat.S_ISREG(mode):
             raise AudioError(f"{path}: is no regular file", f"send it through a pipe: rt send - < {quote(path)}")
         with Path(path).open("rb") as file:
