@@ -8,8 +8,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from rt_cli import __version__
-
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -83,9 +81,11 @@ def _describe_os_error(exc: OSError) -> tuple[str, int]:
 
 
 def _version() -> int:
-    """Print the version without importing anything else."""
+    """Print the version without importing the parser."""
+    from rt_cli.version import version_text
+
     try:
-        print(f"rt {__version__}", flush=True)  # noqa: T201 - the output of --version
+        print(version_text(), flush=True)  # noqa: T201 - the output of --version
     except BrokenPipeError:
         sys.stdout = None
     except OSError as exc:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from rt_cli import __version__
+from rt_cli.version import version_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,7 @@ _LOCATIONS = {
     "send": "send:send",
     "serve": "serve:serve",
     "devices": "devices:devices",
+    "models": "models:models",
     "doctor": "doctor:doctor",
     "login": "login:login",
     "logout": "login:logout",
@@ -114,7 +115,7 @@ def meant(arguments: list[str]) -> list[str]:
 
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"rt {__version__}")
+        typer.echo(version_text())
         raise typer.Exit
 
 

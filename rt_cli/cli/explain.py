@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _FURTHEST = 2
-_COMMAND = re.compile(r"No such command '(.*)'")
+_COMMAND = re.compile(r"No such command '(.*?)'")
 
 
 def explain(error: Any, arguments: Sequence[str]) -> str:

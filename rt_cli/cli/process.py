@@ -127,6 +127,19 @@ def stdin_is_piped() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
+def stdout_was_emptied() -> bool:
+    """Return whether stdout is an empty regular file that nothing is appended to: what a shell makes for ``>``."""
+    try:
+        found = os.fstat(1)
+        if not stat.S_ISREG(found.st_mode) or found.st_size:
+            return False
+        import fcntl
+
+        return not fcntl.fcntl(1, fcntl.F_GETFL) & os.O_APPEND
+    except (OSError, ImportError):  # closed; or Windows, which does not tell
+        return False
+
+
 def warn_once() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
     """Return a loop exception handler that prints each distinct error once: a full system would flood stderr."""
     lines: set[str] = set()
@@ -139,6 +152,14 @@ def warn_once() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
             warn(line)
 
     return handle
+
+
+def warn_of_variables(*, quiet: bool) -> None:
+    """Print a warning for each variable that looks like one of ours and is none, unless quiet."""
+    from rt_cli.config.variables import misspelt
+
+    for line in () if quiet else misspelt(os.environ):
+        warn(line)
 
 
 def warn(text: str) -> None:

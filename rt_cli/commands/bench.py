@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import run_loop
+from rt_cli.cli.process import run_loop, warn_of_variables
 from rt_cli.config.layers import settings_of
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Recordings, taken in turns.")]
@@ -47,6 +47,7 @@ def bench(
     """
     force = bool(values.pop("force"))
     settings = settings_of({"retry_for": retry_for, "format": None, **values})
+    warn_of_variables(quiet=settings.output.quiet)
     from rt_cli.bench.run_bench import BenchOptions, open_bench
 
     bench_options = BenchOptions(files, sessions, rounds, spread, limit or [], reference or [], html, replace=force)

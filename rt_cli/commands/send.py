@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import run_loop, stdin_is_piped
+from rt_cli.cli.process import run_loop, stdin_is_piped, stdout_was_emptied, warn_of_variables
 from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
@@ -69,12 +69,18 @@ def send(
     if skip_done and (resume is not None or "-" in names):
         raise UsageError("--skip-done knows files by their content", "give files, neither - nor --resume")
     settings = settings_of({"speed": speed, **values})
+    warn_of_variables(quiet=settings.output.quiet)
     from rt_cli.run.run import CommandRun
     from rt_cli.run.sources import file_source, resumed_source
 
     if resume is not None:
         return run_loop(CommandRun(settings, [resumed_source(resume)]).run)
     sources = [file_source(name, settings.input, spool) for name in names]
+    if skip_done and settings.output.output is None and settings.output.output_dir is None and stdout_was_emptied():
+        raise UsageError(
+            "--skip-done does not print what is done already, and > has just emptied the file of it",
+            "append with >>, or give --output-dir",
+        )
     done_marks = _done_marks(settings.output.output_dir) if skip_done else None
     return run_loop(CommandRun(settings, sources, jobs=jobs, done_marks=done_marks).run)
 

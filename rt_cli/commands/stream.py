@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import run_loop, stdin_is_piped
+from rt_cli.cli.process import run_loop, stdin_is_piped, warn_of_variables
 from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
@@ -47,6 +47,7 @@ def stream(
         raise UsageError("--spool keeps on disk what --ptt is not to send", "give one of them")
     push_to_talk = {"ptt": bool(ptt or ptt_fifo), "ptt_fifo": ptt_fifo, "stop_after_silence": stop_after_silence}
     settings = settings_of({"device": device, "on_full": on_full, **push_to_talk, **values})
+    warn_of_variables(quiet=settings.output.quiet)
     if spool is not None and settings.delivery.on_full != "spool":
         raise UsageError(
             f"--spool keeps everything on disk, so --on-full {settings.delivery.on_full} has nothing to do",

@@ -201,3 +201,30 @@ def test_completion_for_another_shell() -> None:
 
     assert (ran.exit, ran.out) == (2, "")
     assert ran.err == "rt: no completion for the shell tcsh: there are bash, zsh, fish, powershell, pwsh\n"
+
+
+def test_skip_done_does_not_empty_what_it_would_not_print_again(
+    env: dict[str, str], talk: Path, tmp_path: Path
+) -> None:
+    """``>`` is refused; ``>>``, a pipe, a device and a file per source work."""
+    env = {**env, "XDG_STATE_HOME": str(tmp_path / "state")}
+    arguments = ("send", "--skip-done", str(talk / "a.wav"))
+    out = tmp_path / "out.txt"
+
+    with out.open("wb") as stdout:
+        refused = ended(start(*arguments, stdout=stdout, env=env))
+    assert refused.exit == 2
+    assert refused.causes == [
+        (
+            "rt: --skip-done does not print what is done already, and > has just emptied the file of it: "
+            "append with >>, or give --output-dir"
+        )
+    ]
+    with out.open("ab") as stdout:
+        assert ended(start(*arguments, stdout=stdout, env=env)).exit == 0
+    assert out.read_text() == f"{WORDS}\n"
+    assert (rt(*arguments, env=env).exit, rt(*arguments, env=env).out) == (0, "")
+    with open(os.devnull, "wb") as stdout:  # noqa: PTH123 - no path
+        assert ended(start(*arguments, stdout=stdout, env=env)).exit == 0
+    with (tmp_path / "other").open("wb") as stdout:
+        assert ended(start(*arguments, "--output-dir", str(tmp_path), stdout=stdout, env=env)).exit == 0

@@ -1,0 +1,40 @@
+"""``rt models``: the models of an endpoint."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from rt_cli.cli import options
+from rt_cli.cli.process import collect_garbage, warn_of_variables
+from rt_cli.config.layers import load_settings, loader_arguments
+
+Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per model.")]
+
+
+@options.with_settings("models")
+def models(json: Json = False, **values: Any) -> int:
+    """List the models of the endpoint, one on each line.
+
+    What rt stream and rt send would use as --model; whether a model transcribes, an endpoint does not say.
+
+    Examples:
+        rt models
+        rt models --url http://localhost:8000
+    """
+    import asyncio
+    import json as jsonlib
+    import sys
+
+    from rt_cli.output.line_writer import write_texts
+    from rt_cli.protocol.sanitize import printable
+    from rt_cli.run.models import models as list_models
+
+    settings = load_settings(**loader_arguments(values))
+    warn_of_variables(quiet=settings.output.quiet)
+    collect_garbage()
+    names = asyncio.run(list_models(settings))
+    lines = [jsonlib.dumps({"type": "model", "model": name}) if json else printable(name) for name in names]
+    write_texts(sys.stdout, [f"{line}\n" for line in lines], "the models")
+    return 0
