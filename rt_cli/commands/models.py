@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import collect_garbage, warn_of_variables
+from rt_cli.cli.process import run_loop, warn_of_variables
 from rt_cli.config.layers import load_settings, loader_arguments
+
+if TYPE_CHECKING:
+    from rt_cli.run.interrupts import Interrupts
+    from rt_cli.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per model.")]
 
@@ -23,7 +28,12 @@ def models(json: Json = False, **values: Any) -> int:
         rt models
         rt models --url http://localhost:8000
     """
-    import asyncio
+    settings = load_settings(**loader_arguments(values))
+    warn_of_variables(quiet=settings.output.quiet)
+    return run_loop(partial(_print_models, settings, json=json))
+
+
+async def _print_models(settings: Settings, _interrupts: Interrupts, *, json: bool) -> int:
     import json as jsonlib
     import sys
 
@@ -31,10 +41,7 @@ def models(json: Json = False, **values: Any) -> int:
     from rt_cli.protocol.sanitize import printable
     from rt_cli.run.models import models as list_models
 
-    settings = load_settings(**loader_arguments(values))
-    warn_of_variables(quiet=settings.output.quiet)
-    collect_garbage()
-    names = asyncio.run(list_models(settings))
+    names = await list_models(settings)
     lines = [jsonlib.dumps({"type": "model", "model": name}) if json else printable(name) for name in names]
     write_texts(sys.stdout, [f"{line}\n" for line in lines], "the models")
     return 0
