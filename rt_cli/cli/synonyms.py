@@ -72,7 +72,7 @@ OPTIONS = {
     **dict.fromkeys(("--rate", "--sr", "--samplerate"), "--sample-rate HZ"),
     **dict.fromkeys(("--volume", "--amplify"), "--gain DB"),
     **dict.fromkeys(("--overwrite", "--yes", "-y"), "--force"),
-    **dict.fromkeys(("--keyword", "--keywords", "--keyterms", "--vocabulary", "--word-boost"), "--prompt TEXT"),
+    **dict.fromkeys(("--keyword", "--keywords", "--keyterms", "--vocabulary", "--word-boost"), "--keyterm TEXT"),
     **dict.fromkeys(("--filename", "--print-filename"), "--with-filename"),
     **dict.fromkeys(("--microphone-level", "--level"), "rt doctor"),
 }

@@ -59,8 +59,8 @@ def _lines() -> Iterator[str]:
     for table in dict.fromkeys(key.table for key in keys):
         yield f"\n[{table}]\n"
         # TOML: what follows the heading of a table belongs to that table, so tables in the table come last.
-        for key in sorted((key for key in keys if key.table == table), key=lambda key: key.kind is tuple):
-            if key.kind is tuple:
+        for key in sorted((key for key in keys if key.table == table), key=lambda key: key.is_table):
+            if key.is_table:
                 yield f"\n{_comment(key)}#[{table}.{key.name}]\n# {key.declared.sample}\n"
             else:
                 yield f"{_comment(key)}#{key.name} = {toml_value(key.default)}\n"
@@ -96,7 +96,7 @@ def toml_value(value: Any) -> str:
             return '"auto"'
         case dict():
             return "{" + ", ".join(f"{json.dumps(name)} = {toml_value(inner)}" for name, inner in value.items()) + "}"
-        case list():
+        case list() | tuple():
             return f"[{', '.join(map(toml_value, value))}]"
     # A JSON string without control characters is a TOML string, too.
     return json.dumps(printable(value) if isinstance(value, str) else value, ensure_ascii=False)

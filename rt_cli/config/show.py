@@ -117,6 +117,8 @@ def _mask(key: Key, value: Any) -> Any:
             return "max"
         case tuple() if key.name == "headers":
             return {name: "***" for name, _ in value}
+        case tuple() if not key.is_table:
+            return [masked(term) for term in value]
         case tuple():
             return {name: masked(inner) if isinstance(inner, str) else inner for name, inner in value}
         case str():

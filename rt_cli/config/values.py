@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))\s*(ms|s|m|h)?")
+_NOT_IN_KEYTERMS = set("<>\r\n")
+"""Endpoints refuse the whole session for these."""
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -60,6 +62,11 @@ class Key:
     def unit(self) -> str:
         """``ms``, ``s`` or empty."""
         return next((unit for unit in ("ms", "s") if self.field.endswith(f"_{unit}")), "")
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the config file has it as a table of its own."""
+        return self.kind is tuple and bool(self.declared.sample)
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -208,6 +215,15 @@ def _format(raw: object) -> str:
     return kind or _choice(get_args(OutputFormat), raw)
 
 
+def _keyterms(raw: object) -> tuple[str, ...]:
+    terms = [raw] if isinstance(raw, str) else raw
+    if not isinstance(terms, Sequence) or not all(isinstance(term, str) and term.strip() for term in terms):
+        raise ValueError("be a list of texts, none of them empty")
+    if any(set(term) & _NOT_IN_KEYTERMS for term in terms):
+        raise ValueError("have neither < nor > nor line ends")
+    return tuple(_check_utf8(term.strip()) for term in terms)
+
+
 def _language(raw: object) -> str:
     if not isinstance(raw, str) or not raw.strip():
         raise ValueError("be text, not empty, or auto")
@@ -276,6 +292,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "extra": _overrides,
     "format": _format,
     "headers": _headers,
+    "keyterm": _keyterms,
     "language": _language,
     "proxy": check_proxy,
 }

@@ -77,6 +77,9 @@ RUNS = [
     ("rt send --lang Deutsch talk.wav", "rt send -l de talk.wav"),
     ("rt send -l 'English, french' talk.wav", "rt send -l en,fr talk.wav"),
     ("rt send -l multi talk.wav", "rt send --language multi talk.wav"),
+    ("rt send --keyterm Zoë --keyterm ' Kubernetes' talk.wav", "rt send --keyterm Zoë --keyterm Kubernetes talk.wav"),
+    ("rt send --delay low talk.wav", "rt send --delay LOW talk.wav"),
+    ("rt models", "rt models"),
     # Words that other commands have.
     ("rt send help", "rt send --help"),
     ("rt stream help", "rt stream --help"),
@@ -170,7 +173,7 @@ SAYS = [
     ("rt send --recursive dir", "--files-from"),
     ("rt send --parallel 4 talk.wav", "-j N"),
     ("rt send --overwrite talk.wav", "--force"),
-    ("rt send --keywords x talk.wav", "--prompt TEXT"),
+    ("rt send --keywords x talk.wav", "--keyterm TEXT"),
     ("rt completions", "rt completion SHELL"),
     ("rt serve -p 9000", "--port N"),
     ("rt serve --listen 9000", "--port N"),
@@ -187,6 +190,9 @@ SAYS = [
     ("rt send --loud talk.wav", "no option --loud: see rt send --help"),
     ("rt send -m", "requires an argument: see rt send --help"),
     ("rt send --null talk.wav", "--files-from FILE"),
+    ("rt send --keyterm '<b>' talk.wav", "--keyterm .* must have neither < nor >"),
+    ("rt send --keyterm '' talk.wav", "--keyterm .* must be a list of texts"),
+    ("rt send --delay soon talk.wav", "--delay .* must be one of minimal, low"),
     ("rt send --files-from - -", "stdin holds the names already"),
     ("rt --loud send talk.wav", "no option --loud"),
 ]

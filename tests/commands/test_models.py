@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import EndpointError
-from rt_cli.protocol.endpoint.url import websocket_url
+from rt_cli.protocol.endpoint.url import parse_address
 from rt_cli.run.models import models_url, names_in
 from tests.program import rt, served
 
@@ -121,7 +121,7 @@ def test_nobody_listens() -> None:
 )
 def test_url_of_the_list(url: str, expected: str) -> None:
     """Beside the realtime path."""
-    assert models_url(websocket_url(url)) == expected
+    assert models_url(parse_address(url).url) == expected
 
 
 @given(st.binary(max_size=200))
