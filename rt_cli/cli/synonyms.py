@@ -46,7 +46,7 @@ OPTIONS = {
     **dict.fromkeys(("--debug", "--trace", "--log-level"), "-v, or --log-file FILE"),
     **dict.fromkeys(("--silent", "--no-status"), "-q"),
     **dict.fromkeys(("--no-color", "--no-colour", "--color", "--colour"), "NO_COLOR=1, or FORCE_COLOR=1"),
-    **dict.fromkeys(("--progress", "--no-progress", "--no-live"), "--status plain, or --status off"),
+    **dict.fromkeys(("--no-progress", "--no-live"), "--status plain, or --status off"),
     **dict.fromkeys(("--timeout", "--max-time"), "--connect-timeout TIME, or --drain-timeout TIME"),
     **dict.fromkeys(("--retries", "--retry", "--max-retries", "--reconnect"), "--retry-for TIME"),
     **dict.fromkeys(("--ss", "--seek", "--offset", "--audio-start", "--from"), "--start TIME"),

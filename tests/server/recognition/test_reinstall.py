@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import pytest
 
 from rt_cli.server.recognition.reinstall import missing_recognizer
+from tests.program import DATA, ended, rt, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -48,3 +55,28 @@ from rt_cli.server.recognition.reinstall import missing_recognizer
 def test_line(version: tuple[int, int], prefix: str, line: str) -> None:
     """The problem, and the command that mends it."""
     assert ": ".join(missing_recognizer(version, prefix)) == line
+
+
+def test_run_doctor_and_serve_say_it(tmp_path: Path) -> None:
+    """Each the same line: as an error, as a fix, as a warning."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from importlib.machinery import PathFinder\n"
+        "find = PathFinder.find_spec\n"
+        "PathFinder.find_spec = lambda name, *more: None if name == 'pocketsphinx' else find(name, *more)\n"
+    )
+    env = {"PYTHONPATH": str(tmp_path)}
+    problem, fix = missing_recognizer(sys.version_info[:2], sys.prefix)
+
+    ran = rt("send", "--local", str(DATA / "sense_0930.wav"), env=env)
+    assert (ran.exit, ran.causes) == (6, [f"rt: {problem}: {fix}"])
+    findings = rt("doctor", "--local", "--no-mic", "--json", env=env).of("finding")
+    (failed,) = (finding for finding in findings if finding["status"] == "fail")
+    assert (failed["detail"], failed["fix"]) == (problem, fix)
+    with start("serve", "--port", "0", env=env) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        server.stdout.readline()
+        warning = server.stderr.readline().decode()
+        server.terminate()
+        ended(server)
+    assert warning == f"warning: {problem}: {fix}\n"

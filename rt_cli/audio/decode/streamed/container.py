@@ -136,6 +136,8 @@ class Container:
             self._pass_warnings(stream)
             feeding.cancel()
             await asyncio.wait((feeding,))
+            if not feeding.cancelled():
+                feeding.result()
 
     async def _give(self, stream: ContainerStream) -> None:
         try:
