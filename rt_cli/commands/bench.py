@@ -12,9 +12,13 @@ from rt_cli.cli.process import run_loop, warn_of_variables
 from rt_cli.config.layers import settings_of
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Recordings, taken in turns.")]
-Sessions = Annotated[str, typer.Option(metavar="N,N,...", help="At once, level after level.")]
-Rounds = Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Recordings for each of them.")]
-Spread = Annotated[str, typer.Option(metavar="TIME", help="In which the sessions of a level start.")]
+Sessions = Annotated[str, typer.Option(metavar="N,N,...", show_default=False, help="At once, level after level [1].")]
+Rounds = Annotated[
+    int, typer.Option(metavar="N", min=1, max=100_000, show_default=False, help="Recordings for each [1].")
+]
+Spread = Annotated[
+    str, typer.Option(metavar="TIME", show_default=False, help="In which the sessions of a level start [2s].")
+]
 Limits = Annotated[
     list[str] | None, typer.Option("--limit", metavar="NAME=VALUE", help="No level more: final_p95=2s, errors=1%.")
 ]
@@ -22,7 +26,7 @@ References = Annotated[
     list[Path] | None, typer.Option("--reference", metavar="FILE", help="Words of each recording, in order.")
 ]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Report with plots.")]
-RetryFor = Annotated[str, typer.Option(metavar="TIME", help="Outages that are no errors.")]
+RetryFor = Annotated[str, typer.Option(metavar="TIME", show_default=False, help="Outages that are no errors [0].")]
 
 
 @options.with_settings("bench")

@@ -92,7 +92,9 @@ def get(key: KeyName, **values: Any) -> int:
 
 
 def edit(config: ConfigFile = None) -> int:
-    """Open the config file in $VISUAL or $EDITOR; if it is missing, write the example first.
+    """Open the config file in your editor.
+
+    That is $VISUAL or $EDITOR. If the file is missing, it is the example at first.
 
     Examples:
         rt config edit
