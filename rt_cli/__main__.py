@@ -104,9 +104,10 @@ def _run() -> int:
 
         keep_brackets()
         return app(prog_name="rt", standalone_mode=False) or 0
-    arguments = meant(sys.argv[1:])
+    # Not as an argument: only in sys.argv the parser expands wildcards, where the shells leave that to programs.
+    sys.argv[1:] = arguments = meant(sys.argv[1:])
     try:
-        return app(arguments, prog_name="rt", standalone_mode=False) or 0
+        return app(prog_name="rt", standalone_mode=False) or 0
     except TyperException as exc:
         if type(exc).__name__ == "NoArgsIsHelpError":
             print(exc.format_message())  # noqa: T201 - the help

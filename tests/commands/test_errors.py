@@ -140,6 +140,7 @@ WAV = b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\xc0\x5d\x00
 
 SOURCES = [
     Row("missing file", AUDIO + "{dir}/no.wav", 3, r"no\.wav: no such file"),
+    Row("another scheme", AUDIO + "ftp://host.test/x.mp3", 3, "no such file: only http and https are fetched"),
     Row("directory without sound", AUDIO + "{dir}/empty", 3, "director", files={"empty/notes.txt": b"x"}),
     Row("empty file", AUDIO + "{dir}/e.wav", 3, r"e\.wav: .*empty", files={"e.wav": b""}),
     Row("text named wav", AUDIO + "{dir}/t.wav", 3, r"t\.wav: ", files={"t.wav": b"Dear all,\nhello there.\n" * 9}),

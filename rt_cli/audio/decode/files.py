@@ -177,7 +177,8 @@ def _sniff(path: str) -> bytes:
         with Path(path).open("rb") as file:
             head = file.read(_SNIFF_BYTES)
     except FileNotFoundError as error:
-        raise AudioError(f"{path}: no such file", "check the name") from error
+        hint = "only http and https are fetched: pipe the sound into rt send -" if "://" in path else "check the name"
+        raise AudioError(f"{path}: no such file", hint) from error
     except PermissionError as error:
         raise AudioError(f"{path}: permission denied", "check who may read it") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
