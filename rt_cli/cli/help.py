@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SHORT = 24
 """The most options that fit on one screen."""
 _ALL = "rt.help_all"
+_RARE = {"files_from", "null"}
+"""Options that are no settings and only in the long help."""
 
 
 class Command(TyperCommand):
@@ -57,7 +59,8 @@ class Command(TyperCommand):
         key = option_keys().get(param.name or "")
         if in_groups:
             return key.title if key else getattr(param, "rich_help_panel", None) or "Options"
-        return "Options" if not self._is_long or key is None or key.declared.everyday else None
+        everyday = param.name not in _RARE if key is None else key.declared.everyday
+        return "Options" if everyday or not self._is_long else None
 
 
 def _show_all(ctx: Context, _param: Parameter, value: bool) -> None:

@@ -14,6 +14,7 @@ RUN = frozenset({"stream", "send"})
 STREAM = frozenset({"stream"})
 BENCH = RUN | {"bench"}
 ALL = BENCH | {"doctor"}
+ENDPOINT = ALL | {"models"}
 """Commands that take an option."""
 
 _KEY = "declaration"

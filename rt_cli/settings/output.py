@@ -15,10 +15,25 @@ class OutputSettings:
 
     format: OutputFormat = setting(
         "text",
-        "--output -o FORMAT",
+        "--format -f FORMAT",
         "{choices} [{default}].",
         doc="Of the results: text, json (NDJSON), srt or vtt (captions).",
         everyday=True,
+        changes_result=True,
+    )
+    output: str | None = setting(
+        None,
+        "--output -o FILE|FORMAT",
+        "A file, its format by its ending; or a format.",
+        doc="A file that gets the results instead of stdout, in the format of its ending.",
+        everyday=True,
+        only="rt",
+    )
+    with_filename: bool = setting(
+        False,
+        "--with-filename",
+        "Begin each line of text with its source.",
+        doc="Begin each line of text with the name of its source.",
         changes_result=True,
     )
     timestamps: bool = setting(
@@ -72,7 +87,7 @@ class OutputSettings:
         False,
         "--force",
         "Files to save may be replaced.",
-        doc="save_transcript, save_audio and a recording may replace a file that is there.",
+        doc="save_transcript, save_audio and a recording may replace a file that is there, once there is a new result.",
         commands=BENCH,
     )
     partials: bool = setting(

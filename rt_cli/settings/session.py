@@ -7,6 +7,7 @@ from rt_cli.settings.declaration import ALL, BENCH, setting
 
 TurnDetection = Literal["server_vad", "semantic_vad", "client", "none"]
 """Turn detection: by the endpoint (speech energy or meaning), by ``rt``, or none."""
+Delay = Literal["minimal", "low", "medium", "high", "xhigh"]
 NoiseReduction = Literal["near_field", "far_field"]
 
 
@@ -16,9 +17,10 @@ class SessionSettings:
 
     language: str | None = setting(
         None,
-        "--language -l CODE",
-        "Spoken language, as en.",
-        doc='The language that is spoken, as ISO 639-1 ("en"); some models take several ("en,de").',
+        "--language --lang -l CODE",
+        "Spoken language, as en or English.",
+        doc='The language that is spoken, as ISO 639-1 ("en") or by its name ("English"); some models take several '
+        '("en,de").',
         auto="the model finds out",
         commands=ALL,
         everyday=True,
@@ -34,6 +36,30 @@ class SessionSettings:
         everyday=True,
         changes_result=True,
     )
+    keyterm: tuple[str, ...] = setting(
+        (),
+        "--keyterm TEXT",
+        "A word or name to expect; repeatable.",
+        doc="Words and names that the model is to expect, as a list; those of all layers count.",
+        commands=BENCH,
+        changes_result=True,
+    )
+    delay: Delay | None = setting(
+        None,
+        "--delay HOW",
+        "{choices:, }.",
+        doc="How long the model waits for more sound before it writes: the longer, the fewer mistakes.",
+        auto="the model's own",
+        commands=BENCH,
+        changes_result=True,
+    )
+    confidence: bool = setting(
+        False,
+        "--confidence",
+        "Ask how sure the model is of its words.",
+        doc="Ask the endpoint for the probabilities of the words.",
+        changes_result=True,
+    )
     turn_detection: TurnDetection | None = setting(
         None,
         "--turn-detection WHO",
@@ -42,7 +68,6 @@ class SessionSettings:
         "(none: all is one turn).",
         auto="the endpoint if the model can, else rt",
         commands=ALL,
-        everyday=True,
         changes_result=True,
     )
     vad_threshold: float = setting(
