@@ -101,7 +101,11 @@ class Spool:
             spool = cls(folder, lock, contents.origin, contents.next_seq)
             # The last record may be incomplete: start the next record on a new line.
             spool._torn = True
-            spool.note({"type": "resumed", "at": contents.settled})
+            try:
+                spool.note({"type": "resumed", "at": contents.settled})
+            except OSError:
+                spool.close(delivered=False)
+                raise
         except (OSError, ValueError) as exc:
             lock.close()
             raise UsageError(

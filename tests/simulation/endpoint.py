@@ -223,6 +223,7 @@ class Session:
         self._buffer, self._buffered, self._start = [rest], rest.size, None
         self._committed += mine.size
         spoken = mine[mine != 0]
+        spoken = spoken[: spoken.size // 2 * 2]  # a torn write may have split the last number
         text = read_back(spoken) if spoken.size else INVENTED if self._dials.invents else ""
         previous = {"previous_item_id": self._previous} if self._dials.previous else {}
         yield self._say("input_audio_buffer.committed", item_id=self._item, **previous)
@@ -236,7 +237,7 @@ class Session:
             delay = max(delay, self._last_final - self._now)
             self._last_final = self._now + delay
         common = {"item_id": item, "content_index": 0}
-        free = not dials.in_order
+        free = not dials.serial
         if chance.random() < dials.never:
             return
         if chance.random() < dials.failed:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.exact import read_back
 from tests.simulation.endpoint import INVENTED
-from tests.simulation.sound import MS
+from tests.simulation.sound import FIRST, MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.simulation.run import Course, Process
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
+_STUB = 100 * MS // 2
+"""Numbers at an edge of the sound that are too few for a detector to be speech."""
 _CLOSING_S = 25.0
 """What a run may take beyond its own patience: closing, a last slow reader."""
 
@@ -179,8 +181,8 @@ def _slow_disk(course: Course) -> bool:
 
 
 def _words(course: Course) -> Iterator[str]:
-    counts = np.zeros(course.sound.pairs, np.int32)
-    approx = np.zeros(course.sound.pairs, bool)
+    counts = np.zeros(course.sound.stop, np.int32)
+    approx = np.zeros(course.sound.stop, bool)
     last = 0
     seen: dict[int, str] = {}
     for process in course.processes:
@@ -195,7 +197,7 @@ def _words(course: Course) -> Iterator[str]:
                 yield f"turn {event.turn} is printed twice"
             seen[event.turn] = event.text
             for first, upto in _ranges(event.text):
-                if upto >= course.sound.pairs:
+                if upto >= course.sound.stop:
                     yield f"turn {event.turn} says {event.text}: nobody spoke that"
                     break
                 if event.approx is True:
@@ -229,16 +231,33 @@ def _missing(course: Course, counts: np.ndarray[Any, Any]) -> Iterator[str]:
     settled = max((tape.settled for process in course.processes for tape in process.watch.tapes), default=0)
     if last.exit is None:
         return
+    holes: list[Any] = []
     covered = np.zeros(course.sound.samples + 1, bool)
     for process in course.processes:
-        for event in _events(process, "Dropped"):
+        # Where a final says that its range is a guess, the words beside it may be those of a hole.
+        holes += _events(process, "Dropped")
+        guesses = [event for event in _events(process, "Final") if event.approx is True]
+        for event in [*_events(process, "Dropped"), *guesses]:
             covered[max(0, event.start_ms * MS - MS) : event.end_ms * MS + MS] = True
         for start, end in [hole for tape in process.watch.tapes for hole in tape.holes]:
             covered[start:end] = True
-    absent = [number for number in np.flatnonzero(counts == 0) if course.sound.position(int(number)) + 1 < settled]
-    lost = np.array([number for number in absent if not covered[course.sound.position(int(number))]], np.int64)
-    if lost.size:
-        yield f"{lost.size} numbers are lost, and no hole says so: {read_ranges(lost)}"
+    absent = np.flatnonzero(counts == 0)
+    positions = {int(number): course.sound.position(int(number)) for number in absent if number >= FIRST}
+    lost = [number for number, at in positions.items() if at + 1 < settled and not covered[at]]
+    captured = max(tape.captured for process in course.processes for tape in process.watch.tapes)
+    edges = [*(event.start_ms * MS for event in holes), captured]
+    runs = [run for run in _split(lost) if len(run) > _STUB or not _at_edge(positions[int(run[-1])], edges)]
+    if runs:
+        yield f"{sum(map(len, runs))} numbers are lost, and no hole says so: {read_ranges(np.concatenate(runs))}"
+
+
+def _at_edge(position: int, edges: list[int]) -> bool:
+    return any(abs(edge - position) <= 2 * MS for edge in edges)
+
+
+def _split(numbers: list[int]) -> list[np.ndarray[Any, Any]]:
+    array = np.array(numbers, np.int64)
+    return [run for run in np.split(array, np.flatnonzero(np.diff(array) != 1) + 1) if run.size]
 
 
 def _given(course: Course) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import io
 import logging
 import os
@@ -54,9 +55,11 @@ def install() -> None:
     time.clock_gettime = lambda clock: world().now + (world().asleep if clock == time.CLOCK_BOOTTIME else 0.0)
     signal.signal = _set_signal  # type: ignore[assignment]
     signal.getsignal = lambda number: SIGNALS.get(number, signal.SIG_DFL)  # type: ignore[assignment,return-value]
+    gc.enable = lambda: None  # when garbage is collected is no part of a seed
     os._exit = _exit  # type: ignore[assignment]
     os.environ.clear()
     os.environ.update(HOME="/nonexistent", PATH="/usr/bin:/bin", TERM="dumb", RT_CONFIG="/dev/null")
+    sys.unraisablehook = lambda _unraisable: None  # what a killed process leaves complains when it is collected
     logging.raiseExceptions = False
     logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
     warnings.simplefilter("ignore")
@@ -342,7 +345,6 @@ def run_program(
     """Run ``rt`` to its end. Returns its exit code; None if it was killed.
 
     Raises:
-        Exited: It called ``os._exit``.
         Violation: It waits for ever, or never waits.
     """
     from rt_cli.__main__ import main
@@ -359,6 +361,8 @@ def run_program(
         return main()
     except SystemExit as exc:
         return int(exc.code or 0)
+    except Exited as exc:
+        return int(exc.args[0])
     except Killed:
         return None
     finally:

@@ -41,6 +41,8 @@ class _Pipe:
         self.on_room: Callable[[], None] = lambda: None
         self.frozen = False
         self.closed = False
+        self.ended = False
+        """FIN is under way: nothing may follow."""
         self.unread = 0
         """Bytes that the other end has not read."""
         self._free_at = self._arrived_at = 0.0
@@ -54,6 +56,8 @@ class _Pipe:
     def send(self, data: bytes) -> None:
         """Send bytes; they count as unread until the other end takes them."""
         world, line = self._world, self._line
+        if self.ended:
+            return
         self.unread += len(data)
         self._free_at = max(self._free_at, world.now) + len(data) / line.bandwidth
         jitter = world.random.random() * line.jitter if line.jitter else 0.0
@@ -62,6 +66,9 @@ class _Pipe:
 
     def end(self, call: Callable[[], None]) -> None:
         """Let FIN arrive behind what was sent."""
+        if self.ended:
+            return
+        self.ended = True
         self._arrived_at = max(self._arrived_at, self._world.now + self._line.latency)
         self._world.at(self._arrived_at, lambda: self._arrive(call))
 
@@ -208,21 +215,21 @@ class Transport(asyncio.Transport):
         """Go on reading."""
         self._paused_reading = False
         if self._unread:
-            self._loop.call_soon(self._read_on)
+            self._soon(self._read_on)
 
     def close(self) -> None:
         """Close behind what waits."""
         if not self._closing:
             self._closing = True
             if not self._buffer:
-                self._loop.call_soon(self.lose, None)
+                self._soon(self.lose, None)
                 self.link.client_gone(abort=False)
 
     def abort(self) -> None:
         """Close now."""
         self._buffer.clear()
         self._closing = True
-        self._loop.call_soon(self.lose, None)
+        self._soon(self.lose, None)
         self.link.client_gone(abort=True)
 
     # -- the network --------------------------------------------------------------------------------------------------
@@ -236,12 +243,16 @@ class Transport(asyncio.Transport):
             up.send(data)
         if self._paused_writing and len(self._buffer) <= self._low and not self._lost:
             self._paused_writing = False
-            self._loop.call_soon(self._resume_writing)
+            self._soon(self._resume_writing)
         if not self._buffer and self._eof and self.link.server is not None:
             up.end(self.link.server.eof_received)
         if not self._buffer and self._closing and not self._lost and self.link.open:
-            self._loop.call_soon(self.lose, None)
+            self._soon(self.lose, None)
             self.link.client_gone(abort=False)
+
+    def _soon(self, call: Callable[..., object], *args: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon(call, *args)
 
     def _resume_writing(self) -> None:
         if not self._lost and not self._paused_writing:
@@ -254,17 +265,17 @@ class Transport(asyncio.Transport):
         if self._paused_reading or self._unread:
             self._unread.append(data)
         else:
-            self._loop.call_soon(self._read, data)
+            self._soon(self._read, data)
 
     def eof(self) -> None:
         """Pass the server's FIN on."""
-        self._loop.call_soon(self._read_eof)
+        self._soon(self._read_eof)
 
     def lose(self, error: Exception | None) -> None:
         """End."""
         if not self._lost:
             self._lost = self._closing = True
-            self._loop.call_soon(self._protocol.connection_lost, error)
+            self._soon(self._protocol.connection_lost, error)
 
     def _read_on(self) -> None:
         while self._unread and not self._paused_reading and not self._lost:

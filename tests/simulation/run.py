@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import shutil
-import sys
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -80,7 +79,7 @@ def run_scenario(scenario: Scenario, *, log: bool = False) -> Course:
     course = Course(scenario, sound, world, endpoint, network, [])
     try:
         _Run(course, service, disk, folder).run()
-    except (Violation, machine.Exited) as exc:
+    except Violation as exc:
         course.error = f"{type(exc).__name__} {exc}"
     except Exception:  # noqa: BLE001 - a fault of the simulation, or of what it calls
         course.error = f"the simulation failed: {traceback.format_exc(limit=-6)}"
@@ -94,14 +93,11 @@ def run_scenario(scenario: Scenario, *, log: bool = False) -> Course:
 
 def _bury(world: World) -> None:
     """Let what a process has left disappear without a word."""
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _unraisable: None
-    try:
-        world.loop = None
-        world.watch = lambda: None
-        world.bury()
-        gc.collect(1)
-    finally:
-        sys.unraisablehook = hook
+    world.loop = None
+    world.watch = lambda: None
+    world.bury()
+    gc.collect(0)
+    world.dead = False
 
 
 class _Run:

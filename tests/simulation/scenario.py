@@ -51,6 +51,8 @@ class Dials(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Chance in that."""
     in_order: bool = True
     """Whether finals come in the order of their turns."""
+    serial: bool = False
+    """Whether nothing is said of later turns before a final."""
     doubled: float = 0.0
     """Share of finals that come twice."""
     failed: float = 0.0
@@ -162,21 +164,29 @@ def draw(seed: int, *, hours: float = 0.0) -> Scenario:
         reader_rate=chance.choice((1e9, 1e9, 1e9, 20_000.0)),
     )
     scenario = msgspec.structs.replace(scenario, options=tuple(_options(chance, scenario)))
+    if scenario.dials.offsets == "buffer":
+        scenario = _told_apart(scenario)
     faults = () if calm else tuple(sorted(_faults(chance, scenario), key=lambda fault: fault.at))
     return msgspec.structs.replace(scenario, faults=faults)
+
+
+def _told_apart(scenario: Scenario) -> Scenario:
+    """Return it with turns whose offsets show that they count from the last commit: they go back."""
+    turns = tuple((max(speech, 600), min(silence, 350)) for speech, silence in scenario.turns)
+    return msgspec.structs.replace(scenario, turns=turns, before_ms=0)
 
 
 def _turns(chance: random.Random, hours: float) -> Iterator[tuple[int, int]]:
     left_s = 3600 * hours or chance.choice((0.5, 2.0, 4.0, 8.0, 8.0, 20.0))
     while left_s > 0:
-        speech = chance.choice((60, 200, 600, 600, 1500, 4000)) + chance.randrange(50)
+        speech = chance.choice((110, 200, 600, 600, 1500, 4000)) + chance.randrange(50)
         silence = chance.choice((100, 350, 600, 600, 1200, 3000)) + chance.randrange(50)
         if chance.random() < 0.02:
             silence += 40_000
         yield speech, silence
         left_s -= (speech + silence) / 1000
     if chance.random() < 0.5:
-        yield chance.choice((40, 300, 1000)), 0
+        yield chance.choice((110, 300, 1000)), 0
 
 
 def _line(chance: random.Random) -> Line:
@@ -194,8 +204,10 @@ def _dials(chance: random.Random) -> Dials:
         return value if chance.random() < share else usual
 
     lifetime = rarely(chance.choice((4.0, 6.0, 10.0)), None, 0.15)
+    ids = rarely(chance.choice(("none", "one", "strange", "at the start")), "right", 0.2)
+    refused = rarely((chance.randrange(1, 12),), (), 0.05)
     return Dials(
-        ids=rarely(chance.choice(("none", "one", "strange", "at the start")), "right", 0.2),
+        ids=ids,
         offsets=rarely(chance.choice(("buffer", "none")), "session", 0.2),
         prefix_ms=rarely(chance.choice((100, 300)), 0, 0.3),
         deltas=chance.choice(("none", "one", "one", "many", "updated", "status")),
@@ -205,19 +217,23 @@ def _dials(chance: random.Random) -> Dials:
         created_s=rarely(chance.choice((0.5, 2.0)), 0.0),
         final_s=chance.choice((0.0, 0.1, 0.1, 0.5, 2.0)),
         spread_s=rarely(chance.choice((0.3, 2.0)), 0.0, 0.3),
-        in_order=rarely(False, True, 0.2),
-        doubled=rarely(0.3, 0.0),
+        # Words without the id of their turn can be told apart by their order alone.
+        in_order=rarely(False, True, 0.2) or ids != "right",
+        serial=rarely(True, False, 0.2),
+        doubled=rarely(0.3, 0.0) if ids == "right" else 0.0,
         failed=rarely(0.2, 0.0),
-        never=rarely(0.2, 0.0),
+        # Without ids nobody can tell: words of a later turn take the place of those that never come.
+        never=rarely(0.2, 0.0) if ids == "right" else 0.0,
         pongs=rarely(False, True, 0.05),
-        invents=rarely(True, False, 0.2),
+        # It may invent words for the silence that is left of speech whose first part it refused.
+        invents=rarely(True, False, 0.2) and not refused,
         lifetime_s=lifetime,
         announced=chance.random() < 0.7,
         ending=chance.choice(("close", "error", "silent")),
         one_session=rarely(chance.choice((429, 503, 1008, 1013)), None),
         busy=rarely(((429, chance.choice(("1", "0.5", "soon", "-3", "Fri, 01 Jan 2027 00:00:00 GMT"))),), ()),
         quota_s=rarely(chance.choice((1.0, 5.0)), None, 0.03),
-        refused=rarely((chance.randrange(1, 12),), (), 0.05),
+        refused=refused,
         flood=rarely(chance.choice((3, 40)), 0, 0.05),
         clears=rarely(False, True, 0.3),
         previous=rarely(False, True),

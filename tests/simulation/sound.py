@@ -9,6 +9,8 @@ from tests.exact import speech
 
 MS = 24
 """Samples per millisecond."""
+FIRST = 3_000
+"""The first number that is spoken: lower ones are too quiet for speech."""
 
 
 class Sound:
@@ -20,7 +22,7 @@ class Sound:
     """
 
     def __init__(self, before_ms: int, turns: tuple[tuple[int, int], ...]) -> None:
-        parts, at, first = [bytes(2 * MS * before_ms)], before_ms * MS, 0
+        parts, at, first = [bytes(2 * MS * before_ms)], before_ms * MS, FIRST
         self._firsts: list[int] = []
         self._starts: list[int] = []
         for speech_ms, silence_ms in turns:
@@ -30,8 +32,8 @@ class Sound:
             parts += [speech(first, pairs), bytes(2 * MS * silence_ms)]
             first, at = first + pairs, at + (speech_ms + silence_ms) * MS
         self.pcm = b"".join(parts)
-        self.pairs = first
-        """How many numbers are spoken."""
+        self.stop = first
+        """Behind the last number that is spoken."""
         self.samples = at
 
     def position(self, number: int) -> int:

@@ -184,7 +184,6 @@ class World:
             if not thread.dead:
                 thread.throw(greenlet.GreenletExit)
         self._threads.clear()
-        self.dead = False
 
 
 class Parking:

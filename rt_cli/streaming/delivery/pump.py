@@ -281,6 +281,10 @@ class Pump:
                     await sender.control(self._codec.end_message(CLEAR_ID))
                     clear_sent = True
             acted_at = clock.now()
+        if sender.acknowledged < sender.sent and not session.cleared:
+            missed = missed if searched else await self._find_speech(session.surely_covered)
+            if missed is not None:
+                self._state.apply(session.give_up_tail(missed))
 
     def _only_proof_missing(self, speech: int | None) -> bool:
         """Return whether everything is read and no speech is left that is in no turn.
