@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _STUB = 100 * MS // 2
 """Numbers at an edge of the sound that are too few for a detector to be speech."""
+_BESIDE_MS = 40
+"""Milliseconds by which a word may lie beside the range of its turn: a frame of a detector."""
 _CLOSING_S = 25.0
 """What a run may take beyond its own patience: closing, a last slow reader."""
 
@@ -202,8 +204,9 @@ def _words(course: Course) -> Iterator[str]:
                     break
                 if event.approx is True:
                     approx[first : upto + 1] = True
-                if first < last and event.approx is not True:
+                if first < last and event.approx is not True and not approx[first : upto + 1].all():
                     yield f"turn {event.turn} says {event.text} after {last}: out of order, or twice"
+                yield from _range(course, event, first, upto)
                 last = max(last, upto + 1)
                 counts[first : upto + 1] += 1
             if "?" in event.text:
@@ -213,6 +216,13 @@ def _words(course: Course) -> Iterator[str]:
         yield f"{doubled.size} numbers are in two finals: {read_ranges(doubled)}"
     yield from _missing(course, counts)
     yield from _given(course)
+
+
+def _range(course: Course, event: Any, first: int, upto: int) -> Iterator[str]:
+    """The range of a final holds its words, or says that it is a guess."""
+    start, end = course.sound.position(first) // MS, course.sound.position(upto) // MS
+    if event.approx is not True and not (event.start_ms - _BESIDE_MS <= start and end <= event.end_ms + _BESIDE_MS):
+        yield f"turn {event.turn} is said to lie in {event.start_ms}-{event.end_ms}, its words in {start}-{end} ms"
 
 
 def _repeated(process: Process) -> set[int]:
@@ -244,8 +254,8 @@ def _missing(course: Course, counts: np.ndarray[Any, Any]) -> Iterator[str]:
     absent = np.flatnonzero(counts == 0)
     positions = {int(number): course.sound.position(int(number)) for number in absent if number >= FIRST}
     lost = [number for number, at in positions.items() if at + 1 < settled and not covered[at]]
-    captured = max(tape.captured for process in course.processes for tape in process.watch.tapes)
-    edges = [*(event.start_ms * MS for event in holes), captured]
+    captured = [tape.captured for process in course.processes for tape in process.watch.tapes]
+    edges = [*(event.start_ms * MS for event in holes), *captured]
     runs = [run for run in _split(lost) if len(run) > _STUB or not _at_edge(positions[int(run[-1])], edges)]
     if runs:
         yield f"{sum(map(len, runs))} numbers are lost, and no hole says so: {read_ranges(np.concatenate(runs))}"

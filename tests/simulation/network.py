@@ -268,8 +268,11 @@ class Transport(asyncio.Transport):
             self._soon(self._read, data)
 
     def eof(self) -> None:
-        """Pass the server's FIN on."""
-        self._soon(self._read_eof)
+        """Pass the server's FIN on, behind what is not read."""
+        if self._unread or self._paused_reading:
+            self._unread.append(b"")
+        else:
+            self._soon(self._read_eof)
 
     def lose(self, error: Exception | None) -> None:
         """End."""
@@ -279,7 +282,11 @@ class Transport(asyncio.Transport):
 
     def _read_on(self) -> None:
         while self._unread and not self._paused_reading and not self._lost:
-            self._protocol.data_received(self._unread.popleft())
+            data = self._unread.popleft()
+            if data:
+                self._protocol.data_received(data)
+            else:
+                self._read_eof()
 
     def _read(self, data: bytes) -> None:
         if self._lost:

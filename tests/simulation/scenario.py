@@ -208,7 +208,8 @@ def _dials(chance: random.Random) -> Dials:
     refused = rarely((chance.randrange(1, 12),), (), 0.05)
     return Dials(
         ids=ids,
-        offsets=rarely(chance.choice(("buffer", "none")), "session", 0.2),
+        # What offsets count of sound that was refused, nobody knows.
+        offsets="none" if refused else rarely(chance.choice(("buffer", "none")), "session", 0.2),
         prefix_ms=rarely(chance.choice((100, 300)), 0, 0.3),
         deltas=chance.choice(("none", "one", "one", "many", "updated", "status")),
         detects=rarely("always", "asked", 0.05),
@@ -281,7 +282,7 @@ def _faults(chance: random.Random, scenario: Scenario) -> Iterator[Fault]:
         yield Fault(moment(), chance.choice(("disk_slow", "disk_full")), lasting())
     if scenario.spool and chance.random() < 0.5:
         yield Fault(moment(), "kill", value=chance.randrange(1000))
-    if scenario.command == "mic" and chance.random() < 0.2:
+    if scenario.command == "mic" and scenario.dials.offsets != "buffer" and chance.random() < 0.2:
         yield Fault(moment(), "device_lost", chance.choice((0.1, 1.0)))
     for _ in range(chance.choice((0, 0, 0, 1, 2, 3)) if chance.random() < 0.5 else 0):
         yield Fault(moment(), "signal", value=chance.choice((2, 2, 15)))

@@ -144,7 +144,8 @@ class Peer:
         for outcome in outcomes:
             match outcome:
                 case Later(delay, event, overtakes):
-                    at = self._world.now + delay
+                    # Words come after the end of their turn was said; nothing waits for them.
+                    at = max(self._world.now, self._said_at) + delay if overtakes else self._world.now + delay
                     if not overtakes:
                         self._said_at = at = max(at, self._said_at)
                     if at <= self._world.now:
