@@ -103,9 +103,12 @@ class Spool:
             spool._torn = True
             try:
                 spool.note({"type": "resumed", "at": contents.settled})
-            except OSError:
+            except OSError as exc:
                 spool.close(delivered=False)
-                raise
+                raise UsageError(
+                    f"cannot write into the spool folder {folder}: {exc.strerror}",
+                    "make room: what was not delivered is in it",
+                ) from None
         except (OSError, ValueError) as exc:
             lock.close()
             raise UsageError(

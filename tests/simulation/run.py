@@ -125,7 +125,12 @@ class _Run:
 
     def _resumable(self, process: Process) -> bool:
         """Whether somebody would resume: what was left is on disk, and there was a reason."""
-        return process.exit in {5, 7, 130, 143} and (self._spool / "journal.jsonl").exists()
+        if process.exit == 2 and self._disk.full:
+            while self._disk.full and self._world.step(self._world.now + 60):
+                pass
+        elif process.exit not in {4, 5, 6, 7, 130, 143}:
+            return False
+        return (self._spool / "journal.jsonl").exists()
 
     def _start(self, argv: list[str], stdin: Stdin | None) -> Process:
         world, scenario = self._world, self._scenario

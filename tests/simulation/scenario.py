@@ -214,7 +214,7 @@ def _dials(chance: random.Random) -> Dials:
         deltas=chance.choice(("none", "one", "one", "many", "updated", "status")),
         detects=rarely("always", "asked", 0.05),
         commits=rarely(chance.choice(("refused", "ignored")), "answered", 0.2),
-        updated=rarely(chance.choice(("never", "late", "rate")), "answered", 0.08),
+        updated="answered" if refused else rarely(chance.choice(("never", "late", "rate")), "answered", 0.08),
         created_s=rarely(chance.choice((0.5, 2.0)), 0.0),
         final_s=chance.choice((0.0, 0.1, 0.1, 0.5, 2.0)),
         spread_s=rarely(chance.choice((0.3, 2.0)), 0.0, 0.3),
