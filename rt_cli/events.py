@@ -243,6 +243,13 @@ class EndpointChosen(Struct, frozen=True):
     remark: str = ""
 
 
+class Unwritten(Struct, frozen=True):
+    """A final that could not be written to stdout: its reader is gone, or a disk is full. For the status."""
+
+    turn: int
+    text: str
+
+
 class Errored(ContractEvent, frozen=True, tag="error"):
     """The error that ends a run; the summary follows."""
 
@@ -339,6 +346,8 @@ class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
     """Absent without a configured price."""
     finals: int = 0
     """Number of finals."""
+    unwritten: int | UnsetType = UNSET
+    """Finals with words that could not be written to stdout: its reader was gone. Absent instead of 0."""
     reconnects: int = 0
     """Number of connections after the first."""
     latency_ms: Latency | None = None
@@ -465,6 +474,7 @@ Event = (
     | Warned
     | Noted
     | EndpointChosen
+    | Unwritten
     | Errored
     | Summary
     | Total

@@ -140,7 +140,8 @@ class Session:
             shape = {"type": "audio/pcm", "rate": 16_000}
             session = {**session, "audio": {"input": {**session["audio"]["input"], "format": shape}}}
         if self._dials.updated != "never":
-            yield self._say("session.updated", 4.0 if self._dials.updated == "late" else 0.0, session=session)
+            late = self._dials.updated == "late"
+            yield self._say("session.updated", 4.0 if late else 0.0, overtakes=late, session=session)
 
     # -- sound --------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from rt_cli.events import (
     SourceOpened,
     Summary,
     Total,
+    Unwritten,
     Warned,
 )
 from rt_cli.masking import without_secrets
@@ -161,6 +162,8 @@ def _warning(event: Event) -> str | None:
     match event:
         case Warned(message=message) if event.minor is not True:
             return f"warning: {message}"
+        case Unwritten(turn=turn, text=text):
+            return f"warning: turn {turn} could not be written to stdout: {text}"
         case Failed(start_ms=start, end_ms=end, message=message):
             return f"warning: {_range(start, end)} was not transcribed: the endpoint says: {message}"
         case Dropped(start_ms=start, end_ms=end, reason=reason) if reason != "failed":  # a Failed event came before
@@ -253,6 +256,7 @@ def _summary(summary: Summary) -> str | None:
         f"{seconds(summary.captured_ms)} heard",
         count_noun(summary.finals, "turn"),
         seconds(summary.wall_ms),
+        *([f"{summary.unwritten} unwritten"] if summary.unwritten else []),
     ]
     if summary.gated_ms:
         parts.append(f"{seconds(summary.gated_ms)} not sent")
