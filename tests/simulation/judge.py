@@ -137,8 +137,21 @@ def _printed(course: Course, process: Process, summary: Any) -> Iterator[str]:
     said = [event.text for event in finals]
     if printed != said[: len(printed)]:
         yield f"printed {printed[-3:]}, but heard {said[-3:]}"
-    if len(printed) < len(said) and not process.stdout.gone and not _hurried(process):
-        yield f"{len(said) - len(printed)} finals were heard and not written"
+    unwritten = finals[len(printed) :]
+    if len(process.signals) > 2:
+        return  # it had to end at once
+    if unwritten and not process.stdout.gone and not _hurried(process):
+        yield f"{len(unwritten)} finals were heard and not written"
+    errors = process.stderr.taken.decode("utf-8", "replace")
+    for event in unwritten:
+        if f"turn {event.turn} could not be written to stdout: {event.text}" not in errors:
+            yield f"turn {event.turn} was heard, not written, and not said"
+    if summary is not None and _unwritten(summary) != len(unwritten):
+        yield f"{len(unwritten)} finals are not written, the summary says {_unwritten(summary)}"
+    if unwritten and process.signals and process.exit == 0 and process.signals[0][0] < process.stdout.gone_at:
+        yield "exit code 0, and words of a run that was ended by a signal found no reader"
+    if unwritten and course.scenario.spool and process.exit != 2 and not process.left_spool:
+        yield "words found no reader, and the spool is gone"
 
 
 def _hurried(process: Process) -> bool:
@@ -220,9 +233,19 @@ def _words(course: Course) -> Iterator[str]:
 
 def _range(course: Course, event: Any, first: int, upto: int) -> Iterator[str]:
     """The range of a final holds its words, or says that it is a guess."""
-    start, end = course.sound.position(first) // MS, course.sound.position(upto) // MS
+    start, end = _position(course, first) // MS, _position(course, upto) // MS
     if event.approx is not True and not (event.start_ms - _BESIDE_MS <= start and end <= event.end_ms + _BESIDE_MS):
         yield f"turn {event.turn} is said to lie in {event.start_ms}-{event.end_ms}, its words in {start}-{end} ms"
+
+
+def _position(course: Course, number: int) -> int:
+    """Return the timeline position of a number: the sound, and the time for which the machine slept before it."""
+    position = course.sound.position(number)
+    for process in course.processes:
+        for gap in _events(process, "Dropped"):
+            if gap.reason == "suspended" and position >= gap.start_ms * MS:
+                position += (gap.end_ms - gap.start_ms) * MS
+    return position
 
 
 def _repeated(process: Process) -> set[int]:
@@ -242,7 +265,8 @@ def _missing(course: Course, counts: np.ndarray[Any, Any]) -> Iterator[str]:
     if last.exit is None:
         return
     holes: list[Any] = []
-    covered = np.zeros(course.sound.samples + 1, bool)
+    longest = max((tape.captured for process in course.processes for tape in process.watch.tapes), default=0)
+    covered = np.zeros(max(longest, course.sound.samples) + MS, bool)
     for process in course.processes:
         # Where a final says that its range is a guess, the words beside it may be those of a hole.
         holes += _events(process, "Dropped")
@@ -252,7 +276,7 @@ def _missing(course: Course, counts: np.ndarray[Any, Any]) -> Iterator[str]:
         for start, end in [hole for tape in process.watch.tapes for hole in tape.holes]:
             covered[start:end] = True
     absent = np.flatnonzero(counts == 0)
-    positions = {int(number): course.sound.position(int(number)) for number in absent if number >= FIRST}
+    positions = {int(number): _position(course, int(number)) for number in absent if number >= FIRST}
     lost = [number for number, at in positions.items() if at + 1 < settled and not covered[at]]
     captured = [tape.captured for process in course.processes for tape in process.watch.tapes]
     edges = [*(event.start_ms * MS for event in holes), *captured]

@@ -183,6 +183,7 @@ class Reader:
         self.taken = bytearray()
         """All bytes that the pipe has taken."""
         self.gone = False
+        self.gone_at = 0.0
         self.stopped = 0
         """Faults that keep it from reading now."""
         self.on_write: Callable[[], None] = lambda: None
@@ -210,7 +211,7 @@ class Reader:
 
     def leave(self) -> None:
         """Close the pipe."""
-        self.gone = True
+        self.gone, self.gone_at = True, self.world.now
         self._room.wake()
 
     def stop(self, stopped: int) -> None:

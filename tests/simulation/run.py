@@ -43,6 +43,8 @@ class Process:
     ended: float = 0.0
     signals: list[tuple[float, int]] = field(default_factory=list)
     """Times and numbers of the signals that it got."""
+    left_spool: bool = False
+    """Whether the spool was there at its end."""
     left: list[str] = field(default_factory=list)
     """What it left open."""
 
@@ -119,7 +121,7 @@ class _Run:
         self._faults.schedule()
         while len(self._course.processes) < _MOST_PROCESSES:
             process = self._start(argv, stdin)
-            if process.exit is not None and (process.exit == 0 or not self._resumable(process)):
+            if process.exit is not None and not self._resumable(process):
                 return
             argv, stdin = ["send", *self._common(), "--speed", "max", "--resume", str(self._spool)], None
 
@@ -128,7 +130,7 @@ class _Run:
         if process.exit == 2 and self._disk.full:
             while self._disk.full and self._world.step(self._world.now + 60):
                 pass
-        elif process.exit not in {4, 5, 6, 7, 130, 143}:
+        elif process.exit not in {0, 4, 5, 6, 7, 130, 143}:
             return False
         return (self._spool / "journal.jsonl").exists()
 
@@ -148,6 +150,7 @@ class _Run:
         with watch:
             process.exit = machine.run_program(world, argv, stdin, stdout, stderr, make_loop)
         process.ended = world.now
+        process.left_spool = (self._spool / "journal.jsonl").exists()
         world.note(f"rt ended with {process.exit}")
         world.watch = lambda: None
         self._clean_up(process)
@@ -194,8 +197,9 @@ class _Run:
 
     def kill(self) -> None:
         """Kill the present process."""
-        self._world.note("kill")
-        self._world.dead = True
+        if self._process is not None and not self._process.ended:
+            self._world.note("kill")
+            self._world.dead = True
 
     def signal(self, number: int) -> None:
         """Send the present process a signal."""

@@ -275,7 +275,7 @@ def _faults(chance: random.Random, scenario: Scenario) -> Iterator[Fault]:
     if chance.random() < 0.15:
         yield Fault(moment(), chance.choice(_SERVER), value=chance.choice(_CLOSES))
     if chance.random() < 0.15:
-        yield Fault(moment(), chance.choice(_MACHINE), chance.choice((0.1, 1.0, 7.0, 60.0, 4000.0)))
+        yield Fault(moment(), chance.choice(_MACHINE), chance.choice((0.1, 1.0, 7.0, 60.0, 300.0)))
     if chance.random() < 0.15:
         yield Fault(moment(), chance.choice(("reader_slow", "reader_slow", "reader_gone")), lasting())
     if scenario.spool and chance.random() < 0.3:
