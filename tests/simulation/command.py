@@ -67,7 +67,10 @@ def run_one(scenario: Scenario, *, show: bool = False) -> tuple[list[str], float
         for process in course.processes:
             print(f"stdout: {process.stdout.taken.decode()!r}\nstderr: {process.stderr.taken.decode()}")
         print("\n".join(f"FAILED: {each}" for each in found) or "all well")
-    return found, course.world.now - 1000
+    seconds = course.world.now - 1000
+    del course
+    gc.collect(1)  # what a run has made dies with it
+    return found, seconds
 
 
 def shrink(scenario: Scenario, found: list[str], *, most: int = 150) -> Scenario:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.run import Course, Process
 
+Array = np.ndarray[Any, Any]
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _STUB = 100 * MS // 2
 """Numbers at an edge of the sound that are too few for a detector to be speech."""
@@ -233,19 +234,19 @@ def _words(course: Course) -> Iterator[str]:
 
 def _range(course: Course, event: Any, first: int, upto: int) -> Iterator[str]:
     """The range of a final holds its words, or says that it is a guess."""
-    start, end = _position(course, first) // MS, _position(course, upto) // MS
+    start, end = (int(position) // MS for position in _positions(course, np.array([first, upto])))
     if event.approx is not True and not (event.start_ms - _BESIDE_MS <= start and end <= event.end_ms + _BESIDE_MS):
         yield f"turn {event.turn} is said to lie in {event.start_ms}-{event.end_ms}, its words in {start}-{end} ms"
 
 
-def _position(course: Course, number: int) -> int:
-    """Return the timeline position of a number: the sound, and the time for which the machine slept before it."""
-    position = course.sound.position(number)
+def _positions(course: Course, numbers: Array) -> Array:
+    """Return the timeline positions of numbers: the sound, and the time for which the machine slept before it."""
+    positions = course.sound.positions(numbers)
     for process in course.processes:
         for gap in _events(process, "Dropped"):
-            if gap.reason == "suspended" and position >= gap.start_ms * MS:
-                position += (gap.end_ms - gap.start_ms) * MS
-    return position
+            if gap.reason == "suspended":
+                positions += np.where(positions >= gap.start_ms * MS, (gap.end_ms - gap.start_ms) * MS, 0)
+    return positions
 
 
 def _repeated(process: Process) -> set[int]:
@@ -258,7 +259,7 @@ def _repeated(process: Process) -> set[int]:
     }
 
 
-def _missing(course: Course, counts: np.ndarray[Any, Any]) -> Iterator[str]:
+def _missing(course: Course, counts: Array) -> Iterator[str]:
     """Numbers before the settled mark that no final has, and no hole."""
     last = course.processes[-1]
     settled = max((tape.settled for process in course.processes for tape in process.watch.tapes), default=0)
@@ -276,11 +277,12 @@ def _missing(course: Course, counts: np.ndarray[Any, Any]) -> Iterator[str]:
         for start, end in [hole for tape in process.watch.tapes for hole in tape.holes]:
             covered[start:end] = True
     absent = np.flatnonzero(counts == 0)
-    positions = {int(number): _position(course, int(number)) for number in absent if number >= FIRST}
-    lost = [number for number, at in positions.items() if at + 1 < settled and not covered[at]]
+    absent = absent[absent >= FIRST]
+    positions = _positions(course, absent)
+    lost = absent[(positions + 1 < settled) & ~covered[positions]]
     captured = [tape.captured for process in course.processes for tape in process.watch.tapes]
     edges = [*(event.start_ms * MS for event in holes), *captured]
-    runs = [run for run in _split(lost) if len(run) > _STUB or not _at_edge(positions[int(run[-1])], edges)]
+    runs = [run for run in _split(lost) if len(run) > _STUB or not _at_edge(int(_positions(course, run[-1:])[0]), edges)]
     if runs:
         yield f"{sum(map(len, runs))} numbers are lost, and no hole says so: {read_ranges(np.concatenate(runs))}"
 
@@ -289,9 +291,8 @@ def _at_edge(position: int, edges: list[int]) -> bool:
     return any(abs(edge - position) <= 2 * MS for edge in edges)
 
 
-def _split(numbers: list[int]) -> list[np.ndarray[Any, Any]]:
-    array = np.array(numbers, np.int64)
-    return [run for run in np.split(array, np.flatnonzero(np.diff(array) != 1) + 1) if run.size]
+def _split(numbers: Array) -> list[Array]:
+    return [run for run in np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1) if run.size]
 
 
 def _given(course: Course) -> Iterator[str]:
@@ -311,7 +312,7 @@ def _ranges(text: str) -> Iterator[tuple[int, int]]:
         yield int(first), int(last)
 
 
-def read_ranges(numbers: np.ndarray[Any, Any]) -> str:
+def read_ranges(numbers: Array) -> str:
     """Return numbers as ranges."""
     breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
     return " ".join(f"{part[0]}-{part[-1]}" for part in np.split(numbers, breaks)[:4])

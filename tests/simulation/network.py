@@ -272,7 +272,7 @@ class Transport(asyncio.Transport):
         if self._unread or self._paused_reading:
             self._unread.append(b"")
         else:
-            self._soon(self._read_eof)
+            self._soon(self._read, b"")
 
     def lose(self, error: Exception | None) -> None:
         """End."""
@@ -282,11 +282,7 @@ class Transport(asyncio.Transport):
 
     def _read_on(self) -> None:
         while self._unread and not self._paused_reading and not self._lost:
-            data = self._unread.popleft()
-            if data:
-                self._protocol.data_received(data)
-            else:
-                self._read_eof()
+            self._hand_over(self._unread.popleft())
 
     def _read(self, data: bytes) -> None:
         if self._lost:
@@ -294,7 +290,13 @@ class Transport(asyncio.Transport):
         if self._paused_reading or self._unread:
             self._unread.append(data)
         else:
+            self._hand_over(data)
+
+    def _hand_over(self, data: bytes) -> None:
+        if data:
             self._protocol.data_received(data)
+        else:
+            self._read_eof()
 
     def _read_eof(self) -> None:
         if self._lost or self._closing:

@@ -27,6 +27,11 @@ MENDED: dict[str, str] = {
         '"--drain-timeout","10"],"line":{"handshake":3.0},"dials":{},"faults":[{"at":0.77,"kind":"signal","value":2},'
         '{"at":1.37,"kind":"reader_gone","lasts":5.0},{"at":3.1,"kind":"signal","value":15}]}'
     ),
+    "a kill between a final's record and that of its mark: the words came again under another number": (
+        '{"seed":291,"turns":[[646,350],[612,350]],"turn_detection":"client","options":["--retry-for","60",'
+        '"--connect-timeout","5","--drain-timeout","10","--speed","max"],"spool":true,"line":{"latency":0.0,'
+        '"bandwidth":200000.0},"dials":{"spread_s":0.3},"faults":[{"at":0.35,"kind":"kill","value":890}]}'
+    ),
 }
 """Why it failed once, and the scenario: it must not fail again."""
 

@@ -244,7 +244,8 @@ def _dials(chance: random.Random) -> Dials:
 def _options(chance: random.Random, scenario: Scenario) -> Iterator[str]:
     yield from ("--retry-for", chance.choice(("20", "60")))
     yield from ("--connect-timeout", "5")
-    yield from ("--drain-timeout", chance.choice(("3", "10")))
+    far = scenario.line.latency + scenario.line.jitter > 0.2
+    yield from ("--drain-timeout", chance.choice(("10", "10") if far else ("3", "10")))
     if not scenario.live:
         yield from ("--speed", chance.choice(("max", "max", "1", "4")) if scenario.command == "send" else "max")
     if chance.random() < 0.4:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tests.exact import speech
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MS = 24
 """Samples per millisecond."""
@@ -23,23 +28,24 @@ class Sound:
 
     def __init__(self, before_ms: int, turns: tuple[tuple[int, int], ...]) -> None:
         parts, at, first = [bytes(2 * MS * before_ms)], before_ms * MS, FIRST
-        self._firsts: list[int] = []
-        self._starts: list[int] = []
+        firsts: list[int] = []
+        starts: list[int] = []
         for speech_ms, silence_ms in turns:
             pairs = speech_ms * MS // 2
-            self._firsts.append(first)
-            self._starts.append(at)
+            firsts.append(first)
+            starts.append(at)
             parts += [speech(first, pairs), bytes(2 * MS * silence_ms)]
             first, at = first + pairs, at + (speech_ms + silence_ms) * MS
         self.pcm = b"".join(parts)
         self.stop = first
         """Behind the last number that is spoken."""
         self.samples = at
+        self._firsts, self._starts = np.array(firsts), np.array(starts)
 
-    def position(self, number: int) -> int:
-        """Return the timeline position of the first sample of a number."""
-        turn = bisect_right(self._firsts, number) - 1
-        return self._starts[turn] + 2 * (number - self._firsts[turn])
+    def positions(self, numbers: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the timeline positions of the first sample of numbers."""
+        turns = np.searchsorted(self._firsts, numbers, side="right") - 1
+        return self._starts[turns] + 2 * (numbers - self._firsts[turns])
 
 
 @lru_cache(8)
