@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import gc
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from tests.simulation.judge import kind_of, verdict
+from tests.simulation.planted import PLANTED
 from tests.simulation.run import run_scenario
 from tests.simulation.scenario import Scenario, draw, from_json, smaller
 
@@ -27,7 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--case", metavar="JSON", help="run this scenario instead of one that a seed draws")
     parser.add_argument("--show", action="store_true", help="print the timeline of each run")
     parser.add_argument("--no-shrink", action="store_true", help="leave failing scenarios as they are")
+    parser.add_argument("--plant", metavar="FAULT", help="plant a fault, and stop at the first failure")
+    parser.add_argument("--plants", action="store_true", help="plant every fault in turn, and print the table")
     options = parser.parse_args(argv)
+    if options.plants:
+        return table(options.seeds)
+    if options.plant is not None:
+        PLANTED[options.plant]()
+        options.no_shrink = True
     if options.case is not None:
         scenarios = [from_json(options.case)]
     else:
@@ -44,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             small = scenario if options.no_shrink else shrink(scenario, found)
             print(f"seed {scenario.seed}: {'; '.join(found[:3])}")
             print(f"  python -m tests.simulation --show --case '{small.json()}'", flush=True)
+            if options.plant is not None:
+                break
         if not index:
             gc.collect()
             gc.freeze()
@@ -52,8 +63,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{index + 1} runs, {failures} failures, {1000 * spent / (index + 1):.0f} ms each", file=sys.stderr)
     spent = max(_clock() - began, 1e-9)
     print(f"{virtual / 3600:.2f} virtual hours in {spent:.1f} s of processor time", file=sys.stderr)
-    print(f"{len(scenarios)} runs, {failures} failures")
+    print(f"{index + 1} runs, {failures} failures")
     return int(failures > 0)
+
+
+def table(seeds: int) -> int:
+    """Plant each fault in a process of its own, and print after how many runs it was found. Returns 1 if one was not."""
+    missed = 0
+    for name, plant in PLANTED.items():
+        command = [sys.executable, "-m", "tests.simulation", "--plant", name, "--seeds", str(max(seeds, 2000))]
+        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        lines = ran.stdout.splitlines() or ["? runs"]
+        found = next((line for line in lines if line.startswith("seed ")), "NOT FOUND")
+        missed += found == "NOT FOUND"
+        print(f"| {name} | {plant.__doc__} | {lines[-1].split(' runs')[0]} | {found.partition(': ')[2][:90] or found} |")
+        sys.stdout.flush()
+    return int(missed > 0)
 
 
 def run_one(scenario: Scenario, *, show: bool = False) -> tuple[list[str], float]:

@@ -267,7 +267,10 @@ def _missing(course: Course, counts: Array) -> Iterator[str]:
         return
     holes: list[Any] = []
     longest = max((tape.captured for process in course.processes for tape in process.watch.tapes), default=0)
-    covered = np.zeros(max(longest, course.sound.samples) + MS, bool)
+    absent = np.flatnonzero(counts == 0)
+    absent = absent[absent >= FIRST]
+    positions = _positions(course, absent)
+    covered = np.zeros(max(longest, course.sound.samples, *positions[-1:]) + MS, bool)
     for process in course.processes:
         # Where a final says that its range is a guess, the words beside it may be those of a hole.
         holes += _events(process, "Dropped")
@@ -276,9 +279,6 @@ def _missing(course: Course, counts: Array) -> Iterator[str]:
             covered[max(0, event.start_ms * MS - MS) : event.end_ms * MS + MS] = True
         for start, end in [hole for tape in process.watch.tapes for hole in tape.holes]:
             covered[start:end] = True
-    absent = np.flatnonzero(counts == 0)
-    absent = absent[absent >= FIRST]
-    positions = _positions(course, absent)
     lost = absent[(positions + 1 < settled) & ~covered[positions]]
     captured = [tape.captured for process in course.processes for tape in process.watch.tapes]
     edges = [*(event.start_ms * MS for event in holes), *captured]

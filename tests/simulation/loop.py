@@ -118,6 +118,13 @@ class SimulatedLoop(base_events.BaseEventLoop):
         """Forget a handler."""
         return self._signals.pop(sig, None) is not None
 
+    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+        """Nothing is read but what the world delivers."""
+
+    def remove_reader(self, fd: Any) -> bool:
+        """Nothing is read."""
+        return True
+
     def _on_exception(self, _loop: object, context: dict[str, Any]) -> None:
         if not self.world.dead:
             self.world.violated(f"the loop caught: {context['message']}: {context.get('exception')!r}")

@@ -55,6 +55,7 @@ def install() -> None:
     time.clock_gettime = lambda clock: world().now + (world().asleep if clock == time.CLOCK_BOOTTIME else 0.0)
     signal.signal = _set_signal  # type: ignore[assignment]
     signal.getsignal = lambda number: SIGNALS.get(number, signal.SIG_DFL)  # type: ignore[assignment,return-value]
+    signal.set_wakeup_fd = lambda *_args, **_options: -1  # type: ignore[assignment]
     gc.enable = lambda: None  # when garbage is collected is no part of a seed
     os._exit = _exit  # type: ignore[assignment]
     os.environ.clear()

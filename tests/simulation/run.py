@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.simulation.scenario import Fault, Scenario
 
 _MOST_PROCESSES = 4
+_ONE_INTENTION_S = 0.25
+"""Signals that are nearer to each other are one."""
 _DISK = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - in memory
 
 
@@ -204,7 +206,9 @@ class _Run:
     def signal(self, number: int) -> None:
         """Send the present process a signal."""
         if self._process is not None and not self._process.ended and machine.SIGNALS:
-            self._process.signals.append((self._world.now, number))
+            signals, now = self._process.signals, self._world.now
+            if not signals or now - signals[-1][0] >= _ONE_INTENTION_S:
+                signals.append((now, number))
             machine.send_signal(number)
 
     @property
