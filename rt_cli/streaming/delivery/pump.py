@@ -284,7 +284,7 @@ class Pump:
         if sender.acknowledged < sender.sent and not session.cleared:
             missed = missed if searched else await self._find_speech(session.surely_covered)
             if missed is not None:
-                self._state.apply(session.give_up_tail(missed))
+                self._marks.apply(session.give_up_tail(missed))
 
     def _only_proof_missing(self, speech: int | None) -> bool:
         """Return whether everything is read and no speech is left that is in no turn.
