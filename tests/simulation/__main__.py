@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation import machine
+from tests.simulation.machine import install as machine
 
 machine.install()
 

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.simulation.judge import kind_of, verdict
+from tests.simulation.machine.install import ENVIRON
 from tests.simulation.planted import PLANTED
 from tests.simulation.run import run_scenario
 from tests.simulation.scenario import Scenario, draw, from_json, smaller
@@ -72,11 +73,15 @@ def table(seeds: int) -> int:
     missed = 0
     for name, plant in PLANTED.items():
         command = [sys.executable, "-m", "tests.simulation", "--plant", name, "--seeds", str(max(seeds, 2000))]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        ran = subprocess.run(
+            command, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+        )
         lines = ran.stdout.splitlines() or ["? runs"]
         found = next((line for line in lines if line.startswith("seed ")), "NOT FOUND")
         missed += found == "NOT FOUND"
-        print(f"| {name} | {plant.__doc__} | {lines[-1].split(' runs')[0]} | {found.partition(': ')[2][:90] or found} |")
+        print(
+            f"| {name} | {plant.__doc__} | {lines[-1].split(' runs')[0]} | {found.partition(': ')[2][:90] or found} |"
+        )
         sys.stdout.flush()
     return int(missed > 0)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.exact import read_back
-from tests.simulation.endpoint import INVENTED
+from tests.simulation.peer.endpoint import INVENTED
 from tests.simulation.sound import FIRST, MS
 
 if TYPE_CHECKING:
@@ -282,7 +282,9 @@ def _missing(course: Course, counts: Array) -> Iterator[str]:
     lost = absent[(positions + 1 < settled) & ~covered[positions]]
     captured = [tape.captured for process in course.processes for tape in process.watch.tapes]
     edges = [*(event.start_ms * MS for event in holes), *captured]
-    runs = [run for run in _split(lost) if len(run) > _STUB or not _at_edge(int(_positions(course, run[-1:])[0]), edges)]
+    runs = [
+        run for run in _split(lost) if len(run) > _STUB or not _at_edge(int(_positions(course, run[-1:])[0]), edges)
+    ]
     if runs:
         yield f"{sum(map(len, runs))} numbers are lost, and no hole says so: {read_ranges(np.concatenate(runs))}"
 

@@ -240,9 +240,7 @@ def _partial_is_final() -> None:
 @_plant
 def _padding_on_the_timeline() -> None:
     """Silence that rt adds counts as captured sound."""
-    _replace(
-        "protocol.session.wire_map", "WireMap.padded", lambda _old: lambda self, samples: self.sent(samples)
-    )
+    _replace("protocol.session.wire_map", "WireMap.padded", lambda _old: lambda self, samples: self.sent(samples))
 
 
 @_plant

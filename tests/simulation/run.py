@@ -6,26 +6,30 @@ import gc
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.simulation import machine
-from tests.simulation.endpoint import Endpoint
-from tests.simulation.loop import SimulatedLoop
-from tests.simulation.machine import Disk, Microphone, Reader, Stdin
-from tests.simulation.network import Network
-from tests.simulation.server import Service
+from tests.simulation.faults import Faults
+from tests.simulation.machine import install as machine
+from tests.simulation.machine.disk import Disk
+from tests.simulation.machine.loop import SimulatedLoop
+from tests.simulation.machine.sources import Microphone, Stdin
+from tests.simulation.machine.stdio import Reader
+from tests.simulation.machine.world import Violation, World
+from tests.simulation.peer.endpoint import Endpoint
+from tests.simulation.peer.network import Network
+from tests.simulation.peer.server import Service
 from tests.simulation.sound import Sound, sound_of
 from tests.simulation.watch import Watch
-from tests.simulation.world import Violation, World
 
 if TYPE_CHECKING:
-    from tests.simulation.scenario import Fault, Scenario
+    from tests.simulation.scenario import Scenario
 
 _MOST_PROCESSES = 4
+_LONGEST_S = 1_500.0
+"""What no run takes beyond eight times its sound."""
 _ONE_INTENTION_S = 0.25
 """Signals that are nearer to each other are one."""
 _DISK = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - in memory
@@ -61,10 +65,14 @@ class Course:
     endpoint: Endpoint
     network: Network
     processes: list[Process]
-    last_fault: float = 0.0
-    """When the last fault ended."""
+    faults: Faults | None = None
     error: str | None = None
     """The run did not come to an end."""
+
+    @property
+    def last_fault(self) -> float:
+        """When the last fault ended."""
+        return self.faults.over if self.faults else 0.0
 
 
 def run_scenario(scenario: Scenario, *, log: bool = False) -> Course:
@@ -72,6 +80,7 @@ def run_scenario(scenario: Scenario, *, log: bool = False) -> Course:
     world = World(scenario.seed)
     world.log = [] if log else None
     world.thread_delay = scenario.thread_delay
+    world.limit = world.now + _LONGEST_S + 8 * scenario.length_s
     machine.threads.Present.world = world
     chance = Random(f"endpoint {scenario.seed}")
     endpoint = Endpoint(scenario.dials, chance)
@@ -110,7 +119,7 @@ class _Run:
         self._scenario, self._world = course.scenario, course.world
         self._spool = folder / "spool"
         self._process: Process | None = None
-        self._faults = Faults(self)
+        self._faults = Faults(course.world, course.network, service, disk, self)
 
     def run(self) -> None:
         scenario, world = self._scenario, self._world
@@ -120,7 +129,8 @@ class _Run:
             machine.write_wav(self._folder / "sound.wav", self._course.sound.pcm)
         pcm = self._course.sound.pcm if scenario.command in {"pipe", "stream"} else None
         stdin = None if pcm is None else Stdin(world, pcm, live=scenario.live)
-        self._faults.schedule()
+        self._faults.schedule(scenario.faults)
+        self._course.faults = self._faults
         while len(self._course.processes) < _MOST_PROCESSES:
             process = self._start(argv, stdin)
             if process.exit is not None and not self._resumable(process):
@@ -167,7 +177,9 @@ class _Run:
                     pass
             except Violation:
                 pass
-            process.left = [f"{len(self._course.network.open_links)} connections"] * bool(self._course.network.open_links)
+            process.left = [f"{len(self._course.network.open_links)} connections"] * bool(
+                self._course.network.open_links
+            )
         for link in self._course.network.open_links:
             link.reset()
         world.dead = True
@@ -191,7 +203,14 @@ class _Run:
 
     def _common(self) -> list[str]:
         scenario = self._scenario
-        common = ["--url", "ws://127.0.0.1:8080/v1/realtime", "--model", "whisper-1", "--turn-detection", scenario.turn_detection]
+        common = [
+            "--url",
+            "ws://127.0.0.1:8080/v1/realtime",
+            "--model",
+            "whisper-1",
+            "--turn-detection",
+            scenario.turn_detection,
+        ]
         common += ["--silence-ms", str(scenario.silence_ms), "--prefix-ms", "0"]
         return common if scenario.text else [*common, "--json"]
 
@@ -215,151 +234,3 @@ class _Run:
     def reader(self) -> Reader | None:
         """The reader of stdout."""
         return self._process.stdout if self._process else None
-
-
-class Faults:
-    """Makes the faults of a scenario happen."""
-
-    def __init__(self, run: _Run) -> None:
-        self._run, self._course, self._world = run, run._course, run._world
-
-    def schedule(self) -> None:
-        """Schedule all faults."""
-        for fault in self._course.scenario.faults:
-            act = getattr(self, fault.kind)
-            self._world.after(fault.at, lambda fault=fault, act=act: self._happen(fault, act))
-
-    def _happen(self, fault: Fault, act: Callable[[Fault], None]) -> None:
-        self._world.note(f"fault: {fault.kind} for {fault.lasts:g} s, {fault.value}")
-        self._course.last_fault = max(self._course.last_fault, self._world.now + fault.lasts)
-        act(fault)
-
-    def _later(self, fault: Fault, call: Callable[[], object]) -> None:
-        self._world.after(fault.lasts, call)
-
-    def _links(self) -> list[Any]:
-        return self._course.network.open_links
-
-    # -- the network --------------------------------------------------------------------------------------------------
-
-    def reset(self, _fault: Fault) -> None:
-        for link in self._links():
-            link.reset()
-
-    def fin(self, _fault: Fault) -> None:
-        for link in self._links():
-            link.server_ends()
-
-    def black_hole(self, fault: Fault) -> None:
-        network, links = self._course.network, self._links()
-        network.unreachable += 1
-        for link in links:
-            link.up.freeze(True)
-            link.down.freeze(True)
-
-        def heal() -> None:
-            network.unreachable -= 1
-            for link in links:
-                link.up.freeze(False)
-                link.down.freeze(False)
-
-        self._later(fault, heal)
-
-    def silent_loss(self, _fault: Fault) -> None:
-        """The peer's machine is gone: nothing comes back on these connections, new ones work."""
-        for link in self._links():
-            link.up.freeze(True)
-            link.down.freeze(True)
-
-    def stop_reading(self, fault: Fault) -> None:
-        links = self._links()
-        for link in links:
-            link.up.freeze(True)
-        self._later(fault, lambda: [link.up.freeze(False) for link in links])
-
-    def _count(self, name: str, fault: Fault) -> None:
-        network = self._course.network
-        setattr(network, name, getattr(network, name) + 1)
-        self._later(fault, lambda: setattr(network, name, getattr(network, name) - 1))
-
-    def refuse(self, fault: Fault) -> None:
-        self.reset(fault)
-        self._count("refusing", fault)
-
-    def unreachable(self, fault: Fault) -> None:
-        self._count("unreachable", fault)
-
-    def nameless(self, fault: Fault) -> None:
-        self.reset(fault)
-        self._count("nameless", fault)
-
-    # -- the endpoint -------------------------------------------------------------------------------------------------
-
-    def _peers(self) -> list[Any]:
-        return [peer for peer in self._run._service.peers if not peer.ended and peer.session is not None]
-
-    def close(self, fault: Fault) -> None:
-        for peer in self._peers():
-            peer.hang_up(fault.value, "because")
-
-    def error(self, fault: Fault) -> None:
-        error = {"type": "server_error", "code": f"trouble_{fault.value}", "message": "something went wrong"}
-        for peer in self._peers():
-            peer.send({"type": "error", "error": error})
-
-    def garbage(self, _fault: Fault) -> None:
-        for peer in self._peers():
-            peer.send_garbage()
-
-    def ping_flood(self, _fault: Fault) -> None:
-        for peer in self._peers():
-            peer.ping(2000)
-
-    # -- the machine --------------------------------------------------------------------------------------------------
-
-    def stall(self, fault: Fault) -> None:
-        self._world.stall(min(fault.lasts, 7.0))
-
-    def sleep(self, fault: Fault) -> None:
-        self._world.asleep += fault.lasts
-        if fault.lasts > 30:
-            for link in self._links():
-                link.reset()
-
-    def wall_jump(self, fault: Fault) -> None:
-        self._world.wall += fault.lasts * (1 if fault.lasts < 60 else -1)
-
-    def reader_slow(self, fault: Fault) -> None:
-        reader = self._run.reader
-        if reader is not None:
-            reader.stop(1)
-            self._later(fault, lambda: reader.stop(-1))
-
-    def reader_gone(self, _fault: Fault) -> None:
-        if self._run.reader is not None:
-            self._run.reader.leave()
-
-    def disk_slow(self, fault: Fault) -> None:
-        disk = self._run._disk
-        disk.slow_s, disk.torn = 0.3, self._world.random.random()
-        self._later(fault, lambda: setattr(disk, "slow_s", 0.0))
-
-    def disk_full(self, fault: Fault) -> None:
-        disk = self._run._disk
-        disk.full += 1
-        self._later(fault, lambda: setattr(disk, "full", disk.full - 1))
-
-    def device_lost(self, fault: Fault) -> None:
-        Microphone.present.lost_until = self._world.now + fault.lasts
-
-    # -- people -------------------------------------------------------------------------------------------------------
-
-    def signal(self, fault: Fault) -> None:
-        self._run.signal(fault.value)
-
-    def kill(self, fault: Fault) -> None:
-        """Kill in the middle of the writes that follow."""
-        disk = self._run._disk
-        disk.slow_s, disk.torn = 0.05, fault.value / 1000
-        self._world.after(0.2 * fault.value / 1000, self._run.kill)
-        self._world.after(0.3, lambda: setattr(disk, "slow_s", 0.0))

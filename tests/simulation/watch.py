@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.simulation.network import Network
-    from tests.simulation.world import World
+    from tests.simulation.machine.world import World
+    from tests.simulation.peer.network import Network
 
 _LOOP_BLOCKED_S = 0.05
 _MOST_WINDOW_S = 8.0

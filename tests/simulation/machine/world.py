@@ -62,6 +62,8 @@ class World:
         self.log: list[tuple[float, str]] | None = None
         """The timeline for readers; None without one."""
         self.violations: list[str] = []
+        self.limit = math.inf
+        """The time at which every run must have ended."""
         self.dead = False
         """The process is killed: what is left of it may do nothing."""
         self.loop: Any = None
@@ -101,6 +103,8 @@ class World:
             self._moved(deadline > self.now)
             self.now = max(self.now, deadline)
             return False
+        if self.now > self.limit:
+            raise Violation("endless: the run goes on and on")
         when, _, event = heapq.heappop(heap)
         self._moved(when > self.now)
         self.now = max(self.now, when)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.simulation.machine.world import World
     from tests.simulation.scenario import Line
-    from tests.simulation.world import World
 
 HIGH_WATER = 64 * 1024
 """Bytes in a transport's buffer from which on it asks for a pause, unless told otherwise."""

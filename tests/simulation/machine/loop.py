@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import greenlet
 
-from tests.simulation.world import Killed, World
+from tests.simulation.machine.world import Killed, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.simulation.network import Network
+    from tests.simulation.peer.network import Network
 
 
 class _Task(asyncio.Task):  # type: ignore[type-arg]

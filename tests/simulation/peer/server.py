@@ -6,16 +6,16 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.endpoint import Hangup, Later
-from tests.simulation.frames import BINARY, CLOSE, PING, PONG, TEXT, FrameReader, WireError, accept_of, frame
+from tests.simulation.peer.endpoint import Hangup, Later
+from tests.simulation.peer.frames import BINARY, CLOSE, PING, PONG, TEXT, FrameReader, WireError, accept_of, frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.simulation.endpoint import Endpoint, Outcome, Session
-    from tests.simulation.network import Link
+    from tests.simulation.machine.world import World
+    from tests.simulation.peer.endpoint import Endpoint, Outcome, Session
+    from tests.simulation.peer.network import Link
     from tests.simulation.scenario import Line
-    from tests.simulation.world import World
 
 _REASONS = {429: "Too Many Requests", 503: "Service Unavailable", 401: "Unauthorized"}
 

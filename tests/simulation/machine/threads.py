@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import greenlet
 
-from tests.simulation.world import Parking, World
+from tests.simulation.machine.world import Parking, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
