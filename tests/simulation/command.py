@@ -73,8 +73,13 @@ def table(seeds: int) -> int:
     missed = 0
     for name, plant in PLANTED.items():
         command = [sys.executable, "-m", "tests.simulation", "--plant", name, "--seeds", str(max(seeds, 2000))]
-        ran = subprocess.run(
-            command, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+        ran = subprocess.run(  # a busy fault may take its time, but not for ever
+            ["timeout", "120", *command],
+            env=ENVIRON,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=False,
         )
         lines = ran.stdout.splitlines() or ["? runs"]
         found = next((line for line in lines if line.startswith("seed ")), "NOT FOUND")

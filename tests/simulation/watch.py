@@ -35,7 +35,8 @@ class Watch:
 
     def event(self, event: Any) -> None:
         """Note an event of the streamer."""
-        self.events.append(event)
+        if type(event).__name__ != "Progress":
+            self.events.append(event)
         if self._world.log is not None and type(event).__name__ != "Progress":
             self._world.note(f"rt: {event}")
 

@@ -19,7 +19,7 @@ import greenlet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BUSY_LOOP = 20_000
+BUSY_LOOP = 50_000
 """Things that may happen without the time moving; more of them are an endless loop."""
 
 
@@ -77,7 +77,7 @@ class World:
         self._heap: list[tuple[float, int, Event]] = []
         self._numbers = itertools.count()
         self._still = 0
-        self._hub = greenlet.getcurrent()
+        self.hub = greenlet.getcurrent()
         self._threads: list[Any] = []
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -94,19 +94,19 @@ class World:
 
     def step(self, deadline: float) -> bool:
         """Make the next thing happen. False if nothing does until the deadline; the time is the deadline then."""
+        if self.now > self.limit:
+            raise Violation("endless: the run goes on and on")
         heap = self._heap
         while heap and heap[0][2].call is None:
             heapq.heappop(heap)
         if not heap or heap[0][0] > deadline:
             if deadline == math.inf:
                 raise Violation("stuck: the program waits, and nothing will ever happen")
-            self._moved(deadline > self.now)
+            self._moved(yes=deadline > self.now)
             self.now = max(self.now, deadline)
             return False
-        if self.now > self.limit:
-            raise Violation("endless: the run goes on and on")
         when, _, event = heapq.heappop(heap)
-        self._moved(when > self.now)
+        self._moved(yes=when > self.now)
         self.now = max(self.now, when)
         call = event.call
         if call is not None:
@@ -115,10 +115,11 @@ class World:
 
     def poll(self) -> None:
         """Make happen what is due now, without moving the time."""
+        self._moved(yes=False)
         while self._heap and self._heap[0][0] <= self.now:
             call = heapq.heappop(self._heap)[2].call
             if call is not None:
-                self._moved(False)
+                self._moved(yes=False)
                 call()
 
     def stall(self, seconds: float) -> None:
@@ -140,7 +141,7 @@ class World:
             self.violations.append(text)
             self.note(f"VIOLATION {text}")
 
-    def _moved(self, yes: bool) -> None:
+    def _moved(self, *, yes: bool) -> None:
         self._still = 0 if yes else self._still + 1
         if self._still > BUSY_LOOP:
             raise Violation("busy: the program never waits, and time stands still")
@@ -149,9 +150,9 @@ class World:
 
     def spawn(self, function: Callable[[], None]) -> None:
         """Start a thread."""
-        thread = greenlet.greenlet(function, self._hub)
+        thread = greenlet.greenlet(function, self.hub)
         self._threads.append(thread)
-        self.after(self._delay(), lambda: self._resume(thread))
+        self.after(self.delay(), lambda: self.resume(thread))
 
     def sleep(self, seconds: float) -> None:
         """Block the present thread."""
@@ -160,12 +161,14 @@ class World:
     @property
     def on_loop(self) -> bool:
         """Whether the event loop's thread, and no other, runs now."""
-        return greenlet.getcurrent() is self._hub
+        return greenlet.getcurrent() is self.hub
 
-    def _delay(self) -> float:
+    def delay(self) -> float:
+        """Return the seconds until a woken thread runs."""
         return self.random.random() * self.thread_delay if self.thread_delay else 0.0
 
-    def _resume(self, thread: Any) -> None:
+    def resume(self, thread: Any) -> None:
+        """Let a thread go on."""
         if not thread.dead:
             thread.switch()
 
@@ -211,11 +214,11 @@ class Parking:
             def resume() -> None:
                 if not parked.resumed:
                     parked.resumed = True
-                    world._resume(thread)
+                    world.resume(thread)
 
-            parked.switch = lambda: world.after(world._delay(), resume)
+            parked.switch = lambda: world.after(world.delay(), resume)
             timer = None if seconds is None else world.after(seconds, resume)
-            world._hub.switch()
+            world.hub.switch()
             parked.switch = None
             if timer is not None:
                 timer.cancel()
