@@ -201,10 +201,7 @@ class _Reader:
                 except msgspec.ValidationError:
                     return False
                 self._contents.finals.append(msgspec.structs.asdict(final))
-                self._note_turn(final.turn)
-                settled = record.get("settled")
-                if isinstance(settled, int) and _is_position(settled):
-                    self._settle(settled)
+                self._note_final(final.turn, record.get("settled"))
             case {"type": "turn", "turn": int(turn)}:
                 self._note_turn(turn)
             case {"type": "printed", "turn": int(turn)}:
@@ -218,6 +215,11 @@ class _Reader:
             case {"type": "settled" | "turn" | "printed" | "hole" | "resumed"}:
                 return False
         return True
+
+    def _note_final(self, turn: int, settled: object) -> None:
+        self._note_turn(turn)
+        if isinstance(settled, int) and _is_position(settled):
+            self._settle(settled)
 
     def _settle(self, to: int) -> None:
         self._before_latest, self._latest = self._latest, max(self._latest, to)

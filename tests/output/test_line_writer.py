@@ -194,7 +194,7 @@ def test_on_broken_is_called_once_when_the_reader_closes(pipe: Pipe) -> None:
 
 
 def test_lines_without_a_reader_are_lost(pipe: Pipe) -> None:
-    """The line that fails, those that wait behind it, and all later ones: each calls ``on_lost``, none ``on_written``."""
+    """The line that fails, those that wait behind it, and all later ones call ``on_lost``, and not ``on_written``."""
     stream, reader = pipe
     calls: list[str] = []
     writer = LineWriter(stream, on_broken=ignore)

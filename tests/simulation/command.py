@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def table(seeds: int) -> int:
-    """Plant each fault in a process of its own, and print after how many runs it was found. Returns 1 if one was not."""
+    """Plant each fault in a process of its own; print after how many runs it was found. Returns 1 if one was not."""
     missed = 0
     for name, plant in PLANTED.items():
         command = [sys.executable, "-m", "tests.simulation", "--plant", name, "--seeds", str(max(seeds, 2000))]

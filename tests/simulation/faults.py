@@ -84,29 +84,29 @@ class Faults:
         network, links = self._network, self._links()
         network.unreachable += 1
         for link in links:
-            link.up.freeze(True)
-            link.down.freeze(True)
+            link.up.freeze(frozen=True)
+            link.down.freeze(frozen=True)
 
         def heal() -> None:
             network.unreachable -= 1
             for link in links:
-                link.up.freeze(False)
-                link.down.freeze(False)
+                link.up.freeze(frozen=False)
+                link.down.freeze(frozen=False)
 
         self._later(fault, heal)
 
     def silent_loss(self, _fault: Fault) -> None:
         """The peer's machine is gone: nothing comes back on these connections, new ones work."""
         for link in self._links():
-            link.up.freeze(True)
-            link.down.freeze(True)
+            link.up.freeze(frozen=True)
+            link.down.freeze(frozen=True)
 
     def stop_reading(self, fault: Fault) -> None:
         """The endpoint reads no more."""
         links = self._links()
         for link in links:
-            link.up.freeze(True)
-        self._later(fault, lambda: [link.up.freeze(False) for link in links])
+            link.up.freeze(frozen=True)
+        self._later(fault, lambda: [link.up.freeze(frozen=False) for link in links])
 
     def _count(self, name: str, fault: Fault) -> None:
         network = self._network

@@ -131,10 +131,9 @@ def _printed(course: Course, process: Process, summary: Any) -> Iterator[str]:
             yield f"stdout is no NDJSON: {exc}"
             return
         printed = [record["text"] for record in records if record["type"] == "final" and record["text"].strip()]
-        third = len(process.signals) > 2
-        if summary is not None and not process.stdout.gone and not third and not _hurried(process):
-            if not records or records[-1]["type"] != "summary":
-                yield "the last line is no summary"
+        complete = summary is not None and not process.stdout.gone and not _hurried(process)
+        if complete and (not records or records[-1]["type"] != "summary"):
+            yield "the last line is no summary"
     said = [event.text for event in finals]
     if printed != said[: len(printed)]:
         yield f"printed {printed[-3:]}, but heard {said[-3:]}"

@@ -98,7 +98,7 @@ def _first_words_skipped() -> None:
 
     def make(old: Any) -> Any:
         async def run(self: Any) -> None:
-            self._advance_unsent(self._tape.captured - self._tape.sent)
+            self._marks.skipped(self._tape.captured - self._tape.sent)
             await old(self)
 
         return run
@@ -183,7 +183,7 @@ def _final_twice_after_replay() -> None:
 
     def make(old: Any) -> Any:
         def settle(self: Any, to: int) -> Any:
-            return old(self, to) if self._draining else []
+            return old(self, to) if self._deadlines.draining else []
 
         return settle
 
@@ -220,7 +220,7 @@ def _finals_as_they_come() -> None:
 @_plant
 def _end_without_finals() -> None:
     """The end does not wait for open turns."""
-    _replace(SESSION, "Session.drained", lambda _old: property(lambda self: self._draining))
+    _replace(SESSION, "Session.drained", lambda _old: property(lambda self: self._deadlines.draining))
 
 
 @_plant
@@ -270,7 +270,7 @@ def _hole_counted_twice() -> None:
 @_plant
 def _failure_is_silence() -> None:
     """A turn that was not transcribed settles as if nobody had spoken."""
-    _replace("protocol.session.session", "failure_effects", lambda _old: lambda *_args: [])
+    _replace("protocol.session.outcomes", "failure_effects", lambda _old: lambda *_args: [])
 
 
 # -- the disk ---------------------------------------------------------------------------------------------------------

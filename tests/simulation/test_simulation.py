@@ -1,4 +1,4 @@
-"""The whole program in virtual time: thousands of seeds, all failures ever found, and planted faults that must be found.
+"""The whole program in virtual time: thousands of seeds, and all failures that were ever found.
 
 Each test is a process of its own: the simulation replaces parts of the standard library.
 """

@@ -50,7 +50,7 @@ class Watch:
                 continue
             self._marks[id(tape)] = marks
             if not marks[0] >= marks[1] >= marks[2] >= marks[3]:
-                world.violated("marks out of order: captured, sent, acknowledged, settled = %s, %s, %s, %s" % marks)
+                world.violated(f"marks out of order: captured, sent, acknowledged, settled = {marks}")
             if not tape.ledger().balanced:
                 world.violated(f"the ledger does not balance: {tape.ledger()}")
             if before is not None and (marks[0] < before[0] or marks[3] < before[3]):

@@ -120,9 +120,11 @@ class SimulatedLoop(base_events.BaseEventLoop):
 
     def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """Nothing is read but what the world delivers."""
+        del fd, callback, args
 
     def remove_reader(self, fd: Any) -> bool:
         """Nothing is read."""
+        del fd
         return True
 
     def _on_exception(self, _loop: object, context: dict[str, Any]) -> None:

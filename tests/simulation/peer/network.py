@@ -72,7 +72,7 @@ class _Pipe:
         self._arrived_at = max(self._arrived_at, self._world.now + self._line.latency)
         self._world.at(self._arrived_at, lambda: self._arrive(call))
 
-    def freeze(self, frozen: bool) -> None:
+    def freeze(self, *, frozen: bool) -> None:
         """Let nothing through, or all that waits."""
         self.frozen = frozen
         while self._waiting and not self.frozen:
