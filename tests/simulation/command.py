@@ -74,7 +74,7 @@ def table(seeds: int) -> int:
     for name, plant in PLANTED.items():
         command = [sys.executable, "-m", "tests.simulation", "--plant", name, "--seeds", str(max(seeds, 2000))]
         ran = subprocess.run(  # a busy fault may take its time, but not for ever
-            ["timeout", "120", *command],
+            ["timeout", "600", *command],
             env=ENVIRON,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

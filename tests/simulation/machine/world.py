@@ -27,7 +27,7 @@ class Killed(BaseException):
     """The process under test was killed. Nothing catches it."""
 
 
-class Violation(BaseException):  # noqa: N818 - as Killed, nothing may catch it
+class Violation(BaseException):
     """An invariant does not hold."""
 
 
