@@ -243,13 +243,6 @@ class EndpointChosen(Struct, frozen=True):
     remark: str = ""
 
 
-class Unwritten(Struct, frozen=True):
-    """A final that could not be written to stdout: its reader is gone, or a disk is full. For the status."""
-
-    turn: int
-    text: str
-
-
 class Errored(ContractEvent, frozen=True, tag="error"):
     """The error that ends a run; the summary follows."""
 
@@ -347,7 +340,7 @@ class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
     finals: int = 0
     """Number of finals."""
     unwritten: int | UnsetType = UNSET
-    """Finals with words that could not be written to stdout: its reader was gone. Absent instead of 0."""
+    """Finals with words that found no reader. Absent instead of 0."""
     reconnects: int = 0
     """Number of connections after the first."""
     latency_ms: Latency | None = None
@@ -474,7 +467,6 @@ Event = (
     | Warned
     | Noted
     | EndpointChosen
-    | Unwritten
     | Errored
     | Summary
     | Total

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rt_cli.events import Final, Unwritten
+from rt_cli.events import Final
 from rt_cli.output.event_masking import mask_event
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.logs import Logs
@@ -56,6 +56,8 @@ class Output:
         progress: True if the results have lines about the progress.
         wall: The wall clock, Unix time.
         with_filename: True if words on stdout begin with the name of their source.
+        quiet: True if stderr has only what ends the run.
+        labelled: True if there are several sources.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class Output:
         progress: bool = False,
         wall: Callable[[], float] = time.time,
         with_filename: bool = False,
+        quiet: bool = False,
+        labelled: bool = False,
     ) -> None:
         self.view = view
         """The live view, if there is one."""
@@ -88,6 +92,7 @@ class Output:
         self._status_prints_results = status_prints_results
         self._progress = progress
         self._wall = wall
+        self._quiet, self._labelled = quiet, labelled
         self._lost = LostFinals()
 
     @property
@@ -96,9 +101,11 @@ class Output:
         return self._lost.count
 
     def report_unwritten(self) -> None:
-        """Report the finals that could not be written to stdout since the last call, each with its words."""
+        """Print the finals that could not be written to stdout since the last call to stderr, each with its words."""
         for final, label in self._lost.take():
-            self._status.on_event(Unwritten(final.turn, final.text), label)
+            where = f"{label}: " if self._labelled and label is not None else ""
+            if not self._quiet:
+                self._status.say(f"warning: {where}turn {final.turn} could not be written to stdout: {final.text}")
 
     def flush(self, deadline_s: float) -> bool:
         """Wait until no result waits for its reader; results of later sources may still be held. Blocks.
@@ -277,6 +284,8 @@ def make_output(
         progress=settings.progress_s is not None,
         wall=wall,
         with_filename=settings.with_filename,
+        quiet=settings.quiet,
+        labelled=many_sources or crowd > 0,
     )
 
 

@@ -86,7 +86,7 @@ def test_the_reader_dies_with_the_same_ctrl_c(form: str, number: int) -> None:
         ran = _end_of(process)
     assert ran.exit == 7, ran.err
     assert "warning: turn 1 could not be written to stdout: the last words\n" in ran.err
-    assert "1 final (1 unwritten)" in ran.err
+    assert "incomplete: -: 1 of 1 turn unwritten" in ran.err
     assert ran.causes == ["rt: 1 final could not be written to stdout: the words are above"]
 
 
@@ -100,7 +100,7 @@ def test_a_reader_that_leaves_by_itself() -> None:
     assert (ran.exit, ran.causes) == (0, []), ran.err
     said = [line for line in ran.err.splitlines() if "could not be written" in line]
     assert said[0] == "warning: turn 2 could not be written to stdout: text 1"
-    assert f"({len(said)} unwritten)" in ran.err
+    assert f", {len(said)} unwritten" in ran.err
 
 
 def test_quiet_silences_it() -> None:

@@ -80,7 +80,7 @@ def test_there_are_no_other_types_and_fields() -> None:
 
 def test_events_for_the_status_alone_are_left_out() -> None:
     """Scripts never see them."""
-    others = {events.Noted, events.Unwritten, events.EndpointChosen, events.KeysOffered}
+    others = {events.Noted, events.EndpointChosen, events.KeysOffered}
     assert others & set(event_classes()) == set()
     assert others | set(event_classes()) == set(get_args(events.Event))
 

@@ -318,20 +318,6 @@ def _resume_from_the_start() -> None:
     _replace("timeline.spool", "read_journal", make)
 
 
-@_plant
-def _spool_written_on_the_loop() -> None:
-    """Sound is written to the spool by whoever captures it."""
-
-    def make(_old: Any) -> Any:
-        def sound(self: Any, start: int, pcm: bytes) -> None:
-            if start >= self._complete_to:
-                self._spool.append(start, pcm)
-
-        return sound
-
-    _replace(SPOOL_WRITER, "SpoolWriter.sound", make)
-
-
 # -- results ----------------------------------------------------------------------------------------------------------
 
 

@@ -23,7 +23,6 @@ from rt_cli.events import (
     SourceOpened,
     Summary,
     Total,
-    Unwritten,
     Warned,
 )
 from rt_cli.masking import without_secrets
@@ -162,8 +161,6 @@ def _warning(event: Event) -> str | None:
     match event:
         case Warned(message=message) if event.minor is not True:
             return f"warning: {message}"
-        case Unwritten(turn=turn, text=text):
-            return f"warning: turn {turn} could not be written to stdout: {text}"
         case Failed(start_ms=start, end_ms=end, message=message):
             return f"warning: {_range(start, end)} was not transcribed: the endpoint says: {message}"
         case Dropped(start_ms=start, end_ms=end, reason=reason) if reason != "failed":  # a Failed event came before
@@ -244,6 +241,8 @@ def _incomplete(summary: Summary) -> str:
     captured = f"{seconds(summary.captured_ms)}"
     if missing := ledger.captured - ledger.settled:
         return f"incomplete: {summary.source}: {_length(missing, summary)} of {captured} not transcribed"
+    if summary.unwritten:
+        return f"incomplete: {summary.source}: {summary.unwritten} of {count_noun(summary.finals, 'turn')} unwritten"
     return f"incomplete: {summary.source}: ended after {captured}, all of which is transcribed"
 
 
