@@ -8,7 +8,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from msgspec.structs import replace
 
 from tests.exact import read_back
@@ -49,7 +48,11 @@ def _calm(course: Course) -> Iterator[str]:
     harmless = replace(dials, ids="right", offsets="session", prefix_ms=0, deltas="one", commits="answered")
     harmless = replace(harmless, in_order=True, serial=False, doubled=0.0, invents=False, clears=True, previous=True)
     harmless = replace(harmless, final_s=0.1, spread_s=0.0, created_s=0.0)
-    slow = dials.final_s + dials.spread_s > 2.5 or scenario.line.latency + scenario.line.jitter > 0.2
+    slow = (
+        "--max-session" in scenario.options
+        or dials.final_s + dials.spread_s > 2.5
+        or scenario.line.latency + scenario.line.jitter > 0.2
+    )
     if not scenario.faults and harmless == Dials() and not slow and course.processes[-1].exit != 0:
         yield f"nothing went wrong, and the exit code is {course.processes[-1].exit}"
 
@@ -232,7 +235,7 @@ def _words(course: Course) -> Iterator[str]:
                     break
                 if event.approx is True:
                     approx[first : upto + 1] = True
-                if first < last and event.approx is not True and not approx[first : upto + 1].all():
+                if first < last and event.approx is not True and not approx[first]:
                     yield f"turn {event.turn} says {event.text} after {last}: out of order, or twice"
                 yield from _range(course, event, first, upto)
                 last = max(last, upto + 1)
