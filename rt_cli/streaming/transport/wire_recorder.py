@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import threading
 import time
 from base64 import b64encode
@@ -73,10 +74,18 @@ class WireRecorder:
         self._missing = 0
         self._failure: str | None = None
         self._warned = False
-        self._file = open_outfile(path, replace=replace, mode=PRIVATE, hint="record elsewhere")
+        self._file = open_outfile(path, replace=replace, keep=True, mode=PRIVATE, hint="record elsewhere")
         self._thread = SerialThread("rt-wirelog")
+        self._begun = False
+        if not os.fstat(self._file.fileno()).st_size:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Write the first line in place of what the file holds: only now there is something new."""
+        self._begun = True
+        self._thread.do(self._empty_file)
         began = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        head = {"type": "recording", "version": VERSION, "began": began, "audio": audio, "rt": __version__}
+        head = {"type": "recording", "version": VERSION, "began": began, "audio": self.audio, "rt": __version__}
         self.note(partial(_line, head))
 
     @property
@@ -97,6 +106,8 @@ class WireRecorder:
             make: Makes the line on another thread; must not raise.
             size: Bytes that ``make`` keeps in memory.
         """
+        if not self._begun:
+            self._begin()
         if self._failure is not None:
             self._warn(self._failure)
             return
@@ -143,6 +154,13 @@ class WireRecorder:
                 self._failure = exc.strerror or str(exc)
         with self._lock:
             self._waiting -= size
+
+    def _empty_file(self) -> None:
+        try:
+            if os.fstat(self._file.fileno()).st_size:
+                self._file.truncate(0)
+        except OSError as exc:
+            self._failure = exc.strerror or str(exc)
 
     def _close_file(self) -> None:
         try:

@@ -239,7 +239,9 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     assert (tmp_path / "old").read_text() == "mine"
     with pytest.raises(UsageError, match="No such file or directory"):
         record(tmp_path / "no" / "a")
-    record(tmp_path / "old", replace=True).close()
+    log = record(tmp_path / "old", replace=True)
+    log.note(lambda: b"")
+    log.close()
     assert kept(tmp_path / "old")[0]["type"] == "recording"
     record(tmp_path / "new").close()
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600, "what was said is nobody else's business"
@@ -265,3 +267,17 @@ def test_without_a_recording_the_connection_is_the_plain_one(tmp_path: Path) -> 
 
     with scripted(reads) as server:
         run(scenario(server))
+
+
+def test_an_earlier_recording_stays_until_something_is_recorded(tmp_path: Path) -> None:
+    """``--force`` replaces a file where there is something in its place: not if the run ends before it connects."""
+    path = tmp_path / "s.jsonl"
+    path.write_text("of before\n" * 100)
+    WireRecorder(path, lambda _: None, audio=False, replace=True).close()
+    kept = path.read_text()
+    recorder = WireRecorder(path, lambda _: None, audio=False, replace=True)
+    recorder.note(lambda: b"")
+    recorder.close()
+
+    assert kept == "of before\n" * 100
+    assert [json.loads(line)["type"] for line in path.read_text().splitlines()] == ["recording"]
