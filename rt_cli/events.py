@@ -245,6 +245,65 @@ class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
     """Time from the end of speech to the final; None without a measured final."""
     wall_ms: int
     """Duration of the run by the clock."""
+    replies: int | UnsetType = UNSET
+    """Replies of ``rt talk``; absent elsewhere, as the next two."""
+    interruptions: int | UnsetType = UNSET
+    """Replies that the user interrupted."""
+    tool_calls: int | UnsetType = UNSET
+    """Tools that were run."""
+
+
+class ReplyEnded(ContractEvent, frozen=True, tag="reply"):
+    """A reply of ``rt talk`` has been heard, or has ended before its end; it follows the ``final`` that it answers."""
+
+    turn: int | None
+    """The turn of the user that it answers; None for a typed line, or if it answers nothing."""
+    text: str
+    """What was heard of it: of an interrupted reply the words in proportion to the audio."""
+    audio_ms: int
+    """Audio that was received."""
+    played_ms: int
+    """Audio that was heard."""
+    status: str
+    """``completed``, ``cancelled``, ``failed`` or ``incomplete``, as the endpoint says; ``incomplete`` after a cut."""
+    interrupted: bool
+    """The user stopped it."""
+
+
+class ToolCalled(ContractEvent, frozen=True, tag="tool"):
+    """A tool that the endpoint called has ended."""
+
+    name: str
+    arguments: str
+    """JSON, as the model wrote it."""
+    exit: int | None
+    """Exit code of the program; None if it was not run, or was ended."""
+    ms: int
+    """Time from the call to the output."""
+
+
+class BargedIn(ContractEvent, frozen=True, tag="barge_in"):
+    """The user interrupted a reply; follows the ``reply``."""
+
+    at_ms: int
+    """When the sound stopped."""
+    truncated_ms: int | None
+    """How much of its last message was heard, as the endpoint was told; None if nothing was unheard."""
+
+
+class LatencyMeasured(ContractEvent, frozen=True, tag="latency"):
+    """How long the user waited for a reply, by the samples of both sides; follows the ``reply``.
+
+    A time is None where the end of the user's speech, or the first sound of the reply, is unknown.
+    """
+
+    turn: int | None
+    endpointing_ms: int | None
+    """From the end of the user's speech to the end of the turn."""
+    first_audio_ms: int | None
+    """From the end of the turn to the first audio of the reply."""
+    voice_to_voice_ms: int | None
+    """From the end of the user's speech to the first sound of the reply that is louder than silence."""
 
 
 class Total(ContractEvent, frozen=True, tag="total"):
@@ -333,6 +392,10 @@ Event = (
     | Progress
     | ControlChanged
     | KeysOffered
+    | ReplyEnded
+    | ToolCalled
+    | BargedIn
+    | LatencyMeasured
 )
 """All events that an event handler may receive."""
 

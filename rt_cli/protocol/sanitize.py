@@ -6,7 +6,7 @@ import re
 
 from rt_cli.masking import masked, masked_foreign
 
-__all__ = ["masked", "masked_foreign", "printable"]
+__all__ = ["masked", "masked_foreign", "printable", "whole_text"]
 
 # Remove whole sequences first, so that no "[31m" stays; _UNSAFE removes a lone ESC. All patterns run in linear time:
 # an attacker may send megabytes.
@@ -31,3 +31,8 @@ def printable(text: str) -> str:
         return text
     text = _SPACES.sub(" ", _SEQUENCES.sub("", text))
     return _SURROGATES.sub("\ufffd", _UNSAFE.sub("", text))
+
+
+def whole_text(text: str) -> str:
+    """Join surrogate pairs and replace lone surrogates by U+FFFD: encoding a surrogate to UTF-8 fails later."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

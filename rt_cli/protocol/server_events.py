@@ -8,6 +8,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from rt_cli.protocol.conversation.events import ConversationEvent
+
 
 class ErrorInfo(msgspec.Struct, frozen=True):
     """The error of an ``error`` event or of a failed transcription, in any of the shapes that servers send."""
@@ -156,5 +158,6 @@ ServerEvent = (
     | ErrorEvent
     | Ignored
     | Malformed
+    | ConversationEvent
 )
 """What a codec makes of the messages of an endpoint."""
