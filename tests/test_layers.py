@@ -32,6 +32,7 @@ ROOMS = {
     "doctor": {"", "doctor", "config", "keys", "output", "server", "streaming", "protocol", "audio"},
     "run": {"", "run", "keys", "output", "server", "streaming", "protocol", "timeline", "disk", "audio"},
     "bench": {"", "bench", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
+    "talk": {"", "talk", "run", "output", "server", "streaming", "protocol", "disk", "audio"},
     "help": {"", "help", "output"},
     "api": {"", "run", "config", "streaming"},
     "cli": {

@@ -29,6 +29,7 @@ Examples:
 _LOCATIONS = {
     "stream": "stream:stream",
     "send": "send:send",
+    "talk": "talk:talk",
     "serve": "serve:serve",
     "devices": "devices:devices",
     "doctor": "doctor:doctor",

@@ -13,7 +13,9 @@ T = TypeVar("T")
 RUN = frozenset({"stream", "send"})
 STREAM = frozenset({"stream"})
 BENCH = RUN | {"bench"}
-ALL = BENCH | {"doctor"}
+TALK = frozenset({"talk"})
+CONVERSATION = TALK | {"ask", "say"}
+ALL = BENCH | CONVERSATION | {"doctor"}
 """Commands that take an option."""
 
 _KEY = "declaration"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rt_cli.settings.declaration import BENCH, setting
+from rt_cli.settings.declaration import BENCH, CONVERSATION, RUN, setting
 
 OutputFormat = Literal["text", "json", "srt", "vtt"]
 StatusMode = Literal["auto", "live", "plain", "off"]
@@ -20,6 +20,7 @@ class OutputSettings:
         doc="Of the results: text, json (NDJSON), srt or vtt (captions).",
         everyday=True,
         changes_result=True,
+        commands=RUN | CONVERSATION,
     )
     timestamps: bool = setting(
         False,
@@ -53,6 +54,7 @@ class OutputSettings:
         doc="A file for a recording of all WebSocket messages.",
         everyday=True,
         only="rt",
+        commands=RUN | CONVERSATION,
     )
     record_audio: bool = setting(
         False,
@@ -60,6 +62,7 @@ class OutputSettings:
         "With the sound, not only its size.",
         doc="Record the audio, not only its size.",
         only="rt",
+        commands=RUN | CONVERSATION,
     )
     output_dir: str | None = setting(
         None,
@@ -73,7 +76,7 @@ class OutputSettings:
         "--force",
         "Files to save may be replaced.",
         doc="save_transcript, save_audio and a recording may replace a file that is there.",
-        commands=BENCH,
+        commands=BENCH | CONVERSATION,
     )
     partials: bool = setting(
         False,
@@ -87,14 +90,14 @@ class OutputSettings:
         "--status HOW",
         "{choices}.",
         doc="What stderr tells of a run. Here auto is a value of its own: live on a terminal, else plain.",
-        commands=BENCH,
+        commands=BENCH | CONVERSATION,
     )
     quiet: bool = setting(
         False,
         "--quiet -q",
         "Nothing on stderr but errors.",
         doc="Say nothing but results and errors.",
-        commands=BENCH,
+        commands=BENCH | CONVERSATION,
         everyday=True,
     )
     verbose: bool = setting(
@@ -103,7 +106,13 @@ class OutputSettings:
         "Wire events and sender state on stderr.",
         doc="Say what goes over the wire, and what the sender does.",
         everyday=True,
+        commands=RUN | CONVERSATION,
     )
     log_file: str | None = setting(
-        None, "--log-file FILE", "The same, into a file.", doc="A file that gets what verbose says.", auto="none"
+        None,
+        "--log-file FILE",
+        "The same, into a file.",
+        doc="A file that gets what verbose says.",
+        auto="none",
+        commands=RUN | CONVERSATION,
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rt_cli.settings.declaration import ALL, BENCH, setting
+from rt_cli.settings.declaration import ALL, BENCH, TALK, setting
 
 TurnDetection = Literal["server_vad", "semantic_vad", "client", "none"]
 """Turn detection: by the endpoint (speech energy or meaning), by ``rt``, or none."""
@@ -20,7 +20,7 @@ class SessionSettings:
         "Spoken language, as en.",
         doc='The language that is spoken, as ISO 639-1 ("en"); some models take several ("en,de").',
         auto="the model finds out",
-        commands=ALL,
+        commands=BENCH | TALK | {"doctor"},
         everyday=True,
         changes_result=True,
     )
@@ -30,7 +30,7 @@ class SessionSettings:
         "Words and names to expect.",
         doc="Words of context for the model.",
         auto="none",
-        commands=BENCH,
+        commands=BENCH | TALK,
         everyday=True,
         changes_result=True,
     )
@@ -41,7 +41,7 @@ class SessionSettings:
         doc="Who makes the turns: the endpoint (server_vad by energy, semantic_vad by meaning), rt (client), or nobody "
         "(none: all is one turn).",
         auto="the endpoint if the model can, else rt",
-        commands=ALL,
+        commands=BENCH | TALK | {"doctor"},
         everyday=True,
         changes_result=True,
     )
@@ -52,7 +52,7 @@ class SessionSettings:
         doc="How sure of speech the detector must be: a probability.",
         low=0,
         high=1,
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     silence_ms: int = setting(
@@ -62,7 +62,7 @@ class SessionSettings:
         doc="Silence that ends a turn.",
         low=50,
         high=60_000,
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     prefix_ms: int = setting(
@@ -72,7 +72,7 @@ class SessionSettings:
         doc="Sound kept from before the start of speech.",
         low=0,
         high=10_000,
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     max_turn_s: float = setting(
@@ -82,7 +82,7 @@ class SessionSettings:
         doc="The longest turn that rt makes itself.",
         low=1,
         high=3600,
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     noise_reduction: NoiseReduction | None = setting(
@@ -91,7 +91,7 @@ class SessionSettings:
         "{choices:, }.",
         doc="Noise reduction by the endpoint, for a microphone that is near or far.",
         auto="none",
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     extra: tuple[tuple[str, object], ...] = setting(

@@ -36,13 +36,16 @@ class RunOutcome(Struct, frozen=True):
     """A finite source was not read to its end because of the cost limit."""
     stdout_closed: bool = False
     """The reader closed stdout (EPIPE). Not an error: exit 0."""
+    may_be_silent: bool = False
+    """No audio at all is no error: the user of a conversation may type."""
 
     @property
     def causes(self) -> tuple[RtError, ...]:
         """All errors. A ledger that does not balance and a source without audio count as errors, too."""
         if not self.ledger.balanced:
             return (*self.errors, RtError(f"the ledger does not balance: {self.ledger}", "please report this"))
-        if not (self.errors or self.ledger.captured or self.signals or self.stdout_closed or self.cost_limit_hit):
+        explained = self.signals or self.stdout_closed or self.cost_limit_hit or self.may_be_silent
+        if not (self.errors or self.ledger.captured or explained):
             return (AudioError(f"no audio in {self.name}", "check the source", code="empty"),)
         return self.errors
 

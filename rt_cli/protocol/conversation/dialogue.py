@@ -75,6 +75,8 @@ class Dialogue:
         self.tool_calls = 0
         self.failed: list[Reply] = []
         """Replies that the endpoint failed to give, or gave in part."""
+        self.refused = 0
+        """Requests for a reply that the endpoint refused."""
         self.connected = False
         self.turn_ended_at: int | None = None
         """When the endpoint last ended a turn."""
@@ -99,6 +101,16 @@ class Dialogue:
         """Return whether a reply is being given or heard."""
         active = self._replies.active
         return self.playback.sounding(now) or (active is not None and active.wanted)
+
+    @property
+    def replies_begun(self) -> int:
+        """Number of replies whose first sound or word has come."""
+        return self._replies.begun
+
+    @property
+    def reply_starts_at(self) -> int | None:
+        """Position of the first sample of the last reply with sound; None before the first one."""
+        return self._replies.starts_at
 
     # -- the user -----------------------------------------------------------------------------------------------------
 
@@ -197,6 +209,7 @@ class Dialogue:
         ask = self._asks.refused(error.event_id or "", error.code)
         steps: list[Step] = []
         if ask is not None:
+            self.refused += 1
             said = printable(error.message or error.code)
             steps.append(Emit(Warned("reply_refused", f"the endpoint refuses to reply: {said}")))
         return [*steps, *self._go_on(now)]
@@ -255,6 +268,7 @@ class Dialogue:
         if self._replies.known(response_id):
             return []
         reply = self._replies.create(response_id, self._asks.answered() or Ask(), now)
+        reply.turn_ended_at = self.turn_ended_at
         if not reply.muted:
             self._history.add(reply)
             self._order.add(reply)

@@ -45,6 +45,10 @@ class Replies:
         """The reply that the endpoint is giving."""
         self.unfinished: list[Reply] = []
         """Replies that the endpoint gives, that sound, or that wait for their tools."""
+        self.begun = 0
+        """Number of replies whose first sound or word has come."""
+        self.starts_at: int | None = None
+        """Timeline position of the first sample of the last reply with sound; None before the first one."""
         self._playback = playback
         self._rate_hz = rate_hz
         self._spoken = spoken
@@ -96,6 +100,7 @@ class Replies:
             case ReplyDelta(response_id, item_id, index, delta):
                 if (reply := self._speaker(response_id, item_id)) is not None:
                     reply.add_text(item_id, index, delta)
+                    self._note_begin(reply)
             case ReplyText(response_id, item_id, index, text):
                 if (reply := self._speaker(response_id, item_id)) is not None:
                     reply.set_text(item_id, index, text)
@@ -112,6 +117,9 @@ class Replies:
         reply.status, reply.code, reply.message = event.status, event.code, event.message
         if self.active is reply:
             self.active = None
+        if not reply.begun and reply.wanted and reply.messages:
+            reply.begun = True
+            self.begun += 1
         if reply.muted:
             steps += [Say(DeleteItem(item_id)) for item_id in reply.item_ids]
         elif event.status in {"failed", "incomplete"} and not reply.interrupted:
@@ -164,7 +172,7 @@ class Replies:
         start = self._playback.add(content, event.pcm, now)
         if reply.starts_at is None:
             reply.starts_at = start
-        _mark_answered(reply)
+        self._note_begin(reply)
         if (self._playback.end - now) * BYTES_PER_SAMPLE <= MAX_UNHEARD_BYTES:
             return []
         reply.interrupted = True
@@ -176,11 +184,19 @@ class Replies:
             return []
         if item.kind != "function_call":
             reply.finish(item)
-            _mark_answered(reply)
+            self._note_begin(reply)
             return []
         call = reply.add_call(item)
-        _mark_answered(reply)
+        self._note_begin(reply)
         return [] if call is None else [RunTool(call.call_id, call.name, call.arguments)]
+
+    def _note_begin(self, reply: Reply) -> None:
+        if not reply.begun and reply.began:
+            reply.begun = True
+            self.begun += 1
+            _mark_turns(reply)
+        if reply.starts_at is not None:
+            self.starts_at = reply.starts_at
 
     def _can_stop(self, reply: Reply, now: int) -> bool:
         return reply.wanted and (reply.open or reply.played(self._playback, now) < reply.audio)
@@ -195,11 +211,6 @@ class Replies:
                 if item_id and not reply.gone:
                     steps.append(Say(TruncateItem(item_id, index, end_ms)))
         return steps
-
-
-def _mark_answered(reply: Reply) -> None:
-    if reply.began:
-        _mark_turns(reply)
 
 
 def _mark_turns(reply: Reply) -> None:

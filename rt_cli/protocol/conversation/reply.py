@@ -81,6 +81,10 @@ class Reply:
         self.reported = False
         self.starts_at: int | None = None
         """Timeline position of its first sample of audio; None before it."""
+        self.begun = False
+        """Its first sound or word has come."""
+        self.turn_ended_at: int | None = None
+        """When the turn before it ended; None without one."""
         self.created_at = 0
         """When it began, on the timeline."""
 

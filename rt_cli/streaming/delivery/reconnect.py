@@ -123,9 +123,9 @@ class Reconnector:
         await changed.wait_until(lambda: link.ended or successor.ended or successor.ready)
         if successor.ended:
             log.debug("no second session beside the first (%s): break, then make", successor.error)
-        session, handover_by = self._state.session, _before_expiry(link, HANDOVER_BY_S, HANDOVER_BY_SHARE)
+        state, handover_by = self._state, _before_expiry(link, HANDOVER_BY_S, HANDOVER_BY_SHARE)
         with self._notify_at(handover_by):
-            await changed.wait_until(lambda: link.ended or session.between_turns or clock.now() >= handover_by)
+            await changed.wait_until(lambda: link.ended or state.between_turns or clock.now() >= handover_by)
         link.retire()
         # The successor sends audio without a final again after this time: better than delaying the audio after it.
         deadline = clock.now() + HAND_OVER_S
