@@ -111,7 +111,7 @@ class Partner:
 
     def rests(self, now: int) -> bool:
         """Return whether nobody speaks or is about to."""
-        return self.dialogue.connected and self.dialogue.rests(now)
+        return self.dialogue.rests(now)
 
     @property
     def replies_begun(self) -> int:
