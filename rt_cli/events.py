@@ -274,6 +274,7 @@ class ToolCalled(ContractEvent, frozen=True, tag="tool"):
     """A tool that the endpoint called has ended."""
 
     name: str
+    """Name that the endpoint called."""
     arguments: str
     """JSON, as the model wrote it."""
     exit: int | None
@@ -298,6 +299,7 @@ class LatencyMeasured(ContractEvent, frozen=True, tag="latency"):
     """
 
     turn: int | None
+    """The turn of the user, as in the ``reply``."""
     endpointing_ms: int | None
     """From the end of the user's speech to the end of the turn."""
     first_audio_ms: int | None

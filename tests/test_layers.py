@@ -40,7 +40,8 @@ ROOMS = {
         *("server.recognition.registry", "server.replies.registry"),
     },
     "commands": {
-        *("", "commands", "cli", "help", "run", "config", "keys", "output", "doctor", "bench", "server", "protocol"),
+        *("", "commands", "cli", "help", "run", "config", "keys", "output", "doctor", "bench", "talk"),
+        *("server", "protocol"),
     },
 }
 """What each room may import: rooms, or single modules of them, and the settings. ``""`` are the modules at the root."""

@@ -30,6 +30,8 @@ _LOCATIONS = {
     "stream": "stream:stream",
     "send": "send:send",
     "talk": "talk:talk",
+    "ask": "ask:ask",
+    "say": "say:say",
     "serve": "serve:serve",
     "devices": "devices:devices",
     "doctor": "doctor:doctor",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
+from rt_cli.cli.help import TESTS
 from rt_cli.cli.process import collect_garbage
 from rt_cli.config.layers import settings_of
 from rt_cli.config.values import number_option
@@ -29,7 +30,25 @@ RecordBoth = Annotated[
 ]
 InterruptAt = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Say the next turn so long after a reply begins.", rich_help_panel="Tests"),
+    typer.Option(metavar="TIME", help="Say the next turn so long after a reply begins.", rich_help_panel=TESTS),
+]
+Expect = Annotated[
+    list[str] | None,
+    typer.Option("--expect", metavar="TEXT", help="Some reply says this; else exit code 8.", rich_help_panel=TESTS),
+]
+ExpectNot = Annotated[
+    list[str] | None,
+    typer.Option("--expect-not", metavar="TEXT", help="No reply says this.", rich_help_panel=TESTS),
+]
+ExpectTool = Annotated[
+    list[str] | None, typer.Option("--expect-tool", metavar="NAME", help="This tool is run.", rich_help_panel=TESTS)
+]
+MaxLatency = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="From your last sound to the first of each reply.", rich_help_panel=TESTS),
+]
+Junit = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="What was expected, as JUnit XML.", rich_help_panel=TESTS)
 ]
 ToolTexts = Annotated[
     list[str] | None,
@@ -53,15 +72,19 @@ def talk(
     tool_texts: ToolTexts = None,
     tool_files: ToolFiles = None,
     interrupt_at: InterruptAt = None,
+    expect: Expect = None,
+    expect_not: ExpectNot = None,
+    expect_tool: ExpectTool = None,
+    max_latency: MaxLatency = None,
+    junit: Junit = None,
     **values: Any,
 ) -> int:
     """Talk with an endpoint, and print what it replies.
 
-    Without a source you type. No sound device is opened for the replies.
+    Without a source you type; no sound device plays the replies.
 
     Examples:
         rt talk --local --input question.wav --output-audio answer.wav
-        rt talk --url URL --input a.wav --input b.wav --interrupt-at 0.5s --json
         echo "How are you?" | rt talk --local --no-audio
     """
     if source not in (None, "-"):
@@ -77,10 +100,16 @@ def talk(
         raise UsageError("--no-audio leaves nothing for --output-audio", "give one of them")
     if interrupt_at is not None and len(inputs or ()) < 2:  # noqa: PLR2004 - the second one interrupts
         raise UsageError("--interrupt-at without a turn that interrupts", "give two or more --input")
+    from rt_cli.talk.expectations.expectations import Expectations
     from rt_cli.talk.run_talk import run_talk
     from rt_cli.talk.talk_options import TalkOptions
     from rt_cli.talk.tools.declare import declare
 
+    tools = declare(tool_texts or (), tool_files or ())
+    for name in expect_tool or ():
+        if name not in {tool.name for tool in tools}:
+            raise UsageError(f"--expect-tool {name}: there is no such tool", "name it with --tool or --tools")
+    max_latency_ms = None if max_latency is None else round(1000 * number_option("--max-latency", max_latency, low=0))
     collect_garbage()
     return run_talk(
         settings,
@@ -90,6 +119,10 @@ def talk(
             output_audio=output_audio,
             record_both=record_both,
             interrupt_at_s=None if interrupt_at is None else number_option("--interrupt-at", interrupt_at, low=0),
-            tools=declare(tool_texts or (), tool_files or ()),
+            tools=tools,
+            expectations=Expectations(
+                tuple(expect or ()), tuple(expect_not or ()), tuple(expect_tool or ()), max_latency_ms
+            ),
+            junit=junit,
         ),
     )

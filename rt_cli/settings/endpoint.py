@@ -40,9 +40,9 @@ class EndpointSettings:
     model: str | None = setting(
         None,
         "--model -m NAME",
-        "Transcription model.",
-        doc="The transcription model; on Azure the name of the deployment.",
-        auto="gpt-live-transcribe, or the recogniser of the embedded endpoint",
+        "Model that transcribes, or replies.",
+        doc="The transcription model, in a conversation the model that replies; on Azure the name of the deployment.",
+        auto="gpt-live-transcribe, in a conversation gpt-realtime-2, or the recogniser of the embedded endpoint",
         commands=ALL,
         everyday=True,
         changes_result=True,

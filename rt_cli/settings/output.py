@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rt_cli.settings.declaration import BENCH, CONVERSATION, RUN, setting
+from rt_cli.settings.declaration import BENCH, CONVERSATION, RUN, TALK, setting
 
 OutputFormat = Literal["text", "json", "srt", "vtt"]
 StatusMode = Literal["auto", "live", "plain", "off"]
@@ -20,7 +20,7 @@ class OutputSettings:
         doc="Of the results: text, json (NDJSON), srt or vtt (captions).",
         everyday=True,
         changes_result=True,
-        commands=RUN | CONVERSATION,
+        commands=RUN | TALK,
     )
     timestamps: bool = setting(
         False,

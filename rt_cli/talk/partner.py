@@ -14,7 +14,7 @@ from rt_cli.protocol.conversation.actions import Emit, RunTool, Say
 from rt_cli.protocol.conversation.dialogue import Dialogue, number_of
 from rt_cli.protocol.conversation.events import ConversationEvent
 from rt_cli.protocol.server_events import Committed, ErrorEvent, SpeechStopped
-from rt_cli.talk.loudness import first_sound
+from rt_cli.talk.user.loudness import first_sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,13 +123,9 @@ class Partner:
         """Position of the first sample of the last reply with sound; None before the first one."""
         return self.dialogue.reply_starts_at
 
-    def type(self, text: str) -> None:
-        """Take a typed line."""
-        self._do(self.dialogue.type(text, self._now()))
-
-    def ask(self, said: str | None = None) -> None:
-        """Ask for a reply to what was said so far."""
-        self._do(self.dialogue.ask(self._now(), said))
+    def type(self, text: str, said: str | None = None) -> None:
+        """Take a typed line, perhaps with instructions for the reply to it."""
+        self._do(self.dialogue.type(text, self._now(), said))
 
     # -- the run ------------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from rt_cli.clock import SystemClock
-from rt_cli.errors import EXIT_INCOMPLETE, EXIT_OK, RtError, UsageError, unexpected, worst_exit
-from rt_cli.events import Final, Noted, Summary, Warned, error_event
+from rt_cli.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNEXPECTED, RtError, UsageError, unexpected, worst_exit
+from rt_cli.events import Errored, Final, LatencyMeasured, Noted, ReplyEnded, Summary, Warned, error_event
 from rt_cli.output.output import make_output
 from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import printable
@@ -27,16 +27,17 @@ from rt_cli.run.sources import file_source, microphone_source
 from rt_cli.run.totals import unopened_summary
 from rt_cli.streaming.job import Job
 from rt_cli.streaming.streamer import Streamer
+from rt_cli.talk.expectations.junit import junit_xml, write_junit
 from rt_cli.talk.heard_files import BothSides, RepliesFile, RepliesStream
-from rt_cli.talk.inputs import read_utterances
 from rt_cli.talk.partner import Partner
 from rt_cli.talk.position import Position
-from rt_cli.talk.script import Script
 from rt_cli.talk.talk_plan import embedded_replier, plan_talk, talk_settings, with_model_of_url
-from rt_cli.talk.talk_source import ContinuedSource, ScriptedSource, SilentSource
 from rt_cli.talk.tools.tool_set import ToolSet
-from rt_cli.talk.typed_lines import GivenLines, Lines, TypedLines
-from rt_cli.talk.typist import Typist
+from rt_cli.talk.user.inputs import read_utterances
+from rt_cli.talk.user.script import TalkScript
+from rt_cli.talk.user.talk_source import ContinuedSource, ScriptedSource, SilentSource
+from rt_cli.talk.user.typed_lines import GivenLines, LineSource, TypedLines
+from rt_cli.talk.user.typist import Typist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.conversation.playback import Heard
     from rt_cli.run.plan import Plan
     from rt_cli.settings import Settings
+    from rt_cli.talk.expectations.expectations import Check
     from rt_cli.talk.heard_files import HeardFile
     from rt_cli.talk.talk_options import TalkOptions
 
@@ -94,11 +96,17 @@ class _Talk:
         self._options = options
         self._plan = plan
         self._tools = tools
-        self._name = ", ".join(options.inputs) or ("microphone" if options.mic else "-")
+        self._name = ", ".join(options.inputs) or ("microphone" if options.mic else "typed")
         self._files: list[HeardFile] = []
         self._streamer: Streamer | None = None
-        self._script: Script | None = None
+        self._script: TalkScript | None = None
         self._partner: Partner | None = None
+        self._causes: list[RtError] = []
+        """Errors of the stream."""
+        self._xml: bytes | None = None
+        """The report of the expectations."""
+        self._replies: list[ReplyEnded] = []
+        self._latencies: list[LatencyMeasured] = []
         self._exit_code = EXIT_OK
         self._stdout_closed = False
 
@@ -126,6 +134,7 @@ class _Talk:
             while not await asyncio.to_thread(self._output.close, _LAST_LINES_S):
                 if self._interrupts.hurried:
                     break
+        await self._write_report()
         if self._output.failure is not None:
             name = printable(self._output.failure.filename or "the results")
             raise UsageError(f"cannot write {name}: {self._output.failure.strerror}", "make room, or write elsewhere")
@@ -141,7 +150,7 @@ class _Talk:
         if recorder is not None:
             stack.push_async_callback(asyncio.to_thread, recorder.close)
         await self._open_files(stack, plan.session.rate_hz)
-        replier = await stack.enter_async_context(embedded_replier(plan))
+        replier = await stack.enter_async_context(embedded_replier(plan, verbatim=self._options.said is not None))
         endpoint = await open_endpoint(settings, plan, stack, on_embedded=self._on_embedded, replier=replier)
         endpoint = with_model_of_url(endpoint)
         self._output.on_event(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
@@ -177,13 +186,12 @@ class _Talk:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    async def _make_script(self, plan: Plan) -> Script:
+    async def _make_script(self, plan: Plan) -> TalkScript:
         rate_hz, options = plan.session.rate_hz, self._options
         names = [] if options.inputs == ("-",) else options.inputs
         utterances = await read_utterances(names, self._settings.input, rate_hz, self._warn)
         interrupt_at = None if options.interrupt_at_s is None else round(options.interrupt_at_s * rate_hz)
-        patience = round(self._settings.talk.reply_timeout_s * (self._settings.delivery.speed or 1.0) * rate_hz)
-        return Script(utterances, patience=patience, interrupt_at=interrupt_at)
+        return TalkScript(utterances, patience=self._patience(rate_hz), interrupt_at=interrupt_at)
 
     async def _open_files(self, stack: AsyncExitStack, rate_hz: int) -> None:
         options, replace_files = self._options, self._settings.output.force
@@ -223,13 +231,35 @@ class _Talk:
     def _typist(self, partner: Partner, position: Position) -> Typist:
         assert self._script is not None  # noqa: S101 - made before
         given = self._options.lines
-        lines: Lines = GivenLines(given) if given else TypedLines(sys.stdin.buffer)
-        patience = round(self._settings.talk.reply_timeout_s * position.rate_hz)
-        return Typist(lines, partner, position, patience=patience, unanswered=self._script.unanswered)
+        lines: LineSource = GivenLines(given) if given else TypedLines(sys.stdin.buffer)
+        return Typist(
+            lines,
+            partner,
+            position,
+            patience=self._patience(position.rate_hz),
+            unanswered=self._script.unanswered,
+            said=self._options.said,
+        )
+
+    def _patience(self, rate_hz: int) -> int:
+        """Return the longest wait for a reply, in samples of the timeline."""
+        return round(self._settings.talk.reply_timeout_s * (self._settings.delivery.speed or 1.0) * rate_hz)
+
+    async def _write_report(self) -> None:
+        if self._options.junit is not None:
+            seconds = asyncio.get_running_loop().time() - self._began
+            xml = self._xml or junit_xml(self._name, [], self._causes, seconds)
+            await asyncio.to_thread(write_junit, self._options.junit, xml, replace=self._settings.output.force)
 
     # -- events -------------------------------------------------------------------------------------------------------
 
     def _report(self, event: Event) -> None:
+        if isinstance(event, ReplyEnded):
+            self._replies.append(event)
+        elif isinstance(event, LatencyMeasured):
+            self._latencies.append(event)
+        elif isinstance(event, Errored):
+            self._causes.append(RtError(event.message, event.hint or None, code=event.code))
         if isinstance(event, Summary):
             event = self._conclude(event)
         elif isinstance(event, Final) and self._settings.output.format == "text":
@@ -237,9 +267,11 @@ class _Talk:
         self._output.on_event(event)
 
     def _conclude(self, summary: Summary) -> Summary:
-        errors = self._errors()
+        checks = self._options.expectations.checks(self._replies, self._tools.called, self._latencies)
+        errors = [*self._errors(), *(_unmet(check) for check in checks if check.problem is not None)]
         for error in errors:
             self._output.on_event(error_event(error))
+        self._xml = junit_xml(self._name, checks, [*self._causes, *self._errors()], summary.wall_ms / 1000)
         codes = [summary.exit, *(error.exit_code for error in errors)]
         self._exit_code = worst_exit(codes)
         return replace(summary, exit=self._exit_code)
@@ -261,6 +293,7 @@ class _Talk:
 
     def _fail(self, error: RtError) -> None:
         """Report an error that nobody has reported, and the summary if there is none."""
+        self._causes.append(error)
         self._output.on_event(error_event(error))
         self._exit_code = worst_exit([self._exit_code, error.exit_code])
         if self._streamer is None:
@@ -295,6 +328,12 @@ class _Talk:
         self._stdout_closed = True
         if self._streamer is not None:
             self._streamer.hang_up()
+
+
+def _unmet(check: Check) -> RtError:
+    error = RtError(f"{check.name}: {check.problem}", code="expectation")
+    error.exit_code = EXIT_UNEXPECTED
+    return error
 
 
 def _incomplete(message: str) -> RtError:

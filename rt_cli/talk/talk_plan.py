@@ -86,8 +86,12 @@ def _model_in(url: str) -> str | None:
 
 
 @asynccontextmanager
-async def embedded_replier(plan: Plan) -> AsyncIterator[Replier | None]:
+async def embedded_replier(plan: Plan, *, verbatim: bool) -> AsyncIterator[Replier | None]:
     """Open who replies at the embedded endpoint: a voice, where the extra is installed, else an echo.
+
+    Args:
+        plan: Of the conversation.
+        verbatim: Whether it is to say the words of the user, and nothing else.
 
     Yields:
         None for another endpoint.
@@ -99,5 +103,6 @@ async def embedded_replier(plan: Plan) -> AsyncIterator[Replier | None]:
 
     from rt_cli.server.replies.registry import open_replier
 
-    async with open_replier("voice" if find_spec("espeakng_loader") else "echo") as replier:
+    kind = "voice" if verbatim or find_spec("espeakng_loader") else "echo"
+    async with open_replier(kind, reply_text="{transcript}" if verbatim else None) as replier:
         yield replier

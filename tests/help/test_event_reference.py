@@ -13,7 +13,7 @@ from rt_cli import events
 from rt_cli.help.event_reference import event_classes, event_reference, section_of
 from rt_cli.output.results.ndjson import to_json
 from tests.program import DATA
-from tests.test_old_files import LINES
+from tests.test_old_files import LINES, SUMMARY
 
 ROW = re.compile(r"^\| `([\w.]+)` \| (.+?) \| (.*?) \| ([\d.]+) \| (.*?) \|$", re.MULTILINE)
 
@@ -40,7 +40,15 @@ def fields_of(line: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 GOLDEN = [json.loads(line) for line in (DATA / "v0.1" / "lines.jsonl").read_text().splitlines()]
-WRITTEN = [*GOLDEN, *(json.loads(to_json(*arguments)) for arguments in LINES)]
+NEWER = [
+    events.ReplyEnded(1, "yes", 900, 400, "cancelled", interrupted=True),
+    events.ToolCalled("weather", "{}", 0, 12),
+    events.BargedIn(1400, 400),
+    events.LatencyMeasured(1, 500, 200, 700),
+    msgspec.structs.replace(SUMMARY, replies=1, interruptions=1, tool_calls=1),
+]
+"""Of later versions."""
+WRITTEN = [*GOLDEN, *(json.loads(to_json(*line)) for line in [*LINES, *((event, None, None) for event in NEWER)])]
 
 
 @pytest.mark.parametrize("line", WRITTEN, ids=lambda line: line["type"])

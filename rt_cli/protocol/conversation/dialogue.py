@@ -114,8 +114,14 @@ class Dialogue:
 
     # -- the user -----------------------------------------------------------------------------------------------------
 
-    def type(self, text: str, now: int) -> list[Step]:
-        """Take a typed line: it interrupts a reply as speech does, and is answered."""
+    def type(self, text: str, now: int, said: str | None = None) -> list[Step]:
+        """Take a typed line: it interrupts a reply as speech does, and is answered.
+
+        Args:
+            text: The line.
+            now: The present position.
+            said: Instructions for the reply to it alone.
+        """
         steps = self._interrupt(now)
         line = TypedLine(text)
         told = self._history.complete and self.connected
@@ -124,13 +130,8 @@ class Dialogue:
         self._order.ready(line, nothing)
         if told:
             steps.append(Say(CreateMessage("user", text)))
-        self._asks.add(Ask())
-        return [*steps, *self._go_on(now)]
-
-    def ask(self, now: int, said: str | None = None) -> list[Step]:
-        """Ask for a reply to the conversation so far, perhaps with instructions of its own."""
         self._asks.add(Ask(said=said))
-        return self._go_on(now)
+        return [*steps, *self._go_on(now)]
 
     # -- the connection -----------------------------------------------------------------------------------------------
 

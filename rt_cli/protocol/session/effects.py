@@ -43,7 +43,7 @@ class Fail(Struct, frozen=True):
     error: RtError
 
 
-class TurnEnded(Struct, frozen=True):
+class TurnFinished(Struct, frozen=True):
     """A turn has its outcome, which is reported next if it has a number; for a conversation."""
 
     item_ids: frozenset[str]
@@ -52,4 +52,4 @@ class TurnEnded(Struct, frozen=True):
     text: str
 
 
-Effect = Settle | Drop | Acknowledge | Report | Fail | TurnEnded
+Effect = Settle | Drop | Acknowledge | Report | Fail | TurnFinished

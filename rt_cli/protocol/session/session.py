@@ -28,7 +28,7 @@ from rt_cli.protocol.session import outcomes
 from rt_cli.protocol.session.clear import Clear
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
 from rt_cli.protocol.session.deadlines import TurnDeadlines
-from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle, TurnEnded
+from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle, TurnFinished
 from rt_cli.protocol.session.offsets import USUAL_PREFIX_MS, Offsets
 from rt_cli.protocol.session.old_silence import OldSilence
 from rt_cli.protocol.session.readback import MAKES_TURNS
@@ -56,7 +56,7 @@ class Session:
         heard_at: Returns when the sample at a timeline position was captured, seconds; None if unknown.
         is_quiet: Returns whether the audio up to a timeline position is not louder than noise.
         own_detector: With ``own_turns``: True if ``rt`` detects speech. If False, audio outside turns may be speech.
-        turn_ends: Whether to return a ``TurnEnded`` for each turn.
+        turn_ends: Whether to return a ``TurnFinished`` for each turn.
     """
 
     def __init__(
@@ -386,7 +386,7 @@ class Session:
     def _turn_end(self, turn: Turn, number: int | None) -> list[Effect]:
         if not self._turn_ends:
             return []
-        return [TurnEnded(frozenset(turn.ids), number, "" if number is None else turn.text)]
+        return [TurnFinished(frozenset(turn.ids), number, "" if number is None else turn.text)]
 
     def _give_up_turns(self, now: float) -> list[Effect]:
         """Give up the finals of the oldest turns that are overdue; at the end, of all turns together."""

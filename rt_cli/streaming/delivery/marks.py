@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Dropped
-from rt_cli.protocol.session.effects import Acknowledge, Drop, Fail, Report, Settle, TurnEnded
+from rt_cli.protocol.session.effects import Acknowledge, Drop, Fail, Report, Settle, TurnFinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -161,7 +161,7 @@ class Marks:
                     self._on_event(dropped(hole, self._tape.rate_hz))
             case Report(event):
                 self._on_event(event)
-            case TurnEnded(item_ids, number, text):
+            case TurnFinished(item_ids, number, text):
                 if self._conversation is not None:
                     self._conversation.turn_ended(item_ids, number, text)
             case Fail(error):

@@ -1,4 +1,4 @@
-"""Lines that the user types, or pipes in: read on a thread, because a read of stdin cannot be cancelled."""
+"""LineSource that the user types, or pipes in: read on a thread, because a read of stdin cannot be cancelled."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LONGEST_LINE_BYTES = 64 * 1024
 _MOST_WAITING = 64
 
 
-class Lines(Protocol):
-    """Lines, one after the other."""
+class LineSource(Protocol):
+    """LineSource, one after the other."""
 
     @property
     def interactive(self) -> bool:
@@ -42,7 +42,7 @@ class Lines(Protocol):
 
 
 class GivenLines:
-    """Lines that are known.
+    """LineSource that are known.
 
     Args:
         lines: The lines.

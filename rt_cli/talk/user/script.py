@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class View(Protocol):
+class ConversationView(Protocol):
     """What the user notices of the conversation. Positions are samples of the timeline."""
 
     @property
@@ -54,7 +54,7 @@ class Utterance:
         return len(self.pcm) // BYTES_PER_SAMPLE
 
 
-class Script:
+class TalkScript:
     """Says the turns one after the other.
 
     Args:
@@ -79,7 +79,7 @@ class Script:
         self._ended = False
         self._last = ""
 
-    def next(self, start: int, samples: int, view: View) -> bytes | None:
+    def next(self, start: int, samples: int, view: ConversationView) -> bytes | None:
         """Return what the user says from a position on; None at the end, when the last reply was heard.
 
         Args:
@@ -112,7 +112,7 @@ class Script:
         """Return where the user's last speech before a position ended; None without one."""
         return max((end for end in self.speech_ends if end <= at), default=None)
 
-    def _begin(self, at: int, view: View) -> None:
+    def _begin(self, at: int, view: ConversationView) -> None:
         self._current, self._spoken = self._utterances.pop(0), 0
         self._began_at = at
         self._replies_before = view.replies_begun
@@ -127,7 +127,7 @@ class Script:
             self._last = utterance.name
         return utterance.pcm[start : start + size * BYTES_PER_SAMPLE]
 
-    def _begins_at(self, at: int, view: View) -> int | None:
+    def _begins_at(self, at: int, view: ConversationView) -> int | None:
         """Return where the next turn begins, not before ``at``; None if it does not begin yet, or never."""
         if not self.speech_ends:
             return self._next_or_end(at)

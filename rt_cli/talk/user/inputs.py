@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.errors import AudioError
 from rt_cli.run.sources import file_source
-from rt_cli.talk.loudness import speech_end
-from rt_cli.talk.script import Utterance
+from rt_cli.talk.user.loudness import speech_end
+from rt_cli.talk.user.script import Utterance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rt_cli.talk.partner import Partner
     from rt_cli.talk.position import Position
-    from rt_cli.talk.typed_lines import Lines
+    from rt_cli.talk.user.typed_lines import LineSource
 
 
 class Typist:
@@ -19,16 +19,25 @@ class Typist:
         position: The clock of the conversation.
         patience: Longest wait for a reply, or for more of one, samples.
         unanswered: Gets the lines that got no reply.
+        said: Instructions for the reply to each line.
     """
 
     def __init__(
-        self, lines: Lines, partner: Partner, position: Position, *, patience: int, unanswered: list[str]
+        self,
+        lines: LineSource,
+        partner: Partner,
+        position: Position,
+        *,
+        patience: int,
+        unanswered: list[str],
+        said: str | None = None,
     ) -> None:
         self._lines = lines
         self._partner = partner
         self._position = position
         self._patience = patience
         self._unanswered = unanswered
+        self._said = said
         self._last: str | None = None
         self._typed_at = 0
 
@@ -41,6 +50,6 @@ class Typist:
             self._last, rests = None, True
         if self._lines.waiting and (rests or self._lines.interactive):
             self._last, self._typed_at = self._lines.take(), now
-            self._partner.type(self._last)
+            self._partner.type(self._last, self._said)
             return True
         return self._lines.waiting or not self._lines.ended or not (rests or self._last is None)

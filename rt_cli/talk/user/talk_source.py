@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rt_cli.audio.source import Source
     from rt_cli.talk.position import Position
-    from rt_cli.talk.script import Script, View
+    from rt_cli.talk.user.script import ConversationView, TalkScript
 
 PIECE_MS = 20
 
@@ -64,7 +64,7 @@ class _TalkSource:
         self._samples += len(pcm) // BYTES_PER_SAMPLE
         return Block(pcm)
 
-    async def _play(self, script: Script, view: View) -> AsyncIterator[Block]:
+    async def _play(self, script: TalkScript, view: ConversationView) -> AsyncIterator[Block]:
         """Yield what a script says, in pieces, each when its last sample is due."""
         while not self._stopped:
             await self._position.sleep_until(self._samples + self._piece)
@@ -89,8 +89,8 @@ class ScriptedSource(_TalkSource):
     def __init__(
         self,
         name: str,
-        script: Script,
-        view: View,
+        script: TalkScript,
+        view: ConversationView,
         position: Position,
         ready: asyncio.Event,
         on_sound: Callable[[int, bytes], None],
@@ -121,8 +121,8 @@ class ContinuedSource(_TalkSource):
     def __init__(
         self,
         inner: Source,
-        script: Script,
-        view: View,
+        script: TalkScript,
+        view: ConversationView,
         position: Position,
         ready: asyncio.Event,
         on_sound: Callable[[int, bytes], None],
@@ -184,7 +184,7 @@ class SilentSource(_TalkSource):
     """
 
     def __init__(self, next_line: Callable[[], bool], position: Position, ready: asyncio.Event) -> None:
-        super().__init__("-", position, ready, lambda _at, _pcm: None)
+        super().__init__("typed", position, ready, lambda _at, _pcm: None)
         self._next_line = next_line
 
     async def blocks(self) -> AsyncIterator[Block]:
