@@ -64,12 +64,12 @@ class Expectations:
     def _missing(self, text: str, replies: Sequence[ReplyEnded]) -> str | None:
         if any(_plain(text) in _plain(reply.text) for reply in replies):
             return None
-        said = "; ".join(reply.text for reply in replies)[:_SHOWN_CHARS]
+        said = _shown("; ".join(reply.text.strip() for reply in replies))
         return f"no reply says it, but: {said}" if replies else "there was no reply"
 
     def _said(self, text: str, replies: Sequence[ReplyEnded]) -> str | None:
         number = next((at for at, reply in enumerate(replies, 1) if _plain(text) in _plain(reply.text)), None)
-        return None if number is None else f"reply {number} says it: {replies[number - 1].text[:_SHOWN_CHARS]}"
+        return None if number is None else f"reply {number} says it: {_shown(replies[number - 1].text)}"
 
     def _not_run(self, name: str, tools: Sequence[str]) -> str | None:
         if name in tools:
@@ -94,8 +94,12 @@ class Expectations:
             return
         said = replies[0].text if replies else ""
         share = difference(self.words, said)
-        problem = f"{share:.0%} of the words differ: {said[:_SHOWN_CHARS]}" if share > self.max_difference else None
+        problem = f"{share:.0%} of the words differ: {_shown(said)}" if share > self.max_difference else None
         yield Check("what was said", problem)
+
+
+def _shown(text: str) -> str:
+    return " ".join(text.split())[:_SHOWN_CHARS]
 
 
 def _plain(text: str) -> str:
