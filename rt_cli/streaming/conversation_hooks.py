@@ -44,6 +44,11 @@ class ConversationHooks(Protocol):
         ...
 
     @property
+    def progress(self) -> int:
+        """A number that grows with everything that the endpoint has given: a connection that moves it was of use."""
+        ...
+
+    @property
     def may_end(self) -> bool:
         """Whether a connection can end here without cutting a reply."""
         ...

@@ -103,6 +103,11 @@ class Partner:
         self._do(self.dialogue.turn_ended(item_ids, number, text))
 
     @property
+    def progress(self) -> int:
+        """A number that grows with every reply, its audio, and every tool."""
+        return self.dialogue.progress
+
+    @property
     def may_end(self) -> bool:
         """Whether a connection can end here without cutting a reply."""
         return self.dialogue.rests(self._position.now())

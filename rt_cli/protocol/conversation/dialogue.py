@@ -108,6 +108,11 @@ class Dialogue:
         return self._replies.begun
 
     @property
+    def progress(self) -> int:
+        """A number that grows with every reply, its audio, and every tool."""
+        return self._replies.begun + self._replies.audio + self.tool_calls
+
+    @property
     def reply_starts_at(self) -> int | None:
         """Position of the first sample of the last reply with sound; None before the first one."""
         return self._replies.starts_at

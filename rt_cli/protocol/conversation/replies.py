@@ -47,6 +47,8 @@ class Replies:
         """Replies that the endpoint gives, that sound, or that wait for their tools."""
         self.begun = 0
         """Number of replies whose first sound or word has come."""
+        self.audio = 0
+        """Samples received of all replies."""
         self.starts_at: int | None = None
         """Timeline position of the first sample of the last reply with sound; None before the first one."""
         self._playback = playback
@@ -168,6 +170,7 @@ class Replies:
         reply = self._speaker(event.response_id, event.item_id)
         if reply is None or not event.pcm:
             return []
+        self.audio += len(event.pcm) // BYTES_PER_SAMPLE
         content = reply.add_audio(event.item_id, event.content_index, event.pcm)
         start = self._playback.add(content, event.pcm, now)
         if reply.starts_at is None:
