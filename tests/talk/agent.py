@@ -95,6 +95,8 @@ class _Talk:
         """Turn and received samples of each message of ours."""
         self._outputs: set[str] = set()
         self._active: str | None = None
+        self._waiting = False
+        """A turn waits for the end of the active response."""
         self._cancelled: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -180,6 +182,7 @@ class _Talk:
         if self._active is not None:
             if event_id:
                 await self._refuse({"event_id": event_id}, "conversation_already_has_active_response")
+            self._waiting = self._waiting or not event_id
             return
         self._active = response = f"resp_{next(self._ids)}"
         await self._say("response.created", response={"id": response})
@@ -194,6 +197,9 @@ class _Talk:
             status = "cancelled" if response in self._cancelled else "completed"
             self._active = None
             await self._say("response.done", response={"id": response, "status": status})
+            if self._waiting and self._active is None:
+                self._waiting = False
+                await self._respond("")
 
     async def _call_tool(self, response: str, turn: str) -> None:
         name = next(self._ids)
