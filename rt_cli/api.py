@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from rt_cli.errors import EXIT_INTERRUPTED, RtError, SenderBusy, UsageError
-from rt_cli.events import Noted, Summary
+from rt_cli.events import EndpointChosen, Noted, Summary
 from rt_cli.run.event_queue import EventQueue
 from rt_cli.settings import Settings
 
@@ -227,7 +227,7 @@ class Transcript:
         return streamers.error
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Noted):  # for a status line
+        if isinstance(event, Noted | EndpointChosen):  # for a status line
             return
         if isinstance(event, Summary):
             self.summary = event

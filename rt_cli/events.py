@@ -6,12 +6,15 @@ Times are integer milliseconds on the timeline of the source (0 = first captured
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 if TYPE_CHECKING:
     from rt_cli.errors import RtError
+
+SCHEMA = 2  # of the NDJSON contract; 1 had no ``source`` line
+SINCE_0_2 = Meta(extra={"since": "0.2"})
 
 SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "closed"]
 LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "no_final", "refused", "damaged"]
@@ -31,12 +34,17 @@ class Label(Struct, frozen=True):
         return f"{self.source} {self.channel}" if self.channel else self.source
 
 
-class ContractEvent(Struct, frozen=True, tag_field="type"):
+class ContractEvent(Struct, frozen=True, tag_field="type", kw_only=True):
     """An event of the contract for scripts: the fields of its class are the fields of its NDJSON line, in this order.
 
     A field that may be absent is UNSET then; None is ``null``. Lines of several sources also have ``source`` and
     ``channel``, after ``type``.
     """
+
+    since: ClassVar[str] = "0.1"
+    """Version that brought the event."""
+    at: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """Wall clock when the event happened: UTC, ISO 8601 with milliseconds. Set for every line."""
 
 
 class SessionChanged(ContractEvent, frozen=True, tag="session"):
@@ -58,6 +66,18 @@ class SessionChanged(ContractEvent, frozen=True, tag="session"):
     """Number of the connection in this run, from 1."""
     reason: str | UnsetType = UNSET
     """What happened, in words for people."""
+    session_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the session, from its ``session.created``."""
+    request_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the request, from the headers of its handshake: support asks for it."""
+    captured_ms: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Audio captured until a connection was lost."""
+    give_up_ms: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Time until the run gives up, if no connection succeeds before. Only of ``lost``."""
+    outage_ms: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Time from the loss of a connection until another one took over. Only of ``resumed``."""
+    resent_ms: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Audio that had been sent on the lost connection, had no final there, and is sent again. Only of ``resumed``."""
 
 
 class Partial(ContractEvent, frozen=True, tag="partial"):
@@ -69,6 +89,64 @@ class Partial(ContractEvent, frozen=True, tag="partial"):
     """Everything heard of the turn so far: it replaces the partial before."""
     start_ms: int | UnsetType = UNSET
     """Start of the turn; absent until it is known."""
+    item_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the turn."""
+
+
+class SpeechBegan(ContractEvent, frozen=True, tag="speech_started"):
+    """The endpoint, or the detector of ``rt``, heard that speech began; after a cut perhaps once more."""
+
+    since = "0.2"
+    turn: int
+    """Number of the turn."""
+    at_ms: int
+    """Where the speech begins, with the padding that the endpoint puts before it."""
+    item_id: str | UnsetType = UNSET
+    """The endpoint's own name of the turn."""
+
+
+class SpeechEnded(ContractEvent, frozen=True, tag="speech_stopped"):
+    """The endpoint, or the detector of ``rt``, heard that speech ended; the final of the turn follows."""
+
+    since = "0.2"
+    turn: int
+    """Number of the turn."""
+    at_ms: int
+    """Where the speech ends."""
+    item_id: str | UnsetType = UNSET
+    """The endpoint's own name of the turn."""
+
+
+class TurnSegment(ContractEvent, frozen=True, tag="segment"):
+    """A part of a turn that one speaker said, from an endpoint that tells speakers apart; the final follows."""
+
+    since = "0.2"
+    turn: int
+    """Number of the turn."""
+    text: str
+    """What was said in it."""
+    speaker: str | UnsetType = UNSET
+    """The endpoint's name of the speaker, such as ``A``; the same within a session."""
+    start_ms: int | UnsetType = UNSET
+    """Where the segment begins."""
+    end_ms: int | UnsetType = UNSET
+    """Where the segment ends."""
+    item_id: str | UnsetType = UNSET
+    """The endpoint's own name of the turn."""
+
+
+class TurnUsage(Struct, frozen=True, omit_defaults=True):
+    """What the endpoint charges for a turn, in tokens or in seconds."""
+
+    since: ClassVar[str] = "0.2"
+    input_tokens: int | UnsetType = UNSET
+    """Tokens of the audio, and of a prompt."""
+    output_tokens: int | UnsetType = UNSET
+    """Tokens of the text."""
+    total_tokens: int | UnsetType = UNSET
+    """Tokens in all."""
+    seconds: float | UnsetType = UNSET
+    """Length of the audio that is charged, seconds."""
 
 
 class Withdrawn(ContractEvent, frozen=True, tag="withdrawn"):
@@ -97,6 +175,15 @@ class Final(ContractEvent, frozen=True, tag="final"):
     """Time from the end of speech to the final."""
     resumed: bool | UnsetType = UNSET
     """True if an earlier connection or process had sent a part of the audio. Never False."""
+    item_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the turn."""
+    speaker: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's name of the speaker, if all segments of the turn have the same one."""
+    confidence: Annotated[float | UnsetType, SINCE_0_2] = UNSET
+    """How sure the endpoint is of the text, 0 to 1: the geometric mean of the probabilities of its tokens. Only where
+    ``--set 'include=["item.input_audio_transcription.logprobs"]'`` asks for them."""
+    usage: Annotated[TurnUsage | UnsetType, SINCE_0_2] = UNSET
+    """What the endpoint charges for the turn, as it says."""
 
 
 class Failed(ContractEvent, frozen=True, tag="failed"):
@@ -112,6 +199,8 @@ class Failed(ContractEvent, frozen=True, tag="failed"):
     """Code of the error as the endpoint sent it; ``failed`` without one."""
     message: str
     """What the endpoint says, for people."""
+    item_id: Annotated[str | UnsetType, SINCE_0_2] = UNSET
+    """The endpoint's own name of the turn."""
 
 
 class Dropped(ContractEvent, frozen=True, tag="dropped"):
@@ -135,12 +224,23 @@ class Warned(ContractEvent, frozen=True, tag="warning"):
     """Which problem, in ``snake_case``: rt's own, or as the endpoint sent it."""
     message: str
     """What happened, for people."""
+    minor: Annotated[bool | UnsetType, SINCE_0_2] = UNSET
+    """True if it costs nothing, so that stderr does not say it. Never False."""
 
 
 class Noted(Struct, frozen=True):
     """A message for the status only."""
 
     message: str
+
+
+class EndpointChosen(Struct, frozen=True):
+    """The endpoint of the run (``embedded``, or host and port), what chose it, what to know of it. For the status."""
+
+    where: str
+    model: str
+    reason: str
+    remark: str = ""
 
 
 class Errored(ContractEvent, frozen=True, tag="error"):
@@ -245,17 +345,18 @@ class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
     """Time from the end of speech to the final; None without a measured final."""
     wall_ms: int
     """Duration of the run by the clock."""
-    replies: int | UnsetType = UNSET
+    replies: Annotated[int | UnsetType, SINCE_0_2] = UNSET
     """Replies of ``rt talk``; absent elsewhere, as the next two."""
-    interruptions: int | UnsetType = UNSET
+    interruptions: Annotated[int | UnsetType, SINCE_0_2] = UNSET
     """Replies that the user interrupted."""
-    tool_calls: int | UnsetType = UNSET
+    tool_calls: Annotated[int | UnsetType, SINCE_0_2] = UNSET
     """Tools that were run."""
 
 
 class ReplyEnded(ContractEvent, frozen=True, tag="reply"):
     """A reply of ``rt talk`` has been heard, or has ended before its end; it follows the ``final`` that it answers."""
 
+    since = "0.2"
     turn: int | None
     """The turn of the user that it answers; None for a typed line, or if it answers nothing."""
     text: str
@@ -273,6 +374,7 @@ class ReplyEnded(ContractEvent, frozen=True, tag="reply"):
 class ToolCalled(ContractEvent, frozen=True, tag="tool"):
     """A tool that the endpoint called has ended."""
 
+    since = "0.2"
     name: str
     """Name that the endpoint called."""
     arguments: str
@@ -286,6 +388,7 @@ class ToolCalled(ContractEvent, frozen=True, tag="tool"):
 class BargedIn(ContractEvent, frozen=True, tag="barge_in"):
     """The user interrupted a reply; follows the ``reply``."""
 
+    since = "0.2"
     at_ms: int
     """When the sound stopped."""
     truncated_ms: int | None
@@ -298,6 +401,7 @@ class LatencyMeasured(ContractEvent, frozen=True, tag="latency"):
     A time is None where the end of the user's speech, or the first sound of the reply, is unknown.
     """
 
+    since = "0.2"
     turn: int | None
     """The turn of the user, as in the ``reply``."""
     endpointing_ms: int | None
@@ -331,30 +435,57 @@ class Total(ContractEvent, frozen=True, tag="total"):
     """Sources that earlier runs finished; absent instead of 0."""
 
 
-class SourceOpened(Struct, frozen=True):
-    """A source is open and capture has started. For the status; the following events belong to this source."""
+class SourceOpened(ContractEvent, frozen=True, tag="source"):
+    """A source is open and capture begins: the first line of the source."""
 
-    name: str
+    since = "0.2"
+    source: str
+    """Name of the source as the user wrote it."""
     kind: str
+    """``file``, ``pipe`` or ``microphone``."""
     rate_hz: int
+    """Sample rate of the source itself."""
     channels: int
+    """Channels of the source itself."""
     wire_rate_hz: int
-    duration_ms: int | None
+    """Sample rate that is sent; all counts of samples are at this rate."""
+    duration_ms: int | None = None
+    """Length of the source; None if it is unknown."""
+    device: str | UnsetType = UNSET
+    """Name of the device, if the source is a microphone."""
+    began: str | UnsetType = UNSET
+    """Wall clock at the start of capture, 0 of the timeline: UTC, ISO 8601 with milliseconds."""
+    rt: str | UnsetType = UNSET
+    """Version of ``rt``."""
+    schema: int = SCHEMA
+    """Version of these lines."""
+
+    @property
+    def name(self) -> str:
+        """Name for people: that of the device, if there is one."""
+        return self.device or self.source
 
 
-class Progress(Struct, frozen=True):
-    """Marks and audio level, at most ten times a second. For the status."""
+class Progress(ContractEvent, frozen=True, tag="progress"):
+    """How far a source is, and how loud: a heartbeat, as often as ``--progress`` says."""
 
+    since = "0.2"
     captured_ms: int
+    """Audio captured."""
     acknowledged_ms: int
+    """Audio up to which the endpoint has read everything."""
     settled_ms: int
+    """Audio up to which everything is in a final, or known to need none."""
     lag_ms: int
     """Audio captured but not yet acknowledged."""
     rms_dbfs: float
+    """Mean level since the last measurement, at most 0.1 s before, dBFS."""
     peak_dbfs: float
+    """Highest sample since then, dBFS."""
     round_trip_ms: float | None
+    """The shortest round trip of the last half minute; None before the first."""
     state: str
-    """connecting, ready, stalled, draining, ..."""
+    """``connecting``, ``ready``, ``stalled``, ``lost``, ``draining`` or ``closed``."""
     sent_ms: int = 0
     """Audio sent on all connections."""
     cost: Cost | None = None
@@ -372,6 +503,14 @@ class ControlChanged(ContractEvent, frozen=True, tag="control"):
     """Whether audio is sent; None without push-to-talk."""
 
 
+class RawEvent(ContractEvent, frozen=True, tag="raw"):
+    """An event of the endpoint as it came; only with ``--raw``."""
+
+    since = "0.2"
+    event: dict[str, Any] | str
+    """The event, with audio replaced by its size and secrets masked; a text if it is no JSON object."""
+
+
 class KeysOffered(Struct, frozen=True):
     """Keys of the terminal control the run. For the live view."""
 
@@ -381,18 +520,23 @@ class KeysOffered(Struct, frozen=True):
 Event = (
     SessionChanged
     | Partial
+    | SpeechBegan
+    | SpeechEnded
+    | TurnSegment
     | Withdrawn
     | Final
     | Failed
     | Dropped
     | Warned
     | Noted
+    | EndpointChosen
     | Errored
     | Summary
     | Total
     | SourceOpened
     | Progress
     | ControlChanged
+    | RawEvent
     | KeysOffered
     | ReplyEnded
     | ToolCalled

@@ -31,6 +31,10 @@ class FakeClock:
         """Seconds."""
         return self.time
 
+    def wall(self) -> float:
+        """Unix time that goes with the clock: it starts at midnight of the first of January 2026."""
+        return 1_767_225_600.0 + self.now()
+
     async def sleep_until(self, deadline: float) -> None:
         """Advance to the deadline."""
         self.time = max(self.time, deadline)

@@ -60,8 +60,10 @@ class Ran:
 
     @property
     def causes(self) -> list[str]:
-        """Return the lines on stderr that name the cause of a failure."""
-        return [line for line in self.err.splitlines() if line.startswith("rt:")]
+        """Return the lines on stderr that name the cause of a failure: if there is no other, what is missing."""
+        lines = self.err.splitlines()
+        errors = [line for line in lines if line.startswith("rt:")]
+        return errors or [line for line in lines if line.startswith("incomplete:")]
 
 
 def start(

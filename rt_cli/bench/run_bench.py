@@ -26,7 +26,7 @@ from rt_cli.disk.outfile import cannot_write, open_outfile, write_all
 from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import EXIT_OK, UsageError
 from rt_cli.output.line_writer import LineWriter
-from rt_cli.output.status.choose import choose_look
+from rt_cli.output.status.choose import look_of
 from rt_cli.protocol.sanitize import printable
 from rt_cli.run.interrupts import call_soon
 from rt_cli.run.open_endpoint import open_endpoint
@@ -204,9 +204,7 @@ class Bench:
         return exit_code
 
     def _choose_look(self) -> str:
-        output = self._settings.output
-        terminal = sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
-        look = choose_look(output.status, quiet=output.quiet, is_terminal=terminal, environ=os.environ)
+        look = look_of(self._settings.output, stdout=sys.stdout, stderr=sys.stderr, environ=os.environ)
         # A live table and NDJSON on the same terminal would overwrite each other.
         shared = self._json and sys.stdout is not None and sys.stdout.isatty()
         return "all" if look == "live" and shared else look

@@ -71,10 +71,11 @@ def _keys_of(commands: set[str] | frozenset[str]) -> list[Key]:
 
 
 def _option(key: Key, *, hidden: bool = False) -> Any:
-    kind = {bool: bool, tuple: list[str], Path: Path}.get(key.kind, str)
     declared = key.declared
+    kind = int if declared.repeated else {bool: bool, tuple: list[str], Path: Path}.get(key.kind, str)
     info = typer.Option(
         *declared.flags,
+        count=declared.repeated,
         metavar=declared.metavar,
         help=help_of(key),
         autocompletion=completer_of(key),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import collect_garbage
+from rt_cli.cli.process import run_loop
 from rt_cli.cli.stdin_text import text_or_stdin
 from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
@@ -33,12 +33,10 @@ def ask(text: Text = None, file: File = None, out: Answer = None, **values: Any)
         raise UsageError("both --json and -o - write to stdout", "write the sound to a file")
     if out is not None and settings.talk.no_audio:
         raise UsageError("--no-audio leaves nothing for -o", "give one of them")
-    from rt_cli.talk.run_talk import run_talk
+    from rt_cli.talk.run_talk import TalkRun
     from rt_cli.talk.talk_options import TalkOptions, written_question
 
     if file is not None:
-        collect_garbage()
-        return run_talk(settings, TalkOptions(inputs=(file,), output_audio=out))
+        return run_loop(TalkRun(settings, TalkOptions(inputs=(file,), output_audio=out)).run)
     question = text_or_stdin(text, "ask")
-    collect_garbage()
-    return run_talk(*written_question(settings, question, output_audio=out))
+    return run_loop(TalkRun(*written_question(settings, question, output_audio=out)).run)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import collect_garbage
+from rt_cli.cli.process import run_loop
 from rt_cli.cli.stdin_text import text_or_stdin
 from rt_cli.config.layers import settings_of
 from rt_cli.config.values import number_option
@@ -36,9 +36,8 @@ def say(text: Text = None, out: Sound = None, max_difference: Difference = "0.1"
     if out == "-" and settings.output.format == "json":
         raise UsageError("both --json and -o - write to stdout", "write the sound to a file")
     share = number_option("--max-difference", max_difference, low=0, unit="")
-    from rt_cli.talk.run_talk import run_talk
+    from rt_cli.talk.run_talk import TalkRun
     from rt_cli.talk.talk_options import spoken_text
 
     words = text_or_stdin(text, "say")
-    collect_garbage()
-    return run_talk(*spoken_text(settings, words, output_audio=out, max_difference=share))
+    return run_loop(TalkRun(*spoken_text(settings, words, output_audio=out, max_difference=share)).run)

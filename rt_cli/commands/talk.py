@@ -9,7 +9,7 @@ import typer
 
 from rt_cli.cli import options
 from rt_cli.cli.help import TESTS
-from rt_cli.cli.process import collect_garbage
+from rt_cli.cli.process import run_loop
 from rt_cli.config.layers import settings_of
 from rt_cli.config.values import number_option
 from rt_cli.errors import UsageError
@@ -101,7 +101,7 @@ def talk(
     if interrupt_at is not None and len(inputs or ()) < 2:  # noqa: PLR2004 - the second one interrupts
         raise UsageError("--interrupt-at without a turn that interrupts", "give two or more --input")
     from rt_cli.talk.expectations.expectations import Expectations
-    from rt_cli.talk.run_talk import run_talk
+    from rt_cli.talk.run_talk import TalkRun
     from rt_cli.talk.talk_options import TalkOptions
     from rt_cli.talk.tools.declare import declare
 
@@ -110,19 +110,16 @@ def talk(
         if name not in {tool.name for tool in tools}:
             raise UsageError(f"--expect-tool {name}: there is no such tool", "name it with --tool or --tools")
     max_latency_ms = None if max_latency is None else round(1000 * number_option("--max-latency", max_latency, low=0))
-    collect_garbage()
-    return run_talk(
-        settings,
-        TalkOptions(
-            inputs=("-",) if source else tuple(inputs or ()),
-            mic=mic,
-            output_audio=output_audio,
-            record_both=record_both,
-            interrupt_at_s=None if interrupt_at is None else number_option("--interrupt-at", interrupt_at, low=0),
-            tools=tools,
-            expectations=Expectations(
-                tuple(expect or ()), tuple(expect_not or ()), tuple(expect_tool or ()), max_latency_ms
-            ),
-            junit=junit,
+    talk_options = TalkOptions(
+        inputs=("-",) if source else tuple(inputs or ()),
+        mic=mic,
+        output_audio=output_audio,
+        record_both=record_both,
+        interrupt_at_s=None if interrupt_at is None else number_option("--interrupt-at", interrupt_at, low=0),
+        tools=tools,
+        expectations=Expectations(
+            tuple(expect or ()), tuple(expect_not or ()), tuple(expect_tool or ()), max_latency_ms
         ),
+        junit=junit,
     )
+    return run_loop(TalkRun(settings, talk_options).run)

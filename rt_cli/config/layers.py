@@ -221,6 +221,9 @@ def _build(values: Layer) -> Settings:
     tables: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         tables.setdefault(keys[name].table, {})[keys[name].field] = value.value
+    if "url" in values:
+        origin = values["url"].origin
+        tables["endpoint"]["url_origin"] = "the config file" if origin == "file" else origin
     classes: dict[str, Any] = {table.name: table.type for table in fields(Settings)}
     return Settings(**{table: classes[table](**content) for table, content in tables.items()})
 

@@ -22,7 +22,7 @@ from rt_cli.protocol.endpoint.headers import Headers, checked, parse_header
 from rt_cli.protocol.endpoint.proxy import check_proxy
 from rt_cli.protocol.sanitize import printable
 from rt_cli.settings import Settings
-from rt_cli.settings.declaration import Declaration, declaration_of, title_of
+from rt_cli.settings.declaration import Declaration, declaration_of, is_declared, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,8 @@ def settings_keys() -> dict[str, Key]:
 
 def _keys_of(table: Field[Any]) -> Iterator[Key]:
     for field in fields(table.type):  # type: ignore[arg-type] # the annotations of the settings are evaluated
+        if not is_declared(field):
+            continue
         hint: Any = field.type
         optional = get_origin(hint) in {Union, UnionType} and NoneType in get_args(hint)
         kind = next(arg for arg in get_args(hint) if arg is not NoneType) if optional else hint
@@ -142,6 +144,15 @@ def _boolean(raw: object) -> bool:
     if isinstance(raw, str) and raw.strip().lower() in _BOOLEANS:
         return _BOOLEANS[raw.strip().lower()]
     raise ValueError("be true or false")
+
+
+def _verbosity(raw: object) -> int:
+    if isinstance(raw, bool) or (isinstance(raw, str) and not raw.strip().isdecimal()):
+        return 2 if _boolean(raw) else 0  # versions before 0.2 had no step between
+    number = _parse_number(raw, "")
+    if number is None or number < 0:
+        raise ValueError("be 0, 1 or 2")
+    return min(int(number), 2)
 
 
 def _choice(choices: tuple[str, ...], raw: object) -> str:
@@ -260,5 +271,6 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "extra": _overrides,
     "headers": _headers,
     "proxy": check_proxy,
+    "verbose": _verbosity,
 }
 """Keys whose values have a form of their own."""

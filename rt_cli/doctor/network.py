@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from rt_cli.audio.microphone.call_in_thread import call_in_thread
 from rt_cli.doctor.finding import Finding, error_finding
 from rt_cli.errors import UnreachableError
+from rt_cli.protocol.endpoint.url import is_loopback
 from rt_cli.streaming.transport.map_errors import invalid_certificate, no_such_host, no_tls
 
 if TYPE_CHECKING:
@@ -120,6 +121,12 @@ async def _connect(
     except TimeoutError:
         detail = f"no answer from {host_port.label} within {STEP_S:g} s"
         report(Finding("tcp", "fail", detail, "is it running? is there a firewall, or a proxy to be set?", _EXIT))
+        return None
+    except ConnectionRefusedError:
+        hint = f"start it: rt serve --port {host_port.port}; or give another --url"
+        local = is_loopback(host_port.host)
+        detail = f"{host_port.label} refuses the connection"
+        report(Finding("tcp", "fail", detail, hint if local else "is it running? is the port right?", _EXIT))
         return None
     except OSError as error:
         detail = f"{host_port.label}: {error.strerror or error}"

@@ -59,8 +59,9 @@ def _rows(
         if least is not None:
             presence = ", may be absent" if name not in least else " or null" if least[name] is None else ""
         own_unit = next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), _SAMPLES.get(name, unit))
-        inner = isinstance(value, dict)
-        since = _since(hint)
+        struct = _struct_in(hint)
+        inner = struct is not None
+        since = _since(hint, owner)
         yield (
             f"{prefix}{name}",
             _kind(hint, value) + presence,
@@ -69,7 +70,7 @@ def _rows(
             meanings.get(name, ""),
         )
         if inner:
-            yield from _rows(_struct_in(hint), value, None, f"{prefix}{name}.", own_unit)
+            yield from _rows(struct, value, None, f"{prefix}{name}.", own_unit)
 
 
 def _kind(hint: Any, value: Any) -> str:
@@ -80,10 +81,10 @@ def _kind(hint: Any, value: Any) -> str:
     return names[type(value)]
 
 
-def _since(hint: Any) -> str:
-    """Return the version that brought a field: ``Meta(extra={"since": ...})`` in its type, else the first one."""
+def _since(hint: Any, owner: Any) -> str:
+    """Return the version that brought a field: ``Meta(extra={"since": ...})`` in its type, else that of its class."""
     metas = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
-    return next((meta.extra["since"] for meta in metas if meta.extra), _FIRST_VERSION)
+    return next((meta.extra["since"] for meta in metas if meta.extra), getattr(owner, "since", _FIRST_VERSION))
 
 
 def _sample(cls: Any, *, complete: bool) -> Any:
@@ -105,28 +106,31 @@ def _value(hint: Any, *, complete: bool) -> Any:
             return get_args(part)[0]
         if isinstance(part, type) and issubclass(part, msgspec.Struct):
             return _sample(part, complete=complete)
+        if get_origin(part) is dict:
+            return {"type": "text"}
         if part in {bool, int, float, str}:
             return {bool: True, int: 1, float: 0.5, str: "text"}[part]
     raise TypeError(f"no sample of {hint}")
 
 
 def _struct_in(hint: Any) -> Any:
-    return next(part for part in _parts(hint) if isinstance(part, type) and issubclass(part, msgspec.Struct))
+    return next((part for part in _parts(hint) if isinstance(part, type) and issubclass(part, msgspec.Struct)), None)
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:
     """Return the members of a union, without annotations; of any other type the type alone."""
     if hasattr(hint, "__metadata__"):
         hint = hint.__origin__
-    return (hint,) if get_origin(hint) is Literal or not get_args(hint) else get_args(hint)
+    return (hint,) if get_origin(hint) in {Literal, dict} or not get_args(hint) else get_args(hint)
 
 
 def _docstrings(cls: Any) -> dict[str, str]:
-    """Return the strings behind the fields of a class."""
-    tree = ast.parse(inspect.getsource(cls))
-    body = [statement for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for statement in node.body]
+    """Return the strings behind the fields of a class, those of its bases included."""
     found = {}
-    for field, text in itertools.pairwise(body):
+    bases = [base for base in cls.__mro__ if issubclass(base, msgspec.Struct) and base is not msgspec.Struct]
+    trees = [ast.parse(inspect.getsource(base)) for base in reversed(bases)]
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    for field, text in itertools.chain.from_iterable(itertools.pairwise(node.body) for node in classes):
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
             name, string = field.target, text.value.value
             if isinstance(name, ast.Name) and isinstance(string, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import fields, replace
 
@@ -27,9 +27,21 @@ def mask_event(event: E) -> E:
     changes = {}
     for name in _texts.get(type(event)) or _text_fields(event):
         text = getattr(event, name)
-        if isinstance(text, str) and (safe := _mask(text)) != text:
+        if isinstance(text, str | dict) and (safe := mask(text)) != text:
             changes[name] = safe
     return replace(event, **changes) if changes else event
+
+
+def mask(value: Any) -> Any:
+    """Mask the secrets in a text, or in all texts of JSON data."""
+    match value:
+        case str():
+            return _mask(value)
+        case dict():
+            return {_mask(name): mask(inner) for name, inner in value.items()}
+        case list():
+            return [mask(inner) for inner in value]
+    return value
 
 
 def _mask(text: str) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ROOT = "rt"
 """Name of the parent of all loggers of ``rt``."""
 
+WIRE = 2
+"""Verbosity from which on stderr has the wire, too."""
+_WIRE_LOGGERS = ("rt.wire", "rt.local.websocket", "rt.replay.websocket")
 _NOTHING = logging.CRITICAL + 1
 _SHORT = "%(levelname)s %(name)s: %(message)s"
 _LONG = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
@@ -49,7 +52,10 @@ class Logs:
             self._writer = LineWriter(self._file, on_broken=on_broken, limit_bytes=STATUS_BYTES)
             self._handlers.append(LineHandler(self._writer.write, _LONG))
         if settings.verbose:
-            self._handlers.append(LineHandler(say, _SHORT))
+            on_stderr = LineHandler(say, _SHORT)
+            if settings.verbose < WIRE:
+                on_stderr.addFilter(_is_not_wire)
+            self._handlers.append(on_stderr)
         for handler in self._handlers:
             self._logger.addHandler(handler)
         # Without a handler, logging prints warnings on stderr and disturbs the status.
@@ -100,6 +106,10 @@ def _open(path: str) -> TextIO:
     hint = "log to another file"
     file = open_outfile(Path(path), append=True, mode=PRIVATE, what="the log file", hint=hint, code="log_file")
     return io.TextIOWrapper(io.BufferedWriter(file), encoding="utf-8")
+
+
+def _is_not_wire(record: logging.LogRecord) -> bool:
+    return record.name not in _WIRE_LOGGERS
 
 
 def _ignore(_line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from rt_cli.output.repeated_warnings import RepeatedWarnings
 from rt_cli.output.results.formats import dispatch, make_results
 from rt_cli.output.results.saved_results import SavedResults
 from rt_cli.output.results.source_order import SourceOrder
-from rt_cli.output.results.source_output import SourceOutput
+from rt_cli.output.results.source_output import SourceOutput, stamped
 from rt_cli.output.results.write_receipts import CountedLines
 from rt_cli.output.status.choose import make_status
 from rt_cli.output.status.plain import PlainStatus
@@ -50,6 +51,8 @@ class Output:
         saved: Results in files; with ``--output-dir`` they replace stdout, except for NDJSON.
         status_prints_results: True if ``status`` prints the results, because both streams are one terminal.
         view: ``status``, if it is a live view.
+        progress: True if the results have lines about the progress.
+        wall: The wall clock, Unix time.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Output:
         *,
         status_prints_results: bool,
         view: LiveStatus | None = None,
+        progress: bool = False,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.view = view
         """The live view, if there is one."""
@@ -76,11 +81,18 @@ class Output:
         self._logs = logs
         self._saved = saved
         self._status_prints_results = status_prints_results
+        self._progress = progress
+        self._wall = wall
 
     @property
     def failure(self) -> OSError | None:
         """The error of a failed write of results, for example a full disk; None if the reader closed stdout."""
         return self._stdout.failure or self._saved.failure
+
+    @property
+    def wants_progress(self) -> bool:
+        """Whether anything is done with events about the progress."""
+        return self._progress or self._status.shows_progress
 
     @property
     def held_bytes(self) -> int:
@@ -96,13 +108,14 @@ class Output:
         """
         self._saved.begin(name, max(1, len(channels)))
         order = SourceOrder() if self._saved.per_source else self._order
-        return SourceOutput(name, channels, order, self._write_result, self._on_status)
+        return SourceOutput(name, channels, order, self._write_result, self._on_status, self._wall)
 
     def on_event(self, event: Event) -> None:
         """Handle an event of the run, or of its only source. Returns at once and never raises."""
         for each in self._warnings.take(mask_event(event)):
-            self._write_result(each)
-            self._on_status(each)
+            event = stamped(each, self._wall())
+            self._write_result(event)
+            self._on_status(event)
 
     def report_unconfirmed(self, *, labelled: bool) -> None:
         """Print the words that no final has confirmed to stderr: the run does not wait for their finals.
@@ -158,6 +171,7 @@ def make_output(
     stderr: TextIO | None,
     environ: Mapping[str, str],
     on_printed: Callable[[int], None] | None = None,
+    wall: Callable[[], float] = time.time,
 ) -> Output:
     """Create the outputs of a run.
 
@@ -173,6 +187,7 @@ def make_output(
         environ: The environment.
         on_printed: Called with the turn of each final that was printed, or saved in the file of its source; on any
             thread; must not raise.
+        wall: The wall clock, Unix time.
 
     Raises:
         UsageError: An output file cannot be written.
@@ -182,7 +197,14 @@ def make_output(
     def write_to_stdout(line: str, on_written: OnWritten) -> None:
         writer.write(line, on_written=on_written)
 
-    status = make_status(settings, stderr=stderr, environ=environ, on_unprinted=write_to_stdout, source_count=crowd)
+    status = make_status(
+        settings,
+        stdout=stdout,
+        stderr=stderr,
+        environ=environ,
+        on_unprinted=write_to_stdout,
+        source_count=crowd,
+    )
     write_line: WriteLine = writer.write
     prints_results = False
     view = None if isinstance(status, PlainStatus) else status
@@ -202,10 +224,23 @@ def make_output(
         partials=settings.partials,
         timestamps=settings.timestamps,
         many=many_sources,
+        progress_s=settings.progress_s,
+        raw=settings.raw,
         # After a crash the file of a source is written again, and needs the finals that stdout already had.
         on_printed=None if saved.per_source else on_printed,
     )
-    return Output(results, status, writer, lines, logs, saved, status_prints_results=prints_results, view=view)
+    return Output(
+        results,
+        status,
+        writer,
+        lines,
+        logs,
+        saved,
+        status_prints_results=prints_results,
+        view=view,
+        progress=settings.progress_s is not None,
+        wall=wall,
+    )
 
 
 def _same_terminal(stdout: TextIO | None, stderr: TextIO | None) -> bool:

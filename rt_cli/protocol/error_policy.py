@@ -100,7 +100,7 @@ def http_refusal(
         retry_after_s: The Retry-After header in seconds, if there was one.
         wants_model: The URL has no ``model``, which some compatible servers demand and answer with 403.
     """
-    message = quoted(body)
+    message = "" if body.lstrip()[:1] == "<" else quoted(body)  # a page of HTML says nothing to a reader of one line
     description = f"HTTP {status}" + (f" ({message})" if message else "")
     if status == 429 and not any(code in body for code in _QUOTA_CODES):  # noqa: PLR2004 - HTTP statuses have no better name
         return UnreachableError(
@@ -125,9 +125,8 @@ def http_refusal(
             429: "the quota is used up; check the plan and billing",
         }[status]
         return RefusedError(f"the endpoint refused us: {description}", hint, code=f"http_{status}")
-    return EndpointError(
-        f"no realtime endpoint there: {description}", "check the URL and the model", code=f"http_{status}"
-    )
+    hint = "is the path of the URL right? is the model?"
+    return EndpointError(f"no realtime endpoint there: {description}", hint, code=f"http_{status}")
 
 
 def classify_close(code: int, reason: str = "", last_error: ErrorInfo | None = None) -> RtError:

@@ -6,7 +6,9 @@ import re
 
 from rt_cli.masking import masked, masked_foreign
 
-__all__ = ["masked", "masked_foreign", "printable", "whole_text"]
+__all__ = ["masked", "masked_foreign", "printable", "printable_id", "whole_text"]
+
+_MAX_ID_CHARS = 200
 
 # Remove whole sequences first, so that no "[31m" stays; _UNSAFE removes a lone ESC. All patterns run in linear time:
 # an attacker may send megabytes.
@@ -36,3 +38,8 @@ def printable(text: str) -> str:
 def whole_text(text: str) -> str:
     """Join surrogate pairs and replace lone surrogates by U+FFFD: encoding a surrogate to UTF-8 fails later."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def printable_id(text: str | None) -> str | None:
+    """Return an id of the endpoint for output: printable, and of a reasonable length; None for none."""
+    return printable(text)[:_MAX_ID_CHARS] if text else None

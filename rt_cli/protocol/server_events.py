@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from rt_cli.events import TurnUsage  # noqa: TC001  msgspec reads the annotations
 from rt_cli.protocol.conversation.events import ConversationEvent
 
 
@@ -27,6 +28,7 @@ class SessionCreated(msgspec.Struct, frozen=True):
 
     expires_at: float | None = None
     """Unix time, seconds."""
+    session_id: str | None = None
 
 
 class EffectiveSession(msgspec.Struct, frozen=True):
@@ -114,8 +116,23 @@ class TranscriptCompleted(msgspec.Struct, frozen=True):
     """None if the event has none: the deltas are the text. An empty text is a text."""
     language: str | None = None
     content_index: int = 0
+    usage: TurnUsage | None = None
+    """What the endpoint charges; None if it does not say."""
+    confidence: float | None = None
+    """Geometric mean of the probabilities of the tokens, 0 to 1; None without log probabilities."""
     other_text: str | None = None
     """The text under another name; it counts where nothing else tells the words."""
+
+
+class TranscriptSegment(msgspec.Struct, frozen=True):
+    """``conversation.item.input_audio_transcription.segment``: a part of an item that one speaker said."""
+
+    item_id: str | None = None
+    text: str = ""
+    speaker: str | None = None
+    start_s: float | None = None
+    """From the start of the item, seconds."""
+    end_s: float | None = None
 
 
 class TranscriptFailed(msgspec.Struct, frozen=True):
@@ -153,6 +170,7 @@ ServerEvent = (
     | StreamEnded
     | TranscriptDelta
     | TranscriptSnapshot
+    | TranscriptSegment
     | TranscriptCompleted
     | TranscriptFailed
     | ErrorEvent

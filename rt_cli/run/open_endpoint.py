@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rt_cli.settings import Settings
 
 
+DEMO_CODE = "demo_quality"
+"""Code of the warning that the embedded endpoint has no better recogniser than the demo."""
+
+
 async def open_endpoint(
     settings: Settings,
     plan: Plan,
@@ -49,8 +53,8 @@ async def open_endpoint(
 
         limits = Limits() if sessions is None else Limits(sessions=sessions)
         server = await stack.enter_async_context(serve(limits=limits, recognizer=str(plan.recognizer), replier=replier))
-        code = "demo_quality" if server.recognizer == EMBEDDED_MODEL else "recognizer"
-        on_embedded(Warned(code, server.notice), limits.sessions)
+        code = DEMO_CODE if server.recognizer == EMBEDDED_MODEL else "recognizer"
+        on_embedded(Warned(code, server.notice, minor=True), limits.sessions)
         url = server.url
     endpoint = endpoint_of(settings, plan.key, url, plan.recognizer, conversation=plan.conversation)
     return endpoint.with_query(plan.session.query)

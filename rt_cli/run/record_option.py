@@ -25,10 +25,13 @@ def check_outputs(settings: OutputSettings, sources: Iterable[str]) -> None:
         sources: Names of the sources; some are file paths.
 
     Raises:
-        UsageError: Two names mean one file, or a transcript has no format.
+        UsageError: Two names mean one file, a transcript has no format, or an option needs another one.
     """
     if settings.save_transcript is not None:
         format_of(Path(settings.save_transcript))
+    for option, given in (("--progress", settings.progress_s is not None), ("--raw", settings.raw)):
+        if given and settings.format != "json":
+            raise UsageError(f"{option} adds lines of NDJSON", "add --json")
     # The source of --save-audio is checked when it is open: only then it is known to be a file.
     files = [Path(settings.save_audio)] if settings.save_audio is not None else []
     files += [Path(source) for source in sources if source != "-"]

@@ -129,7 +129,7 @@ class CommandRun:
             self._streamers = streamers = Streamers(
                 self._settings,
                 output.on_event,
-                progress=self._shows_status,
+                progress=output.wants_progress,
                 lower_limit=self._pool.shrink,
                 wire_recorder=self._wire_recorder,
             )
@@ -252,10 +252,6 @@ class CommandRun:
     @property
     def _stopping(self) -> bool:
         return bool(self._interrupts.codes) or self._stdout_closed
-
-    @property
-    def _shows_status(self) -> bool:
-        return self._settings.output.status != "off" and not self._settings.output.quiet
 
     def _wall_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self._began) * 1000)

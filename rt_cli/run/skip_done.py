@@ -16,7 +16,7 @@ from rt_cli.disk.outfile import PRIVATE, open_descriptor, reason_of, write_all
 from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import UsageError
 from rt_cli.protocol.endpoint.endpoint import EMBEDDED_MODEL
-from rt_cli.settings.declaration import declaration_of
+from rt_cli.settings.declaration import declaration_of, is_declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,7 +140,8 @@ def _changing(table: DataclassInstance) -> dict[str, object]:
 
     A setting that a later version adds must not void the marks of an earlier one.
     """
-    values = {field: getattr(table, field.name) for field in fields(table) if declaration_of(field).changes_result}
+    declared = filter(is_declared, fields(table))
+    values = {field: getattr(table, field.name) for field in declared if declaration_of(field).changes_result}
     return {
         field.name: value for field, value in values.items() if field.name in _FIRST_SETTINGS or value != field.default
     }

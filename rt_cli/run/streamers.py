@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
-from rt_cli.events import Noted, Warned
-from rt_cli.run.open_endpoint import open_endpoint
+from rt_cli.events import EndpointChosen, Warned
+from rt_cli.run.open_endpoint import DEMO_CODE, open_endpoint
 from rt_cli.settings import auto
 from rt_cli.streaming.cost import bill_of
 from rt_cli.streaming.job import Job
@@ -68,6 +68,7 @@ class Streamers:
         self._commands: list[Command] = []
         """Commands that came before all channels had a streamer."""
         self._last_settled_at = -math.inf
+        self._remark = ""
 
     @property
     def sessions_each(self) -> int:
@@ -82,13 +83,16 @@ class Streamers:
         """
         self._plan = plan
         self._endpoint = endpoint = await open_endpoint(self._settings, plan, stack, on_embedded=self._on_embedded)
-        self._on_event(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
+        where = "embedded" if endpoint.embedded else endpoint.host
+        self._on_event(EndpointChosen(where, endpoint.model, plan.choice.reason, self._remark))
         if endpoint.trust.insecure and endpoint.url.startswith("wss:"):
             warning = "the certificate is not checked (--insecure): whoever is on the way can listen"
             self._on_event(Warned("insecure", warning))
 
     def _on_embedded(self, warning: Warned, sessions: int) -> None:
         self._lower_limit(sessions // self.sessions_each)
+        if warning.code == DEMO_CODE:
+            self._remark = "demo quality, English only"
         self._on_event(warning)
 
     # -- one source ---------------------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from rt_cli.disk.outfile import prepare_folder
-from rt_cli.errors import UsageError
 from rt_cli.server.access.access import (
     MODELS,
     PATH,
@@ -39,6 +38,7 @@ from rt_cli.server.access.access import (
     choose_subprotocol,
     listening_address,
 )
+from rt_cli.server.access.bind_error import cannot_listen
 from rt_cli.server.access.client_secrets import ClientSecrets
 from rt_cli.server.access.keepalive import ClientState, Keepalive
 from rt_cli.server.access.limits import Limits
@@ -417,12 +417,7 @@ async def _listen(endpoint: _Endpoint, address: str, port: int, tls: ssl.SSLCont
             logger=_WIRE_LOG,
         )
     except (OSError, OverflowError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        raise UsageError(
-            f"cannot listen on {address} port {port}: {reason}",
-            "choose another with --port, or --port 0 for any free one",
-            code="port_in_use",
-        ) from exc
+        raise cannot_listen(address, port, exc) from exc
 
 
 def _response(connection: _Connection, answer: Answer, *, head: bool = False) -> Response:

@@ -37,6 +37,8 @@ class Declaration:
     low: float = -math.inf
     high: float = math.inf
     """Range of a number, in the unit of its field."""
+    repeated: bool = False
+    """A flag that is counted: ``-vv`` is 2."""
     unlimited: bool = False
     """A number that accepts ``max``, which means infinity."""
     examples: tuple[str, ...] = ()
@@ -85,6 +87,11 @@ def table(content: Callable[[], T], title: str) -> T:
     """Declare a table of settings: its class, and its heading in ``--help-all``."""
     declared: Any = field(default_factory=content, metadata={_KEY: title})
     return declared  # type: ignore[no-any-return]
+
+
+def is_declared(field: "Field[Any]") -> bool:
+    """Return whether a field is a setting: what the loader alone sets has no declaration."""
+    return _KEY in field.metadata
 
 
 def declaration_of(of: "Field[Any]") -> Declaration:

@@ -1,6 +1,6 @@
 """``[endpoint]``: the endpoint, its key, certificates and proxy, and its price."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rt_cli.settings.declaration import ALL, setting
 
@@ -143,3 +143,5 @@ class EndpointSettings:
         belongs_to_url=True,
     )
     currency: str = setting("USD", doc="The currency of the price: any text.")
+    url_origin: str | None = field(default=None, compare=False)
+    """Where the URL comes from, set by the loader: an option, a variable, the config file."""

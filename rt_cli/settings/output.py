@@ -85,11 +85,26 @@ class OutputSettings:
         doc="Show the text of a turn while it is being spoken, too.",
         everyday=True,
     )
+    progress_s: float | None = setting(
+        None,
+        "--progress TIME",
+        "A line of NDJSON on the progress, so often.",
+        doc="Time between two lines of NDJSON that say how far a source is, for programs that watch it.",
+        auto="none",
+        low=0.1,
+    )
+    raw: bool = setting(
+        False,
+        "--raw",
+        "NDJSON of every event of the endpoint, too.",
+        doc="Add lines of NDJSON with every event of the endpoint as it came, audio replaced by its size.",
+    )
     status: StatusMode = setting(
         "auto",
         "--status HOW",
         "{choices}.",
-        doc="What stderr tells of a run. Here auto is a value of its own: live on a terminal, else plain.",
+        doc="What stderr tells of a run. Here auto is a value of its own: live on a terminal, plain beside a stdout "
+        "that is a pipe, and in a pipe only warnings and errors.",
         commands=BENCH | CONVERSATION,
     )
     quiet: bool = setting(
@@ -100,19 +115,23 @@ class OutputSettings:
         commands=BENCH | CONVERSATION,
         everyday=True,
     )
-    verbose: bool = setting(
-        False,
+    verbose: int = setting(
+        0,
         "--verbose -v",
-        "Wire events and sender state on stderr.",
-        doc="Say what goes over the wire, and what the sender does.",
+        "The connection on stderr; -vv: the wire, too.",
+        doc="Of stderr: 0 says what is wrong, 1 also what the connection and the sender do, 2 also what goes over the "
+        "wire.",
+        low=0,
+        high=2,
+        repeated=True,
         everyday=True,
         commands=RUN | CONVERSATION,
     )
     log_file: str | None = setting(
         None,
         "--log-file FILE",
-        "The same, into a file.",
-        doc="A file that gets what verbose says.",
+        "What -vv says, into a file.",
+        doc="A file that gets what -vv says.",
         auto="none",
         commands=RUN | CONVERSATION,
     )

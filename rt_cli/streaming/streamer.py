@@ -7,8 +7,10 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, unexpected
-from rt_cli.events import Noted, SourceOpened, Warned, error_event
+from rt_cli.events import Noted, Warned, error_event
 from rt_cli.protocol.session.session import Session
 from rt_cli.settings import auto
 from rt_cli.streaming.capture.capture import TapeFeeder
@@ -22,10 +24,11 @@ from rt_cli.streaming.delivery.speech_search import QuietPrefix
 from rt_cli.streaming.outcome import RunOutcome
 from rt_cli.streaming.progress_report import ProgressReport
 from rt_cli.streaming.send_policy import select
+from rt_cli.streaming.source_events import ending, no_speech, opened
 from rt_cli.streaming.storage import Storage
 from rt_cli.streaming.summary import summary_of
 from rt_cli.streaming.timing.change_signal import ChangeSignal
-from rt_cli.streaming.timing.suspend import Lagged, LoopMonitor, Suspended, asleep_s, watch
+from rt_cli.streaming.timing.suspend import COSTLY_LAG_S, Lagged, LoopMonitor, Suspended, asleep_s, watch
 from rt_cli.timeline.tape import Tape
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ class Streamer:
         self._marks: Marks | None = None
         self._reconnector: Reconnector | None = None
         self._delivery_task: asyncio.Task[None] | None = None
+        self._silent_input = False
         self._signals = 0
         self._signal_exit = EXIT_OK
         self._stdout_closed = False
@@ -98,6 +102,7 @@ class Streamer:
             return self._conclude(began)
         try:
             with self._noting_errors():
+                self._on_event(opened(self._job, source.info, self._clock.wall()))
                 self._make_tape(source)
                 await self._storage.open(source, self.tape, self._session)
                 await self._stream(source)
@@ -144,6 +149,7 @@ class Streamer:
         self._signals += 1
         self._signal_exit = exit_code
         if self._signals == 1 and self._capture is not None:
+            self._on_event(ending(self._job))
             self._capture.stop()
         elif self._delivery_task is not None:
             self._delivery_task.cancel()
@@ -201,8 +207,6 @@ class Streamer:
 
     async def _stream(self, source: Source) -> None:
         settings, info = self._job.settings, source.info
-        duration_ms = None if info.duration_s is None else round(info.duration_s * 1000)
-        self._on_event(SourceOpened(info.name, info.kind, info.rate_hz, info.channels, self._rate, duration_ms))
         if settings.input.ptt:
             self._control.report()
         sizes = self._job.chunk_sizes(self._rate, live=info.live)
@@ -324,7 +328,10 @@ class Streamer:
         link = self._reconnector.link if self._reconnector else None
         match event:
             case Lagged(seconds) if link is not None and link.ready:
-                self._on_event(Warned("loop_lag", f"the program was held up for {seconds * 1000:.0f} ms"))
+                costs = seconds >= COSTLY_LAG_S and self._capture is not None and self._capture.live
+                message = f"the program was held up for {seconds * 1000:.0f} ms"
+                log.debug("%s", message)
+                self._on_event(Warned("loop_lag", message, minor=UNSET if costs else True))
             case Suspended(seconds):
                 self._on_event(Warned("suspended", f"the machine was suspended for {seconds:.0f} s"))
                 if self._capture is not None:
@@ -362,6 +369,7 @@ class Streamer:
         return self._capture.captured_at(position) if self._capture else None
 
     def _warn(self, code: str, message: str) -> None:
+        self._silent_input = self._silent_input or code == "silent_input"
         self._on_event(Warned(code, message))
 
     def _report_hole(self, hole: Hole) -> None:
@@ -390,6 +398,10 @@ class Streamer:
         self.error = error = outcome.error
         if error is not None and not self._stdout_closed:
             self._on_event(error_event(error))
+        if outcome.complete and not self._session.finals and not self._silent_input:
+            live = capture is not None and capture.live
+            if (warning := no_speech(self._job, outcome.ledger.captured, live=live)) is not None:
+                self._on_event(warning)
         summary = summary_of(
             outcome,
             self._session,

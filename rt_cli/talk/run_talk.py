@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,22 @@ from msgspec.structs import replace
 
 from rt_cli.clock import SystemClock
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNEXPECTED, RtError, UsageError, unexpected, worst_exit
-from rt_cli.events import Errored, Final, LatencyMeasured, Noted, ReplyEnded, Summary, Warned, error_event
+from rt_cli.events import (
+    EndpointChosen,
+    Errored,
+    Final,
+    LatencyMeasured,
+    Noted,
+    ReplyEnded,
+    Summary,
+    Warned,
+    error_event,
+)
 from rt_cli.output.output import make_output
 from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import printable
 from rt_cli.protocol.server_events import ErrorInfo
-from rt_cli.run.interrupts import Interrupts, call_soon, ignore_signals
+from rt_cli.run.interrupts import call_soon
 from rt_cli.run.open_endpoint import open_endpoint
 from rt_cli.run.record_option import check_outputs, open_wire_recorder
 from rt_cli.run.sources import file_source, microphone_source
@@ -45,6 +54,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Source, Warn
     from rt_cli.events import Event
     from rt_cli.protocol.conversation.playback import Heard
+    from rt_cli.run.interrupts import Interrupts
     from rt_cli.run.plan import Plan
     from rt_cli.settings import Settings
     from rt_cli.talk.expectations.expectations import Check
@@ -54,48 +64,23 @@ if TYPE_CHECKING:
 _LAST_LINES_S = 0.3
 
 
-def run_talk(settings: Settings, options: TalkOptions) -> int:
-    """Hold a conversation, and return its exit code.
-
-    Raises:
-        UsageError: Settings or options that contradict each other, or a file that cannot be used.
-    """
-    settings = talk_settings(settings)
-    tools = ToolSet(options.tools, settings.talk.tool_timeout_s)
-    check_outputs(settings.output, options.inputs)
-    plan: Plan | RtError
-    try:
-        plan = plan_talk(settings, os.environ, tools.declarations)
-    except UsageError:
-        raise
-    except RtError as exc:
-        plan = exc
-    with asyncio.Runner() as runner:
-        exit_code = runner.run(_Talk(settings, options, plan, tools).run())
-        # All output is written. Closing the loop waits for its threads, such as a DNS query without answer: limit that.
-        exit_timer = threading.Timer(_LAST_LINES_S, os._exit, (exit_code,))
-        exit_timer.daemon = True
-        exit_timer.start()
-    exit_timer.cancel()
-    ignore_signals()
-    return exit_code
-
-
-class _Talk:
+class TalkRun:
     """One conversation.
 
     Args:
         settings: Of the run.
         options: What is no setting.
-        plan: The plan, or the error that keeps the conversation from being held.
-        tools: What the endpoint may call.
+
+    Raises:
+        UsageError: Settings or options that contradict each other, or a file that cannot be used.
     """
 
-    def __init__(self, settings: Settings, options: TalkOptions, plan: Plan | RtError, tools: ToolSet) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, options: TalkOptions) -> None:
+        self._settings = settings = talk_settings(settings)
         self._options = options
-        self._plan = plan
-        self._tools = tools
+        self._tools = ToolSet(options.tools, settings.talk.tool_timeout_s)
+        check_outputs(settings.output, options.inputs)
+        self._plan = _plan_or_error(settings, self._tools)
         self._name = ", ".join(options.inputs) or ("microphone" if options.mic else "typed")
         self._files: list[HeardFile] = []
         self._streamer: Streamer | None = None
@@ -110,11 +95,15 @@ class _Talk:
         self._exit_code = EXIT_OK
         self._stdout_closed = False
 
-    async def run(self) -> int:
-        """Hold the conversation. Signals end it; cancellation ends it without a summary."""
+    async def run(self, interrupts: Interrupts) -> int:
+        """Hold the conversation. Interrupts end it; cancellation ends it without a summary.
+
+        Raises:
+            UsageError: The results or the report could not be written.
+        """
         loop = asyncio.get_running_loop()
         self._began = loop.time()
-        self._interrupts = Interrupts(self._interrupt)
+        self._interrupts = interrupts
         self._output = make_output(
             self._settings.output,
             many_sources=False,
@@ -124,7 +113,9 @@ class _Talk:
             stderr=sys.stderr,
             environ=os.environ,
         )
-        self._interrupts.install()
+        if self._output.view is not None:
+            interrupts.terminal_users.append(self._output.view)
+        interrupts.subscribe(self._interrupt)
         try:
             async with AsyncExitStack() as stack:
                 await self._hold(stack)
@@ -153,7 +144,8 @@ class _Talk:
         replier = await stack.enter_async_context(embedded_replier(plan, verbatim=self._options.said is not None))
         endpoint = await open_endpoint(settings, plan, stack, on_embedded=self._on_embedded, replier=replier)
         endpoint = with_model_of_url(endpoint)
-        self._output.on_event(Noted(f"endpoint: {endpoint.shown} ({plan.choice.reason}), model {endpoint.model}"))
+        where = "embedded" if endpoint.embedded else endpoint.host
+        self._output.on_event(EndpointChosen(where, endpoint.model, plan.choice.reason))
         self._partner = partner = Partner(
             position,
             self._report,
@@ -172,7 +164,7 @@ class _Talk:
             conversation=partner,
             witness=None if recorder is None else partial(recorder.connection, endpoint, self._name),
         )
-        self._streamer = Streamer(job, SystemClock(), partner.on_event, progress=self._shows_status)
+        self._streamer = Streamer(job, SystemClock(), partner.on_event, progress=self._output.wants_progress)
         if self._interrupts.codes:
             self._streamer.interrupt(self._interrupts.codes[0])
         async with asyncio.TaskGroup() as tasks:
@@ -314,10 +306,6 @@ class _Talk:
         for file in self._files:
             file.heard(pieces, upto)
 
-    @property
-    def _shows_status(self) -> bool:
-        return self._settings.output.status != "off" and not self._settings.output.quiet
-
     # -- signals ------------------------------------------------------------------------------------------------------
 
     def _interrupt(self, exit_code: int) -> None:
@@ -328,6 +316,16 @@ class _Talk:
         self._stdout_closed = True
         if self._streamer is not None:
             self._streamer.hang_up()
+
+
+def _plan_or_error(settings: Settings, tools: ToolSet) -> Plan | RtError:
+    """Return the plan, or the error that keeps the conversation from being held. Raises UsageError."""
+    try:
+        return plan_talk(settings, os.environ, tools.declarations)
+    except UsageError:
+        raise
+    except RtError as exc:
+        return exc
 
 
 def _unmet(check: Check) -> RtError:

@@ -158,7 +158,10 @@ def test_words_against_a_reference(talk: str, tmp_path: Path) -> None:
 def test_table_for_people(talk: str) -> None:
     """The result is on stdout, progress on stderr."""
     with scripted(polite("so it is")) as server:
-        ran = rt("bench", "--url", server.url, "--turn-detection", "none", "--spread", "0", "--sessions", "1,2", talk)
+        ran = rt(
+            *("bench", "--url", server.url, "--turn-detection", "none", "--spread", "0", "--sessions", "1,2"),
+            *("--status", "plain", talk),
+        )
     assert ran.exit == 0, ran.err
     head, _, one, two, *remarks, verdict = ran.out.splitlines()
     assert "to final" in head
@@ -175,7 +178,19 @@ def test_live_table_on_a_terminal(talk: str) -> None:
     person, program = os.openpty()
     with scripted(polite("so it is")) as server:
         process = subprocess.Popen(
-            [*RT, "bench", "--url", server.url, "--turn-detection", "none", "--rounds", "1000", talk],
+            [
+                *RT,
+                "bench",
+                "--url",
+                server.url,
+                "--turn-detection",
+                "none",
+                "--rounds",
+                "1000",
+                "--status",
+                "live",
+                talk,
+            ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=program,

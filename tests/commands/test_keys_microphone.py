@@ -106,7 +106,19 @@ def terminal_run(microphone: VirtualMicrophone, *options: str) -> Iterator[Termi
     """A run that ends with the block."""
     person, program = os.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", _ON_ITS_OWN_TERMINAL, *RT, "stream", "--mic", "--local", "--json", *options],
+        [
+            sys.executable,
+            "-c",
+            _ON_ITS_OWN_TERMINAL,
+            *RT,
+            "stream",
+            "--mic",
+            "--local",
+            "--json",
+            "--status",
+            "live",
+            *options,
+        ],
         cwd=ROOT,
         stdin=program,
         stdout=subprocess.PIPE,

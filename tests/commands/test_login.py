@@ -138,7 +138,7 @@ def test_a_stored_key_is_sent_and_not_printed(ring: Path, tmp_path: Path) -> Non
     sound = write_wav(tmp_path / "sound.wav", noise(4800))
     with scripted(polite("fine"), secure=True) as server:
         login("--url", server.url)
-        common = ("send", "--url", server.url, "--cacert", str(CERTIFICATE), "-m", "whisper-1", "--speed", "max", "-v")
+        common = ("send", "--url", server.url, "--cacert", str(CERTIFICATE), "-m", "whisper-1", "--speed", "max", "-vv")
         ran = rt(*common, str(sound))
         variable = rt(*common, str(sound), env={"RT_API_KEY": "of-the-variable"})
 

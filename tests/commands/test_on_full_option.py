@@ -34,7 +34,7 @@ SOUND = speech(0, SECONDS * RATE // 2)
 @contextmanager
 def live(server: Server, policy: str, pcm: bytes) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``rt stream -`` with some sound; its stdin stays open."""
-    command = ("stream", "--json", "--url", server.url, "-m", "whisper-1", "--turn-detection", "none")
+    command = ("stream", "--json", "--url", server.url, "-m", "whisper-1", "--turn-detection", "none", "-v")
     with subprocess.Popen(
         [sys.executable, "-W", "default", "-c", SHORT, *command, "--on-full", policy, "-"],
         cwd=ROOT,
@@ -103,7 +103,7 @@ def test_the_oldest_is_dropped() -> None:
     assert (first["end_ms"], growth["end_ms"]) == (growth["start_ms"], 3000)
     assert ran.summary["ledger"]["dropped"] == 3 * RATE
     assert [(final["start_ms"], final["end_ms"]) for final in ran.of("final")] == [(3000, 5000)]
-    assert ran.causes == ["rt: 3.0 s of audio are in no final: see the summary"]
+    assert ran.causes == ["incomplete: -: 3.0 s of 5.0 s not transcribed"]
 
 
 def test_failing() -> None:

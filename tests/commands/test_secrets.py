@@ -44,7 +44,7 @@ def send(server: Server, folder: Path, *more: str, env: dict[str, str] | None = 
     sound = write_wav(folder / "sound.wav", SOUND)
     ran = rt(
         *("send", "--url", server.url, "-m", "gpt-4o-transcribe", "--speed", "max", "--connect-timeout", "2"),
-        *("-v", "--partials", "--log-file", str(log), *more, str(sound)),
+        *("-vv", "--partials", "--log-file", str(log), *more, str(sound)),
         env={"RT_API_KEY": KEY} if env is None else env,
     )
     return ran, log.read_text()

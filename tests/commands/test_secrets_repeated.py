@@ -35,7 +35,7 @@ def send(server: Server, folder: Path, *more: str, password: bool = False) -> tu
     url = f"{server.url.replace('://', f'://{user}')}?token={quote(QUERY, safe='')}"
     ran = rt(
         *("send", "--url", url, "-m", "gpt-4o-transcribe", "--speed", "max", "--connect-timeout", "2"),
-        *("-H", f"X-Extra: {HEADER}", "-v", "--partials", "--log-file", str(log), "--record", str(recording)),
+        *("-H", f"X-Extra: {HEADER}", "-vv", "--partials", "--log-file", str(log), "--record", str(recording)),
         *("--save-transcript", str(saved), "--drain-timeout", "1", "--retry-for", "1", *more),
         str(write_wav(folder / "sound.wav", SOUND)),
         env={"RT_DEBUG": "1"} | ({} if password else {"RT_API_KEY": KEY}),
@@ -166,8 +166,8 @@ def test_doctor_repeats_nothing(tmp_path: Path) -> None:
 
 def test_traceback_of_a_bug_has_no_secret(tmp_path: Path) -> None:
     """The value of an exception may hold anything; ``RT_DEBUG`` prints it with the secrets masked."""
-    bug = "import rt_cli.streaming.delivery.link as link\n"
-    bug += "def decode(message):\n    raise KeyError('got ' + KEY)\nlink.decode = decode\n"
+    bug = "import rt_cli.protocol.openai.codec as codec\n"
+    bug += "def decode(message):\n    raise KeyError('got ' + KEY)\ncodec.decode = decode\n"
     (tmp_path / "sitecustomize.py").write_text(f"KEY = {KEY!r}\n{bug}")
 
     async def greets(client: Client) -> None:

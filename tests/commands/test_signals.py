@@ -205,7 +205,7 @@ def test_second_signal_prints_unconfirmed_words(*, quiet: bool) -> None:
 
 def test_second_signal_while_connecting() -> None:
     """Without an open connection the run ends at once."""
-    with silent() as server, live(server, "--connect-timeout", "60") as process:
+    with silent() as server, live(server, "-v", "--connect-timeout", "60") as process:
         assert process.stderr is not None
         while b"connecting" not in process.stderr.readline():
             pass
@@ -254,7 +254,7 @@ def _at_a_random_moment(seed: int) -> None:
     script = chance.choice([polite("hello"), never_answers, stops_reading])
     signals = [chance.choice([signal.SIGINT, signal.SIGTERM]) for _ in range(chance.choice([1, 1, 2, 2, 3]))]
     with scripted(script) as server:
-        process = start("send", "--url", server.url, *MODEL, "--drain-timeout", "1", "--speed", "4", SPEECH)
+        process = start("send", "-v", "--url", server.url, *MODEL, "--drain-timeout", "1", "--speed", "4", SPEECH)
         assert process.stderr is not None
         process.stderr.readline()
         for number in signals:

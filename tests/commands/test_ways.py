@@ -29,7 +29,7 @@ def sound(tmp_path: Path) -> Path:
 def send(sound: Path, url: str, *more: str, env: dict[str, str] | None = None) -> Ran:
     """Send the file at full speed, with NDJSON and full logging."""
     common = ("send", "--url", url, "-m", "whisper-1", "--speed", "max", "--connect-timeout", "5", "--retry-for", "0")
-    return rt(*common, "--json", "-v", *more, str(sound), env=env)
+    return rt(*common, "--json", "-vv", *more, str(sound), env=env)
 
 
 def succeeded(ran: Ran) -> bool:
@@ -45,7 +45,7 @@ def test_headers_arrive_and_are_in_no_log(sound: Path) -> None:
     config = sound.with_name("c.toml")
     with scripted(polite("fine")) as server:
         config.write_text(f'[endpoint]\nurl = "{server.url}"\nheaders = {{"X-Team" = "wrong", X-Floor = "3"}}\n')
-        common = ("send", "--config", str(config), "-m", "whisper-1", "--speed", "max", "--json", "-v")
+        common = ("send", "--config", str(config), "-m", "whisper-1", "--speed", "max", "--json", "-vv")
         ran = rt(*common, "-H", f"x-team: {SECRET}", "--header", "X-Empty:", str(sound))
 
     assert succeeded(ran), ran.err

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rt_cli.config.values import convert, number_option, override, settings_keys
 from rt_cli.errors import UsageError
 from rt_cli.settings import Settings
+from rt_cli.settings.declaration import is_declared
 
 
 def test_every_number_has_a_range_and_nothing_else_has() -> None:
@@ -38,7 +39,8 @@ def test_key_names_are_unique() -> None:
 
 
 def _fields(table: str) -> list[str]:
-    return list(type(getattr(Settings(), table)).__dataclass_fields__)
+    declared = type(getattr(Settings(), table)).__dataclass_fields__
+    return [name for name, field in declared.items() if is_declared(field)]
 
 
 def test_every_declaration_is_whole() -> None:
@@ -49,7 +51,7 @@ def test_every_declaration_is_whole() -> None:
         assert bool(declared.option) == bool(declared.help), name
         if declared.option:
             assert declared.flags[0].startswith("--"), name
-            assert (declared.metavar is None) == (key.kind is bool), name
+            assert (declared.metavar is None) == (key.kind is bool or declared.repeated), name
         if key.optional and declared.only is None:
             assert declared.auto, name
 

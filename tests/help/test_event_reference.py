@@ -40,22 +40,37 @@ def fields_of(line: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 GOLDEN = [json.loads(line) for line in (DATA / "v0.1" / "lines.jsonl").read_text().splitlines()]
-NEWER = [
+READY = events.SessionChanged("ready", "ws://h", "openai", "whisper-1", 24_000)
+OUTAGE = {"captured_ms": 10, "give_up_ms": 1_000, "outage_ms": 1, "resent_ms": 1}
+NEW: list[events.ContractEvent] = [
+    events.SourceOpened("m", "microphone", 48_000, 1, 24_000, None, device="Mic", began="2026", rt="0.2"),
+    msgspec.structs.replace(READY, session_id="s", request_id="r", **OUTAGE),
+    events.SpeechBegan(1, 0, "i"),
+    events.SpeechEnded(1, 9, "i"),
+    events.TurnSegment(1, "hi", "A", 0, 9, "i"),
+    events.Partial(1, "hi", item_id="i"),
+    events.Final(1, "hi", item_id="i", speaker="A", confidence=0.5, usage=events.TurnUsage(1, 2, 3, 0.5)),
+    events.Failed(1, 0, 9, "c", "m", item_id="i"),
+    events.Warned("c", "m", minor=True),
+    events.Progress(0, 0, 0, 0, 0.0, 0.0, 1.0, "ready", cost=events.Cost(1.0, "EUR")),
+    events.RawEvent({"type": "x"}),
     events.ReplyEnded(1, "yes", 900, 400, "cancelled", interrupted=True),
     events.ToolCalled("weather", "{}", 0, 12),
     events.BargedIn(1400, 400),
     events.LatencyMeasured(1, 500, 200, 700),
     msgspec.structs.replace(SUMMARY, replies=1, interruptions=1, tool_calls=1),
 ]
-"""Of later versions."""
-WRITTEN = [*GOLDEN, *(json.loads(to_json(*line)) for line in [*LINES, *((event, None, None) for event in NEWER)])]
+"""Events and fields that came after the golden lines."""
+STAMPED = [msgspec.structs.replace(event, at="2026") for event in (*NEW, *(line[0] for line in LINES))]
+WRITTEN = [*GOLDEN, *(json.loads(to_json(*arguments)) for arguments in LINES), *map(json.loads, map(to_json, STAMPED))]
+AT = "Wall clock when the event happened: UTC, ISO 8601 with milliseconds. Set for every line."
 
 
 @pytest.mark.parametrize("line", WRITTEN, ids=lambda line: line["type"])
 def test_every_field_that_is_written_is_there(line: dict[str, Any]) -> None:
     """Of the lines that version 0.1 wrote, and of the same events today; source and channel may be on every line."""
     known = set(sections()[line["type"]])
-    assert fields_of(line) - known - {"source", "channel"} == set()
+    assert fields_of(line) - known - {"source", "channel", "event.type"} == set()
 
 
 def test_there_are_no_other_types_and_fields() -> None:
@@ -70,7 +85,7 @@ def test_there_are_no_other_types_and_fields() -> None:
 
 def test_events_for_the_status_alone_are_left_out() -> None:
     """Scripts never see them."""
-    others = {events.SourceOpened, events.Noted, events.Progress, events.KeysOffered}
+    others = {events.Noted, events.EndpointChosen, events.KeysOffered}
     assert others & set(event_classes()) == set()
     assert others | set(event_classes()) == set(get_args(events.Event))
 
@@ -125,4 +140,5 @@ def test_a_new_field_needs_no_other_place() -> None:
         "kind": ("`a`, `b` or null", "", "0.1", ""),
         "mark": ("string, may be absent", "", "0.1", ""),
         "new_hz": ("number or null", "Hz", "0.3", r"null \| where there is `none`."),
+        "at": ("string, may be absent", "", "0.2", AT),
     }

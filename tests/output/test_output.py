@@ -71,7 +71,7 @@ def streams() -> Iterator[Streams]:
 
 def test_results_and_status_do_not_mix(streams: Streams) -> None:
     """Finals go to stdout; source, partial and summary go to stderr."""
-    output = streams.output(OutputSettings(partials=True))
+    output = streams.output(OutputSettings(partials=True, status="plain"))
     for event in (OPENED, Partial(1, "hel"), Final(1, "hello"), SUMMARY):
         output.on_event(event)
     assert output.close(DEADLINE_S)

@@ -423,5 +423,5 @@ def test_port_in_use() -> None:
             async with serve(port=taken.getsockname()[1], recognizer="none"):
                 pass
 
-    with pytest.raises(UsageError, match="cannot listen on"):
+    with pytest.raises(UsageError, match=r"port \d+ is taken \(another rt serve\?\)"):
         run(scenario())

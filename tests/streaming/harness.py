@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.source import Block, SourceInfo
 from rt_cli.clock import SystemClock
-from rt_cli.events import Dropped, Failed, Final, Partial, Progress, SessionChanged, Summary, Warned, Withdrawn
+from rt_cli.events import (
+    Dropped,
+    Failed,
+    Final,
+    Partial,
+    Progress,
+    SessionChanged,
+    SpeechBegan,
+    SpeechEnded,
+    Summary,
+    Warned,
+    Withdrawn,
+)
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.settings import DeliverySettings, EndpointSettings, SessionSettings, Settings
 from rt_cli.streaming.job import Job
@@ -103,7 +115,10 @@ class Run:
         return next(at for at, each in timed if at > moment and isinstance(each, Progress) and each.lag_ms < lag_ms)
 
     def check_story(self) -> None:
-        """Check rules of every run: numbers rise, ranges do not overlap, no partial is left over or too late."""
+        """Check rules of every run: numbers rise, ranges do not overlap, no partial is left over or too late.
+
+        So it is with the speech of a turn, which stands for it as a partial does.
+        """
         turns = [each for each in self.events if isinstance(each, Final | Failed)]
         for before, after in itertools.pairwise(turns):
             assert before.turn < after.turn
@@ -113,9 +128,11 @@ class Run:
         over = 0
         for each in self.events:
             match each:
-                case Partial(turn):
+                case Partial(turn) | SpeechBegan(turn):
                     assert turn > over
                     shown.add(turn)
+                case SpeechEnded(turn):
+                    assert turn in shown
                 case Withdrawn(turn):
                     assert turn in shown
                     shown.remove(turn)

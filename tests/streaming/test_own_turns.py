@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from rt_cli.events import Partial
+from rt_cli.audio.format import to_ms
+from rt_cli.events import Partial, SpeechBegan, SpeechEnded
 from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
 from tests.habits import Habits
@@ -27,3 +28,7 @@ def test_every_turn_has_its_beginning_and_its_place(chunk_ms: int) -> None:
     result = run(scenario(), seconds=30)
     assert judge([final.text for final in result.finals], spans).perfect
     assert all(each.start_ms is not None for each in result.events if isinstance(each, Partial))
+    assert [each.turn for each in result.events if isinstance(each, SpeechBegan)] == list(range(1, 21))
+    assert [each.turn for each in result.events if isinstance(each, SpeechEnded)] == list(range(1, 21))
+    padding_ms = to_ms(result.summary.ledger.padding, result.summary.rate_hz)
+    assert result.summary.sent_ms == result.summary.captured_ms + padding_ms, "no chunk is sent twice"

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SILENT_S = 2.0
-LONGEST_SILENT_S = 60.0
+SILENT_S = 3.0
+"""Silence from the start that is no pause."""
+SILENT_AFTER_SOUND_S = 30.0
+"""Silence after sound that is no pause: noise suppression gives zeros whenever nobody speaks."""
+SILENT_RUN_S = 1.0
+"""A run shorter than this may be silent."""
 QUIET_DBFS = -60.0
 QUIET_S = 10.0
 LOUD_ENOUGH_S = 1.0
@@ -25,10 +29,9 @@ CLIPS_A_SECOND = 5
 CLIPPING_EVERY_S = 10.0
 
 _SILENCE_HINTS = {
-    "Darwin": "allow this terminal to use it in System Settings > Privacy & Security > Microphone",
-    "Windows": "let desktop apps use it in Settings > Privacy & security > Microphone, and look for a mute switch",
-    "Linux": "look for a mute switch, then unmute it: pactl set-source-mute @DEFAULT_SOURCE@ 0, "
-    "or wpctl set-mute @DEFAULT_SOURCE@ 0",
+    "Darwin": "allow it in Settings > Privacy & Security > Microphone",
+    "Windows": "muted? or see Settings > Privacy & security > Microphone",
+    "Linux": "muted? try: pactl set-source-mute @DEFAULT_SOURCE@ 0",
 }
 
 
@@ -38,25 +41,25 @@ def silence_hint(system: str) -> str:
     Args:
         system: Value of ``platform.system()``.
     """
-    return _SILENCE_HINTS.get(system, "is it muted, or not permitted?")
+    return _SILENCE_HINTS.get(system, "muted, or not permitted?")
 
 
 class InputHealth:
     """Checks the audio of one microphone and returns warnings.
 
-    A period of digital silence causes one warning. If audio follows by itself, as from a microphone with a noise gate,
-    the silence that causes the next warning is twice as long, from 2 s up to 60 s.
+    A period of digital silence causes one warning: soon if nothing was ever heard, late after sound.
 
     Args:
         rate_hz: Rate of the audio; with two interleaved channels, twice that.
+        name: Name of the device, for the warnings.
         system: Value of ``platform.system()``; None for this machine.
     """
 
-    def __init__(self, rate_hz: int, system: str | None = None) -> None:
+    def __init__(self, rate_hz: int, system: str | None = None, *, name: str = "the microphone") -> None:
         self._rate_hz = rate_hz
         self._hint = silence_hint(platform.system() if system is None else system)
+        self._name = name
         self._samples = 0
-        self._patience_s = SILENT_S
         self._silent_samples = 0
         self._silence_warning_sent = False
         self._has_sound = False
@@ -96,27 +99,27 @@ class InputHealth:
 
     def end(self) -> list[tuple[str, str]]:
         """Return the warning for silence that was too short for :meth:`take`, at the end of the audio."""
-        return self._silence_warning() if self.all_silent else []
+        long_enough = self._samples >= SILENT_RUN_S * self._rate_hz
+        return self._silence_warning() if self.all_silent and long_enough else []
 
     def _take_zeros(self, samples: int) -> list[tuple[str, str]]:
         self._full_scale_tail = None
         self._silent_samples += samples
-        return self._silence_warning() if self._silent_samples >= self._patience_s * self._rate_hz else []
+        patience_s = SILENT_AFTER_SOUND_S if self._has_sound else SILENT_S
+        return self._silence_warning() if self._silent_samples >= patience_s * self._rate_hz else []
 
     def _silence_warning(self) -> list[tuple[str, str]]:
         if self._silence_warning_sent:
             return []
         self._silence_warning_sent = True
-        return [("silent_input", f"the microphone gives pure silence: {self._hint}")]
+        if self._has_sound:
+            return [("silent_input", f"no sound from {self._name} for {SILENT_AFTER_SOUND_S:g} s: {self._hint}")]
+        return [("silent_input", f"no sound at all from {self._name}: {self._hint}")]
 
     def _take_sound(self, samples: NDArray[np.int16]) -> list[tuple[str, str]]:
         import numpy as np
 
-        self._silent_samples = 0
-        if self._silence_warning_sent:
-            self._silence_warning_sent = False
-            self._patience_s = min(2 * self._patience_s, LONGEST_SILENT_S)
-        self._has_sound = True
+        self._silent_samples, self._silence_warning_sent, self._has_sound = 0, False, True
         wide = samples.astype(np.float32)
         mean_square = float(np.dot(wide, wide)) / samples.size
         if mean_square >= (FULL_SCALE * 10 ** (QUIET_DBFS / 20)) ** 2:
@@ -129,7 +132,7 @@ class InputHealth:
             return []
         self._quiet_warning_sent = True
         level = f"{10 * math.log10(mean_square / FULL_SCALE**2):.0f} dBFS"
-        return [("quiet_input", f"the microphone is very quiet ({level}): speak closer to it, or turn its level up")]
+        return [("quiet_input", f"{self._name} is very quiet ({level}): speak closer to it, or turn its level up")]
 
     def _take_peaks(self, samples: NDArray[np.int16], lowest: int, highest: int) -> list[tuple[str, str]]:
         if lowest > -FULL_SCALE + 1 and highest < FULL_SCALE - 1:
@@ -143,7 +146,7 @@ class InputHealth:
         if not warn:
             return []
         self._clipping_warning_at = self._samples
-        return [("clipping", "the microphone is too loud and clips: turn its level down")]
+        return [("clipping", f"{self._name} is too loud and clips: turn its level down")]
 
     def _clipping_warning_due(self) -> bool:
         last = self._clipping_warning_at

@@ -279,7 +279,7 @@ async def open_reconnecting(
         reopen,
         rate_hz=wire_rate_hz,
         warn=warn,
-        health=InputHealth(wire_rate_hz * width(pick)),
+        health=InputHealth(wire_rate_hz * width(pick), name=f'"{first.info.name}"'),
         clock=SystemClock(),
         retry_for_s=retry_for_s,
     )

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rt_cli.events import KeysOffered, Warned
+from rt_cli.events import KeysOffered, Noted, Warned
 from rt_cli.protocol.sanitize import printable
 from rt_cli.streaming.capture.push_to_talk import COMMANDS
 
@@ -27,13 +27,11 @@ _SIGNALS: Mapping[str, Command] = {"SIGUSR1": "start", "SIGUSR2": "stop"}
 
 def wants_keys(settings: Settings, environ: Mapping[str, str]) -> bool:
     """Return whether to read terminal keys: with a live status display, or with push to talk."""
-    from rt_cli.output.status.choose import choose_look
+    from rt_cli.output.status.choose import look_of
 
     if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
         return False
-    output, stderr = settings.output, sys.stderr
-    is_terminal = stderr is not None and not stderr.closed and stderr.isatty()
-    look = choose_look(output.status, quiet=output.quiet, is_terminal=is_terminal, environ=environ)
+    look = look_of(settings.output, stdout=sys.stdout, stderr=sys.stderr, environ=environ)
     return settings.input.ptt or look == "live"
 
 
@@ -106,6 +104,9 @@ class RunControls:
             self._keyboard = Keyboard(sys.stdin, self._loop, self._on_key)
             self._keyboard.enter_terminal()
             self._on_event(KeysOffered(push_to_talk))
+        elif push_to_talk and hasattr(signal, "SIGUSR1"):
+            pid = os.getpid()
+            self._on_event(Noted(f"push to talk: kill -USR1 {pid} starts, kill -USR2 {pid} stops"))
 
     def leave_terminal(self) -> None:
         """Restore the terminal mode. Safe in a signal handler."""

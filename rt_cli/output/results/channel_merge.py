@@ -34,10 +34,10 @@ class ChannelMerge:
         """Take an event of a channel; returns the events of all channels that are due now."""
         if isinstance(event, Progress):
             self._marks[channel] = max(self._marks[channel], event.settled_ms)
-        else:
-            self._waiting[channel].append(event)
-            if isinstance(event, Summary):
-                self._marks[channel] = math.inf
+            return [*self._due(), (channel, event)]
+        self._waiting[channel].append(event)
+        if isinstance(event, Summary):
+            self._marks[channel] = math.inf
         return self._due()
 
     def _due(self) -> list[tuple[str, Event]]:

@@ -35,6 +35,8 @@ def make_results(
     partials: bool = False,
     timestamps: bool = False,
     many: bool = False,
+    progress_s: float | None = None,
+    raw: bool = False,
     on_printed: Callable[[int], None] | None = None,
 ) -> Results:
     """Create the formatter of a result.
@@ -45,10 +47,14 @@ def make_results(
         partials: True if NDJSON includes partials.
         timestamps: True if lines of text begin with a time; the other formats always have times.
         many: True if NDJSON lines name their source.
+        progress_s: Seconds between two lines of NDJSON about the progress of a source; None for none.
+        raw: True if NDJSON includes the events of the endpoint.
         on_printed: Called with the turn of each printed final, on any thread.
     """
     if kind == "json":
-        return NdjsonOutput(write_line, partials=partials, many=many, on_printed=on_printed)
+        return NdjsonOutput(
+            write_line, partials=partials, many=many, progress_s=progress_s, raw=raw, on_printed=on_printed
+        )
     if kind == "text":
         return TextOutput(write_line, on_printed, timestamps=timestamps)
     return CaptionOutput(write_line, kind, on_printed)

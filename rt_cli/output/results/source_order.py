@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rt_cli.events import Final, Partial, Progress
+from rt_cli.events import Final, Partial, Progress, RawEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,4 +92,9 @@ class SourceOrder:
 
 def memory_bytes(event: Event) -> int:
     """Return the approximate memory of a held event, bytes."""
-    return _OVERHEAD + (4 * len(event.text) if isinstance(event, Final) else 0)
+    match event:
+        case Final():
+            return _OVERHEAD + 4 * len(event.text)
+        case RawEvent():
+            return _OVERHEAD + 4 * len(str(event.event))
+    return _OVERHEAD

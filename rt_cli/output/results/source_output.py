@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rt_cli.events import Label
+from msgspec.structs import replace
+
+from rt_cli.clock import utc
+from rt_cli.events import ContractEvent, Label
 from rt_cli.output.event_masking import mask_event
 from rt_cli.output.repeated_warnings import RepeatedWarnings
 from rt_cli.output.results.channel_merge import ChannelMerge
@@ -21,6 +25,16 @@ if TYPE_CHECKING:
     OnStatus = Callable[[Event, Label], None]
 
 
+def stamped(event: Event, wall: float) -> Event:
+    """Return an event with the time at which it happened, if it is one for scripts and has none yet.
+
+    Args:
+        event: The event.
+        wall: Unix time, seconds.
+    """
+    return replace(event, at=utc(wall)) if isinstance(event, ContractEvent) and not event.at else event
+
+
 class SourceOutput:
     """Takes the events of a source. Its results are printed after those of all sources opened before it.
 
@@ -30,13 +44,21 @@ class SourceOutput:
         order: Order of the sources.
         print_result: Prints a result.
         on_status: Called with every event at once.
+        wall: The wall clock, Unix time.
     """
 
     def __init__(
-        self, name: str, channels: Sequence[str], order: SourceOrder, print_result: PrintResult, on_status: OnStatus
+        self,
+        name: str,
+        channels: Sequence[str],
+        order: SourceOrder,
+        print_result: PrintResult,
+        on_status: OnStatus,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._name = name
         self._on_status = on_status
+        self._wall = wall
         self._receipts = WriteReceipts()
         self._queue = order.open(lambda event, label: print_result(event, label, self._receipts))
         self._merge = ChannelMerge(channels)
@@ -48,7 +70,7 @@ class SourceOutput:
 
         def handle(event: Event) -> None:
             for each in warnings.take(mask_event(event)):
-                take(each)
+                take(stamped(each, self._wall()))
 
         return handle
 

@@ -104,10 +104,17 @@ def _controls(view: View, page: Page) -> Row:
 
 
 def _endpoint(view: View, page: Page) -> Row:
+    if view.trouble:
+        return [(page.fit(f"{_MARGIN}{view.trouble}"), "yellow")]
     if not view.endpoint:
         return [(_MARGIN, "")]
     cost = f"  {view.cost_text}" if view.cost_text else ""
-    texts = (f"{view.endpoint}  {view.model}{cost}", f"{view.model}{cost}" if cost else view.endpoint, view.endpoint)
+    texts = (
+        *([f"{view.endpoint}  {view.model}  ({view.remark}){cost}"] if view.remark else []),
+        f"{view.endpoint}  {view.model}{cost}",
+        f"{view.model}{cost}" if cost else view.endpoint,
+        view.endpoint,
+    )
     return [(page.fit(*(f"{_MARGIN}{text}" for text in texts)), "dim")]
 
 

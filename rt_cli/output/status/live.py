@@ -18,18 +18,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
-from rt_cli.events import Errored, Noted, Summary, Total
+from rt_cli.events import Errored, Noted, SessionChanged, Summary, Total
 from rt_cli.output.line_writer import STATUS_BYTES, Backlog, OnWritten, Sink
+from rt_cli.output.status.color import add_color
 from rt_cli.output.status.layout import Page, rows
-from rt_cli.output.status.messages import note as message_of
+from rt_cli.output.status.messages import Notes
 from rt_cli.output.status.multi_view import MultiView, MultiViewer, multi_view_rows
 from rt_cli.output.status.view import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import TextIO
 
     from rt_cli.events import Event, Label
+    from rt_cli.output.status.color import Color
     from rt_cli.output.status.layout import Row
     from rt_cli.output.status.messages import Level
     from rt_cli.output.status.view import View
@@ -170,7 +172,7 @@ class LiveStatus:
 
     Args:
         stream: Standard error, a terminal.
-        environ: Environment; ``NO_COLOR`` switches colours off.
+        color: Which parts of a message are coloured; *none*: the view has no colours, either.
         on_unprinted: Takes results that could not be printed, because the terminal failed or the view is closed.
         source_count: Number of sources or channels that run at the same time; 0 for a single one.
     """
@@ -179,12 +181,13 @@ class LiveStatus:
         self,
         stream: TextIO,
         *,
-        environ: Mapping[str, str],
+        color: Color = "prefix",
         on_unprinted: OnUnprinted,
         source_count: int = 0,
     ) -> None:
         self._terminal = Terminal(stream)
-        self._color = not environ.get("NO_COLOR")
+        self._color = color
+        self._notes = Notes("warnings")
         self._on_unprinted = on_unprinted
         self._many = source_count > 0
         self._viewer: Viewer | MultiViewer = MultiViewer(source_count) if source_count else Viewer()
@@ -200,11 +203,15 @@ class LiveStatus:
         self._thread = threading.Thread(target=self._run, name="rt-live", daemon=True)
         self._thread.start()
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether the view shows the progress: always."""
+        return True
+
     def on_event(self, event: Event, label: Label | None = None) -> None:
         """Handle an event. Returns at once and never raises."""
-        level: Level = "all" if isinstance(event, Noted | Summary | Total) else "warnings"
-        line = message_of(event, level, label if self._many else None)
         with self._changed:
+            line = self._notes.take(event, label if self._many else None, level=_level_of(event))
             if self._viewer.take(event, time.monotonic(), label):
                 self._stale = True
                 self._changed.notify()
@@ -257,6 +264,7 @@ class LiveStatus:
         self._hidden = False
 
     def _add_message(self, line: str, *, needed: bool = False) -> None:
+        line = add_color(line, self._color)
         if self._backlog.takes(line, needed=needed):
             self._add(_Line(line))
 
@@ -284,7 +292,7 @@ class LiveStatus:
                 self._call_on_written()
 
     def _draw(self) -> None:
-        screen = Screen(cast("IO[str]", self._terminal), color=self._color)
+        screen = Screen(cast("IO[str]", self._terminal), color=self._color != "none")
         while (view := self._next(screen)) is not None:
             drawn_at = time.monotonic()
             screen.draw(view, [line.text for line in self._printing])
@@ -328,3 +336,11 @@ class LiveStatus:
             for line in (*self._printing, *self._lines):
                 if line.result:
                     self._on_unprinted(line.text, line.on_written)
+
+
+def _level_of(event: Event) -> Level:
+    """Return the level of a message above the view, which shows most of what changes."""
+    stays = isinstance(event, Noted | Summary | Total) or (
+        isinstance(event, SessionChanged) and event.state == "resumed"
+    )
+    return "all" if stays else "warnings"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from rt_cli.audio.format import to_ms
@@ -14,6 +15,7 @@ from rt_cli.events import (
     ControlChanged,
     Cost,
     Dropped,
+    EndpointChosen,
     Errored,
     Failed,
     Noted,
@@ -32,6 +34,64 @@ if TYPE_CHECKING:
 Level = Literal["all", "warnings", "errors"]
 """Level of messages: all changes, only warnings and errors, or only the error that ended the run."""
 
+_STATES = {"draining": "waiting for the last words"}
+"""States of a connection in other words than those of the events."""
+_LOSSES = {
+    "damaged": "the file is damaged there",
+    "device_lost": "the microphone was away",
+    "full": "too much of it waited",
+    "no_final": "no words came for it",
+    "overflow": "this machine was too busy to take it",
+    "refused": "the endpoint refused it",
+    "suspended": "this machine was suspended",
+}
+"""Why a range of the timeline is lost, by the reason of the event."""
+
+
+def state_text(state: str) -> str:
+    """Return the words for the state of a connection."""
+    return _STATES.get(state, state.replace("_", " "))
+
+
+class Notes:
+    """Formats the message of each event; of an outage only its beginning and its end.
+
+    Args:
+        level: Level of messages.
+    """
+
+    def __init__(self, level: Level) -> None:
+        self._level = level
+        self._devices: dict[Label | None, str] = {}
+        self._outages: dict[Label | None, bool] = {}
+        """Sources without a connection at present, and whether some of their audio was lost since then."""
+
+    def take(self, event: Event, label: Label | None = None, *, level: Level | None = None) -> str | None:
+        """Return the message of an event as :func:`note` does, or None.
+
+        Args:
+            event: The event.
+            label: Source of the event, if several run at the same time.
+            level: For this event, instead of that of the constructor.
+        """
+        level = self._level if level is None else level
+        match event:
+            case SourceOpened(device=str(device)):
+                self._devices[label] = device
+            case Summary() if label in self._devices and label is None:
+                event = replace(event, source=self._devices.pop(label))
+            case SessionChanged(state="lost") if label in self._outages:
+                return None
+            case SessionChanged(state="lost"):
+                self._outages[label] = False
+            case Dropped() if label in self._outages:
+                self._outages[label] = True
+            case SessionChanged():
+                hole = self._outages.pop(label, False)
+                if event.state == "resumed" and not hole:
+                    return _add_labels(f"{_session(event)}, nothing lost", label) if level == "all" else None
+        return note(event, level, label)
+
 
 def note(event: Event, level: Level = "all", label: Label | None = None) -> str | None:
     """Format the message for an event: printable, without a line end; None if the event has no message.
@@ -43,12 +103,16 @@ def note(event: Event, level: Level = "all", label: Label | None = None) -> str 
     """
     if isinstance(event, Summary) and label is not None:
         event = replace(event, source=str(label))
-    text = _error(event)
+    text = _error(event, level)
     if text is None and level != "errors":
         text = _warning(event)
     if text is None and level == "all":
         text = _info(event)
-    return None if text is None else without_secrets(printable(text if label is None else _add_label(text, label)))
+    return None if text is None else _add_labels(text, label)
+
+
+def _add_labels(text: str, label: Label | None) -> str:
+    return without_secrets(printable(text if label is None else _add_label(text, label)))
 
 
 def _add_label(text: str, label: Label) -> str:
@@ -86,20 +150,26 @@ def control_text(change: ControlChanged) -> str:
     return ", ".join(part for part in (text, "MUTED" if change.muted else "") if part)
 
 
-def _error(event: Event) -> str | None:
-    if not isinstance(event, Errored):
+def _error(event: Event, level: Level) -> str | None:
+    # Of audio without a final the line of the summary says more; only with -q there is no such line.
+    if not isinstance(event, Errored) or (event.code == "incomplete" and level != "errors"):
         return None
     return f"rt: {event.message}: {event.hint}" if event.hint else f"rt: {event.message}"
 
 
 def _warning(event: Event) -> str | None:
     match event:
-        case Warned(message=message):
+        case Warned(message=message) if event.minor is not True:
             return f"warning: {message}"
-        case Failed(turn=turn, start_ms=start, message=message):
-            return f"warning: turn {turn} at {seconds(start)} was not transcribed: {message}"
+        case Failed(start_ms=start, end_ms=end, message=message):
+            return f"warning: {_range(start, end)} was not transcribed: the endpoint says: {message}"
         case Dropped(start_ms=start, end_ms=end, reason=reason) if reason != "failed":  # a Failed event came before
-            return f"warning: {seconds(end - start)} of sound lost at {seconds(start)}: {reason}"
+            why = _LOSSES.get(reason, reason.replace("_", " "))
+            return f"warning: {seconds(end - start)} of sound lost at {seconds(start)}: {why}"
+        case SessionChanged(state="lost", captured_ms=int(captured)):
+            return f"warning: {event.reason or 'the connection was lost'} at {seconds(captured)}"
+        case Summary(complete=False) if event.exit and event.ledger.captured:
+            return _incomplete(event)
         case _:
             return None
 
@@ -108,6 +178,8 @@ def _info(event: Event) -> str | None:
     match event:
         case Noted(message=message):
             return message
+        case EndpointChosen(where=where, model=model, reason=reason, remark=remark):
+            return f"endpoint: {where}, {model}{f', {remark}' if remark else ''} ({reason})"
         case SourceOpened():
             return _source(event)
         case SessionChanged():
@@ -119,10 +191,16 @@ def _info(event: Event) -> str | None:
         case Total(sources=sources, finals=finals, captured_ms=captured, wall_ms=wall):
             parts = [f"{count} {kind}" for count, kind in _unsuccessful(event) if count]
             details = f" ({', '.join(parts)})" if parts else ""
-            amounts = f"{seconds(captured)} captured, {count_noun(finals, 'final')} in {seconds(wall)}"
+            amounts = f"{seconds(captured)} heard, {count_noun(finals, 'turn')}, {seconds(wall)}"
             return f"total: {count_noun(sources, 'source')}{details}, {amounts}"
         case _:
             return None
+
+
+def _range(start_ms: int, end_ms: int) -> str:
+    """Format a range of the timeline: ``0.0-7.3 s``, ``59.0 s-1:07``."""
+    start, end = seconds(start_ms), seconds(end_ms)
+    return f"{start.removesuffix(' s') if end.endswith(' s') else start}-{end}"
 
 
 def _unsuccessful(total: Total) -> list[tuple[int, str]]:
@@ -135,35 +213,57 @@ def _source(source: SourceOpened) -> str:
     return f"source: {source.name} ({source.kind}, {source.rate_hz} Hz, {channels}{length})"
 
 
-def _session(session: SessionChanged) -> str:
-    text = f"{session.state.replace('_', ' ')}: {session.endpoint}"
-    if session.state == "ready":
-        text += f" ({', '.join(part for part in (session.dialect, session.model) if part)}, {session.rate_hz} Hz)"
-    if session.attempt > 1:
-        text += f", attempt {session.attempt}"
-    return f"{text}: {session.reason}" if session.reason else text
+def _session(session: SessionChanged) -> str | None:
+    state, reason = session.state, session.reason or ""
+    match state:
+        case "lost":
+            limit = "" if session.give_up_ms is UNSET else f"; trying for {seconds(_whole(session.give_up_ms))}"
+            return f"connecting: {reason or session.endpoint}{limit}"
+        case "resumed":
+            outage = "" if session.outage_ms is UNSET else f" after {seconds(session.outage_ms)}"
+            again = f", {seconds(session.resent_ms)} of sound sent again" if session.resent_ms else ""
+            return f"reconnected{outage}{again}"
+        case "closed" if not reason:
+            return None  # the summary follows
+        case "ready" if not reason:
+            parts = (session.dialect, session.model, f"{session.rate_hz} Hz")
+            return f"ready: {', '.join(part for part in parts if part)}"
+    return f"{state_text(state)}: {reason}" if reason else state_text(state)
 
 
-def _summary(summary: Summary) -> str:
+def _whole(ms: int) -> int:
+    """Round to seconds: a limit needs no tenths."""
+    return round(ms, -3)
+
+
+def _incomplete(summary: Summary) -> str:
+    ledger = summary.ledger
+    captured = f"{seconds(summary.captured_ms)}"
+    if missing := ledger.captured - ledger.settled:
+        return f"incomplete: {summary.source}: {_length(missing, summary)} of {captured} not transcribed"
+    return f"incomplete: {summary.source}: ended after {captured}, all of which is transcribed"
+
+
+def _summary(summary: Summary) -> str | None:
     if summary.skipped:
         return f"skipped: {summary.source}: an earlier run has finished it"
-    ledger = summary.ledger
-    parts = [f"{seconds(summary.captured_ms)} captured"]
-    if ledger.dropped:
-        parts.append(f"{seconds(summary.dropped_ms)} dropped")
-    if rest := ledger.acknowledged + ledger.in_flight + ledger.waiting:
-        parts.append(f"{_length(rest, summary)} unsettled")
-    parts.append(f"{count_noun(summary.finals, 'final')} in {seconds(summary.wall_ms)}")
+    if summary.exit and not summary.complete:
+        return None  # nothing was begun: the error says why, and there is no account to give
+    parts = [
+        f"{seconds(summary.captured_ms)} heard",
+        count_noun(summary.finals, "turn"),
+        seconds(summary.wall_ms),
+    ]
     if summary.gated_ms:
         parts.append(f"{seconds(summary.gated_ms)} not sent")
     if summary.cost:
         parts.append(money(summary.cost))
     if summary.reconnects:
         parts.append(count_noun(summary.reconnects, "reconnect"))
+    if summary.ledger.dropped:
+        parts.append(f"{seconds(summary.dropped_ms)} lost")
     # Incomplete with exit code 0: the reader closed stdout.
-    incomplete = f"incomplete (exit {summary.exit})" if summary.exit else "ended"
-    outcome = "done" if summary.complete else incomplete
-    return f"{outcome}: {summary.source}: {', '.join(parts)}"
+    return f"{'done' if summary.complete else 'ended'}: {summary.source}: {', '.join(parts)}"
 
 
 def _length(samples: int, summary: Summary) -> str:

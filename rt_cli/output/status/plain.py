@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.events import Errored, Final, Partial, Progress, SessionChanged, SourceOpened, Summary, Total, Withdrawn
-from rt_cli.output.status.messages import count_noun, note, seconds
+from rt_cli.output.status.color import add_color
+from rt_cli.output.status.messages import Notes, count_noun, seconds, state_text
 from rt_cli.output.status.multi_view import MultiViewer, progress
 from rt_cli.protocol.sanitize import printable
 
@@ -15,21 +16,12 @@ if TYPE_CHECKING:
 
     from rt_cli.events import Event, Label
     from rt_cli.output.line_writer import LineWriter
+    from rt_cli.output.status.color import Color
     from rt_cli.output.status.messages import Level
 
 PROGRESS_EVERY_S = 10.0
-_COLORS = {"rt: ": "31", "warning: ": "33", "ready: ": "32", "done: ": "32"}
-"""SGR colours of the text after these prefixes: red, yellow, green."""
 _LAST = Errored | Summary | Total
 """Events that say how a run ended."""
-
-
-def add_color(line: str) -> str:
-    """Colour the line after its prefix. The prefix stays unchanged, because scripts search for it."""
-    for prefix, color in _COLORS.items():
-        if line.startswith(prefix):
-            return f"{prefix}\x1b[{color}m{line.removeprefix(prefix)}\x1b[0m"
-    return line
 
 
 class Status(Protocol):
@@ -37,6 +29,11 @@ class Status(Protocol):
 
     def on_event(self, event: Event, label: Label | None = None) -> None:
         """Handle an event; ``label`` names its source if there are several. Returns at once and never raises."""
+        ...
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether the status needs events about the progress."""
         ...
 
     def say(self, line: str) -> None:
@@ -57,7 +54,7 @@ class PlainStatus:
         partials: True to print partials.
         source_count: Number of sources or channels that run at the same time; 0 for a single one. With several, the
             end of each and the total progress are printed.
-        color: True to colour errors, warnings and successes.
+        color: Which parts of a line are coloured.
         now: A monotonic clock, seconds.
     """
 
@@ -68,12 +65,13 @@ class PlainStatus:
         level: Level = "all",
         partials: bool = False,
         source_count: int = 0,
-        color: bool = False,
+        color: Color = "none",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
         self._level = level
-        self._style = add_color if color else str
+        self._color = color
+        self._notes = Notes(level)
         self._partials = partials and level != "errors"
         self._now = now
         self._partial = ""
@@ -83,13 +81,18 @@ class PlainStatus:
         self._finals = 0
         self._multi_viewer = MultiViewer(source_count) if source_count else None
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether the progress is printed now and then."""
+        return self._level == "all"
+
     def on_event(self, event: Event, label: Label | None = None) -> None:
         """Print the message of an event."""
         if self._multi_viewer is not None:
             self._on_event_of_many(self._multi_viewer, event, label)
             return
-        if line := note(event, self._level):
-            self._writer.write(self._style(line), needed=isinstance(event, _LAST))
+        if line := self._notes.take(event):
+            self._write(line, needed=isinstance(event, _LAST))
         match event:
             case Partial() | Withdrawn() if self._partials:
                 self._write_partial(event)
@@ -104,7 +107,7 @@ class PlainStatus:
 
     def say(self, line: str) -> None:
         """Print a line."""
-        self._writer.write(self._style(line))
+        self._write(line)
 
     def close(self, deadline_s: float | None = None) -> bool:
         """Print the waiting lines and end."""
@@ -114,28 +117,30 @@ class PlainStatus:
         level = self._level
         if level == "all" and isinstance(event, SourceOpened | SessionChanged):
             level = "warnings"
-        if line := note(event, level, label):
-            self._writer.write(self._style(line), needed=isinstance(event, _LAST))
+        if line := self._notes.take(event, label, level=level):
+            self._write(line, needed=isinstance(event, _LAST))
         now = self._now()
         changed = viewer.take(event, now, label)
         if self._partials and isinstance(event, Partial | Withdrawn):
             self._write_partial(event, label)
         elif changed and self._level == "all" and now - self._progress_at >= PROGRESS_EVERY_S:
             self._progress_at = now
-            self._writer.write(progress(viewer.view), droppable=True)
+            self._write(progress(viewer.view), droppable=True)
 
     def _write_partial(self, event: Partial | Withdrawn, label: Label | None = None) -> None:
         text = printable(event.text) if isinstance(event, Partial) else "withdrawn, will be heard again"
         line = f"turn {event.turn}: {text}" if label is None else printable(f"{label}: turn {event.turn}: {text}")
         if line != self._partial:
             self._partial = line
-            self._writer.write(line, droppable=isinstance(event, Partial))
+            self._write(line, droppable=isinstance(event, Partial))
 
     def _on_progress(self, progress: Progress) -> None:
         now = self._now()
         if progress.state != self._state:
-            self._state = progress.state
-            self._writer.write(printable(progress.state), droppable=True)
+            first, self._state = not self._state, progress.state
+            # An event has told of all other states, once in an outage.
+            if progress.state == "draining" or (first and progress.state == "connecting"):
+                self._write(state_text(progress.state), droppable=True)
         elif now - self._progress_at >= PROGRESS_EVERY_S:
             self._progress_at = now
             self._write_progress(progress)
@@ -147,4 +152,7 @@ class PlainStatus:
         )
         if line != self._progress:
             self._progress = line
-            self._writer.write(line, droppable=True)
+            self._write(line, droppable=True)
+
+    def _write(self, line: str, *, droppable: bool = False, needed: bool = False) -> None:
+        self._writer.write(add_color(line, self._color), droppable=droppable, needed=needed)

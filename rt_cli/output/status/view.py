@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from rt_cli.audio.format import SILENCE_DBFS
 from rt_cli.events import (
     ControlChanged,
+    EndpointChosen,
     Failed,
     Final,
     KeysOffered,
@@ -23,7 +24,7 @@ from rt_cli.events import (
     SourceOpened,
     Withdrawn,
 )
-from rt_cli.output.status.messages import control_text, money, seconds
+from rt_cli.output.status.messages import control_text, money, seconds, state_text
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class View(Struct, frozen=True):
     duration_ms: int | None = None
     endpoint: str = ""
     model: str = ""
+    remark: str = ""
+    """What chose the endpoint, and what to know about it."""
+    trouble: str = ""
+    """Why there is no connection, and how long another one is tried; empty while there is one."""
     state: str = "connecting"
     captured_ms: int = 0
     acknowledged_ms: int = 0
@@ -98,6 +103,10 @@ class Viewer:
     def __init__(self) -> None:
         self.view = View()
         self._hold = PeakHold()
+        self._ever_ready = False
+        self._trouble = ""
+        self._give_up_at: float | None = None
+        """When the run gives up, seconds; None if it has a connection, or no such limit."""
         self._first_ack: tuple[float, int] | None = None
         """Time of the first acknowledgement (seconds) and its amount of audio (milliseconds)."""
 
@@ -107,10 +116,11 @@ class Viewer:
         match event:
             case SourceOpened():
                 self._open(event)
-            case SessionChanged(state=state, endpoint=endpoint, model=model):
-                self.view = replace(
-                    before, state=state.replace("_", " "), endpoint=printable(endpoint), model=printable(model)
-                )
+            case EndpointChosen(where=where, model=model, reason=reason, remark=remark):
+                notes = ", ".join(part for part in (remark, reason) if part)
+                self.view = replace(before, endpoint=printable(where), model=printable(model), remark=printable(notes))
+            case SessionChanged():
+                self._session(event, now)
             case Progress():
                 self._progress(event, now)
             case ControlChanged():
@@ -133,10 +143,38 @@ class Viewer:
             duration_ms=source.duration_ms,
             endpoint=before.endpoint,
             model=before.model,
+            remark=before.remark,
+            trouble=before.trouble,
             state=before.state,
             keys=before.keys,
         )
         self._hold, self._first_ack = PeakHold(), None
+
+    def _session(self, event: SessionChanged, now: float) -> None:
+        before = self.view
+        if event.state == "lost":
+            self._trouble = f"{event.reason or 'no connection'}; try {event.attempt}"
+            if isinstance(event.give_up_ms, int):
+                self._give_up_at = now + event.give_up_ms / 1000
+        else:
+            self._ever_ready = self._ever_ready or event.state != "closed"
+            self._trouble, self._give_up_at = "", None
+        self.view = replace(
+            before,
+            state=self._state(event.state),
+            endpoint=before.endpoint or printable(event.endpoint),
+            model=before.model or printable(event.model),
+            trouble=self._trouble_at(now),
+        )
+
+    def _state(self, state: str) -> str:
+        """Return the words for a state: what was never there cannot be lost."""
+        return "connecting" if state == "lost" and not self._ever_ready else printable(state_text(state))
+
+    def _trouble_at(self, now: float) -> str:
+        if self._give_up_at is None:
+            return printable(self._trouble)
+        return printable(f"{self._trouble}, given up in {max(0, round(self._give_up_at - now))} s")
 
     def _progress(self, progress: Progress, now: float) -> None:
         self._hold = self._hold.take(progress.peak_dbfs, now)
@@ -144,7 +182,8 @@ class Viewer:
             self._first_ack = now, progress.acknowledged_ms
         self.view = replace(
             self.view,
-            state=printable(progress.state),
+            state=self._state(progress.state),
+            trouble=self._trouble_at(now),
             captured_ms=progress.captured_ms,
             acknowledged_ms=progress.acknowledged_ms,
             settled_ms=progress.settled_ms,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import OPENAI, dialect_for
@@ -34,7 +35,7 @@ class Choice:
     url: str | None
     """URL of the settings, for :func:`resolve`; may hold secrets. None: start the embedded endpoint."""
     reason: str
-    """Printed on stderr after the endpoint: ``because ...``."""
+    """What chose it, for people: an option, a variable, a profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ class Endpoint:
     """The host belongs to the provider of the dialect."""
 
     @property
+    def host(self) -> str:
+        """Host and port for messages; without a port if it is that of the scheme."""
+        return urlsplit(self.shown).netloc
+
+    @property
     def known(self) -> bool:
         """Whether its protocol is known in full."""
         return self.official or self.embedded
@@ -94,9 +100,9 @@ def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
     """
     if settings.local:
         dialect_for(settings.dialect, "localhost")  # report a typing error, although the value has no effect here
-        return Choice("embedded", None, "--local was given")
+        return Choice("embedded", None, "--local")
     if settings.url is not None:
-        reason = f"profile {settings.profile}" if settings.profile else "a URL was given"
+        reason = f"profile {settings.profile}" if settings.profile else settings.url_origin or "a URL was given"
         return Choice("url", settings.url, reason)
     if settings.api_key_file or settings.api_key_cmd or settings.key_env:
         raise UsageError("a key was given, but no endpoint that it is for", "add --url")

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from rt_cli.events import TurnUsage
 from rt_cli.protocol.sanitize import printable, whole_text
 from rt_cli.protocol.server_events import (
     BufferCleared,
@@ -32,6 +33,7 @@ from rt_cli.protocol.server_events import (
     TranscriptCompleted,
     TranscriptDelta,
     TranscriptFailed,
+    TranscriptSegment,
     TranscriptSnapshot,
 )
 
@@ -44,6 +46,8 @@ _MAX_NUMBER = 2**53
 _MAX_LOG_CHARS = 500
 _MAX_TYPE_CHARS = 120
 _MAX_CONTENT_INDEX = 1000
+_LEAST_LOG = -1000.0
+"""A smaller logarithm is the same probability, 0, and its exponential may raise."""
 
 
 class _Envelope(msgspec.Struct):
@@ -122,7 +126,7 @@ def _expires_at(fields: Fields) -> float | None:
 
 
 def _session_created(fields: Fields) -> ServerEvent:
-    return SessionCreated(_expires_at(fields))
+    return SessionCreated(_expires_at(fields), text_of(object_of(fields, "session"), "id") or text_of(fields, "id"))
 
 
 def _session_updated(fields: Fields) -> ServerEvent:
@@ -216,7 +220,49 @@ def _completed(fields: Fields) -> ServerEvent:
     if isinstance(status := fields.get("status"), str) and status != "completed":
         return TranscriptSnapshot(item_id, whole_text(transcript) if isinstance(transcript, str) else "", index)
     text = whole_text(transcript) if isinstance(transcript, str) else None
-    return TranscriptCompleted(item_id, text, _language(fields), index, text_of(fields, "text"))
+    return TranscriptCompleted(
+        item_id,
+        text,
+        _language(fields),
+        index,
+        usage=_usage(fields),
+        confidence=_confidence(fields),
+        other_text=text_of(fields, "text"),
+    )
+
+
+def _usage(fields: Fields) -> TurnUsage | None:
+    """Read what a turn costs: tokens or seconds; None if it says neither."""
+    usage = object_of(fields, "usage")
+    tokens = {
+        name: UNSET if (count := _number(usage, name)) is None else int(count)
+        for name in ("input_tokens", "output_tokens", "total_tokens")
+    }
+    seconds = _number(usage, "seconds")
+    found = TurnUsage(**tokens, seconds=UNSET if seconds is None else seconds)
+    return None if found == TurnUsage() else found
+
+
+def _confidence(fields: Fields) -> float | None:
+    """Return the geometric mean of the probabilities of the tokens; None unless each has a log probability."""
+    tokens = fields.get("logprobs")
+    if not isinstance(tokens, list) or not tokens:
+        return None
+    values = [token.get("logprob") if isinstance(token, dict) else None for token in tokens]
+    logs = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0]
+    if len(logs) < len(values):
+        return None
+    return round(math.exp(max(sum(logs) / len(logs), _LEAST_LOG)), 4)
+
+
+def _segment(fields: Fields) -> ServerEvent:
+    return TranscriptSegment(
+        text_of(fields, "item_id"),
+        text_of(fields, "text") or "",
+        text_of(fields, "speaker"),
+        _number(fields, "start"),
+        _number(fields, "end"),
+    )
 
 
 def _updated(fields: Fields) -> ServerEvent:
@@ -284,6 +330,7 @@ _READERS: Readers = {
     "input_audio_buffer.cleared": _cleared,
     "conversation.item.input_audio_transcription.delta": _delta,
     "conversation.item.input_audio_transcription.updated": _updated,
+    "conversation.item.input_audio_transcription.segment": _segment,
     "conversation.item.input_audio_transcription.completed": _completed,
     "conversation.item.input_audio_transcription.failed": _failed,
     "error": _error,

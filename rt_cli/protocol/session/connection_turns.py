@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from rt_cli.audio.format import to_ms
 from rt_cli.events import Partial, Withdrawn
 from rt_cli.protocol.error_policy import is_empty_buffer
 from rt_cli.protocol.sanitize import printable
@@ -20,14 +19,17 @@ from rt_cli.protocol.server_events import (
     TranscriptCompleted,
     TranscriptDelta,
     TranscriptFailed,
+    TranscriptSegment,
     TranscriptSnapshot,
 )
 from rt_cli.protocol.session.effects import Acknowledge, Effect, Report
+from rt_cli.protocol.session.outcomes import TurnReports
 from rt_cli.protocol.session.pending_commits import Commit, PendingCommits
 from rt_cli.protocol.session.turn_list import REMEMBERED_CHARS, Turn, TurnList
 from rt_cli.protocol.session.wire_map import WireMap
 
 if TYPE_CHECKING:
+    from rt_cli.events import SpeechBegan, SpeechEnded
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
     from rt_cli.protocol.session.offsets import Offsets
 
@@ -73,6 +75,7 @@ class ConnectionTurns:
         self.offsets = offsets
         self.turns = TurnList(start, next_number)
         self.commits = PendingCommits()
+        self._reports = TurnReports(self.turns, rate_hz)
         self.detected = detected
         self.ends_turns = False
         """The endpoint has ended a turn without a commit of ours."""
@@ -93,22 +96,27 @@ class ConnectionTurns:
 
     # -- own actions --------------------------------------------------------------------------------------------------
 
-    def speech_opens(self, at: int, now: float) -> None:
+    def speech_opens(self, at: int, now: float) -> SpeechBegan | None:
         """Our own detector found speech from ``at`` on (timeline)."""
         turn = self.turns.current() or self.turns.append(Turn(now))
-        turn.start = at if turn.start is None else turn.start
+        if turn.start is not None:
+            return None
+        turn.start = at
+        return self._reports.start(turn)
 
-    def committing(self, event_id: str, now: float, *, speech: bool, tail: bool) -> None:
+    def committing(self, event_id: str, now: float, *, speech: bool, tail: bool) -> SpeechEnded | None:
         """Note that our commit is about to be sent; see :meth:`rt_cli.protocol.session.session.Session.committing`."""
         end = self.wire.position
-        turn = None
+        turn = event = None
         if self._own_turns:
             turn = self.turns.current() or self.turns.append(Turn(now, speech=speech))
             turn.close(end, now, speech_end=end if tail else end - self._silence)
             turn.committed = True
+            event = self._reports.stop(turn, end)
         self.commits.pending.append(
             Commit(event_id, end, self.wire.wire, turn, now, speech=speech and not self._own_turns)
         )
+        return event
 
     # -- events of the endpoint ---------------------------------------------------------------------------------------
 
@@ -125,6 +133,8 @@ class ConnectionTurns:
                 return self._delta(event, now)
             case TranscriptSnapshot():
                 return self._snapshot(event, now)
+            case TranscriptSegment():
+                return self._segment(event, now)
             case TranscriptCompleted():
                 return self._completed(event, now)
             case TranscriptFailed():
@@ -163,7 +173,9 @@ class ConnectionTurns:
         turn.start_ms = offset_ms
         wire = None if offset_ms is None else self.offsets.start(offset_ms, self.wire.wire, now)
         turn.start = None if wire is None else self.wire.timeline(wire)
-        return [*self._place(turn, name), *([] if wire is None else [Acknowledge(wire)])]
+        placed = self._place(turn, name)
+        started = [] if repeated else self._started(turn)
+        return [*placed, *started, *([] if wire is None else [Acknowledge(wire)])]
 
     def _repeats_start(self, name: str | None, offset_ms: int | None) -> bool:
         """Return whether a turn with this id and this start has begun before."""
@@ -186,10 +198,18 @@ class ConnectionTurns:
         wire = None if believed is None else self.offsets.end(believed, self.wire.wire, now)
         if wire is None:
             turn.guess(self.wire.position, self._earliest_end, now)
-            return []
+            return self._stopped(turn)
         end = self.wire.end(wire)
         turn.close(end, now, speech_end=end - self._silence)
-        return [Acknowledge(wire)]
+        return [*self._stopped(turn), Acknowledge(wire)]
+
+    def _started(self, turn: Turn) -> list[Effect]:
+        event = self._reports.start(turn)
+        return [] if event is None else [Report(event)]
+
+    def _stopped(self, turn: Turn) -> list[Effect]:
+        event = self._reports.stop(turn, self.wire.position)
+        return [] if event is None else [Report(event)]
 
     def _committed(self, event: Committed, now: float) -> list[Effect] | None:
         turns, name = self.turns, event.item_id
@@ -274,10 +294,14 @@ class ConnectionTurns:
         return turn
 
     def _partial(self, turn: Turn) -> list[Effect]:
-        start = UNSET if turn.start is None else to_ms(max(turn.start, self.turns.covered), self._rate_hz)
         # The second half of a surrogate pair is still to come.
         text = turn.text.rstrip(_FIRST_HALVES) if not turn.text.isascii() else turn.text
-        return [Report(Partial(self.turns.number(turn), printable(text), start))]
+        start_ms = self._reports.start_ms(turn)
+        return [Report(Partial(self.turns.number(turn), printable(text), start_ms, item_id=turn.item_id or UNSET))]
+
+    def _segment(self, event: TranscriptSegment, now: float) -> list[Effect] | None:
+        turn = self._speaking_turn(event.item_id, now) if event.text else None
+        return None if turn is None else [Report(self._reports.segment(turn, event))]
 
     def _completed(self, event: TranscriptCompleted, now: float) -> list[Effect] | None:
         effects: list[Effect] = []
@@ -293,6 +317,8 @@ class ConnectionTurns:
         else:
             self._merge_part(turn, event.transcript, event.content_index)
         turn.language = event.language or turn.language
+        turn.usage = event.usage or turn.usage
+        turn.confidence = event.confidence if turn.confidence is None else turn.confidence
         if not turn.unfinished_parts:
             self._finish(turn, event.item_id, now)
         return effects

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rt_cli.protocol.error_policy import classify_error
+from rt_cli.protocol.sanitize import printable_id
 from rt_cli.protocol.server_events import ErrorEvent, SessionCreated, SessionUpdated
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Handshake:
         """The endpoint takes audio: ``session.updated`` was received, or is not waited for any more."""
         self.effective: EffectiveSession | None = None
         """What ``session.updated`` says of the session."""
+        self.session_id: str | None = None
+        """The endpoint's own name of the session, printable; None if unknown."""
         self.expires_at: float | None = None
         """When the endpoint ends the session: Unix time, seconds; None if unknown."""
         self.last_error: ErrorInfo | None = None
@@ -60,6 +63,7 @@ class Handshake:
         match event:
             case SessionCreated():
                 self.greeted = True
+                self.session_id = printable_id(event.session_id) or self.session_id
                 self.expires_at = event.expires_at or self.expires_at
             case SessionUpdated():
                 self.configured = True

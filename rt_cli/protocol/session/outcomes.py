@@ -1,23 +1,23 @@
-"""The outcome of a finished turn: a final, a failure, or a range without a final."""
+"""What is said of a turn: its speech and its segments, and its outcome: a final, a failure, or a range without one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from rt_cli.audio.format import to_ms
-from rt_cli.events import Failed, Final, Warned, Withdrawn
+from rt_cli.events import Failed, Final, SpeechBegan, SpeechEnded, TurnSegment, Warned, Withdrawn
 from rt_cli.protocol.error_policy import classify_error
-from rt_cli.protocol.sanitize import masked, printable
+from rt_cli.protocol.sanitize import masked, printable, printable_id
 from rt_cli.protocol.session.effects import Drop, Fail, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.protocol.server_events import ErrorInfo
+    from rt_cli.protocol.server_events import ErrorInfo, TranscriptSegment
     from rt_cli.protocol.session.effects import Effect
-    from rt_cli.protocol.session.turn_list import Turn
+    from rt_cli.protocol.session.turn_list import Turn, TurnList
 
 
 _MOST_LATENCIES = 20_000
@@ -52,7 +52,14 @@ def failure_effects(turn: Turn, number: Callable[[Turn], int], rate_hz: int) -> 
     start, end = turn.start or 0, turn.end or 0
     if turn.failure is not None:
         code, message = code_and_message(turn.failure)
-        failed = Failed(number(turn), to_ms(start, rate_hz), to_ms(end, rate_hz), code or "failed", message)
+        failed = Failed(
+            number(turn),
+            to_ms(start, rate_hz),
+            to_ms(end, rate_hz),
+            code or "failed",
+            message,
+            item_id=turn.item_id or UNSET,
+        )
         return [Report(failed), Drop(start, end, "failed")]
     withdrawn: list[Effect] = [Report(Withdrawn(turn.number))] if turn.number is not None and turn.reported else []
     return [*withdrawn, Drop(start, end, "no_final")]
@@ -115,7 +122,16 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
         language=printable(turn.language) if turn.language else UNSET,
         latency_ms=UNSET if latency_ms is None else latency_ms,
         resumed=resumed or UNSET,
+        item_id=turn.item_id or UNSET,
+        speaker=_only(turn.speakers) or UNSET,
+        confidence=UNSET if turn.confidence is None else turn.confidence,
+        usage=turn.usage or UNSET,
     )
+
+
+def _only(speakers: set[str | None]) -> str | None:
+    """Return the speaker of a turn, if all its segments have the same one."""
+    return next(iter(speakers)) if len(speakers) == 1 else None
 
 
 def warning(error: ErrorInfo) -> Effect:
@@ -151,3 +167,64 @@ class Latencies:
         self.newest_ms.append(latency_ms)
         del self.newest_ms[:-_MOST_LATENCIES]
         return latency_ms
+
+
+_LONGEST_SEGMENT = 20_000
+"""Characters; the final has the whole text."""
+_MOST_SPEAKERS = 100
+"""Of one turn; more of them say nothing."""
+
+
+class TurnReports:
+    """Builds the events of the turns of one connection.
+
+    Args:
+        turns: The turns.
+        rate_hz: Sample rate of the timeline.
+    """
+
+    def __init__(self, turns: TurnList, rate_hz: int) -> None:
+        self._turns = turns
+        self._rate_hz = rate_hz
+
+    def start(self, turn: Turn) -> SpeechBegan | None:
+        """Return the event that speech began; None if it is unknown where."""
+        start_ms = self.start_ms(turn)
+        if start_ms is UNSET:
+            return None
+        return SpeechBegan(self._turns.number(turn), start_ms, turn.item_id or UNSET)
+
+    def stop(self, turn: Turn, position: int) -> SpeechEnded | None:
+        """Return the event that speech ended; None if nothing has said that it began.
+
+        Args:
+            turn: The turn.
+            position: Timeline position up to which audio was sent.
+        """
+        if not turn.reported or turn.start is None:
+            return None
+        end = self._turns.end_of(turn, position) if turn.speech_end is None else turn.speech_end
+        at_ms = to_ms(max(turn.start, self._turns.covered, end), self._rate_hz)
+        return SpeechEnded(self._turns.number(turn), at_ms, turn.item_id or UNSET)
+
+    def segment(self, turn: Turn, event: TranscriptSegment) -> TurnSegment:
+        """Return the event of a segment, and note its speaker. Its times count from the start of the turn."""
+        speaker = printable_id(event.speaker)
+        if len(turn.speakers) < _MOST_SPEAKERS:
+            turn.speakers.add(speaker)
+        return TurnSegment(
+            self._turns.number(turn),
+            printable(event.text[:_LONGEST_SEGMENT]).strip(),
+            speaker or UNSET,
+            self._within(turn, event.start_s),
+            self._within(turn, event.end_s),
+            item_id=turn.item_id or UNSET,
+        )
+
+    def start_ms(self, turn: Turn) -> int | UnsetType:
+        """Return the start of a turn, behind the end of the one before; UNSET if it is unknown."""
+        return UNSET if turn.start is None else to_ms(max(turn.start, self._turns.covered), self._rate_hz)
+
+    def _within(self, turn: Turn, seconds: float | None) -> int | UnsetType:
+        start_ms = self.start_ms(turn)
+        return UNSET if start_ms is UNSET or seconds is None else start_ms + round(seconds * 1000)

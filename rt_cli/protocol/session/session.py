@@ -37,6 +37,7 @@ from rt_cli.protocol.session.refusals import Refusals, without_foreign_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rt_cli.events import SpeechBegan, SpeechEnded
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
     from rt_cli.protocol.session.turn_list import Turn
     from rt_cli.protocol.session.wire_map import WireMap
@@ -177,11 +178,11 @@ class Session:
         """Note the prefix padding that the endpoint says it uses, milliseconds."""
         self._offsets.prefix_ms = prefix_ms
 
-    def speech_opens(self, at: int, now: float) -> None:
-        """Note that our own detector found speech from ``at`` on (timeline), about to be sent."""
-        self._connection.speech_opens(at, now)
+    def speech_opens(self, at: int, now: float) -> SpeechBegan | None:
+        """Note that our own detector found speech from ``at`` on (timeline), about to be sent; returns its event."""
+        return self._connection.speech_opens(at, now)
 
-    def committing(self, event_id: str, now: float, *, speech: bool = True, tail: bool = False) -> None:
+    def committing(self, event_id: str, now: float, *, speech: bool = True, tail: bool = False) -> SpeechEnded | None:
         """Note that our commit is about to be sent after all audio so far; with own turns it closes a turn.
 
         Args:
@@ -189,8 +190,11 @@ class Session:
             now: Seconds.
             speech: False for a last part in which our detector found no speech.
             tail: True if the audio ends here, so that speech may last to the end.
+
+        Returns:
+            The event that the speech of the turn has ended; None if there is no such turn.
         """
-        self._connection.committing(event_id, now, speech=speech, tail=tail)
+        return self._connection.committing(event_id, now, speech=speech, tail=tail)
 
     def begins(self, at: int) -> None:
         """Note that audio before ``at`` is not sent on this connection, so none of its turns begins there."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from rt_cli.protocol.sanitize import printable_id
+
 if TYPE_CHECKING:
+    from rt_cli.events import TurnUsage
     from rt_cli.protocol.server_events import ErrorInfo
 
 _REMEMBERED_IDS = 2048
@@ -53,6 +56,12 @@ class Turn:
     """``rt`` or the endpoint has committed the turn."""
     answered: bool = False
     """The endpoint has sent ``committed`` for the turn."""
+    usage: TurnUsage | None = None
+    """What the endpoint charges, as it says."""
+    confidence: float | None = None
+    """How sure the endpoint is of the text, 0 to 1."""
+    speakers: set[str | None] = field(default_factory=set)
+    """Speakers of its segments; None: a segment without one."""
     speech_end: int | None = None
     """Position after the last speech; None if unknown."""
     language: str | None = None
@@ -65,6 +74,11 @@ class Turn:
     """Set with ``done``: the error that the endpoint sent instead of a text."""
     missing: bool = False
     """Set with ``done``: no final came in time."""
+
+    @property
+    def item_id(self) -> str | None:
+        """The endpoint's own name of the turn, printable; None if it has none."""
+        return printable_id(self.alias or min(self.ids, default=None))
 
     @property
     def text(self) -> str:

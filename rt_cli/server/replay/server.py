@@ -20,8 +20,8 @@ from websockets.frames import CloseCode
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
-from rt_cli.errors import UsageError
 from rt_cli.server.access.access import PATH, choose_subprotocol
+from rt_cli.server.access.bind_error import cannot_listen
 from rt_cli.server.replay.script import ScriptPlayer
 
 if TYPE_CHECKING:
@@ -93,12 +93,7 @@ async def replaying(
             logger=_WIRE_LOG,
         )
     except (OSError, OverflowError) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        raise UsageError(
-            f"cannot listen on {host} port {port}: {reason}",
-            "choose another with --port, or --port 0 for any free one",
-            code="port_in_use",
-        ) from exc
+        raise cannot_listen(host, port, exc) from exc
     try:
         bound = server.sockets[0].getsockname()[1]
         recording.server.url = f"ws://{f'[{host}]' if ':' in host else host}:{bound}{PATH}"

@@ -92,6 +92,10 @@ class Backoff:
         delay = self._delay(error, LONGEST_DELAY_S)
         return delay if attempt.now + delay - self._outage_since < self._budget_s else None
 
+    def left_s(self, now: float) -> float:
+        """Return the seconds until the run gives up, if no connection makes progress before."""
+        return max(0.0, self._outage_since + self._budget_s - now)
+
     def _delay(self, error: RtError, longest_s: float) -> float:
         delay: float = self._jitter() * min(FIRST_DELAY_S * 2 ** min(self._tries, _MOST_DOUBLINGS), longest_s)
         self._tries += 1

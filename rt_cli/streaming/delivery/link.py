@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost, RtError
+from rt_cli.events import RawEvent
+from rt_cli.protocol.raw_event import raw_event
 from rt_cli.protocol.server_events import ErrorEvent, SessionUpdated, SpeechStarted, SpeechStopped
 from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import read_back
@@ -80,6 +82,7 @@ class Link:
         self._catch_up = catch_up
         self._codec = state.endpoint.dialect.codec(state.request)
         self._begin_state: SessionState | None = None
+        self._request_id: str | None = None
         self._retiring = False
         self._injected_error: RtError | None = None
         self._sender: Sender | None = None
@@ -132,6 +135,7 @@ class Link:
         timeout_s = settings.delivery.connect_timeout_s
         connection = await connect(self._state.endpoint, timeout_s=timeout_s, wire_log=wire_log)
         self.opened = True
+        self._request_id = connection.request_id
         if self._state.probe is not None:
             self._state.probe.opened()
         try:
@@ -257,7 +261,10 @@ class Link:
         state = self._state
         while True:
             last_error = (state.session.last_error if self.serving else None) or self.handshake.last_error
-            for event in self._codec.decode(await connection.receive(last_error)):
+            message = await connection.receive(last_error)
+            if state.settings.output.raw:
+                state.on_event(RawEvent(raw_event(message)))
+            for event in self._codec.decode(message):
                 self._handle(event)
 
     def _handle(self, event: ServerEvent) -> None:
@@ -350,7 +357,13 @@ class Link:
 
     def _change_state(self, state: SessionState, reason: str | None = None) -> None:
         self.state = state
-        self._state.report_session(state, attempt=self.attempt, reason=reason)
+        self._state.report_session(
+            state,
+            attempt=self.attempt,
+            reason=reason,
+            session_id=self.handshake.session_id,
+            request_id=self._request_id,
+        )
 
 
 def _ignore(_seconds: float) -> None:

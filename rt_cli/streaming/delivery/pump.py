@@ -15,6 +15,7 @@ from rt_cli.streaming.delivery.speech_search import ends_loud, last_speech
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rt_cli.events import Event
     from rt_cli.protocol.dialects.codec import Codec
     from rt_cli.streaming.capture.turn_marks import TurnMarks
     from rt_cli.streaming.delivery.run_state import RunState
@@ -179,7 +180,12 @@ class Pump:
         opens = self._turn_marks.opens_in(self._committed_at, end)
         if opens is not None:
             self._speech = True
-            self._session.speech_opens(opens, self._clock.now())
+            self._report(self._session.speech_opens(opens, self._clock.now()))
+
+    def _report(self, event: Event | None) -> None:
+        """Report an event in the middle of a send: nobody is notified, who might send before it has ended."""
+        if event is not None:
+            self._state.on_event(event)
 
     async def _pad(self, samples: int) -> None:
         self._marks.padded(samples)
@@ -192,7 +198,7 @@ class Pump:
             await self._pad(missing)
         event_id = f"rt_commit_{next(self._ids)}"
         speech = self._speech if speech is None else speech
-        self._session.committing(event_id, self._clock.now(), speech=speech, tail=tail)
+        self._report(self._session.committing(event_id, self._clock.now(), speech=speech, tail=tail))
         self._committed_at = self._tape.sent
         self._committed_wire = self._session.wire.wire
         self._speech = False

@@ -190,7 +190,7 @@ class Reconnector:
             raise error
         self._slow_down(error)
         log.debug("trying again in %.2f s", delay)
-        self._state.report_session("lost", attempt=link.attempt, reason=str(error))
+        self._state.report_loss(error, attempt=link.attempt, cut=link.ready, give_up_s=backoff.left_s(now))
         link.state = "lost"
         return delay
 

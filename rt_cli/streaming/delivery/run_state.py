@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct, field
+from msgspec.structs import replace
 
+from rt_cli.audio.format import to_ms
 from rt_cli.audio.speech.vad import SpeechDetector
 from rt_cli.events import SessionChanged, Warned
 from rt_cli.settings import auto
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
     from rt_cli.audio.speech.gate import SendRanges
     from rt_cli.clock import Clock
+    from rt_cli.errors import RtError
     from rt_cli.events import EventHandler, SessionState
     from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
@@ -30,6 +35,20 @@ if TYPE_CHECKING:
     from rt_cli.streaming.timing.change_signal import ChangeSignal
     from rt_cli.streaming.transport.wire_recorder import ConnectionLog
     from rt_cli.timeline.tape import Tape
+
+
+_SERVING = {"ready", "resumed", "rolled_over"}
+"""States of a connection that takes audio."""
+
+
+@dataclass(slots=True)
+class Outage:
+    """The time without a connection, after one was lost."""
+
+    since: float | None = None
+    """When the connection was lost, seconds; None while there is one."""
+    unsettled: int = 0
+    """Samples that had been sent on it and were not settled."""
 
 
 class RunState(Struct, frozen=True):
@@ -66,7 +85,8 @@ class RunState(Struct, frozen=True):
 
     conversation: ConversationHooks | None = None
     """The conversation that the sound belongs to; None for a transcription."""
-
+    outage: Outage = field(default_factory=Outage)
+    """The present outage."""
     warned: set[str] = field(default_factory=set)
     """Codes of the warnings that are said once in a run."""
 
@@ -95,16 +115,52 @@ class RunState(Struct, frozen=True):
         finally:
             cancel()
 
-    def report_session(self, state: SessionState, *, attempt: int, reason: str | None = None) -> None:
+    def report_session(
+        self,
+        state: SessionState,
+        *,
+        attempt: int,
+        reason: str | None = None,
+        session_id: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
         """Report a new state of a connection."""
-        self.on_event(
-            SessionChanged(
-                state=state,
-                endpoint=self.endpoint.shown,
-                dialect=self.endpoint.dialect.name,
-                model=self.endpoint.model,
-                rate_hz=self.tape.rate_hz,
-                attempt=attempt,
-                reason=reason or UNSET,
+        event = self._session_event(state, attempt, reason)
+        if session_id or request_id:
+            event = replace(event, session_id=session_id or UNSET, request_id=request_id or UNSET)
+        if state == "resumed" and self.outage.since is not None:
+            event = replace(
+                event,
+                outage_ms=round((self.clock.now() - self.outage.since) * 1000),
+                resent_ms=to_ms(self.outage.unsettled, self.tape.rate_hz),
             )
+        if state in _SERVING:
+            self.outage.since = None
+        self.on_event(event)
+
+    def report_loss(self, error: RtError, *, attempt: int, cut: bool, give_up_s: float) -> None:
+        """Report that a connection has failed and another one will be tried.
+
+        Args:
+            error: Its error.
+            attempt: Number of the connection.
+            cut: Whether it had been ready: its audio is sent again.
+            give_up_s: Seconds until the run gives up.
+        """
+        event = self._session_event("lost", attempt, error.message)
+        if cut and self.outage.since is None:
+            self.outage.since, self.outage.unsettled = self.clock.now(), self.tape.sent - self.tape.settled
+        if cut:
+            event = replace(event, captured_ms=to_ms(self.tape.captured, self.tape.rate_hz))
+        self.on_event(replace(event, give_up_ms=round(give_up_s * 1000)) if math.isfinite(give_up_s) else event)
+
+    def _session_event(self, state: SessionState, attempt: int, reason: str | None) -> SessionChanged:
+        return SessionChanged(
+            state=state,
+            endpoint=self.endpoint.shown,
+            dialect=self.endpoint.dialect.name,
+            model=self.endpoint.model,
+            rate_hz=self.tape.rate_hz,
+            attempt=attempt,
+            reason=reason or UNSET,
         )

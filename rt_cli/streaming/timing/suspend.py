@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 EVERY_S = 0.2
 LAG_S = 0.05
 """Longest time that code may block the event loop."""
+COSTLY_LAG_S = 0.5
+"""Lag from which on it is felt: words come late, and a device's buffer may overflow."""
 SUSPENDED_S = 5.0
 """Shortest suspend to report; a shorter one looks like a stalled network."""
 _REPORT_AGAIN_S = 60.0
@@ -54,9 +56,10 @@ class LoopMonitor:
     def __init__(self, asleep: float) -> None:
         self._asleep = asleep
         self._reported_at: float | None = None
+        self._reported_costly = False
 
     def check(self, *, due: float, now: float, asleep: float) -> list[Lagged | Suspended]:
-        """Return the events of one check. Lag is reported once a minute at most.
+        """Return the events of one check. Lag is reported once a minute at most, and once more if it is costly.
 
         Args:
             due: Time at which the check was due, seconds.
@@ -67,9 +70,11 @@ class LoopMonitor:
         if suspended >= SUSPENDED_S:
             return [Suspended(suspended)]
         lag = now - due
-        if lag < LAG_S or (self._reported_at is not None and now - self._reported_at < _REPORT_AGAIN_S):
+        recent = self._reported_at is not None and now - self._reported_at < _REPORT_AGAIN_S
+        costly = lag >= COSTLY_LAG_S
+        if lag < LAG_S or (recent and (self._reported_costly or not costly)):
             return []
-        self._reported_at = now
+        self._reported_at, self._reported_costly = now, costly
         return [Lagged(lag)]
 
 

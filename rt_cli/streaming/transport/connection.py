@@ -29,6 +29,7 @@ from rt_cli.masking import plain_escapes, without_secrets
 from rt_cli.protocol.message import Binary
 from rt_cli.protocol.message_log import shown
 from rt_cli.protocol.redaction import protect_endpoint
+from rt_cli.protocol.sanitize import printable_id
 from rt_cli.streaming.transport.frames import Framer, is_pong
 from rt_cli.streaming.transport.map_errors import from_close, from_connect
 from rt_cli.streaming.transport.tls import tls_context
@@ -48,6 +49,7 @@ CLOSE_TIMEOUT_S = 1.0
 _LARGEST_MESSAGE = 32 * 1024 * 1024
 """A conversation item with its audio can exceed the library's 1 MiB."""
 _LONGEST_HEAD = 16 * 1024
+_REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id")
 """Bytes of the handshake's answer that are kept, for its status."""
 _MESSAGES_PER_TURN = 32
 """Messages that a reader may take in one turn of the event loop: thousands may be waiting."""
@@ -236,6 +238,13 @@ class Connection:
     def inbound_at(self) -> float:
         """Time of the last inbound byte, seconds of ``time.monotonic``."""
         return self._websocket.inbound_at
+
+    @property
+    def request_id(self) -> str | None:
+        """The endpoint's own name of the handshake, printable; None if it has none."""
+        response = self._websocket.response
+        names = () if response is None else map(response.headers.get_all, _REQUEST_ID_HEADERS)
+        return next((printable_id(values[0]) for values in names if values), None)
 
     @property
     def ready(self) -> bool:

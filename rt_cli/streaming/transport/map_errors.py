@@ -158,8 +158,9 @@ def _connection_refused(endpoint: Endpoint) -> RtError:
     if endpoint.proxy is not None:
         return UnreachableError("nothing listens at the proxy", "is it running? see --proxy", code="connection_refused")
     proxied = not endpoint.loopback and {"https", "socks", "all"} & getproxies().keys()
-    hint = "is the proxy running? see HTTPS_PROXY and ALL_PROXY" if proxied else "is the endpoint running?"
-    return UnreachableError(f"nothing listens at {endpoint.shown}", hint, code="connection_refused")
+    start = "start it (rt serve), or give another --url" if endpoint.loopback else "is the endpoint running?"
+    hint = "is the proxy running? see HTTPS_PROXY and ALL_PROXY" if proxied else start
+    return UnreachableError(f"nothing listens at {endpoint.host}", hint, code="connection_refused")
 
 
 def _from_os_error(exc: Exception, endpoint: Endpoint) -> RtError:

@@ -34,6 +34,10 @@ class OrderedClock(FakeClock):
         self._deadlines: list[float] = []
         self._sleeps = 0
 
+    def wall(self) -> float:
+        """Unix time, seconds."""
+        return self.now()
+
     async def sleep_until(self, deadline: float) -> None:
         """Jump to the deadline after all earlier events."""
         self._deadlines.append(deadline)

@@ -174,7 +174,21 @@ def test_the_view_is_gone_while_the_job_is_stopped(tmp_path: Path) -> None:
     """Ctrl-Z erases the live view, ``fg`` draws it anew, and nothing of the sound is lost."""
     sound = write_wav(tmp_path / "sound.wav", noise(24_000 * 4))
     with scripted(polite("hello")) as server:
-        job = Job("shell", *RT, "send", "--url", server.url, "-m", "whisper-1", "--speed", "1", "--json", str(sound))
+        job = Job(
+            "shell",
+            *RT,
+            "send",
+            "--url",
+            server.url,
+            "-m",
+            "whisper-1",
+            "--speed",
+            "1",
+            "--status",
+            "live",
+            "--json",
+            str(sound),
+        )
         try:
             screen = pyte.Screen(80, 24)
             termios.tcsetwinsize(job.person, (24, 80))

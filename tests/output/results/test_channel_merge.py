@@ -28,10 +28,10 @@ def test_a_final_waits_for_the_other_channel() -> None:
     merge = ChannelMerge(SIDES)
     late = Final(1, "late", start_ms=5_000, end_ms=6_000)
     assert merge.take("left", late) == []
-    assert merge.take("right", settled(4_999)) == []
+    assert merge.take("right", settled(4_999)) == [("right", settled(4_999))]
     early = Final(1, "early", start_ms=4_999, end_ms=7_000)
     assert merge.take("right", early) == [("right", early)]
-    assert merge.take("right", settled(5_000)) == [("left", late)]
+    assert merge.take("right", settled(5_000)) == [("left", late), ("right", settled(5_000))]
 
 
 def test_the_end_of_a_channel_releases_the_other() -> None:
@@ -51,7 +51,11 @@ def test_only_finals_with_a_start_wait() -> None:
     waiting = Final(2, "y", start_ms=10)
     assert merge.take("left", waiting) == []
     assert merge.take("left", Partial(3, "z")) == []
-    assert merge.take("right", settled(10)) == [("left", waiting), ("left", Partial(3, "z"))]
+    assert merge.take("right", settled(10)) == [
+        ("left", waiting),
+        ("left", Partial(3, "z")),
+        ("right", settled(10)),
+    ]
 
 
 TURNS = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 900)), max_size=12)

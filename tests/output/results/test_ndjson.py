@@ -19,8 +19,10 @@ from rt_cli.events import (
     Final,
     Latency,
     Ledger,
+    Noted,
     Partial,
     Progress,
+    RawEvent,
     SessionChanged,
     SourceOpened,
     Summary,
@@ -183,7 +185,9 @@ def lines(
 )
 def test_fields(event: Event, expected: dict[str, object]) -> None:
     """Each type has the fields of the contract; optional fields are present only with a value."""
-    assert lines([event]) == [expected]
+    *_, printed = lines([OPENED, event])
+
+    assert printed == expected
 
 
 def test_type_is_the_first_field() -> None:
@@ -195,7 +199,73 @@ def test_events_for_the_status_only_are_not_printed() -> None:
     """Levels and marks are not part of the contract."""
     progress = Progress(0, 0, 0, 0, -96.0, -96.0, None, "ready")
 
-    assert lines([OPENED, progress]) == []
+    assert lines([progress, Noted("hello")]) == []
+
+
+def test_the_source_is_the_first_line() -> None:
+    """Warnings from before a source is open follow its line; those of a source that does not open are not lost."""
+    early, late = Warned("demo_quality", "demo"), Warned("clipping", "too loud")
+
+    printed = lines([early, OPENED, late, Final(1, "x"), SUMMARY])
+    assert [line["type"] for line in printed] == ["source", "warning", "warning", "final", "summary"]
+    assert [line["code"] for line in printed if "code" in line] == ["demo_quality", "clipping"]
+    assert [line["type"] for line in lines([early, Errored("x", "no such file"), SUMMARY])] == [
+        *("warning", "error", "summary"),
+    ]
+
+
+def test_the_line_of_a_source() -> None:
+    """What was opened, when, and by which version."""
+    opened = SourceOpened(
+        "microphone", "microphone", 48_000, 1, 24_000, device="Blue Yeti", began="2026-11-29T12:04:31.250Z", rt="0.2"
+    )
+
+    assert json.loads(to_json(opened, "microphone", "left")) == {
+        "type": "source",
+        "channel": "left",
+        "source": "microphone",
+        "kind": "microphone",
+        "rate_hz": 48_000,
+        "channels": 1,
+        "wire_rate_hz": 24_000,
+        "duration_ms": None,
+        "device": "Blue Yeti",
+        "began": "2026-11-29T12:04:31.250Z",
+        "rt": "0.2",
+        "schema": 2,
+    }
+
+
+def test_the_time_of_an_event_is_its_last_field() -> None:
+    """Those before it stay where they were."""
+    for event in (READY, SUMMARY):
+        stamped = to_json(replace(event, at="2026-11-29T12:04:31.250Z"))
+        assert stamped == to_json(event)[:-1] + ',"at":"2026-11-29T12:04:31.250Z"}'
+
+
+def test_progress_comes_as_often_as_asked_for() -> None:
+    """The first at once, then one an interval, for each source apart; others are left out."""
+    printed: list[dict[str, Any]] = []
+    clock = [0.0]
+    output = NdjsonOutput(
+        lambda line, **_: printed.append(json.loads(line)), partials=False, progress_s=10.0, now=lambda: clock[0]
+    )
+    output.on_event(OPENED)
+    for tenth in range(250):
+        clock[0] = tenth / 10
+        output.on_event(Progress(tenth * 100, 0, 0, 0, -20.0, -10.0, None, "ready"))
+
+    assert [line["captured_ms"] for line in printed if line["type"] == "progress"] == [0, 10_000, 20_000]
+
+
+def test_events_of_the_endpoint_only_with_the_option() -> None:
+    """Whatever their texts hold, the line is safe for a terminal."""
+    event = RawEvent({"type": "x", "text": "\x9b1m", "audio": {"bytes": 4_800}})
+    printed: list[str] = []
+    for raw in (False, True):
+        NdjsonOutput(lambda line, **_: printed.append(line), partials=False, raw=raw).on_event(event)
+
+    assert printed == [r'{"type":"raw","event":{"type":"x","text":"\u009b1m","audio":{"bytes":4800}}}']
 
 
 def test_partials_only_with_the_option() -> None:
@@ -207,11 +277,11 @@ def test_partials_only_with_the_option() -> None:
 
 def test_with_several_sources_each_line_names_its_own() -> None:
     """The source is the last one opened; a summary names its own source, a total none."""
-    other = replace(OPENED, name="b.wav")
+    other = replace(OPENED, source="b.wav")
     total = Total(0, 2, 2, 0, 1, 1, 0, 1)
     printed = lines([OPENED, Final(1, "a"), SUMMARY, other, Final(1, "b"), total], many=True)
 
-    assert [line.get("source") for line in printed] == ["a.wav", "a.wav", "b.wav", None]
+    assert [line.get("source") for line in printed] == ["a.wav", "a.wav", "a.wav", "b.wav", "b.wav", None]
 
 
 def test_a_source_that_never_opened_can_be_named() -> None:

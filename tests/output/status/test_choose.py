@@ -9,62 +9,83 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.output.status.choose import choose_look, make_status, wants_color
+from rt_cli.output.status.choose import choose_color, choose_look, make_status
 from rt_cli.output.status.plain import PlainStatus
 from rt_cli.settings import OutputSettings, StatusMode
 
 if TYPE_CHECKING:
     from rt_cli.output.status.choose import Look
+    from rt_cli.output.status.color import Color
 
 XTERM = {"TERM": "xterm-256color"}
 
 
+FORCED = {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}
+
+
 @pytest.mark.parametrize(
-    ("mode", "quiet", "is_terminal", "environ", "expected"),
+    ("mode", "flags", "environ", "expected"),
     [
-        pytest.param("auto", False, True, XTERM, "live", id="terminal"),
-        pytest.param("auto", False, True, {}, "live", id="windows-has-no-term"),
-        pytest.param("auto", False, False, XTERM, "all", id="pipe"),
-        pytest.param("auto", False, True, XTERM | {"CI": "true"}, "all", id="ci"),
-        pytest.param("auto", False, True, XTERM | {"CI": "false"}, "live", id="not-ci"),
-        pytest.param("auto", False, True, XTERM | {"CI": ""}, "live", id="empty-ci"),
-        pytest.param("auto", False, True, {"TERM": "dumb"}, "all", id="dumb"),
-        pytest.param(
-            "auto", False, False, {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}, "all", id="force-color-in-a-pipe"
-        ),
-        pytest.param("auto", False, True, XTERM | {"NO_COLOR": "1"}, "live", id="no-color-is-no-plain"),
-        pytest.param("live", False, True, XTERM | {"CI": "1"}, "live", id="live-in-ci-when-asked-for"),
-        pytest.param("live", False, False, XTERM, "all", id="live-in-a-pipe"),
-        pytest.param("live", False, True, {"TERM": "dumb"}, "all", id="live-on-a-dumb-terminal"),
-        pytest.param("plain", False, True, XTERM, "all", id="plain"),
-        pytest.param("off", False, True, XTERM, "warnings", id="off"),
-        pytest.param("auto", True, True, XTERM, "errors", id="quiet"),
-        pytest.param("live", True, True, XTERM, "errors", id="quiet-wins"),
+        # q: quiet, v: verbose, t: stderr is a terminal, p: stdout is a pipe
+        pytest.param("auto", "t", XTERM, "live", id="terminal"),
+        pytest.param("auto", "t", {}, "live", id="windows-has-no-term"),
+        pytest.param("auto", "", XTERM, "warnings", id="pipe"),
+        pytest.param("auto", "p", XTERM, "warnings", id="two-pipes"),
+        pytest.param("auto", "v", XTERM, "all", id="pipe-verbose"),
+        pytest.param("auto", "tp", XTERM, "all", id="stdout-is-a-pipe"),
+        pytest.param("auto", "tv", XTERM, "live", id="verbose-terminal"),
+        pytest.param("auto", "t", XTERM | {"CI": "true"}, "all", id="ci"),
+        pytest.param("auto", "", XTERM | {"CI": "true"}, "warnings", id="ci-in-a-pipe"),
+        pytest.param("auto", "t", XTERM | {"CI": "false"}, "live", id="not-ci"),
+        pytest.param("auto", "t", XTERM | {"CI": ""}, "live", id="empty-ci"),
+        pytest.param("auto", "t", {"TERM": "dumb"}, "all", id="dumb"),
+        pytest.param("auto", "", FORCED, "warnings", id="force-color-in-a-pipe"),
+        pytest.param("auto", "t", XTERM | {"NO_COLOR": "1"}, "live", id="no-color-is-no-plain"),
+        pytest.param("live", "t", XTERM | {"CI": "1"}, "live", id="live-in-ci-when-asked-for"),
+        pytest.param("live", "tp", XTERM, "live", id="live-beside-a-pipe-when-asked-for"),
+        pytest.param("live", "", XTERM, "all", id="live-in-a-pipe"),
+        pytest.param("live", "t", {"TERM": "dumb"}, "all", id="live-on-a-dumb-terminal"),
+        pytest.param("plain", "t", XTERM, "all", id="plain"),
+        pytest.param("plain", "", XTERM, "all", id="plain-in-a-pipe"),
+        pytest.param("off", "t", XTERM, "warnings", id="off"),
+        pytest.param("auto", "qt", XTERM, "errors", id="quiet"),
+        pytest.param("live", "qvt", XTERM, "errors", id="quiet-wins"),
     ],
 )
-def test_look(mode: StatusMode, quiet: bool, is_terminal: bool, environ: dict[str, str], expected: Look) -> None:  # noqa: FBT001  a table
-    """The live view needs a capable terminal, and in CI the mode *live*."""
-    assert choose_look(mode, quiet=quiet, is_terminal=is_terminal, environ=environ) == expected
+def test_look(mode: StatusMode, flags: str, environ: dict[str, str], expected: Look) -> None:
+    """A pipe is silent; the live view needs a capable terminal that nobody else writes to, and in CI its mode."""
+    look = choose_look(
+        mode,
+        quiet="q" in flags,
+        verbose="v" in flags,
+        is_terminal="t" in flags,
+        beside_pipe="p" in flags,
+        environ=environ,
+    )
+
+    assert look == expected
 
 
 @pytest.mark.parametrize(
-    ("environ", "expected"),
+    ("environ", "in_pipe", "on_terminal"),
     [
-        ({}, False),
-        (XTERM, False),
-        ({"FORCE_COLOR": "1"}, True),
-        ({"FORCE_COLOR": "1", "CI": "true"}, True),
-        ({"FORCE_COLOR": "0"}, False),
-        ({"FORCE_COLOR": ""}, False),
-        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
-        ({"FORCE_COLOR": "1", "NO_COLOR": ""}, True),
-        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False),
+        ({}, "none", "prefix"),
+        (XTERM, "none", "prefix"),
+        ({"FORCE_COLOR": "1"}, "text", "prefix"),
+        ({"FORCE_COLOR": "1", "CI": "true"}, "text", "prefix"),
+        ({"FORCE_COLOR": "0"}, "none", "prefix"),
+        ({"FORCE_COLOR": ""}, "none", "prefix"),
+        ({"NO_COLOR": "1"}, "none", "none"),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, "none", "none"),
+        ({"FORCE_COLOR": "1", "NO_COLOR": ""}, "text", "prefix"),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, "none", "none"),
     ],
     ids=str,
 )
-def test_colors_of_plain_lines(environ: dict[str, str], expected: bool) -> None:  # noqa: FBT001  a table
-    """Plain lines have colours only with FORCE_COLOR and without NO_COLOR."""
-    assert wants_color(environ) == expected
+def test_colors(environ: dict[str, str], in_pipe: Color, on_terminal: Color) -> None:
+    """Terminals have colours, pipes only with FORCE_COLOR; neither has them with NO_COLOR."""
+    assert choose_color(environ, is_terminal=False) == in_pipe
+    assert choose_color(environ, is_terminal=True) == on_terminal
 
 
 @pytest.mark.parametrize("stderr", [None, io.StringIO()], ids=["closed", "no-descriptor"])

@@ -94,7 +94,8 @@ from tests.summaries import summary_of
 def progress(ms):
     return Progress(ms, ms, 0, 0, -20.0, -10.0, 5.0, "ready")
 
-output = make_output(OutputSettings(format=sys.argv[1], partials=True), many_sources=False,
+status = (sys.argv[2:] or ["auto"])[0]
+output = make_output(OutputSettings(format=sys.argv[1], partials=True, status=status), many_sources=False,
     on_stdout_closed=lambda: None, stdout=sys.stdout, stderr=sys.stderr, environ=os.environ)
 see = output.on_event
 see(SourceOpened("speech.wav", "file", 44100, 2, 24000, 10000))
@@ -133,7 +134,7 @@ class Run:
         self._seen = b""
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
         program = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, output],
+            [sys.executable, "-c", _PROGRAM, output, "live" if pipe else "auto"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if pipe else stream,
             stderr=stream,
@@ -175,7 +176,7 @@ class Run:
 
 
 FINALS = [f"this was turn {turn}" for turn in range(1, 6)]
-SUMMARY = "done: speech.wav: 10.0 s captured, 5 finals in 1.0 s"
+SUMMARY = "done: speech.wav: 10.0 s heard, 5 turns, 1.0 s"
 
 
 def test_on_one_terminal_results_stand_above_the_view(terminal: tuple[io.FileIO, TextIO]) -> None:
@@ -200,7 +201,7 @@ def test_json_lines_are_not_wrapped_by_us(terminal: tuple[io.FileIO, TextIO]) ->
 
     lines = [line for line in run.left if line.startswith("{")]
     assert lines[-1].startswith('{"type":"summary","source":"speech.wav"')
-    assert lines[-1].endswith('"wall_ms":1000}')
+    assert re.search(r'"wall_ms":1000,"at":"[0-9T:.-]+Z"}$', lines[-1])
 
 
 def test_a_piped_stdout_gets_the_finals_and_nothing_else(terminal: tuple[io.FileIO, TextIO]) -> None:
@@ -234,8 +235,8 @@ def test_no_live_view_in_ci_or_on_a_dumb_terminal(terminal: tuple[io.FileIO, Tex
     seen = as_written(read_to_the_end(screen_side))
 
     assert done.wait(DEADLINE_S) == 0
-    assert "ready: ws://127.0.0.1:1/v1" in seen
-    assert "\x1b" not in seen
+    assert "ready: openai, whisper-1" in seen
+    assert "\x1b" not in re.sub(r"\x1b\[[0-9;]*m", "", seen), "colours alone move no cursor"
 
 
 def test_the_cursor_is_never_left_hidden(terminal: tuple[io.FileIO, TextIO]) -> None:
@@ -400,7 +401,7 @@ class SizedFile(io.StringIO):
 def test_a_resize_alone_causes_a_redraw(terminal: tuple[io.FileIO, TextIO]) -> None:
     """A stalled run redraws its view after a resize."""
     screen_side, stream = terminal
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, on_unprinted=lambda _line, _written: None)
     status.on_event(progress(1_000))
     seen = b""
     while b"captured 1.0 s" not in seen:
@@ -417,7 +418,7 @@ def test_a_resize_alone_causes_a_redraw(terminal: tuple[io.FileIO, TextIO]) -> N
 def test_a_stopped_program_leaves_no_view(terminal: tuple[io.FileIO, TextIO]) -> None:
     """Ctrl-Z erases it, nothing is drawn until ``fg``, and then it is drawn anew, with what happened meanwhile."""
     screen_side, stream = terminal
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, on_unprinted=lambda _line, _written: None)
     seen = b""
     for round_ in (1, 2):
         status.on_event(progress(round_ * 1_000))
@@ -438,7 +439,7 @@ def test_a_stopped_program_leaves_no_view(terminal: tuple[io.FileIO, TextIO]) ->
 def test_leaving_a_terminal_that_takes_nothing(terminal: tuple[io.FileIO, TextIO]) -> None:
     """Ctrl-S, then Ctrl-Z: the signal handler does not wait for the terminal."""
     screen_side, stream = terminal
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, on_unprinted=lambda _line, _written: None)
     status.on_event(progress(1_000))
     read_some(screen_side)
     termios.tcflow(stream.fileno(), termios.TCOOFF)
@@ -463,7 +464,7 @@ def test_leaving_the_terminal_within_an_event(
             status.enter_terminal()
         return now()
 
-    status = LiveStatus(terminal[1], environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(terminal[1], on_unprinted=lambda _line, _written: None)
     monkeypatch.setattr(time, "monotonic", signalled_now)
     status.on_event(progress(1_000))
     monkeypatch.undo()
@@ -486,7 +487,7 @@ def test_a_run_that_fails_at_once_draws_nothing(terminal: tuple[io.FileIO, TextI
     screen_side, stream = terminal
     program = (
         "import sys; from rt_cli.output.status.live import LiveStatus; from rt_cli.events import Errored;"
-        "status = LiveStatus(sys.stderr, environ={}, on_unprinted=lambda _line, _written: None);"
+        "status = LiveStatus(sys.stderr, on_unprinted=lambda _line, _written: None);"
         "status.on_event(Errored('dns', 'no host'));"
         "sys.exit('rich' in sys.modules if status.close(5) else 9)"
     )
@@ -514,7 +515,7 @@ def test_at_most_ten_redraws_a_second(terminal: tuple[io.FileIO, TextIO]) -> Non
     """The limit holds for any number of events, and the last one is drawn."""
     screen_side, stream = terminal
     thread, seen = drained(screen_side)
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, on_unprinted=lambda _line, _written: None)
     started = time.monotonic()
     status.on_event(SourceOpened("speech.wav", "file", 44_100, 2, 24_000, None))
     count = 0
@@ -538,7 +539,7 @@ def test_an_unchanged_view_is_drawn_once(terminal: tuple[io.FileIO, TextIO]) -> 
     """The same event again causes no redraw."""
     screen_side, stream = terminal
     thread, seen = drained(screen_side)
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, on_unprinted=lambda _line, _written: None)
     started = time.monotonic()
     while time.monotonic() - started < 0.6:
         status.on_event(Progress(1_000, 1_000, 0, 0, -96.0, -96.0, None, "ready"))
@@ -554,7 +555,7 @@ def test_an_unchanged_view_is_drawn_once(terminal: tuple[io.FileIO, TextIO]) -> 
 def test_a_stopped_terminal_is_not_felt(terminal: tuple[io.FileIO, TextIO]) -> None:
     """With Ctrl-S nobody reads the terminal: on_event() returns at once; only close() gives up."""
     screen_side, stream = terminal
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, on_unprinted=lambda _line, _written: None)
     slowest_s = 0.0
     for number in range(3_000):
         started = time.monotonic()
@@ -575,7 +576,7 @@ def test_results_go_to_on_unprinted_after_a_hang_up(terminal: tuple[io.FileIO, T
     screen_side, stream = terminal
     screen_side.close()
     unprinted: list[str] = []
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda line, _written: unprinted.append(line))
+    status = LiveStatus(stream, on_unprinted=lambda line, _written: unprinted.append(line))
     status.result("one")
     status.say("a note")
     status.result("two")
@@ -593,7 +594,7 @@ def test_after_the_end_nothing_is_drawn(terminal: tuple[io.FileIO, TextIO], even
     """A late event has no effect."""
     screen_side, stream = terminal
     thread, seen = drained(screen_side)
-    status = LiveStatus(stream, environ={}, on_unprinted=lambda _line, _written: None)
+    status = LiveStatus(stream, on_unprinted=lambda _line, _written: None)
     assert status.close(DEADLINE_S)
     status.on_event(event)
     assert status.close(DEADLINE_S)

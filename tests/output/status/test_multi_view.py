@@ -113,8 +113,8 @@ def test_plain_lines_name_their_source() -> None:
     assert lines == [
         "warning: b.wav: quiet",
         "rt: b.wav: no host: check it",
-        "incomplete (exit 5): b.wav: 2.0 s captured, 1 final in 1.0 s",
-        "done: a.wav left: 2.0 s captured, 1 final in 1.0 s",
+        "incomplete: b.wav: ended after 2.0 s, all of which is transcribed",
+        "done: a.wav left: 2.0 s heard, 1 turn, 1.0 s",
     ]
 
 

@@ -7,9 +7,11 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rt_cli.audio.format import SILENCE_DBFS
 from rt_cli.events import (
+    EndpointChosen,
     Event,
     Failed,
     Final,
@@ -190,3 +192,35 @@ def test_the_meter_keeps_its_width(level: float, width: int) -> None:
     view = seen(FILE, Progress(0, 0, 0, 0, level, level, None, "ready"))
 
     assert cells(page(view, width)[2]) == width
+
+
+def test_the_view_says_which_endpoint_it_is_and_why() -> None:
+    """Once; where the row is narrow the reason goes first."""
+    view = seen(EndpointChosen("embedded", "pocketsphinx", "--local", "demo quality, English only"), READY, FILE)
+
+    assert page(view, 100)[1] == "  embedded  pocketsphinx  (demo quality, English only, --local)"
+    assert page(view, 40)[1] == "  embedded  pocketsphinx"
+
+
+def test_an_endpoint_that_is_not_there_is_no_lost_one() -> None:
+    """The view says what is tried, how often, and for how long; nothing of it stays when the endpoint answers."""
+    lost = replace(READY, state="lost", reason="nothing listens at h:1", attempt=4, give_up_ms=9_000)
+    connecting = progress(0)
+    view = seen(FILE, lost, replace(connecting, state="lost"), replace(connecting, state="connecting"))
+
+    assert page(view, 80)[0].startswith("* connecting")
+    assert page(view, 80)[1] == "  nothing listens at h:1; try 4, given up in 7 s"
+    assert seen(FILE, lost, READY).trouble == ""
+
+
+def test_a_cut_is_shown_while_it_lasts() -> None:
+    """A connection that was there can be lost."""
+    cut = replace(READY, state="lost", reason="the connection was cut", captured_ms=2_900)
+    view = seen(FILE, READY, cut)
+
+    assert (view.state, view.trouble) == ("lost", "the connection was cut; try 1")
+
+
+def test_the_end_is_a_sentence() -> None:
+    """Not the word of the code."""
+    assert seen(FILE, READY, replace(progress(10), state="draining")).state == "waiting for the last words"

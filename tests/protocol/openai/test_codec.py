@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rt_cli.events import TurnUsage
 from rt_cli.protocol.message_log import shown
 from rt_cli.protocol.openai.decode import decode
 from rt_cli.protocol.openai.encode import append_event, commit_event, session_update_event
@@ -27,6 +28,7 @@ from rt_cli.protocol.server_events import (
     TranscriptCompleted,
     TranscriptDelta,
     TranscriptFailed,
+    TranscriptSegment,
 )
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -124,14 +126,14 @@ EVENTS: list[tuple[str, dict[str, Any], ServerEvent]] = [
     (
         "created",
         {"type": "session.created", "session": {"id": "sess_1", "expires_at": 1_760_000_000}},
-        SessionCreated(1_760_000_000),
+        SessionCreated(1_760_000_000, "sess_1"),
     ),
-    ("created, flat", {"type": "session.created", "id": "sess_1", "created": 5}, SessionCreated()),
+    ("created, flat", {"type": "session.created", "id": "sess_1", "created": 5}, SessionCreated(None, "sess_1")),
     ("created, bare", {"type": "session.created"}, SessionCreated()),
     (
         "created, beta",
         {"type": "transcription_session.created", "session": {"id": "s", "expires_at": 0}},
-        SessionCreated(),
+        SessionCreated(None, "s"),
     ),
     ("updated", {"type": "session.updated", "session": {"expires_at": 7.5}}, SessionUpdated(7.5)),
     ("updated, beta", {"type": "transcription_session.updated", "session": {}}, SessionUpdated()),
@@ -304,7 +306,61 @@ def test_transcriptions_decode_as_in_the_official_package() -> None:
     }
     oracle = Completed.model_validate(fields)
 
-    assert decode(oracle.model_dump_json()) == TranscriptCompleted(oracle.item_id, oracle.transcript)
+    assert decode(oracle.model_dump_json()) == TranscriptCompleted(
+        oracle.item_id, oracle.transcript, usage=TurnUsage(seconds=1.5)
+    )
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}, TurnUsage(14, 45, 59)),
+        ({"type": "duration", "seconds": 1.5}, TurnUsage(seconds=1.5)),
+        ({"type": "tokens"}, None),
+        ({"total_tokens": True, "seconds": "1"}, None),
+        ({"total_tokens": -1, "seconds": 1e300}, None),
+        ("much", None),
+    ],
+    ids=str,
+)
+def test_usage(usage: object, expected: TurnUsage | None) -> None:
+    """What a turn costs, in tokens or in seconds; what is no such number says nothing."""
+    event = decode(json.dumps({"type": f"{TRANSCRIPTION}.completed", "transcript": "x", "usage": usage}))
+
+    assert isinstance(event, TranscriptCompleted)
+    assert event.usage == expected
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "expected"),
+    [
+        ([{"token": "he", "logprob": 0.0}], 1.0),
+        ([{"logprob": -0.5}, {"logprob": -1.5}], 0.3679),
+        ([{"logprob": -1e308}, {"logprob": -1e308}], 0.0),
+        ([{"logprob": -0.5}, {"token": "without"}], None),
+        ([{"logprob": 0.5}], None),
+        ([{"logprob": True}], None),
+        ([-0.5], None),
+        ([], None),
+        ("sure", None),
+    ],
+    ids=str,
+)
+def test_confidence(logprobs: object, expected: float | None) -> None:
+    """The geometric mean of the probabilities of all tokens; unknown if one of them is."""
+    event = decode(json.dumps({"type": f"{TRANSCRIPTION}.completed", "transcript": "x", "logprobs": logprobs}))
+
+    assert isinstance(event, TranscriptCompleted)
+    assert event.confidence == expected
+
+
+def test_a_segment_has_a_speaker_and_times() -> None:
+    """As the official package has it; fields of the wrong kind are as absent."""
+    fields = {"id": "seg_1", "content_index": 0, "text": "hello", "speaker": "A", "start": 0.5, "end": 1.25}
+    kind = {"type": f"{TRANSCRIPTION}.segment", "item_id": "i"}
+
+    assert decode(json.dumps(kind | fields)) == TranscriptSegment("i", "hello", "A", 0.5, 1.25)
+    assert decode(json.dumps(kind | {"text": 1, "speaker": {}, "start": "0", "end": -1})) == TranscriptSegment("i")
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_a_failed_turn_is_a_hole() -> None:
     run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000), words("b"))
     run.receive(TranscriptFailed("a", ErrorInfo(code="audio_unintelligible", message="what?")))
 
-    assert run.reported_events(Failed) == [Failed(1, 1000, 2000, "audio_unintelligible", "what?")]
+    assert run.reported_events(Failed) == [Failed(1, 1000, 2000, "audio_unintelligible", "what?", item_id="a")]
     assert run.holes == [Hole(1000, 2000, "failed")]
     assert [(final.turn, final.text) for final in run.finals] == [(2, "b")]
 
@@ -702,7 +702,7 @@ def test_a_new_connection_starts_at_settled() -> None:
     run.receive(*turn("a", 1000, 2000), *turn("b", 3000, 4000), *turn("c", 5000, 6000), words("a"), words("c"))
     run.receive(TranscriptDelta("b", "bra"))
     run.reconnect()
-    assert run.withdrawn == [2]
+    assert run.withdrawn == [2, 3]
     assert run.session.settled == 3000
     run.resend(6000)
     run.receive(*turn("b2", 0, 1000), *turn("c2", 2000, 3000), words("b2"), words("c2"))

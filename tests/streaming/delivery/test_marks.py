@@ -14,7 +14,7 @@ import rt_cli
 from rt_cli.audio.speech.endpointing import TurnOpens
 from rt_cli.audio.speech.gate import SendRanges
 from rt_cli.errors import ConnectionLost
-from rt_cli.events import Dropped, Event, Noted, Partial, Withdrawn
+from rt_cli.events import Dropped, Event, Noted, Partial, SpeechBegan, Withdrawn
 from rt_cli.protocol.server_events import SpeechStarted, SpeechStopped, TranscriptCompleted, TranscriptDelta
 from rt_cli.protocol.session.effects import Acknowledge, Drop, Effect, Fail, Report, Settle
 from rt_cli.protocol.session.session import Session
@@ -303,7 +303,11 @@ class TestEffects:
                 made.marks.apply(made.session.receive(event, 0.0))
             made.marks.rewind()
 
-        assert delivery(speak).events == [Partial(1, "wor", 100), Withdrawn(1)]
+        assert delivery(speak).events == [
+            SpeechBegan(1, 100, "a"),
+            Partial(1, "wor", 100, item_id="a"),
+            Withdrawn(1),
+        ]
 
     @pytest.mark.parametrize(
         "act",
