@@ -8,8 +8,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from rt_cli import __version__
-
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -83,9 +81,11 @@ def _describe_os_error(exc: OSError) -> tuple[str, int]:
 
 
 def _version() -> int:
-    """Print the version without importing anything else."""
+    """Print the version without importing the parser."""
+    from rt_cli.version import version_text
+
     try:
-        print(f"rt {__version__}", flush=True)  # noqa: T201 - the output of --version
+        print(version_text(), flush=True)  # noqa: T201 - the output of --version
     except BrokenPipeError:
         sys.stdout = None
     except OSError as exc:
@@ -97,22 +97,24 @@ def _version() -> int:
 def _run() -> int:
     from typer.exceptions import TyperException
 
-    from rt_cli.cli.app import app
+    from rt_cli.cli.app import app, meant
 
     if "_RT_COMPLETE" in os.environ:
         from rt_cli.cli.completion import keep_brackets
 
         keep_brackets()
+        return app(prog_name="rt", standalone_mode=False) or 0
+    # Not as an argument: only in sys.argv the parser expands wildcards, where the shells leave that to programs.
+    sys.argv[1:] = arguments = meant(sys.argv[1:])
     try:
         return app(prog_name="rt", standalone_mode=False) or 0
     except TyperException as exc:
         if type(exc).__name__ == "NoArgsIsHelpError":
             print(exc.format_message())  # noqa: T201 - the help
             return 2
-        message = exc.format_message().removesuffix(".")
-        context = getattr(exc, "ctx", None)
-        command = context.command_path if context else "rt"
-        return _print_error(message if message.endswith("?") else f"{message}: see {command} --help", exc.exit_code)
+        from rt_cli.cli.explain import explain
+
+        return _print_error(explain(exc, arguments), exc.exit_code)
 
 
 def _print_error(text: str, exit_code: int) -> int:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
+
+from rt_cli.contract import SINCE_0_2, ContractEvent
+from rt_cli.conversation_events import BargedIn, LatencyMeasured, ReplyEnded, ToolCalled
 
 if TYPE_CHECKING:
     from rt_cli.errors import RtError
 
 SCHEMA = 2  # of the NDJSON contract; 1 had no ``source`` line
-SINCE_0_2 = Meta(extra={"since": "0.2"})
 
 SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "closed"]
 LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "no_final", "refused", "damaged"]
@@ -32,19 +34,6 @@ class Label(Struct, frozen=True):
     def __str__(self) -> str:
         """Return source and channel, separated by a space."""
         return f"{self.source} {self.channel}" if self.channel else self.source
-
-
-class ContractEvent(Struct, frozen=True, tag_field="type", kw_only=True):
-    """An event of the contract for scripts: the fields of its class are the fields of its NDJSON line, in this order.
-
-    A field that may be absent is UNSET then; None is ``null``. Lines of several sources also have ``source`` and
-    ``channel``, after ``type``.
-    """
-
-    since: ClassVar[str] = "0.1"
-    """Version that brought the event."""
-    at: Annotated[str | UnsetType, SINCE_0_2] = UNSET
-    """Wall clock when the event happened: UTC, ISO 8601 with milliseconds. Set for every line."""
 
 
 class SessionChanged(ContractEvent, frozen=True, tag="session"):
@@ -351,65 +340,6 @@ class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
     """Replies that the user interrupted."""
     tool_calls: Annotated[int | UnsetType, SINCE_0_2] = UNSET
     """Tools that were run."""
-
-
-class ReplyEnded(ContractEvent, frozen=True, tag="reply"):
-    """A reply of ``rt talk`` has been heard, or has ended before its end; it follows the ``final`` that it answers."""
-
-    since = "0.2"
-    turn: int | None
-    """The turn of the user that it answers; None for a typed line, or if it answers nothing."""
-    text: str
-    """What was heard of it: of an interrupted reply the words in proportion to the audio."""
-    audio_ms: int
-    """Audio that was received."""
-    played_ms: int
-    """Audio that was heard."""
-    status: str
-    """``completed``, ``cancelled``, ``failed`` or ``incomplete``, as the endpoint says; ``incomplete`` after a cut."""
-    interrupted: bool
-    """The user stopped it."""
-
-
-class ToolCalled(ContractEvent, frozen=True, tag="tool"):
-    """A tool that the endpoint called has ended."""
-
-    since = "0.2"
-    name: str
-    """Name that the endpoint called."""
-    arguments: str
-    """JSON, as the model wrote it."""
-    exit: int | None
-    """Exit code of the program; None if it was not run, or was ended."""
-    ms: int
-    """Time from the call to the output."""
-
-
-class BargedIn(ContractEvent, frozen=True, tag="barge_in"):
-    """The user interrupted a reply; follows the ``reply``."""
-
-    since = "0.2"
-    at_ms: int
-    """When the sound stopped."""
-    truncated_ms: int | None
-    """How much of its last message was heard, as the endpoint was told; None if nothing was unheard."""
-
-
-class LatencyMeasured(ContractEvent, frozen=True, tag="latency"):
-    """How long the user waited for a reply, by the samples of both sides; follows the ``reply``.
-
-    A time is None where the end of the user's speech, or the first sound of the reply, is unknown.
-    """
-
-    since = "0.2"
-    turn: int | None
-    """The turn of the user, as in the ``reply``."""
-    endpointing_ms: int | None
-    """From the end of the user's speech to the end of the turn."""
-    first_audio_ms: int | None
-    """From the end of the turn to the first audio of the reply."""
-    voice_to_voice_ms: int | None
-    """From the end of the user's speech to the first sound of the reply that is louder than silence."""
 
 
 class Total(ContractEvent, frozen=True, tag="total"):

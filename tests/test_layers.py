@@ -55,7 +55,10 @@ WALLS = {
     "rich": {"output/"},
     "markdown_it": {"help/man_page.py"},
     "typer": {"cli/", "commands/", "__main__.py"},
-    "httpx": {"server/http_body.py", "server/recognition/http.py", "server/replies/chat.py"},
+    "httpx": {
+        *("audio/decode/streamed/web.py", "run/models.py"),
+        *("server/http_body.py", "server/recognition/http.py", "server/replies/chat.py"),
+    },
     "openai": set(),
     "keyring": {"keys/keyring.py"},
     "matplotlib": {"bench/plots.py"},
@@ -64,8 +67,11 @@ WALLS = {
 }
 """Where a library may be imported: files, or whole rooms."""
 
-PROCESS = {"__main__.py", "server/recognition/pocketsphinx/worker.py", "server/replies/voice_worker.py"}
-"""The mains of processes: besides ``cli/``, only they handle signals and end the process."""
+PROCESS = {
+    *("__main__.py", "server/recognition/pocketsphinx/worker.py", "server/replies/voice_worker.py"),
+    "talk/tools/run_tool.py",
+}
+"""The mains of processes, and what ends tools: besides ``cli/``, only they handle signals and end a process."""
 
 _ENDS = {"_exit", "abort", "exit", "kill", "killpg"}
 """Functions of ``os`` and ``sys`` that end or signal a process."""

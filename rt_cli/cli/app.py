@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from rt_cli import __version__
+from rt_cli.version import version_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,12 +34,14 @@ _LOCATIONS = {
     "say": "say:say",
     "serve": "serve:serve",
     "devices": "devices:devices",
+    "models": "models:models",
     "doctor": "doctor:doctor",
     "login": "login:login",
     "logout": "login:logout",
     "replay": "replay:replay",
     "bench": "bench:bench",
     "config": "config:app",
+    "completion": "completion:completion",
     "help": "help:show_help",
     "version": "version:version",
 }
@@ -94,9 +96,29 @@ app = typer.Typer(
 )
 
 
+def meant(arguments: list[str]) -> list[str]:
+    """Return the arguments of the command that is meant by those that were typed.
+
+    Raises:
+        UsageError: They are no command; the hint says what to type.
+    """
+    import os
+
+    from rt_cli.cli.guesses import Facts, understand
+    from rt_cli.cli.process import stdin_is_piped
+
+    commands = _Commands()
+
+    def options(name: str) -> dict[str, bool]:
+        flags: list[Any] = [param for param in commands[name].params if param.param_type_name == "option"]
+        return {option: not flag.is_flag for flag in flags for option in flag.opts}
+
+    return understand(arguments, Facts(_LOCATIONS, os.path.exists, stdin_is_piped(), options))
+
+
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"rt {__version__}")
+        typer.echo(version_text())
         raise typer.Exit
 
 

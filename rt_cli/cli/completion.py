@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer  # noqa: TC002 - Typer reads it from the annotations at run time
+
+from rt_cli.settings import OutputFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,7 +63,11 @@ def complete_device(incomplete: str) -> list[tuple[str, str]]:
     return harmless(asyncio.run(complete_names(incomplete)))
 
 
-_COMPLETERS: dict[str, Callable[..., Any]] = {"profile": profiles, "device": complete_device}
+_COMPLETERS: dict[str, Callable[..., Any]] = {
+    "profile": profiles,
+    "device": complete_device,
+    "output": one_of(*get_args(OutputFormat)),
+}
 """Completers of values that have to be looked for."""
 
 

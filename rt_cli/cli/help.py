@@ -18,6 +18,8 @@ SHORT = 24
 _ALL = "rt.help_all"
 TESTS = "Tests"
 """Heading of options for tests of an endpoint: only ``--help-all`` lists them."""
+_RARE = {"files_from", "null"}
+"""Options that are no settings and only in the long help."""
 
 
 class Command(TyperCommand):
@@ -62,7 +64,8 @@ class Command(TyperCommand):
             return key.title if key else panel or "Options"
         if self._is_long and panel == TESTS:
             return None
-        return "Options" if not self._is_long or key is None or key.declared.everyday else None
+        everyday = param.name not in _RARE if key is None else key.declared.everyday
+        return "Options" if everyday or not self._is_long else None
 
 
 def _show_all(ctx: Context, _param: Parameter, value: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import stat
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,28 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
+def stdin_is_piped() -> bool:
+    """Return whether stdin is a pipe or a regular file: something was given on it."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:  # closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def stdout_was_emptied() -> bool:
+    """Return whether stdout is an empty regular file that nothing is appended to: what a shell makes for ``>``."""
+    try:
+        found = os.fstat(1)
+        if not stat.S_ISREG(found.st_mode) or found.st_size:
+            return False
+        import fcntl
+
+        return not fcntl.fcntl(1, fcntl.F_GETFL) & os.O_APPEND
+    except (OSError, ImportError):  # closed; or Windows, which does not tell
+        return False
+
+
 def warn_once() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
     """Return a loop exception handler that prints each distinct error once: a full system would flood stderr."""
     lines: set[str] = set()
@@ -129,6 +152,14 @@ def warn_once() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
             warn(line)
 
     return handle
+
+
+def warn_of_variables(*, quiet: bool) -> None:
+    """Print a warning for each variable that looks like one of ours and is none, unless quiet."""
+    from rt_cli.config.variables import misspelt
+
+    for line in () if quiet else misspelt(os.environ):
+        warn(line)
 
 
 def warn(text: str) -> None:

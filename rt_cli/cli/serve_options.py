@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rt_cli.cli.completion import one_of
-from rt_cli.server.recognition.registry import AUTO, FORMS
-from rt_cli.server.replies.registry import AUTHORED, REPLIES
+from rt_cli.server.recognition.registry import FORMS
+from rt_cli.server.replies.registry import REPLIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,23 +36,21 @@ Engine = _value(
     str,
     "--recognizer",
     "SPEC",
-    f"{' '.join(FORMS)} [{AUTO}].",
+    " ".join(form[: form.find(":") + 1] or form for form in FORMS),
     autocompletion=one_of(*(form[: form.find(":") + 1] or form for form in FORMS)),
 )
-EngineModel = _value(str | None, "--recognizer-model", "NAME", "Model to ask an http: recognizer for.")
+EngineModel = _value(str | None, "--recognizer-model", "ID", "Model to ask an http: recognizer for.")
 Workers = _value(int | None, "--workers", "N", "Recognitions at once.", min=1, max=64)
 Reply = _value(
     Literal.__getitem__(tuple(REPLIES)),
     "--reply",
     "HOW",
-    f"Answer turns: {_listed(REPLIES)} [echo].",
+    f"{' '.join(REPLIES)} [echo].",
 )
-ReplyText = _value(
-    str | None, "--reply-text", "TEXT", f"What {_listed(AUTHORED, 'and')} say; {{transcript}} is the turn."
-)
+ReplyText = _value(str | None, "--reply-text", "TEXT", "What to say instead of the turn, with {transcript}.")
 Llm = _value(str | None, "--llm", "URL", "OpenAI-compatible chat server that says it instead.")
 LlmModel = _value(str | None, "--llm-model", "NAME", "Model to ask it for.")
-ReplySpeed = _value(str, "--reply-speed", "X", "Times real time at which the sound of replies comes, or max [max].")
+ReplySpeed = _value(str, "--reply-speed", "X", "Pace of the sound of replies; 1 is real time [max].")
 MaxSessions = _value(int, "--max-sessions", "N", "Sessions at once, then 1013 [8].", min=1, max=10_000)
 MaxSession = _value(str, "--max-session", "TIME", "Longest; then session_expired and 1001 [60m].")
 Faults = _value(list[str] | None, "--fault", "SPEC", "Break on request; repeatable; help shows all.")

@@ -1,4 +1,4 @@
-"""``rt config``: print the path of the config file, print the effective values, write an example file."""
+"""``rt config``: the path of the config file, the effective values, an example file, an editor."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ ConfigFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="NDJSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
+
+def _complete_key(incomplete: str) -> list[str]:
+    from rt_cli.config.values import settings_keys
+
+    return [name for name in settings_keys() if name.startswith(incomplete)]
+
+
+KeyName = Annotated[str, typer.Argument(metavar="KEY", help="As in the config file.", autocompletion=_complete_key)]
+
 _HELP = """Say where the configuration is and what counts, or write one.
 
 \b
 Examples:
     rt config init             write the example to where it is found
     rt config show -p work     every value, and where it comes from
-    $EDITOR "$(rt config path)"
+    rt config edit             open it in your editor
 """
 
 
@@ -67,6 +76,34 @@ def init(config: ConfigFile = None, force: Force = False) -> int:
     return write_example(config, force=force)
 
 
+@options.with_run_options
+def get(key: KeyName, **values: Any) -> int:
+    """Print the value of one key, for scripts.
+
+    Takes all options of rt stream and rt send. A key without a value is auto; secrets are ***.
+
+    Examples:
+        rt config get model
+        rt config get url -p work
+    """
+    from rt_cli.config.show import print_value
+
+    return print_value(key, values)
+
+
+def edit(config: ConfigFile = None) -> int:
+    """Open the config file in your editor.
+
+    That is $VISUAL or $EDITOR. If the file is missing, it is the example at first.
+
+    Examples:
+        rt config edit
+    """
+    from rt_cli.config.edit import edit_config
+
+    return edit_config(config)
+
+
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
-for command in (path, show, init):
+for command in (path, show, get, init, edit):
     app.command(cls=Command)(command)

@@ -16,7 +16,7 @@ from rt_cli.errors import UsageError
 Text = Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to say; - or nothing reads stdin.")]
 Sound = Annotated[str | None, typer.Option("--out", "-o", metavar="FILE", help="A WAV file; - is stdout.")]
 Difference = Annotated[
-    str, typer.Option("--max-difference", metavar="SHARE", help="Words that may differ; more is exit code 8.")
+    str, typer.Option("--max-difference", metavar="SHARE", show_default=False, help="Words that may differ [0.1].")
 ]
 
 

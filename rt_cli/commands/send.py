@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import run_loop
+from rt_cli.cli.process import run_loop, stdin_is_piped, stdout_was_emptied, warn_of_variables
 from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_JOBS = 256
 """Each job has a connection, a decoder and a few megabytes of memory."""
 
-_FILES = "WAV, FLAC, OGG, MP3; m4a, video with rt-cli[media]; - is stdin."
+_FILES = "Files, folders, http(s) URLs; - is stdin."
 Files = Annotated[list[str] | None, typer.Argument(metavar="FILE...", help=_FILES)]
 Jobs = Annotated[
     int,
@@ -36,6 +36,12 @@ SkipDone = Annotated[
     bool, typer.Option("--skip-done", help="Not what an earlier such run finished.", rich_help_panel="Delivery")
 ]
 
+FilesFrom = Annotated[
+    str | None,
+    typer.Option("--files-from", metavar="FILE", help="Names of more files; - is stdin.", rich_help_panel="Sound"),
+]
+Null = Annotated[bool, typer.Option("--null", help="Each of these names ends with a NUL.", rich_help_panel="Sound")]
+
 
 @options.with_settings("send")
 def send(
@@ -45,6 +51,8 @@ def send(
     resume: options.ResumeDir = None,
     jobs: Jobs = 1,
     skip_done: SkipDone = False,
+    files_from: FilesFrom = None,
+    null: Null = False,
     **values: Any,
 ) -> int:
     """Send sound files and print what is said in them.
@@ -53,21 +61,40 @@ def send(
         rt send --local talk.wav
         rt send --json *.flac | jq -r 'select(.type=="final").text'
     """
-    if bool(files) == (resume is not None):
-        raise UsageError("nothing to send" if not files else "both files and --resume", "give files, or --resume DIR")
-    if spool is not None and len(files or ()) != 1:
+    names = _names(files or [], files_from, null=null, piped=resume is None and stdin_is_piped())
+    if bool(names) == (resume is not None):
+        raise UsageError("nothing to send" if not names else "both files and --resume", "give files, or --resume DIR")
+    if spool is not None and len(names) != 1:
         raise UsageError("a spool is for one file", "give one file with --spool")
-    if skip_done and (resume is not None or "-" in (files or ())):
+    if skip_done and (resume is not None or "-" in names):
         raise UsageError("--skip-done knows files by their content", "give files, neither - nor --resume")
     settings = settings_of({"speed": speed, **values})
+    warn_of_variables(quiet=settings.output.quiet)
     from rt_cli.run.run import CommandRun
     from rt_cli.run.sources import file_source, resumed_source
 
     if resume is not None:
         return run_loop(CommandRun(settings, [resumed_source(resume)]).run)
-    sources = [file_source(name, settings.input, spool) for name in files or ()]
+    sources = [file_source(name, settings.input, spool) for name in names]
+    if skip_done and settings.output.output is None and settings.output.output_dir is None and stdout_was_emptied():
+        raise UsageError(
+            "--skip-done does not print what is done already, and > has just emptied the file of it",
+            "append with >>, or give --output-dir",
+        )
     done_marks = _done_marks(settings.output.output_dir) if skip_done else None
     return run_loop(CommandRun(settings, sources, jobs=jobs, done_marks=done_marks).run)
+
+
+def _names(files: list[str], files_from: str | None, *, null: bool, piped: bool) -> list[str]:
+    from rt_cli.run.source_names import expand, read_list
+
+    if files_from is None:
+        if null:
+            raise UsageError("--null without --files-from", "give --files-from FILE, or - for stdin")
+        return expand(files or (["-"] if piped else []))
+    if files_from == "-" and "-" in files:
+        raise UsageError("stdin holds the names already", "give the sound as a file")
+    return expand([*files, *read_list(files_from, null=null)])
 
 
 def _done_marks(output_dir: str | None) -> DoneMarks:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import run_loop
+from rt_cli.cli.process import run_loop, stdin_is_piped, warn_of_variables
 from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
@@ -36,13 +36,18 @@ def stream(
     """
     if source not in (None, "-"):
         raise UsageError(f"rt stream takes --mic or -, not {source}", f"for a file: rt send {source}")
+    if source is None and not mic:
+        # A device is a microphone; without one, what is piped in is meant.
+        mic = device is not None
+        source = None if mic or not stdin_is_piped() else "-"
     if mic == (source is not None):
         problem = "both --mic and -" if mic else "nothing to stream"
-        raise UsageError(problem, "give either --mic or - (stdin)")
+        raise UsageError(problem, "rt stream --mic, or rt stream - for a pipe")
     if spool is not None and (ptt or ptt_fifo):
         raise UsageError("--spool keeps on disk what --ptt is not to send", "give one of them")
     push_to_talk = {"ptt": bool(ptt or ptt_fifo), "ptt_fifo": ptt_fifo, "stop_after_silence": stop_after_silence}
     settings = settings_of({"device": device, "on_full": on_full, **push_to_talk, **values})
+    warn_of_variables(quiet=settings.output.quiet)
     if spool is not None and settings.delivery.on_full != "spool":
         raise UsageError(
             f"--spool keeps everything on disk, so --on-full {settings.delivery.on_full} has nothing to do",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from rt_cli import __version__
+from rt_cli.version import version_text
 
 
 def version() -> None:
-    """Show the version.
+    """Show the version, with Python and the system.
 
     Examples:
         rt version
     """
-    typer.echo(f"rt {__version__}")
+    typer.echo(version_text())

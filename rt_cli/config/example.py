@@ -1,4 +1,4 @@
-"""The example file: every key with its default, made from the declarations."""
+"""The example file: every key with its default, commented out, made from the declarations."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _HEAD = """\
 # with RT_CONFIG or --config. All of it is optional. What counts, the last first: an option (--silence-ms 700), a
 # variable (RT_SILENCE_MS=700), a profile, the tables below, the default.
 #
+# What counts without a line in here stands behind a # without a space: take that away to change a value.
 # "auto" leaves a value to rt: it depends on the source or on the endpoint, or there is none.
 # Durations are numbers of seconds, or texts with a unit: "250ms", "10s", "2m", "1h". Keys that end in _ms are numbers
 # of milliseconds, or texts with a unit.
@@ -58,11 +59,11 @@ def _lines() -> Iterator[str]:
     for table in dict.fromkeys(key.table for key in keys):
         yield f"\n[{table}]\n"
         # TOML: what follows the heading of a table belongs to that table, so tables in the table come last.
-        for key in sorted((key for key in keys if key.table == table), key=lambda key: key.kind is tuple):
-            if key.kind is tuple:
-                yield f"\n{_comment(key)}[{table}.{key.name}]\n# {key.declared.sample}\n"
+        for key in sorted((key for key in keys if key.table == table), key=lambda key: key.is_table):
+            if key.is_table:
+                yield f"\n{_comment(key)}#[{table}.{key.name}]\n# {key.declared.sample}\n"
             else:
-                yield f"{_comment(key)}{key.name} = {toml_value(key.default)}\n"
+                yield f"{_comment(key)}#{key.name} = {toml_value(key.default)}\n"
 
 
 def description_of(key: Key) -> str:
@@ -95,7 +96,7 @@ def toml_value(value: Any) -> str:
             return '"auto"'
         case dict():
             return "{" + ", ".join(f"{json.dumps(name)} = {toml_value(inner)}" for name, inner in value.items()) + "}"
-        case list():
+        case list() | tuple():
             return f"[{', '.join(map(toml_value, value))}]"
     # A JSON string without control characters is a TOML string, too.
     return json.dumps(printable(value) if isinstance(value, str) else value, ensure_ascii=False)

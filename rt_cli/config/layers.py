@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rt_cli.config.config_file import Document, read_document
+from rt_cli.config.result_format import format_of_file, format_of_name
 from rt_cli.config.values import Key, convert, settings_keys
 from rt_cli.errors import UsageError, did_you_mean
 from rt_cli.protocol.endpoint.proxy import has_credentials
@@ -43,11 +44,11 @@ def settings_of(values: dict[str, Any]) -> Settings:
     Raises:
         UsageError: Two options contradict each other, or a value is wrong.
     """
-    if values.pop("json", None):
-        if values["format"] not in (None, "json"):
-            raise UsageError(f"both --json and --output {values['format']}", "give one of them")
-        values["format"] = "json"
-    return load_settings(**loader_arguments(values))
+    json = values.pop("json", None)
+    arguments = loader_arguments(values)
+    if json:
+        values["format"] = _one_format(values["format"], "json", "--json")
+    return load_settings(**arguments)
 
 
 def loader_arguments(values: dict[str, Any]) -> dict[str, Any]:
@@ -56,8 +57,29 @@ def loader_arguments(values: dict[str, Any]) -> dict[str, Any]:
         from rt_cli.audio.pcm import parse_encoding
 
         values["encoding"] = parse_encoding(values["encoding"])
+    if values.get("output") is not None:
+        _read_output(values)
+    if values.get("local") and values.get("url") is not None:
+        raise UsageError("both --local and --url", "give one of them")
     config, profile = values.pop("config"), values.pop("profile")
     return {"flags": values, "config": config, "profile": profile, "environ": os.environ}
+
+
+def _read_output(values: dict[str, Any]) -> None:
+    """Read ``--output``: a format is for stdout, a file has the format of its ending."""
+    named = values["output"]
+    kind = format_of_name(named)
+    values["output"] = None if kind else named
+    if kind is None:
+        kind = format_of_file(named)
+    values["format"] = _one_format(values.get("format"), kind, f"--output {printable(named)}")
+
+
+def _one_format(first: str | None, second: str, option: str) -> str:
+    """Return the format that two options agree on. Raises UsageError."""
+    if first is not None and format_of_name(first) not in {None, second}:
+        raise UsageError(f"two formats, {printable(first)} and {second} ({option})", "give one of them")
+    return second if first is None or format_of_name(first) else first
 
 
 def load_settings(

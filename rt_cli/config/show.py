@@ -14,7 +14,7 @@ from rt_cli.config.example import example, toml_value
 from rt_cli.config.layers import effective_values, loader_arguments
 from rt_cli.config.values import settings_keys
 from rt_cli.disk.outfile import cannot_write, open_raw, write_all
-from rt_cli.errors import UsageError
+from rt_cli.errors import UsageError, did_you_mean
 from rt_cli.protocol.sanitize import masked, printable
 
 if TYPE_CHECKING:
@@ -43,6 +43,22 @@ def print_values(values: dict[str, Any], *, json: bool) -> int:
     return 0
 
 
+def print_value(name: str, values: dict[str, Any]) -> int:
+    """Print the value of one key: text as it is, anything else as JSON.
+
+    Raises:
+        UsageError: There is no such key; or as :func:`print_values`.
+    """
+    name = name.strip().lower().replace("-", "_").removeprefix("rt_")
+    if name not in settings_keys():
+        hint = did_you_mean(name, settings_keys()) or "rt config show lists the keys"
+        raise UsageError(f"no key {printable(name)}", hint, code="config")
+    rows = setting_rows(effective_values(**loader_arguments(values)))
+    value = next(row.value for row in rows if row.key.name == name)
+    print(printable(value) if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False))  # noqa: T201
+    return 0
+
+
 def print_path(config: Path | None, *, json: bool) -> int:
     """Print the path of the config file, and whether the file exists."""
     path = config or config_path(os.environ)
@@ -63,20 +79,25 @@ def write_example(config: Path | None, *, force: bool) -> int:
         UsageError: The file exists already, or cannot be written.
     """
     path = config or config_path(os.environ)
+    create_example(path, replace=force)
+    print(path)  # noqa: T201 - the result
+    return 0
+
+
+def create_example(path: Path, *, replace: bool) -> None:
+    """Write the example, with the folders above it. Raises UsageError as :func:`write_example`."""
     content = example().encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as exc:
         raise cannot_write(path, exc, hint=None, code="config") from None
     try:
-        with open_raw(path, replace=force) as file:
+        with open_raw(path, replace=replace) as file:
             write_all(file.fileno(), content)
     except FileExistsError:
         raise UsageError(f"{printable(str(path))} is there already", "--force replaces it", code="config") from None
     except (OSError, ValueError) as exc:
         raise cannot_write(path, exc, hint=None, code="config") from None
-    print(path)  # noqa: T201 - the result
-    return 0
 
 
 def setting_rows(values: Layer) -> list[SettingRow]:
@@ -96,6 +117,8 @@ def _mask(key: Key, value: Any) -> Any:
             return "max"
         case tuple() if key.name == "headers":
             return {name: "***" for name, _ in value}
+        case tuple() if not key.is_table:
+            return [masked(term) for term in value]
         case tuple():
             return {name: masked(inner) if isinstance(inner, str) else inner for name, inner in value}
         case str():

@@ -16,12 +16,13 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from rt_cli.audio.channels import parse_pick
+from rt_cli.config.result_format import format_of_name
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import DIALECTS
 from rt_cli.protocol.endpoint.headers import Headers, checked, parse_header
 from rt_cli.protocol.endpoint.proxy import check_proxy
 from rt_cli.protocol.sanitize import printable
-from rt_cli.settings import Settings
+from rt_cli.settings import OutputFormat, Settings
 from rt_cli.settings.declaration import Declaration, declaration_of, is_declared, title_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))\s*(ms|s|m|h)?")
+_NOT_IN_KEYTERMS = set("<>\r\n")
+"""Endpoints refuse the whole session for these."""
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -59,6 +62,11 @@ class Key:
     def unit(self) -> str:
         """``ms``, ``s`` or empty."""
         return next((unit for unit in ("ms", "s") if self.field.endswith(f"_{unit}")), "")
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the config file has it as a table of its own."""
+        return self.kind is tuple and bool(self.declared.sample)
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -158,6 +166,8 @@ def _verbosity(raw: object) -> int:
 def _choice(choices: tuple[str, ...], raw: object) -> str:
     if isinstance(raw, str) and raw in choices:
         return raw
+    if isinstance(raw, str) and raw.strip().lower() in choices:
+        return raw.strip().lower()
     raise ValueError(f"be one of {', '.join(choices)}")
 
 
@@ -209,6 +219,28 @@ def _parse_number(raw: object, unit: str) -> float | None:
         return float(found[1])
     # Round: 1.1 s must be exactly 1100 ms.
     return round(float(found[1]) * _SECONDS[found[2]] / _SECONDS[unit], 6)
+
+
+def _format(raw: object) -> str:
+    kind = format_of_name(raw) if isinstance(raw, str) else None
+    return kind or _choice(get_args(OutputFormat), raw)
+
+
+def _keyterms(raw: object) -> tuple[str, ...]:
+    terms = [raw] if isinstance(raw, str) else raw
+    if not isinstance(terms, Sequence) or not all(isinstance(term, str) and term.strip() for term in terms):
+        raise ValueError("be a list of texts, none of them empty")
+    if any(set(term) & _NOT_IN_KEYTERMS for term in terms):
+        raise ValueError("have neither < nor > nor line ends")
+    return tuple(_check_utf8(term.strip()) for term in terms)
+
+
+def _language(raw: object) -> str:
+    if not isinstance(raw, str) or not raw.strip():
+        raise ValueError("be text, not empty, or auto")
+    from rt_cli.config.languages import codes_of
+
+    return codes_of(_check_utf8(raw))
 
 
 def _headers(raw: object) -> Headers:
@@ -269,7 +301,10 @@ def _refuse_constant(name: str) -> None:
 _PARSERS: dict[str, Callable[[object], object]] = {
     "channel": _channel,
     "extra": _overrides,
+    "format": _format,
     "headers": _headers,
+    "keyterm": _keyterms,
+    "language": _language,
     "proxy": check_proxy,
     "verbose": _verbosity,
 }

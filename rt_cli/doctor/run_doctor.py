@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.config.config_file import config_path
 from rt_cli.config.layers import load_settings
+from rt_cli.config.variables import misspelt
 from rt_cli.doctor.finding import Finding, ReportFinding, error_finding, exit_code
 from rt_cli.doctor.machine import check_disk, check_python
 from rt_cli.doctor.run_checks import Check, run_checks
@@ -92,6 +93,8 @@ class _Checks:
             self._settings = self._load(Path(os.devnull), None)
             return
         report(Finding("config", "ok", str(path) if path.exists() else f"no file; it would be {path}"))
+        for warning in misspelt(os.environ):
+            report(Finding("config", "warn", warning, "correct or unset it"))
 
     def _load(self, config: Path | None, profile: str | None) -> Settings:
         return load_settings(self._values, config=config, profile=profile, environ=os.environ)

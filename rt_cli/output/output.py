@@ -53,6 +53,7 @@ class Output:
         view: ``status``, if it is a live view.
         progress: True if the results have lines about the progress.
         wall: The wall clock, Unix time.
+        with_filename: True if words on stdout begin with the name of their source.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Output:
         view: LiveStatus | None = None,
         progress: bool = False,
         wall: Callable[[], float] = time.time,
+        with_filename: bool = False,
     ) -> None:
         self.view = view
         """The live view, if there is one."""
@@ -80,6 +82,7 @@ class Output:
         self._lines = lines
         self._logs = logs
         self._saved = saved
+        self._with_filename = with_filename
         self._status_prints_results = status_prints_results
         self._progress = progress
         self._wall = wall
@@ -133,7 +136,7 @@ class Output:
     def _write_result(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
         if self._saved.uses_stdout:
             self._lines.receipts = receipts
-            dispatch(self._results, event, label)
+            dispatch(self._results, event, label, with_filename=self._with_filename)
             self._lines.receipts = None
         for warning in self._saved.on_event(event, label, receipts):
             self.on_event(warning)
@@ -223,7 +226,7 @@ def make_output(
         lines,
         partials=settings.partials,
         timestamps=settings.timestamps,
-        many=many_sources,
+        many=many_sources or settings.with_filename,
         progress_s=settings.progress_s,
         raw=settings.raw,
         # After a crash the file of a source is written again, and needs the finals that stdout already had.
@@ -240,6 +243,7 @@ def make_output(
         view=view,
         progress=settings.progress_s is not None,
         wall=wall,
+        with_filename=settings.with_filename,
     )
 
 

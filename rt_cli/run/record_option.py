@@ -35,7 +35,7 @@ def check_outputs(settings: OutputSettings, sources: Iterable[str]) -> None:
     # The source of --save-audio is checked when it is open: only then it is known to be a file.
     files = [Path(settings.save_audio)] if settings.save_audio is not None else []
     files += [Path(source) for source in sources if source != "-"]
-    for name in (settings.save_transcript, settings.log_file, settings.record):
+    for name in (settings.output, settings.save_transcript, settings.log_file, settings.record):
         if name is not None:
             if any(is_same_file(Path(name), other) for other in files):
                 raise UsageError(f"{name} is a file of this run already", "write it elsewhere")

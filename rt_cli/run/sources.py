@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.channels import parse_pick
+from rt_cli.audio.decode.streamed.web import is_url, open_url, shown_url
 from rt_cli.audio.gain import amplified
+from rt_cli.audio.start import started
 from rt_cli.errors import AudioError
 from rt_cli.settings import auto
 
@@ -39,9 +41,11 @@ class NamedSource:
 
 
 def file_source(name: str, settings: InputSettings, spool: Path | None = None) -> NamedSource:
-    """Return a file as a source, or stdin (``-``) with back-pressure to its producer."""
+    """Return a file as a source, what is behind an http(s) URL, or stdin (``-``); each with back-pressure."""
     if name == "-":
         return _stream(_stdin, "-", settings, spool, live=False)
+    if is_url(name):
+        return _web_source(name, settings, spool)
 
     async def open_source(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.decode.files import open_file
@@ -53,7 +57,7 @@ def file_source(name: str, settings: InputSettings, spool: Path | None = None) -
 
         pick = parse_pick(settings.channel)
         file = await asyncio.to_thread(open_file, name, wire_rate_hz=rate_hz, warn=warn_soon, pick=pick)
-        return amplified(file, settings.gain, warn)
+        return amplified(started(file, settings.start_s, rate_hz, pick), settings.gain, warn)
 
     return NamedSource(name, open_source, spool)
 
@@ -111,7 +115,7 @@ def chunk_source(chunks: BinaryIO | AsyncIterable[bytes], settings: InputSetting
         live: Whether the bytes are taken as fast as they come.
     """
 
-    def make_stream() -> BinaryIO | ByteReader:
+    async def make_stream() -> BinaryIO | ByteReader:
         from rt_cli.audio.decode.chunks import ChunkReader
 
         return ChunkReader(chunks) if isinstance(chunks, AsyncIterable) else chunks
@@ -120,7 +124,7 @@ def chunk_source(chunks: BinaryIO | AsyncIterable[bytes], settings: InputSetting
 
 
 def _stream(
-    make_stream: Callable[[], BinaryIO | ByteReader],
+    make_stream: Callable[[], Awaitable[BinaryIO | ByteReader]],
     name: str,
     settings: InputSettings,
     spool: Path | None = None,
@@ -129,24 +133,40 @@ def _stream(
 ) -> NamedSource:
     async def open_source(rate_hz: int, warn: Warn) -> Source:
         from rt_cli.audio.decode.pipe import open_pipe
+        from rt_cli.audio.decode.streamed.container import has_libav
 
+        pick = parse_pick(settings.channel)
         stream = open_pipe(
-            make_stream(),
+            await make_stream(),
             wire_rate_hz=rate_hz,
             encoding=settings.encoding,
-            sample_rate=settings.sample_rate,
-            channels=settings.channels,
+            sample_rate=auto.RAW_RATE_HZ if settings.sample_rate is None else settings.sample_rate,
+            channels=auto.RAW_CHANNELS if settings.channels is None else settings.channels,
             live=live,
             name=name,
             warn=warn,
-            pick=parse_pick(settings.channel),
+            pick=pick,
+            assumed=name == "-" and (settings.encoding, settings.sample_rate, settings.channels) == (None, None, None),
         )
-        return amplified(stream, settings.gain, warn)
+        if not has_libav():
+            await stream.check()
+        begun = stream if live else started(stream, settings.start_s, rate_hz, pick)
+        return amplified(begun, settings.gain, warn)
 
     return NamedSource(name, open_source, spool)
 
 
-def _stdin() -> BinaryIO:
+def _web_source(url: str, settings: InputSettings, spool: Path | None) -> NamedSource:
+    async def make_stream() -> BinaryIO | ByteReader:
+        from rt_cli.audio.decode.pipe import ThreadReader
+
+        stream = await asyncio.to_thread(open_url, url)
+        return ThreadReader(stream, on_stop=stream.end)
+
+    return _stream(make_stream, shown_url(url), settings, spool, live=False)
+
+
+async def _stdin() -> BinaryIO:
     if sys.stdin is None or sys.stdin.closed:
         raise AudioError("stdin is closed", "pipe sound into it", code="no_stdin")
     if sys.stdin.isatty():

@@ -15,7 +15,8 @@ STREAM = frozenset({"stream"})
 BENCH = RUN | {"bench"}
 TALK = frozenset({"talk"})
 CONVERSATION = TALK | {"ask", "say"}
-ALL = BENCH | CONVERSATION | {"doctor"}
+ALL = BENCH | {"doctor"}
+ENDPOINT = ALL | CONVERSATION | {"models"}
 """Commands that take an option."""
 
 _KEY = "declaration"

@@ -11,7 +11,7 @@ from rt_cli.settings.auto import (
     RETRY_FINITE_S,
     RETRY_LIVE_S,
 )
-from rt_cli.settings.declaration import ALL, BENCH, CONVERSATION, RUN, STREAM, TALK, setting
+from rt_cli.settings.declaration import BENCH, CONVERSATION, ENDPOINT, RUN, STREAM, TALK, setting
 
 OnFull = Literal["spool", "drop-oldest", "fail"]
 """When a minute of live audio waits: write it to disk, drop the oldest, or end the run."""
@@ -39,7 +39,7 @@ class DeliverySettings:
         doc="For the connection and the configuration of the session together.",
         low=0.1,
         high=3600,
-        commands=ALL,
+        commands=ENDPOINT,
     )
     drain_timeout_s: float | None = setting(
         None,

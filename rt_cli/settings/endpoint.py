@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from rt_cli.settings.declaration import ALL, setting
+from rt_cli.settings.declaration import ALL, CONVERSATION, ENDPOINT, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class EndpointSettings:
         "--local",
         "The embedded endpoint: no key, no network.",
         doc="Use the embedded endpoint, whatever else is configured.",
-        commands=ALL,
+        commands=ENDPOINT,
         everyday=True,
         belongs_to_url=True,
     )
@@ -24,7 +24,7 @@ class EndpointSettings:
         "http, https, ws or wss; /v1/realtime optional.",
         doc="http, https, ws or wss; with or without /v1 or /realtime.",
         auto="OpenAI if OPENAI_API_KEY is set, else the embedded one",
-        commands=ALL,
+        commands=ENDPOINT,
         everyday=True,
     )
     dialect: str | None = setting(
@@ -33,7 +33,7 @@ class EndpointSettings:
         "auto, {choices}.",
         doc="The protocol that the endpoint speaks: the name of a provider.",
         auto="by the host of the URL",
-        commands=ALL,
+        commands=ENDPOINT,
         belongs_to_url=True,
         changes_result=True,
     )
@@ -43,7 +43,7 @@ class EndpointSettings:
         "Model that transcribes, or replies.",
         doc="The transcription model, in a conversation the model that replies; on Azure the name of the deployment.",
         auto="gpt-live-transcribe, in a conversation gpt-realtime-2, or the recogniser of the embedded endpoint",
-        commands=ALL,
+        commands=ALL | CONVERSATION,
         everyday=True,
         changes_result=True,
     )
@@ -52,7 +52,7 @@ class EndpointSettings:
         "--profile -p NAME",
         "Profile of the config file.",
         doc="The profile of the config file whose values count; RT_API_KEY is not used for its URL.",
-        commands=ALL,
+        commands=ENDPOINT,
         everyday=True,
         belongs_to_url=True,
         only="rt",
@@ -63,7 +63,7 @@ class EndpointSettings:
         "PEM with more certificate authorities.",
         doc="A PEM file of certificate authorities to trust besides the usual ones.",
         auto="none",
-        commands=ALL,
+        commands=ENDPOINT,
     )
     client_cert: str | None = setting(
         None,
@@ -71,7 +71,7 @@ class EndpointSettings:
         "PEM certificate to show the endpoint.",
         doc="A PEM file of the certificate to show the endpoint.",
         auto="none",
-        commands=ALL,
+        commands=ENDPOINT,
         belongs_to_url=True,
     )
     client_key: str | None = setting(
@@ -80,7 +80,7 @@ class EndpointSettings:
         "Its key, if in another file.",
         doc="A PEM file of the key of client_cert, if that is in another file.",
         auto="none",
-        commands=ALL,
+        commands=ENDPOINT,
         belongs_to_url=True,
     )
     insecure: bool = setting(
@@ -88,7 +88,7 @@ class EndpointSettings:
         "--insecure -k",
         "Do not check the certificate.",
         doc="Do not check the certificate of the endpoint: anybody on the way can listen. It is said in every run.",
-        commands=ALL,
+        commands=ENDPOINT,
         belongs_to_url=True,
     )
     proxy: str | None = setting(
@@ -97,7 +97,7 @@ class EndpointSettings:
         "http, https or socks5h [HTTPS_PROXY].",
         doc="http://, https://, socks5:// or socks5h:// (the proxy looks names up) and HOST:PORT.",
         auto="HTTPS_PROXY, ALL_PROXY and NO_PROXY, and no proxy for this machine",
-        commands=ALL,
+        commands=ENDPOINT,
     )
     headers: tuple[tuple[str, str], ...] = setting(
         (),
@@ -106,7 +106,7 @@ class EndpointSettings:
         doc="More headers of the handshake, none that carries a key. They stay with the URL that they are written "
         "beside.",
         sample='"X-Team" = "support"',
-        commands=ALL,
+        commands=ENDPOINT,
         belongs_to_url=True,
     )
     api_key_file: str | None = setting(
@@ -115,7 +115,7 @@ class EndpointSettings:
         "The key is in this file.",
         doc="A file that holds the key for the URL and nothing else.",
         auto="none",
-        commands=ALL,
+        commands=ENDPOINT,
         everyday=True,
         belongs_to_url=True,
     )
@@ -125,7 +125,7 @@ class EndpointSettings:
         "This command prints the key.",
         doc="A command that prints the key for the URL and nothing else; it runs without a shell.",
         auto="none",
-        commands=ALL,
+        commands=ENDPOINT,
         belongs_to_url=True,
     )
     key_env: str | None = setting(

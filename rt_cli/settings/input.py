@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rt_cli.settings.auto import FILE_CHUNK_MS, LIVE_CHUNK_MS, LONGEST_CHUNK_MS
+from rt_cli.settings.auto import FILE_CHUNK_MS, LIVE_CHUNK_MS, LONGEST_CHUNK_MS, RAW_CHANNELS, RAW_RATE_HZ
 from rt_cli.settings.declaration import BENCH, RUN, STREAM, TALK, setting
 
 Encoding = Literal["s16le", "s24le", "s24_32le", "s32le", "f32le", "mulaw", "alaw"]
@@ -45,20 +45,31 @@ class InputSettings:
         everyday=True,
         changes_result=True,
     )
-    sample_rate: int = setting(
-        24_000,
+    start_s: float = setting(
+        0.0,
+        "--start TIME",
+        "Begin so far behind the beginning [{default}].",
+        doc="What is before this time of a file, URL or pipe is left out; times count from here on.",
+        low=0,
+        commands=frozenset({"send"}),
+        changes_result=True,
+    )
+    sample_rate: int | None = setting(
+        None,
         "--sample-rate HZ",
-        "Of raw PCM on stdin [{default}].",
+        f"Of raw PCM on stdin [{RAW_RATE_HZ}].",
         doc="Of raw PCM from stdin: samples per second.",
+        auto=f"{RAW_RATE_HZ}, which is said",
         low=1000,
         high=384_000,
         commands=RUN | TALK,
     )
-    channels: int = setting(
-        1,
+    channels: int | None = setting(
+        None,
         "--channels N",
-        "Of raw PCM on stdin [{default}].",
+        f"Of raw PCM on stdin [{RAW_CHANNELS}].",
         doc="Of raw PCM from stdin.",
+        auto=f"{RAW_CHANNELS}, which is said",
         low=1,
         high=64,
         commands=RUN | TALK,

@@ -15,12 +15,27 @@ class OutputSettings:
 
     format: OutputFormat = setting(
         "text",
-        "--output -o FORMAT",
+        "--format -f FORMAT",
         "{choices} [{default}].",
         doc="Of the results: text, json (NDJSON), srt or vtt (captions).",
         everyday=True,
         changes_result=True,
         commands=RUN | TALK,
+    )
+    output: str | None = setting(
+        None,
+        "--output -o FILE|FORMAT",
+        "A file, its format by its ending; or a format.",
+        doc="A file that gets the results instead of stdout, in the format of its ending.",
+        everyday=True,
+        only="rt",
+    )
+    with_filename: bool = setting(
+        False,
+        "--with-filename",
+        "Begin each line of text with its source.",
+        doc="Begin each line of text with the name of its source.",
+        changes_result=True,
     )
     timestamps: bool = setting(
         False,
@@ -75,7 +90,7 @@ class OutputSettings:
         False,
         "--force",
         "Files to save may be replaced.",
-        doc="save_transcript, save_audio and a recording may replace a file that is there.",
+        doc="save_transcript, save_audio and a recording may replace a file that is there, once there is a new result.",
         commands=BENCH | CONVERSATION,
     )
     partials: bool = setting(

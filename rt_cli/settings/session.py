@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rt_cli.settings.declaration import ALL, BENCH, TALK, setting
+from rt_cli.settings.declaration import ALL, BENCH, CONVERSATION, TALK, setting
 
 TurnDetection = Literal["server_vad", "semantic_vad", "client", "none"]
 """Turn detection: by the endpoint (speech energy or meaning), by ``rt``, or none."""
+Delay = Literal["minimal", "low", "medium", "high", "xhigh"]
 NoiseReduction = Literal["near_field", "far_field"]
 
 
@@ -16,11 +17,12 @@ class SessionSettings:
 
     language: str | None = setting(
         None,
-        "--language -l CODE",
-        "Spoken language, as en.",
-        doc='The language that is spoken, as ISO 639-1 ("en"); some models take several ("en,de").',
+        "--language --lang -l CODE",
+        "Spoken language, as en or English.",
+        doc='The language that is spoken, as ISO 639-1 ("en") or by its name ("English"); some models take several '
+        '("en,de").',
         auto="the model finds out",
-        commands=BENCH | TALK | {"doctor"},
+        commands=ALL | TALK,
         everyday=True,
         changes_result=True,
     )
@@ -34,6 +36,30 @@ class SessionSettings:
         everyday=True,
         changes_result=True,
     )
+    keyterm: tuple[str, ...] = setting(
+        (),
+        "--keyterm TEXT",
+        "A word or name to expect; repeatable.",
+        doc="Words and names that the model is to expect, as a list; those of all layers count.",
+        commands=BENCH,
+        changes_result=True,
+    )
+    delay: Delay | None = setting(
+        None,
+        "--delay HOW",
+        "{choices:, }.",
+        doc="How long the model waits for more sound before it writes: the longer, the fewer mistakes.",
+        auto="the model's own",
+        commands=BENCH,
+        changes_result=True,
+    )
+    confidence: bool = setting(
+        False,
+        "--confidence",
+        "Ask how sure the model is of its words.",
+        doc="Ask the endpoint for the probabilities of the words.",
+        changes_result=True,
+    )
     turn_detection: TurnDetection | None = setting(
         None,
         "--turn-detection WHO",
@@ -41,8 +67,7 @@ class SessionSettings:
         doc="Who makes the turns: the endpoint (server_vad by energy, semantic_vad by meaning), rt (client), or nobody "
         "(none: all is one turn).",
         auto="the endpoint if the model can, else rt",
-        commands=BENCH | TALK | {"doctor"},
-        everyday=True,
+        commands=ALL | TALK,
         changes_result=True,
     )
     vad_threshold: float = setting(
@@ -100,6 +125,6 @@ class SessionSettings:
         "Any field of the session object.",
         doc="Anything else of the endpoint's session object, by its path, as --set does; applied last.",
         sample='"audio.input.transcription.delay" = "low"',
-        commands=ALL,
+        commands=ALL | CONVERSATION,
         changes_result=True,
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from rt_cli.audio.format import to_ms
-from rt_cli.events import Final, LatencyMeasured, SessionChanged, Summary
+from rt_cli.conversation_events import LatencyMeasured
+from rt_cli.events import Final, SessionChanged, Summary
 from rt_cli.protocol.conversation.actions import Emit, RunTool, Say
 from rt_cli.protocol.conversation.dialogue import Dialogue, number_of
 from rt_cli.protocol.conversation.events import ConversationEvent
@@ -19,7 +20,8 @@ from rt_cli.talk.user.loudness import first_sound
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rt_cli.events import Event, EventHandler, ToolCalled
+    from rt_cli.conversation_events import ToolCalled
+    from rt_cli.events import Event, EventHandler
     from rt_cli.protocol.conversation.actions import Action, Step
     from rt_cli.protocol.conversation.playback import Heard
     from rt_cli.protocol.conversation.reply import Reply

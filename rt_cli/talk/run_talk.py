@@ -13,18 +13,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from rt_cli.clock import SystemClock
+from rt_cli.conversation_events import LatencyMeasured, ReplyEnded
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNEXPECTED, RtError, UsageError, unexpected, worst_exit
-from rt_cli.events import (
-    EndpointChosen,
-    Errored,
-    Final,
-    LatencyMeasured,
-    Noted,
-    ReplyEnded,
-    Summary,
-    Warned,
-    error_event,
-)
+from rt_cli.events import EndpointChosen, Errored, Final, Noted, Summary, Warned, error_event
 from rt_cli.output.output import make_output
 from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import printable
@@ -57,7 +48,7 @@ if TYPE_CHECKING:
     from rt_cli.run.interrupts import Interrupts
     from rt_cli.run.plan import Plan
     from rt_cli.settings import Settings
-    from rt_cli.talk.expectations.expectations import Check
+    from rt_cli.talk.expectations.expectations import ExpectationResult
     from rt_cli.talk.heard_files import HeardFile
     from rt_cli.talk.talk_options import TalkOptions
 
@@ -328,7 +319,7 @@ def _plan_or_error(settings: Settings, tools: ToolSet) -> Plan | RtError:
         return exc
 
 
-def _unmet(check: Check) -> RtError:
+def _unmet(check: ExpectationResult) -> RtError:
     error = RtError(f"{check.name}: {check.problem}", code="expectation")
     error.exit_code = EXIT_UNEXPECTED
     return error

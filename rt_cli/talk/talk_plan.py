@@ -32,7 +32,7 @@ def talk_settings(settings: Settings) -> Settings:
         UsageError: A setting that a conversation cannot have.
     """
     if settings.output.format not in {"text", "json"}:
-        raise UsageError(f"a conversation has no {settings.output.format}", "use -o text or --json")
+        raise UsageError(f"a conversation has no {settings.output.format}", "use -f text or --json")
     speed = settings.delivery.speed or 1.0
     if math.isinf(speed):
         raise UsageError("a conversation has a speed", "give --speed a number: 1 is real time")

@@ -85,7 +85,7 @@ def press_tab(machine: dict[str, str], *words: str) -> list[str]:
         (("serve", "--recognizer", "no"), ["none"]),
         (("help", "rec"), ["recipes", "recovery"]),
         (("help", "do"), ["doctor"]),
-        (("serve", "--recognizer", ""), ["auto", "pocketsphinx", "none", "http:", "sherpa:", "whisper:"]),
+        (("serve", "--recognizer", ""), ["auto", "pocketsphinx", "none", "script:", "http:", "sherpa:", "whisper:"]),
         (("serve", "--reply", "e"), ["echo"]),
         (("send", "--config", "/nowhere.toml", "--profile", ""), []),
     ],
@@ -254,5 +254,5 @@ def test_names_run_nothing_in_a_real_shell(machine: dict[str, str], shell: str, 
 @pytest.mark.parametrize("protocol", ["complete_zsh", "complete_fish"])
 def test_descriptions_keep_their_brackets(machine: dict[str, str], protocol: str) -> None:
     """Defaults stand in brackets; they are no markup."""
-    asked = {"_TYPER_COMPLETE_ARGS": "rt send --output", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    asked = {"_TYPER_COMPLETE_ARGS": "rt send --format", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
     assert "srt or vtt [text]." in ask(machine, _RT_COMPLETE=protocol, **asked)

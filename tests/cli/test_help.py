@@ -90,3 +90,10 @@ def test_help_all_has_groups() -> None:
     titles = [line for line in help_of("stream", "--help-all") if line.endswith(":") and not line.startswith(" ")]
 
     assert titles == ["Arguments:", "Endpoint:", "Sound:", "Words and turns:", "Output:", "Delivery:", "Options:"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_defaults_are_in_one_style(command: str) -> None:
+    """In brackets behind the text, for every option."""
+    assert "[default" not in "\n".join(help_of(*command.split(), "--help"))
+    assert not any(line.startswith("  --install-completion") for line in help_of(*command.split(), "--help"))

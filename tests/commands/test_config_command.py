@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_init_writes_the_example_where_it_is_found(clean_environment: Path) -> N
     assert (ran.exit, ran.err) == (0, "")
     assert path.is_relative_to(clean_environment)
     assert path.read_text(encoding="utf-8") == EXAMPLE
-    assert {origin for _, origin in setting_lines().values()} == {"file", "default"}
+    assert {origin for _, origin in setting_lines().values()} == {"default"}
 
     path.write_text("# mine\n")
     again = rt("config", "init")
@@ -161,3 +162,55 @@ def test_init_where_nothing_can_be_written(tmp_path: Path) -> None:
     ran = rt("config", "init", "--config", str(tmp_path / "file" / "config.toml"))
 
     assert (ran.exit, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        (("model", "-m", "whisper-1"), "whisper-1"),
+        (("silence-ms", "--silence-ms", "700"), "700"),
+        (("RT_SILENCE_MS",), "500"),
+        (("url",), "auto"),
+        (("partials", "--partials"), "true"),
+        (("speed", "--speed", "max"), "max"),
+        (("extra", "--set", "a.b=1"), '{"a.b": 1}'),
+    ],
+    ids=" ".join,
+)
+def test_get_prints_one_value(clean_environment: Path, arguments: tuple[str, ...], value: str) -> None:
+    """Bare, for scripts."""
+    del clean_environment
+    ran = rt("config", "get", *arguments)
+
+    assert (ran.exit, ran.out, ran.err) == (0, f"{value}\n", "")
+
+
+def test_get_of_a_key_that_is_none(clean_environment: Path) -> None:
+    """One line."""
+    del clean_environment
+    ran = rt("config", "get", "modle")
+
+    assert (ran.exit, ran.out, ran.err) == (2, "", "rt: no key modle: did you mean model?\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script is the editor")
+def test_edit_opens_the_file_in_the_editor(clean_environment: Path, tmp_path: Path) -> None:
+    """A missing file is the example first; a failing editor is said."""
+    del clean_environment
+    editor = tmp_path / "my editor"
+    editor.write_text('#!/bin/sh\necho "edited $1 $2"\nexit "${CODE:-0}"\n')
+    editor.chmod(0o755)
+    path = tmp_path / "c.toml"
+    env = {"EDITOR": f"'{editor}' -x", "VISUAL": ""}
+
+    ran = rt("config", "edit", "--config", str(path), env=env)
+    assert (ran.exit, ran.err) == (0, "")
+    assert ran.out.splitlines()[-1] == f"edited -x {path}"
+    assert path.read_text(encoding="utf-8") == EXAMPLE
+
+    failed = rt("config", "edit", "--config", str(path), env={**env, "CODE": "3"})
+    assert (failed.exit, failed.err) == (2, "rt: the editor ended with 3: see above\n")
+    none = rt("config", "edit", "--config", str(path), env={"EDITOR": "", "VISUAL": ""})
+    assert (none.exit, len(none.err.splitlines())) == (2, 1)
+    missing = rt("config", "edit", "--config", str(path), env={"EDITOR": "/nowhere/editor", "VISUAL": ""})
+    assert (missing.exit, len(missing.err.splitlines())) == (2, 1)

@@ -140,7 +140,8 @@ WAV = b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\xc0\x5d\x00
 
 SOURCES = [
     Row("missing file", AUDIO + "{dir}/no.wav", 3, r"no\.wav: no such file"),
-    Row("directory", AUDIO + "{dir}", 3, "director"),
+    Row("another scheme", AUDIO + "ftp://host.test/x.mp3", 3, "no such file: only http and https are fetched"),
+    Row("directory without sound", AUDIO + "{dir}/empty", 3, "director", files={"empty/notes.txt": b"x"}),
     Row("empty file", AUDIO + "{dir}/e.wav", 3, r"e\.wav: .*empty", files={"e.wav": b""}),
     Row("text named wav", AUDIO + "{dir}/t.wav", 3, r"t\.wav: ", files={"t.wav": b"Dear all,\nhello there.\n" * 9}),
     Row("truncated header", AUDIO + "{dir}/h.wav", 3, r"h\.wav: ", files={"h.wav": WAV[:20]}),
@@ -186,7 +187,7 @@ USAGE = [
     Row("no such option", "send --loud x.wav", 2, "--loud.*see rt send --help"),
     Row("number of an option", "serve --port 99999", 2, "see rt serve --help"),
     Row("no file", "send --local", 2, "nothing to send: give files"),
-    Row("nothing to stream", "stream --local", 2, "--mic or -"),
+    Row("nothing to stream", "stream --local", 2, "rt stream --mic"),
     Row("a file to stream", "stream x.wav", 2, r"rt send x\.wav"),
     Row("scheme", "send --url ftp://host x.wav", 2, "ftp"),
     Row("no scheme", "send --url example.com x.wav", 2, "scheme"),
@@ -338,6 +339,7 @@ def test_failure(row: Row, tmp_path: Path) -> None:
     """Exit code, one ``rt:`` line with cause and fix, and a summary with the same exit code."""
     write_wav(tmp_path / "sound.wav", SOUND)
     for name, content in row.files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     with row.peer() as server:
         plain, json = _run_twice(row, tmp_path, server.url)

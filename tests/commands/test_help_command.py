@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from rt_cli import __version__
 from rt_cli.help.topics import summary_of, topic_names
+from rt_cli.version import commit_of
 from tests.cli.test_help import COMMANDS
 from tests.program import DEADLINE_S, ROOT, RT, ended, rt, start
 
@@ -22,10 +24,35 @@ SAME_NAME = sorted(set(topic_names()) & set(COMMANDS))
 
 @pytest.mark.parametrize("arguments", [("version",), ("-V",), ("--version",), ("-V", "--help")])
 def test_version(arguments: tuple[str, ...]) -> None:
-    """One line."""
+    """One line for the version, one for Python and the system."""
     ran = rt(*arguments)
 
-    assert (ran.exit, ran.out, ran.err) == (0, f"rt {__version__}\n", "")
+    first, second = ran.out.splitlines()
+    assert (ran.exit, ran.err, first) == (0, "", f"rt {__version__}")
+    assert second.startswith(f"Python {platform.python_version()} (")
+    assert second.endswith(f"{platform.system()} {platform.release()} {platform.machine()}")
+
+
+@pytest.mark.parametrize(
+    ("content", "commit"),
+    [
+        ('{"url": "x", "vcs_info": {"vcs": "git", "commit_id": "0123456789abcdef"}}', "0123456789abcdef"),
+        ('{"url": "file:///x", "dir_info": {"editable": true}}', None),
+        ('{"vcs_info": {"commit_id": "\\u001b[31m"}}', None),
+        ("[]", None),
+        ("not JSON", None),
+        (None, None),
+    ],
+    ids=["git", "a folder", "colours", "a list", "text", "no file"],
+)
+def test_commit_where_installed_from_git(tmp_path: Path, content: str | None, commit: str | None) -> None:
+    """As installers write it."""
+    folder = tmp_path / "rt_cli-0.1.dist-info"
+    folder.mkdir()
+    if content is not None:
+        (folder / "direct_url.json").write_text(content)
+
+    assert commit_of(str(tmp_path)) == commit
 
 
 def test_topics_are_listed_with_a_line_each() -> None:

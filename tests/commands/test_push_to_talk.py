@@ -227,7 +227,7 @@ def test_the_cost_of_a_live_source() -> None:
     """With a price in the environment, the cost limit ends the run with its finals, success and a warning."""
     with scripted(polite("one")) as server:
         ran = rt(
-            *("stream", "--url", server.url, *MODEL, "--max-cost", "0.02", "-"),
+            *("stream", "--url", server.url, *MODEL, "--max-cost", "0.02", "--encoding", "s16le", "-"),
             stdin=SOUND,
             env={"RT_PRICE_PER_MINUTE": "0.6", "RT_CURRENCY": "EUR"},
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 import soxr
 
 from tests.media import write_media
@@ -110,3 +111,42 @@ def test_without_the_extra(tmp_path: Path) -> None:
     assert "MP4 cannot be read" in cause
     assert "pip install 'rt-cli[media]'" in cause
     assert f"ffmpeg -i {path} -f wav - | rt send -" in cause
+
+
+@pytest.mark.parametrize("command", ["send", "stream"])
+def test_pipe_without_the_extra_is_said_before_connecting(tmp_path: Path, command: str) -> None:
+    """One line names the extra and the pipe that decodes it; the endpoint is not bothered."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "from importlib.machinery import PathFinder\n"
+        "find = PathFinder.find_spec\n"
+        "PathFinder.find_spec = lambda name, *more: None if name == 'av' else find(name, *more)\n"
+    )
+    path = write_media(tmp_path / "a.m4a", SPEECH, RATE)
+    with served(*SILENT_SERVER) as (url, _):
+        options = ("--url", url, "--json", "--status", "plain", "-v")
+        ran = rt(command, *options, "-", stdin=path.read_bytes(), env={"PYTHONPATH": str(hidden)})
+
+    assert (ran.exit, ran.summary["exit"]) == (3, 3)
+    (cause,) = ran.causes
+    assert cause == (
+        "rt: the input is MP4, which needs PyAV: pip install 'rt-cli[media]', or decode it first: "
+        "ffmpeg -i IN -f wav - | rt ... -"
+    )
+    assert ran.of("session") == []
+
+
+@pytest.mark.parametrize("command", ["send", "stream"])
+@pytest.mark.parametrize("movflags", ["", "faststart"], ids=["index last", "index first"])
+def test_pipe_is_decoded(tmp_path: Path, command: str, movflags: str) -> None:
+    """An M4A on stdin is heard as the file is; where it is kept, that is said."""
+    path = write_media(tmp_path / "a.m4a", SPEECH, RATE, options={"movflags": movflags} if movflags else None)
+    with served(*SILENT_SERVER) as (url, _):
+        options = ("--url", url, "--json", "--drain-timeout", "5")
+        piped = rt(command, *options, "-", stdin=path.read_bytes())
+        file = rt("send", *options, str(path))
+
+    assert (piped.exit, file.exit) == (0, 0), piped.err
+    assert piped.warning_codes == ([] if movflags else ["kept"])
+    assert piped.summary["captured_ms"] == file.summary["captured_ms"]

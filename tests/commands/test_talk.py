@@ -204,7 +204,7 @@ def test_a_faster_clock(echo: str, turns: tuple[Path, Path]) -> None:
         pytest.param(("--input", "a.wav", "--interrupt-at", "1s"), "without a turn that interrupts", id="one turn"),
         pytest.param(("-", "--json", "--output-audio", "-"), "write to stdout", id="stdout twice"),
         pytest.param(("--no-audio", "--output-audio", "a.wav"), "leaves nothing", id="no audio to write"),
-        pytest.param(("-o", "srt"), "a conversation has no srt", id="captions"),
+        pytest.param(("-f", "srt"), "a conversation has no srt", id="captions"),
         pytest.param(("--speed", "max"), "a conversation has a speed", id="no speed"),
         pytest.param(("--turn-detection", "none"), "a conversation has turns", id="no turns"),
         pytest.param(("--url", "ws://127.0.0.1:9/?model=a", "-m", "b"), "both --model and a model", id="two models"),

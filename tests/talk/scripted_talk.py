@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rt_cli.clock import SystemClock
-from rt_cli.events import BargedIn, Final, ReplyEnded, ToolCalled
+from rt_cli.conversation_events import BargedIn, ReplyEnded, ToolCalled
+from rt_cli.events import Final
 from rt_cli.protocol.dialects.dialect import ConversationWish
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.settings import EndpointSettings, InputSettings

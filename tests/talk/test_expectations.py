@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rt_cli.conversation_events import LatencyMeasured, ReplyEnded
 from rt_cli.errors import UnreachableError
-from rt_cli.events import LatencyMeasured, ReplyEnded
 from rt_cli.talk.expectations.difference import difference
-from rt_cli.talk.expectations.expectations import Check, Expectations
+from rt_cli.talk.expectations.expectations import ExpectationResult, Expectations
 from rt_cli.talk.expectations.junit import junit_xml
 
 
@@ -64,7 +64,7 @@ def test_a_reply_that_cannot_be_heard_is_late() -> None:
     """A latency that is unknown is not one that is kept."""
     (check,) = Expectations(max_latency_ms=1000).checks([reply("a")], [], [latency(None)])
 
-    assert check == Check("--max-latency 1s, reply 1", "the reply cannot be heard")
+    assert check == ExpectationResult("--max-latency 1s, reply 1", "the reply cannot be heard")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,9 @@ def test_the_difference_is_a_distance(first: str, second: str) -> None:
 @given(st.text(), st.text())
 def test_the_report_is_xml_whatever_is_said(name: str, problem: str) -> None:
     """With the number of failures."""
-    xml = junit_xml(name, [Check("--expect 'a'", None), Check("--expect 'b'", problem)], [], 1.5)
+    xml = junit_xml(
+        name, [ExpectationResult("--expect 'a'", None), ExpectationResult("--expect 'b'", problem)], [], 1.5
+    )
 
     suite = ET.fromstring(xml)  # noqa: S314 - our own
     assert suite.attrib == {"name": "rt talk", "tests": "3", "failures": "1", "errors": "0", "time": "1.500"}

@@ -25,7 +25,7 @@ from rt_cli.talk.tools.tool import CallRefused, Tool
 from rt_cli.talk.tools.tool_set import ToolSet
 
 if TYPE_CHECKING:
-    from rt_cli.events import ToolCalled
+    from rt_cli.conversation_events import ToolCalled
 
 
 def run(code: str, *arguments: str, timeout_s: float = 10, given: dict[str, Any] | None = None) -> ToolResult:

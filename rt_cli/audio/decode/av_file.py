@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import av
 import numpy as np
@@ -57,6 +57,14 @@ _BLOCK_FRAMES = 1 << 17
 _MICROSECOND = 1e-6
 
 
+class ByteStream(Protocol):
+    """Bytes that are read once."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes, as soon as there are some; empty at the end."""
+        ...
+
+
 class UnknownFormatError(Exception):
     """The file has none of the formats in the whitelist."""
 
@@ -67,9 +75,11 @@ class MediaDecoder:
     A packet that cannot be decoded, and a jump of the time stamps, are holes; the track goes on behind them.
 
     Args:
-        path: Path of a regular file.
+        source: Path of a regular file; or a stream, whose ``read`` blocks, and which is read once from its beginning.
         wire_rate_hz: Rate of the output.
         pick: The channels to use.
+        demuxer: Of libav, for a stream; None: libav recognises the format of a file.
+        block_frames: Frames of the selected channels per block.
         missing: Bytes by which the file is shorter than its header says; if not 0, :meth:`read` raises at the end.
         behind: Bytes of another file behind this one; if not 0, :meth:`read` raises at the end, too.
         pages: What the pages of an Ogg file state; None for others.
@@ -81,15 +91,19 @@ class MediaDecoder:
 
     def __init__(
         self,
-        path: str,
+        source: str | ByteStream,
         wire_rate_hz: int,
         pick: Pick,
         *,
+        demuxer: str | None = None,
+        block_frames: int = _BLOCK_FRAMES,
         missing: int = 0,
         behind: int = 0,
         pages: OggStarts | None = None,
     ) -> None:
-        self._path = path
+        self._source = source
+        self._demuxer = demuxer
+        self._block_frames = block_frames
         self._wire_rate_hz = wire_rate_hz
         self._pick = pick
         self._missing, self._behind = missing, behind
@@ -127,7 +141,7 @@ class MediaDecoder:
         self.warnings: list[tuple[str, str]] = []
         """Warnings for the user, as code and text, that nobody has taken yet."""
         try:
-            self._open(path)
+            self._open()
         except BaseException:
             self.close()
             raise
@@ -156,10 +170,9 @@ class MediaDecoder:
         if self._container is not None:
             self._container.close()
 
-    def _open(self, path: str) -> None:
+    def _open(self) -> None:
         try:
-            # "file:" because a file name may look like a URL.
-            self._container = av.open(f"file:{path}", "r", options=_OPTIONS, **_TAGS)
+            self._container = self._open_container()
         except av.FFmpegError as error:
             raise UnknownFormatError from error
         streams = self._container.streams.audio
@@ -169,7 +182,11 @@ class MediaDecoder:
             self.warnings.append(("tracks", f"has {len(streams)} tracks of sound: only the first is heard"))
         self.duration_s = _duration_s(self._container, streams[0])
         self._tick_s = float(streams[0].time_base or 0)
-        self._to_the_end = self._container.format.name in _PACKETS_TO_THE_END and len(self._container.streams) == 1
+        self._to_the_end = (
+            isinstance(self._source, str)
+            and self._container.format.name in _PACKETS_TO_THE_END
+            and len(self._container.streams) == 1
+        )
         self._announced_s = _announced_s(self._container, streams[0])
         if streams[0].codec_context is None:
             raise AudioError("holds no audio", "its track of sound has no known format")
@@ -181,6 +198,12 @@ class MediaDecoder:
             raise self._failure or no_audio()
         self.rate_hz, self.channels = self._shape = _shape(self._next_frame)
         self._resampler = self._new_resampler()
+
+    def _open_container(self) -> Any:
+        if isinstance(self._source, str):
+            # "file:" because a file name may look like a URL.
+            return av.open(f"file:{self._source}", "r", options=_OPTIONS, **_TAGS)
+        return av.open(self._source, "r", format=self._demuxer, options={"protocol_whitelist": ""}, **_TAGS)
 
     def _new_resampler(self) -> Resampler | None:
         """Create a resampler for the next frame: in a broadcast, rate and channels may change. None at the end."""
@@ -201,7 +224,7 @@ class MediaDecoder:
         parts: list[NDArray[np.float32]] = []
         size = 0
         while (
-            size < _BLOCK_FRAMES
+            size < self._block_frames
             and self._next_frame is not None
             and not self._hole_s
             and _shape(self._next_frame) == self._shape
@@ -303,9 +326,9 @@ class MediaDecoder:
 
     def _bytes_behind(self) -> int:
         """Bytes behind the last packet that should not be there; tags may."""
-        if not self._to_the_end:
+        if not self._to_the_end or not isinstance(self._source, str):
             return 0
-        with Path(self._path).open("rb") as file:
+        with Path(self._source).open("rb") as file:
             size, at, tag = file.seek(0, os.SEEK_END), self._packets_end, -1
             while tag:
                 file.seek(at)

@@ -55,11 +55,14 @@ class Decoder(Protocol):
         ...
 
 
-def open_file(path: str | Path, *, wire_rate_hz: int, warn: Warn | None = None, pick: Pick = "mix") -> FileSource:
+def open_file(
+    path: str | Path, *, wire_rate_hz: int, warn: Warn | None = None, pick: Pick = "mix", name: str | None = None
+) -> FileSource:
     """Open an audio file.
 
     Args:
         path: Path of a regular file.
+        name: Name for errors and output; None for the path.
         wire_rate_hz: Rate of the blocks.
         warn: Called, also from another thread, for a file that is shorter than its header says (``truncated``), damaged
             (``damaged``) or longer (``length``), for silence (``silent_input``), and for audio tracks that are not used
@@ -70,14 +73,15 @@ def open_file(path: str | Path, *, wire_rate_hz: int, warn: Warn | None = None, 
         AudioError: The file is missing, not readable, a directory, empty or damaged, has no audio or not the channel,
             or its format is unknown.
     """
+    name = str(path) if name is None else name
     head = _sniff(str(path))
     try:
         decoder = _open_decoder(str(path), head, wire_rate_hz, pick)
     except AudioError as error:
-        raise AudioError(f"{path}: {error.message}", error.hint, code=error.code) from error.__cause__
+        raise AudioError(f"{name}: {error.message}", error.hint, code=error.code) from error.__cause__
     except OSError as error:
-        raise AudioError(f"{path}: cannot be read", error.strerror) from error
-    source = FileSource(decoder, str(path), warn)
+        raise AudioError(f"{name}: cannot be read", error.strerror) from error
+    source = FileSource(decoder, name, warn)
     source.pass_warnings()
     return source
 
@@ -167,13 +171,14 @@ def _sniff(path: str) -> bytes:
     try:
         mode = Path(path).stat().st_mode  # opening a FIFO would block
         if stat.S_ISDIR(mode):
-            raise AudioError(f"{path}: is a directory", "name the files in it")
+            raise AudioError(f"{path}: is a directory without sound files to send", "name files")
         if not stat.S_ISREG(mode):
             raise AudioError(f"{path}: is no regular file", f"send it through a pipe: rt send - < {quote(path)}")
         with Path(path).open("rb") as file:
             head = file.read(_SNIFF_BYTES)
     except FileNotFoundError as error:
-        raise AudioError(f"{path}: no such file", "check the name") from error
+        hint = "only http and https are fetched: pipe the sound into rt send -" if "://" in path else "check the name"
+        raise AudioError(f"{path}: no such file", hint) from error
     except PermissionError as error:
         raise AudioError(f"{path}: permission denied", "check who may read it") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

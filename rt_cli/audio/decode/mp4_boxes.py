@@ -1,4 +1,4 @@
-"""The outer boxes of an MP4 or M4A: whether the file has all of them, and whether another file follows."""
+"""The outer boxes of an MP4 or M4A: whether all are there, which comes first, and whether another file follows."""
 
 from __future__ import annotations
 
@@ -40,3 +40,22 @@ def extent(file: BinaryIO) -> tuple[int, int]:
         if at > size:
             return at - size, 0
     return 0, 0
+
+
+def index_is_first(head: bytes) -> bool | None:
+    """Return whether the index (``moov``) stands before the sound (``mdat``); None if more bytes are needed to know.
+
+    Args:
+        head: The beginning of the file.
+    """
+    at = 0
+    while at + _HEAD.size <= len(head):
+        length, name = _HEAD.unpack_from(head, at)
+        if name in {b"moov", b"mdat"}:
+            return bool(name == b"moov")
+        if length == 1 and at + _HEAD.size + _LONG.size <= len(head):
+            length = _LONG.unpack_from(head, at + _HEAD.size)[0]
+        if length < _HEAD.size:
+            return False
+        at += length
+    return None

@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 _LONGEST_MAGIC = 16
 
 
+class ForeignFormatError(AudioError):
+    """The input is in another format than PCM, WAV and AU.
+
+    Args:
+        kind: Name of the format.
+        head: All bytes so far.
+    """
+
+    def __init__(self, kind: str, head: bytes) -> None:
+        what = "text" if kind == "text" else kind
+        super().__init__(f"the input is {what}, not PCM or WAV", _hint(kind), code="not_pcm")
+        self.kind = kind
+        self.head = head
+
+
 class PcmConverter:
     """Converts PCM of one layout to s16le at the wire rate. The output does not depend on how the input is split.
 
@@ -126,13 +141,16 @@ class StreamDecoder:
         """Seconds of sound pushed so far."""
         self.missing_s = 0.0
         """Seconds that the header announces and that have not arrived; set by :meth:`finish`."""
-        self._wire_rate_hz = wire_rate_hz
-        self._pick = pick
+        self.wire_rate_hz = wire_rate_hz
+        self.pick = pick
         self._head: bytes | None = b""
         self._head_bytes = HEAD_BYTES if recognised else _LONGEST_MAGIC
-        self._recognised = recognised
+        self.recognises = recognised
+        """Whether another format is looked for."""
         self._parser: _Parser | None = None
         self._converter: PcmConverter | None = None
+        self.is_headerless = False
+        """The input has no header: it is read as raw PCM."""
         self.mix_check = MixCheck()
         """Whether the sound is silence, or the channels cancel each other."""
 
@@ -174,9 +192,10 @@ class StreamDecoder:
             self._parser = WavParser()
         elif head.startswith(AU_MAGIC):
             self._parser = AuParser()
-        elif self._recognised and (kind := recognise(head)) is not None:
-            what = "text" if kind == "text" else kind
-            raise AudioError(f"the input is {what}, not PCM or WAV", _hint(kind), code="not_pcm")
+        elif self.recognises and (kind := recognise(head)) is not None:
+            raise ForeignFormatError(kind, head)
+        else:
+            self.is_headerless = True
         return self._push_body(head)
 
     def _push_body(self, data: bytes) -> bytes:
@@ -191,7 +210,7 @@ class StreamDecoder:
             rest = self._flush()
         self.layout = layout
         if self._converter is None:
-            self._converter = PcmConverter(layout, self._wire_rate_hz, self._pick, "the input ", self.mix_check)
+            self._converter = PcmConverter(layout, self.wire_rate_hz, self.pick, "the input ", self.mix_check)
         self.heard_s += len(sound) / (layout.frame_bytes * layout.rate_hz)
         return rest + self._converter.push(sound)
 

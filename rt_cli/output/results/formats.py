@@ -60,17 +60,19 @@ def make_results(
     return CaptionOutput(write_line, kind, on_printed)
 
 
-def dispatch(results: Results, event: Event, label: Label | None) -> None:
+def dispatch(results: Results, event: Event, label: Label | None, *, with_filename: bool = False) -> None:
     """Pass an event and its label to a formatter.
 
     Args:
         results: Formatter for one or many sources.
         event: The event.
         label: Source and channel of the event; None for an event of the run, or of the last source.
+        with_filename: True if words begin with the name of their source.
     """
     channel = None if label is None else label.channel
     if isinstance(results, NdjsonOutput):
         results.source, results.channel = (results.source if label is None else label.source), channel
-    elif channel and isinstance(event, Final) and printable(event.text).strip():
-        event = replace(event, text=f"{channel}: {event.text}")
+    elif label is not None and isinstance(event, Final) and printable(event.text).strip():
+        names = (label.source if with_filename else None, channel)
+        event = replace(event, text=": ".join(filter(None, (*names, event.text))))
     results.on_event(event)

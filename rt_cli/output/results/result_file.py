@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from functools import partial
 from typing import TYPE_CHECKING
 
 from rt_cli.disk.outfile import open_outfile, open_raw, write_all
+from rt_cli.events import Final, Summary
 from rt_cli.output.results.formats import dispatch, make_results
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class ResultFile:
             when the file is complete, because a run after a crash writes the file again.
         atomic: True: the file is called :func:`part_path` until it is complete, and stays so if it never is. False: the
             file has its name at once, and each line is synced to disk before the next one.
+        with_filename: True if words begin with the name of their source.
     """
 
     def __init__(
@@ -53,14 +56,18 @@ class ResultFile:
         on_failed: Callable[[OSError], None],
         on_printed: Callable[[int], None] | None = None,
         atomic: bool = False,
+        with_filename: bool = False,
     ) -> None:
         self._path = path
         self._written_to = part_path(path) if atomic else path
         self._atomic = atomic
+        self._with_filename = with_filename
         self._disk = disk
         self._on_failed = on_failed
         self._failed = False
         self._file: FileIO | None = None
+        self._held: list[bytes] | None = None
+        """Lines that wait for the first result, while the file still has the content of an earlier run."""
         self._receipts: WriteReceipts | None = None
         self._on_printed = on_printed
         self._pending_turns: list[int] = []
@@ -68,12 +75,15 @@ class ResultFile:
         self._results = make_results(kind, self._write_line, timestamps=timestamps, on_printed=on_final)
 
     def open(self, *, replace: bool) -> None:
-        """Open the file now instead of at the first line.
+        """Open the file now instead of at the first line. Its content stays until there is a new result.
 
         Raises:
             UsageError: The file cannot be written, or is not empty and ``replace`` is False.
         """
-        self._file = open_outfile(self._path, replace=replace)
+        self._file = open_outfile(self._path, replace=replace, keep=True)
+        found = os.fstat(self._file.fileno())
+        if stat.S_ISREG(found.st_mode) and found.st_size:
+            self._held = []
 
     def on_event(self, event: Event, label: Label | None, receipts: WriteReceipts | None) -> None:
         """Handle an event. Returns at once and never raises.
@@ -84,7 +94,9 @@ class ResultFile:
             receipts: Counter for the lines of the source.
         """
         self._receipts = receipts
-        dispatch(self._results, event, label)
+        if _is_result(event):
+            self._disk.do(partial(self._try, self._begin_anew, None))
+        dispatch(self._results, event, label, with_filename=self._with_filename)
 
     def end(self, *, complete: bool) -> None:
         """End the file: no more events will come. Returns at once.
@@ -106,7 +118,17 @@ class ResultFile:
     def _write(self, data: bytes, on_written: OnWritten) -> None:
         self._try(partial(self._append, data), on_written)
 
+    def _begin_anew(self) -> None:
+        """Replace the content of an earlier run: there is a new result."""
+        if self._held is not None and self._file is not None:
+            held, self._held = self._held, None
+            self._file.truncate(0)
+            write_all(self._file.fileno(), b"".join(held))
+
     def _append(self, data: bytes) -> None:
+        if self._held is not None:
+            self._held.append(data)
+            return
         file = self._ensure_open()
         write_all(file.fileno(), data)
         if not self._atomic:
@@ -145,6 +167,13 @@ class ResultFile:
             return
         if on_written is not None:
             on_written()
+
+
+def _is_result(event: Event) -> bool:
+    """True if an event is worth the content of an earlier run: words, or that all was heard and none were said."""
+    if isinstance(event, Summary):
+        return event.complete and not event.skipped
+    return isinstance(event, Final) and bool(event.text.strip())
 
 
 def part_path(path: Path) -> Path:

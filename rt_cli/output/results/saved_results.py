@@ -1,4 +1,4 @@
-"""Results in files: a transcript in addition to stdout, or one file per source instead of stdout."""
+"""Results in files: a transcript in addition to stdout, or a file, or one per source, instead of stdout."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SavedResults:
     """The result files of a run.
 
     Args:
-        settings: ``save_transcript``, ``output_dir``, ``format``, ``force``.
+        settings: ``output``, ``save_transcript``, ``output_dir``, ``format``, ``force``.
         sources: Names of all sources.
         on_printed: Called with the turn of each final in the file of its source, on any thread.
 
@@ -68,12 +68,13 @@ class SavedResults:
         self._disk: SerialThread | None = None
         self._sources: dict[str, _Source] = {}
         self._paths = _paths(settings, sources)
-        self._transcript = self._open_transcript()
+        self._transcripts: list[ResultFile] = []
+        self._open_transcripts()
 
     @property
     def uses_stdout(self) -> bool:
-        """Whether results also go to stdout; NDJSON always does."""
-        return self._settings.output_dir is None or self._settings.format == "json"
+        """Whether results also go to stdout; beside a folder of files, NDJSON does."""
+        return self._settings.output is None and (self._settings.output_dir is None or self._settings.format == "json")
 
     @property
     def per_source(self) -> bool:
@@ -88,7 +89,7 @@ class SavedResults:
     def begin(self, source: str, channels: int = 1) -> None:
         """Begin a source with this number of separate channels."""
         if source in self._paths:
-            file = self._file(self._paths[source], self._settings.format, atomic=True)
+            file = self._file(self._paths[source], self._settings.format, instead_of_stdout=True, atomic=True)
             self._sources[source] = _Source(file, channels)
 
     def on_event(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> list[Warned]:
@@ -102,8 +103,8 @@ class SavedResults:
         Returns:
             One warning per failed file; the run continues without that file.
         """
-        if self._transcript is not None:
-            self._transcript.on_event(event, label, receipts)
+        for transcript in self._transcripts:
+            transcript.on_event(event, label, receipts)
         if label is not None and label.source in self._sources:
             self._save(self._sources[label.source], event, label, receipts)
         reported, self._reported = self._reported, len(self._failures)
@@ -120,11 +121,10 @@ class SavedResults:
         """
         if self._disk is None:
             return True
-        files = [source.file for source in self._sources.values()]
-        for file in files if self._transcript is None else [*files, self._transcript]:
+        for file in (*(source.file for source in self._sources.values()), *self._transcripts):
             file.end(complete=False)
         self._sources.clear()
-        self._transcript = None
+        self._transcripts.clear()
         return self._disk.close(deadline_s)
 
     def _save(self, source: _Source, event: Event, label: Label, receipts: WriteReceipts | None) -> None:
@@ -139,20 +139,25 @@ class SavedResults:
                 source.file.end(complete=source.complete)
                 del self._sources[label.source]
 
-    def _open_transcript(self) -> ResultFile | None:
-        if self._settings.save_transcript is None:
-            return None
-        path = Path(self._settings.save_transcript)
-        file = self._file(path, format_of(path))
+    def _open_transcripts(self) -> None:
+        """Open the files that are not named after their source. Raises UsageError, with none of them open."""
+        files = []
+        if self._settings.output is not None:
+            files.append(self._file(Path(self._settings.output), self._settings.format, instead_of_stdout=True))
+        if self._settings.save_transcript is not None:
+            path = Path(self._settings.save_transcript)
+            files.append(self._file(path, format_of(path)))
         try:
-            file.open(replace=self._settings.force)
+            for file in files:
+                file.open(replace=self._settings.force)
+                self._transcripts.append(file)
         except UsageError:
-            self._transcript = None
             self.close()
             raise
-        return file
 
-    def _file(self, path: Path, kind: OutputFormat, *, atomic: bool = False) -> ResultFile:
+    def _file(
+        self, path: Path, kind: OutputFormat, *, instead_of_stdout: bool = False, atomic: bool = False
+    ) -> ResultFile:
         self._disk = self._disk or SerialThread("rt-saving")
         return ResultFile(
             path,
@@ -160,8 +165,9 @@ class SavedResults:
             self._disk,
             timestamps=self._settings.timestamps,
             on_failed=self._failures.append,
-            on_printed=self._on_printed if self.per_source else None,
+            on_printed=self._on_printed if instead_of_stdout else None,
             atomic=atomic,
+            with_filename=self._settings.with_filename,
         )
 
 
@@ -173,13 +179,18 @@ def check(settings: OutputSettings, sources: int) -> None:
         sources: Number of sources.
 
     Raises:
-        UsageError: Captions, ``save_transcript`` or ``save_audio`` with several sources.
+        UsageError: Captions, ``output``, ``save_transcript`` or ``save_audio`` with several sources; or ``output`` and
+            ``output_dir``.
     """
+    if settings.output is not None and settings.output_dir is not None:
+        raise UsageError("both --output FILE and --output-dir", "give one of them, and --format for the folder")
     if sources <= 1:
         return
     hint = "--output-dir DIR writes a file for each source"
     if settings.output_dir is None and settings.format in ("srt", "vtt"):
         raise UsageError(f"{settings.format} captions are of one source, not {sources}", hint)
+    if settings.output is not None:
+        raise UsageError(f"--output {printable(settings.output)} is for one source, not {sources}", hint)
     if settings.save_transcript is not None:
         raise UsageError(f"--save-transcript is for one source, not {sources}", hint)
     if settings.save_audio is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from rt_cli.events import Final, ReplyEnded
+from rt_cli.conversation_events import ReplyEnded
+from rt_cli.events import Final
 from rt_cli.output.results.captions import clock
 from rt_cli.protocol.sanitize import printable
 

@@ -20,7 +20,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_ms
-from rt_cli.events import BargedIn, ReplyEnded, Warned
+from rt_cli.conversation_events import BargedIn, ReplyEnded
+from rt_cli.events import Warned
 from rt_cli.protocol.conversation.actions import (
     EVENT_IDS,
     CancelResponse,
@@ -44,7 +45,8 @@ from rt_cli.protocol.server_events import Committed, ErrorEvent, SpeechStarted, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rt_cli.events import Event, Final, ToolCalled
+    from rt_cli.conversation_events import ToolCalled
+    from rt_cli.events import Event, Final
     from rt_cli.protocol.conversation.reply import Reply
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
 

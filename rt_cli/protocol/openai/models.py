@@ -17,17 +17,22 @@ class ModelTraits:
     language_list: bool = False
     """Takes ``languages`` (a list) instead of ``language``."""
     prompt: bool = True
+    keywords: bool = True
+    """Takes ``keywords``, words to expect."""
+    delay: bool = True
+    """Takes ``delay``, how long it waits for more sound."""
 
 
 _ORDINARY = ModelTraits()
+_OLDER = ModelTraits(keywords=False, delay=False)
 _KNOWN = {
     "gpt-live-transcribe": ModelTraits(server_turns=False, language_list=True),
-    "gpt-realtime-whisper": ModelTraits(server_turns=False, prompt=False),
-    "gpt-transcribe": ModelTraits(language_list=True),
-    "gpt-4o-transcribe": _ORDINARY,
-    "gpt-4o-mini-transcribe": _ORDINARY,
-    "gpt-4o-transcribe-diarize": ModelTraits(prompt=False),
-    "whisper-1": _ORDINARY,
+    "gpt-realtime-whisper": ModelTraits(server_turns=False, prompt=False, keywords=False),
+    "gpt-transcribe": ModelTraits(language_list=True, delay=False),
+    "gpt-4o-transcribe": _OLDER,
+    "gpt-4o-mini-transcribe": _OLDER,
+    "gpt-4o-transcribe-diarize": ModelTraits(prompt=False, keywords=False, delay=False),
+    "whisper-1": _OLDER,
 }
 
 

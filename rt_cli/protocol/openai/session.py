@@ -53,7 +53,8 @@ def transcription_session(
         rate_hz: Sample rate of the PCM on the wire.
 
     Raises:
-        UsageError: The model does not take a prompt or several languages, or an override does not fit.
+        UsageError: The model does not take a prompt, key terms, a delay or several languages; or an override does not
+            fit.
     """
     audio: dict[str, Any] = {
         "format": {"type": "audio/pcm", "rate": rate_hz},
@@ -62,7 +63,10 @@ def transcription_session(
     }
     if settings.noise_reduction is not None:
         audio["noise_reduction"] = {"type": settings.noise_reduction}
-    return with_overrides({"type": "transcription", "audio": {"input": audio}}, settings.extra)
+    session: dict[str, Any] = {"type": "transcription", "audio": {"input": audio}}
+    if settings.confidence:
+        session["include"] = ["item.input_audio_transcription.logprobs"]
+    return with_overrides(session, settings.extra)
 
 
 def conversation_session(
@@ -121,6 +125,14 @@ def _transcription(settings: SessionSettings, model: str) -> dict[str, object]:
         if not traits.prompt:
             raise UsageError(f"{model} takes no prompt", "leave out --prompt, or use another --model")
         transcription["prompt"] = settings.prompt
+    if settings.keyterm:
+        if not traits.keywords:
+            raise UsageError(f"{model} takes no key terms", "leave out --keyterm, or use another --model")
+        transcription["keywords"] = list(settings.keyterm)
+    if settings.delay is not None:
+        if not traits.delay:
+            raise UsageError(f"{model} takes no delay", "leave out --delay, or use another --model")
+        transcription["delay"] = settings.delay
     return transcription
 
 

@@ -6,6 +6,7 @@ A new engine is a file with its opener, and a line in the table.
 from __future__ import annotations
 
 import importlib.util
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -131,8 +132,8 @@ def choose_engine(
 
 def check_words(spec: Spec) -> None:
     """Raise EndpointError if the choice of ``auto`` has no words; the message says what to do."""
-    if spec.kind == DEFAULT and (reason := unavailable()) is not None:
-        raise EndpointError(reason, code="no_recognizer")
+    if spec.kind == DEFAULT and unavailable() is not None:
+        raise EndpointError(*_missing(), code="no_recognizer")
 
 
 def check_installed(kind: str) -> None:
@@ -144,12 +145,13 @@ def check_installed(kind: str) -> None:
 
 def unavailable() -> str | None:
     """One line: why pocketsphinx is unavailable and what to do; None if it is available."""
-    if _is_installed("pocketsphinx"):
-        return None
-    return (
-        "pocketsphinx is not installed (it has no wheel for some Pythons and machines), so the embedded endpoint makes "
-        "turns without words: install Python 3.11 or 3.13, or use a real endpoint with --url"
-    )
+    return None if _is_installed("pocketsphinx") else ": ".join(_missing())
+
+
+def _missing() -> tuple[str, str]:
+    from rt_cli.server.recognition.reinstall import missing_recognizer
+
+    return missing_recognizer(sys.version_info[:2], sys.prefix)
 
 
 async def resolve_spec(text: str) -> Spec:

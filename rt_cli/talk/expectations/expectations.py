@@ -11,13 +11,13 @@ from rt_cli.talk.expectations.difference import difference
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rt_cli.events import LatencyMeasured, ReplyEnded
+    from rt_cli.conversation_events import LatencyMeasured, ReplyEnded
 
 _SHOWN_CHARS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ExpectationResult:
     """One expectation and its outcome."""
 
     name: str
@@ -45,7 +45,7 @@ class Expectations:
 
     def checks(
         self, replies: Sequence[ReplyEnded], tools: Sequence[str], latencies: Sequence[LatencyMeasured]
-    ) -> list[Check]:
+    ) -> list[ExpectationResult]:
         """Return every expectation with its outcome.
 
         Args:
@@ -54,9 +54,9 @@ class Expectations:
             latencies: All latencies.
         """
         return [
-            *(Check(f"--expect {text!r}", self._missing(text, replies)) for text in self.texts),
-            *(Check(f"--expect-not {text!r}", self._said(text, replies)) for text in self.no_texts),
-            *(Check(f"--expect-tool {name}", self._not_run(name, tools)) for name in self.tools),
+            *(ExpectationResult(f"--expect {text!r}", self._missing(text, replies)) for text in self.texts),
+            *(ExpectationResult(f"--expect-not {text!r}", self._said(text, replies)) for text in self.no_texts),
+            *(ExpectationResult(f"--expect-tool {name}", self._not_run(name, tools)) for name in self.tools),
             *self._latency_checks(latencies),
             *self._word_checks(replies),
         ]
@@ -76,26 +76,26 @@ class Expectations:
             return None
         return f"it was not run, but: {', '.join(dict.fromkeys(tools))}" if tools else "no tool was run"
 
-    def _latency_checks(self, latencies: Sequence[LatencyMeasured]) -> Iterator[Check]:
+    def _latency_checks(self, latencies: Sequence[LatencyMeasured]) -> Iterator[ExpectationResult]:
         if self.max_latency_ms is None:
             return
         name = f"--max-latency {self.max_latency_ms / 1000:g}s"
         if not latencies:
-            yield Check(name, "no latency was measured")
+            yield ExpectationResult(name, "no latency was measured")
         for number, latency in enumerate(latencies, 1):
             ms = latency.voice_to_voice_ms
             problem = None
             if ms is None or ms > self.max_latency_ms:
                 problem = "the reply cannot be heard" if ms is None else f"the reply begins after {ms} ms"
-            yield Check(f"{name}, reply {number}", problem)
+            yield ExpectationResult(f"{name}, reply {number}", problem)
 
-    def _word_checks(self, replies: Sequence[ReplyEnded]) -> Iterator[Check]:
+    def _word_checks(self, replies: Sequence[ReplyEnded]) -> Iterator[ExpectationResult]:
         if self.words is None:
             return
         said = replies[0].text if replies else ""
         share = difference(self.words, said)
         problem = f"{share:.0%} of the words differ: {_shown(said)}" if share > self.max_difference else None
-        yield Check("what was said", problem)
+        yield ExpectationResult("what was said", problem)
 
 
 def _shown(text: str) -> str:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rt_cli.errors import RtError
-    from rt_cli.talk.expectations.expectations import Check
+    from rt_cli.talk.expectations.expectations import ExpectationResult
 
 
-def junit_xml(name: str, checks: Sequence[Check], errors: Sequence[RtError], seconds: float) -> bytes:
+def junit_xml(name: str, checks: Sequence[ExpectationResult], errors: Sequence[RtError], seconds: float) -> bytes:
     """Return a test suite: the conversation itself, and a test for each expectation.
 
     Args:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from rt_cli.events import ToolCalled
+from rt_cli.conversation_events import ToolCalled
 from rt_cli.protocol.sanitize import printable
 from rt_cli.talk.tools.confirm import confirmed
 from rt_cli.talk.tools.run_tool import ToolResult, failure, run_tool

@@ -238,8 +238,8 @@ def test_every_au_on_a_pipe(tmp_path: Path, kind: str) -> None:
     assert np.array_equal(hear_pipe((tmp_path / "a.au").read_bytes()).sound, hear(tmp_path / "a.au").sound)
 
 
-@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3", "AIFF", "CAF"])
-def test_compressed_input_on_a_pipe_is_refused(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["CAF", "AVR"])
+def test_input_that_needs_a_file_is_refused_on_a_pipe(tmp_path: Path, kind: str) -> None:
     """The error names the format and the pipe that decodes it; no sample is heard."""
     soundfile.write(tmp_path / "a", SOUND, WIRE, format=kind)
     heard = hear_pipe((tmp_path / "a").read_bytes())
@@ -247,7 +247,7 @@ def test_compressed_input_on_a_pipe_is_refused(tmp_path: Path, kind: str) -> Non
     assert len(heard.sound) == 0
     assert heard.failure is not None
     assert heard.failure.code == "not_pcm"
-    assert heard.failure.message == f"the input is {kind.replace('OGG', 'Ogg')}, not PCM or WAV"
+    assert heard.failure.message == f"the input is {kind}, not PCM or WAV"
     assert "ffmpeg -i IN -f wav -" in str(heard.failure.hint)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from rt_cli.events import Event, Failed, Final, Label, Ledger, Partial, Withdrawn
 from rt_cli.output.status.unconfirmed import Unconfirmed
-from rt_cli.streaming.summary import summary_of
+from tests.summaries import summary_of
 
 LEFT, RIGHT = Label("a.wav", "left"), Label("a.wav", "right")
 SUMMARY = summary_of(

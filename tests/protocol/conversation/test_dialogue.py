@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rt_cli.events import BargedIn, Final, ReplyEnded, ToolCalled, Warned
+from rt_cli.conversation_events import BargedIn, ReplyEnded, ToolCalled
+from rt_cli.events import Final, Warned
 from rt_cli.protocol.conversation.actions import (
     CancelResponse,
     CreateCall,

@@ -265,3 +265,38 @@ def accepts(value: object, hint: object) -> bool:
         return False
     kind = get_type_hints(hint).get("type")
     return get_origin(kind) is not Literal or value.get("type") in get_args(kind)
+
+
+@pytest.mark.parametrize(
+    ("settings", "model", "field"),
+    [
+        (SessionSettings(keyterm=("Kubernetes", "Zoë")), "gpt-transcribe", {"keywords": ["Kubernetes", "Zoë"]}),
+        (SessionSettings(keyterm=("x",)), LIVE, {"keywords": ["x"]}),
+        (SessionSettings(keyterm=("x",)), "somebody-elses", {"keywords": ["x"]}),
+        (SessionSettings(delay="low"), WHISPER, {"delay": "low"}),
+        (SessionSettings(delay="xhigh"), f"{LIVE}-2026-10-01", {"delay": "xhigh"}),
+        (SessionSettings(), "somebody-elses", {}),
+    ],
+)
+def test_what_a_model_is_to_expect(settings: SessionSettings, model: str, field: dict[str, object]) -> None:
+    """Key terms and delay, where the model or nobody says that it has none."""
+    transcription = audio_input(settings, model)["transcription"]
+
+    assert {name: value for name, value in transcription.items() if name != "model"} == field
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-transcribe", "gpt-4o-transcribe-diarize", "whisper-1"])
+@pytest.mark.parametrize(
+    ("settings", "option"), [(SessionSettings(keyterm=("x",)), "--keyterm"), (SessionSettings(delay="low"), "--delay")]
+)
+def test_older_models_have_neither(model: str, settings: SessionSettings, option: str) -> None:
+    """Known before connecting, with what to leave out."""
+    with pytest.raises(UsageError, match=f"leave out {option}, or use another --model"):
+        audio_input(settings, model)
+
+
+def test_confidence_is_asked_for() -> None:
+    """By the probabilities of the tokens."""
+    asked = transcription_session(SessionSettings(confidence=True), "gpt-4o-transcribe", "server_vad", 24_000)
+    assert asked["include"] == ["item.input_audio_transcription.logprobs"]
+    assert "include" not in transcription_session(SessionSettings(), "gpt-4o-transcribe", "server_vad", 24_000)
