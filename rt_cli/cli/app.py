@@ -26,7 +26,7 @@ Examples:
     ffmpeg -i URL -f wav - | rt stream - anything that can be played
 """
 
-_LOCATIONS = {
+LOCATIONS = {
     "stream": "stream:stream",
     "send": "send:send",
     "talk": "talk:talk",
@@ -48,7 +48,7 @@ _LOCATIONS = {
 """Module and attribute of each command, in the order of the help."""
 
 
-class _Commands(Mapping[str, "Command"]):
+class Commands(Mapping[str, "Command"]):
     """All commands by name. Imports a command at the first access: imports are most of the start-up time."""
 
     def __init__(self) -> None:
@@ -56,15 +56,15 @@ class _Commands(Mapping[str, "Command"]):
 
     def __getitem__(self, name: str) -> Command:
         if name not in self._cache:
-            module, _, attribute = _LOCATIONS[name].partition(":")
+            module, _, attribute = LOCATIONS[name].partition(":")
             self._cache[name] = _build(name, getattr(import_module(f"rt_cli.commands.{module}"), attribute))
         return self._cache[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_LOCATIONS)
+        return iter(LOCATIONS)
 
     def __len__(self) -> int:
-        return len(_LOCATIONS)
+        return len(LOCATIONS)
 
 
 def _build(name: str, command: Any) -> Command:
@@ -83,7 +83,7 @@ class _Group(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _Commands()  # type: ignore[assignment]  # a read-only mapping is enough
+        self.commands = Commands()  # type: ignore[assignment]  # a read-only mapping is enough
 
 
 app = typer.Typer(
@@ -107,13 +107,13 @@ def meant(arguments: list[str]) -> list[str]:
     from rt_cli.cli.guesses import Facts, understand
     from rt_cli.cli.process import stdin_is_piped
 
-    commands = _Commands()
+    return understand(arguments, Facts(LOCATIONS, os.path.exists, stdin_is_piped(), options_of))
 
-    def options(name: str) -> dict[str, bool]:
-        flags: list[Any] = [param for param in commands[name].params if param.param_type_name == "option"]
-        return {option: not flag.is_flag for flag in flags for option in flag.opts}
 
-    return understand(arguments, Facts(_LOCATIONS, os.path.exists, stdin_is_piped(), options))
+def options_of(command: str) -> dict[str, bool]:
+    """Return the options of a command, each with whether it takes a value."""
+    flags: list[Any] = [param for param in Commands()[command].params if param.param_type_name == "option"]
+    return {option: not (flag.is_flag or flag.count) for flag in flags for option in flag.opts}
 
 
 def _show_version(value: bool) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.exceptions import TyperException
 
-from rt_cli.cli.app import _LOCATIONS, _Commands, app
+from rt_cli.cli.app import LOCATIONS, Commands, app, options_of
 from rt_cli.cli.explain import closest_of, distance, explain
 from rt_cli.cli.guesses import Facts, understand
 from rt_cli.cli.synonyms import COMMANDS, OF_COMMAND, OPTIONS, SUBCOMMANDS
@@ -201,12 +200,7 @@ SAYS = [
 
 def facts(*, piped: bool = False) -> Facts:
     """Return the facts of a machine with some files."""
-
-    def options(name: str) -> dict[str, bool]:
-        flags: list[Any] = [param for param in _Commands()[name].params if param.param_type_name == "option"]
-        return {option: not flag.is_flag for flag in flags for option in flag.opts}
-
-    return Facts(_LOCATIONS, FILES.__contains__, piped, options)
+    return Facts(LOCATIONS, FILES.__contains__, piped, options_of)
 
 
 def words(typed: str) -> tuple[list[str], bool]:
@@ -219,7 +213,7 @@ def parsed(arguments: list[str]) -> object:
     """Return what a command would run with."""
     if not arguments or arguments[0].startswith("-") or arguments[-1] == "--help":
         return arguments
-    context = _Commands()[arguments[0]].make_context(arguments[0], arguments[1:])
+    context = Commands()[arguments[0]].make_context(arguments[0], arguments[1:])
     if arguments[0] not in {"send", "stream"}:
         return arguments[0], context.params, context.args
     own = {name: value for name, value in context.params.items() if name in OWN}
@@ -264,8 +258,8 @@ def test_no_arguments_are_the_help() -> None:
 
 def test_a_command_is_never_a_file() -> None:
     """A file with the name of a command does not hide it."""
-    there = Facts(_LOCATIONS, lambda _name: True, piped=True, options=facts().options)
-    for command in _LOCATIONS:
+    there = Facts(LOCATIONS, lambda _name: True, piped=True, options=facts().options)
+    for command in LOCATIONS:
         assert understand([command], there) == [command]
 
 
@@ -280,17 +274,17 @@ def test_any_arguments_are_understood_or_refused(arguments: list[str], piped: bo
 
 
 def _known(command: str) -> set[str]:
-    return {option for param in _Commands()[command].params for option in param.opts}
+    return {option for param in Commands()[command].params for option in param.opts}
 
 
 def test_synonyms_hide_no_command_and_no_option() -> None:
     """What exists needs no synonym."""
-    assert set(COMMANDS) & set(_LOCATIONS) == set()
+    assert set(COMMANDS) & set(LOCATIONS) == set()
     for command, options in OF_COMMAND.items():
         assert set(options) & _known(command.removeprefix("rt ")) == set()
     everywhere = set.intersection(*(_known(command) for command in ("send", "stream")))
     assert set(OPTIONS) & everywhere == set()
-    assert set(SUBCOMMANDS["rt config"]) & set(vars(_Commands()["config"])["commands"]) == set()
+    assert set(SUBCOMMANDS["rt config"]) & set(vars(Commands()["config"])["commands"]) == set()
 
 
 @pytest.mark.parametrize("line", sorted({*COMMANDS.values(), *OPTIONS.values()}))
@@ -300,7 +294,7 @@ def test_synonyms_name_what_exists(line: str) -> None:
     for word in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", line):
         assert word in options | {"-l", "-name", "-print"}, word
     for command in re.findall(r"\brt ([a-z]+)", line):
-        assert command in _LOCATIONS, command
+        assert command in LOCATIONS, command
 
 
 @pytest.mark.parametrize(

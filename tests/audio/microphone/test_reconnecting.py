@@ -354,7 +354,7 @@ def test_health_warnings() -> None:
     story = Story()
 
     async def scenario() -> None:
-        device = story.device(10, lost=False, pcm=bytes(1920))
+        device = story.device(1, lost=False, pcm=bytes(2 * 48_000))
         device.stopped.set()
         await story.read(story.source([], first=device))
 

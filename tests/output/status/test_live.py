@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from rt_cli.events import Errored, Event, Final, Partial, Progress, SourceOpened
 from rt_cli.output.status.live import REDRAW_S, LiveStatus, Screen
 from rt_cli.output.status.view import View
+from tests.program import ROOT
 
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals here", allow_module_level=True)
@@ -287,7 +288,7 @@ def test_a_terminal_that_rewraps_keeps_its_lines(tmp_path: Path) -> None:
     tmux = functools.partial(_tmux, tmp_path / "socket")
     tmux(
         *("-f", os.devnull, "new-session", "-d", "-x", "90", "-y", "24"),
-        f"stty -echo; seq 30; env -u CI -u NO_COLOR {sys.executable} {program} text; exec cat",
+        f"stty -echo; seq 30; env -u CI -u NO_COLOR PYTHONPATH={ROOT} {sys.executable} {program} text; exec cat",
     )
     try:
         _await(tmux, "nothing to hear", "so far so far")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 64 << 30
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _CONNECT_S = 10.0
-_STALL_S = 30.0
+STALL_S = 30.0
 _MOST_REDIRECTS = 5
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rt"}
 """A compressed answer could become a thousand times as long."""
@@ -46,7 +46,7 @@ def open_url(url: str) -> WebStream:
     import httpx
 
     name = shown_url(url)
-    client = httpx.Client(timeout=httpx.Timeout(_CONNECT_S, read=_STALL_S), follow_redirects=False)
+    client = httpx.Client(timeout=httpx.Timeout(_CONNECT_S, read=STALL_S), follow_redirects=False)
     try:
         return WebStream(client, _ask(client, url, name), name)
     except BaseException as error:

@@ -175,7 +175,7 @@ def test_connection_that_is_cut_is_said(server: tuple[str, object]) -> None:
 
 def test_server_that_stalls_is_left(server: tuple[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     """After a deadline between two pieces."""
-    monkeypatch.setattr(web, "_STALL_S", 0.3)
+    monkeypatch.setattr(web, "STALL_S", 0.3)
 
     assert "cannot be read: no answer in time" in str(hear(f"{server[0]}/stalls")[1])
 
