@@ -67,7 +67,7 @@ class _TalkSource:
     async def _play(self, script: TalkScript, view: ConversationView) -> AsyncIterator[Block]:
         """Yield what a script says, in pieces, each when its last sample is due."""
         while not self._stopped:
-            await self._position.sleep_until(self._samples + self._piece)
+            await self._position.reach(self._samples + self._piece)
             pcm = script.next(self._samples, self._piece, view)
             if pcm is None or self._stopped:
                 return
@@ -166,7 +166,7 @@ class ContinuedSource(_TalkSource):
                 if self._stopped:
                     return
                 piece = block.pcm[start : start + size]
-                await self._position.sleep_until(self._samples + len(piece) // BYTES_PER_SAMPLE)
+                await self._position.reach(self._samples + len(piece) // BYTES_PER_SAMPLE)
                 yield self._block(piece)
         if not live:
             self._script.said(self._samples)
