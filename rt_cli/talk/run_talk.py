@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,19 @@ from msgspec.structs import replace
 
 from rt_cli.clock import SystemClock
 from rt_cli.conversation_events import LatencyMeasured, ReplyEnded
-from rt_cli.errors import EXIT_INCOMPLETE, EXIT_OK, EXIT_UNEXPECTED, RtError, UsageError, unexpected, worst_exit
+from rt_cli.errors import (
+    EXIT_INCOMPLETE,
+    EXIT_OK,
+    EXIT_UNEXPECTED,
+    AudioError,
+    RtError,
+    UsageError,
+    unexpected,
+    worst_exit,
+)
 from rt_cli.events import EndpointChosen, Errored, Final, Noted, Summary, Warned, error_event
 from rt_cli.output.output import make_output
+from rt_cli.output.results.source_output import stamped
 from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import printable
 from rt_cli.protocol.server_events import ErrorInfo
@@ -155,7 +166,7 @@ class TalkRun:
             conversation=partner,
             witness=None if recorder is None else partial(recorder.connection, endpoint, self._name),
         )
-        self._streamer = Streamer(job, SystemClock(), partner.on_event, progress=self._output.wants_progress)
+        self._streamer = Streamer(job, SystemClock(), self._take, progress=self._output.wants_progress)
         if self._interrupts.codes:
             self._streamer.interrupt(self._interrupts.codes[0])
         async with asyncio.TaskGroup() as tasks:
@@ -214,6 +225,8 @@ class TalkRun:
     def _typist(self, partner: Partner, position: Position) -> Typist:
         assert self._script is not None  # noqa: S101 - made before
         given = self._options.lines
+        if not given and (sys.stdin is None or sys.stdin.closed):
+            raise AudioError("stdin is closed", "type, or give --input, --mic or -", code="no_stdin")
         lines: LineSource = GivenLines(given) if given else TypedLines(sys.stdin.buffer)
         return Typist(
             lines,
@@ -235,6 +248,11 @@ class TalkRun:
             await asyncio.to_thread(write_junit, self._options.junit, xml, replace=self._settings.output.force)
 
     # -- events -------------------------------------------------------------------------------------------------------
+
+    def _take(self, event: Event) -> None:
+        """Take an event of the stream, with the time at which it happened: the partner may hold it."""
+        if self._partner is not None:
+            self._partner.on_event(stamped(event, time.time()))
 
     def _report(self, event: Event) -> None:
         if isinstance(event, ReplyEnded):

@@ -75,7 +75,13 @@ class Talk:
 
 
 async def talk(
-    port: int, utterances: Sequence[bytes], *, speed: float = 10.0, interrupt_at: int | None = None, seconds: float = 60
+    port: int,
+    utterances: Sequence[bytes],
+    *,
+    speed: float = 10.0,
+    interrupt_at: int | None = None,
+    max_session_s: float | None = None,
+    seconds: float = 60,
 ) -> Talk:
     """Hold a conversation.
 
@@ -84,10 +90,11 @@ async def talk(
         utterances: The turns of the user, PCM.
         speed: Of the clock.
         interrupt_at: Samples of a reply after which the next turn begins; None waits for its end.
+        max_session_s: Longest life of a connection.
         seconds: Deadline.
     """
     result = Talk()
-    chosen = settings(retry_for_s=30.0)
+    chosen = settings(retry_for_s=30.0, max_session_s=max_session_s)
     chosen = replace(chosen, input=InputSettings(chunk_ms=20))
     url = f"ws://127.0.0.1:{port}/v1/realtime"
     endpoint = resolve(EndpointSettings(url=url, model="agent"), url, None, conversation=True)

@@ -110,3 +110,21 @@ def test_a_conversation_without_faults() -> None:
     assert held.tools.total() > 0
     assert set(held.tools.values()) == {1}
     assert agent.refusals == []
+
+
+def test_sessions_that_end_in_time() -> None:
+    """One hands over to the next between two turns, never within a reply; nothing is said twice or lost."""
+
+    async def scenario() -> tuple[Agent, Talk]:
+        async with Agent(calls_tools=True, pause_s=0.005).serving() as agent:
+            utterances = [speech(number * PAIRS, PAIRS) for number in range(12)]
+            return agent, await talk(agent.port, utterances, speed=5, max_session_s=1.0)
+
+    agent, held = asyncio.run(scenario())
+
+    texts = [f"{number * PAIRS}-{(number + 1) * PAIRS - 1}" for number in range(12)]
+    assert agent.connections > 2
+    assert [final.text for final in held.finals] == texts
+    assert [held.heard[value_of(text)] for text in texts] == [REPLY_SAMPLES] * 12
+    assert {reply.status for reply in held.replies} == {"completed"}
+    assert set(held.tools.values()) == {1}
