@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from rt_cli.audio.format import to_ms
+from rt_cli.audio.format import to_ms, to_samples
 from rt_cli.conversation_events import LatencyMeasured
-from rt_cli.events import Final, SessionChanged, Summary
+from rt_cli.events import Final, SessionChanged, SpeechBegan, SpeechEnded, Summary
 from rt_cli.protocol.conversation.actions import Emit, RunTool, Say
 from rt_cli.protocol.conversation.dialogue import Dialogue, number_of
 from rt_cli.protocol.conversation.events import ConversationEvent
-from rt_cli.protocol.server_events import Committed, ErrorEvent, SpeechStopped
+from rt_cli.protocol.server_events import Committed, ErrorEvent, SpeechStarted, SpeechStopped
 from rt_cli.talk.user.loudness import first_sound
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Partner:
         """A connection is ready, for the first time."""
         self.news_at = 0
         self.dialogue = Dialogue(position.rate_hz, asks=asks, spoken=spoken, measure=self._measure)
+        self._asks = asks
         self._position = position
         self._on_event = on_event
         self._run_tool = run_tool
@@ -139,6 +140,12 @@ class Partner:
     def on_event(self, event: Event) -> None:
         """Receive an event of the stream: words wait for what was said before them."""
         match event:
+            case SpeechBegan(at_ms=at_ms) if self._asks:
+                self._on_event(event)
+                self._do(self.dialogue.receive(SpeechStarted(), self._now(), self._samples(at_ms)))
+            case SpeechEnded(at_ms=at_ms) if self._asks:
+                self._on_event(event)
+                self._do(self.dialogue.receive(SpeechStopped(), self._now(), self._samples(at_ms)))
             case Final():
                 self._do(self.dialogue.report_final(event))
             case Summary():
@@ -203,6 +210,9 @@ class Partner:
                 voice_to_voice_ms=self._ms(speech_end, sound),
             )
         ]
+
+    def _samples(self, ms: int) -> int:
+        return to_samples(ms, self._position.rate_hz)
 
     def _ms(self, start: int | None, end: int | None) -> int | None:
         return None if start is None or end is None else to_ms(end - start, self._position.rate_hz)

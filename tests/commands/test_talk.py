@@ -114,6 +114,18 @@ def test_an_interruption_is_exact_to_the_sample(echo: str, turns: tuple[Path, Pa
     assert ran.summary["interruptions"] == 1
 
 
+def test_turns_of_our_own_detector(echo: str, turns: tuple[Path, Path]) -> None:
+    """The endpoint is asked for each reply, and interrupted by the speech that rt hears."""
+    inputs = ("--input", str(turns[0]), "--input", str(turns[1]), "--interrupt-at", "0.5s")
+
+    ran = rt("talk", "--url", echo, *inputs, "--turn-detection", "client", "--json", "-q")
+
+    assert ran.exit == 0, ran.err
+    assert [reply["interrupted"] for reply in ran.of("reply")] == [True, False]
+    assert all(400 < latency["endpointing_ms"] < 1500 for latency in ran.of("latency"))
+    assert all(latency["first_audio_ms"] >= 0 for latency in ran.of("latency"))
+
+
 def test_typed_lines_are_answered_one_after_the_other(text: str) -> None:
     """Each when the one before it has its reply; stdout has the replies."""
     ran = rt("talk", "--url", text, "--no-audio", "-q", stdin=b"one\n\ntwo\n")

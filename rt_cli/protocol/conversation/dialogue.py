@@ -261,7 +261,7 @@ class Dialogue:
     # -- replies ------------------------------------------------------------------------------------------------------
 
     def _commit(self, item_id: str | None, now: int) -> None:
-        if self.turn_ended_at is None or self._turns.speaking:
+        if not self._turns.stopped_last:
             self.turn_ended_at = now
         turn, others, new = self._turns.committed(item_id)
         if new:

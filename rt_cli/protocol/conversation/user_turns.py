@@ -27,6 +27,8 @@ class UserTurns:
         self._starts: dict[str, int | None] = {}
         self._ends: dict[str, int | None] = {}
         self._speaking = False
+        self.stopped_last = False
+        """The end of the present turn's speech was told, before its commit."""
 
     @property
     def speaking(self) -> bool:
@@ -37,16 +39,16 @@ class UserTurns:
         """Note that the connection is gone, with the turn that was under way."""
         self._starts.clear()
         self._ends.clear()
-        self._speaking = False
+        self._speaking = self.stopped_last = False
 
     def started(self, item_id: str | None, at: int | None) -> None:
         """Note the start of speech, on the timeline."""
-        self._speaking = True
+        self._speaking, self.stopped_last = True, False
         self._starts[item_id or ""] = at
 
     def stopped(self, item_id: str | None, at: int | None) -> None:
         """Note the end of speech, on the timeline."""
-        self._speaking = False
+        self._speaking, self.stopped_last = False, True
         self._ends[item_id or ""] = at
 
     def sent_again(self, at: int | None) -> bool:
@@ -59,9 +61,10 @@ class UserTurns:
 
         A turn that holds the sound of an earlier one, and little more, is the earlier one.
         """
-        self._speaking = False
-        start = self._starts.pop(item_id or "", None)
-        end = self._ends.pop(item_id or "", None)
+        self._speaking = self.stopped_last = False
+        # Our own detector knows no ids.
+        start = self._starts.pop(item_id or "", self._starts.pop("", None))
+        end = self._ends.pop(item_id or "", self._ends.pop("", None))
         again = [turn for turn in self._history.turns if turn.again and self._holds(turn, end)]
         if not again:
             turn = UserTurn(item_id, start, end)
