@@ -96,6 +96,8 @@ class TalkRun:
         self._latencies: list[LatencyMeasured] = []
         self._exit_code = EXIT_OK
         self._stdout_closed = False
+        self._concluded = False
+        """The summary is written: nothing follows it."""
 
     async def run(self, interrupts: Interrupts) -> int:
         """Hold the conversation. Interrupts end it; cancellation ends it without a summary.
@@ -118,16 +120,22 @@ class TalkRun:
         if self._output.view is not None:
             interrupts.terminal_users.append(self._output.view)
         interrupts.subscribe(self._interrupt)
+        late: RtError | None = None
         try:
             async with AsyncExitStack() as stack:
                 await self._hold(stack)
         except Exception as exc:  # noqa: BLE001 - the summary follows a bug, too
-            self._fail(exc if isinstance(exc, RtError) else unexpected(exc))
+            error = exc if isinstance(exc, RtError) else unexpected(exc)
+            late = error if self._concluded else None
+            if late is None:
+                self._fail(error)
         finally:
             while not await asyncio.to_thread(self._output.close, _LAST_LINES_S):
                 if self._interrupts.hurried:
                     break
         await self._write_report()
+        if late is not None:
+            raise late
         if self._output.failure is not None:
             name = printable(self._output.failure.filename or "the results")
             raise UsageError(f"cannot write {name}: {self._output.failure.strerror}", "make room, or write elsewhere")
@@ -273,6 +281,7 @@ class TalkRun:
         for error in errors:
             self._output.on_event(error_event(error))
         self._xml = junit_xml(self._name, checks, [*self._causes, *self._errors()], summary.wall_ms / 1000)
+        self._concluded = True
         codes = [summary.exit, *(error.exit_code for error in errors)]
         self._exit_code = worst_exit(codes)
         return replace(summary, exit=self._exit_code)
@@ -293,13 +302,12 @@ class TalkRun:
         return errors
 
     def _fail(self, error: RtError) -> None:
-        """Report an error that nobody has reported, and the summary if there is none."""
+        """Report an error that kept the conversation from being held, and a summary."""
         self._causes.append(error)
         self._output.on_event(error_event(error))
         self._exit_code = worst_exit([self._exit_code, error.exit_code])
-        if self._streamer is None:
-            wall_ms = round((asyncio.get_running_loop().time() - self._began) * 1000)
-            self._output.on_event(unopened_summary(self._name, self._exit_code, wall_ms))
+        wall_ms = round((asyncio.get_running_loop().time() - self._began) * 1000)
+        self._output.on_event(unopened_summary(self._name, self._exit_code, wall_ms))
 
     def _on_embedded(self, warning: Warned, _sessions: int) -> None:
         self._output.on_event(warning)
