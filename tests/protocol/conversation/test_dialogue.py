@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.conversation_events import BargedIn, ReplyEnded, ToolCalled
@@ -537,7 +537,6 @@ class Chance:
 KINDS = ["turn", "words", "create", "audio", "late", "done", "call", "output", "type", "wait", "cut"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 200)), max_size=60))
 def test_properties_of_any_conversation(acts: list[tuple[str, int]]) -> None:
     """Whatever comes in whatever order: no call twice, no truncate but at what was heard, no late sample."""
