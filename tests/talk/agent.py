@@ -47,10 +47,13 @@ class Agent:
     Args:
         calls_tools: Whether it calls a tool before it replies to a turn, for every second turn.
         pause_s: Between two deltas.
+        transcribes: Whether it writes down what the user says.
     """
 
     calls_tools: bool = False
     pause_s: float = 0.0
+    transcribes: bool = True
+    """Whether it writes down what the user says."""
     port: int = 0
     connections: int = 0
     replies: Counter[str] = field(default_factory=Counter)
@@ -116,6 +119,8 @@ class _Talk:
                 self._silence = (
                     event["session"]["audio"]["input"]["turn_detection"]["silence_duration_ms"] * RATE // 1000
                 )
+                if not self._agent.transcribes:
+                    event["session"]["audio"]["input"]["transcription"] = None
                 await self._say("session.updated", session=event["session"])
             case "input_audio_buffer.append":
                 await self._hear(np.frombuffer(base64.b64decode(event["audio"]), "<i2"))
@@ -176,6 +181,8 @@ class _Talk:
         await self._respond("")
         kind = "conversation.item.input_audio_transcription.completed"
         await asyncio.sleep(self._agent.pause_s)
+        if not self._agent.transcribes:
+            return
         await self._say(kind, item_id=item, content_index=0, transcript=text)
 
     async def _respond(self, event_id: str) -> None:

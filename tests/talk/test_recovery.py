@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from rt_cli.events import Warned
 from tests.exact import judge, speech
 from tests.proxy import Fault, Proxy
 from tests.talk.agent import REPLY_SAMPLES, Agent, value_of
@@ -128,3 +129,18 @@ def test_sessions_that_end_in_time() -> None:
     assert [held.heard[value_of(text)] for text in texts] == [REPLY_SAMPLES] * 12
     assert {reply.status for reply in held.replies} == {"completed"}
     assert set(held.tools.values()) == {1}
+
+
+def test_an_agent_that_writes_nothing_down() -> None:
+    """The conversation is held, with a warning; the words of the user are empty."""
+
+    async def scenario() -> Talk:
+        async with Agent(transcribes=False).serving() as agent:
+            return await talk(agent.port, [speech(number * PAIRS, PAIRS) for number in range(3)])
+
+    held = asyncio.run(scenario())
+
+    assert [final.text for final in held.finals] == ["", "", ""]
+    assert [reply.turn for reply in held.replies] == [1, 2, 3]
+    assert [event.code for event in held.events if isinstance(event, Warned)] == ["no_transcription"]
+    assert held.summary.complete

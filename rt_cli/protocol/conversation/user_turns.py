@@ -65,6 +65,10 @@ class UserTurns:
         # Our own detector knows no ids.
         start = self._starts.pop(item_id or "", self._starts.pop("", None))
         end = self._ends.pop(item_id or "", self._ends.pop("", None))
+        known = next((turn for turn in self._history.turns if item_id is not None and turn.item_id == item_id), None)
+        if known is not None:  # its words came first
+            known.start, known.end = start, end
+            return known, [], False
         again = [turn for turn in self._history.turns if turn.again and self._holds(turn, end)]
         if not again:
             turn = UserTurn(item_id, start, end)

@@ -30,6 +30,8 @@ class SessionRequest:
     """The session object of the provider; empty if the URL says everything."""
     query: Query = ()
     """Parameters of the URL that belong to the session."""
+    conversation: bool = False
+    """The endpoint replies; a conversation goes on without the words of the user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class OpenAiDialect(Dialect):
         """Return the conversation session; the model belongs to the URL."""
         chosen = turns or "server_vad"
         body = conversation_session(settings, wish, chosen, self.rate_hz)
-        return SessionRequest(chosen, self.rate_hz, body, (("model", model),))
+        return SessionRequest(chosen, self.rate_hz, body, (("model", model),), conversation=True)
 
     def codec(self, request: SessionRequest) -> Codec:
         """Return the codec, which keeps no state."""

@@ -12,9 +12,16 @@ from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost, RtError
 from rt_cli.events import RawEvent
 from rt_cli.protocol.raw_event import raw_event
-from rt_cli.protocol.server_events import ErrorEvent, SessionUpdated, SpeechStarted, SpeechStopped
+from rt_cli.protocol.server_events import (
+    Committed,
+    ErrorEvent,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptCompleted,
+)
 from rt_cli.protocol.session.handshake import Handshake
-from rt_cli.protocol.session.readback import read_back
+from rt_cli.protocol.session.readback import WORDLESS, read_back
 from rt_cli.streaming.delivery.configure import configure
 from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
 from rt_cli.streaming.delivery.pump import Pump
@@ -88,6 +95,7 @@ class Link:
         self._sender: Sender | None = None
         self._pump: Pump | None = None
         self._actions: deque[Action] = deque()
+        self._wordless = False
 
     @property
     def ready(self) -> bool:
@@ -213,6 +221,9 @@ class Link:
         if answer.endpoint_makes_turns and session.own_turns:
             early = not self.ready and not session.wire.wire
             self._state.marks.apply(session.leave_turns_to_endpoint() if early else session.turns_of_the_endpoint())
+        self._wordless = answer.wordless
+        if answer.wordless:
+            self._state.warn_once("no_transcription", WORDLESS)
         if answer.prefix_ms is not None:
             session.prefix_padding(answer.prefix_ms)
 
@@ -282,6 +293,9 @@ class Link:
                 state.marks.apply(state.session.receive(event, state.clock.now()))
             if state.conversation is not None and self.serving:
                 state.conversation.receive(event, self._position(event))
+            if self._wordless and isinstance(event, Committed):
+                # No final will come: the turn is finished, without words.
+                state.marks.apply(state.session.receive(TranscriptCompleted(event.item_id), state.clock.now()))
         else:
             state.changed.notify()
 

@@ -143,6 +143,18 @@ def test_reports_have_the_order_of_the_items() -> None:
     assert [type(event) for event in run.events] == [Final, ReplyEnded]
 
 
+def test_words_may_come_before_their_commit() -> None:
+    """It is one turn, and the reply answers it."""
+    run = Run()
+    run.words("user_1", 1)
+    run.at(1000, Committed("user_1"))
+    run.reply(1200, 100)
+    run.done(1210)
+    run.take(run.dialogue.tick(2000))
+
+    assert [event.turn for event in run.events if isinstance(event, Final | ReplyEnded)] == [1, 1]
+
+
 def test_barge_in_stops_cancels_and_truncates_at_what_was_heard() -> None:
     """In this order; the report has the words that sounded, by proportion."""
     run = Run()
