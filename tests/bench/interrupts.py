@@ -1,101 +1,144 @@
-"""Ctrl-C at random moments of ``rt stream -``: ``python -m tests.bench.interrupts [100]``.
+"""The end of ``rt stream -`` at random moments: ``python -m tests.bench.interrupts [100]``.
 
-Sound comes in as fast as it lasts, the endpoint has a final for whatever is committed. The moment is up to two
-seconds after the first line on stderr: while it connects, configures, or streams. Counted are the exit codes, the runs
-that heard sound and printed no final, and how long it took from the signal to the end of the process.
+Sound comes in as fast as it lasts, and the endpoint has a numbered final for whatever is committed. The run ends by
+Ctrl-C to its group, by ``timeout`` (which signals the process and its group), or by Ctrl-C to a pipe into ``tee``,
+which dies of it. A final is written, or said on stderr, or lost.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import re
+import shlex
 import signal
 import statistics
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from tests.bench.measure import table
-from tests.program import ended, start
-from tests.servers import polite, scripted
+from tests.program import ROOT, RT
+from tests.servers import scripted
 
-CHUNK = bytes(4_800)
+if TYPE_CHECKING:
+    from tests.servers import Client
+
+CHUNK = bytes(range(1, 241)) * 20
 CHUNK_S = 0.1
+DEADLINE_S = 30
+WAYS = ("ctrl-c", "timeout INT", "timeout TERM", "tee and ctrl-c")
 
 
 @dataclass(frozen=True)
 class Interrupted:
     """The end of a run."""
 
-    exit: int
     took_s: float
-    captured_ms: int
-    finals: int
-    complete: bool
+    sent: set[str]
+    """Finals that the endpoint sent."""
+    written: set[str]
+    """Finals that the reader of stdout has."""
+    said: set[str]
+    """Finals that stderr has."""
+    exit: int
 
 
-def interrupt(seed: int) -> Interrupted:
+class Numbers:
+    """Answers each commit with a number of its own."""
+
+    def __init__(self) -> None:
+        self.sent: set[str] = set()
+
+    async def __call__(self, client: Client) -> None:
+        """Converse."""
+        await client.greet()
+        while True:
+            await client.until("input_audio_buffer.commit")
+            text = f"number{len(self.sent) + 1}"
+            item = await client.commit()
+            self.sent.add(text)
+            await client.complete(item, text)
+
+
+def interrupt(way: str, seed: int) -> Interrupted:
     """Interrupt a run at a random moment from the seed."""
-    moment_s = random.Random(seed).uniform(0, 2)
-    over = threading.Event()
-    with scripted(polite("hello")) as server:
-        process = start(*("stream", "--url", server.url, "-m", "gpt-4o-transcribe", "--json", "-"), stdin=-1)
-        pipe, errors = process.stdin, process.stderr
-        assert pipe is not None
-        assert errors is not None
-
-        def feed() -> None:
-            with suppress(BrokenPipeError):
-                while not over.wait(CHUNK_S):
-                    pipe.write(CHUNK)
-                    pipe.flush()
-
-        feeder = threading.Thread(target=feed)
+    moment_s = random.Random(seed).uniform(0.5, 3)
+    numbers, over = Numbers(), threading.Event()
+    with tempfile.TemporaryDirectory() as folder, scripted(numbers) as server:
+        words, errors, code = (Path(folder) / name for name in ("words", "errors", "code"))
+        command = shlex.join([*RT, "stream", "--url", server.url, "-m", "gpt-4o-transcribe", "-"])
+        if way.startswith("timeout"):
+            command = f"timeout -s {way.split()[1]} {moment_s:.2f} {command}"
+        reader = f"| tee {words} >/dev/null" if way.startswith("tee") else f">{words}"
+        process = subprocess.Popen(
+            ["sh", "-c", f"trap : INT TERM; {{ trap : INT TERM; {command} 2>{errors}; echo $? >{code}; }} {reader}"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        feeder = threading.Thread(target=_feed, args=(process.stdin, over))
         feeder.start()
         try:
-            errors.readline()
-            time.sleep(moment_s)  # a random moment, from the seed
-            process.send_signal(signal.SIGINT)
+            if not way.startswith("timeout"):
+                time.sleep(moment_s)  # a random moment, from the seed
+                os.killpg(process.pid, signal.SIGINT)
             began = time.monotonic()
-            process.wait(30)
+            process.wait(DEADLINE_S)
             took_s = time.monotonic() - began
         finally:
             over.set()
             feeder.join()
-            process.kill()
-        with suppress(BrokenPipeError):
-            pipe.close()
-        process.stdin = None
-        ran = ended(process)
-    summary = ran.summary
-    return Interrupted(ran.exit, took_s, summary["captured_ms"], len(ran.of("final")), summary["complete"])
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        found = [set(re.findall(r"number\d+", path.read_text())) for path in (words, errors)]
+        return Interrupted(took_s, numbers.sent, *found, int(code.read_text()))
+
+
+def _feed(pipe: IO[bytes], over: threading.Event) -> None:
+    with suppress(BrokenPipeError):
+        while not over.wait(CHUNK_S):
+            pipe.write(CHUNK)
+            pipe.flush()
+    with suppress(BrokenPipeError):
+        pipe.close()
+
+
+def _row(way: str, runs: list[Interrupted]) -> tuple[object, ...]:
+    times = sorted(run.took_s for run in runs)
+    sent = sum(len(run.sent) for run in runs)
+    return (
+        way,
+        len(runs),
+        ", ".join(f"{code}: {number}x" for code, number in sorted(Counter(run.exit for run in runs).items())),
+        sum(bool(run.sent) for run in runs),
+        sent,
+        sum(len(run.written) for run in runs),
+        sum(len(run.said - run.written) for run in runs),
+        sum(len(run.sent - run.written - run.said) for run in runs),
+        statistics.median(times),
+        times[-1],
+    )
 
 
 def main() -> None:
-    """Interrupt this many runs, two at a time, and print the results."""
+    """Interrupt this many runs in each way, two at a time, and print the results."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    with ThreadPoolExecutor(2) as several:
-        runs = list(several.map(interrupt, range(count)))
-    heard = [run for run in runs if run.captured_ms]
-    times = sorted(run.took_s for run in runs)
-    table(
-        ("runs", "exit codes", "heard sound", "of them with a final", "incomplete", "to exit: p50 s", "p95 s", "max s"),
-        [
-            (
-                count,
-                ", ".join(f"{code}: {number}x" for code, number in sorted(Counter(run.exit for run in runs).items())),
-                len(heard),
-                sum(run.finals > 0 for run in heard),
-                sum(not run.complete for run in runs),
-                statistics.median(times),
-                times[int(0.95 * (count - 1))],
-                times[-1],
-            )
-        ],
-    )
+    rows = []
+    for way in WAYS:
+        with ThreadPoolExecutor(2) as several:
+            rows.append(_row(way, list(several.map(lambda seed, way=way: interrupt(way, seed), range(count)))))
+    names = ("runs", "exit codes", "with finals", "finals", "written", "said", "lost", "to exit: p50 s", "max s")
+    table(("way", *names), rows)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def leave_out(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def send_without_field(session: ServerSession, event: dict[str, Any]) -> None:
         await send_event(session, {name: value for name, value in event.items() if name != field})
 
+    send_without_field.__name__ = send_event.__name__  # it may be called again
     monkeypatch.setattr(ServerSession, send_event.__name__, send_without_field)
 
 
