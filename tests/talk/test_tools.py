@@ -338,6 +338,15 @@ def test_only_what_is_named_runs(name: str) -> None:
     assert (json.loads(output), event.exit) == ({"error": "there is no such tool"}, None)
 
 
+def test_a_name_that_is_a_key_is_masked() -> None:
+    """Whatever the endpoint repeats."""
+    protect(["another-secret-key-of-this-run"])
+
+    _, event = called((), RunTool("c", "another-secret-key-of-this-run", "{}"))
+
+    assert "another-secret" not in event.name
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sessions are POSIX")
 def test_what_is_to_be_confirmed_is_refused_without_a_terminal() -> None:
     """Nobody could say yes."""

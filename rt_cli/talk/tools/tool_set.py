@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rt_cli.conversation_events import ToolCalled
+from rt_cli.masking import without_secrets
 from rt_cli.protocol.sanitize import printable
 from rt_cli.talk.tools.confirm import confirmed
 from rt_cli.talk.tools.run_tool import ToolResult, failure, run_tool
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     """Takes a call, its output and the event that reports it."""
 
 MAX_AT_ONCE = 8
+_MAX_NAME_CHARS = 64
 
 
 class ToolSet:
@@ -68,7 +70,9 @@ class ToolSet:
         async with self._lane:
             result = await self._result(call)
         ms = round((time.monotonic() - began) * 1000)
-        event = ToolCalled(printable(call.name), printable(call.arguments), result.exit_code, ms)
+        # The endpoint chooses the name, which may be that of no tool at all.
+        name = without_secrets(printable(call.name))[:_MAX_NAME_CHARS]
+        event = ToolCalled(name, printable(call.arguments), result.exit_code, ms)
         self._on_ended(call, result.output, event)
 
     async def _result(self, call: RunTool) -> ToolResult:
