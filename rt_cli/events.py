@@ -328,6 +328,8 @@ class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
     """Absent without a configured price."""
     finals: int = 0
     """Number of finals."""
+    unwritten: int | UnsetType = UNSET
+    """Finals with words that found no reader. Absent instead of 0."""
     reconnects: int = 0
     """Number of connections after the first."""
     latency_ms: Latency | None = None

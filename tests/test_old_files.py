@@ -80,7 +80,7 @@ LINES: Sequence[tuple[ContractEvent, str | None, str | None]] = [
             Errored("dns", "no host", "check it"),
             SUMMARY,
             summary(latency_ms=Latency(100, 200, 300), sent=24_000, gated=240, cost=Cost(0.25, "EUR"), skipped=True),
-            summary(rate_hz=0),
+            summary(rate_hz=0, unwritten=1),
             Total(7, 2, 5, 1, 4_000, 3_000, 300, 5_000),
             Total(7, 2, 5, 1, 4_000, 3_000, 300, 5_000, skipped=1),
             ControlChanged(0, muted=True, talking=None),

@@ -158,7 +158,7 @@ def write_texts(stream: TextIO | None, texts: Iterable[str], what: str) -> None:
 
 
 OnWritten = Callable[[], None] | None
-"""Callback after a line was written."""
+"""Callback after a line was written, or is lost."""
 
 
 class LineWriter:
@@ -180,7 +180,10 @@ class LineWriter:
         """The error of a failed write, for example a full disk; None if the reader closed the stream."""
         self._sink = Sink(stream)
         self._on_broken = on_broken
-        self._lines: deque[tuple[str, OnWritten]] = deque()
+        self._lines: deque[tuple[str, OnWritten, OnWritten]] = deque()
+        self._writing: OnWritten = None
+        """What to call if the line that is being written is lost."""
+        self._idle = True
         self._backlog = Backlog(limit_bytes)
         self._changed = threading.Condition()
         self._broken = False
@@ -194,7 +197,15 @@ class LineWriter:
         """Whether the stream is closed or has failed; later lines are discarded."""
         return self._broken
 
-    def write(self, line: str, *, droppable: bool = False, needed: bool = False, on_written: OnWritten = None) -> None:
+    def write(
+        self,
+        line: str,
+        *,
+        droppable: bool = False,
+        needed: bool = False,
+        on_written: OnWritten = None,
+        on_lost: OnWritten = None,
+    ) -> None:
         """Queue a line. Returns at once; never raises; any thread may call it.
 
         Args:
@@ -202,12 +213,38 @@ class LineWriter:
             droppable: Drop the line while many wait: later lines repeat its content.
             needed: Keep the line whatever waits.
             on_written: Called on the writer's thread after the line was written; must not raise.
+            on_lost: Called, at once or on the writer's thread, if the stream is closed or has failed; must not raise.
         """
         with self._changed:
-            if self._broken or self._closing or not self._backlog.takes(line, droppable=droppable, needed=needed):
-                return
-            self._lines.append((line, on_written))
-            self._changed.notify()
+            broken = self._broken
+            if not broken and not self._closing and self._backlog.takes(line, droppable=droppable, needed=needed):
+                self._lines.append((line, on_written, on_lost))
+                self._changed.notify()
+        if broken and on_lost is not None:
+            on_lost()
+
+    def flush(self, deadline_s: float) -> bool:
+        """Wait until no line waits. Blocks.
+
+        Args:
+            deadline_s: Maximum time, seconds.
+
+        Returns:
+            True if no line waits any more.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._lines and self._idle, deadline_s)
+
+    def give_up(self) -> None:
+        """Wait no longer for the reader: the lines that wait are lost, and all later ones. Any thread may call it."""
+        with self._changed:
+            self._broken = True
+            lost = [self._writing, *(on_lost for _line, _on_written, on_lost in self._lines)]
+            self._writing = None
+            self._lines.clear()
+        for call in lost:
+            if call is not None:
+                call()
 
     def close(self, deadline_s: float | None = None) -> bool:
         """Write the waiting lines and end the thread. Blocks; idempotent.
@@ -239,30 +276,34 @@ class LineWriter:
             try:
                 self._sink.write(line + "\n")
             except (OSError, ValueError) as error:
-                self._give_up(error)
+                self._fail(error)
                 return
             if on_written is not None:
                 on_written()
 
     def _next(self) -> tuple[str, OnWritten] | None:
         with self._changed:
+            self._writing, self._idle = None, True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._lines or self._closing)
             if not self._lines:
                 return (note, None) if (note := self._backlog.take_note()) is not None else None
-            line, on_written = self._lines.popleft()
+            line, on_written, self._writing = self._lines.popleft()
+            self._idle = False
             self._backlog.release(line)
             if len(self._lines) == 0 and (note := self._backlog.take_note()) is not None:
                 line = f"{line}\n{note}"
             return line, on_written
 
-    def _give_up(self, error: OSError | ValueError) -> None:
+    def _fail(self, error: OSError | ValueError) -> None:
         if self._sink.lost_its_reader(error):
             self._sink.discard()
         elif isinstance(error, OSError):
             self.failure = error
+        self.give_up()
         with self._changed:
-            self._broken = True
-            self._lines.clear()
+            self._idle = True
+            self._changed.notify_all()
         # RuntimeError: the event loop is already closed, so no callback is needed.
         with contextlib.suppress(RuntimeError):
             self._on_broken()

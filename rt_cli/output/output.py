@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
+from rt_cli.events import Final
 from rt_cli.output.event_masking import mask_event
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.logs import Logs
@@ -15,7 +17,7 @@ from rt_cli.output.results.formats import dispatch, make_results
 from rt_cli.output.results.saved_results import SavedResults
 from rt_cli.output.results.source_order import SourceOrder
 from rt_cli.output.results.source_output import SourceOutput, stamped
-from rt_cli.output.results.write_receipts import CountedLines
+from rt_cli.output.results.write_receipts import CountedLines, LostFinals
 from rt_cli.output.status.choose import make_status
 from rt_cli.output.status.plain import PlainStatus
 from rt_cli.output.status.unconfirmed import Unconfirmed
@@ -54,6 +56,8 @@ class Output:
         progress: True if the results have lines about the progress.
         wall: The wall clock, Unix time.
         with_filename: True if words on stdout begin with the name of their source.
+        quiet: True if stderr has only what ends the run.
+        labelled: True if there are several sources.
     """
 
     def __init__(
@@ -70,6 +74,8 @@ class Output:
         progress: bool = False,
         wall: Callable[[], float] = time.time,
         with_filename: bool = False,
+        quiet: bool = False,
+        labelled: bool = False,
     ) -> None:
         self.view = view
         """The live view, if there is one."""
@@ -86,6 +92,36 @@ class Output:
         self._status_prints_results = status_prints_results
         self._progress = progress
         self._wall = wall
+        self._quiet, self._labelled = quiet, labelled
+        self._lost = LostFinals()
+
+    @property
+    def unwritten(self) -> int:
+        """Number of finals with words that could not be written to stdout."""
+        return self._lost.count
+
+    def report_unwritten(self) -> None:
+        """Print the finals that could not be written to stdout since the last call to stderr, each with its words."""
+        for final, label in self._lost.take():
+            where = f"{label}: " if self._labelled and label is not None else ""
+            if not self._quiet:
+                self._status.say(f"warning: {where}turn {final.turn} could not be written to stdout: {final.text}")
+
+    def flush(self, deadline_s: float) -> bool:
+        """Wait until no result waits for its reader; results of later sources may still be held. Blocks.
+
+        Args:
+            deadline_s: Maximum time, seconds.
+
+        Returns:
+            True if none waits.
+        """
+        return self._stdout.flush(deadline_s)
+
+    def give_up(self) -> None:
+        """Wait no longer for the reader of stdout: what it has not read is lost, and is reported."""
+        self._stdout.give_up()
+        self.report_unwritten()
 
     @property
     def failure(self) -> OSError | None:
@@ -135,9 +171,12 @@ class Output:
 
     def _write_result(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
         if self._saved.uses_stdout:
+            final = event if isinstance(event, Final) and event.text.strip() else None
             self._lines.receipts = receipts
+            self._lines.on_lost = None if final is None else partial(self._lost.add, final, label)
             dispatch(self._results, event, label, with_filename=self._with_filename)
-            self._lines.receipts = None
+            self._lines.receipts = self._lines.on_lost = None
+            self.report_unwritten()
         for warning in self._saved.on_event(event, label, receipts):
             self.on_event(warning)
 
@@ -153,6 +192,7 @@ class Output:
         """
         if not self._status_prints_results:
             delivered = self._stdout.close(deadline_s)
+            self.report_unwritten()
             self._status.close(STATUS_CLOSE_MAX_S if deadline_s is None else _clamp(deadline_s))
         else:
             # Close the status first: it passes the results that it could not print to stdout.
@@ -244,6 +284,8 @@ def make_output(
         progress=settings.progress_s is not None,
         wall=wall,
         with_filename=settings.with_filename,
+        quiet=settings.quiet,
+        labelled=many_sources or crowd > 0,
     )
 
 

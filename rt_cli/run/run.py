@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.channels import SIDES
-from rt_cli.errors import EXIT_OK, RtError, UsageError, unexpected
+from rt_cli.errors import EXIT_INCOMPLETE, EXIT_OK, RtError, UsageError, unexpected, worst_exit
 from rt_cli.events import error_event
 from rt_cli.output.output import make_output
 from rt_cli.protocol.sanitize import printable
@@ -132,6 +132,7 @@ class CommandRun:
                 progress=output.wants_progress,
                 lower_limit=self._pool.shrink,
                 wire_recorder=self._wire_recorder,
+                count_unwritten=self._count_unwritten,
             )
             interrupts.subscribe(self._on_interrupt)
             self._start_controls(loop, streamers)
@@ -152,14 +153,32 @@ class CommandRun:
             raise UsageError(f"cannot write {name}: {failure.strerror}", "make room, or write elsewhere")
         if self._wire_recorder is not None and self._wire_recorder.error is not None:
             raise self._wire_recorder.error
-        return exit_code
+        # Whoever ended the run waits for its words; a reader that leaves by itself does not.
+        unread = interrupts.codes and output.unwritten
+        return worst_exit([exit_code, EXIT_INCOMPLETE]) if unread else exit_code
 
     async def _close(self) -> bool:
         """Wait for a slow reader of stdout. False if a second interrupt ends the wait."""
+        read = await self._flush()
         while not await asyncio.to_thread(self._output.close, _LAST_LINES_S):
             if self._interrupts.hurried:
                 return False
+        return read
+
+    async def _flush(self) -> bool:
+        """Wait for the reader of stdout. After a second interrupt, give up what it has not read, and return False."""
+        while not await asyncio.to_thread(self._output.flush, _LAST_LINES_S):
+            if self._interrupts.hurried:
+                self._output.give_up()
+                return False
         return True
+
+    async def _count_unwritten(self) -> int:
+        """Wait for the reader of stdout, and return how many finals had none."""
+        if len(self._sources) * self._sessions_each > 1:
+            return 0  # results wait for those of other sources
+        await self._flush()
+        return self._output.unwritten
 
     async def _close_marks(self) -> None:
         """Wait for the marks of finished sources. A second interrupt ends the wait: those sources are sent again."""
@@ -243,7 +262,6 @@ class CommandRun:
             self._summaries,
             self._interrupts.codes[:1] if incomplete else [],
             self._wall_ms(),
-            stdout_closed=self._stdout_closed,
         )
         if len(self._sources) * self._sessions_each > 1:
             self._output.on_event(totals)
@@ -276,6 +294,7 @@ class CommandRun:
             self._streamers.printed(turn)
 
     def _on_stdout_closed(self) -> None:
+        self._output.report_unwritten()
         self._stdout_closed = True
         self._source_ended.set()
         if self._streamers is not None:

@@ -14,7 +14,7 @@ from rt_cli.events import EndpointChosen, Warned
 from rt_cli.run.open_endpoint import DEMO_CODE, open_endpoint
 from rt_cli.settings import auto
 from rt_cli.streaming.cost import bill_of
-from rt_cli.streaming.job import Job
+from rt_cli.streaming.job import Job, all_written
 from rt_cli.streaming.streamer import Streamer
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Streamers:
         progress: Whether to report marks and levels ten times a second.
         lower_limit: Lowers the most sources at once to what the endpoint has room for. True if it is lower than before.
         wire_recorder: Records the connections.
+        count_unwritten: Waits for the reader of stdout, and returns how many finals had none.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Streamers:
         progress: bool,
         lower_limit: Callable[[int], bool] = lambda _sources: False,
         wire_recorder: WireRecorder | None = None,
+        count_unwritten: Callable[[], Awaitable[int]] = all_written,
     ) -> None:
         self.error: RtError | None = None
         """The cause of the exit code of the source that ended last; None if it has none, or is an interrupt."""
@@ -60,6 +62,7 @@ class Streamers:
         self._progress = progress or self._split
         self._lower_limit = lower_limit
         self._wire_recorder = wire_recorder
+        self._count_unwritten = count_unwritten
         self._bill = bill_of(settings)
         self._running: list[Streamer] = []
         """Running streamers. One with a spool stays until its results are written."""
@@ -141,6 +144,7 @@ class Streamers:
             save_audio=None if save_audio is None else of_channel(Path(save_audio), channel),
             bill=self._bill,
             wait_for_room=self._wait_for_room,
+            count_unwritten=self._count_unwritten,
             witness=None
             if self._wire_recorder is None
             else partial(self._wire_recorder.connection, self._endpoint, source.name),

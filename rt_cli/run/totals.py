@@ -35,17 +35,16 @@ def unopened_summary(name: str, exit_code: int, wall_ms: int, *, skipped: bool =
     )
 
 
-def total(summaries: Sequence[Summary], codes: Sequence[int], wall_ms: int, *, stdout_closed: bool) -> Total:
+def total(summaries: Sequence[Summary], codes: Sequence[int], wall_ms: int) -> Total:
     """Return the total of all sources.
 
     Args:
         summaries: Of the sources, or of each channel of a split source.
         codes: Additional exit codes: of a signal that kept sources from being sent.
         wall_ms: Since the start of the run.
-        stdout_closed: The reader closed stdout. Not an error: exit 0.
     """
     return Total(
-        exit=EXIT_OK if stdout_closed else worst_exit([*codes, *(summary.exit for summary in summaries)]),
+        exit=worst_exit([*codes, *(summary.exit for summary in summaries)]),
         sources=len(summaries),
         finals=sum(summary.finals for summary in summaries),
         failed_sources=sum(summary.exit != EXIT_OK for summary in summaries),

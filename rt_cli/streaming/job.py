@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from rt_cli.timeline.spool import Spool
 
 
+async def all_written() -> int:
+    """Return 0: no final lacks a reader."""
+    return 0
+
+
 class Job(Struct, frozen=True):
     """One source, its endpoint, and the settings of the run."""
 
@@ -51,6 +56,8 @@ class Job(Struct, frozen=True):
     """A bill shared with other sources; None for a bill of its own."""
     wait_for_room: Callable[[], bool] = lambda: False
     """Called if the endpoint is full before it was ready for the first time. True: keep waiting without a limit."""
+    count_unwritten: Callable[[], Awaitable[int]] = all_written
+    """Called before the summary: waits for the reader of stdout, and returns how many finals had none."""
     memory_s: float = MEMORY_S
     """Seconds of audio in memory. Also the limit of unsent audio of a live source, unless the spool takes the rest."""
     probe: MeasureHooks | None = None

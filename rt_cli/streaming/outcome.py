@@ -35,9 +35,15 @@ class RunOutcome(Struct, frozen=True):
     cost_limit_hit: bool = False
     """A finite source was not read to its end because of the cost limit."""
     stdout_closed: bool = False
+<<<<<<< HEAD
     """The reader closed stdout (EPIPE). Not an error: exit 0."""
     may_be_silent: bool = False
     """No audio at all is no error: the user of a conversation may type."""
+=======
+    """The reader closed stdout (EPIPE), and no signal came before. Not an error: exit 0."""
+    unwritten: int = 0
+    """Finals with words that nobody reads."""
+>>>>>>> main
 
     @property
     def causes(self) -> tuple[RtError, ...]:
@@ -57,12 +63,12 @@ class RunOutcome(Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """The worst of the exit codes that apply."""
-        if self.stdout_closed:
+        if self.stdout_closed and not (self.signals and self.unwritten):
             return EXIT_OK
         codes = [error.exit_code for error in self.causes]
         if self.signals and (self.truncated or self.signals > 1):
             codes.append(self.signal_exit)
-        if self.cost_limit_hit or not self.delivered:
+        if self.cost_limit_hit or not self.delivered or (self.signals and self.unwritten):
             codes.append(EXIT_INCOMPLETE)
         return worst_exit(codes)
 
@@ -78,6 +84,9 @@ class RunOutcome(Struct, frozen=True):
         if cause is None and self.cost_limit_hit:
             message = f"the cost limit is reached: the rest of {self.name} was not sent"
             return RtError(message, "raise --max-cost", code="max_cost")
+        if cause is None and self.exit_code == EXIT_INCOMPLETE and self.delivered:
+            count = f"{self.unwritten} final" if self.unwritten == 1 else f"{self.unwritten} finals"
+            return RtError(f"{count} could not be written to stdout", "the words are above", code="unwritten")
         if cause is None and self.exit_code == EXIT_INCOMPLETE:
             missing_ms = to_ms(self.ledger.captured - self.ledger.settled - self.suspended, self.rate_hz)
             return RtError(f"{missing_ms / 1000:.1f} s of audio are in no final", "see the summary", code="incomplete")

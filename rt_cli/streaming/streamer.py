@@ -117,7 +117,7 @@ class Streamer:
             with self._noting_errors():
                 await self._storage.drain()
             self.tape.close()
-        return self._conclude(began)
+        return self._conclude(began, await self._job.count_unwritten())
 
     @contextmanager
     def _noting_errors(self) -> Iterator[None]:
@@ -160,7 +160,9 @@ class Streamer:
         self.changed.notify()
 
     def hang_up(self) -> None:
-        """Handle a closed stdout: end without an error."""
+        """Handle a closed stdout: end without an error. After a signal, wait for the open turns nevertheless."""
+        if self._signals:
+            return
         self._stdout_closed = True
         if self._delivery_task is not None:
             self._delivery_task.cancel()
@@ -377,7 +379,7 @@ class Streamer:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    def _conclude(self, began: float) -> Summary:
+    def _conclude(self, began: float, unwritten: int = 0) -> Summary:
         capture = self._capture
         if not self._delivered:
             self._storage.report_undelivered()
@@ -391,12 +393,16 @@ class Streamer:
             signal_exit=self._signal_exit,
             truncated=capture is None or capture.truncated,
             stdout_closed=self._stdout_closed,
+<<<<<<< HEAD
             may_be_silent=self._job.conversation is not None,
+=======
+            unwritten=unwritten,
+>>>>>>> main
             cost_limit_hit=capture is not None and capture.cost_limit_hit and not capture.live,
         )
         log.debug("%d events of the endpoint were ignored", self._session.ignored)
         self.error = error = outcome.error
-        if error is not None and not self._stdout_closed:
+        if error is not None and outcome.exit_code:
             self._on_event(error_event(error))
         if outcome.complete and not self._session.finals and not self._silent_input:
             live = capture is not None and capture.live

@@ -51,6 +51,7 @@ def summary_of(
         gated_ms=to_ms(send_ranges.left_out if send_ranges else 0, rate_hz),
         cost=meter.cost or UNSET,
         finals=session.finals,
+        unwritten=outcome.unwritten or UNSET,
         reconnects=delivery.reconnects if delivery else 0,
         latency_ms=percentiles(session.latencies.newest_ms),
         wall_ms=wall_ms,

@@ -4,7 +4,8 @@ Each record has a number (``seq``) and a checksum (``crc``), so that a reader kn
 of version 0.1 have neither. Types:
 
 - ``spool``, the first: ``version``, and the fields of :class:`SpoolSource`;
-- ``final``: the fields of the event; ``turn``: a turn without a final; both stand before the ``settled`` they justify;
+- ``final``: the fields of the event, and ``settled``: the mark that it justifies, so that no torn write parts the two;
+- ``turn``: a turn without a final; it stands before the ``settled`` that it justifies, as a final does;
 - ``settled``: everything before ``to`` is in a final, is known to hold no speech, or is a hole;
 - ``hole``: ``start``, ``end``, ``reason``;
 - ``printed``: the final of ``turn`` and all before it were printed;
@@ -200,7 +201,7 @@ class _Reader:
                 except msgspec.ValidationError:
                     return False
                 self._contents.finals.append(msgspec.structs.asdict(final))
-                self._note_turn(final.turn)
+                self._note_final(final.turn, record.get("settled"))
             case {"type": "turn", "turn": int(turn)}:
                 self._note_turn(turn)
             case {"type": "printed", "turn": int(turn)}:
@@ -214,6 +215,11 @@ class _Reader:
             case {"type": "settled" | "turn" | "printed" | "hole" | "resumed"}:
                 return False
         return True
+
+    def _note_final(self, turn: int, settled: object) -> None:
+        self._note_turn(turn)
+        if isinstance(settled, int) and _is_position(settled):
+            self._settle(settled)
 
     def _settle(self, to: int) -> None:
         self._before_latest, self._latest = self._latest, max(self._latest, to)

@@ -101,7 +101,14 @@ class Spool:
             spool = cls(folder, lock, contents.origin, contents.next_seq)
             # The last record may be incomplete: start the next record on a new line.
             spool._torn = True
-            spool.note({"type": "resumed", "at": contents.settled})
+            try:
+                spool.note({"type": "resumed", "at": contents.settled})
+            except OSError as exc:
+                spool.close(delivered=False)
+                raise UsageError(
+                    f"cannot write into the spool folder {folder}: {exc.strerror}",
+                    "make room: what was not delivered is in it",
+                ) from None
         except (OSError, ValueError) as exc:
             lock.close()
             raise UsageError(

@@ -193,6 +193,36 @@ def test_on_broken_is_called_once_when_the_reader_closes(pipe: Pipe) -> None:
     assert writer.failure is None
 
 
+def test_lines_without_a_reader_are_lost(pipe: Pipe) -> None:
+    """The line that fails, those that wait behind it, and all later ones call ``on_lost``, and not ``on_written``."""
+    stream, reader = pipe
+    calls: list[str] = []
+    writer = LineWriter(stream, on_broken=ignore)
+    writer.write("read", on_written=lambda: calls.append("read"), on_lost=lambda: calls.append("read, lost"))
+    assert writer.flush(DEADLINE_S)
+    reader.close()
+    for name in ("first", "second"):
+        writer.write(name, on_written=lambda: calls.append("written"), on_lost=lambda name=name: calls.append(name))
+    assert writer.flush(DEADLINE_S)
+    writer.write("third", on_written=lambda: calls.append("written"), on_lost=lambda: calls.append("third"))
+
+    assert calls == ["read", "first", "second", "third"]
+    assert writer.close(DEADLINE_S)
+
+
+def test_a_reader_that_is_given_up_loses_what_it_has_not_read(pipe: Pipe) -> None:
+    """Also the line that is being written."""
+    stream, _reader = pipe
+    lost: list[str] = []
+    writer = LineWriter(stream, on_broken=ignore)
+    for name in ("long", "short"):
+        writer.write(name * 100_000, on_lost=lambda name=name: lost.append(name))
+    assert not writer.flush(0.1)
+    writer.give_up()
+
+    assert lost == ["long", "short"]
+
+
 def test_a_missing_stdout_counts_as_closed_by_the_reader() -> None:
     """``>&-`` leaves no stream at all."""
     told = threading.Event()

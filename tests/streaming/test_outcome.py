@@ -41,6 +41,10 @@ def outcome(ledger: Ledger = ALL, *errors: RtError, **known: int) -> RunOutcome:
         (outcome(signals=1, signal_exit=143, truncated=True), 143, False, None),
         (outcome(HALF, signals=2, signal_exit=130), 130, False, None),
         (outcome(HALF, UnreachableError("gone"), stdout_closed=True), 0, False, "unreachable"),
+        (outcome(stdout_closed=True, unwritten=1), 0, True, None),
+        (outcome(unwritten=1, signals=1, signal_exit=130), 7, False, "unwritten"),
+        (outcome(stdout_closed=True, unwritten=2, signals=1, signal_exit=130), 7, False, "unwritten"),
+        (outcome(unwritten=1, signals=1, signal_exit=130, truncated=True), 130, False, None),
     ],
     ids=[
         "all delivered",
@@ -58,6 +62,10 @@ def outcome(ledger: Ledger = ALL, *errors: RtError, **known: int) -> RunOutcome:
         "by SIGTERM",
         "a second Ctrl-C",
         "nobody reads",
+        "words that nobody reads",
+        "words that nobody reads after Ctrl-C",
+        "Ctrl-C after the reader left, with words",
+        "a file cut short, and words that nobody reads",
     ],
 )
 def test_outcome(end: RunOutcome, exit_code: int, complete: bool, code: str | None) -> None:  # noqa: FBT001 - a column

@@ -177,6 +177,20 @@ def test_a_journal_cut_anywhere_loses_nothing_in_silence(seed: int) -> None:
         assert silent_losses(made, made.text[:length]) == [], length
 
 
+def test_a_final_without_the_record_of_its_mark_has_settled() -> None:
+    """A kill between the two: the words must not come again under another number."""
+    records = [
+        head_of(ORIGIN),
+        {"type": "final", "turn": 1, "text": "one", "settled": 100},
+        {"type": "settled", "to": 100},
+    ]
+    whole = b"".join(line_of(record, number) for number, record in enumerate(records))
+    cut = whole[: whole.rindex(b"settled")]
+    for text in (whole, cut):
+        contents = read_journal(text, [300])
+        assert (contents.settled, [final["text"] for final in contents.finals]) == (100, ["one"])
+
+
 def test_an_old_journal_cut_in_a_final_does_not_trust_its_mark() -> None:
     """In version 0.1 the mark stood before the final: a torn final takes the mark before it along."""
     head, *records = [

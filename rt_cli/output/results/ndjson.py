@@ -34,8 +34,10 @@ _SNAPSHOTS = (Partial, Progress, RawEvent)
 class WriteLine(Protocol):
     """Writes a line without its line end; a droppable line may be dropped while many wait."""
 
-    def __call__(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
-        """Return at once; call ``on_written``, on any thread, after the line was written."""
+    def __call__(
+        self, line: str, *, droppable: bool = False, on_written: OnWritten = None, on_lost: OnWritten = None
+    ) -> None:
+        """Return at once; call ``on_written`` after the line was written, or ``on_lost``; on any thread."""
         ...
 
 

@@ -106,7 +106,10 @@ class ResultFile:
         """
         self._disk.do(partial(self._end, self._expected(None), complete=complete))
 
-    def _write_line(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
+    def _write_line(
+        self, line: str, *, droppable: bool = False, on_written: OnWritten = None, on_lost: OnWritten = None
+    ) -> None:
+        del on_lost  # the error of the file is reported
         expected = on_written if droppable else self._expected(on_written)
         self._disk.do(partial(self._write, f"{line}\n".encode("utf-8", "backslashreplace"), expected))
 

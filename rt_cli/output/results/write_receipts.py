@@ -1,13 +1,15 @@
-"""Track whether all lines of a source have been written."""
+"""Track whether all lines of a source have been written, and which finals are lost."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rt_cli.events import Final, Label
     from rt_cli.output.line_writer import OnWritten
     from rt_cli.output.results.ndjson import WriteLine
 
@@ -56,6 +58,29 @@ class WriteReceipts:
             on_all()
 
 
+class LostFinals:
+    """The finals with words whose lines found no reader. Any thread may add one; one thread takes them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._last: Final | None = None
+        self._new: deque[tuple[Final, Label | None]] = deque()
+
+    def add(self, final: Final, label: Label | None) -> None:
+        """Add the final of a lost line; further lines of it do not count."""
+        if final is not self._last:
+            self._last = final
+            self.count += 1
+            self._new.append((final, label))
+
+    def take(self) -> list[tuple[Final, Label | None]]:
+        """Return those that were added since the last call."""
+        taken = []
+        while self._new:
+            taken.append(self._new.popleft())
+        return taken
+
+
 class CountedLines:
     """Passes lines on, and counts those of the current source.
 
@@ -66,10 +91,14 @@ class CountedLines:
     def __init__(self, write_line: WriteLine) -> None:
         self.receipts: WriteReceipts | None = None
         """Receipts of the current source; None: do not count."""
+        self.on_lost: OnWritten = None
+        """Called for each line of the current event that is lost."""
         self._write_line = write_line
 
-    def __call__(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
+    def __call__(
+        self, line: str, *, droppable: bool = False, on_written: OnWritten = None, on_lost: OnWritten = None
+    ) -> None:
         """Pass a line on. A droppable line does not count, because it may never be written."""
         if self.receipts is not None and not droppable:
             on_written = self.receipts.expect(on_written)
-        self._write_line(line, droppable=droppable, on_written=on_written)
+        self._write_line(line, droppable=droppable, on_written=on_written, on_lost=on_lost or self.on_lost)

@@ -223,14 +223,18 @@ class LiveStatus:
         with self._changed:
             self._add_message(line)
 
-    def result(self, line: str, *, droppable: bool = False, on_written: OnWritten = None) -> None:
+    def result(
+        self, line: str, *, droppable: bool = False, on_written: OnWritten = None, on_lost: OnWritten = None
+    ) -> None:
         """Print a result above the view, if stdout is the same terminal. Returns at once; any thread may call it.
 
         Args:
             line: Text without line ends.
             droppable: Drop the line while many wait: later lines repeat its content.
             on_written: Called on the view's thread after the line was printed; must not raise.
+            on_lost: Not used: where this terminal is gone, nobody could be told.
         """
+        del on_lost
         with self._changed:
             if self._backlog.takes(line, droppable=droppable, needed=True):
                 self._add(_Line(line, result=True, on_written=on_written))

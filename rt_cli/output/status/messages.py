@@ -241,6 +241,8 @@ def _incomplete(summary: Summary) -> str:
     captured = f"{seconds(summary.captured_ms)}"
     if missing := ledger.captured - ledger.settled:
         return f"incomplete: {summary.source}: {_length(missing, summary)} of {captured} not transcribed"
+    if summary.unwritten:
+        return f"incomplete: {summary.source}: {summary.unwritten} of {count_noun(summary.finals, 'turn')} unwritten"
     return f"incomplete: {summary.source}: ended after {captured}, all of which is transcribed"
 
 
@@ -253,6 +255,7 @@ def _summary(summary: Summary) -> str | None:
         f"{seconds(summary.captured_ms)} heard",
         count_noun(summary.finals, "turn"),
         seconds(summary.wall_ms),
+        *([f"{summary.unwritten} unwritten"] if summary.unwritten else []),
     ]
     if summary.gated_ms:
         parts.append(f"{seconds(summary.gated_ms)} not sent")

@@ -118,7 +118,7 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
         text=printable(turn.text).strip(),
         start_ms=to_ms(turn.start or 0, rate_hz),
         end_ms=to_ms(turn.end or 0, rate_hz),
-        approx=turn.approx or UNSET,
+        approx=turn.approx or turn.start_guessed or UNSET,
         language=printable(turn.language) if turn.language else UNSET,
         latency_ms=UNSET if latency_ms is None else latency_ms,
         resumed=resumed or UNSET,

@@ -209,6 +209,14 @@ class Session:
         """Note that our ``clear``, or the end of the stream, is about to be sent after all audio so far."""
         self._clear.send(event_id, self.wire.wire)
 
+    def give_up_tail(self, speech_end: int) -> list[Effect]:
+        """Note that the endpoint has not shown in time that it read the last of the audio: its words are lost.
+
+        Args:
+            speech_end: Where the last speech ends that our own detector found (timeline).
+        """
+        return [Drop(self.covered, self.wire.position, "no_final")] if speech_end > self.covered else []
+
     def drain(self) -> list[Effect]:
         """Note that everything is sent and committed; only answers are missing."""
         self._deadlines.drain(len(self._connection.turns.open))

@@ -69,6 +69,8 @@ class Turn:
     """The end is a guess: audio before it may belong to the next turn."""
     earliest_end: int = 0
     """Lower bound of a guessed end."""
+    start_guessed: bool = False
+    """The start is the guessed end of the turn before."""
     done: bool = False
     failure: ErrorInfo | None = None
     """Set with ``done``: the error that the endpoint sent instead of a text."""
@@ -162,6 +164,8 @@ class TurnList:
         """End of the last turn that ``take_done`` returned; everything before it is covered."""
         self.min_covered = covered
         """Like ``covered``, with each guessed end at its lower bound."""
+        self._end_guessed = False
+        """``covered`` is a guess."""
         self.next_number = next_number
         self.matched = False
         """A transcript event has matched an id of a turn; from then on, unmatched ids belong to no turn."""
@@ -314,6 +318,8 @@ class TurnList:
         taken = []
         while self.open and self.open[0].done:
             turn = self.open[0]
+            turn.start_guessed = self._end_guessed and (turn.start or 0) <= self.covered
+            self._end_guessed = turn.approx
             turn.start = max(turn.start or 0, self.covered)
             turn.end = self.covered = max(turn.start, self.end_of(turn, position))
             # The lower bound of a guessed end counts from the next turn on: this turn may end before it.

@@ -127,7 +127,14 @@ class SpoolWriter:
 
     def write_effects(self, effects: Sequence[Effect]) -> None:
         """Write the effects of the session at once: a final and its settled range are stored together or not at all."""
-        records = [record for effect in effects if (record := _record(effect)) is not None]
+        records: list[dict[str, Any]] = []
+        settled: int | None = None
+        for effect in effects:
+            settled = effect.to if isinstance(effect, Settle) else settled
+            if (record := _record(effect)) is not None:
+                # The final before its mark, and the mark within it: a torn write leaves both, or neither.
+                mark = {"settled": settled} if record["type"] == "final" and settled is not None else {}
+                records.append(record | mark)
         # A torn write must never leave the mark without the final.
         records.sort(key=lambda record: record["type"] == "settled")
         if records:

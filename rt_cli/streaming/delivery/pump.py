@@ -281,6 +281,15 @@ class Pump:
                     await sender.control(self._codec.end_message(CLEAR_ID))
                     clear_sent = True
             acted_at = clock.now()
+        await self._give_up_tail(missed, searched=searched)
+
+    async def _give_up_tail(self, missed: int | None, *, searched: bool) -> None:
+        """Make a hole of the speech at the end, if the endpoint has not shown that it read it."""
+        session = self._session
+        if self._sender.acknowledged < self._sender.sent and not session.cleared:
+            missed = missed if searched else await self._find_speech(session.surely_covered)
+            if missed is not None:
+                self._marks.apply(session.give_up_tail(missed))
 
     def _only_proof_missing(self, speech: int | None) -> bool:
         """Return whether everything is read and no speech is left that is in no turn.

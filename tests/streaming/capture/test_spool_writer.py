@@ -110,6 +110,7 @@ def test_the_final_stands_before_its_mark(tmp_path: Path) -> None:
 
     run(scenario())
     assert [record["type"] for record in records(tmp_path)] == ["final", "hole", "final", "settled", "settled"]
+    assert [record["settled"] for record in records(tmp_path) if record["type"] == "final"] == [5, 7]
 
 
 def test_record_of_a_final_has_the_fields_that_are_set(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What is at the other end: the network, and the endpoint behind it."""
