@@ -35,15 +35,11 @@ class RunOutcome(Struct, frozen=True):
     cost_limit_hit: bool = False
     """A finite source was not read to its end because of the cost limit."""
     stdout_closed: bool = False
-<<<<<<< HEAD
-    """The reader closed stdout (EPIPE). Not an error: exit 0."""
-    may_be_silent: bool = False
-    """No audio at all is no error: the user of a conversation may type."""
-=======
     """The reader closed stdout (EPIPE), and no signal came before. Not an error: exit 0."""
     unwritten: int = 0
     """Finals with words that nobody reads."""
->>>>>>> main
+    may_be_silent: bool = False
+    """No audio at all is no error: the user of a conversation may type."""
 
     @property
     def causes(self) -> tuple[RtError, ...]:

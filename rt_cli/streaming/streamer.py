@@ -393,11 +393,8 @@ class Streamer:
             signal_exit=self._signal_exit,
             truncated=capture is None or capture.truncated,
             stdout_closed=self._stdout_closed,
-<<<<<<< HEAD
-            may_be_silent=self._job.conversation is not None,
-=======
             unwritten=unwritten,
->>>>>>> main
+            may_be_silent=self._job.conversation is not None,
             cost_limit_hit=capture is not None and capture.cost_limit_hit and not capture.live,
         )
         log.debug("%d events of the endpoint were ignored", self._session.ignored)
