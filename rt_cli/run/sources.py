@@ -149,7 +149,11 @@ def _stream(
             assumed=name == "-" and (settings.encoding, settings.sample_rate, settings.channels) == (None, None, None),
         )
         if not has_libav():
-            await stream.check()
+            try:
+                await stream.check()
+            except BaseException:
+                await stream.aclose()
+                raise
         begun = stream if live else started(stream, settings.start_s, rate_hz, pick)
         return amplified(begun, settings.gain, warn)
 

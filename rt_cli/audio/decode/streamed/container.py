@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.audio.decode.mp4_boxes import index_is_first
+from rt_cli.audio.decode.streamed.end_padding import EndPadding
+from rt_cli.audio.source import Block
 from rt_cli.errors import AudioError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.channels import Pick
     from rt_cli.audio.decode.files import FileSource
     from rt_cli.audio.decode.streamed.container_stream import ContainerStream
-    from rt_cli.audio.source import Block, SourceInfo
+    from rt_cli.audio.source import SourceInfo
 
 DEMUXERS = {
     "AAC": "aac",
@@ -121,14 +123,19 @@ class Container:
         from rt_cli.audio.decode.streamed.container_stream import ContainerStream
 
         stream = ContainerStream(DEMUXERS[self._kind], self._kind, self._wire_rate_hz, self._pick, live=self.info.live)
+        padding = EndPadding(self._head, self._wire_rate_hz) if self._kind == "MP3" else None
         feeding = asyncio.ensure_future(self._give(stream))
         try:
             async with aclosing(stream.blocks()) as blocks:
                 async for block in blocks:
                     self.info = replace(self.info, rate_hz=stream.rate_hz, channels=stream.channels)
                     self._pass_warnings(stream)
-                    yield block
+                    yield block if padding is None else replace(block, pcm=padding.push(block.pcm))
+            if padding is not None:
+                yield Block(padding.end())
         except AudioError as error:
+            if padding is not None:
+                yield Block(padding.end())
             if error.code in _SAID_TWICE:
                 self._report((error.code, error.message))
             raise

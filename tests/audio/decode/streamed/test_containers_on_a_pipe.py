@@ -122,6 +122,8 @@ def test_sound_is_that_of_the_file(tmp_path: Path, kind: str, size: int, *, live
     expected = heard_file(path)
     if kind in {"FLAC", "AIFF", "MKV", "M4A", "M4A, index first"}:
         assert np.array_equal(sound, expected)
+    if kind == "MP3":  # with an encoder that says how much of the end is padding
+        assert len(sound) == len(expected)
     assert abs(len(sound) - len(TONE)) <= 0.1 * WIRE
     energy = float(np.sqrt(np.mean(sound.astype(float) ** 2)))
     assert energy == pytest.approx(float(np.sqrt(np.mean(TONE.astype(float) ** 2))), rel=0.1)
@@ -264,8 +266,11 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     async def check(data: bytes, *, stated: bool = False) -> NDArray[np.int16]:
         source = open_pipe(Pieces(data, 1000), wire_rate_hz=WIRE, live=False, encoding="s16le" if stated else None)
-        await source.check()
-        return (await collect(source))[0]
+        try:
+            await source.check()
+            return (await collect(source))[0]
+        finally:
+            await source.aclose()
 
     with pytest.raises(AudioError, match=r"the input is FLAC, which needs PyAV: pip install 'rt-cli\[media\]'"):
         asyncio.run(check(path.read_bytes()))
