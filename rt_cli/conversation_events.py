@@ -62,3 +62,6 @@ class LatencyMeasured(ContractEvent, frozen=True, tag="latency"):
     """From the end of the turn to the first audio of the reply."""
     voice_to_voice_ms: int | None
     """From the end of the user's speech to the first sound of the reply that is louder than silence."""
+
+
+ConversationReport = ReplyEnded | ToolCalled | BargedIn | LatencyMeasured

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from rt_cli.contract import SINCE_0_2, ContractEvent
-from rt_cli.conversation_events import BargedIn, LatencyMeasured, ReplyEnded, ToolCalled
+from rt_cli.conversation_events import ConversationReport
 
 if TYPE_CHECKING:
     from rt_cli.errors import RtError
@@ -470,10 +470,7 @@ Event = (
     | ControlChanged
     | RawEvent
     | KeysOffered
-    | ReplyEnded
-    | ToolCalled
-    | BargedIn
-    | LatencyMeasured
+    | ConversationReport
 )
 """All events that an event handler may receive."""
 

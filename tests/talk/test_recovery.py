@@ -118,15 +118,15 @@ def test_sessions_that_end_in_time() -> None:
 
     async def scenario() -> tuple[Agent, Talk]:
         async with Agent(calls_tools=True, pause_s=0.005).serving() as agent:
-            utterances = [speech(number * PAIRS, PAIRS) for number in range(12)]
-            return agent, await talk(agent.port, utterances, speed=5, max_session_s=1.0)
+            utterances = [speech(number * PAIRS, PAIRS) for number in range(20)]
+            return agent, await talk(agent.port, utterances, speed=5, max_session_s=3.0)
 
     agent, held = asyncio.run(scenario())
 
-    texts = [f"{number * PAIRS}-{(number + 1) * PAIRS - 1}" for number in range(12)]
-    assert agent.connections > 2
+    texts = [f"{number * PAIRS}-{(number + 1) * PAIRS - 1}" for number in range(20)]
+    assert agent.connections > 1
     assert [final.text for final in held.finals] == texts
-    assert [held.heard[value_of(text)] for text in texts] == [REPLY_SAMPLES] * 12
+    assert [held.heard[value_of(text)] for text in texts] == [REPLY_SAMPLES] * 20
     assert {reply.status for reply in held.replies} == {"completed"}
     assert set(held.tools.values()) == {1}
 
