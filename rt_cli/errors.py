@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 EXIT_OK = 0
 EXIT_INCOMPLETE = 7
+EXIT_UNEXPECTED = 8
+"""An expectation of ``rt talk`` failed, or ``rt say`` said something else."""
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 # If several exit codes apply, the first in this list wins: a cause precedes its consequences.
-_SEVERITY = (1, 2, 4, 3, 6, 5, EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_INCOMPLETE, EXIT_OK)
+_SEVERITY = (1, 2, 4, 3, 6, 5, EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_INCOMPLETE, EXIT_UNEXPECTED, EXIT_OK)
 
 
 class RtError(Exception):

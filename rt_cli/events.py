@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
+
+from rt_cli.contract import SINCE_0_2, ContractEvent
+from rt_cli.conversation_events import ConversationReport
 
 if TYPE_CHECKING:
     from rt_cli.errors import RtError
 
 SCHEMA = 2  # of the NDJSON contract; 1 had no ``source`` line
-SINCE_0_2 = Meta(extra={"since": "0.2"})
 
 SessionState = Literal["ready", "stalled", "lost", "resumed", "rolled_over", "closed"]
 LossReason = Literal["overflow", "device_lost", "suspended", "full", "failed", "no_final", "refused", "damaged"]
@@ -32,19 +34,6 @@ class Label(Struct, frozen=True):
     def __str__(self) -> str:
         """Return source and channel, separated by a space."""
         return f"{self.source} {self.channel}" if self.channel else self.source
-
-
-class ContractEvent(Struct, frozen=True, tag_field="type", kw_only=True):
-    """An event of the contract for scripts: the fields of its class are the fields of its NDJSON line, in this order.
-
-    A field that may be absent is UNSET then; None is ``null``. Lines of several sources also have ``source`` and
-    ``channel``, after ``type``.
-    """
-
-    since: ClassVar[str] = "0.1"
-    """Version that brought the event."""
-    at: Annotated[str | UnsetType, SINCE_0_2] = UNSET
-    """Wall clock when the event happened: UTC, ISO 8601 with milliseconds. Set for every line."""
 
 
 class SessionChanged(ContractEvent, frozen=True, tag="session"):
@@ -347,6 +336,12 @@ class Summary(ContractEvent, frozen=True, tag="summary", kw_only=True):
     """Time from the end of speech to the final; None without a measured final."""
     wall_ms: int
     """Duration of the run by the clock."""
+    replies: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Replies of ``rt talk``; absent elsewhere, as the next two."""
+    interruptions: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Replies that the user interrupted."""
+    tool_calls: Annotated[int | UnsetType, SINCE_0_2] = UNSET
+    """Tools that were run."""
 
 
 class Total(ContractEvent, frozen=True, tag="total"):
@@ -475,6 +470,7 @@ Event = (
     | ControlChanged
     | RawEvent
     | KeysOffered
+    | ConversationReport
 )
 """All events that an event handler may receive."""
 

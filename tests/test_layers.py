@@ -32,6 +32,7 @@ ROOMS = {
     "doctor": {"", "doctor", "config", "keys", "output", "server", "streaming", "protocol", "audio"},
     "run": {"", "run", "keys", "output", "server", "streaming", "protocol", "timeline", "disk", "audio"},
     "bench": {"", "bench", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
+    "talk": {"", "talk", "run", "output", "server", "streaming", "protocol", "disk", "audio"},
     "help": {"", "help", "output"},
     "api": {"", "run", "config", "streaming"},
     "cli": {
@@ -39,7 +40,8 @@ ROOMS = {
         *("server.recognition.registry", "server.replies.registry"),
     },
     "commands": {
-        *("", "commands", "cli", "help", "run", "config", "keys", "output", "doctor", "bench", "server", "protocol"),
+        *("", "commands", "cli", "help", "run", "config", "keys", "output", "doctor", "bench", "talk"),
+        *("server", "protocol"),
     },
 }
 """What each room may import: rooms, or single modules of them, and the settings. ``""`` are the modules at the root."""
@@ -65,8 +67,11 @@ WALLS = {
 }
 """Where a library may be imported: files, or whole rooms."""
 
-PROCESS = {"__main__.py", "server/recognition/pocketsphinx/worker.py", "server/replies/voice_worker.py"}
-"""The mains of processes: besides ``cli/``, only they handle signals and end the process."""
+PROCESS = {
+    *("__main__.py", "server/recognition/pocketsphinx/worker.py", "server/replies/voice_worker.py"),
+    "talk/tools/run_tool.py",
+}
+"""The mains of processes, and what ends tools: besides ``cli/``, only they handle signals and end a process."""
 
 _ENDS = {"_exit", "abort", "exit", "kill", "killpg"}
 """Functions of ``os`` and ``sys`` that end or signal a process."""

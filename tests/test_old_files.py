@@ -16,7 +16,6 @@ import pytest
 
 from rt_cli.config.layers import load_settings
 from rt_cli.events import (
-    ContractEvent,
     ControlChanged,
     Cost,
     Dropped,
@@ -43,6 +42,8 @@ from tests.summaries import summary_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from rt_cli.contract import ContractEvent
 
 OLD = DATA / "v0.1"
 SAID = "he might even have been made amiable himself"

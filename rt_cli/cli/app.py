@@ -29,6 +29,9 @@ Examples:
 LOCATIONS = {
     "stream": "stream:stream",
     "send": "send:send",
+    "talk": "talk:talk",
+    "ask": "ask:ask",
+    "say": "say:say",
     "serve": "serve:serve",
     "devices": "devices:devices",
     "models": "models:models",

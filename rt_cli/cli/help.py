@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SHORT = 24
 """The most options that fit on one screen."""
 _ALL = "rt.help_all"
+TESTS = "Tests"
+"""Heading of options for tests of an endpoint: only ``--help-all`` lists them."""
 _RARE = {"files_from", "null"}
 """Options that are no settings and only in the long help."""
 
@@ -48,7 +50,7 @@ class Command(TyperCommand):
             if record is not None and section is not None:
                 sections.setdefault(section, []).append(record)
         titles = dict.fromkeys(key.title for key in settings_keys().values())
-        for title in ("Arguments", *titles, "Options"):
+        for title in ("Arguments", *titles, TESTS, "Options"):
             if title in sections:
                 with formatter.section(title):
                     formatter.write_dl(sections[title])
@@ -57,8 +59,11 @@ class Command(TyperCommand):
         if param.param_type_name == "argument":
             return "Arguments"
         key = option_keys().get(param.name or "")
+        panel = getattr(param, "rich_help_panel", None)
         if in_groups:
-            return key.title if key else getattr(param, "rich_help_panel", None) or "Options"
+            return key.title if key else panel or "Options"
+        if self._is_long and panel == TESTS:
+            return None
         everyday = param.name not in _RARE if key is None else key.declared.everyday
         return "Options" if everyday or not self._is_long else None
 

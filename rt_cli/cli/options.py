@@ -12,7 +12,7 @@ import typer
 
 from rt_cli.cli.completion import completer_of
 from rt_cli.config.values import Key, settings_keys
-from rt_cli.settings.declaration import BENCH, ENDPOINT, RUN, STREAM, Declaration
+from rt_cli.settings.declaration import BENCH, CONVERSATION, ENDPOINT, RUN, STREAM, Declaration
 
 Command = Callable[..., int]
 
@@ -32,7 +32,7 @@ _NO_SETTINGS = {
     "force": (
         "json",
         bool,
-        Declaration("--json", "NDJSON on stdout; the same as -f json.", commands=BENCH, everyday=True),
+        Declaration("--json", "NDJSON on stdout; the same as -f json.", commands=BENCH | CONVERSATION, everyday=True),
     ),
 }
 """Options that are no settings, each by the key that it stands behind: name, type and declaration."""

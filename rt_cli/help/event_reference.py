@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 import msgspec
 
 from rt_cli import events
+from rt_cli.contract import ContractEvent
 from rt_cli.output.results.ndjson import to_json
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def event_reference() -> str:
 
 def event_classes() -> list[Any]:
     """Return the classes of NDJSON lines."""
-    return [event for event in get_args(events.Event) if issubclass(event, events.ContractEvent)]
+    return [event for event in get_args(events.Event) if issubclass(event, ContractEvent)]
 
 
 def section_of(event: Any) -> str:

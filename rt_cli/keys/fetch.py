@@ -24,24 +24,25 @@ COMMAND_DEADLINE_S = 60.0
 _LARGEST_OUTPUT = 1 << 16
 
 
-def find_key(settings: EndpointSettings, url: str, environ: Mapping[str, str]) -> str | None:
+def find_key(
+    settings: EndpointSettings, url: str, environ: Mapping[str, str], *, conversation: bool = False
+) -> str | None:
     """Return the key for a URL, or None if the URL needs none. Blocks on files, commands and the keyring.
 
     The keyring of the system is the last source. It is not used for unencrypted connections.
 
-    From here on no output shows the key.
+    From here on no output shows the key. Whether the sessions are conversations decides which URLs are valid.
 
     Raises:
         UsageError: An invalid URL; a file or command without a key.
         RefusedError: The host needs a key, and no key is configured.
     """
-    key = _find_key(settings, url, environ)
+    key = _find_key(settings, parse_address(url, settings.dialect, conversation=conversation), environ)
     protect([] if key is None else [key])
     return key
 
 
-def _find_key(settings: EndpointSettings, url: str, environ: Mapping[str, str]) -> str | None:
-    address = parse_address(url, settings.dialect)
+def _find_key(settings: EndpointSettings, address: Address, environ: Mapping[str, str]) -> str | None:
     try:
         source = key_source(settings, address, environ)
     except RefusedError:

@@ -6,7 +6,7 @@ import re
 
 from rt_cli.masking import masked, masked_foreign
 
-__all__ = ["masked", "masked_foreign", "printable", "printable_id"]
+__all__ = ["masked", "masked_foreign", "printable", "printable_id", "whole_text"]
 
 _MAX_ID_CHARS = 200
 
@@ -33,6 +33,11 @@ def printable(text: str) -> str:
         return text
     text = _SPACES.sub(" ", _SEQUENCES.sub("", text))
     return _SURROGATES.sub("\ufffd", _UNSAFE.sub("", text))
+
+
+def whole_text(text: str) -> str:
+    """Join surrogate pairs and replace lone surrogates by U+FFFD: encoding a surrogate to UTF-8 fails later."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def printable_id(text: str | None) -> str | None:

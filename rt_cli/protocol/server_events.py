@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rt_cli.events import TurnUsage  # noqa: TC001  msgspec reads the annotations
+from rt_cli.protocol.conversation.events import ConversationEvent
 
 
 class ErrorInfo(msgspec.Struct, frozen=True):
@@ -175,5 +176,6 @@ ServerEvent = (
     | ErrorEvent
     | Ignored
     | Malformed
+    | ConversationEvent
 )
 """What a codec makes of the messages of an endpoint."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rt_cli.protocol.endpoint.endpoint import Endpoint
     from rt_cli.run.plan import Plan
+    from rt_cli.server.replies.interface import Replier
     from rt_cli.settings import Settings
 
 
@@ -28,6 +29,7 @@ async def open_endpoint(
     *,
     on_embedded: Callable[[Warned, int], None],
     sessions: int | None = None,
+    replier: Replier | None = None,
 ) -> Endpoint:
     """Return the endpoint of a plan.
 
@@ -38,6 +40,7 @@ async def open_endpoint(
         on_embedded: Called if the embedded endpoint was started, with a warning about its
             recogniser and the most sessions at once.
         sessions: The most sessions of the embedded endpoint; None for its own limit.
+        replier: Replies in conversations with the embedded endpoint.
 
     Raises:
         RtError: The embedded endpoint cannot be started.
@@ -49,8 +52,9 @@ async def open_endpoint(
         from rt_cli.server.server import serve
 
         limits = Limits() if sessions is None else Limits(sessions=sessions)
-        server = await stack.enter_async_context(serve(limits=limits, recognizer=str(plan.recognizer)))
+        server = await stack.enter_async_context(serve(limits=limits, recognizer=str(plan.recognizer), replier=replier))
         code = DEMO_CODE if server.recognizer == EMBEDDED_MODEL else "recognizer"
         on_embedded(Warned(code, server.notice, minor=True), limits.sessions)
         url = server.url
-    return endpoint_of(settings, plan.key, url, plan.recognizer).with_query(plan.session.query)
+    endpoint = endpoint_of(settings, plan.key, url, plan.recognizer, conversation=plan.conversation)
+    return endpoint.with_query(plan.session.query)

@@ -12,12 +12,15 @@ from rt_cli.protocol.endpoint.endpoint import Trust, choose, resolve, trust_of
 from rt_cli.protocol.endpoint.key_source import clean_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
     from rt_cli.server.recognition.registry import Spec
     from rt_cli.settings import Settings, TurnDetection
+
+    Conversation = Callable[[Endpoint, TurnDetection | None], SessionRequest]
+    """Returns the session to ask an endpoint for, with the turn detection that the user wants."""
 
 _PLACEHOLDER_URL = "ws://127.0.0.1/v1/realtime"
 """Placeholder URL of the embedded endpoint, which is not listening yet."""
@@ -32,6 +35,8 @@ class Plan:
     session: SessionRequest
     recognizer: Spec | None = None
     """Recogniser of the embedded endpoint; None for another endpoint."""
+    conversation: bool = False
+    """The session is a conversation."""
 
     @property
     def embedded(self) -> bool:
@@ -39,13 +44,20 @@ class Plan:
         return self.choice.url is None
 
 
-def make_plan(settings: Settings, environ: Mapping[str, str], *, key: str | None = None) -> Plan:
+def make_plan(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    key: str | None = None,
+    conversation: Conversation | None = None,
+) -> Plan:
     """Make the plan of a run. Blocks while a key command runs.
 
     Args:
         settings: Of the run.
         environ: Variables that may choose the endpoint and hold its key.
         key: The key for the URL, in place of one that is looked for.
+        conversation: Asks for a conversation; None for a transcription.
 
     Raises:
         UsageError: Settings that contradict each other or the endpoint.
@@ -60,7 +72,7 @@ def make_plan(settings: Settings, environ: Mapping[str, str], *, key: str | None
     if choice.url is None:
         key = None
     elif key is None:
-        key = find_key(settings.endpoint, choice.url, environ)
+        key = find_key(settings.endpoint, choice.url, environ, conversation=conversation is not None)
     else:
         key = clean_key(key, "the key")
         protect([key])
@@ -73,7 +85,8 @@ def make_plan(settings: Settings, environ: Mapping[str, str], *, key: str | None
         from rt_cli.server.recognition.registry import check_words, choose_engine
 
         recognizer = choose_engine()
-    endpoint = endpoint_of(settings, key, choice.url or _PLACEHOLDER_URL, recognizer)
+    converses = conversation is not None
+    endpoint = endpoint_of(settings, key, choice.url or _PLACEHOLDER_URL, recognizer, conversation=converses)
     if endpoint.url.startswith("wss:"):
         from rt_cli.streaming.transport.tls import check_tls_variables
 
@@ -81,10 +94,13 @@ def make_plan(settings: Settings, environ: Mapping[str, str], *, key: str | None
     turn_detection = settings.session.turn_detection
     if settings.input.ptt:
         turn_detection = _push_to_talk_turns(turn_detection, gate=settings.input.gate)
-    session = endpoint.dialect.request(settings.session, endpoint.model, turn_detection, embedded=endpoint.embedded)
+    if conversation is not None:
+        session = conversation(endpoint, turn_detection)
+    else:
+        session = endpoint.dialect.request(settings.session, endpoint.model, turn_detection, embedded=endpoint.embedded)
     if recognizer is not None:
         check_words(recognizer)
-    return Plan(choice, key, session, recognizer)
+    return Plan(choice, key, session, recognizer, converses)
 
 
 def _push_to_talk_turns(turn_detection: TurnDetection | None, *, gate: bool) -> TurnDetection:
@@ -96,8 +112,11 @@ def _push_to_talk_turns(turn_detection: TurnDetection | None, *, gate: bool) -> 
     return "client"
 
 
-def endpoint_of(settings: Settings, key: str | None, url: str, recognizer: Spec | None) -> Endpoint:
+def endpoint_of(
+    settings: Settings, key: str | None, url: str, recognizer: Spec | None, *, conversation: bool = False
+) -> Endpoint:
     """Return the endpoint of the settings, at this URL; with a recogniser it is the embedded one."""
     if recognizer is None:
-        return resolve(settings.endpoint, url, key)
-    return resolve(settings.endpoint, url, key, embedded=True, embedded_model=recognizer.kind)
+        return resolve(settings.endpoint, url, key, conversation=conversation)
+    model = recognizer.kind
+    return resolve(settings.endpoint, url, key, embedded=True, embedded_model=model, conversation=conversation)

@@ -11,6 +11,7 @@ from rt_cli.settings.endpoint import EndpointSettings
 from rt_cli.settings.input import Encoding, InputSettings
 from rt_cli.settings.output import OutputFormat, OutputSettings, StatusMode
 from rt_cli.settings.session import Delay, NoiseReduction, SessionSettings, TurnDetection
+from rt_cli.settings.talk import TalkSettings
 
 __all__ = [
     "Delay",
@@ -25,6 +26,7 @@ __all__ = [
     "SessionSettings",
     "Settings",
     "StatusMode",
+    "TalkSettings",
     "TurnDetection",
 ]
 
@@ -38,3 +40,4 @@ class Settings:
     session: SessionSettings = table(SessionSettings, "Words and turns")
     output: OutputSettings = table(OutputSettings, "Output")
     delivery: DeliverySettings = table(DeliverySettings, "Delivery")
+    talk: TalkSettings = table(TalkSettings, "Conversation")

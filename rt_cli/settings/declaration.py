@@ -13,8 +13,10 @@ T = TypeVar("T")
 RUN = frozenset({"stream", "send"})
 STREAM = frozenset({"stream"})
 BENCH = RUN | {"bench"}
+TALK = frozenset({"talk"})
+CONVERSATION = TALK | {"ask", "say"}
 ALL = BENCH | {"doctor"}
-ENDPOINT = ALL | {"models"}
+ENDPOINT = ALL | CONVERSATION | {"models"}
 """Commands that take an option."""
 
 _KEY = "declaration"

@@ -11,7 +11,7 @@ from rt_cli.settings.auto import (
     RETRY_FINITE_S,
     RETRY_LIVE_S,
 )
-from rt_cli.settings.declaration import BENCH, ENDPOINT, STREAM, setting
+from rt_cli.settings.declaration import BENCH, CONVERSATION, ENDPOINT, RUN, STREAM, TALK, setting
 
 OnFull = Literal["spool", "drop-oldest", "fail"]
 """When a minute of live audio waits: write it to disk, drop the oldest, or end the run."""
@@ -29,7 +29,7 @@ class DeliverySettings:
         auto=f"max for the embedded endpoint, else {REMOTE_SPEED:g}",
         low=0.01,
         unlimited=True,
-        commands=frozenset({"send"}),
+        commands=TALK | {"send"},
         everyday=True,
     )
     connect_timeout_s: float = setting(
@@ -49,7 +49,7 @@ class DeliverySettings:
         auto=f"{EMBEDDED_DRAIN_S:g} for the embedded endpoint, which shares this machine, else {DRAIN_S:g}",
         low=0.1,
         high=3600,
-        commands=BENCH,
+        commands=BENCH | CONVERSATION,
     )
     retry_for_s: float | None = setting(
         None,
@@ -58,6 +58,7 @@ class DeliverySettings:
         doc="How long an outage is waited out.",
         auto=f"{RETRY_LIVE_S / 60:g} m for a live source, {RETRY_FINITE_S / 60:g} m for others",
         low=0,
+        commands=RUN | CONVERSATION,
     )
     catch_up: float | None = setting(
         None,
@@ -67,6 +68,7 @@ class DeliverySettings:
         auto=f"max for the embedded endpoint, else {REMOTE_CATCH_UP:g}",
         low=1,
         unlimited=True,
+        commands=RUN | TALK,
     )
     max_session_s: float | None = setting(
         None,
@@ -75,6 +77,7 @@ class DeliverySettings:
         doc="A connection hands over to a new one before it is so old.",
         auto="when the endpoint says that it expires",
         low=1,
+        commands=RUN | TALK,
     )
     on_full: OnFull = setting(
         "spool",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from rt_cli.settings.declaration import ALL, ENDPOINT, setting
+from rt_cli.settings.declaration import ALL, CONVERSATION, ENDPOINT, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class EndpointSettings:
     model: str | None = setting(
         None,
         "--model -m NAME",
-        "Transcription model.",
-        doc="The transcription model; on Azure the name of the deployment.",
-        auto="gpt-live-transcribe, or the recogniser of the embedded endpoint",
-        commands=ALL,
+        "Model that transcribes, or replies.",
+        doc="The transcription model, in a conversation the model that replies; on Azure the name of the deployment.",
+        auto="gpt-live-transcribe, in a conversation gpt-realtime-2, or the recogniser of the embedded endpoint",
+        commands=ALL | CONVERSATION,
         everyday=True,
         changes_result=True,
     )

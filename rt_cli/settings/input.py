@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rt_cli.settings.auto import FILE_CHUNK_MS, LIVE_CHUNK_MS, LONGEST_CHUNK_MS, RAW_CHANNELS, RAW_RATE_HZ
-from rt_cli.settings.declaration import BENCH, STREAM, setting
+from rt_cli.settings.declaration import BENCH, RUN, STREAM, TALK, setting
 
 Encoding = Literal["s16le", "s24le", "s24_32le", "s32le", "f32le", "mulaw", "alaw"]
 """Encoding of raw PCM. ``s24_32le``: 24 bits in the lower three of four bytes, ALSA's S24_LE."""
@@ -20,7 +20,7 @@ class InputSettings:
         "Name, part of it, hostapi:name, or index.",
         doc="A microphone: name, part of a name, hostapi:name, or index, as text.",
         auto="the system's default",
-        commands=STREAM | {"doctor"},
+        commands=STREAM | TALK | {"doctor"},
         everyday=True,
     )
     chunk_ms: int | None = setting(
@@ -32,7 +32,7 @@ class InputSettings:
         f"up to {LONGEST_CHUNK_MS} where it goes faster",
         low=10,
         high=LONGEST_CHUNK_MS,
-        commands=BENCH,
+        commands=BENCH | TALK,
     )
     duration_s: float | None = setting(
         None,
@@ -62,6 +62,7 @@ class InputSettings:
         auto=f"{RAW_RATE_HZ}, which is said",
         low=1000,
         high=384_000,
+        commands=RUN | TALK,
     )
     channels: int | None = setting(
         None,
@@ -71,6 +72,7 @@ class InputSettings:
         auto=f"{RAW_CHANNELS}, which is said",
         low=1,
         high=64,
+        commands=RUN | TALK,
     )
     encoding: Encoding | None = setting(
         None,
@@ -78,6 +80,7 @@ class InputSettings:
         "Of raw PCM: {choices: }.",
         doc="Of raw PCM from stdin: how a sample is written; s24_32le has 24 bits in the lower three of four bytes.",
         auto="s16le, and input in another format is recognised instead of being read as raw PCM",
+        commands=RUN | TALK,
     )
     gate: bool = setting(
         False,
@@ -105,6 +108,7 @@ class InputSettings:
         low=-60,
         high=60,
         changes_result=True,
+        commands=RUN | TALK,
     )
     ptt: bool = setting(
         False,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rt_cli.settings.declaration import BENCH, setting
+from rt_cli.settings.declaration import BENCH, CONVERSATION, RUN, TALK, setting
 
 OutputFormat = Literal["text", "json", "srt", "vtt"]
 StatusMode = Literal["auto", "live", "plain", "off"]
@@ -20,6 +20,7 @@ class OutputSettings:
         doc="Of the results: text, json (NDJSON), srt or vtt (captions).",
         everyday=True,
         changes_result=True,
+        commands=RUN | TALK,
     )
     output: str | None = setting(
         None,
@@ -68,6 +69,7 @@ class OutputSettings:
         doc="A file for a recording of all WebSocket messages.",
         everyday=True,
         only="rt",
+        commands=RUN | CONVERSATION,
     )
     record_audio: bool = setting(
         False,
@@ -75,6 +77,7 @@ class OutputSettings:
         "With the sound, not only its size.",
         doc="Record the audio, not only its size.",
         only="rt",
+        commands=RUN | CONVERSATION,
     )
     output_dir: str | None = setting(
         None,
@@ -88,7 +91,7 @@ class OutputSettings:
         "--force",
         "Files to save may be replaced.",
         doc="save_transcript, save_audio and a recording may replace a file that is there, once there is a new result.",
-        commands=BENCH,
+        commands=BENCH | CONVERSATION,
     )
     partials: bool = setting(
         False,
@@ -117,14 +120,14 @@ class OutputSettings:
         "{choices}.",
         doc="What stderr tells of a run. Here auto is a value of its own: live on a terminal, plain beside a stdout "
         "that is a pipe, and in a pipe only warnings and errors.",
-        commands=BENCH,
+        commands=BENCH | CONVERSATION,
     )
     quiet: bool = setting(
         False,
         "--quiet -q",
         "Nothing on stderr but errors.",
         doc="Say nothing but results and errors.",
-        commands=BENCH,
+        commands=BENCH | CONVERSATION,
         everyday=True,
     )
     verbose: int = setting(
@@ -137,7 +140,13 @@ class OutputSettings:
         high=2,
         repeated=True,
         everyday=True,
+        commands=RUN | CONVERSATION,
     )
     log_file: str | None = setting(
-        None, "--log-file FILE", "What -vv says, into a file.", doc="A file that gets what -vv says.", auto="none"
+        None,
+        "--log-file FILE",
+        "What -vv says, into a file.",
+        doc="A file that gets what -vv says.",
+        auto="none",
+        commands=RUN | CONVERSATION,
     )

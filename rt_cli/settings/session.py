@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rt_cli.settings.declaration import ALL, BENCH, setting
+from rt_cli.settings.declaration import ALL, BENCH, CONVERSATION, TALK, setting
 
 TurnDetection = Literal["server_vad", "semantic_vad", "client", "none"]
 """Turn detection: by the endpoint (speech energy or meaning), by ``rt``, or none."""
@@ -22,7 +22,7 @@ class SessionSettings:
         doc='The language that is spoken, as ISO 639-1 ("en") or by its name ("English"); some models take several '
         '("en,de").',
         auto="the model finds out",
-        commands=ALL,
+        commands=ALL | TALK,
         everyday=True,
         changes_result=True,
     )
@@ -32,7 +32,7 @@ class SessionSettings:
         "Words and names to expect.",
         doc="Words of context for the model.",
         auto="none",
-        commands=BENCH,
+        commands=BENCH | TALK,
         everyday=True,
         changes_result=True,
     )
@@ -67,7 +67,7 @@ class SessionSettings:
         doc="Who makes the turns: the endpoint (server_vad by energy, semantic_vad by meaning), rt (client), or nobody "
         "(none: all is one turn).",
         auto="the endpoint if the model can, else rt",
-        commands=ALL,
+        commands=ALL | TALK,
         changes_result=True,
     )
     vad_threshold: float = setting(
@@ -77,7 +77,7 @@ class SessionSettings:
         doc="How sure of speech the detector must be: a probability.",
         low=0,
         high=1,
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     silence_ms: int = setting(
@@ -87,7 +87,7 @@ class SessionSettings:
         doc="Silence that ends a turn.",
         low=50,
         high=60_000,
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     prefix_ms: int = setting(
@@ -97,7 +97,7 @@ class SessionSettings:
         doc="Sound kept from before the start of speech.",
         low=0,
         high=10_000,
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     max_turn_s: float = setting(
@@ -107,7 +107,7 @@ class SessionSettings:
         doc="The longest turn that rt makes itself.",
         low=1,
         high=3600,
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     noise_reduction: NoiseReduction | None = setting(
@@ -116,7 +116,7 @@ class SessionSettings:
         "{choices:, }.",
         doc="Noise reduction by the endpoint, for a microphone that is near or far.",
         auto="none",
-        commands=BENCH,
+        commands=BENCH | TALK,
         changes_result=True,
     )
     extra: tuple[tuple[str, object], ...] = setting(
@@ -125,6 +125,6 @@ class SessionSettings:
         "Any field of the session object.",
         doc="Anything else of the endpoint's session object, by its path, as --set does; applied last.",
         sample='"audio.input.transcription.delay" = "low"',
-        commands=ALL,
+        commands=ALL | CONVERSATION,
         changes_result=True,
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.endpoint.endpoint import Endpoint
     from rt_cli.settings import Settings
     from rt_cli.streaming.capture.turn_analysis import Detector
+    from rt_cli.streaming.conversation_hooks import ConversationHooks
     from rt_cli.streaming.cost import Bill
     from rt_cli.streaming.measure_hooks import MeasureHooks
     from rt_cli.streaming.transport.wire_recorder import ConnectionLog
@@ -63,6 +64,9 @@ class Job(Struct, frozen=True):
     """Hooks of a measurement; None without one."""
     witness: Callable[[], ConnectionLog] | None = None
     """Makes the wire log of the next connection; None without ``--record``."""
+
+    conversation: ConversationHooks | None = None
+    """The conversation that the sound belongs to; None for a transcription."""
 
     @property
     def speed(self) -> float:

@@ -38,13 +38,16 @@ class RunOutcome(Struct, frozen=True):
     """The reader closed stdout (EPIPE), and no signal came before. Not an error: exit 0."""
     unwritten: int = 0
     """Finals with words that nobody reads."""
+    may_be_silent: bool = False
+    """No audio at all is no error: the user of a conversation may type."""
 
     @property
     def causes(self) -> tuple[RtError, ...]:
         """All errors. A ledger that does not balance and a source without audio count as errors, too."""
         if not self.ledger.balanced:
             return (*self.errors, RtError(f"the ledger does not balance: {self.ledger}", "please report this"))
-        if not (self.errors or self.ledger.captured or self.signals or self.stdout_closed or self.cost_limit_hit):
+        explained = self.signals or self.stdout_closed or self.cost_limit_hit or self.may_be_silent
+        if not (self.errors or self.ledger.captured or explained):
             return (AudioError(f"no audio in {self.name}", "check the source", code="empty"),)
         return self.errors
 

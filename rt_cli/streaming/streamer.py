@@ -293,6 +293,7 @@ class Streamer:
             spool_writer=self._storage.spool_writer,
             turn_marks=policy.marks,
             send_ranges=policy.send_ranges,
+            conversation=self._job.conversation,
         )
 
     def _make_run_state(self, capture: TapeFeeder, marks: Marks, policy: SendPolicy, sizes: ChunkSizes) -> RunState:
@@ -315,6 +316,7 @@ class Streamer:
             wait_for_room=self._job.wait_for_room,
             probe=self._job.probe,
             make_wire_log=self._job.witness,
+            conversation=self._job.conversation,
         )
 
     def _on_silence(self) -> None:
@@ -359,6 +361,7 @@ class Streamer:
             prefix_ms=settings.session.prefix_ms,
             is_quiet=self._is_quiet,
             heard_at=self._captured_at if self._job.probe is None else self._job.probe.heard_at,
+            turn_ends=self._job.conversation is not None,
         )
 
     def _is_quiet(self, upto: int) -> bool:
@@ -391,6 +394,7 @@ class Streamer:
             truncated=capture is None or capture.truncated,
             stdout_closed=self._stdout_closed,
             unwritten=unwritten,
+            may_be_silent=self._job.conversation is not None,
             cost_limit_hit=capture is not None and capture.cost_limit_hit and not capture.live,
         )
         log.debug("%d events of the endpoint were ignored", self._session.ignored)

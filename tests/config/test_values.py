@@ -32,7 +32,8 @@ def test_every_default_is_in_its_range() -> None:
 
 def test_key_names_are_unique() -> None:
     """Key names are unique over all tables: a profile is flat."""
-    fields = [field for table in ("endpoint", "input", "session", "delivery", "output") for field in _fields(table)]
+    tables = ("endpoint", "input", "session", "delivery", "output", "talk")
+    fields = [field for table in tables for field in _fields(table)]
 
     assert len(fields) == len(settings_keys())
 

@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from rt_cli import events
+from rt_cli.contract import ContractEvent
+from rt_cli.conversation_events import BargedIn, LatencyMeasured, ReplyEnded, ToolCalled
 from rt_cli.help.event_reference import event_classes, event_reference, section_of
 from rt_cli.output.results.ndjson import to_json
 from tests.program import DATA
-from tests.test_old_files import LINES
+from tests.test_old_files import LINES, SUMMARY
 
 ROW = re.compile(r"^\| `([\w.]+)` \| (.+?) \| (.*?) \| ([\d.]+) \| (.*?) \|$", re.MULTILINE)
 
@@ -42,7 +44,7 @@ def fields_of(line: dict[str, Any], prefix: str = "") -> set[str]:
 GOLDEN = [json.loads(line) for line in (DATA / "v0.1" / "lines.jsonl").read_text().splitlines()]
 READY = events.SessionChanged("ready", "ws://h", "openai", "whisper-1", 24_000)
 OUTAGE = {"captured_ms": 10, "give_up_ms": 1_000, "outage_ms": 1, "resent_ms": 1}
-NEW: list[events.ContractEvent] = [
+NEW: list[ContractEvent] = [
     events.SourceOpened("m", "microphone", 48_000, 1, 24_000, None, device="Mic", began="2026", rt="0.2"),
     msgspec.structs.replace(READY, session_id="s", request_id="r", **OUTAGE),
     events.SpeechBegan(1, 0, "i"),
@@ -54,6 +56,11 @@ NEW: list[events.ContractEvent] = [
     events.Warned("c", "m", minor=True),
     events.Progress(0, 0, 0, 0, 0.0, 0.0, 1.0, "ready", cost=events.Cost(1.0, "EUR")),
     events.RawEvent({"type": "x"}),
+    ReplyEnded(1, "yes", 900, 400, "cancelled", interrupted=True),
+    ToolCalled("weather", "{}", 0, 12),
+    BargedIn(1400, 400),
+    LatencyMeasured(1, 500, 200, 700),
+    msgspec.structs.replace(SUMMARY, replies=1, interruptions=1, tool_calls=1),
 ]
 """Events and fields that came after the golden lines."""
 STAMPED = [msgspec.structs.replace(event, at="2026") for event in (*NEW, *(line[0] for line in LINES))]
@@ -115,7 +122,7 @@ def test_every_field_has_a_meaning() -> None:
     assert unexplained == []
 
 
-class Planted(events.ContractEvent, frozen=True, tag="planted", kw_only=True):
+class Planted(ContractEvent, frozen=True, tag="planted", kw_only=True):
     """A planted event. Of a test."""
 
     at_ms: int

@@ -11,7 +11,8 @@ from msgspec import UNSET, to_builtins
 from msgspec.json import Encoder
 from msgspec.structs import replace
 
-from rt_cli.events import ContractEvent, Final, Partial, Progress, RawEvent, SourceOpened, Summary, Total, Warned
+from rt_cli.contract import ContractEvent
+from rt_cli.events import Final, Partial, Progress, RawEvent, SourceOpened, Summary, Total, Warned
 
 if TYPE_CHECKING:
     from collections.abc import Callable

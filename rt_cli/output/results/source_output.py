@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from rt_cli.clock import utc
-from rt_cli.events import ContractEvent, Label
+from rt_cli.contract import ContractEvent
+from rt_cli.events import Label
 from rt_cli.output.event_masking import mask_event
 from rt_cli.output.repeated_warnings import RepeatedWarnings
 from rt_cli.output.results.channel_merge import ChannelMerge

@@ -1,4 +1,4 @@
-"""Finals as plain text, one line each."""
+"""Finals, or the replies of a conversation, as plain text, one line each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from rt_cli.conversation_events import ReplyEnded
 from rt_cli.events import Final
 from rt_cli.output.results.captions import clock
 from rt_cli.protocol.sanitize import printable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TextOutput:
-    """Prints the text of each final that is not empty; ignores all other events.
+    """Prints the text of each final or reply that is not empty; ignores all other events.
 
     Args:
         write_line: Writes a line without its line end.
@@ -36,7 +37,9 @@ class TextOutput:
         self._ended_ms = 0
 
     def on_event(self, event: Event) -> None:
-        """Print a final. Never raises."""
+        """Print a final or a reply. Never raises."""
+        if isinstance(event, ReplyEnded) and (said := printable(event.text).strip()):
+            self._write_line(said)
         if isinstance(event, Final) and (text := printable(event.text).strip()):
             on_written = self._on_printed and partial(self._on_printed, event.turn)
             self._write_line(self._stamp(event) + text, on_written=on_written)

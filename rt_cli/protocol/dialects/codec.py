@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rt_cli.protocol.conversation.actions import Action
     from rt_cli.protocol.server_events import ServerEvent
 
 
@@ -46,6 +47,10 @@ class Codec(ABC):
 
     def end_message(self, event_id: str) -> bytes:
         """Encode the end of the stream: the endpoint closes the last turn, and answers what becomes ``StreamEnded``."""
+        raise NotImplementedError
+
+    def action_message(self, action: Action) -> bytes:
+        """Encode a client event of a conversation; only the codec of a conversation has them."""
         raise NotImplementedError
 
     @abstractmethod

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rt_cli.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -28,6 +30,22 @@ class SessionRequest:
     """The session object of the provider; empty if the URL says everything."""
     query: Query = ()
     """Parameters of the URL that belong to the session."""
+    conversation: bool = False
+    """The endpoint replies; a conversation goes on without the words of the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationWish:
+    """What is asked of the replies of a conversation."""
+
+    transcription_model: str
+    """Model that writes down what the user says."""
+    voice: str | None = None
+    instructions: str | None = None
+    spoken: bool = True
+    """Replies are audio; else text."""
+    tools: tuple[Mapping[str, object], ...] = ()
+    """Function tools, as in the session object."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +114,30 @@ class Dialect(ABC):
         Raises:
             UsageError: The provider does not take such a session.
         """
+
+    def for_conversations(self) -> Dialect:
+        """Return the dialect of the conversations of this provider.
+
+        Raises:
+            UsageError: It has none that ``rt`` speaks.
+        """
+        raise UsageError(f"no conversations with {self.name}", "use an endpoint that speaks OpenAI's protocol")
+
+    def conversation(
+        self, settings: SessionSettings, wish: ConversationWish, model: str, turns: TurnDetection | None
+    ) -> SessionRequest:
+        """Return the session of a conversation to ask for; only of a dialect of :meth:`for_conversations`.
+
+        Args:
+            settings: Settings of the user.
+            wish: What is asked of the replies.
+            model: The model that replies.
+            turns: The turn detection that the user wants; None to choose.
+
+        Raises:
+            UsageError: The provider does not take such a session.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def codec(self, request: SessionRequest) -> Codec:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
-from rt_cli.protocol.dialects.dialect import Dialect, Query, SessionRequest
-from rt_cli.protocol.openai.session import choose_turn_detection, transcription_session
+from rt_cli.protocol.dialects.dialect import ConversationWish, Dialect, Query, SessionRequest
+from rt_cli.protocol.openai.session import (
+    CONVERSATION_MODEL,
+    choose_turn_detection,
+    conversation_session,
+    transcription_session,
+)
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.codec import Codec
@@ -23,6 +28,8 @@ class OpenAiDialect(Dialect):
 
     base_path: str = "/v1"
     """Path of the API for a URL without a path."""
+    converses: bool = False
+    """Sessions are conversations; else transcriptions."""
     default_model: str = "gpt-live-transcribe"
 
     def path(self, path: str) -> str:
@@ -36,12 +43,16 @@ class OpenAiDialect(Dialect):
         return f"{path}/realtime" if _VERSION.fullmatch(segments[-1]) else f"{path}/v1/realtime"
 
     def query(self, query: Query, *, own_host: bool) -> Query:
-        """Add ``intent=transcription``.
+        """Add ``intent=transcription``, unless the sessions are conversations.
 
         Raises:
-            UsageError: The query asks the provider for a conversation.
+            UsageError: The query asks the provider for another kind of session.
         """
         given = dict(query)
+        if self.converses:
+            if given.get("intent", "realtime") != "realtime":
+                raise UsageError(f"intent={given['intent']} in the URL is no conversation", "take it out of the URL")
+            return query
         if own_host and "model" in given:
             raise UsageError(
                 f"a model in the URL asks {self.name} for a conversation, not a transcription",
@@ -58,9 +69,25 @@ class OpenAiDialect(Dialect):
         chosen = choose_turn_detection(model, turns, embedded=embedded)
         return SessionRequest(chosen, self.rate_hz, transcription_session(settings, model, chosen, self.rate_hz))
 
+    def for_conversations(self) -> OpenAiDialect:
+        """Return the dialect with another model and other sessions; the keys are the same."""
+        return replace(self, converses=True, default_model=CONVERSATION_MODEL)
+
+    def conversation(
+        self, settings: SessionSettings, wish: ConversationWish, model: str, turns: TurnDetection | None
+    ) -> SessionRequest:
+        """Return the conversation session; the model belongs to the URL."""
+        chosen = turns or "server_vad"
+        body = conversation_session(settings, wish, chosen, self.rate_hz)
+        return SessionRequest(chosen, self.rate_hz, body, (("model", model),), conversation=True)
+
     def codec(self, request: SessionRequest) -> Codec:
         """Return the codec, which keeps no state."""
         # Import here: the names of the dialects belong to the options, and the start loads no JSON library.
+        if self.converses:
+            from rt_cli.protocol.openai.conversation import ConversationCodec
+
+            return ConversationCodec(request.body)
         from rt_cli.protocol.openai.codec import OpenAiCodec
 
         return OpenAiCodec(request.body)

@@ -123,6 +123,7 @@ def resolve(
     *,
     embedded: bool = False,
     embedded_model: str = EMBEDDED_MODEL,
+    conversation: bool = False,
 ) -> Endpoint:
     """Build the endpoint for a URL.
 
@@ -132,11 +133,12 @@ def resolve(
         key: Result of ``clean_key``; None for no key.
         embedded: True for the embedded endpoint.
         embedded_model: Default model of the embedded endpoint: its recogniser.
+        conversation: Whether the sessions are conversations.
 
     Raises:
         UsageError: A bad URL or dialect, a key on an unencrypted connection, or two credentials for one header.
     """
-    address = parse_address(url, OPENAI.name if embedded else settings.dialect)
+    address = parse_address(url, OPENAI.name if embedded else settings.dialect, conversation=conversation)
     _check_secrecy(address, key)
     default = embedded_model if embedded else address.dialect.default_model
     return Endpoint(

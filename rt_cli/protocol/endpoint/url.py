@@ -62,7 +62,7 @@ class Address(Struct, frozen=True):
         return f"{self.scheme}://{host}{port}{self.path}?{urlencode(query, safe='*:/')}"
 
 
-def parse_address(text: str, dialect: str | None = None) -> Address:
+def parse_address(text: str, dialect: str | None = None, *, conversation: bool = False) -> Address:
     """Parse the URL of an endpoint.
 
     http and https become ws and wss. The dialect completes path and parameters. A URL without a scheme must name this
@@ -71,6 +71,7 @@ def parse_address(text: str, dialect: str | None = None) -> Address:
     Args:
         text: The URL.
         dialect: Name of a dialect; None or ``auto`` selects it by the host.
+        conversation: Whether the sessions are conversations.
 
     Raises:
         UsageError: Not the URL of an endpoint; the message shows no secret.
@@ -78,6 +79,8 @@ def parse_address(text: str, dialect: str | None = None) -> Address:
     parts = _split(text.strip())
     host = _host(parts)
     resolved = dialect_for(dialect, host)
+    if conversation:
+        resolved = resolved.for_conversations()
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     credentials = parts.netloc.rpartition("@")[0]
     return Address(
@@ -93,7 +96,8 @@ def parse_address(text: str, dialect: str | None = None) -> Address:
 
 def with_parameters(url: str, query: Query) -> str:
     """Return the URL with more parameters behind its own."""
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, safe='*:/')}"
+    separator = "" if url.endswith("?") else "&" if "?" in url else "?"
+    return f"{url}{separator}{urlencode(query, safe='*:/')}"
 
 
 def is_loopback(host: str) -> bool:

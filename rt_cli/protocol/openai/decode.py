@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rt_cli.events import TurnUsage
-from rt_cli.protocol.sanitize import printable
+from rt_cli.protocol.sanitize import printable, whole_text
 from rt_cli.protocol.server_events import (
     BufferCleared,
     Committed,
@@ -38,6 +38,8 @@ from rt_cli.protocol.server_events import (
 )
 
 Fields = Mapping[str, Any]
+Readers = Mapping[str, Callable[[Fields], ServerEvent]]
+_NO_MORE: Readers = {}
 
 _MAX_NUMBER = 2**53
 """Larger JSON numbers are not exact, and no session is that long."""
@@ -55,7 +57,7 @@ class _Envelope(msgspec.Struct):
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
-def decode(message: str | bytes) -> ServerEvent:
+def decode(message: str | bytes, more: Readers = _NO_MORE) -> ServerEvent:
     """Decode one message of the endpoint. Never raises.
 
     Optional fields that are missing or of the wrong type become None (texts: empty). Texts are untrusted and may hold
@@ -63,17 +65,18 @@ def decode(message: str | bytes) -> ServerEvent:
 
     Args:
         message: A text message, or its UTF-8 bytes.
+        more: Readers of events that only some sessions have, by type.
     """
     try:
         # Decoding only the type first avoids decoding the audio of events that rt ignores.
         kind = _ENVELOPE.decode(message).type
-        reader = _READERS.get(kind)
+        reader = _READERS.get(kind) or more.get(kind)
         return _ignored(kind) if reader is None else reader(msgspec.json.decode(message))
     except (ValueError, RecursionError):
-        return _decode_leniently(message)
+        return _decode_leniently(message, more)
 
 
-def _decode_leniently(message: str | bytes) -> ServerEvent:
+def _decode_leniently(message: str | bytes, more: Readers) -> ServerEvent:
     """Decode leniently: half a surrogate pair or a number out of range must not lose a transcript."""
     try:
         fields = json.loads(message)
@@ -81,10 +84,10 @@ def _decode_leniently(message: str | bytes) -> ServerEvent:
         return Malformed(f"not JSON: {printable(str(exc))[:_MAX_TYPE_CHARS]}")
     if not isinstance(fields, dict):
         return Malformed(f"no object but {type(fields).__name__}")
-    kind = _text(fields, "type")
+    kind = text_of(fields, "type")
     if not kind:
         return Malformed("no type")
-    reader = _READERS.get(kind)
+    reader = _READERS.get(kind) or more.get(kind)
     return _ignored(kind) if reader is None else reader(fields)
 
 
@@ -92,14 +95,10 @@ def _ignored(kind: str) -> ServerEvent:
     return Ignored(printable(kind)[:_MAX_TYPE_CHARS]) if kind else Malformed("no type")
 
 
-def _text(fields: Fields, key: str) -> str | None:
+def text_of(fields: Fields, key: str) -> str | None:
+    """Return a text that is not empty; None for anything else."""
     value = fields.get(key)
     return whole_text(value) if isinstance(value, str) and value else None
-
-
-def whole_text(text: str) -> str:
-    """Join surrogate pairs and replace lone surrogates by U+FFFD: encoding a surrogate to UTF-8 fails later."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _number(fields: Fields, key: str) -> float | None:
@@ -109,27 +108,29 @@ def _number(fields: Fields, key: str) -> float | None:
     return value if 0 <= value <= _MAX_NUMBER else None
 
 
-def _milliseconds(fields: Fields, key: str) -> int | None:
+def milliseconds(fields: Fields, key: str) -> int | None:
+    """Return a number that is not negative, rounded down; None for anything else."""
     value = _number(fields, key)
     return None if value is None else math.floor(value)
 
 
-def _object(fields: Fields, key: str) -> Fields:
+def object_of(fields: Fields, key: str) -> Fields:
+    """Return an object; an empty one for anything else."""
     value = fields.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def _expires_at(fields: Fields) -> float | None:
     # Some servers send 0 for "never".
-    return _number(_object(fields, "session"), "expires_at") or _number(fields, "expires_at") or None
+    return _number(object_of(fields, "session"), "expires_at") or _number(fields, "expires_at") or None
 
 
 def _session_created(fields: Fields) -> ServerEvent:
-    return SessionCreated(_expires_at(fields), _text(_object(fields, "session"), "id") or _text(fields, "id"))
+    return SessionCreated(_expires_at(fields), text_of(object_of(fields, "session"), "id") or text_of(fields, "id"))
 
 
 def _session_updated(fields: Fields) -> ServerEvent:
-    return SessionUpdated(_expires_at(fields), _effective(_object(fields, "session")))
+    return SessionUpdated(_expires_at(fields), _effective(object_of(fields, "session")))
 
 
 _DIGITS = re.compile(r"[0-9]{1,9}")
@@ -147,7 +148,7 @@ _FORMATS = {
 
 def _effective(session: Fields) -> EffectiveSession:
     """Read a session object back; where both shapes are there, the nested one counts."""
-    audio = _object(_object(session, "audio"), "input")
+    audio = object_of(object_of(session, "audio"), "input")
     transcription = _first(audio, "transcription", session, "input_audio_transcription")
     detection = _first(audio, "turn_detection", session, "turn_detection")
     # A session whose turn detection is a name instead of an object still says which it is.
@@ -171,7 +172,7 @@ def _first(nested: Fields, name: str, flat: Fields, flat_name: str) -> Any:
 
 
 def _rate(audio: Fields, session: Fields) -> float | UnsetType:
-    places = ((_object(audio, "format"), ("rate", "sample_rate")),)
+    places = ((object_of(audio, "format"), ("rate", "sample_rate")),)
     flat = ((session, ("input_audio_sampling_rate", "input_audio_sample_rate", "sample_rate")),)
     rates = (_said(place, name) for place, names in (*places, *flat) for name in names)
     return next((rate for rate in rates if rate is not UNSET), UNSET)
@@ -193,15 +194,15 @@ def _speech_started(fields: Fields) -> ServerEvent:
     for name, kind in (("item_id", str), ("audio_start_ms", int | float)):
         if name in fields and not isinstance(fields[name], kind):
             return Malformed(f"{name} of the wrong kind")
-    return SpeechStarted(_text(fields, "item_id"), _milliseconds(fields, "audio_start_ms"))
+    return SpeechStarted(text_of(fields, "item_id"), milliseconds(fields, "audio_start_ms"))
 
 
 def _speech_stopped(fields: Fields) -> ServerEvent:
-    return SpeechStopped(_text(fields, "item_id"), _milliseconds(fields, "audio_end_ms"))
+    return SpeechStopped(text_of(fields, "item_id"), milliseconds(fields, "audio_end_ms"))
 
 
 def _committed(fields: Fields) -> ServerEvent:
-    return Committed(_text(fields, "item_id"), _text(fields, "previous_item_id"))
+    return Committed(text_of(fields, "item_id"), text_of(fields, "previous_item_id"))
 
 
 def _cleared(_fields: Fields) -> ServerEvent:
@@ -211,11 +212,11 @@ def _cleared(_fields: Fields) -> ServerEvent:
 def _delta(fields: Fields) -> ServerEvent:
     delta = fields.get("delta")
     # Not whole_text: the next delta may bring the second half of a surrogate pair.
-    return TranscriptDelta(_text(fields, "item_id"), delta if isinstance(delta, str) else "", _content_index(fields))
+    return TranscriptDelta(text_of(fields, "item_id"), delta if isinstance(delta, str) else "", content_index(fields))
 
 
 def _completed(fields: Fields) -> ServerEvent:
-    item_id, transcript, index = _text(fields, "item_id"), fields.get("transcript"), _content_index(fields)
+    item_id, transcript, index = text_of(fields, "item_id"), fields.get("transcript"), content_index(fields)
     if isinstance(status := fields.get("status"), str) and status != "completed":
         return TranscriptSnapshot(item_id, whole_text(transcript) if isinstance(transcript, str) else "", index)
     text = whole_text(transcript) if isinstance(transcript, str) else None
@@ -226,13 +227,13 @@ def _completed(fields: Fields) -> ServerEvent:
         index,
         usage=_usage(fields),
         confidence=_confidence(fields),
-        other_text=_text(fields, "text"),
+        other_text=text_of(fields, "text"),
     )
 
 
 def _usage(fields: Fields) -> TurnUsage | None:
     """Read what a turn costs: tokens or seconds; None if it says neither."""
-    usage = _object(fields, "usage")
+    usage = object_of(fields, "usage")
     tokens = {
         name: UNSET if (count := _number(usage, name)) is None else int(count)
         for name in ("input_tokens", "output_tokens", "total_tokens")
@@ -256,19 +257,20 @@ def _confidence(fields: Fields) -> float | None:
 
 def _segment(fields: Fields) -> ServerEvent:
     return TranscriptSegment(
-        _text(fields, "item_id"),
-        _text(fields, "text") or "",
-        _text(fields, "speaker"),
+        text_of(fields, "item_id"),
+        text_of(fields, "text") or "",
+        text_of(fields, "speaker"),
         _number(fields, "start"),
         _number(fields, "end"),
     )
 
 
 def _updated(fields: Fields) -> ServerEvent:
-    return TranscriptSnapshot(_text(fields, "item_id"), _text(fields, "transcript") or "", _content_index(fields))
+    return TranscriptSnapshot(text_of(fields, "item_id"), text_of(fields, "transcript") or "", content_index(fields))
 
 
-def _content_index(fields: Fields) -> int:
+def content_index(fields: Fields) -> int:
+    """Return the index of a content part; 0 where it is missing."""
     value = _number(fields, "content_index")
     return 0 if value is None else min(int(value), _MAX_CONTENT_INDEX)
 
@@ -277,11 +279,11 @@ def _language(fields: Fields) -> str | None:
     match fields.get("languages"):
         case [str(first), *_] if first:
             return first
-    return _text(fields, "language")
+    return text_of(fields, "language")
 
 
 def _failed(fields: Fields) -> ServerEvent:
-    return TranscriptFailed(_text(fields, "item_id"), _error_info(fields))
+    return TranscriptFailed(text_of(fields, "item_id"), _error_info(fields))
 
 
 def _error(fields: Fields) -> ServerEvent:
@@ -293,11 +295,11 @@ def _error_info(fields: Fields) -> ErrorInfo:
     error = fields.get("error")
     if isinstance(error, dict):
         return ErrorInfo(
-            type=_text(error, "type") or "",
+            type=text_of(error, "type") or "",
             code=_scalar(error.get("code")),
             message=_scalar(error.get("message")),
-            param=_text(error, "param"),
-            event_id=_text(error, "event_id"),
+            param=text_of(error, "param"),
+            event_id=text_of(error, "event_id"),
         )
     return ErrorInfo(code=_scalar(fields.get("code")), message=_scalar(error) or _scalar(fields.get("message")))
 
@@ -306,18 +308,18 @@ def _scalar(value: object) -> str:
     """Convert a code or message of any JSON type to text; an object yields its ``message``."""
     match value:
         case str():
-            return _text({"value": value}, "value") or ""
+            return text_of({"value": value}, "value") or ""
         case bool() | None:
             return ""
         case int() | float():
             return str(value)[:_MAX_TYPE_CHARS] if abs(value) <= _MAX_NUMBER else ""
         case {"message": str(inner)}:
-            return _text({"value": inner}, "value") or ""
+            return text_of({"value": inner}, "value") or ""
         case _:
             return printable(str(value))[:_MAX_LOG_CHARS]
 
 
-_READERS: dict[str, Callable[[Fields], ServerEvent]] = {
+_READERS: Readers = {
     "session.created": _session_created,
     "transcription_session.created": _session_created,
     "session.updated": _session_updated,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _RESERVED = {
-    "type": "rt speaks transcription sessions only",
+    "type": "the command says which kind of session it is",
     "audio.input.format": "rt resamples to the format of the endpoint",
     "audio.input.turn_detection.type": "use --turn-detection",
     "audio.input.transcription.model": "use --model",

@@ -9,7 +9,11 @@ from rt_cli.protocol.openai.models import traits_of
 from rt_cli.protocol.openai.overrides import with_overrides
 
 if TYPE_CHECKING:
+    from rt_cli.protocol.dialects.dialect import ConversationWish
     from rt_cli.settings import SessionSettings, TurnDetection
+
+CONVERSATION_MODEL = "gpt-realtime-2"
+"""Replies where nothing else is asked for."""
 
 
 def choose_turn_detection(model: str, requested: TurnDetection | None, *, embedded: bool) -> TurnDetection:
@@ -62,6 +66,48 @@ def transcription_session(
     session: dict[str, Any] = {"type": "transcription", "audio": {"input": audio}}
     if settings.confidence:
         session["include"] = ["item.input_audio_transcription.logprobs"]
+    return with_overrides(session, settings.extra)
+
+
+def conversation_session(
+    settings: SessionSettings, wish: ConversationWish, turns: TurnDetection, rate_hz: int
+) -> dict[str, object]:
+    """Build the ``session`` of the ``session.update`` of a conversation.
+
+    The endpoint replies at the end of each turn that it detects. It does not interrupt its replies by itself: ``rt``
+    knows what was heard.
+
+    Args:
+        settings: Settings of the user.
+        wish: What is asked of the replies.
+        turns: ``client`` and ``none`` switch the endpoint's detection off.
+        rate_hz: Sample rate of the PCM on the wire, both ways.
+
+    Raises:
+        UsageError: The transcription model does not take a prompt or several languages, or an override does not fit.
+    """
+    detection = _turn_detection(settings, turns)
+    pcm = {"type": "audio/pcm", "rate": rate_hz}
+    audio: dict[str, Any] = {
+        "input": {
+            "format": pcm,
+            "transcription": _transcription(settings, wish.transcription_model),
+            "turn_detection": detection and {**detection, "create_response": True, "interrupt_response": False},
+        }
+    }
+    if settings.noise_reduction is not None:
+        audio["input"]["noise_reduction"] = {"type": settings.noise_reduction}
+    if wish.spoken:
+        audio["output"] = {"format": pcm, **({} if wish.voice is None else {"voice": wish.voice})}
+    session: dict[str, Any] = {
+        "type": "realtime",
+        "output_modalities": ["audio" if wish.spoken else "text"],
+        "audio": audio,
+    }
+    if wish.instructions is not None:
+        session["instructions"] = wish.instructions
+    if wish.tools:
+        session["tools"] = [dict(tool) for tool in wish.tools]
     return with_overrides(session, settings.extra)
 
 

@@ -43,4 +43,13 @@ class Fail(Struct, frozen=True):
     error: RtError
 
 
-Effect = Settle | Drop | Acknowledge | Report | Fail
+class TurnFinished(Struct, frozen=True):
+    """A turn has its outcome, which is reported next if it has a number; for a conversation."""
+
+    item_ids: frozenset[str]
+    number: int | None
+    """Its number; None if it has no final."""
+    text: str
+
+
+Effect = Settle | Drop | Acknowledge | Report | Fail | TurnFinished

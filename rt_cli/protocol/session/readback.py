@@ -16,6 +16,7 @@ _NAMES = {"pcmu": "G.711 mu-law", "pcma": "G.711 A-law", "opus": "Opus"}
 """Encodings that are surely not PCM; other names may be another word for it."""
 
 
+WORDLESS = "the endpoint does not write down what you say: replies are all there is to read"
 MAKES_TURNS = "the endpoint makes the turns, although it was asked not to: its turns count"
 
 
@@ -30,6 +31,8 @@ class Readback(Struct, frozen=True):
     """Silence that ends a turn at the endpoint; 0 if it does not say."""
     prefix_ms: float | None = None
     """Prefix padding at the endpoint; None if it does not say."""
+    wordless: bool = False
+    """It is a conversation in which the endpoint does not write down what the user says."""
 
 
 def read_back(asked: SessionRequest, effective: EffectiveSession) -> Readback:
@@ -47,14 +50,15 @@ def read_back(asked: SessionRequest, effective: EffectiveSession) -> Readback:
         error = _refused(f"takes {_NAMES[effective.encoding]}, not PCM", "the audio would be noise there")
     elif effective.rate_hz is not UNSET and effective.rate_hz != rate:
         error = _refused(f"takes {effective.rate_hz:g} Hz, not {rate} Hz", "it needs a --dialect of its own")
-    elif effective.transcribes is False:
+    elif effective.transcribes is False and not asked.conversation:
         error = _refused("has switched transcription off", "check --model; it may serve conversations only")
     elif detection is None and endpoint_turns:
         error = _refused("has switched turn detection off", "use --turn-detection client")
     makes_turns = isinstance(detection, str) and not endpoint_turns
     silence_ms = 0.0 if effective.silence_ms is UNSET else effective.silence_ms
     prefix_ms = None if effective.prefix_ms is UNSET else effective.prefix_ms
-    return Readback(error, makes_turns, silence_ms, prefix_ms)
+    wordless = effective.transcribes is False and asked.conversation
+    return Readback(error, makes_turns, silence_ms, prefix_ms, wordless)
 
 
 def _refused(what: str, hint: str) -> EndpointError:

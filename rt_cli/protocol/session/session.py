@@ -28,7 +28,7 @@ from rt_cli.protocol.session import outcomes
 from rt_cli.protocol.session.clear import Clear
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
 from rt_cli.protocol.session.deadlines import TurnDeadlines
-from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle
+from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle, TurnFinished
 from rt_cli.protocol.session.offsets import USUAL_PREFIX_MS, Offsets
 from rt_cli.protocol.session.old_silence import OldSilence
 from rt_cli.protocol.session.readback import MAKES_TURNS
@@ -57,6 +57,7 @@ class Session:
         heard_at: Returns when the sample at a timeline position was captured, seconds; None if unknown.
         is_quiet: Returns whether the audio up to a timeline position is not louder than noise.
         own_detector: With ``own_turns``: True if ``rt`` detects speech. If False, audio outside turns may be speech.
+        turn_ends: Whether to return a ``TurnFinished`` for each turn.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Session:
         heard_at: Callable[[int], float | None] = lambda _at: None,
         is_quiet: Callable[[int], bool] = lambda _upto: True,
         own_detector: bool = True,
+        turn_ends: bool = False,
     ) -> None:
         self.rate_hz = rate_hz
         self.settled = 0
@@ -85,6 +87,7 @@ class Session:
         self.own_turns = own_turns
         """``rt`` commits the turns itself; False from the moment on at which the endpoint shows that it makes them."""
         self._no_detector = own_turns and not own_detector
+        self._turn_ends = turn_ends
         self._patience_s = patience_s
         self._silence = to_samples(silence_ms, rate_hz)
         self._is_quiet = is_quiet
@@ -380,14 +383,22 @@ class Session:
     def _outcome(self, turn: Turn, now: float) -> list[Effect]:
         settled = self._settle(outcomes.settled_position(turn))
         if outcomes.is_silence(turn, detected=self._connection.detected):
-            return [*([outcomes.warning(turn.failure)] if turn.failure else []), *settled]
+            warned = [outcomes.warning(turn.failure)] if turn.failure else []
+            return [*warned, *settled, *self._turn_end(turn, None)]
         if turn.failure is not None or turn.missing:
-            return [*outcomes.failure_effects(turn, self._connection.turns.number, self.rate_hz), *settled]
+            failed = outcomes.failure_effects(turn, self._connection.turns.number, self.rate_hz)
+            return [*failed, *settled, *self._turn_end(turn, None)]
         self.finals += 1
         number, latency_ms = self._connection.turns.number(turn), self.latencies.measure(turn, now)
         resumed = (turn.start or 0) < self._replayed
         # Settle first: the spool must store the final before the final is printed.
-        return [*settled, Report(outcomes.final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))]
+        report = Report(outcomes.final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))
+        return [*settled, *self._turn_end(turn, number), report]
+
+    def _turn_end(self, turn: Turn, number: int | None) -> list[Effect]:
+        if not self._turn_ends:
+            return []
+        return [TurnFinished(frozenset(turn.ids), number, "" if number is None else turn.text)]
 
     def _give_up_turns(self, now: float) -> list[Effect]:
         """Give up the finals of the oldest turns that are overdue; at the end, of all turns together."""

@@ -31,15 +31,23 @@ class AudioRecorder:
         replace: Whether an existing file may be replaced.
         on_event: Receives a warning on the first disk error.
         limit_bytes: Limit of audio waiting for the disk.
+        channels: Interleaved in the audio; positions count frames.
 
     Raises:
         UsageError: The file cannot be written, or exists already.
     """
 
     def __init__(
-        self, path: Path, rate_hz: int, on_event: EventHandler, *, replace: bool, limit_bytes: int = LIMIT_BYTES
+        self,
+        path: Path,
+        rate_hz: int,
+        on_event: EventHandler,
+        *,
+        replace: bool,
+        limit_bytes: int = LIMIT_BYTES,
+        channels: int = 1,
     ) -> None:
-        self._wav = WavWriter(path)
+        self._wav = WavWriter(path, channels=channels)
         self._wav.create(rate_hz, replace=replace)
         self._rate = rate_hz
         self._on_event = on_event

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
+from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost, RtError
 from rt_cli.events import RawEvent
 from rt_cli.protocol.raw_event import raw_event
-from rt_cli.protocol.server_events import ErrorEvent, SessionUpdated
+from rt_cli.protocol.server_events import (
+    Committed,
+    ErrorEvent,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptCompleted,
+)
 from rt_cli.protocol.session.handshake import Handshake
-from rt_cli.protocol.session.readback import read_back
+from rt_cli.protocol.session.readback import WORDLESS, read_back
 from rt_cli.streaming.delivery.configure import configure
 from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
 from rt_cli.streaming.delivery.pump import Pump
@@ -23,6 +32,7 @@ from rt_cli.streaming.transport.connection import connect
 
 if TYPE_CHECKING:
     from rt_cli.events import SessionState
+    from rt_cli.protocol.conversation.actions import Action
     from rt_cli.protocol.server_events import EffectiveSession, ServerEvent
     from rt_cli.streaming.delivery.run_state import RunState
     from rt_cli.streaming.transport.connection import Connection
@@ -84,6 +94,8 @@ class Link:
         self._injected_error: RtError | None = None
         self._sender: Sender | None = None
         self._pump: Pump | None = None
+        self._actions: deque[Action] = deque()
+        self._wordless = False
 
     @property
     def ready(self) -> bool:
@@ -140,6 +152,8 @@ class Link:
             connection.abort()
             raise
         finally:
+            if self.serving and self._state.conversation is not None:
+                self._state.conversation.lost()
             await connection.close()
             if self._sender is not None:
                 await self._sender.aclose()
@@ -164,6 +178,8 @@ class Link:
                     tasks.create_task(self._monitor(connection, sender), name="watch"),
                 ]
                 await self._configure(sender)
+                if state.conversation is not None:
+                    others.append(tasks.create_task(self._send_actions(sender), name="actions"))
                 await self._deliver(self._pump, tasks)
                 for task in others:
                     task.cancel()
@@ -205,6 +221,9 @@ class Link:
         if answer.endpoint_makes_turns and session.own_turns:
             early = not self.ready and not session.wire.wire
             self._state.marks.apply(session.leave_turns_to_endpoint() if early else session.turns_of_the_endpoint())
+        self._wordless = answer.wordless
+        if answer.wordless:
+            self._state.warn_once("no_transcription", WORDLESS)
         if answer.prefix_ms is not None:
             session.prefix_padding(answer.prefix_ms)
 
@@ -224,6 +243,8 @@ class Link:
         if self._begin_state is not None:
             self._change_state(self._begin_state)
             self.state, self.serving = "ready", True
+            if state.conversation is not None:
+                state.conversation.connected(self._say)
             state.changed.notify()
         pumping = tasks.create_task(pump.run(), name="pump")
         pumping.add_done_callback(lambda _task: state.changed.notify())
@@ -236,6 +257,16 @@ class Link:
 
     def _may_retire(self) -> bool:
         return self._retiring and not self._state.session.committed_turns
+
+    def _say(self, action: Action) -> None:
+        self._actions.append(action)
+        self._state.changed.notify()
+
+    async def _send_actions(self, sender: Sender) -> None:
+        """Send what the conversation says, in order, until cancelled."""
+        while True:
+            await self._state.changed.wait_until(lambda: bool(self._actions))
+            await sender.control(self._codec.action_message(self._actions.popleft()))
 
     async def _receive(self, connection: Connection) -> None:
         state = self._state
@@ -258,9 +289,23 @@ class Link:
         if self.ready and isinstance(event, SessionUpdated):
             self._read_back(event.effective)
         if self.ready and self._begin_state is not None:
-            state.marks.apply(state.session.receive(event, state.clock.now()))
+            if state.conversation is None or not state.conversation.takes(event):
+                state.marks.apply(state.session.receive(event, state.clock.now()))
+            if state.conversation is not None and self.serving:
+                state.conversation.receive(event, self._position(event))
+            if self._wordless and isinstance(event, Committed):
+                # No final will come: the turn is finished, without words.
+                state.marks.apply(state.session.receive(TranscriptCompleted(event.item_id), state.clock.now()))
         else:
             state.changed.notify()
+
+    def _position(self, event: ServerEvent) -> int | None:
+        """Return the position on the timeline that an event names."""
+        match event:
+            case SpeechStarted(item_id, int(ms)) | SpeechStopped(item_id, int(ms)) if item_id:
+                wire = min(to_samples(ms, self._state.tape.rate_hz), self._state.session.wire.wire)
+                return self._state.session.wire.timeline(wire)
+        return None
 
     async def _monitor(self, connection: Connection, sender: Sender) -> None:
         """Check the liveness of the endpoint and the timeouts of turns, twice a second."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import to_ms
 from rt_cli.events import Dropped
-from rt_cli.protocol.session.effects import Acknowledge, Drop, Fail, Report, Settle
+from rt_cli.protocol.session.effects import Acknowledge, Drop, Fail, Report, Settle, TurnFinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.session.session import Session
     from rt_cli.streaming.capture.spool_writer import SpoolWriter
     from rt_cli.streaming.capture.turn_marks import TurnMarks
+    from rt_cli.streaming.conversation_hooks import ConversationHooks
     from rt_cli.streaming.cost import Meter
     from rt_cli.streaming.delivery.sender import Sender
     from rt_cli.timeline.tape import Hole, Tape
@@ -45,6 +46,7 @@ class Marks:
         spool_writer: Writes the effects to the spool; None without one.
         turn_marks: Forgets what is settled; None if the endpoint detects turns.
         send_ranges: Forgets what is settled; None if all audio is sent.
+        conversation: Learns of the ends of turns; None for a transcription.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Marks:
         spool_writer: SpoolWriter | None = None,
         turn_marks: TurnMarks | None = None,
         send_ranges: SendRanges | None = None,
+        conversation: ConversationHooks | None = None,
     ) -> None:
         self.padding = 0
         """Samples of silence sent as padding on all connections, outside the sum of the ledger."""
@@ -71,6 +74,7 @@ class Marks:
         self._spool_writer = spool_writer
         self._turn_marks = turn_marks
         self._send_ranges = send_ranges
+        self._conversation = conversation
         self._sender: Sender | None = None
 
     def ledger(self) -> Ledger:
@@ -145,17 +149,23 @@ class Marks:
         if self._spool_writer is not None:
             self._spool_writer.write_effects(effects)
         for effect in effects:
-            match effect:
-                case Settle(to):
-                    self._settle(to)
-                case Drop(start, end, reason):
-                    for hole in self._tape.drop(start, end, reason):
-                        self._on_event(dropped(hole, self._tape.rate_hz))
-                case Report(event):
-                    self._on_event(event)
-                case Fail(error):
-                    raise error
+            self._execute(effect)
         self._on_change()
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case Settle(to):
+                self._settle(to)
+            case Drop(start, end, reason):
+                for hole in self._tape.drop(start, end, reason):
+                    self._on_event(dropped(hole, self._tape.rate_hz))
+            case Report(event):
+                self._on_event(event)
+            case TurnFinished(item_ids, number, text):
+                if self._conversation is not None:
+                    self._conversation.turn_ended(item_ids, number, text)
+            case Fail(error):
+                raise error
 
     def _settle(self, to: int) -> None:
         self._tape.settle(to)

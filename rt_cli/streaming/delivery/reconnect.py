@@ -50,6 +50,7 @@ class Reconnector:
         self._attempt = 0
         self._served = 0
         self._furthest_acknowledged = 0
+        self._conversed = 0
         self._deaths = 0
         self._stuck = 0
         self._without_progress = 0
@@ -123,9 +124,9 @@ class Reconnector:
         await changed.wait_until(lambda: link.ended or successor.ended or successor.ready)
         if successor.ended:
             log.debug("no second session beside the first (%s): break, then make", successor.error)
-        session, handover_by = self._state.session, _before_expiry(link, HANDOVER_BY_S, HANDOVER_BY_SHARE)
+        state, handover_by = self._state, _before_expiry(link, HANDOVER_BY_S, HANDOVER_BY_SHARE)
         with self._notify_at(handover_by):
-            await changed.wait_until(lambda: link.ended or session.between_turns or clock.now() >= handover_by)
+            await changed.wait_until(lambda: link.ended or state.between_turns or clock.now() >= handover_by)
         link.retire()
         # The successor sends audio without a final again after this time: better than delaying the audio after it.
         deadline = clock.now() + HAND_OVER_S
@@ -162,12 +163,15 @@ class Reconnector:
             )
 
     def _progressed(self, began_at: int) -> bool:
-        """Whether a connection moved the settled mark, or moved the acknowledged mark further than any before it.
+        """Whether a connection moved the settled mark, or the acknowledged mark further than any before it, or replied.
 
-        Updates the furthest acknowledged position.
+        Updates the furthest acknowledged position, and that of the conversation.
         """
-        tape = self._state.tape
+        tape, conversation = self._state.tape, self._state.conversation
+        conversed = 0 if conversation is None else conversation.progress
         progressed = tape.settled > began_at or tape.acknowledged > self._furthest_acknowledged
+        progressed = progressed or conversed > self._conversed
+        self._conversed = conversed
         self._furthest_acknowledged = max(self._furthest_acknowledged, tape.acknowledged)
         return progressed
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rt_cli.streaming.capture.capture import TapeFeeder
     from rt_cli.streaming.capture.turn_analysis import Detector
     from rt_cli.streaming.capture.turn_marks import TurnMarks
+    from rt_cli.streaming.conversation_hooks import ConversationHooks
     from rt_cli.streaming.delivery.marks import Marks
     from rt_cli.streaming.delivery.next_action import ChunkSizes
     from rt_cli.streaming.measure_hooks import MeasureHooks
@@ -82,6 +83,8 @@ class RunState(Struct, frozen=True):
     make_wire_log: Callable[[], ConnectionLog] | None = None
     """Makes the wire log of the next connection; None without ``--record``."""
 
+    conversation: ConversationHooks | None = None
+    """The conversation that the sound belongs to; None for a transcription."""
     outage: Outage = field(default_factory=Outage)
     """The present outage."""
     warned: set[str] = field(default_factory=set)
@@ -92,6 +95,11 @@ class RunState(Struct, frozen=True):
         if code not in self.warned:
             self.warned.add(code)
             self.on_event(Warned(code, message))
+
+    @property
+    def between_turns(self) -> bool:
+        """Whether a connection can end here without a loss."""
+        return self.session.between_turns and (self.conversation is None or self.conversation.may_end)
 
     @property
     def patience_s(self) -> float:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.realtime import RealtimeSessionCreateRequest
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import DIALECTS, Dialect
+from rt_cli.protocol.dialects.dialect import ConversationWish
+from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.protocol.openai.encode import session_update_event
 from rt_cli.protocol.openai.overrides import with_overrides
-from rt_cli.protocol.openai.session import choose_turn_detection, transcription_session
-from rt_cli.settings import SessionSettings, TurnDetection
+from rt_cli.protocol.openai.session import choose_turn_detection, conversation_session, transcription_session
+from rt_cli.settings import EndpointSettings, SessionSettings, TurnDetection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -300,3 +303,63 @@ def test_confidence_is_asked_for() -> None:
     asked = transcription_session(SessionSettings(confidence=True), "gpt-4o-transcribe", "server_vad", 24_000)
     assert asked["include"] == ["item.input_audio_transcription.logprobs"]
     assert "include" not in transcription_session(SessionSettings(), "gpt-4o-transcribe", "server_vad", 24_000)
+
+
+def conversation(wish: ConversationWish, turns: TurnDetection = "server_vad", **settings: Any) -> dict[str, Any]:
+    """The session object of a conversation."""
+    return conversation_session(SessionSettings(**settings), wish, turns, 24_000)
+
+
+TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        conversation(ConversationWish("whisper-1")),
+        conversation(ConversationWish("whisper-1", "marin", "be short", tools=(TOOL,)), language="en"),
+        conversation(ConversationWish("whisper-1", spoken=False), "client", noise_reduction="near_field"),
+        conversation(ConversationWish("whisper-1"), "semantic_vad"),
+    ],
+    ids=["plain", "all", "text, own turns", "meaning"],
+)
+def test_a_conversation_by_the_official_types(session: dict[str, Any]) -> None:
+    """Valid, and without a field that they do not know."""
+    checked = RealtimeSessionCreateRequest.model_validate(session)
+
+    assert not checked.model_extra
+    assert checked.model_dump(exclude_unset=True, by_alias=True) == session
+
+
+def test_the_endpoint_replies_and_does_not_interrupt() -> None:
+    """Only rt knows what was heard."""
+    detection = conversation(ConversationWish("whisper-1"))["audio"]["input"]["turn_detection"]
+
+    assert (detection["create_response"], detection["interrupt_response"]) == (True, False)
+    assert conversation(ConversationWish("whisper-1"), "client")["audio"]["input"]["turn_detection"] is None
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://api.openai.com", "wss://api.openai.com/v1/realtime?model=m"),
+        ("https://r.openai.azure.com", "wss://r.openai.azure.com/openai/v1/realtime?model=m"),
+        ("http://localhost:1/v1", "ws://localhost:1/v1/realtime?model=m"),
+    ],
+    ids=["OpenAI", "Azure", "a gateway"],
+)
+def test_the_url_of_a_conversation_names_the_model_alone(url: str, path: str) -> None:
+    """An intent would make it a transcription."""
+    endpoint = resolve(EndpointSettings(url=url, model="m"), url, None, conversation=True)
+
+    request = endpoint.dialect.conversation(SessionSettings(), ConversationWish("whisper-1"), endpoint.model, None)
+
+    assert endpoint.with_query(request.query).url == path
+
+
+def test_a_conversation_is_asked_for_in_the_url() -> None:
+    """A model there is what the provider wants; a transcription is refused."""
+    endpoint = resolve(EndpointSettings(), "https://api.openai.com/v1/realtime?model=m", None, conversation=True)
+    assert endpoint.url == "wss://api.openai.com/v1/realtime?model=m"
+    with pytest.raises(UsageError, match="is no conversation"):
+        resolve(EndpointSettings(), "https://api.openai.com/v1/realtime?intent=transcription", None, conversation=True)

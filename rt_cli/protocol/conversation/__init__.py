@@ -1,0 +1,1 @@
+"""A spoken conversation: replies, items, what was heard of them, barge-in, tool calls. Decisions only; no I/O."""

@@ -1,0 +1,1 @@
+"""What a test expects of a conversation, and the report of what became of it."""

@@ -1,0 +1,93 @@
+"""The tools of a conversation: runs the calls of the endpoint, each in a task, and passes their outputs on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from rt_cli.conversation_events import ToolCalled
+from rt_cli.masking import without_secrets
+from rt_cli.protocol.sanitize import printable
+from rt_cli.talk.tools.confirm import confirmed
+from rt_cli.talk.tools.run_tool import ToolResult, failure, run_tool
+from rt_cli.talk.tools.tool import CallRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rt_cli.protocol.conversation.actions import RunTool
+    from rt_cli.talk.tools.tool import Tool
+
+    OnEnded = Callable[[RunTool, str, ToolCalled], None]
+    """Takes a call, its output and the event that reports it."""
+
+MAX_AT_ONCE = 8
+_MAX_NAME_CHARS = 64
+
+
+class ToolSet:
+    """The tools by name.
+
+    Args:
+        tools: The tools.
+        timeout_s: Longest run of a tool that has no timeout of its own.
+    """
+
+    def __init__(self, tools: Sequence[Tool], timeout_s: float) -> None:
+        self.called: list[str] = []
+        """Names of the tools that were run, in order."""
+        self._tools = {tool.name: tool for tool in tools}
+        self._timeout_s = timeout_s
+        self._group: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._lane = asyncio.Semaphore(MAX_AT_ONCE)
+        self._on_ended: OnEnded = lambda _call, _output, _event: None
+
+    @property
+    def declarations(self) -> list[dict[str, object]]:
+        """The tools as the session object has them."""
+        return [tool.declaration for tool in self._tools.values()]
+
+    def begin(self, group: asyncio.TaskGroup, on_ended: OnEnded) -> None:
+        """Run calls in this group from now on."""
+        self._group, self._on_ended = group, on_ended
+
+    def end(self) -> None:
+        """End all tools that run."""
+        for task in self._running:
+            task.cancel()
+
+    def start(self, call: RunTool) -> None:
+        """Run a call; returns at once."""
+        if self._group is not None:
+            task = self._group.create_task(self._run(call), name=f"tool {call.name[:40]}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _run(self, call: RunTool) -> None:
+        began = time.monotonic()
+        async with self._lane:
+            result = await self._result(call)
+        ms = round((time.monotonic() - began) * 1000)
+        # The endpoint chooses the name, which may be that of no tool at all.
+        name = without_secrets(printable(call.name))[:_MAX_NAME_CHARS]
+        event = ToolCalled(name, printable(call.arguments), result.exit_code, ms)
+        self._on_ended(call, result.output, event)
+
+    async def _result(self, call: RunTool) -> ToolResult:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return failure("there is no such tool")
+        timeout_s = tool.timeout_s or self._timeout_s
+        try:
+            arguments = tool.arguments(call.arguments)
+            argv = tool.argv(arguments)
+        except CallRefused as exc:
+            return failure(str(exc))
+        if tool.confirm == "always":
+            answer = await confirmed(argv, timeout_s)
+            if not answer:
+                return failure("nobody is there to allow it" if answer is None else "the user did not allow it")
+        self.called.append(call.name)
+        return await run_tool(argv, arguments, timeout_s)
