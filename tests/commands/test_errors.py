@@ -310,7 +310,9 @@ CONVERSATION = [
         "60 s without a commit.*--max-turn",
         _script(says_then_closes(None, 1009, "buffered audio exceeds 60 s without a commit")),
     ),
-    Row("a message above the limit", SEND.replace("0.8", "10"), 6, "above the limit of 32 MiB", _script(_says_too_much)),
+    Row(
+        "a message above the limit", SEND.replace("0.8", "10"), 6, "above the limit of 32 MiB", _script(_says_too_much)
+    ),
     Row("closed with 1011", SEND, 5, "1011", _script(says_then_closes(None, 1011, "internal error"))),
     Row("colours in an error", SEND, 4, "Incorrect key provided", _script(_fails_in_colour)),
     Row("rejected configuration", SEND, 6, "klingon.*transcription.language", _script(_rejects_the_configuration)),

@@ -153,7 +153,7 @@ def test_topic_on_a_terminal_is_laid_out() -> None:
 
     shown = "\n".join(screen.display)
     assert "incomplete: a part of the audio is in no final" in shown
-    assert "|" not in shown
+    assert "| 7 |" not in shown
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
