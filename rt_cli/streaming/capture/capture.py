@@ -150,7 +150,8 @@ class TapeFeeder:
         try:
             async for block in self._source.blocks():
                 if block.lost:
-                    lost = min(block.lost, self._limit - self._tape.captured)
+                    # A gap in which the machine was suspended may lie beyond the limit.
+                    lost = max(0, min(block.lost, self._limit - self._tape.captured))
                     self._report(self._tape.lose(int(lost), block.reason))
                 await self._capture(block.pcm)
                 if self._must_end():

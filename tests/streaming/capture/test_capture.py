@@ -211,6 +211,22 @@ def test_a_loss_ends_at_the_limit(*, live: bool) -> None:
     assert setting.tape.captured == 2 * RATE + RATE // 2
 
 
+def test_a_loss_behind_a_suspend_beyond_the_limit_takes_nothing_back() -> None:
+    """The machine was suspended for longer than ``--duration``, and the device lost sound before."""
+
+    async def scenario() -> Setting:
+        setting = Setting(Blocks(Block(SOUND), Block(b"", lost=480, reason="device_lost"), live=True), limit_s=2.5)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(setting.capture.run())
+            await asyncio.sleep(0)
+            setting.capture.add_suspend_gap(10)
+        return setting
+
+    setting = run(scenario())
+    assert setting.holes == [Hole(RATE, 11 * RATE, "suspended")]
+    assert setting.tape.captured == 11 * RATE
+
+
 def test_a_long_gap_is_reported_at_its_start_and_at_its_end() -> None:
     """A missing device reports ten times a second, the feeder only twice."""
     away = [Block(b"", lost=2400, reason="device_lost")] * 50
