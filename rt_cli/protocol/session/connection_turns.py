@@ -197,7 +197,7 @@ class ConnectionTurns:
         believed = event.audio_end_ms if name or turn.start is not None else None
         wire = None if believed is None else self.offsets.end(believed, self.wire.wire, now)
         if wire is None:
-            turn.guess(self.wire.position, self._earliest_end, now)
+            turn.guess(self.wire.position, self.processed, now)
             return self._stopped(turn)
         end = self.wire.end(wire)
         turn.close(end, now, speech_end=end - self._silence)
@@ -237,7 +237,7 @@ class ConnectionTurns:
         if turn.end is None and commit is not None:
             turn.close(commit.end, now, speech_end=commit.end)
         elif turn.end is None:
-            turn.guess(self.wire.position, self._earliest_end, now)
+            turn.guess(self.wire.position, self.processed, now)
         turn.committed = turn.answered = True
         turn.updated_at = now
         self.offsets.committed(None if commit is None else commit.wire)
@@ -400,7 +400,7 @@ class ConnectionTurns:
     def _finish(self, turn: Turn, item_id: str | None, now: float) -> None:
         self.ends_turns = self.ends_turns or not (turn.committed or self.commits.pending)
         if turn.end is None:
-            turn.guess(self.turns.end_of(turn, self.wire.position), self._earliest_end, now)
+            turn.guess(self.turns.end_of(turn, self.wire.position), self.processed, now)
         turn.note_transcript(item_id)
         turn.updated_at = now
         turn.speech = turn.speech or bool(turn.text.strip() and not turn.committed)
@@ -412,7 +412,7 @@ class ConnectionTurns:
         return open_turns[-1] if open_turns else None
 
     @property
-    def _earliest_end(self) -> int:
-        """Lower bound for the end of a turn that ends now: unread audio may belong to later turns."""
+    def processed(self) -> int:
+        """Timeline position up to which the endpoint has surely processed what it has read: no turn ends before."""
         usual, most = round(_UNREAD_S * self._rate_hz), round(_MAX_UNREAD_S * self._rate_hz)
         return max(self.read - most, min(self.read - usual, self.read_before))

@@ -1,4 +1,4 @@
-"""The offsets of speech events: believed only while they grow. Pure.
+"""The offsets of speech events: believed only while they grow, and all audio is taken. Pure.
 
 OpenAI counts from the start of the session's audio. Known servers count from the start of the current buffer, which
 restarts with every turn (Speaches), or send wall clock time (LocalAI).
@@ -37,6 +37,8 @@ class Offsets:
         """Offsets count from the last commit."""
         self.clock = False
         """Offsets are the time of a clock, not of the audio: none is believed."""
+        self.refused = False
+        """Audio of this connection was refused, and nobody knows whether its offsets count it: none is believed."""
         self.grows = False
         """Offsets count from the start: counted from the last commit, they would be beyond the audio that was sent."""
         self._rate_hz = rate_hz
@@ -107,7 +109,7 @@ class Offsets:
     def _wire(self, offset: int, earliest: int, sent: int) -> int | None:
         """Return the wire sample of an offset that, if it grows, is ``earliest`` or later."""
         latest = sent + self._ahead
-        if self.clock or offset > latest:
+        if self.clock or self.refused or offset > latest:
             return None
         if not self.restart and offset < earliest:
             if self.grows:

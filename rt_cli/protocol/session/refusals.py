@@ -35,27 +35,34 @@ class Refusals:
     """The refusals of one connection."""
 
     def __init__(self) -> None:
+        self.any = False
+        """Audio was refused on this connection."""
         self._in_a_row = 0
         self._since: int | None = None
 
-    def receive(self, error: ErrorInfo, read: int, sent: int) -> list[Effect]:
+    def receive(self, error: ErrorInfo, processed: int, read: int, sent: int) -> list[Effect]:
         """Process an error.
 
         Args:
             error: An error that ends nothing, and belongs to no commit.
-            read: Timeline position up to which the endpoint had read before.
+            processed: Timeline position up to which the endpoint had surely processed the audio before.
+            read: Timeline position up to which it had read the audio before.
             sent: Timeline position up to which audio was sent.
 
         Returns:
-            A warning; a hole and a failure where the endpoint takes no audio.
+            A warning, and a hole where all audio is read already; a failure where the endpoint takes no audio.
         """
         if error.event_id is None and not about_session(error) and refuses_audio(error):
-            self._since = read if self._since is None else self._since
+            self.any = True
+            if self._since is None:
+                # Where nothing is left to read, the pong of the refused audio came before its refusal.
+                self._since = read if read < sent else processed
             self._in_a_row += 1
             if self._in_a_row >= MOST_REFUSALS:
                 message = f"the endpoint takes no audio: {quoted(error.message or error.code)}"
                 hint = "check the model, --chunk-ms and the length of turns (--max-turn)"
                 return [*self.note_read(sent), Fail(EndpointError(message, hint, code="audio_refused"))]
+            return [*self.note_read(read), warning(error)]
         return [warning(error)]
 
     def note_turn(self) -> None:

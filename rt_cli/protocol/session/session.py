@@ -318,7 +318,11 @@ class Session:
         commit = commits.take_refused(error, anonymous=last and refuses_audio(error))
         if commit is None:
             self.last_error = error
-            return self._refusals.receive(error, self._connection.read, self.wire.position)
+            # While a commit has no answer, the error may be its refusal.
+            processed = self._connection.read if commits.pending else self._connection.processed
+            refused = self._refusals.receive(error, processed, self._connection.read, self.wire.position)
+            self._offsets.refused = self._refusals.any
+            return refused
         refused = self._connection.commit_refused(commit, error, now)
         if commit.turn is None and commit.speech and draining and self.covered < commit.end:
             return [outcomes.warning(error), *refused, Drop(self.covered, commit.end, "refused")]

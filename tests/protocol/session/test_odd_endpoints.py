@@ -61,6 +61,53 @@ def test_refused_audio_is_a_hole() -> None:
     assert run.tape.ledger().dropped == 500
 
 
+def test_refused_audio_that_was_read_before_is_a_hole() -> None:
+    """Of all that the endpoint may have read and not processed: the pong of the audio came before the refusal."""
+    run = Run()
+    for _ in range(5):
+        run.send(1000)
+        run.acknowledge()
+        run.wait(1.0)
+    run.receive(REFUSAL)
+
+    assert run.holes == [Hole(4000, 5000, "refused")]
+    run.wait(1.0)
+    assert run.tape.ledger().dropped == 1000
+
+
+def test_a_refusal_while_a_commit_waits_may_be_that_of_the_commit() -> None:
+    """No audio behind it was lost."""
+    run = Run()
+    run.send(1000)
+    run.acknowledge()
+    run.wait(1.0)
+    run.receive(*turn("item 1", 100, 900, "one"))
+    run.commit()
+    run.receive(REFUSAL)
+    run.wait(1.0)
+
+    assert not run.holes
+
+
+def test_offsets_behind_refused_audio_are_guesses() -> None:
+    """The endpoint counts without it, or with it. What was said before keeps its place; a new connection is new."""
+    run = Run()
+    run.send(1000)
+    run.receive(*turn("item 1", 100, 900, "one"))
+    run.send(1000)
+    run.receive(REFUSAL)
+    run.send(2000)
+    run.acknowledge()
+    run.receive(*turn("item 2", 1200, 2000, "two"))
+    run.reconnect()
+    run.resend(run.tape.captured - run.tape.sent)
+    run.send(1000)
+    run.receive(*turn("item 3", 2000, 2800, "three"))
+
+    assert [final.approx is True for final in run.finals] == [False, True, False]
+    assert run.finals[1].end_ms == 4000
+
+
 def test_the_same_refusal_again_and_again_ends_the_run() -> None:
     """With exit 6. The output merges the warnings before it."""
     run = Run()
