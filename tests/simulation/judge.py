@@ -111,8 +111,13 @@ def _unwritten(summary: Any) -> int:
 
 def _suspended(course: Course) -> int:
     """Return the samples that the machine slept through, over all processes: a resumed one knows of them."""
-    gaps = [event for process in course.processes for event in _events(process, "Dropped")]
-    return MS * sum(gap.end_ms - gap.start_ms + 1 for gap in gaps if gap.reason == "suspended")
+    return MS * sum(gap.end_ms - gap.start_ms + 1 for gap in _suspensions(course))
+
+
+def _suspensions(course: Course) -> list[Any]:
+    """Return the gaps in which the machine slept, as the processes say."""
+    dropped = [event for process in course.processes for event in _events(process, "Dropped")]
+    return [gap for gap in dropped if gap.reason == "suspended"]
 
 
 def _closed_with(course: Course, code: int) -> bool:
@@ -235,7 +240,7 @@ def _words(course: Course) -> Iterator[str]:
                     break
                 if event.approx is True:
                     approx[first : upto + 1] = True
-                if first < last and event.approx is not True and not approx[first]:
+                if first < last and event.approx is not True and not approx[first : upto + 1].any():
                     yield f"turn {event.turn} says {event.text} after {last}: out of order, or twice"
                 yield from _range(course, event, first, upto)
                 last = max(last, upto + 1)
@@ -259,10 +264,11 @@ def _range(course: Course, event: Any, first: int, upto: int) -> Iterator[str]:
 def _positions(course: Course, numbers: Array) -> Array:
     """Return the timeline positions of numbers: the sound, and the time for which the machine slept before it."""
     positions = course.sound.positions(numbers)
-    for process in course.processes:
-        for gap in _events(process, "Dropped"):
-            if gap.reason == "suspended":
-                positions += np.where(positions >= gap.start_ms * MS, (gap.end_ms - gap.start_ms) * MS, 0)
+    upto = 0
+    for gap in sorted(_suspensions(course), key=lambda gap: (gap.start_ms, gap.end_ms)):
+        start = max(gap.start_ms, upto)  # a resumed process says again what is not settled of a gap
+        upto = max(gap.end_ms, start)
+        positions += np.where(positions >= start * MS, (upto - start) * MS, 0)
     return positions
 
 

@@ -32,18 +32,28 @@ MENDED: dict[str, str] = {
         '"--connect-timeout","5","--drain-timeout","10","--speed","max"],"spool":true,"line":{"latency":0.0,'
         '"bandwidth":200000.0},"dials":{"spread_s":0.3},"faults":[{"at":0.35,"kind":"kill","value":890}]}'
     ),
-}
-"""Why it failed once, and the scenario: it must not fail again."""
-
-OPEN: dict[str, str] = {
     "offsets behind a refused append count without its sound: after a loss, words come twice, not said approx": (
         '{"seed":1412,"command":"pipe","turns":[[622,1208],[149,1242],[4027,614],[610,3046]],"options":["--retry-for",'
         '"60","--connect-timeout","5","--drain-timeout","3","--speed","max"],"line":{"latency":0.1,"bandwidth":80000.0,'
         '"handshake":0.5},"dials":{"refused":[2]},"faults":[{"at":11.78,"kind":"reset","lasts":30.0}]}'
     ),
-    "a refusal that comes behind the pong of its sound names no sound: words are lost without a hole": (
+    "a turn that spans a refused append had the offsets of the endpoint for its place": (
         '{"seed":6056,"turns":[[1533,388]],"options":["--retry-for","20","--connect-timeout","5","--drain-timeout","3",'
         '"--speed","max"],"line":{},"dials":{"updated":"late","refused":[2]}}'
+    ),
+    "sound that the device lost before a suspend that went beyond --duration took captured back": (
+        '{"seed":103299,"command":"mic","turns":[[1519,644]],"options":["--retry-for","60","--connect-timeout","5","--dra'
+        'in-timeout","3"],"line":{},"dials":{},"faults":[{"at":0.23,"kind":"device_lost","lasts":0.1},{"at":0.38,"kind":"'
+        'sleep","lasts":60.0}]}'
+    ),
+}
+"""Why it failed once, and the scenario: it must not fail again."""
+
+OPEN: dict[str, str] = {
+    "a refusal that comes long behind the pong of its sound, while more is sent: the hole lies behind the words": (
+        '{"seed":53,"command":"pipe","turns":[[142,633],[4040,362]],"turn_detection":"client","options":["--retry-for","6'
+        '0","--connect-timeout","5","--drain-timeout","10","--speed","max"],"line":{},"dials":{"serial":true,"refused":[4'
+        ",8]}}"
     ),
 }
 """Failures that are known and not mended; no seed draws them. Once mended, they go to the others."""

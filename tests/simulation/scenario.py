@@ -208,19 +208,19 @@ def _dials(chance: random.Random) -> Dials:
     refused = rarely((chance.randrange(1, 12),), (), 0.05)
     return Dials(
         ids=ids,
-        # What offsets count of sound that was refused, nobody knows.
-        offsets="none" if refused else rarely(chance.choice(("buffer", "none")), "session", 0.2),
+        offsets=rarely(chance.choice(("buffer", "none")), "session", 0.2),
         prefix_ms=rarely(chance.choice((100, 300)), 0, 0.3),
         deltas=chance.choice(("none", "one", "one", "many", "updated", "status")),
         detects=rarely("always", "asked", 0.05),
         commits=rarely(chance.choice(("refused", "ignored")), "answered", 0.2),
-        updated="answered" if refused else rarely(chance.choice(("never", "late", "rate")), "answered", 0.08),
+        updated=rarely(chance.choice(("never", "late", "rate")), "answered", 0.08),
         created_s=rarely(chance.choice((0.5, 2.0)), 0.0),
         final_s=chance.choice((0.0, 0.1, 0.1, 0.5, 2.0)),
         spread_s=rarely(chance.choice((0.3, 2.0)), 0.0, 0.3),
         # Words without the id of their turn can be told apart by their order alone.
         in_order=rarely(False, True, 0.2) or ids != "right",
-        serial=rarely(True, False, 0.2),
+        # A refusal that waits for words before it comes too late to tell which sound it refuses.
+        serial=rarely(True, False, 0.2) and not refused,
         doubled=rarely(0.3, 0.0) if ids == "right" else 0.0,
         failed=rarely(0.2, 0.0),
         # Without ids nobody can tell: words of a later turn take the place of those that never come.
