@@ -210,3 +210,8 @@ class Faults:
         disk.slow_s, disk.torn = 0.05, fault.value / 1000
         self._world.after(0.2 * fault.value / 1000, self._victim.kill)
         self._world.after(0.3, lambda: setattr(disk, "slow_s", 0.0))
+
+    def kill_in_record(self, fault: Fault) -> None:
+        """Kill in the middle of the next record of a kind, just before it or just behind it."""
+        kind = (b'"type":"final"', b'"type":"settled"', b'"type":"printed"')[fault.value % 3]
+        self._disk.ambush = (kind, min(max(fault.value / 500 - 0.5, 0.0), 1.0), self._victim.kill)

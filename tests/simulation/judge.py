@@ -243,7 +243,8 @@ def _words(course: Course) -> Iterator[str]:
                 if first < last and event.approx is not True and not approx[first : upto + 1].any():
                     yield f"turn {event.turn} says {event.text} after {last}: out of order, or twice"
                 yield from _range(course, event, first, upto)
-                last = max(last, upto + 1)
+                if event.approx is not True:  # behind a guess, words from before it may come again, or at last
+                    last = max(last, upto + 1)
                 counts[first : upto + 1] += 1
             if "?" in event.text:
                 yield f"turn {event.turn} says {event.text}: garbled sound"

@@ -282,7 +282,7 @@ def _faults(chance: random.Random, scenario: Scenario) -> Iterator[Fault]:
     if scenario.spool and chance.random() < 0.3:
         yield Fault(moment(), chance.choice(("disk_slow", "disk_full")), lasting())
     if scenario.spool and chance.random() < 0.5:
-        yield Fault(moment(), "kill", value=chance.randrange(1000))
+        yield Fault(moment(), chance.choice(("kill", "kill_in_record")), value=chance.randrange(1000))
     if scenario.command == "mic" and scenario.dials.offsets != "buffer" and chance.random() < 0.2:
         yield Fault(moment(), "device_lost", chance.choice((0.1, 1.0)))
     for _ in range(chance.choice((0, 0, 0, 1, 2, 3)) if chance.random() < 0.5 else 0):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import greenlet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.simulation.machine.world import World
 
 
@@ -27,12 +29,18 @@ class Disk:
         """Faults that leave no room now."""
         self.torn = 0.0
         """Share of a write that is on disk before the rest."""
+        self.ambush: tuple[bytes, float, Callable[[], object]] | None = None
+        """Kill in the next write with these bytes: so large a share of it is on disk, and a moment later all ends."""
         self._files: list[DiskFile] = []
 
     def file(self, descriptor: int) -> DiskFile:
         """Return a file of this disk."""
         self._files.append(DiskFile(self, descriptor))
         return self._files[-1]
+
+    def find(self, descriptor: int) -> DiskFile | None:
+        """Return the open file with this descriptor; None if it is none of this disk."""
+        return next((file for file in self._files if not file.closed and file.fileno() == descriptor), None)
 
     def close(self) -> list[str]:
         """Close what a process has left open, as its end does. Return the names."""
@@ -42,6 +50,10 @@ class Disk:
             file.close()
         self._files.clear()
         return names
+
+
+_AMBUSH_S = 0.05
+"""Until the kill: what waits for no write goes on."""
 
 
 class DiskFile(io.FileIO):
@@ -58,6 +70,11 @@ class DiskFile(io.FileIO):
             raise greenlet.GreenletExit
         if disk.full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if disk.ambush is not None and disk.ambush[0] in bytes(data):
+            (_, share, kill), disk.ambush = disk.ambush, None
+            super().write(bytes(data[: round(size * share)]))
+            disk.world.after(_AMBUSH_S, kill)
+            disk.world.sleep(2 * _AMBUSH_S)
         if not disk.slow_s:
             return super().write(data)
         first = int(size * disk.torn)

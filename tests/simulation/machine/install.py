@@ -84,6 +84,20 @@ def _replace_parts() -> None:
             return Disk.present.file(os.dup(file.fileno()))
 
     outfile.open_raw = open_simulated
+    outfile.os = _Os()  # type: ignore[assignment]
+
+
+class _Os:
+    """The module ``os``, whose writes into files of the simulated disk go through it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    @staticmethod
+    def write(descriptor: int, data: Any) -> int:
+        """Write; blocks as long as the disk takes."""
+        file = Disk.present.find(descriptor)
+        return os.write(descriptor, data) if file is None else file.write(data)
 
 
 def _no_loop() -> asyncio.AbstractEventLoop:
