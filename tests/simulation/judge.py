@@ -223,6 +223,7 @@ def _words(course: Course) -> Iterator[str]:
     approx = np.zeros(course.sound.stop, bool)
     last = 0
     seen: dict[int, str] = {}
+    unsaved = False
     for process in course.processes:
         repeats = _repeated(process)
         for event in _events(process, "Final"):
@@ -231,7 +232,7 @@ def _words(course: Course) -> Iterator[str]:
                 continue
             if event.turn in repeats and seen.get(event.turn) == event.text:
                 continue
-            if event.turn in seen and event.turn not in repeats:
+            if event.turn in seen and event.turn not in repeats and not unsaved:
                 yield f"turn {event.turn} is printed twice"
             seen[event.turn] = event.text
             for first, upto in _ranges(event.text):
@@ -248,6 +249,10 @@ def _words(course: Course) -> Iterator[str]:
                 counts[first : upto + 1] += 1
             if "?" in event.text:
                 yield f"turn {event.turn} says {event.text}: garbled sound"
+        if any(event.code == "spool_failed" for event in _events(process, "Warned")):
+            # It said so: what it printed from then on, the next process does not know of.
+            unsaved, last = True, 0
+            approx |= counts > 0
     doubled = np.flatnonzero((counts > 1) & ~approx)
     if doubled.size:
         yield f"{doubled.size} numbers are in two finals: {read_ranges(doubled)}"

@@ -318,6 +318,34 @@ def _resume_from_the_start() -> None:
     _replace("timeline.spool", "read_journal", make)
 
 
+@_plant
+def _records_written_on_the_loop() -> None:
+    """A slow disk holds up the run."""
+
+    def make(_old: Any) -> Any:
+        def note(self: Any, *records: Any) -> None:
+            self._spool.note(*records)
+
+        return note
+
+    _replace(SPOOL_WRITER, "SpoolWriter._note", make)
+
+
+@_plant
+def _slow_call_on_the_loop() -> None:
+    """Each final takes 60 ms of the event loop."""
+    import time
+
+    def make(old: Any) -> Any:
+        def final(*args: Any, **options: Any) -> Any:
+            time.sleep(0.06)
+            return old(*args, **options)
+
+        return final
+
+    _replace("protocol.session.outcomes", "final", make)
+
+
 # -- results ----------------------------------------------------------------------------------------------------------
 
 
@@ -342,10 +370,14 @@ def _lines_written_on_the_loop() -> None:
     """A slow reader of stdout holds up the run."""
 
     def make(_old: Any) -> Any:
-        def write(self: Any, line: str, *, on_written: Any = None, **_options: Any) -> None:
-            self._sink.write(line + "\n")
-            if on_written is not None:
-                on_written()
+        def write(self: Any, line: str, *, on_written: Any = None, on_lost: Any = None, **_options: Any) -> None:
+            after = on_written
+            try:
+                self._sink.write(line + "\n")
+            except BrokenPipeError:
+                after = on_lost
+            if after is not None:
+                after()
 
         return write
 

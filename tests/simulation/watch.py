@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tests.simulation.machine.world import World
-    from tests.simulation.peer.network import Network
+    from tests.simulation.peer.endpoint import Endpoint
 
 _LOOP_BLOCKED_S = 0.05
 _MOST_WINDOW_S = 8.0
@@ -17,14 +17,15 @@ class Watch:
 
     present: Watch | None = None
 
-    def __init__(self, world: World, network: Network) -> None:
+    def __init__(self, world: World, endpoint: Endpoint) -> None:
         self.events: list[Any] = []
         """What the streamer reports, in order."""
         self.tapes: list[Any] = []
         self.senders: list[Any] = []
-        self.streamers: list[Any] = []
+        self.marks: list[Any] = []
         self._world = world
-        self._network = network
+        self._endpoint = endpoint
+        self._received_before = endpoint.received
         self._marks: dict[int, tuple[int, int, int, int]] = {}
 
     def __enter__(self) -> None:
@@ -58,6 +59,12 @@ class Watch:
             if before is not None and (marks[1] < before[1] or marks[2] < before[2]) and not tape.rewound:
                 world.violated("sent or acknowledged went back without a new connection")
             tape.rewound = False
+        for marks in self.marks:
+            if marks._session.wire.position != marks._tape.sent:  # noqa: SLF001 - what only it holds together
+                world.violated("the end of what is on the wire is not the mark of what is sent")
+        acknowledged = sum(sender.acknowledged for sender in self.senders)
+        if acknowledged > self._endpoint.received - self._received_before:
+            world.violated("more is acknowledged than the endpoint was given")
         for sender in self.senders[-2:]:
             # The window may shrink under what is in flight.
             sender.allowed = max(sender.allowed if sender.in_flight else 0, sender.window)
@@ -72,11 +79,12 @@ class Watch:
 def install() -> None:
     """Let tapes, senders and streamers be known to the present watch."""
     from rt_cli.streaming import streamer
-    from rt_cli.streaming.delivery import sender
+    from rt_cli.streaming.delivery import marks, sender
     from rt_cli.timeline import tape
 
     _wrap(tape.Tape, "tapes")
     _wrap(sender.Sender, "senders")
+    _wrap(marks.Marks, "marks")
     rewind = tape.Tape.rewind
 
     def rewind_noted(self: Any, **options: Any) -> Any:

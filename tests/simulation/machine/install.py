@@ -52,6 +52,7 @@ def install() -> None:
     time.monotonic = lambda: world().now
     time.perf_counter = lambda: world().now
     time.time = lambda: world().time()
+    time.sleep = lambda seconds: world().sleep(seconds)
     time.clock_gettime = lambda clock: world().now + (world().asleep if clock == time.CLOCK_BOOTTIME else 0.0)
     signal.signal = _set_signal  # type: ignore[assignment]
     signal.getsignal = lambda number: SIGNALS.get(number, signal.SIG_DFL)  # type: ignore[assignment,return-value]

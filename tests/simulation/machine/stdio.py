@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from tests.simulation.machine.world import World
 
-PIPE_BYTES = 65_536
+PIPE_BYTES = 1_024
+"""Room in the pipe: few, so that a slow reader is felt."""
 
 
 class Reader:

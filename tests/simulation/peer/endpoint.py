@@ -59,6 +59,8 @@ class Endpoint:
         self.dials = dials
         self.chance = chance
         self.sessions: list[Session] = []
+        self.received = 0
+        """Samples that came in on all sessions, refused ones too."""
         self.heard_s = 0.0
         """Seconds of sound that all sessions were given."""
         self.finals: list[str] = []
@@ -147,6 +149,7 @@ class Session:
 
     def _append(self, event: Say) -> Iterator[Outcome]:
         self._appends += 1
+        self._endpoint.received += len(event["audio"]) // 2
         for _ in range(self._dials.flood):
             yield self._say("rate_limits.updated", rate_limits=[])
         if self._number == 1 and self._appends in self._dials.refused:
