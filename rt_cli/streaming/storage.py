@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rt_cli.audio.format import to_ms
 from rt_cli.disk.outfile import is_same_file
 from rt_cli.errors import AudioError, UsageError
-from rt_cli.events import Warned
+from rt_cli.events import Dropped, Warned
 from rt_cli.streaming.capture.audio_recorder import AudioRecorder
 from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, spool_source
+from rt_cli.timeline.resumed_source import loss_reason
 from rt_cli.timeline.spool import Spool
 
 if TYPE_CHECKING:
@@ -102,6 +104,8 @@ class Storage:
 
     def _report_resumed(self, contents: SpoolContents) -> None:
         """Report what the earlier process may not have printed before its end."""
+        for start, end, reason in contents.unreported:
+            self.report(Dropped(to_ms(start, self._rate), to_ms(end, self._rate), loss_reason(reason)))
         for final in contents.finals:
             self.report(final_of(final))
         if contents.finals:

@@ -67,6 +67,8 @@ class SpoolContents:
     next_turn: int = 1
     holes: list[tuple[int, int, str]] = field(default_factory=list)
     """Start, end and reason of each hole beyond *settled*. ``dropped`` counts the samples of the earlier holes."""
+    unreported: list[tuple[int, int, str]] = field(default_factory=list)
+    """The holes before *settled* that may not have been reported: no final behind them is known to be printed."""
     dropped: int = 0
     suspended: int = 0
     """The samples of ``dropped`` that were lost while the machine was suspended."""
@@ -121,6 +123,8 @@ class _Reader:
         self._contents = contents
         self._checked = checked
         self._holes: list[tuple[int, int, str]] = []
+        self._unreported: list[tuple[int, tuple[int, int, str]]] = []
+        """Holes since the last final that was printed, with the number of the turn after them."""
         self._latest = 0
         """The settled mark, trusted or not."""
         self._before_latest = 0
@@ -159,6 +163,10 @@ class _Reader:
         contents.dropped = sum(samples for samples, _ in losses)
         contents.suspended = sum(samples for samples, reason in losses if reason == "suspended")
         contents.holes = [(max(start, settled), end, reason) for start, end, reason in holes if end > settled]
+        unreported = _disjoint([hole for _, hole in self._unreported])
+        contents.unreported = [
+            (start, min(end, settled), reason) for start, end, reason in unreported if start < settled
+        ]
         return contents
 
     def _on_torn_line(self) -> None:
@@ -210,6 +218,7 @@ class _Reader:
                 start
             ) and _is_position(end):
                 self._holes.append((start, end, reason))
+                self._unreported.append((self._contents.next_turn, self._holes[-1]))
             case {"type": "ended"}:
                 self._contents.ended = True
             case {"type": "settled" | "turn" | "printed" | "hole" | "resumed"}:
@@ -242,6 +251,7 @@ class _Reader:
     def _note_printed(self, turn: int) -> None:
         contents = self._contents
         contents.finals = [final for final in contents.finals if final["turn"] > turn]
+        self._unreported = [(after, hole) for after, hole in self._unreported if after > turn]
         if self._first_turn_since is not None and turn >= self._first_turn_since and not self._mixed_up:
             self._trusted, self._first_turn_since = True, None
             contents.settled = max(contents.settled, self._latest)

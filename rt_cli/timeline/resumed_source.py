@@ -98,7 +98,7 @@ class ResumedSource:
                 continue
             if first > at:
                 yield at, first, None
-            yield first, last, _loss_reason(reason)
+            yield first, last, loss_reason(reason)
             at = last
         if at < end:
             yield at, end, None
@@ -131,8 +131,8 @@ def _next_of(segments: Iterator[tuple[int, bytes]], folder: Path) -> tuple[int, 
 _REASONS: dict[str, LossReason] = {reason: reason for reason in get_args(LossReason)}
 
 
-def _loss_reason(reason: str) -> LossReason:
-    """The reason of a hole in the journal; ``full`` for one that only a later version knows."""
+def loss_reason(reason: str) -> LossReason:
+    """Return the reason of a hole in the journal; ``full`` for one that only a later version knows."""
     return _REASONS.get(reason, "full")
 
 

@@ -46,6 +46,11 @@ MENDED: dict[str, str] = {
         'in-timeout","3"],"line":{},"dials":{},"faults":[{"at":0.23,"kind":"device_lost","lasts":0.1},{"at":0.38,"kind":"'
         'sleep","lasts":60.0}]}'
     ),
+    "a kill between the record of a hole and its report: the resumed run counted the hole and did not say where": (
+        '{"seed":107151,"command":"stream","turns":[[626,350],[4037,350],[627,350]],"options":["--retry-for","60","--conn'
+        'ect-timeout","5","--drain-timeout","3"],"spool":true,"line":{},"dials":{"never":0.2},"faults":[{"at":6.5,"kind":'
+        '"kill_in_record","value":625}]}'
+    ),
 }
 """Why it failed once, and the scenario: it must not fail again."""
 

@@ -191,6 +191,32 @@ def test_a_final_without_the_record_of_its_mark_has_settled() -> None:
         assert (contents.settled, [final["text"] for final in contents.finals]) == (100, ["one"])
 
 
+@pytest.mark.parametrize(
+    ("last", "unreported"),
+    [
+        ([], [(100, 200, "no_final")]),
+        ([{"type": "printed", "turn": 1}], [(100, 200, "no_final")]),
+        ([{"type": "printed", "turn": 3}], []),
+    ],
+    ids=["killed at once", "only the final before it was printed", "the final behind it was printed"],
+)
+def test_a_settled_hole_is_reported_again_until_a_final_behind_it_is_printed(
+    last: list[dict[str, Any]], unreported: list[tuple[int, int, str]]
+) -> None:
+    """A kill may fall between its record and its report."""
+    records: list[dict[str, Any]] = [
+        {"type": "final", "turn": 1, "text": said(1)},
+        {"type": "turn", "turn": 2},
+        {"type": "hole", "start": 100, "end": 200, "reason": "no_final"},
+        {"type": "final", "turn": 3, "text": said(3)},
+        {"type": "settled", "to": 300},
+        *last,
+    ]
+    contents = read_journal(b"".join(map(line_of, [head_of(ORIGIN), *records], itertools.count())), [400])
+
+    assert (contents.unreported, contents.holes, contents.dropped) == (unreported, [], 100)
+
+
 def test_an_old_journal_cut_in_a_final_does_not_trust_its_mark() -> None:
     """In version 0.1 the mark stood before the final: a torn final takes the mark before it along."""
     head, *records = [
