@@ -291,7 +291,9 @@ def _repeated(process: Process) -> set[int]:
 def _missing(course: Course, counts: Array) -> Iterator[str]:
     """Numbers before the settled mark that no final has, and no hole."""
     last = course.processes[-1]
-    settled = max((tape.settled for process in course.processes for tape in process.watch.tapes), default=0)
+    # What a killed process had settled counts as far as the next one knows of it.
+    ended = [process for process in course.processes if process.exit is not None]
+    settled = max((tape.settled for process in ended for tape in process.watch.tapes), default=0)
     if last.exit is None:
         return
     holes: list[Any] = []

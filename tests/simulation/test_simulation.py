@@ -1,4 +1,4 @@
-"""The whole program in virtual time: thousands of seeds, and all failures that were ever found.
+"""The whole program in virtual time: thousands of seeds, all failures that were ever found, and faults planted into it.
 
 Each test is a process of its own: the simulation replaces parts of the standard library.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.planted import PLANTED
 from tests.simulation.regressions import MENDED, OPEN
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,16 @@ def test_known_failures_still_fail(why: str) -> None:
     """What is mended must move to the others."""
     exit_code, said = simulate("--no-shrink", "--case", OPEN[why])
     assert exit_code == 1, said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", PLANTED)
+def test_every_planted_fault_is_found(fault: str) -> None:
+    """Within two thousand seeds, and by an invariant: not because the program stumbles over itself."""
+    exit_code, said = simulate("--plant", fault, "--seeds", "2000", seconds=600)
+    assert exit_code == 1, said
+    assert "seed " in said
+    assert "an unexpected error" not in said.partition("; ")[0]
 
 
 def test_a_seed_is_a_history() -> None:
