@@ -265,7 +265,9 @@ class Session:
         """Apply one event; returns its effects in order."""
         match event:
             case ErrorEvent():
-                return [*self._error(event.error, now), *self._flush(now)]
+                effects = [*self._error(event.error, now), *self._flush(now)]
+                # Nothing behind a failure is executed: the marks would stay behind the session.
+                return sorted(effects, key=lambda effect: isinstance(effect, Fail))
             case Ignored() | Malformed():
                 self.ignored += 1
                 return []
@@ -279,13 +281,13 @@ class Session:
         match event:
             case TranscriptFailed():
                 self.last_error = event.error
-        effects = self._connection.receive(event, now)
-        self.ignored += effects is None
-        if effects is not None:
+        applied = self._connection.receive(event, now)
+        self.ignored += applied is None
+        if applied is not None:
             self.news_at = now
             self._refusals.note_turn()
             self._deadlines.note_event(self._connection.turns.open, now)
-        return [*(effects or []), *self._flush(now), *outcomes.fatal_effects(self.last_error)]
+        return [*(applied or []), *self._flush(now), *outcomes.fatal_effects(self.last_error)]
 
     def tick(self, now: float, acknowledged: int) -> list[Effect]:
         """Check timeouts: finals that are overdue, silence that is old enough to settle.

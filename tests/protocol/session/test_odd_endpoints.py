@@ -108,6 +108,19 @@ def test_offsets_behind_refused_audio_are_guesses() -> None:
     assert run.finals[1].end_ms == 4000
 
 
+def test_what_an_error_that_ends_the_connection_settles_is_settled() -> None:
+    """The marks of the session and of the tape stay the same: offsets of the next connection count from there."""
+    run = Run(own_turns=True)
+    run.send(2000)
+    run.acknowledge(1000)
+    run.wait(0.25)
+    run.session.speech_opens(1800, run.now)
+    effects = run.session.receive(ErrorEvent(ErrorInfo(code="session_expired", message="expired")), run.now)
+
+    assert run.session.settled > run.tape.settled
+    assert [type(effect).__name__ for effect in effects] == ["Settle", "Fail"]
+
+
 def test_the_same_refusal_again_and_again_ends_the_run() -> None:
     """With exit 6. The output merges the warnings before it."""
     run = Run()
