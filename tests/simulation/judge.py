@@ -100,7 +100,8 @@ def _exit_code(course: Course, process: Process, summary: Any) -> Iterator[str]:
         yield "exit code 4, and nobody refused"
     if abs(holes - ledger.dropped / MS) > 2 + len(_events(process, "Dropped")) and len(course.processes) == 1:
         yield f"{holes} ms of holes were reported, {ledger.dropped / MS:.0f} ms are dropped in the ledger"
-    if summary.exit != code and not (code == 2 and _disk_or_device(course)) and code != 7:
+    hurried = signals > 2  # the last one may come behind the summary
+    if summary.exit != code and not (code == 2 and _disk_or_device(course)) and code != 7 and not hurried:
         yield f"the summary says exit {summary.exit}, the process {code}"
 
 

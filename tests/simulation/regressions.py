@@ -51,6 +51,12 @@ MENDED: dict[str, str] = {
         'ect-timeout","5","--drain-timeout","3"],"spool":true,"line":{},"dials":{"never":0.2},"faults":[{"at":6.5,"kind":'
         '"kill_in_record","value":625}]}'
     ),
+    "what an error settled that ended the session was not settled on the tape: all later offsets were shifted": (
+        '{"seed":1414,"command":"mic","turns":[[1517,614],[1531,606],[1520,623],[147,1245],[145,647],[626,377],[600,3037]'
+        ',[648,641],[132,607],[635,1219],[4017,368]],"turn_detection":"client","options":["--retry-for","60","--connect-t'
+        'imeout","5","--drain-timeout","3","--chunk-ms","100","--catch-up","1"],"line":{},"dials":{"final_s":0.5,"lifetim'
+        'e_s":4.0,"announced":false,"ending":"error"}}'
+    ),
 }
 """Why it failed once, and the scenario: it must not fail again."""
 
@@ -59,6 +65,12 @@ OPEN: dict[str, str] = {
         '{"seed":53,"command":"pipe","turns":[[142,633],[4040,362]],"turn_detection":"client","options":["--retry-for","6'
         '0","--connect-timeout","5","--drain-timeout","10","--speed","max"],"line":{},"dials":{"serial":true,"refused":[4'
         ",8]}}"
+    ),
+    "session.updated comes late, and the endpoint reads again after a stall: the silent tail is committed": (
+        '{"seed":1059,"command":"stream","turns":[[648,3011]],"before_ms":100,"options":["--retry-for","60","--connect-ti'
+        'meout","5","--drain-timeout","10"],"spool":true,"line":{"jitter":0.05,"bandwidth":200000.0},"dials":{"updated":"'
+        'late","invents":true},"faults":[{"at":1.92,"kind":"signal","value":2},{"at":2.63,"kind":"kill_in_record","value"'
+        ':946},{"at":2.8,"kind":"disk_slow","lasts":2.0},{"at":7.32,"kind":"black_hole","lasts":5.0}]}'
     ),
 }
 """Failures that are known and not mended; no seed draws them. Once mended, they go to the others."""

@@ -213,7 +213,7 @@ def _dials(chance: random.Random) -> Dials:
         deltas=chance.choice(("none", "one", "one", "many", "updated", "status")),
         detects=rarely("always", "asked", 0.05),
         commits=rarely(chance.choice(("refused", "ignored")), "answered", 0.2),
-        updated=rarely(chance.choice(("never", "late", "rate")), "answered", 0.08),
+        updated=(updated := rarely(chance.choice(("never", "late", "rate")), "answered", 0.08)),
         created_s=rarely(chance.choice((0.5, 2.0)), 0.0),
         final_s=chance.choice((0.0, 0.1, 0.1, 0.5, 2.0)),
         spread_s=rarely(chance.choice((0.3, 2.0)), 0.0, 0.3),
@@ -227,7 +227,7 @@ def _dials(chance: random.Random) -> Dials:
         never=rarely(0.2, 0.0) if ids == "right" else 0.0,
         pongs=rarely(False, True, 0.05),
         # It may invent words for the silence that is left of speech whose first part it refused.
-        invents=rarely(True, False, 0.2) and not refused,
+        invents=rarely(True, False, 0.2) and not refused and updated != "late",
         lifetime_s=lifetime,
         announced=chance.random() < 0.7,
         ending=chance.choice(("close", "error", "silent")),
