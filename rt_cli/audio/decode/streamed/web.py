@@ -158,4 +158,5 @@ def _reason(error: Any) -> str:
         return "no answer in time"
     if isinstance(error, httpx.RemoteProtocolError):
         return "the connection was cut before the end"
-    return str(error) or type(error).__name__
+    # Without the number or the library that stands before it in brackets.
+    return re.sub(r"^\[[^\]]*\] ", "", str(error)) or type(error).__name__

@@ -164,6 +164,16 @@ def test_answer_without_sound_is_one_line(server: tuple[str, object], path: str,
     assert SECRET not in str(error)
 
 
+def test_nothing_listens() -> None:
+    """The reason in words alone."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(AudioError) as caught:
+        open_url(f"http://127.0.0.1:{port}/a.wav")
+
+    assert caught.value.message == f"http://127.0.0.1:{port}/a.wav: cannot be fetched: Connection refused"
+
+
 def test_connection_that_is_cut_is_said(server: tuple[str, object]) -> None:
     """What came is heard."""
     pcm, error = hear(f"{server[0]}/cut?sig={SECRET}")
