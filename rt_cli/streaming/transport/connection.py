@@ -49,8 +49,8 @@ CLOSE_TIMEOUT_S = 1.0
 _LARGEST_MESSAGE = 32 * 1024 * 1024
 """A conversation item with its audio can exceed the library's 1 MiB."""
 _LONGEST_HEAD = 16 * 1024
-_REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id")
 """Bytes of the handshake's answer that are kept, for its status."""
+_REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id")
 _MESSAGES_PER_TURN = 32
 """Messages that a reader may take in one turn of the event loop: thousands may be waiting."""
 
