@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from rt_cli.protocol.dialects.dialect import Query
 
 
-@dataclass(frozen=True)
 class AzureDialect(OpenAiDialect):
     """The session is OpenAI's; the model is the name of a deployment."""
 

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.dialect import ConversationWish, Dialect, Query, SessionRequest
-from rt_cli.protocol.openai.session import (
-    CONVERSATION_MODEL,
-    choose_turn_detection,
-    conversation_session,
-    transcription_session,
-)
+
+# Sessions and codecs are imported where they are made: the names of the dialects belong to every start.
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.codec import Codec
@@ -66,24 +62,29 @@ class OpenAiDialect(Dialect):
         self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool
     ) -> SessionRequest:
         """Return the transcription session for the model."""
+        from rt_cli.protocol.openai.session import choose_turn_detection, transcription_session
+
         chosen = choose_turn_detection(model, turns, embedded=embedded)
         return SessionRequest(chosen, self.rate_hz, transcription_session(settings, model, chosen, self.rate_hz))
 
     def for_conversations(self) -> OpenAiDialect:
         """Return the dialect with another model and other sessions; the keys are the same."""
+        from rt_cli.protocol.openai.session import CONVERSATION_MODEL
+
         return replace(self, converses=True, default_model=CONVERSATION_MODEL)
 
     def conversation(
         self, settings: SessionSettings, wish: ConversationWish, model: str, turns: TurnDetection | None
     ) -> SessionRequest:
         """Return the conversation session; the model belongs to the URL."""
+        from rt_cli.protocol.openai.session import conversation_session
+
         chosen = turns or "server_vad"
         body = conversation_session(settings, wish, chosen, self.rate_hz)
         return SessionRequest(chosen, self.rate_hz, body, (("model", model),), conversation=True)
 
     def codec(self, request: SessionRequest) -> Codec:
         """Return the codec, which keeps no state."""
-        # Import here: the names of the dialects belong to the options, and the start loads no JSON library.
         if self.converses:
             from rt_cli.protocol.openai.conversation import ConversationCodec
 
