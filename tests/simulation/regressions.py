@@ -72,7 +72,7 @@ OPEN: dict[str, str] = {
         'late","invents":true},"faults":[{"at":1.92,"kind":"signal","value":2},{"at":2.63,"kind":"kill_in_record","value"'
         ':946},{"at":2.8,"kind":"disk_slow","lasts":2.0},{"at":7.32,"kind":"black_hole","lasts":5.0}]}'
     ),
-    # The run before ended within a turn; the 25 ms of it that are left are shorter than what our detector takes for speech.
+    # The run before ended within a turn: the 25 ms that are left of it are too short for our detector.
     "a kill and a resume with turns of rt: some milliseconds of speech are in no final and in no hole": (
         '{"seed":121107,"turns":[[4025,647]],"turn_detection":"client","options":["--retry-for","20","--connect-timeout",'
         '"5","--drain-timeout","10","--speed","max","--chunk-ms","200"],"spool":true,"line":{"buffer":65536,"handshake":0'
