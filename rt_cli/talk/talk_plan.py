@@ -101,8 +101,13 @@ async def embedded_replier(plan: Plan, *, verbatim: bool) -> AsyncIterator[Repli
         return
     from importlib.util import find_spec
 
+    if not verbatim and find_spec("espeakng_loader") is None:
+        from rt_cli.server.replies.echo import Echo
+
+        # Who talks to an echo reads its words: they are worth the wait for the recogniser.
+        yield Echo(needs_words=True)
+        return
     from rt_cli.server.replies.registry import open_replier
 
-    kind = "voice" if verbatim or find_spec("espeakng_loader") else "echo"
-    async with open_replier(kind, reply_text="{transcript}" if verbatim else None) as replier:
+    async with open_replier("voice", reply_text="{transcript}" if verbatim else None) as replier:
         yield replier

@@ -23,10 +23,16 @@ async def open_echo() -> AsyncIterator[Replier]:
 
 
 class Echo:
-    """Returns the user's turn."""
+    """Returns the user's turn.
 
-    needs_words = False
+    Args:
+        needs_words: Whether a spoken turn is returned only once its words are known.
+    """
+
     notice = None
+
+    def __init__(self, *, needs_words: bool = False) -> None:
+        self.needs_words = needs_words
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Part, None]:
         """Yield the transcript, if known, then the audio."""
