@@ -26,6 +26,21 @@ def latency(ms: int | None) -> LatencyMeasured:
 
 
 @pytest.mark.parametrize(
+    ("texts", "problem"),
+    [
+        ([], "there was no reply"),
+        (["", " "], "no reply has a word"),
+        (["", "Good bye."], "no reply says it, but: Good bye."),
+    ],
+)
+def test_what_was_said_instead(texts: list[str], problem: str) -> None:
+    """Replies without words are not shown as such."""
+    results = Expectations(texts=("refund",)).checks([reply(text) for text in texts], [], [])
+
+    assert [result.problem for result in results] == [problem]
+
+
+@pytest.mark.parametrize(
     ("expected", "problem"),
     [
         (Expectations(texts=("refund",)), None),

@@ -64,8 +64,10 @@ class Expectations:
     def _missing(self, text: str, replies: Sequence[ReplyEnded]) -> str | None:
         if any(_plain(text) in _plain(reply.text) for reply in replies):
             return None
-        said = _shown("; ".join(reply.text.strip() for reply in replies))
-        return f"no reply says it, but: {said}" if replies else "there was no reply"
+        if not replies:
+            return "there was no reply"
+        said = [reply.text.strip() for reply in replies if reply.text.strip()]
+        return f"no reply says it, but: {_shown('; '.join(said))}" if said else "no reply has a word"
 
     def _said(self, text: str, replies: Sequence[ReplyEnded]) -> str | None:
         number = next((at for at, reply in enumerate(replies, 1) if _plain(text) in _plain(reply.text)), None)
