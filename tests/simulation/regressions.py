@@ -57,6 +57,17 @@ MENDED: dict[str, str] = {
         'imeout","5","--drain-timeout","3","--chunk-ms","100","--catch-up","1"],"line":{},"dials":{"final_s":0.5,"lifetim'
         'e_s":4.0,"announced":false,"ending":"error"}}'
     ),
+    "held up for longer than its patience, rt gave up finals that waited to be read": (
+        '{"seed":204675,"turns":[[1536,1245],[1511,40113]],"options":["--retry-for","60","--connect-timeout","5","--dra'
+        'in-timeout","3","--speed","max"],"line":{"handshake":0.5},"dials":{"final_s":2.0,"serial":true},"faults":[{"at'
+        '":1.92,"kind":"stall","lasts":7.0}]}'
+    ),
+    "held up after a reconnect: the words of the turns behind the first were lost, and no hole said so": (
+        '{"seed":203755,"turns":[[649,645],[646,1209]],"before_ms":1000,"options":["--retry-for","20","--connect-timeou'
+        't","5","--drain-timeout","3","--speed","max"],"line":{"latency":0.1,"bandwidth":200000.0,"handshake":0.5},"dia'
+        'ls":{"created_s":0.5,"final_s":2.0,"serial":true},"faults":[{"at":2.28,"kind":"reset","lasts":30.0},{"at":6.5,'
+        '"kind":"stall","lasts":7.0}]}'
+    ),
 }
 """Why it failed once, and the scenario: it must not fail again."""
 

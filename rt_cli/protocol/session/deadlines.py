@@ -32,6 +32,8 @@ class TurnDeadlines:
         self._steps_left = 0
         self._progress_at = 0.0
         """When the endpoint last made progress with the turns, seconds."""
+        self._held_up_s = 0.0
+        """Time since then in which this program did not run: what the endpoint sent waits to be read."""
 
     def drain(self, open_turns: int) -> None:
         """Note the end of the audio, with so many turns without an outcome."""
@@ -41,26 +43,30 @@ class TurnDeadlines:
     def note_tick(self, now: float, *, read_more: bool) -> None:
         """Note a regular check, and whether the endpoint has read more audio since the one before."""
         if read_more or not self._progress_at:
-            self._progress_at = now
+            self._note_progress(now)
+
+    def note_held_up(self, seconds: float) -> None:
+        """Note that this program did not run for a while: that is no delay of the endpoint."""
+        self._held_up_s += seconds
 
     def note_event(self, turns: Sequence[Turn], now: float) -> None:
         """Note an event about one of the open turns."""
         if turns and turns[0].grew_at > self._progress_at:
-            self._progress_at = turns[0].grew_at
+            self._note_progress(turns[0].grew_at)
         elif self.draining and self._steps_left:
             self._steps_left -= 1
-            self._progress_at = now
+            self._note_progress(now)
 
     def note_outcome(self, turn: Turn, now: float) -> None:
         """Note that the endpoint has ended a turn."""
-        self._progress_at = max(self._progress_at, turn.updated_at, now)
+        self._note_progress(max(self._progress_at, turn.updated_at, now))
 
     def is_overdue(self, turns: Sequence[Turn], now: float) -> bool:
         """Return whether the outcome of the first open turn is overdue; False without one."""
         if not turns:
             return False
         if self.draining:
-            return now - self._progress_at >= self._patience_s
+            return self._has_passed(self._progress_at, now)
         if turns[0].end is None and len(turns) == 1:
             return False  # its speech has not ended
         return self._has_passed(turns[0].updated_at, now)
@@ -69,5 +75,8 @@ class TurnDeadlines:
         """Return whether the answer to a commit is overdue."""
         return self._has_passed(commit.at, now)
 
+    def _note_progress(self, at: float) -> None:
+        self._progress_at, self._held_up_s = at, 0.0
+
     def _has_passed(self, since: float, now: float) -> bool:
-        return now - max(since, self._progress_at) >= self._patience_s
+        return now - max(since, self._progress_at) - self._held_up_s >= self._patience_s

@@ -305,6 +305,10 @@ class Session:
         given_up = [*self._give_up_turns(now), *self._give_up_commit(now)]
         return [*refused, *given_up, *self._settle_silence(), *self._settle_old(now)]
 
+    def note_held_up(self, seconds: float) -> None:
+        """Note that this program did not run for a while: what has arrived meanwhile is not read yet."""
+        self._deadlines.note_held_up(seconds)
+
     def _error(self, error: ErrorInfo, now: float) -> list[Effect]:
         if fatal := outcomes.fatal_effects(error):
             self.last_error = error

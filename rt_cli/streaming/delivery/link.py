@@ -314,8 +314,11 @@ class Link:
 
         def check() -> float:
             nonlocal due
-            # If this check itself ran late (SIGSTOP, busy loop), unread data may be waiting: skip the liveness check.
-            self._check(connection, sender, liveness=clock.now() - due < _CHECK_EVERY_S)
+            # If this check itself ran late (SIGSTOP, busy loop), unread data may be waiting.
+            late = clock.now() - due
+            if late >= _CHECK_EVERY_S:
+                self._state.session.note_held_up(late)
+            self._check(connection, sender, liveness=late < _CHECK_EVERY_S)
             due = next_tick(clock.now(), since, _CHECK_EVERY_S)
             return due
 

@@ -231,8 +231,9 @@ class Pump:
         while clock.now() - max(began_at, sender.progress_at) < self._state.patience_s:
             ended = clear_sent and endpoint.dialect.ends_stream
             self.only_proof_missing = self._only_proof_missing(None if ended else missed if searched else -1)
+            looked_at, quiet_since = clock.now(), max(acted_at, sender.progress_at, session.news_at)
             ending = Ending(
-                quiet_s=clock.now() - max(acted_at, sender.progress_at, session.news_at),
+                quiet_s=looked_at - quiet_since,
                 read=sender.acknowledged >= sender.sent,
                 cleared=session.cleared,
                 clear_sent=clear_sent,
@@ -259,6 +260,9 @@ class Pump:
                     return
                 case "wait":
                     await self._state.wait_for_change(_LOOK_EVERY_S)
+                    # The endpoint was not quiet while this program did not run: what it sent waits to be read.
+                    held_up = max(0.0, clock.now() - looked_at - _LOOK_EVERY_S)
+                    acted_at, began_at = quiet_since + held_up, max(began_at, sender.progress_at) + held_up
                     continue
                 case "pad":
                     session.ignore_commits()

@@ -80,3 +80,15 @@ def test_a_commit_has_time_from_its_sending_or_the_last_progress_on() -> None:
     assert deadlines.is_commit_overdue(commit, 15.0)
     deadlines.note_tick(8.0, read_more=True)
     assert not deadlines.is_commit_overdue(commit, 15.0)
+
+
+def test_time_in_which_this_program_did_not_run_is_no_delay_of_the_endpoint() -> None:
+    """What was sent meanwhile waits to be read; with the next progress that time is over."""
+    deadlines, late = TurnDeadlines(PATIENCE_S), ended(0.0)
+    deadlines.note_tick(1.0, read_more=True)
+    deadlines.note_held_up(7.0)
+    assert not deadlines.is_overdue([late], 17.9)
+    assert deadlines.is_overdue([late], 18.0)
+    deadlines.note_tick(18.0, read_more=True)
+    assert not deadlines.is_overdue([late], 27.9)
+    assert deadlines.is_overdue([late], 28.0)
