@@ -171,9 +171,13 @@ def draw(seed: int, *, hours: float = 0.0) -> Scenario:
 
 
 def _told_apart(scenario: Scenario) -> Scenario:
-    """Return it with turns whose offsets show that they count from the last commit: they go back."""
+    """Return it with turns whose offsets show that they count from the last commit: they go back.
+
+    A refusal is a hole, which makes two short turns of one when it is sent again.
+    """
     turns = tuple((max(speech, 600), min(silence, 350)) for speech, silence in scenario.turns)
-    return msgspec.structs.replace(scenario, turns=turns, before_ms=0)
+    dials = msgspec.structs.replace(scenario.dials, refused=())
+    return msgspec.structs.replace(scenario, turns=turns, before_ms=0, dials=dials)
 
 
 def _turns(chance: random.Random, hours: float) -> Iterator[tuple[int, int]]:
@@ -213,21 +217,20 @@ def _dials(chance: random.Random) -> Dials:
         deltas=chance.choice(("none", "one", "one", "many", "updated", "status")),
         detects=rarely("always", "asked", 0.05),
         commits=rarely(chance.choice(("refused", "ignored")), "answered", 0.2),
-        updated=(updated := rarely(chance.choice(("never", "late", "rate")), "answered", 0.08)),
+        updated=rarely(chance.choice(("never", "late", "rate")), "answered", 0.08),
         created_s=rarely(chance.choice((0.5, 2.0)), 0.0),
         final_s=chance.choice((0.0, 0.1, 0.1, 0.5, 2.0)),
         spread_s=rarely(chance.choice((0.3, 2.0)), 0.0, 0.3),
         # Words without the id of their turn can be told apart by their order alone.
         in_order=rarely(False, True, 0.2) or ids != "right",
-        # A refusal that waits for words before it comes too late to tell which sound it refuses.
-        serial=rarely(True, False, 0.2) and not refused,
+        serial=rarely(True, False, 0.2),
         doubled=rarely(0.3, 0.0) if ids == "right" else 0.0,
         failed=rarely(0.2, 0.0),
         # Without ids nobody can tell: words of a later turn take the place of those that never come.
         never=rarely(0.2, 0.0) if ids == "right" else 0.0,
         pongs=rarely(False, True, 0.05),
         # It may invent words for the silence that is left of speech whose first part it refused.
-        invents=rarely(True, False, 0.2) and not refused and updated != "late",
+        invents=rarely(True, False, 0.2) and not refused,
         lifetime_s=lifetime,
         announced=chance.random() < 0.7,
         ending=chance.choice(("close", "error", "silent")),
