@@ -31,13 +31,11 @@ def test_kills_at_random_offsets_cost_nothing(name: str, seeds: range) -> None:
     assert run(scenario(), seconds=30 * len(seeds))
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("name", ["server VAD", "turns of our own", "one id, offsets of the buffer"])
-def test_kills_cost_a_live_source_nothing_either(name: str, seed: int) -> None:
+def test_kills_cost_a_live_source_nothing_either() -> None:
     """A source that cannot wait, at four times real time."""
 
     async def scenario() -> None:
-        outcome = await kill_run(KINDS[name], seed, live_speed=4)
+        outcome = await kill_run(KINDS["server VAD"], 0, live_speed=4)
         assert outcome.kills
         assert outcome.perfect
 
