@@ -55,16 +55,17 @@ def _second_session_demanded() -> None:
     """A run whose next session is refused beside the present one ends."""
 
     def make(old: Any) -> Any:
-        async def run(self: Any, link: Any) -> None:
+        async def wait(self: Any, link: Any) -> Any:
             from rt_cli.errors import EndpointError
 
-            await old(self, link)
-            if link.error is not None and not link.ready and self.link not in {None, link} and not self.link.ended:
-                self.link.fail(EndpointError("no second session"))
+            successor = await old(self, link)
+            if successor is not None and successor.error is not None and not successor.ready:
+                raise EndpointError("no second session")
+            return successor
 
-        return run
+        return wait
 
-    replace(RECONNECT, "Reconnector._run", make)
+    replace(RECONNECT, "Reconnector._wait_for_end", make)
 
 
 @plant
@@ -78,11 +79,11 @@ def _progress_forgotten() -> None:
 
 @plant
 def _slow_is_dead() -> None:
-    """An endpoint that has not read for half a second is left."""
+    """An endpoint that has not read for an eighth of a second is left."""
 
     def make(old: Any) -> Any:
         def health(vitals: Any, **options: Any) -> Any:
-            slow = vitals.in_flight and vitals.now - vitals.progress_at > 0.5
+            slow = vitals.in_flight and vitals.now - vitals.progress_at > 0.125
             return "dead" if slow else old(vitals, **options)
 
         return health
@@ -109,6 +110,27 @@ def _beginning_not_reported() -> None:
         return opens
 
     replace("protocol.session.connection_turns", "ConnectionTurns.speech_opens", make)
+
+
+# -- endpoints with habits of their own -------------------------------------------------------------------------------
+
+
+@plant
+def _words_by_id_alone() -> None:
+    """Words whose turn has another id, or none, belong to nobody."""
+    replace(
+        "protocol.session.turn_list", "TurnList.find_by_transcript", lambda _old: lambda self, name: self.find(name)
+    )
+
+
+@plant
+def _offsets_from_the_start_alone() -> None:
+    """Offsets that count from the last commit are taken for those of the session."""
+    replace(
+        "protocol.session.offsets",
+        "Offsets._wire",
+        lambda _old: lambda _self, offset, _earliest, sent: min(offset, sent),
+    )
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
