@@ -41,9 +41,9 @@ def _end_without_close_is_fatal() -> None:
 
     def make(old: Any) -> Any:
         def from_close(exc: Any, *args: Any) -> Any:
-            from rt_cli.errors import EndpointError
-
-            return EndpointError("the endpoint hung up") if exc.rcvd is None else old(exc, *args)
+            error = old(exc, *args)
+            error.final = error.final or exc.rcvd is None
+            return error
 
         return from_close
 
@@ -126,11 +126,11 @@ def _words_by_id_alone() -> None:
 @plant
 def _offsets_from_the_start_alone() -> None:
     """Offsets that count from the last commit are taken for those of the session."""
-    replace(
-        "protocol.session.offsets",
-        "Offsets._wire",
-        lambda _old: lambda _self, offset, _earliest, sent: min(offset, sent),
-    )
+
+    def make(_old: Any) -> Any:
+        return lambda _self, offset, _earliest, sent: min(offset, sent)
+
+    replace("protocol.session.offsets", "Offsets._wire", make)
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
@@ -146,12 +146,6 @@ def _limit_ignored() -> None:
 def _full_not_said() -> None:
     """Sound that waited for too long is dropped without a word."""
     replace("streaming.capture.gaps", "Gaps.add", lambda _old: lambda _self, _holes: None)
-
-
-@plant
-def _newest_kept_only() -> None:
-    """Where sound is dropped, all of it is."""
-    replace(OVERFLOW, "first_kept", lambda old: lambda **at: max(at["captured"], old(**at)))
 
 
 @plant

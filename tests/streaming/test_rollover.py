@@ -40,7 +40,7 @@ def test_an_expiry_that_comes_anyway_is_a_loss_like_any_other() -> None:
     """A new session gets the audio without finals."""
 
     async def scenario() -> None:
-        result, verdict = await rollovers(Habits(lifetime_s=1.5, announced=False), count=16)
+        result, verdict = await rollovers(Habits(lifetime_s=1.5, announced=False), count=24)
         assert verdict.perfect
         assert result.states.count("resumed") >= 2
         assert "rolled_over" not in result.states

@@ -8,6 +8,10 @@ from tests.fakes import run
 from tests.silence import CASES, run_case
 
 SOME = [
+    ("file", "server_vad", "kills", "long silence"),
+    ("file", "client", "rollovers", "a last word"),
+    ("live source", "server_vad", "rollovers", "long silence"),
+    ("live source", "client", "kills", "short silence"),
     ("rt send", "server_vad", "none", "a last word"),
     ("rt stream -", "client", "none", "long silence"),
 ]
