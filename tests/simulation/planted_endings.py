@@ -42,7 +42,8 @@ def _end_without_close_is_fatal() -> None:
     def make(old: Any) -> Any:
         def from_close(exc: Any, *args: Any) -> Any:
             error = old(exc, *args)
-            error.final = error.final or exc.rcvd is None
+            if exc.rcvd is None:
+                error.final = True
             return error
 
         return from_close

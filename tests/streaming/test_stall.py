@@ -221,9 +221,10 @@ def test_dead_peer_is_the_cause(interrupted: Outcome) -> None:
     assert interrupted.summary["exit"] == 5
 
 
-def test_second_interrupt_ends_within_a_second(tmp_path: Path) -> None:
+@pytest.mark.parametrize("receive_buffer", KERNELS.values(), ids=KERNELS.keys())
+def test_second_interrupt_ends_within_a_second(receive_buffer: int | None, tmp_path: Path) -> None:
     """The run closes at once, whatever the peer does, and still writes the summary."""
-    with stalled_run(tmp_path, KERNELS["tight kernel"]) as run:
+    with stalled_run(tmp_path, receive_buffer) as run:
         run.until("stalled")
         run.process.send_signal(signal.SIGINT)
         time.sleep(0.3)  # two signals within a quarter of a second are one
