@@ -40,8 +40,8 @@ def _end_without_close_is_fatal() -> None:
     """A connection that ends without a close frame ends the run."""
 
     def make(old: Any) -> Any:
-        def from_close(exc: Any, *args: Any) -> Any:
-            error = old(exc, *args)
+        def from_close(exc: Any, *args: Any, **options: Any) -> Any:
+            error = old(exc, *args, **options)
             if exc.rcvd is None:
                 error.final = True
             return error
