@@ -69,12 +69,6 @@ def _second_session_demanded() -> None:
     replace(RECONNECT, "Reconnector._wait_for_end", make)
 
 
-@plant
-def _progress_forgotten() -> None:
-    """The third loss ends the run, whatever was delivered between."""
-    replace(RECONNECT, "Reconnector._progressed", lambda _old: lambda _self, _began_at: False)
-
-
 # -- slow endpoints ---------------------------------------------------------------------------------------------------
 
 

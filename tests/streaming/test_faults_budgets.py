@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.exact import turns
+from tests.exact import ExactEndpoint, judge, turns
 from tests.fakes import run
+from tests.habits import Habits
 from tests.servers import answering, polite, says_then_closes, scripted
 from tests.streaming.harness import MemorySource, Run, settings, stream, with_turns
 
@@ -76,6 +77,21 @@ def test_an_endpoint_that_greets_and_drops_is_left_after_three() -> None:
 
     assert server.clients == 3
     assert (result.summary.exit, result.summary.reconnects) == (5, 2)
+
+
+def test_an_endpoint_that_drops_again_and_again_is_kept_while_there_is_progress() -> None:
+    """A restart every half second, thirty and more of them."""
+    pcm, spans = turns(30, speech_ms=300, silence_ms=300)
+
+    async def scenario() -> None:
+        habits = Habits(lifetime_s=0.5, announced=False, closing=1012)
+        async with ExactEndpoint(habits).serving() as endpoint:
+            result = await stream(endpoint.url, MemorySource(pcm), settings(speed=1.5))
+        assert judge([final.text for final in result.finals], spans).perfect
+        assert result.summary.complete
+        assert result.summary.reconnects >= 15
+
+    run(scenario(), seconds=60)
 
 
 @pytest.mark.parametrize(
