@@ -9,9 +9,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from tests.simulation import planted, planted_endings  # noqa: F401 - they plant
 from tests.simulation.judge import kind_of, verdict
 from tests.simulation.machine.install import ENVIRON
-from tests.simulation.planted import PLANTED
+from tests.simulation.plant import PLANTED
 from tests.simulation.run import run_scenario
 from tests.simulation.scenario import Scenario, draw, from_json, smaller
 
