@@ -15,6 +15,7 @@ import anyio
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Image
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
 server = MCPServer("demo")
@@ -50,7 +51,7 @@ def environment() -> list[str]:
 @server.tool()
 def fail() -> str:
     """Fail."""
-    raise ValueError("no such \x1b[31mcity")
+    raise ToolError("no such \x1b[31mcity")
 
 
 @server.tool(structured_output=False)
@@ -74,6 +75,7 @@ def flood() -> str:
 @server.tool()
 def huge() -> str:
     """A message that nobody should read."""
+    noted("huge")
     return "x" * 20_000_000
 
 
@@ -83,6 +85,14 @@ async def slow() -> str:
     noted("slow")
     await anyio.sleep(60)
     return "late"
+
+
+@server.tool()
+async def rest() -> str:
+    """Take a second."""
+    noted("rest")
+    await anyio.sleep(1)
+    return "rested"
 
 
 @server.tool()
@@ -111,12 +121,6 @@ def main() -> None:
     match sys.argv[1:]:
         case ["http", port_file]:
             anyio.run(serve_http, Path(port_file))
-        case ["dies"]:
-            print("Error: no such \x1b[31mmodule", file=sys.stderr)
-            sys.exit(4)
-        case ["hangs"]:
-            print("waiting for the database", file=sys.stderr, flush=True)
-            time.sleep(60)
         case ["stubborn", pid_file]:
             # Ignores the end of its input and SIGTERM, and has a child that does, too.
             import signal
@@ -134,9 +138,6 @@ def main() -> None:
             print("\x1b[31mWelcome!", flush=True)
             print("warning: \x1b[31mred", file=sys.stderr, flush=True)
             server.run()
-        case ["talkative"]:
-            print("what is no message", flush=True)
-            time.sleep(60)
         case _:
             server.run()
 

@@ -7,10 +7,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from httpx2 import AsyncClient, HTTPError, Timeout
+from httpx2 import HTTPError
 from mcp import MCPError
 from mcp.client.client import Client
-from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CONNECTION_CLOSED, Implementation
 
 import rt_cli
@@ -18,6 +17,7 @@ from rt_cli.errors import EndpointError, RefusedError, RtError, UnreachableError
 from rt_cli.events import Warned
 from rt_cli.masking import masked_foreign
 from rt_cli.protocol.sanitize import printable
+from rt_cli.talk.mcp.http_streams import http_streams
 from rt_cli.talk.mcp.result import EXIT_FAILED, tool_result
 from rt_cli.talk.mcp.server_process import ServerProcess
 from rt_cli.talk.tools.run_tool import ToolResult, failure
@@ -25,7 +25,6 @@ from rt_cli.talk.tools.run_tool import ToolResult, failure
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from httpx2 import Response
     from mcp.client._transport import TransportStreams
     from mcp_types import Tool
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from rt_cli.talk.mcp.guard import Guard
     from rt_cli.talk.mcp.server_file import McpServer
 
-START_TIMEOUT_S = 30.0
-"""Longest start of a server that has no timeout of its own."""
 MAX_TOOLS = 512
 """Of one server; a list that does not end is none."""
 _MAX_PAGES = 100
@@ -109,7 +106,7 @@ class McpConnection:
     async def run(self) -> None:
         """Run the server until :meth:`stop`, or its end. Cancellation ends it at once."""
         problem: Exception | None = None
-        self._scope.deadline = anyio.current_time() + (self.server.timeout_s or START_TIMEOUT_S)
+        self._scope.deadline = anyio.current_time() + self.server.start_timeout_s
         try:
             with self._scope:
                 await self._hold()
@@ -140,17 +137,10 @@ class McpConnection:
     def _streams(self) -> AbstractAsyncContextManager[TransportStreams]:
         if self._process is not None:
             return self._process.streams()
-        assert self.server.url is not None  # noqa: S101 - it is one of both
-        timeout_s = self.server.timeout_s or START_TIMEOUT_S
-        http = AsyncClient(
-            headers=dict(self.server.headers),
-            timeout=Timeout(timeout_s, read=None),
-            event_hooks={"response": [self._note_status]},
-        )
-        return streamable_http_client(self.server.url, http_client=http)
+        return http_streams(self.server, self._note_status)
 
-    async def _note_status(self, response: Response) -> None:
-        self._status = response.status_code
+    def _note_status(self, status: int) -> None:
+        self._status = status
 
     # -- its end ------------------------------------------------------------------------------------------------------
 
@@ -181,10 +171,10 @@ class McpConnection:
                 return UsageError(f"{label} cannot be started: {problem.strerror}", "see its command")
             case None:
                 said = f"; it wrote: {process.last_words}" if process is not None and process.last_words else ""
-                seconds = self.server.timeout_s or START_TIMEOUT_S
+                seconds = self.server.start_timeout_s
                 return UnreachableError(
                     f"{label} gives no answer within {seconds:g} s{said}",
-                    'see whether it starts by hand, or give it more "timeout"',
+                    'see whether it starts by hand, or give it a longer "start_timeout"',
                 )
         if process is not None:
             why = self._process_end() if self._over.is_set() else _said(problem)

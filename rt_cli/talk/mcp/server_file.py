@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _LARGEST_FILE = 1024 * 1024
 _LONGEST_TIMEOUT_S = 3600
+START_TIMEOUT_S = 30.0
 _EXAMPLE = 'write {"mcpServers": {"files": {"command": "npx", "args": ["..."]}}}'
-_KNOWN = "command, args, env, cwd, url, headers, type, tools, prefix, timeout, confirm, disabled"
+_KNOWN = "command, args, env, cwd, url, headers, type, tools, prefix, timeout, start_timeout, confirm, disabled"
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{0,32}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -44,6 +45,7 @@ class _Declared(msgspec.Struct, forbid_unknown_fields=True):
     tools: list[str] | None = None
     prefix: str = ""
     timeout: float | None = None
+    start_timeout: float = START_TIMEOUT_S
     confirm: ConfirmCalls = "never"
     disabled: bool = False
     # What other programs let run without asking; here ``confirm`` says it.
@@ -74,7 +76,8 @@ class McpServer:
     prefix: str = ""
     """Before the names of its tools."""
     timeout_s: float | None = None
-    """Longest start, and longest call; None for the usual ones."""
+    """Longest call, seconds; None for the usual one."""
+    start_timeout_s: float = START_TIMEOUT_S
     confirm: ConfirmCalls = "never"
 
     @property
@@ -136,6 +139,7 @@ def _server(name: str, raw: msgspec.Raw, where: str, environ: Mapping[str, str])
         "tools": None if declared.tools is None or "*" in declared.tools else tuple(declared.tools),
         "prefix": declared.prefix,
         "timeout_s": declared.timeout,
+        "start_timeout_s": declared.start_timeout,
         "confirm": declared.confirm,
     }
     if declared.url is not None:
@@ -164,8 +168,9 @@ def _check(declared: _Declared, where: str) -> None:
         raise UsageError(f"{where} has a url, and args, env or cwd of a command", "leave one out")
     if has_program and declared.headers:
         raise UsageError(f"{where} has headers, but no url", "leave them out")
-    if declared.timeout is not None and not 0 < declared.timeout <= _LONGEST_TIMEOUT_S:
-        raise UsageError(f"{where} has a timeout of {declared.timeout:g}", "seconds, at most 3600")
+    for seconds in (declared.timeout, declared.start_timeout):
+        if seconds is not None and not 0 < seconds <= _LONGEST_TIMEOUT_S:
+            raise UsageError(f"{where} has a timeout of {seconds:g}", "seconds, more than 0, at most 3600")
     if not _PREFIX.fullmatch(declared.prefix):
         raise UsageError(f"{where} has a prefix that names cannot have", "use letters, digits, _ and -, at most 32")
 

@@ -15,6 +15,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
 from rt_cli.protocol.sanitize import masked_foreign, printable
+from rt_cli.talk.mcp.http_streams import MAX_MESSAGE_BYTES
 from rt_cli.talk.tools.run_tool import clean_environment
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from rt_cli.talk.mcp.guard import Guard
     from rt_cli.talk.mcp.server_file import McpServer
 
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""Longest message of a server."""
 _ENDS_ITSELF_WITHIN_S = 1.0
 """From the end of its stdin."""
 _TERMINATES_WITHIN_S = 1.0
