@@ -193,7 +193,7 @@ def test_errors_for_the_model(write: Callable[..., str]) -> None:
         "add {": "the arguments are not JSON",
         "add [1]": "$: [1] is not of type 'object'",
         "subtract {}": "there is no such tool",
-        "fail": "it failed: no such \x1b[31mcity",
+        "fail": "it failed: Error executing tool fail: no such \x1b[31mcity",
         "picture": "its result cannot be read: image of type image/png, left out",
         "slow": "it took longer than 3 s",
     }

@@ -113,8 +113,11 @@ class McpConnection:
         except Exception as exc:  # noqa: BLE001 - an error of any type is that the server cannot be used
             problem = _first(exc)
         finally:
-            was_listed, self._client = self._listed.done(), None
-        if was_listed:
+            self._client = None
+            self._conclude(problem)
+
+    def _conclude(self, problem: Exception | None) -> None:
+        if self._listed.done():
             # A connection that breaks down does so with an exception.
             self._report_end(problem)
         elif self._stopping:

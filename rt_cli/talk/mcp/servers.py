@@ -40,9 +40,10 @@ class McpServers:
         Raises:
             RtError: A server cannot be used; or a tool of it cannot, or has the name of another.
         """
-        for connection in self._connections:
+        listed = await asyncio.gather(*(connection.listed() for connection in self._connections))
+        for connection, listed_tools in zip(self._connections, listed, strict=True):
             server = connection.server
-            made = make_tools(server, await connection.listed(), connection)
+            made = make_tools(server, listed_tools, connection)
             hint = 'give the server another "prefix", or leave the tool out of its "tools"'
             tools.add(made, server.label, hint)
 
