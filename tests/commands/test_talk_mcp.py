@@ -180,8 +180,38 @@ def test_a_server_by_http(write: Callable[..., str], tmp_path: Path) -> None:
     assert outs == ["the sum is 3", "the sum is 5", "hello\n"]
     assert "longer than 4194304 bytes" in huge or "SSE" in huge
     assert [json.loads(output)["error"] for output in (died, after)] == ["the MCP server web has ended"] * 2
-    (warning,) = [event for event in ran.of("warning") if event["code"] == "mcp_server_ended"]
-    assert "\x1b" not in warning["message"]
+    warnings = [event["message"] for event in ran.of("warning") if event["code"] == "mcp_server_ended"]
+    assert len(warnings) == 2
+    assert all(message.endswith("the next call connects again") for message in warnings)
+
+
+@needs_mcp
+def test_a_url_is_connected_to_again(write: Callable[..., str], tmp_path: Path) -> None:
+    """By the call after the one that failed, which is not sent again; only when the server is there again."""
+    log, port = tmp_path / "calls", tmp_path / "port"
+    serve = (
+        f"import os, subprocess, sys; os.environ['MCP_LOG'] = {str(log)!r}\n"
+        f"for _ in range(2): subprocess.call([sys.executable, {PROGRAM!r}, 'http', {str(port)!r}])"
+    )
+    wait = tmp_path / "wait.py"
+    wait.write_text(
+        "import socket, sys, time\n"
+        "while socket.socket().connect_ex(('127.0.0.1', int(open(sys.argv[1]).read()))): time.sleep(0.1)\n"
+    )
+    loop = subprocess.Popen([sys.executable, "-c", serve], stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        file = write(web={"url": f"http://127.0.0.1:{until_written(port, loop)}/mcp"})
+        ready = ("--tool", f"ready={sys.executable} {wait} {port}")
+        ran, server = conversation(file, "die", 'add {"a": 1, "b": 2}', "ready", 'add {"a": 3, "b": 4}', more=ready)
+    finally:
+        os.killpg(loop.pid, signal.SIGKILL)
+        loop.wait(10)
+
+    assert ran.exit == 0, ran.err
+    died, gone, _, added = outputs(server)
+    assert [json.loads(output)["error"] for output in (died, gone)] == ["the MCP server web has ended"] * 2
+    assert added == "the sum is 7"
+    assert log.read_text() == "die\nadd 3 4\n"
 
 
 @needs_mcp

@@ -103,9 +103,9 @@ def die() -> str:
     os._exit(3)
 
 
-async def serve_http(port_file: Path) -> None:
-    """Serve on a free port, and write it to a file."""
-    config = uvicorn.Config(server.streamable_http_app(), host="127.0.0.1", port=0, log_level="error")
+async def serve_http(port_file: Path, port: int) -> None:
+    """Serve on a port, 0 for a free one, and write it to a file."""
+    config = uvicorn.Config(server.streamable_http_app(), host="127.0.0.1", port=port, log_level="error")
     http = uvicorn.Server(config)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(http.serve)
@@ -120,7 +120,8 @@ def main() -> None:
     """Behave as asked for."""
     match sys.argv[1:]:
         case ["http", port_file]:
-            anyio.run(serve_http, Path(port_file))
+            path = Path(port_file)
+            anyio.run(serve_http, path, int(path.read_text()) if path.exists() else 0)
         case ["stubborn", pid_file]:
             # Ignores the end of its input and SIGTERM, and has a child that does, too.
             import signal

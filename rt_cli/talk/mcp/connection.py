@@ -43,6 +43,8 @@ _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _SERVER_ERROR = 401, 403, 404, 500
 class McpConnection:
     """A server, from its start to its end. Implements :class:`rt_cli.talk.mcp.mcp_tool.Caller`.
 
+    A program is started once. A URL is connected to again by the next call after a loss; no call is sent again.
+
     Args:
         server: The server.
         guard: Ends its process when ``rt`` is gone.
@@ -53,6 +55,10 @@ class McpConnection:
         self.server = server
         self._on_event = on_event
         self._over = asyncio.Event()
+        self._wanted = asyncio.Event()
+        """A call waits for the next connection."""
+        self._attempted = asyncio.Event()
+        """That connection is there, or could not be made."""
         self._scope = anyio.CancelScope()
         self._client: Client | None = None
         self._stopping = False
@@ -82,39 +88,66 @@ class McpConnection:
         else:
             self._scope.deadline = anyio.current_time() + _ENDS_WITHIN_S
         self._over.set()
+        self._wanted.set()
+        self._attempted.set()
 
     async def call(self, name: str, arguments: dict[str, Any], timeout_s: float) -> ToolResult:
         """Call a tool, as :meth:`rt_cli.talk.mcp.mcp_tool.Caller.call`: sent once, whatever happens to it."""
-        if self._client is None:
-            return failure(f"{self.server.label} has ended")
         try:
             async with asyncio.timeout(timeout_s):
+                client = await self._connected()
+                if client is None:
+                    return failure(f"{self.server.label} has ended")
                 # The method of the session: that of the client may send a call again.
-                result = await self._client.session.call_tool(name, arguments)
+                result = await client.session.call_tool(name, arguments)
         except TimeoutError:
             return failure(f"it took longer than {timeout_s:g} s")
         except MCPError as exc:
             if exc.error.code == CONNECTION_CLOSED:
                 return failure(f"{self.server.label} has ended")
+            if self._status == _NOT_FOUND:
+                self._over.set()  # it has forgotten the session
             return failure(_said(exc), EXIT_FAILED)
         except Exception as exc:  # noqa: BLE001 - whatever the library makes of an answer; the model and the user get it
             return failure(_said(exc))
         return tool_result(result)
 
+    async def _connected(self) -> Client | None:
+        """Return the client, of a new connection if that is possible; None if there is none."""
+        if self._client is None and self._process is None and not self._stopping:
+            self._attempted.clear()
+            self._wanted.set()
+            await self._attempted.wait()
+        return self._client
+
     # -- its own task -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Run the server until :meth:`stop`, or its end. Cancellation ends it at once."""
+        """Run the server until :meth:`stop`, or until its process ends. Cancellation ends it at once."""
+        await self._connect()
+        while self._process is None and not self._stopping:
+            await self._wanted.wait()
+            self._wanted.clear()
+            if self._client is None and not self._stopping:
+                self._over.clear()
+                self._scope, self._reported = anyio.CancelScope(), False
+                await self._connect()
+
+    async def _connect(self) -> None:
+        """Hold one connection until its end."""
         problem: Exception | None = None
+        was_made = asyncio.Event()
         self._scope.deadline = anyio.current_time() + self.server.start_timeout_s
         try:
             with self._scope:
-                await self._hold()
+                await self._hold(was_made)
         except Exception as exc:  # noqa: BLE001 - an error of any type is that the server cannot be used
             problem = _first(exc)
         finally:
             self._client = None
             self._conclude(problem)
+            if not was_made.is_set():
+                self._attempted.set()
 
     def _conclude(self, problem: Exception | None) -> None:
         if self._listed.done():
@@ -125,13 +158,16 @@ class McpConnection:
         else:
             self._listed.set_exception(self._start_error(problem))
 
-    async def _hold(self) -> None:
+    async def _hold(self, was_made: asyncio.Event) -> None:
         about = Implementation(name="rt", version=rt_cli.__version__)
         async with Client(self._streams(), client_info=about, cache=None) as client:
             tools = await _tools_of(client, self.server)
             self._client = client
             self._scope.deadline = math.inf
-            self._listed.set_result(tools)
+            if not self._listed.done():
+                self._listed.set_result(tools)
+            was_made.set()
+            self._attempted.set()
             await self._over.wait()
             self._client = None
             self._report_end(None)
@@ -151,7 +187,8 @@ class McpConnection:
         if not self._stopping and not self._reported:
             self._reported = True
             why = _said(problem) if problem is not None else self._process_end()
-            message = f"{self.server.label} has ended: {why}; its tools fail from now on"
+            then = "the next call connects again" if self._process is None else "its tools fail from now on"
+            message = f"{self.server.label} has ended: {why}; {then}"
             self._on_event(Warned("mcp_server_ended", message))
 
     def _process_end(self) -> str:
