@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import time
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import Settings
     from rt_cli.talk.expectations.expectations import ExpectationResult
     from rt_cli.talk.heard_files import HeardFile
+    from rt_cli.talk.mcp.servers import McpServers
     from rt_cli.talk.talk_options import TalkOptions
 
 _LAST_LINES_S = 0.3
@@ -86,6 +88,7 @@ class TalkRun:
         self._name = ", ".join(options.inputs) or ("microphone" if options.mic else "typed")
         self._files: list[HeardFile] = []
         self._streamer: Streamer | None = None
+        self._mcp: McpServers | None = None
         self._script: TalkScript | None = None
         self._partner: Partner | None = None
         self._causes: list[RtError] = []
@@ -144,7 +147,8 @@ class TalkRun:
     async def _hold(self, stack: AsyncExitStack) -> None:
         if isinstance(self._plan, RtError):
             raise self._plan
-        plan, settings = self._plan, self._settings
+        settings = self._settings
+        plan = await self._with_mcp_tools(self._plan, stack)
         position = Position(SystemClock(), plan.session.rate_hz, settings.delivery.speed or 1.0)
         self._script = script = await self._make_script(plan)
         recorder = open_wire_recorder(settings.output, self._output.on_event)
@@ -187,6 +191,22 @@ class TalkRun:
             raise recorder.error
 
     # -- parts --------------------------------------------------------------------------------------------------------
+
+    async def _with_mcp_tools(self, plan: Plan, stack: AsyncExitStack) -> Plan:
+        """Start the servers, and return the plan with their tools."""
+        options = self._options
+        if not options.mcp_servers:
+            return plan
+        # Import here: it takes longer than all the rest of the start. In a thread: it would block the loop.
+        servers = await asyncio.to_thread(importlib.import_module, "rt_cli.talk.mcp.servers")
+        opened = servers.open_servers(options.mcp_servers, plan.key, self._output.on_event)
+        self._mcp = mcp = await stack.enter_async_context(opened)
+        if self._interrupts.codes:
+            mcp.stop()
+        await mcp.offer(self._tools)
+        if not self._interrupts.codes:
+            self._tools.check_names(options.expectations.tools)
+        return plan_talk(self._settings, os.environ, self._tools.declarations, key=plan.key)
 
     async def _make_script(self, plan: Plan) -> TalkScript:
         rate_hz, options = plan.session.rate_hz, self._options
@@ -326,6 +346,8 @@ class TalkRun:
     # -- signals ------------------------------------------------------------------------------------------------------
 
     def _interrupt(self, exit_code: int) -> None:
+        if self._mcp is not None and self._streamer is None:
+            self._mcp.stop()
         if self._streamer is not None:
             self._streamer.interrupt(exit_code)
 
