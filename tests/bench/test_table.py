@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rt_cli.bench.limits import parse_limit
-from rt_cli.bench.table import HEAD, client_is_busy, conclusion, lines, milliseconds, remarks
+from rt_cli.bench.table import client_is_busy, conclusion, head, lines, milliseconds, remarks
 from tests.bench.levels import level, session_result
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_columns_are_aligned() -> None:
     shown = lines([level(1, 10), level(128, *range(200))], LIMITS, running=True)
     assert len(shown) == 4
     assert len({len(line) for line in shown[1:]}) == 1
-    assert all(len(line.split()) == len(HEAD) for line in shown[2:])
+    assert all(len(line.split()) == len(head([level(1)])[1]) for line in shown[2:])
     assert shown[2].endswith("yes")
     assert shown[3].endswith("...")
 

@@ -78,6 +78,8 @@ class Reply:
         """It repeats a reply that was given before: nothing of it is played or run."""
         self.gone = False
         """Its connection is gone: the endpoint knows nothing of it."""
+        self.abandoned = False
+        """The conversation has ended before it."""
         self.reported = False
         self.starts_at: int | None = None
         """Timeline position of its first sample of audio; None before it."""
