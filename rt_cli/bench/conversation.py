@@ -11,7 +11,7 @@ from rt_cli.audio.format import to_samples
 from rt_cli.bench.level import ReplyCounts
 from rt_cli.bench.stopwatch import Stopwatch
 from rt_cli.conversation_events import LatencyMeasured, ReplyEnded
-from rt_cli.errors import worst_exit
+from rt_cli.errors import RtError, worst_exit
 from rt_cli.streaming.job import Job
 from rt_cli.streaming.streamer import Streamer
 from rt_cli.talk.conversation import hold, reply_errors
@@ -156,18 +156,25 @@ class TalkSession:
         result = self._result(summary)
         # Who is interrupted does not wait for the replies.
         errors = [] if self._interrupted else list(reply_errors(self._partner.dialogue, self._script.unanswered))
-        stopwatch = self._stopwatch
+        failures = _failures(errors)
         return replace(
             result,
-            failures=result.failures + Counter(error.code for error in errors),
+            failures=result.failures + failures,
             exit=worst_exit([result.exit, *(error.exit_code for error in errors)]),
-            replies=ReplyCounts(stopwatch.replies, stopwatch.interrupted, len(errors)),
+            replies=ReplyCounts(self._stopwatch.replies, self._stopwatch.interrupted, failures.total()),
         )
 
     def interrupt(self, exit_code: int) -> None:
         """End it: what was said is delivered; the second call ends it at once."""
         self._interrupted = True
         self._streamer.interrupt(exit_code)
+
+
+def _failures(errors: Sequence[RtError]) -> Counter[str]:
+    """Count failed replies by code, each once: a user waits in vain also for a reply that is refused or never ends."""
+    codes = Counter(error.code for error in errors)
+    codes["no_reply"] -= min(codes["no_reply"], codes["reply_cut"] + codes["reply_refused"])
+    return +codes
 
 
 class TalkStopwatch(Stopwatch):

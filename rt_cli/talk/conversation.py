@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import EXIT_INCOMPLETE, RtError
+from rt_cli.protocol.conversation.reply import CUT
 from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import printable
 from rt_cli.protocol.server_events import ErrorInfo
@@ -39,11 +40,9 @@ def reply_errors(dialogue: Dialogue, unanswered: Sequence[str]) -> Iterator[RtEr
         unanswered: Names of the turns to which no reply came, or none that ended.
     """
     for reply in dialogue.failed:
-        if reply.abandoned and unanswered:
-            continue  # the turn is one of those
         info = ErrorInfo(code=reply.code, message=reply.message)
-        failure = _incomplete("reply_incomplete", "a reply ended before its end")
-        yield classify_error(info, configuring=False) or failure
+        code = "reply_cut" if reply.code == CUT else "reply_incomplete"
+        yield classify_error(info, configuring=False) or _incomplete(code, "a reply ended before its end")
     for _ in range(dialogue.refused):
         yield _incomplete("reply_refused", "the endpoint refused to reply")
     for name in unanswered:
