@@ -154,8 +154,9 @@ class TalkSession:
         """Run it to its end. Cancellation ends it without a result."""
         summary = await hold(self._streamer, self._partner, self._tools)
         result = self._result(summary)
+        unanswered = [*self._script.unanswered, *self._script.awaited(self._partner)]
         # Who is interrupted does not wait for the replies.
-        errors = [] if self._interrupted else list(reply_errors(self._partner.dialogue, self._script.unanswered))
+        errors = [] if self._interrupted else list(reply_errors(self._partner.dialogue, unanswered))
         failures = _failures(errors)
         return replace(
             result,
