@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +10,8 @@ import typer
 from rt_cli.cli import options
 from rt_cli.cli.process import run_loop, warn_of_variables
 from rt_cli.config.layers import settings_of
-from rt_cli.config.values import number_option
+from rt_cli.config.values import number_option, settings_keys
 from rt_cli.errors import UsageError
-from rt_cli.settings.talk import TalkSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +63,7 @@ def bench(
         rt bench --url URL --sessions 8 --html report.html talk.wav
         rt bench --url URL --talk --sessions 50 --limit voice_to_voice_p95=1.5s question.wav
     """
-    of_talk = {field.name: values.get(field.name) for field in fields(TalkSettings)}
+    of_talk = {name: values.get(name) for name, key in settings_keys().items() if key.table == "talk"}
     _check_talk({**of_talk, "interrupt_at": interrupt_at, "max_latency": max_latency}, talk=talk)
     if interrupt_at is not None and len(files) < 2:  # noqa: PLR2004 - the second one interrupts
         raise UsageError("--interrupt-at without a turn that interrupts", "give two or more files")
