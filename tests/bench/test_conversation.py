@@ -142,9 +142,11 @@ def test_a_client_that_is_late_is_in_the_figures() -> None:
             time.sleep(blocked_s)  # noqa: ASYNC251 # block the loop on purpose
             return (await running)[0]
 
-    level = run(scenario())
-    assert most(level, "lateness") >= 1000 * blocked_s - 100
-    assert level.measures["lateness"].n >= 40
+    lateness = run(scenario()).measures["lateness"]
+    # Forty pieces of 20 ms were due meanwhile.
+    in_time = max((share for value, share in lateness.curve() if value <= 100), default=0.0)
+    assert lateness.n * (1 - in_time) >= 30
+    assert lateness.curve()[-1][0] >= 1000 * blocked_s - 100
 
 
 @pytest.mark.parametrize(
