@@ -61,7 +61,7 @@ def bench(
     Examples:
         rt bench --url URL --sessions 1,2,4,8 --limit final_p95=2s talk.wav
         rt bench --url URL --sessions 8 --html report.html talk.wav
-        rt bench --url URL --talk --sessions 50 --limit voice_to_voice_p95=1.5s question.wav
+        rt bench --url URL --talk --sessions 50 --max-latency 1.5s question.wav
     """
     of_talk = {name: values.get(name) for name, key in settings_keys().items() if key.table == "talk"}
     _check_talk({**of_talk, "interrupt_at": interrupt_at, "max_latency": max_latency}, talk=talk)
