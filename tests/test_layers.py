@@ -31,7 +31,7 @@ ROOMS = {
     "keys": {"", "keys", "config", "protocol"},
     "doctor": {"", "doctor", "config", "keys", "output", "server", "streaming", "protocol", "audio"},
     "run": {"", "run", "keys", "output", "server", "streaming", "protocol", "timeline", "disk", "audio"},
-    "bench": {"", "bench", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
+    "bench": {"", "bench", "talk", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
     "talk": {"", "talk", "run", "output", "server", "streaming", "protocol", "disk", "audio"},
     "help": {"", "help", "output"},
     "api": {"", "run", "config", "streaming"},

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from rt_cli.clock import SystemClock
 from rt_cli.conversation_events import LatencyMeasured, ReplyEnded
 from rt_cli.errors import (
-    EXIT_INCOMPLETE,
     EXIT_OK,
     EXIT_UNEXPECTED,
     AudioError,
@@ -29,9 +28,7 @@ from rt_cli.errors import (
 from rt_cli.events import EndpointChosen, Errored, Final, Noted, Summary, Warned, error_event
 from rt_cli.output.output import make_output
 from rt_cli.output.results.source_output import stamped
-from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import printable
-from rt_cli.protocol.server_events import ErrorInfo
 from rt_cli.run.interrupts import call_soon
 from rt_cli.run.open_endpoint import open_endpoint
 from rt_cli.run.record_option import check_outputs, open_wire_recorder
@@ -39,6 +36,7 @@ from rt_cli.run.sources import file_source, microphone_source
 from rt_cli.run.totals import unopened_summary
 from rt_cli.streaming.job import Job
 from rt_cli.streaming.streamer import Streamer
+from rt_cli.talk.conversation import hold, reply_errors
 from rt_cli.talk.expectations.junit import junit_xml, write_junit
 from rt_cli.talk.heard_files import BothSides, RepliesFile, RepliesStream
 from rt_cli.talk.partner import Partner
@@ -181,12 +179,7 @@ class TalkRun:
         self._streamer = Streamer(job, SystemClock(), self._take, progress=self._output.wants_progress)
         if self._interrupts.codes:
             self._streamer.interrupt(self._interrupts.codes[0])
-        async with asyncio.TaskGroup() as tasks:
-            self._tools.begin(tasks, partner.tool_ended)
-            clock = tasks.create_task(partner.keep_time(), name="conversation")
-            await self._streamer.run()
-            clock.cancel()
-            self._tools.end()
+        await hold(self._streamer, partner, self._tools)
         if recorder is not None and recorder.error is not None:
             raise recorder.error
 
@@ -310,16 +303,9 @@ class TalkRun:
         """Return what is wrong with the replies."""
         if self._partner is None or self._interrupts.codes or self._stdout_closed:
             return []
-        errors: list[RtError] = []
-        for reply in self._partner.dialogue.failed:
-            info = ErrorInfo(code=reply.code, message=reply.message)
-            errors.append(classify_error(info, configuring=False) or _incomplete("a reply ended before its end"))
-        if self._partner.dialogue.refused:
-            errors.append(_incomplete("the endpoint refused to reply"))
         unanswered = self._script.unanswered if self._script is not None else []
-        errors += [_incomplete(f"no reply to {printable(name)}") for name in unanswered]
-        errors += [file.error for file in self._files if file.error is not None]
-        return errors
+        errors = list(reply_errors(self._partner.dialogue, unanswered))
+        return errors + [file.error for file in self._files if file.error is not None]
 
     def _fail(self, error: RtError) -> None:
         """Report an error that kept the conversation from being held, and a summary."""
@@ -370,10 +356,4 @@ def _plan_or_error(settings: Settings, tools: ToolSet) -> Plan | RtError:
 def _unmet(check: ExpectationResult) -> RtError:
     error = RtError(f"{check.name}: {check.problem}", code="expectation")
     error.exit_code = EXIT_UNEXPECTED
-    return error
-
-
-def _incomplete(message: str) -> RtError:
-    error = RtError(message, "see the summary", code="incomplete")
-    error.exit_code = EXIT_INCOMPLETE
     return error
