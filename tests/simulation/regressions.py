@@ -114,8 +114,37 @@ MENDED: dict[str, str] = {
         'imeout","5","--drain-timeout","10"],"line":{},"dials":{"ids":"one","offsets":"buffer","failed":0.2},"faults":[{"a'
         't":3.41,"kind":"signal","value":2}]}'
     ),
+    "a refusal of a commit whose answer was no longer expected, behind the words: the sound of an open turn was a hole": (
+        '{"seed":301530,"command":"pipe","turns":[[4016,641],[1000,0]],"options":["--retry-for","60","--connect-timeout'
+        '","5","--drain-timeout","10","--speed","max"],"line":{},"dials":{"commits":"refused","final_s":2.0,"serial":tr'
+        "ue}}"
+    ),
+    "an outage right behind a hand-over had no retries: only a lost connection began the time for them": (
+        '{"seed":5255,"command":"mic","turns":[[246,650],[700,650],[700,650],[246,650],[700,650],[700,650],[246,650],[7'
+        '00,650],[700,650],[246,650],[700,650],[700,650],[246,650],[700,650]],"silence_ms":500,"options":["--retry-for"'
+        ',"20","--connect-timeout","5","--drain-timeout","10","--chunk-ms","200"],"line":{"latency":0.1,"jitter":0.05,"'
+        'bandwidth":80000.0,"buffer":65536},"dials":{"lifetime_s":10.0,"one_session":1013},"faults":[{"at":17.56,"kind"'
+        ':"black_hole","lasts":2.0}]}'
+    ),
 }
 """Why it failed once, and the scenario: it must not fail again."""
 
-OPEN: dict[str, str] = {}
+OPEN: dict[str, str] = {
+    "two ways to read offsets are possible after a long pause, from the start or from the last commit: the wrong one": (
+        '{"seed":200529,"command":"stream","turns":[[4013,350]],"options":["--retry-for","60","--connect-timeout","5","'
+        '--drain-timeout","10"],"line":{"bandwidth":80000.0},"dials":{"offsets":"buffer"},"faults":[{"at":0.55,"kind":"'
+        'sleep","lasts":7.0}]}'
+    ),
+    "without offsets, an endpoint that tells of speech late: the last commit is one of silence": (
+        '{"seed":206607,"command":"mic","turns":[[1510,628],[1545,143],[4015,394],[300,0]],"options":["--retry-for","60'
+        '","--connect-timeout","5","--drain-timeout","10","--chunk-ms","1000"],"line":{},"dials":{"offsets":"none","ser'
+        'ial":true,"invents":true}}'
+    ),
+    "an error behind pongs that came in the same piece is processed before them: the hole lies some chunks early": (
+        '{"seed":300956,"command":"stream","turns":[[623,123],[644,601],[117,357]],"turn_detection":"none","options":["'
+        '--retry-for","60","--connect-timeout","5","--drain-timeout","10","--chunk-ms","100"],"line":{},"dials":{"updat'
+        'ed":"late","refused":[6]},"faults":[{"at":3.25,"kind":"black_hole","lasts":5.0},{"at":5.14,"kind":"stop_readin'
+        'g","lasts":0.3}]}'
+    ),
+}
 """Failures that are known and not mended; the seeds of the short test draw none. Once mended, they go to the others."""

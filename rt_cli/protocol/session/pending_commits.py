@@ -36,6 +36,7 @@ class PendingCommits:
         self.pending: list[Commit] = []
         self.last_refused = False
         """The endpoint has refused or ignored the last commit that was taken off."""
+        self._ignored = False
 
     def take_answered(self, turn: Turn | None) -> Commit | None:
         """Remove and return the commit that a ``committed`` event answers; None if the endpoint committed by itself.
@@ -69,11 +70,16 @@ class PendingCommits:
         """What became of the last commit."""
         return "pending" if self.pending else "refused" if self.last_refused else "answered"
 
+    @property
+    def may_be_refused(self) -> bool:
+        """An error may be the answer to a commit, perhaps to one of which no answer is expected any more."""
+        return bool(self.pending) or self._ignored
+
     def ignore(self) -> None:
         """Expect no answer to commits that close no turn: the endpoint ignores them."""
         if any(commit.turn is None for commit in self.pending):
             self.pending = [commit for commit in self.pending if commit.turn is not None]
-            self.last_refused = True
+            self.last_refused = self._ignored = True
 
     def forget_done(self) -> None:
         """Remove the commits of turns that have their outcome: their answers no longer matter."""

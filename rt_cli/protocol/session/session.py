@@ -332,7 +332,7 @@ class Session:
         commit = commits.take_refused(error, anonymous=last and refuses_audio(error))
         if commit is None:
             self.last_error = error
-            perhaps_commit = bool(commits.pending) and not self.own_turns
+            perhaps_commit = commits.may_be_refused and not self.own_turns
             refused = self._refusals.receive(
                 error, self._connection.reading, self.wire.position, perhaps_commit=perhaps_commit
             )

@@ -92,6 +92,10 @@ class Backoff:
         delay = self._delay(error, LONGEST_DELAY_S)
         return delay if attempt.now + delay - self._outage_since < self._budget_s else None
 
+    def handed_over(self, now: float) -> None:
+        """Note that a connection served until another one took over: what fails from now on is a new outage."""
+        self._ever_ready, self._outage_since, self._tries = True, now, 0
+
     def left_s(self, now: float) -> float:
         """Return the seconds until the run gives up, if no connection makes progress before."""
         return max(0.0, self._outage_since + self._budget_s - now)

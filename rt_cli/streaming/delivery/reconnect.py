@@ -99,6 +99,7 @@ class Reconnector:
                 delay = self._after_loss(link, link.error, backoff, began_at)
             else:
                 self._after_hand_over(began_at)
+                backoff.handed_over(self._state.clock.now())
             self._state.marks.rewind()
             if successor is None or successor.ended:
                 await self._pause(self._state.clock.now() + delay)

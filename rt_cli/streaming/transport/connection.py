@@ -274,13 +274,23 @@ class Connection:
         self._log_sent(behind)
         return self._websocket.ping_at_once(behind)
 
-    async def ping(self) -> Awaitable[None]:
-        """Write a ping. Return an awaitable of its pong. Do not cancel it."""
+    async def ping(self) -> Awaitable[object]:
+        """Write a ping. Return a future of its pong, done before any message behind it is received; do not cancel it.
+
+        Raises:
+            RtError: The connection ended before. The future then fails in any way.
+        """
         try:
-            waiter = await self._websocket.ping()
+            return await self._websocket.ping()
         except ConnectionClosed as exc:
             raise from_close(exc, None) from exc
-        return _pong(waiter)
+
+    async def round_trip(self) -> None:
+        """Write a ping, and wait for its pong. Raises RtError if the connection ends. Safe to cancel."""
+        try:
+            await asyncio.shield(await self._websocket.ping())
+        except ConnectionClosed as exc:
+            raise from_close(exc, None) from exc
 
     async def receive(self, last_error: ErrorInfo | None = None) -> str | bytes:
         """Return the next message, without the secrets of the run. Safe to cancel.
@@ -368,10 +378,3 @@ async def connect(endpoint: Endpoint, *, timeout_s: float, wire_log: ConnectionL
             wire_log.failed(error.message, exc.response.status_code if isinstance(exc, InvalidStatus) else None)
         raise error from exc
     return Connection(cast("_MeteredConnection", websocket))
-
-
-async def _pong(waiter: Awaitable[float]) -> None:
-    try:
-        await waiter
-    except ConnectionClosed as exc:
-        raise from_close(exc, None) from exc

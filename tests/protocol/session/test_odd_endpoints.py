@@ -90,6 +90,21 @@ def test_a_refusal_while_a_commit_waits_may_be_that_of_the_commit() -> None:
     assert not run.holes
 
 
+def test_a_refusal_may_be_that_of_a_commit_of_which_no_answer_is_expected_any_more() -> None:
+    """An endpoint that holds its answers back until the words of a turn are found: the turn tells the outcome."""
+    run = Run()
+    run.send(1000)
+    run.acknowledge()
+    run.wait(1.0)
+    run.commit()
+    run.session.ignore_commits()
+    run.receive(*turn("item 1", 100, 1000, "one")[:1], REFUSAL, *turn("item 1", 100, 1000, "one")[1:])
+    run.wait(1.0)
+
+    assert not run.holes
+    assert run.texts == ["one"]
+
+
 def test_a_refusal_that_waited_for_words_is_a_hole_from_what_was_answered_before() -> None:
     """The pongs came long before it, the answer to the next commit behind it: the audio lies between two commits."""
     run = Run(own_turns=True)

@@ -63,6 +63,7 @@ class Peer:
         self._upgraded = False
         self._frames = FrameReader()
         self._said_at = 0.0
+        self._waiting = 0
 
     # -- bytes --------------------------------------------------------------------------------------------------------
 
@@ -148,13 +149,18 @@ class Peer:
                     at = max(self._world.now, self._said_at) + delay if overtakes else self._world.now + delay
                     if not overtakes:
                         self._said_at = at = max(at, self._said_at)
-                    if at <= self._world.now:
+                    if at <= self._world.now and not self._waiting:
                         self.send(event)
                     else:
-                        self._world.at(at, lambda event=event: self.send(event))
+                        self._waiting += 1
+                        self._world.at(at, lambda event=event: self._send_late(event))
                 case Hangup(delay, code, reason):
                     at = self._world.now + delay
                     self._world.at(at, lambda code=code, reason=reason: self.hang_up(code, reason))
+
+    def _send_late(self, event: dict[str, Any]) -> None:
+        self._waiting -= 1
+        self.send(event)
 
     def send(self, event: dict[str, Any]) -> None:
         """Say an event now."""

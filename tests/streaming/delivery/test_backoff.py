@@ -164,3 +164,13 @@ def test_a_full_endpoint_is_retried_until_the_budget_ends() -> None:
 
     assert all(backoff.after(attempt(full, now=now, opened=True)) is not None for now in range(0, 115, 5))
     assert backoff.after(attempt(full, now=116, opened=True)) is None
+
+
+def test_what_fails_after_a_hand_over_is_a_new_outage() -> None:
+    """However long ago the run began, and although no connection was ever lost before."""
+    backoff = make(connect_timeout_s=10, retry_for_s=120)
+    backoff.handed_over(3600.0)
+    assert backoff.left_s(3600.0) == 120
+    assert backoff.after(attempt(now=3610.0)) == pytest.approx(0.25, abs=0.01)
+    assert backoff.after(attempt(now=3719.0)) is not None
+    assert backoff.after(attempt(now=3720.0)) is None
