@@ -17,7 +17,7 @@ from rt_cli.cli.synonyms import COMMANDS, OF_COMMAND, OPTIONS, SUBCOMMANDS
 from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
-FILES = {"talk.wav", "two.wav", "talk.mp3", "dir/", "dir", "my talk.wav"}
+FILES = {"talk.wav", "two.wav", "talk.mp3", "dir/", "dir", "my talk.wav", "-dash.wav", "-- x.wav"}
 OWN = {"files", "source", "mic", "spool", "resume", "jobs", "skip_done", "files_from", "null"}
 """Parameters of ``send`` and ``stream`` that are no settings."""
 
@@ -41,6 +41,8 @@ RUNS = [
     ("rt HTTPS://host.test/x.mp3", "rt send HTTPS://host.test/x.mp3"),
     ("rt -", "rt send -"),
     ("rt -- talk.wav", "rt send -- talk.wav"),
+    ("rt -- -dash.wav", "rt send -- -dash.wav"),
+    ("rt send ./-dash.wav", "rt send -- ./-dash.wav"),
     ("cat x.wav | rt", "rt send -"),
     ("cat x.wav | rt --json", "rt send --json"),
     # Options before the command, or without one.
@@ -119,6 +121,10 @@ SAYS = [
     ("rt nonsense", "rt --help"),
     ("rt ws://host.test/v1", "rt send --url ws://host.test/v1 FILE"),
     ("rt s3://bucket/x.wav", "http and https.*fetch it first"),
+    ("rt file:///tmp/a%20b.wav", "rt send '/tmp/a b.wav'"),
+    ("rt -dash.wav", "-dash.wav looks like an option: for the file: rt send ./-dash.wav"),
+    ("rt send -q talk.wav -dash.wav", "rt send ./-dash.wav"),
+    ("rt send '-- x.wav'", "rt send './-- x.wav'"),
     ("rt stream talk.wav", "rt send talk.wav"),
     ("rt stream", "rt stream --mic"),
     ("rt stream --mic default", "rt stream --device default"),

@@ -16,7 +16,7 @@ _FLAGS_AT, _SERIAL_AT, _SEGMENTS_AT = 5, 14, 26
 _BEGIN, _END = 2, 4
 
 
-class Ending:
+class StreamEnd:
     """The end of a format that libav itself checks, or of which nothing is known."""
 
     def see(self, data: bytes) -> None:
@@ -35,7 +35,7 @@ class Ending:
         return None
 
 
-class Mp3Ending(Ending):
+class Mp3End(StreamEnd):
     """The frame without sound at the start counts the others and their padding.
 
     Args:
@@ -63,7 +63,7 @@ class Mp3Ending(Ending):
         return self._padding.error(heard_s)
 
 
-class OggEnding(Ending):
+class OggEnd(StreamEnd):
     """The last page of each stream has a mark. Of streams side by side nothing is said: one may be pictures."""
 
     def __init__(self) -> None:
@@ -105,8 +105,8 @@ class OggEnding(Ending):
             self._open.discard(serial)
 
 
-def ending_of(kind: str, wire_rate_hz: int, channels: int) -> Ending:
+def ending_of(kind: str, wire_rate_hz: int, channels: int) -> StreamEnd:
     """Return what watches the end of a stream of this format."""
     if kind == "MP3":
-        return Mp3Ending(wire_rate_hz, channels)
-    return OggEnding() if kind == "Ogg" else Ending()
+        return Mp3End(wire_rate_hz, channels)
+    return OggEnd() if kind == "Ogg" else StreamEnd()

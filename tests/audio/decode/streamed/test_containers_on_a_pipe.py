@@ -207,11 +207,14 @@ def test_input_that_is_cut_is_said(tmp_path: Path, kind: str, size: int) -> None
     path = tmp_path / "sound"
     WRITERS[kind.removesuffix(" with a picture")](path)
     data = path.read_bytes()
+    if kind == "Ogg":  # whose pages, which hold seconds of a tone, are there or not
+        soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 2 * WIRE), WIRE, format="OGG")
+        data = path.read_bytes()
     tag = b"ID3\4\0\0\0\1\0\0" + bytes(1 << 14) if kind.endswith("picture") else b""
 
     sound, failure, warnings = hear(tag + data[: len(data) // 2], size=size)
 
-    assert 0.2 * WIRE < len(sound) < 1.5 * WIRE  # a page of Ogg is half of it
+    assert 0.5 * WIRE < len(sound) < 1.5 * WIRE
     assert failure is not None
     assert failure.code == "truncated"
     assert failure.message.startswith("stdin ends at ")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.audio.decode.plan.ogg import page_length
-from rt_cli.audio.decode.streamed.ending import OggEnding
+from rt_cli.audio.decode.streamed.ending import OggEnd
 
 
 def _ogg() -> bytes:
@@ -26,7 +26,7 @@ LAST_PAGE = max(at for at in range(len(OGG)) if page_length(OGG, at))
 
 
 def _says(*pieces: bytes) -> bool:
-    ending = OggEnding()
+    ending = OggEnd()
     for piece in pieces:
         ending.see(piece)
     return ending.error(1.0) is not None
