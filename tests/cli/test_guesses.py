@@ -55,6 +55,10 @@ RUNS = [
     ("rt -qmwhisper-1 send talk.wav", "rt send -q -m whisper-1 talk.wav"),
     ("rt -m send send talk.wav", "rt send -m send talk.wav"),
     ("rt -q stream --mic", "rt stream --mic -q"),
+    ("rt devices -qv", "rt devices --quiet --verbose"),
+    ("rt -v devices", "rt devices -v"),
+    ("rt doctor -qv", "rt doctor --quiet --verbose"),
+    ("rt models -qv", "rt models --quiet --verbose"),
     ("rt --local talk.wav", "rt send --local talk.wav"),
     ("rt -p work config show", "rt config show -p work"),
     # Formats and files.
@@ -182,9 +186,6 @@ SAYS = [
     ("rt completions", "rt completion SHELL"),
     ("rt serve -p 9000", "--port N"),
     ("rt serve --listen 9000", "--port N"),
-    ("rt devices -v", "rt devices --json"),
-    ("rt devices -q", "rt devices"),
-    ("rt doctor -q", "rt doctor > /dev/null"),
     ("rt send --local --url http://localhost:1 talk.wav", "both --local and --url: give one of them"),
     ("rt --install-completion zsh", "rt completion zsh"),
     ("rt --show-completion fish", "rt completion fish"),
@@ -199,6 +200,7 @@ SAYS = [
     ("rt send --keyterm '' talk.wav", "--keyterm .* must be a list of texts"),
     ("rt send --delay soon talk.wav", "--delay .* must be one of minimal, low"),
     ("rt send --files-from - -", "stdin holds the names already"),
+    ("rt send - talk.wav -", "stdin can be read only once"),
     ("rt --loud send talk.wav", "no option --loud"),
 ]
 """What is typed, and what the line says to type."""

@@ -161,7 +161,7 @@ def test_sound_is_fetched(server: tuple[str, object], path: str) -> None:
         ("/round", "redirects more than 5 times"),
         ("/away", "neither http nor https"),
         ("/packed", "the answer is compressed"),
-        ("/page", "the input is text"),
+        ("/page", "/page is text, not PCM or WAV"),
         ("/html", "is text/html, not sound: name the recording itself"),
         ("/login", "HTTP 401: fetch it yourself, with a login"),
         ("/busy", "HTTP 503: try again later"),
