@@ -9,7 +9,9 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per device.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors, as always.")]
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="What the sound system says, on stderr.")]
+Verbose = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, show_default=False, help="What the sound system says, on stderr.")
+]
 Watch = Annotated[bool, typer.Option("--watch", help="Go on, and tell what appears and vanishes, until Ctrl-C.")]
 
 
