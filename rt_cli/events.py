@@ -376,7 +376,7 @@ class SourceOpened(ContractEvent, frozen=True, tag="source"):
     kind: str
     """``file``, ``pipe`` or ``microphone``."""
     rate_hz: int
-    """Sample rate of the source itself."""
+    """Sample rate of the source itself; of a pipe as stated or assumed, since its header is read only later."""
     channels: int
     """Channels of the source itself."""
     wire_rate_hz: int

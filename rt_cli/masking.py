@@ -22,7 +22,7 @@ _SHAPES = (
     re.compile(r"\b((?:sk|ek|rk)[-_])[\w*.-]{4,}"),
     re.compile(
         r"(?i)((?:api[-_]?key|token|secret|password|signature)[\"']?\s*[=:]\s*[\"']?)"
-        r"(?!\*\*\*)[^\s\"'&;,{}\[\]]+"
+        r"(?!\*\*\*|\.\.\.|(?<=: )[a-z]{1,4} )[^\s\"'&;,{}\[\]]+"
     ),
     re.compile(r"(?i)([?&](?:key|sig|code)=)[^\s\"'&]+"),
     re.compile(r"(://)[^\s/?#@]{1,1000}(?=@)"),

@@ -63,6 +63,24 @@ def test_short_keys() -> None:
     assert Secrets(["", " "]).mask_all("a  b") == "a  b"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no option --api-key: no key is given as an option", "no option --api-key: no key is given as an option"),
+        ("no key api_key: did you mean api_key_cmd?", "no key api_key: did you mean api_key_cmd?"),
+        ("export RT_API_KEY=..., or rt login", "export RT_API_KEY=..., or rt login"),
+        ("api_key: a1b2 is wrong", "api_key: *** is wrong"),
+        ("token: abcd", "token: ***"),
+        ("password=abc is wrong", "password=*** is wrong"),
+        ("secret: hunter is wrong", "secret: *** is wrong"),
+        ('{"token": "abcd "}', '{"token": "*** "}'),
+    ],
+)
+def test_what_looks_like_a_key(text: str, shown: str) -> None:
+    """A sentence about a key is none: its next word is short, and without a digit."""
+    assert masked(text) == shown
+
+
 def test_secrets_of_the_run() -> None:
     """From the moment at which they are known, for all functions."""
     secret = "only-of-this-test-4711"

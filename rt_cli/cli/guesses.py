@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rt_cli.cli.synonyms import COMMANDS
@@ -49,6 +50,7 @@ def understand(arguments: Sequence[str], facts: Facts) -> list[str]:
         _check_completion(arguments)
         return list(arguments)
     _check_values(arguments, facts)
+    _check_names(arguments, facts)
     leading, rest = _split(arguments, facts)
     if leading is None:
         return list(arguments)
@@ -92,6 +94,16 @@ def _split(arguments: Sequence[str], facts: Facts) -> tuple[list[str] | None, li
     return list(arguments[:at]), list(arguments[at:])
 
 
+def _check_names(arguments: Sequence[str], facts: Facts) -> None:
+    """Refuse files whose names begin as options do."""
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for name in before:
+        if len(name) <= len("-x") or not name.startswith("-") or not facts.exists(name):
+            continue
+        if name not in {**facts.options("stream"), **facts.options("send")}:
+            raise UsageError(f"{name} looks like an option", f"for the file: rt send {quote(f'./{name}')}")
+
+
 def _check_sound(leading: Sequence[str], facts: Facts) -> None:
     """Refuse options that only a microphone has: without a command, files are meant."""
     only = [option for option in leading if option in facts.options("stream").keys() - facts.options("send").keys()]
@@ -127,10 +139,10 @@ def _of_unknown(word: str, leading: list[str], rest: list[str], facts: Facts) ->
     scheme = found[1].lower() if (found := _SCHEME.match(word)) else ""
     if scheme in {"http", "https"}:
         return ["send", *leading, *rest]
-    if scheme in {"ws", "wss"}:
-        raise UsageError(f"{word} is an endpoint, not sound", f"rt send --url {word} FILE")
     if scheme:
-        raise UsageError(f"rt fetches http and https, not {scheme}", "fetch it first, or pipe it: ... | rt send -")
+        from rt_cli.audio.decode.streamed.web import hint_for
+
+        raise UsageError(f"no file {word}", hint_for(word))
     if word.lower() in COMMANDS:
         raise UsageError(f"no command {word}", f"did you mean {COMMANDS[word.lower()].format(rest=_files(rest))}?")
     if close := did_you_mean(word, facts.commands):

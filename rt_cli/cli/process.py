@@ -26,6 +26,27 @@ _FILES = 4_096
 """Open files to allow, if the hard limit permits."""
 
 
+@contextmanager
+def logging_on_stderr(verbose: int) -> Iterator[None]:
+    """Print what ``-v`` says, for commands without a status: nothing at 0, the connection at 1, the wire, too, at 2."""
+    from rt_cli.output.logs import Logs
+    from rt_cli.settings import OutputSettings
+
+    logs = Logs(OutputSettings(verbose=verbose), _print_on_stderr)
+    try:
+        yield
+    finally:
+        logs.close()
+
+
+def _print_on_stderr(line: str) -> None:
+    if sys.stderr is not None:
+        try:
+            print(line, file=sys.stderr)  # noqa: T201 - the log
+        except OSError:
+            pass  # nobody reads it
+
+
 def run_loop(main: Callable[[Interrupts], Coroutine[Any, Any, int]]) -> int:
     """Run a command in an event loop, and return its exit code. Called once in the life of the process.
 

@@ -97,13 +97,5 @@ OF_COMMAND = {
         "--model": "--recognizer NAME, or --recognizer-model NAME",
         "-m": "--recognizer NAME, or --recognizer-model NAME",
     },
-    "rt devices": {
-        **dict.fromkeys(("-v", "--verbose"), "rt devices --json"),
-        **dict.fromkeys(("-q", "--quiet"), "rt devices, which says nothing else"),
-    },
-    "rt doctor": {
-        **dict.fromkeys(("-q", "--quiet"), "its exit code: rt doctor > /dev/null"),
-        **dict.fromkeys(("-v", "--verbose"), "rt doctor --json"),
-    },
 }
 """What to type in place of an option of one command, or where else an option belongs."""

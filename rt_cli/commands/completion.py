@@ -31,8 +31,9 @@ def completion(shell: Shell) -> None:
 
     from rt_cli.output.line_writer import write_texts
 
-    if shell not in SHELLS:
-        hint = did_you_mean(shell.lower(), SHELLS) or f"there are {', '.join(SHELLS)}"
+    name = shell.rpartition("/")[2].lower()  # as in $SHELL
+    if name not in SHELLS:
+        hint = did_you_mean(name, SHELLS) or f"there are {', '.join(SHELLS)}"
         raise UsageError(f"no completion for the shell {printable(shell)}", hint)
-    script = get_completion_script(prog_name="rt", complete_var="_RT_COMPLETE", shell=shell)
+    script = get_completion_script(prog_name="rt", complete_var="_RT_COMPLETE", shell=name)
     write_texts(sys.stdout, [f"{script}\n"], "the script")

@@ -8,10 +8,14 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per device.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors, as always.")]
+Verbose = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, show_default=False, help="What the sound system says, on stderr.")
+]
 Watch = Annotated[bool, typer.Option("--watch", help="Go on, and tell what appears and vanishes, until Ctrl-C.")]
 
 
-def devices(json: Json = False, watch: Watch = False) -> int:
+def devices(json: Json = False, watch: Watch = False, quiet: Quiet = False, verbose: Verbose = 0) -> int:  # noqa: ARG001 - quiet changes nothing
     """List the microphones, freshly searched for.
 
     Examples:
@@ -20,6 +24,7 @@ def devices(json: Json = False, watch: Watch = False) -> int:
         rt devices --watch
     """
     from rt_cli.cli.list_devices import list_devices
-    from rt_cli.cli.process import run_loop
+    from rt_cli.cli.process import logging_on_stderr, run_loop
 
-    return run_loop(partial(list_devices, json=json, watch=watch))
+    with logging_on_stderr(verbose):
+        return run_loop(partial(list_devices, json=json, watch=watch))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rt_cli.cli import options
-from rt_cli.cli.process import run_loop, warn_of_variables
+from rt_cli.cli.process import logging_on_stderr, run_loop, warn_of_variables
 from rt_cli.config.layers import load_settings, loader_arguments
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def models(json: Json = False, **values: Any) -> int:
     """
     settings = load_settings(**loader_arguments(values))
     warn_of_variables(quiet=settings.output.quiet)
-    return run_loop(partial(_print_models, settings, json=json))
+    with logging_on_stderr(settings.output.verbose):
+        return run_loop(partial(_print_models, settings, json=json))
 
 
 async def _print_models(settings: Settings, _interrupts: Interrupts, *, json: bool) -> int:

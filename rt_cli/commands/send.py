@@ -86,15 +86,24 @@ def send(
 
 
 def _names(files: list[str], files_from: str | None, *, null: bool, piped: bool) -> list[str]:
-    from rt_cli.run.source_names import expand, read_list
+    from rt_cli.run.source_names import read_list
 
     if files_from is None:
         if null:
             raise UsageError("--null without --files-from", "give --files-from FILE, or - for stdin")
-        return expand(files or (["-"] if piped else []))
-    if files_from == "-" and "-" in files:
+        return _once(files or (["-"] if piped else []))
+    listed = read_list(files_from, null=null) if files_from != "-" or "-" not in files else []
+    if files_from == "-" and "-" in (*files, *listed):
         raise UsageError("stdin holds the names already", "give the sound as a file")
-    return expand([*files, *read_list(files_from, null=null)])
+    return _once([*files, *listed])
+
+
+def _once(names: list[str]) -> list[str]:
+    if names.count("-") > 1:
+        raise UsageError("stdin can be read only once", "give - once")
+    from rt_cli.run.source_names import expand
+
+    return expand(names)
 
 
 def _done_marks(output_dir: str | None) -> DoneMarks:

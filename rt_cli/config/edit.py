@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from rt_cli.config.config_file import config_path
+from rt_cli.config.layers import load_settings
 from rt_cli.config.show import create_example
 from rt_cli.errors import UsageError
 from rt_cli.protocol.sanitize import printable
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 
 def edit_config(config: Path | None) -> int:
-    """Open the config file in an editor, and wait for its end. Blocks. Returns 0.
+    """Open the config file in an editor, wait for its end, and check the file. Blocks. Returns 0.
 
     Raises:
-        UsageError: No editor is known, it cannot be run, or it fails; or the example cannot be written.
+        UsageError: No editor is known, it cannot be run, or it fails; the example cannot be written; or the file is
+            no valid configuration afterwards.
     """
     path = config or config_path(os.environ)
     command = editor_of(os.environ)
@@ -33,6 +35,7 @@ def edit_config(config: Path | None) -> int:
         raise UsageError(f"cannot run {printable(command[0])}: {error.strerror}", "set EDITOR to a program") from error
     if code:
         raise UsageError(f"the editor ended with {code}", "see above")
+    load_settings({}, config=path, profile=None, environ={})  # what is wrong is said now, not at the next run
     return 0
 
 

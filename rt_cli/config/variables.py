@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 OTHERS = {"RT_CONFIG", "RT_API_KEY", "RT_DEBUG", "RT_SERVE_TOKEN", "RT_LLM_API_KEY", "RT_RECOGNIZER_API_KEY"}
 """Variables that are no settings."""
+_MEANT = {"RT_OUTPUT": "RT_FORMAT"}
+"""Variables after options whose keys have another name."""
 _PREFIX = "RT_"
 _CLOSE = 0.8
 _LEAST = 4
@@ -33,6 +35,8 @@ def misspelt(environ: Iterable[str]) -> Iterator[str]:
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known variable of which a name is the beginning, or that it resembles; None for none."""
+    if name in _MEANT:
+        return _MEANT[name]
     bare = {each.removeprefix(_PREFIX): each for each in sorted(known)}
     typed = name.removeprefix(_PREFIX).upper()
     longer = [each for each in bare if len(typed) >= _LEAST and each.startswith(typed)]

@@ -33,25 +33,31 @@ _KEY_S = 70.0
 _INDENT = " " * 19
 
 
-async def diagnose(values: dict[str, Any], *, microphone: bool, json: bool) -> int:
+async def diagnose(values: dict[str, Any], *, microphone: bool, json: bool, quiet: bool = False) -> int:
     """Run all checks, print each finding at once, and return the exit code that a run would have. Safe to cancel.
 
     Args:
         values: Options by settings key, and ``config`` and ``profile``.
         microphone: Whether to check the microphone.
-        json: Print NDJSON.
+        json: Print NDJSON, all of it.
+        quiet: As text, print only what is wrong.
     """
     lines = LineWriter(sys.stdout, on_broken=lambda: None)
     findings: list[Finding] = []
 
     def report(finding: Finding) -> None:
         findings.append(finding)
+        if quiet and not json and finding.status in {"ok", "skip"}:
+            return
         for line in [jsonlib.dumps(finding_event(finding))] if json else finding_lines(finding):
             lines.write(line)
 
     try:
         await run_checks(_Checks(values).checks(microphone=microphone), report)
-        lines.write(jsonlib.dumps(summary(findings)) if json else conclusion(findings, microphone=microphone))
+        if json:
+            lines.write(jsonlib.dumps(summary(findings)))
+        elif not quiet or exit_code(findings):
+            lines.write(conclusion(findings, microphone=microphone))
     finally:
         lines.close(_LAST_LINES_S)
     lines.check()

@@ -22,8 +22,8 @@ ROOT = "rt"
 """Name of the parent of all loggers of ``rt``."""
 
 WIRE = 2
-"""Verbosity from which on stderr has the wire, too."""
-_WIRE_LOGGERS = ("rt.wire", "rt.local.websocket", "rt.replay.websocket")
+"""Verbosity from which on stderr has the wire, too, and what each message does in the sender."""
+_WIRE_LOGGERS = ("rt.wire", "rt.sender.lane", "rt.local.websocket", "rt.replay.websocket")
 _NOTHING = logging.CRITICAL + 1
 _SHORT = "%(levelname)s %(name)s: %(message)s"
 _LONG = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _MOST_BYTES = 4 * 1024 * 1024
 _SCHEMES = {"ws": "http", "wss": "https"}
 _REFUSED = {401, 403}
+_NUMBER = re.compile(r"^\[[^\]]*\] ")
+"""The number of an error, or the library, that stands before its text."""
 
 
 async def models(settings: Settings) -> list[str]:
@@ -57,7 +60,7 @@ def names_in(body: bytes, name: str) -> list[str]:
         content: Any = json.loads(body)
         entries = content["data"] if isinstance(content, dict) else content
         found = [entry["id"] if isinstance(entry, dict) else entry for entry in entries]
-        if all(isinstance(each, str) and each for each in found):
+        if found and all(isinstance(each, str) and each for each in found):
             return found
     except (ValueError, LookupError, TypeError, RecursionError):
         pass
@@ -82,11 +85,27 @@ def _ask(url: str, endpoint: Endpoint, timeout_s: float) -> bytes:
             if answer.status_code != 200:  # noqa: PLR2004 - OK
                 raise _refusal(answer.status_code, name)
             return _body(answer, name)
+    except httpx.ConnectError as error:
+        if isinstance(cause := _first_cause(error), ConnectionRefusedError):
+            place = urlsplit(url).netloc
+            raise UnreachableError(
+                f"nothing listens at {printable(masked(place))}", "start it (rt serve), or give another --url"
+            ) from cause
+        raise _unfetched(name, _NUMBER.sub("", str(error))) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
-        raise UnreachableError(
-            f"{name} cannot be fetched: {printable(masked(reason))}", "check the URL and the network"
-        ) from error
+        raise _unfetched(name, reason) from error
+
+
+def _unfetched(name: str, reason: str) -> UnreachableError:
+    return UnreachableError(f"{name} cannot be fetched: {printable(masked(reason))}", "check the URL and the network")
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Return the error of the system behind that of a library."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 def _client(endpoint: Endpoint, timeout_s: float) -> httpx.Client:

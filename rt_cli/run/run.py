@@ -19,7 +19,7 @@ from rt_cli.run.interrupts import TerminalUser, call_soon
 from rt_cli.run.plan import Plan, make_plan
 from rt_cli.run.pool import Pool
 from rt_cli.run.record_option import check_outputs, open_wire_recorder
-from rt_cli.run.skip_done import determinants
+from rt_cli.run.skip_done import determinants, results_are_missing
 from rt_cli.run.streamers import Streamers
 from rt_cli.run.totals import total, unopened_summary
 
@@ -86,6 +86,7 @@ class CommandRun:
         self._settings = settings
         self._sources = sources
         self._done_marks = done_marks
+        self._may_skip = not results_are_missing(settings.output)
         self._open_controls = open_controls
         self._wire_recorder: WireRecorder | None = None
         self._controls: Controls | None = None
@@ -214,7 +215,7 @@ class CommandRun:
                 mark = await asyncio.to_thread(
                     self._done_marks.mark_of, source.name, determinants(self._settings, plan)
                 )
-                if mark is not None and mark in self._done_marks:
+                if mark is not None and mark in self._done_marks and self._may_skip:
                     self._skip(source, source_output)
                     return
                 if self._stopping:

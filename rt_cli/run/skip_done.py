@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from rt_cli.run.plan import Plan
-    from rt_cli.settings import Settings
+    from rt_cli.settings import OutputSettings, Settings
 
 _DIGITS = 64
 _FIRST_SETTINGS = (
@@ -118,6 +118,21 @@ def done_path(output_dir: str | None) -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("rt", appauthor=False) / "done"
+
+
+def results_are_missing(settings: OutputSettings) -> bool:
+    """Return whether a file for the results has none yet, so that those of a source that is skipped were nowhere."""
+    return any(_holds_nothing(Path(name)) for name in (settings.output, settings.save_transcript) if name)
+
+
+def _holds_nothing(path: Path) -> bool:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):  # opening the file reports that error
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_size == 0
 
 
 def determinants(settings: Settings, plan: Plan) -> dict[str, object]:

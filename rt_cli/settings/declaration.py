@@ -16,7 +16,8 @@ BENCH = RUN | {"bench"}
 TALK = frozenset({"talk"})
 CONVERSATION = TALK | {"ask", "say"}
 ALL = BENCH | {"doctor"}
-ENDPOINT = ALL | CONVERSATION | {"models"}
+LISTS = frozenset({"doctor", "models"})
+ENDPOINT = ALL | CONVERSATION | LISTS
 """Commands that take an option."""
 
 _KEY = "declaration"

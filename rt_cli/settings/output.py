@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rt_cli.settings.declaration import BENCH, CONVERSATION, RUN, TALK, setting
+from rt_cli.settings.declaration import BENCH, CONVERSATION, LISTS, RUN, TALK, setting
 
 OutputFormat = Literal["text", "json", "srt", "vtt"]
 StatusMode = Literal["auto", "live", "plain", "off"]
@@ -127,7 +127,7 @@ class OutputSettings:
         "--quiet -q",
         "Nothing on stderr but errors.",
         doc="Say nothing but results and errors.",
-        commands=BENCH | CONVERSATION,
+        commands=BENCH | CONVERSATION | LISTS,
         everyday=True,
     )
     verbose: int = setting(
@@ -140,7 +140,7 @@ class OutputSettings:
         high=2,
         repeated=True,
         everyday=True,
-        commands=RUN | CONVERSATION,
+        commands=RUN | CONVERSATION | LISTS,
     )
     log_file: str | None = setting(
         None,

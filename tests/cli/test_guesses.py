@@ -17,7 +17,7 @@ from rt_cli.cli.synonyms import COMMANDS, OF_COMMAND, OPTIONS, SUBCOMMANDS
 from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
-FILES = {"talk.wav", "two.wav", "talk.mp3", "dir/", "dir", "my talk.wav"}
+FILES = {"talk.wav", "two.wav", "talk.mp3", "dir/", "dir", "my talk.wav", "-dash.wav", "-- x.wav"}
 OWN = {"files", "source", "mic", "spool", "resume", "jobs", "skip_done", "files_from", "null"}
 """Parameters of ``send`` and ``stream`` that are no settings."""
 
@@ -41,6 +41,8 @@ RUNS = [
     ("rt HTTPS://host.test/x.mp3", "rt send HTTPS://host.test/x.mp3"),
     ("rt -", "rt send -"),
     ("rt -- talk.wav", "rt send -- talk.wav"),
+    ("rt -- -dash.wav", "rt send -- -dash.wav"),
+    ("rt send ./-dash.wav", "rt send -- ./-dash.wav"),
     ("cat x.wav | rt", "rt send -"),
     ("cat x.wav | rt --json", "rt send --json"),
     # Options before the command, or without one.
@@ -53,6 +55,10 @@ RUNS = [
     ("rt -qmwhisper-1 send talk.wav", "rt send -q -m whisper-1 talk.wav"),
     ("rt -m send send talk.wav", "rt send -m send talk.wav"),
     ("rt -q stream --mic", "rt stream --mic -q"),
+    ("rt devices -qv", "rt devices --quiet --verbose"),
+    ("rt -v devices", "rt devices -v"),
+    ("rt doctor -qv", "rt doctor --quiet --verbose"),
+    ("rt models -qv", "rt models --quiet --verbose"),
     ("rt --local talk.wav", "rt send --local talk.wav"),
     ("rt -p work config show", "rt config show -p work"),
     # Formats and files.
@@ -119,6 +125,10 @@ SAYS = [
     ("rt nonsense", "rt --help"),
     ("rt ws://host.test/v1", "rt send --url ws://host.test/v1 FILE"),
     ("rt s3://bucket/x.wav", "http and https.*fetch it first"),
+    ("rt file:///tmp/a%20b.wav", "rt send '/tmp/a b.wav'"),
+    ("rt -dash.wav", "-dash.wav looks like an option: for the file: rt send ./-dash.wav"),
+    ("rt send -q talk.wav -dash.wav", "rt send ./-dash.wav"),
+    ("rt send '-- x.wav'", "rt send './-- x.wav'"),
     ("rt stream talk.wav", "rt send talk.wav"),
     ("rt stream", "rt stream --mic"),
     ("rt stream --mic default", "rt stream --device default"),
@@ -176,9 +186,6 @@ SAYS = [
     ("rt completions", "rt completion SHELL"),
     ("rt serve -p 9000", "--port N"),
     ("rt serve --listen 9000", "--port N"),
-    ("rt devices -v", "rt devices --json"),
-    ("rt devices -q", "rt devices"),
-    ("rt doctor -q", "rt doctor > /dev/null"),
     ("rt send --local --url http://localhost:1 talk.wav", "both --local and --url: give one of them"),
     ("rt --install-completion zsh", "rt completion zsh"),
     ("rt --show-completion fish", "rt completion fish"),
@@ -193,6 +200,7 @@ SAYS = [
     ("rt send --keyterm '' talk.wav", "--keyterm .* must be a list of texts"),
     ("rt send --delay soon talk.wav", "--delay .* must be one of minimal, low"),
     ("rt send --files-from - -", "stdin holds the names already"),
+    ("rt send - talk.wav -", "stdin can be read only once"),
     ("rt --loud send talk.wav", "no option --loud"),
 ]
 """What is typed, and what the line says to type."""

@@ -210,6 +210,11 @@ def test_edit_opens_the_file_in_the_editor(clean_environment: Path, tmp_path: Pa
 
     failed = rt("config", "edit", "--config", str(path), env={**env, "CODE": "3"})
     assert (failed.exit, failed.err) == (2, "rt: the editor ended with 3: see above\n")
+    spoiling = tmp_path / "spoils"
+    spoiling.write_text('#!/bin/sh\necho "[session]\nsilence_ms = much" > "$1"\n')
+    spoiling.chmod(0o755)
+    spoilt = rt("config", "edit", "--config", str(path), env={"EDITOR": str(spoiling), "VISUAL": ""})
+    assert (spoilt.exit, spoilt.err) == (2, f"rt: {path}:2: not TOML: Invalid value\n")
     none = rt("config", "edit", "--config", str(path), env={"EDITOR": "", "VISUAL": ""})
     assert (none.exit, len(none.err.splitlines())) == (2, 1)
     missing = rt("config", "edit", "--config", str(path), env={"EDITOR": "/nowhere/editor", "VISUAL": ""})

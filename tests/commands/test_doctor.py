@@ -58,6 +58,18 @@ class TestEndpoint:
             "disk": "ok",
         }
 
+    def test_quiet_and_verbose(self) -> None:
+        """``-q`` prints what is wrong, ``-vv`` the wire on stderr."""
+        fine = rt("doctor", "-q", "--no-mic", "--local")
+        broken = rt("doctor", "-q", "--no-mic", "--url", "ws://127.0.0.1:9")
+        loud = rt("doctor", "-vv", "--no-mic", "--local")
+
+        assert (fine.exit, fine.out, fine.err) == (0, "", "")
+        assert broken.exit == 5
+        assert {line.split()[0] for line in broken.out.splitlines()} == {"fail", "fix:", "rt"}
+        assert "session.update" in loud.err
+        assert "session.update" not in loud.out
+
     def test_url(self) -> None:
         """A URL is resolved, connected to, and checked."""
         with served("--recognizer", "none") as (url, _):

@@ -185,7 +185,8 @@ def test_words_from_a_later_moment(env: dict[str, str], talk: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shell", "mark"), [("bash", "complete -o default"), ("zsh", "#compdef rt"), ("fish", "complete --command rt")]
+    ("shell", "mark"),
+    [("bash", "complete -o default"), ("/usr/bin/zsh", "#compdef rt"), ("Fish", "complete --command rt")],
 )
 def test_completion_script(shell: str, mark: str) -> None:
     """On stdout, for packages."""

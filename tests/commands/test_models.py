@@ -81,13 +81,14 @@ def test_key_goes_along_and_foreign_text_is_printable() -> None:
         (503, b"", {}, 5, "HTTP 503: try again later"),
         (302, b"", {"Location": "http://127.0.0.1:1/"}, 6, "HTTP 302"),
         (200, b"<html>", {}, 6, "lists no models"),
-        (200, b'{"data":{}}', {}, 0, ""),
+        (200, b'{"data":{}}', {}, 6, "lists no models: name one with --model"),
+        (200, b'{"data":[]}', {}, 6, "lists no models"),
         (200, b'{"data":[1]}', {}, 6, "lists no models"),
         (200, b"[" * 100_000, {}, 6, "lists no models"),
         (200, b" " * (5 << 20), {}, 6, "more than a list"),
         (200, b"x", {"Content_Encoding": "gzip"}, 6, "compressed"),
     ],
-    ids=["401", "404", "503", "302", "page", "none", "numbers", "deep", "long", "gzip"],
+    ids=["401", "404", "503", "302", "page", "none", "empty", "numbers", "deep", "long", "gzip"],
 )
 def test_other_answers_are_one_line(status: int, body: bytes, headers: dict[str, str], code: int, says: str) -> None:
     """With the exit code of a run."""
@@ -105,7 +106,7 @@ def test_nobody_listens() -> None:
     ran = rt("models", "--url", "ws://127.0.0.1:9", "--connect-timeout", "2")
 
     assert ran.exit == 5
-    assert "http://127.0.0.1:9/v1/models cannot be fetched" in ran.err
+    assert ran.err == "rt: nothing listens at 127.0.0.1:9: start it (rt serve), or give another --url\n"
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,19 @@ def test_failed_or_changed_sources_are_not_skipped(tmp_path: Path) -> None:
     assert again.out
 
 
+@pytest.mark.parametrize("option", ["-o", "--save-transcript"])
+def test_new_result_file_gets_the_words(tmp_path: Path, option: str) -> None:
+    """What was done for another file is done again; what is in this one stays."""
+    (name,), (spelled,) = sounds(tmp_path, 1)
+    env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
+    with exact() as endpoint:
+        for file, calls in (("one.txt", 1), ("two.txt", 2), ("two.txt", 2)):
+            ran = send(endpoint, "--skip-done", "--force", option, str(tmp_path / file), name, env=env)
+            assert (ran.exit, ran.err) == (0, "")
+            assert len(endpoint.calls) == calls
+            assert judge((tmp_path / file).read_text().splitlines(), spelled).perfect
+
+
 def test_marks_are_in_the_output_folder(tmp_path: Path) -> None:
     """Another folder gets all results; a run without work leaves them unchanged."""
     names, spans = sounds(tmp_path, 3)

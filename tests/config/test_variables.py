@@ -26,6 +26,7 @@ KNOWN = {f"RT_{name.upper()}" for name, key in settings_keys().items() if key.de
         ("RT_APIKEY", "RT_API_KEY"),
         ("RT_silence_ms", "RT_SILENCE_MS"),
         ("RT_CONECT_TIMEOUT", "RT_CONNECT_TIMEOUT"),
+        ("RT_OUTPUT", "RT_FORMAT"),
     ],
 )
 def test_variable_near_a_known_one_is_said(name: str, meant: str) -> None:

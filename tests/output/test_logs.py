@@ -27,6 +27,20 @@ def test_verbose_prints_level_logger_and_message() -> None:
     assert logged(OutputSettings(verbose=True), "lane %s", "taken") == ["DEBUG rt.sender: lane taken"]
 
 
+@pytest.mark.parametrize(("verbose", "lines"), [(1, 1), (2, 3)])
+def test_what_each_message_does_is_logged_with_the_wire(verbose: int, lines: int) -> None:
+    """Not with the connection: it would be two lines for each piece of sound."""
+    said: list[str] = []
+    logs = Logs(OutputSettings(verbose=verbose), said.append)
+    for name in ("rt.sender", "rt.sender.lane", "rt.wire"):
+        logging.getLogger(name).debug("%s", name)
+    logs.close()
+
+    assert (
+        said == ["DEBUG rt.sender: rt.sender", "DEBUG rt.sender.lane: rt.sender.lane", "DEBUG rt.wire: rt.wire"][:lines]
+    )
+
+
 def test_nothing_is_logged_without_options(capfd: pytest.CaptureFixture[str]) -> None:
     """Not even warnings, which logging prints by default."""
     logs = Logs(OutputSettings(), print)

@@ -44,7 +44,7 @@ _TAGS: dict[str, Any] = {} if int(av.__version__.partition(".")[0]) >= _LENIENT_
 """A title in an unknown encoding is no error. This is the default of newer versions."""
 _INEXACT_DURATION = {"aac", "ac3", "amr", "dts", "eac3", "flac"}
 """Formats whose duration is a guess: libav computes it from the bit rate or takes it from an unreliable header."""
-_ANNOUNCING = {"mov", "matroska", "webm", "asf", "wv", "tta", "ape", "flv"}
+_ANNOUNCING = {"mov", "matroska", "webm", "asf", "wv", "tta", "ape", "flv", "flac"}
 """Formats that state the duration of a track. That of others is a guess, or counts padding."""
 _PACKETS_TO_THE_END = {"wv", "tta", "flv"}
 """Formats without an index at the end, of which libav reads only the first of two joined files."""

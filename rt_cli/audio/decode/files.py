@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.decode.diagnose import missing_bytes, open_error
 from rt_cli.audio.decode.recognise import HEAD_BYTES, is_text, recognise
+from rt_cli.audio.decode.streamed.web import hint_for
 from rt_cli.audio.decode.wav_file import WavFile
 from rt_cli.audio.decode.wav_stream import MAGICS, WavError
 from rt_cli.audio.source import SourceInfo
@@ -177,8 +178,7 @@ def _sniff(path: str) -> bytes:
         with Path(path).open("rb") as file:
             head = file.read(_SNIFF_BYTES)
     except FileNotFoundError as error:
-        hint = "only http and https are fetched: pipe the sound into rt send -" if "://" in path else "check the name"
-        raise AudioError(f"{path}: no such file", hint) from error
+        raise AudioError(f"{path}: no such file", hint_for(path) or "check the name") from error
     except PermissionError as error:
         raise AudioError(f"{path}: permission denied", "check who may read it") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

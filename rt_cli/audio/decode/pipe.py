@@ -157,7 +157,8 @@ class ByteSource:
         if self._failure:
             raise self._failure
         if not has_audio and not self._stopped:
-            raise AudioError(f"no audio on {self._label}", "the program before the pipe wrote none")
+            hint = "the program before the pipe wrote none" if self._info.name == "-" else "nothing is in it"
+            raise AudioError(f"no audio on {self._label}", hint)
         self._check_end()
 
     def stop(self) -> None:
@@ -203,7 +204,8 @@ class ByteSource:
             return
         except ForeignFormatError as foreign:
             if foreign.kind not in DEMUXERS:
-                raise
+                message = foreign.message if self._info.name == "-" else f"{self._label} is {foreign.what}"
+                raise AudioError(message, foreign.hint, code=foreign.code) from None
             kind, head = foreign.kind, foreign.head
         check_libav(kind)
         self._container = container = Container(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 from functools import cache
 
+_SHORTEST_MESSAGE = 8
+"""Bytes: four samples that happen to be letters are less likely than a message."""
 HEAD_BYTES = 4608
 """Bytes that :func:`recognise` needs to be sure: an MP3 may begin within a frame, and three more must follow."""
 
@@ -262,6 +264,11 @@ def is_plain_text(head: bytes) -> bool:
         low, high = (part[2::2], part[3::2]) if part[0] == 0xFF else (part[3::2], part[2::2])  # noqa: PLR2004
         return not any(high) and is_text(low) and not _has_controls(low)
     return is_text(part) and not _has_controls(part)
+
+
+def is_short_text(whole: bytes) -> bool:
+    """True if the bytes, all of an input, are surely text: a message in place of sound."""
+    return len(whole) >= _SHORTEST_MESSAGE and is_text(whole) and not _has_controls(whole)
 
 
 def _has_controls(text: bytes) -> bool:

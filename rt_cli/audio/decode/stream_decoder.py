@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from rt_cli.audio.channels import check, width
 from rt_cli.audio.decode.au_stream import MAGIC as AU_MAGIC
 from rt_cli.audio.decode.au_stream import AuParser
-from rt_cli.audio.decode.recognise import HEAD_BYTES, recognise
+from rt_cli.audio.decode.recognise import HEAD_BYTES, is_short_text, recognise
 from rt_cli.audio.decode.wav_stream import MAGICS, W64_MAGIC, WavParser
 from rt_cli.audio.mix_check import MixCheck
 from rt_cli.audio.pcm import PcmLayout, decode, is_low_justified
@@ -31,8 +31,8 @@ class ForeignFormatError(AudioError):
     """
 
     def __init__(self, kind: str, head: bytes) -> None:
-        what = "text" if kind == "text" else kind
-        super().__init__(f"the input is {what}, not PCM or WAV", _hint(kind), code="not_pcm")
+        self.what = f"{kind}, not PCM or WAV"
+        super().__init__(f"the input is {self.what}", _hint(kind), code="not_pcm")
         self.kind = kind
         self.head = head
 
@@ -174,7 +174,7 @@ class StreamDecoder:
 
     def finish(self) -> bytes:
         """Return the rest of the output at the end of the input."""
-        pcm = self._sniff() if self._head else b""
+        pcm = self._sniff(at_end=True) if self._head else b""
         if self._parser is not None:
             pcm += b"".join(self._convert(layout, sound) for layout, sound in self._parser.finish())
             self.missing_s = self._parser.missing_bytes / (self.layout.frame_bytes * max(1, self.layout.rate_hz))
@@ -186,7 +186,7 @@ class StreamDecoder:
         wav = head.startswith(MAGICS) and head[8:12] == b"WAVE"
         return wav or head.startswith(W64_MAGIC)
 
-    def _sniff(self) -> bytes:
+    def _sniff(self, *, at_end: bool = False) -> bytes:
         head, self._head = self._head or b"", None
         if head.startswith((*MAGICS, W64_MAGIC)) and head[8:12] != b"AVI ":
             self._parser = WavParser()
@@ -194,6 +194,8 @@ class StreamDecoder:
             self._parser = AuParser()
         elif self.recognises and (kind := recognise(head)) is not None:
             raise ForeignFormatError(kind, head)
+        elif self.recognises and at_end and is_short_text(head):
+            raise ForeignFormatError("text", head)
         else:
             self.is_headerless = True
         return self._push_body(head)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from rt_cli.clock import Clock
 
 log = logging.getLogger("rt.sender")
+lane_log = logging.getLogger("rt.sender.lane")
+"""A line for each message."""
 
 PING_BUSY_S = 0.5
 PING_IDLE_S = 5.0
@@ -358,4 +360,4 @@ class Sender:
 
     def _log_lane(self, what: str) -> None:
         if self._debug:
-            log.debug("connection %d: lane %s, %d samples sent", self._attempt, what, self.sent)
+            lane_log.debug("connection %d: lane %s, %d samples sent", self._attempt, what, self.sent)

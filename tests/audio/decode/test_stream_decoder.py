@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rt_cli.audio.decode.stream_decoder import StreamDecoder
+from rt_cli.audio.decode.stream_decoder import ForeignFormatError, StreamDecoder
 from rt_cli.audio.pcm import SAMPLE_BYTES, PcmLayout, SampleFormat
 from rt_cli.errors import AudioError
 
@@ -182,3 +182,22 @@ def test_damage_gives_samples_or_audio_error(name: str, flips: list[tuple[int, i
     except AudioError:
         return
     assert len(pcm) % 2 == 0
+
+
+@pytest.mark.parametrize("text", [b"Not found\n", b'{"error":"no such file"}', "für später".encode()])
+def test_short_text_is_no_sound(text: bytes) -> None:
+    """What a server says in place of sound; with an explicit encoding it is sound."""
+    decoder = StreamDecoder(PcmLayout("s16le", 24_000, 1), 24_000)
+    decoder.push(text)
+    with pytest.raises(ForeignFormatError, match="the input is text, not PCM or WAV"):
+        decoder.finish()
+
+    stated = StreamDecoder(PcmLayout("s16le", 24_000, 1), 24_000, recognised=False)
+    assert stated.push(text) + stated.finish() == text[: len(text) // 2 * 2]
+
+
+@pytest.mark.parametrize("pcm", [b"ab", b"abcdef", b"abcdefgh\0\0", b"\xff\xfeabcdefgh"])
+def test_few_samples_are_sound(pcm: bytes) -> None:
+    """Too few to be a message, or no text."""
+    decoder = StreamDecoder(PcmLayout("s16le", 24_000, 1), 24_000)
+    assert decoder.push(pcm) + decoder.finish() == pcm

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rt_cli.audio.channels import width
 from rt_cli.audio.decode.mp4_boxes import index_is_first
-from rt_cli.audio.decode.streamed.end_padding import EndPadding
+from rt_cli.audio.decode.streamed.ending import ending_of
+from rt_cli.audio.format import BYTES_PER_SAMPLE
 from rt_cli.audio.source import Block
 from rt_cli.errors import AudioError
 
@@ -93,10 +95,14 @@ class Container:
         self._wire_rate_hz = wire_rate_hz
         self._pick = pick
         self._report = report
+        self._ending = ending_of(kind, wire_rate_hz, width(pick))
+        self._frame_bytes = BYTES_PER_SAMPLE * width(pick)
+        self._stopped = False
         self._kept: FileSource | None = None
 
     def stop(self) -> None:
-        """End the blocks of a container that is all here. Idempotent."""
+        """End the blocks of a container that is all here; one that still comes counts as whole. Idempotent."""
+        self._stopped = True
         if self._kept is not None:
             self._kept.stop()
 
@@ -123,19 +129,21 @@ class Container:
         from rt_cli.audio.decode.streamed.container_stream import ContainerStream
 
         stream = ContainerStream(DEMUXERS[self._kind], self._kind, self._wire_rate_hz, self._pick, live=self.info.live)
-        padding = EndPadding(self._head, self._wire_rate_hz) if self._kind == "MP3" else None
         feeding = asyncio.ensure_future(self._give(stream))
+        heard = 0
         try:
             async with aclosing(stream.blocks()) as blocks:
                 async for block in blocks:
                     self.info = replace(self.info, rate_hz=stream.rate_hz, channels=stream.channels)
                     self._pass_warnings(stream)
-                    yield block if padding is None else replace(block, pcm=padding.push(block.pcm))
-            if padding is not None:
-                yield Block(padding.end())
+                    heard += block.lost + len(block.pcm) // self._frame_bytes
+                    yield replace(block, pcm=self._ending.push(block.pcm, block.lost))
+            error = None if self._stopped else self._ending.error(heard / self._wire_rate_hz)
+            yield Block(self._ending.rest())
+            if error is not None:
+                raise error
         except AudioError as error:
-            if padding is not None:
-                yield Block(padding.end())
+            yield Block(self._ending.rest())
             if error.code in _SAID_TWICE:
                 self._report((error.code, error.message))
             raise
@@ -148,9 +156,11 @@ class Container:
 
     async def _give(self, stream: ContainerStream) -> None:
         try:
-            await stream.put(self._head)
-            while data := await self._read():
+            data = self._head
+            while data:
+                self._ending.see(data)
                 await stream.put(data)
+                data = await self._read()
         finally:
             stream.end()
 

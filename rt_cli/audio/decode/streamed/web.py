@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import threading
+from shlex import quote
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from rt_cli.errors import AudioError
 
@@ -15,9 +16,14 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 << 30
 _URL = re.compile(r"https?://", re.IGNORECASE)
+_OTHER_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+"""At least two letters: a drive of Windows has one."""
 _CONNECT_S = 10.0
 STALL_S = 30.0
 _MOST_REDIRECTS = 5
+_NO_SOUND = re.compile(r"text/html|application/(?:[\w.+-]+\+)?(?:json|xml|xhtml)\b", re.IGNORECASE)
+"""Media types of pages and of messages of a service."""
+_LOGIN = {401, 403, 407}
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rt"}
 """A compressed answer could become a thousand times as long."""
 
@@ -25,6 +31,19 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rt"}
 def is_url(name: str) -> bool:
     """Return whether a name is a URL that is fetched."""
     return _URL.match(name) is not None
+
+
+def hint_for(name: str) -> str | None:
+    """Return what to type in place of a URL that is not fetched; None for any other name."""
+    found = _OTHER_URL.match(name)
+    scheme = found[1].lower() if found else "http"
+    if scheme in {"http", "https"}:
+        return None
+    if scheme in {"ws", "wss"}:
+        return f"it is an endpoint, not sound: rt send --url {name} FILE"
+    if scheme == "file":
+        return f"give the path: rt send {quote(unquote(urlsplit(name).path))}"
+    return "only http and https are fetched: fetch it first, or pipe it: ... | rt send -"
 
 
 def shown_url(url: str) -> str:
@@ -78,14 +97,21 @@ def _ask(client: httpx.Client, url: str, name: str) -> httpx.Response:
 
 
 def _check(answer: httpx.Response, name: str) -> None:
-    problem = ""
+    problem, hint = "", "check the URL"
+    no_sound = _NO_SOUND.match(answer.headers.get("content-type", "").strip())
     if answer.status_code != 200:  # noqa: PLR2004 - OK
         problem = f"HTTP {answer.status_code}"
+        if answer.status_code in _LOGIN:
+            hint = "fetch it yourself, with a login, and pipe it into rt send -"
+        elif answer.status_code >= 500:  # noqa: PLR2004 - errors of the server
+            hint = "try again later"
     elif answer.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         problem = "the answer is compressed, which was not asked for"
+    elif no_sound:
+        problem, hint = f"is {no_sound[0]}, not sound", "name the recording itself"
     if problem:
         answer.close()
-        raise AudioError(f"{name}: {problem}", "check the URL")
+        raise AudioError(f"{name}: {problem}", hint)
 
 
 class WebStream(io.RawIOBase):

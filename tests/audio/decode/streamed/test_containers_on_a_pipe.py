@@ -200,20 +200,55 @@ def test_consumer_that_leaves_leaves_nothing(tmp_path: Path, kind: str, monkeypa
     assert list((tmp_path / "kept").iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["M4A, index first", "MKV"])
-def test_input_that_is_cut_is_said(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("size", [997, 1 << 20])
+@pytest.mark.parametrize("kind", ["M4A, index first", "MKV", "FLAC", "MP3", "MP3 with a picture", "Ogg"])
+def test_input_that_is_cut_is_said(tmp_path: Path, kind: str, size: int) -> None:
     """What is there is heard; the rest is an error and a warning."""
     path = tmp_path / "sound"
-    WRITERS[kind](path)
+    WRITERS[kind.removesuffix(" with a picture")](path)
     data = path.read_bytes()
+    if kind == "Ogg":  # whose pages, which hold seconds of a tone, are there or not
+        soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 2 * WIRE), WIRE, format="OGG")
+        data = path.read_bytes()
+    tag = b"ID3\4\0\0\0\1\0\0" + bytes(1 << 14) if kind.endswith("picture") else b""
 
-    sound, failure, warnings = hear(data[: len(data) // 2])
+    sound, failure, warnings = hear(tag + data[: len(data) // 2], size=size)
 
     assert 0.5 * WIRE < len(sound) < 1.5 * WIRE
     assert failure is not None
     assert failure.code == "truncated"
     assert failure.message.startswith("stdin ends at ")
     assert [code for code, _ in warnings] == ["truncated"]
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "MP3", "Ogg"])
+def test_two_that_are_joined_are_whole(tmp_path: Path, kind: str) -> None:
+    """Nothing is announced that is not there."""
+    path = tmp_path / "sound"
+    WRITERS[kind](path)
+
+    _, failure, warnings = hear(2 * path.read_bytes())
+
+    assert failure is None
+    assert warnings == []
+
+
+def test_what_is_stopped_is_not_cut(tmp_path: Path) -> None:
+    """The user ends it before the pipe does."""
+    path = tmp_path / "sound"
+    WRITERS["MP3"](path)
+    warnings: Warnings = []
+
+    async def read() -> None:
+        source = open_pipe(
+            Pieces(path.read_bytes(), 997), wire_rate_hz=WIRE, live=True, warn=lambda *warning: warnings.append(warning)
+        )
+        async with asyncio.timeout(DEADLINE_S):
+            async for _ in source.blocks():
+                source.stop()
+
+    asyncio.run(read())
+    assert warnings == []
 
 
 @pytest.mark.parametrize("cut", [0.02, 0.5, 0.98])

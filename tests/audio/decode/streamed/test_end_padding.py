@@ -38,7 +38,8 @@ def head(*, trims: bool = True) -> bytes:
 def test_table(decoded: int, kept: int, piece: int) -> None:
     """The rest is what came, in order."""
     pcm = b"".join((number % 30_000).to_bytes(2, "little") for number in range(decoded))
-    padding = EndPadding(head(), RATE)
+    padding = EndPadding(RATE)
+    padding.see(head())
     parts = [padding.push(pcm[at : at + 2 * piece]) for at in range(0, len(pcm), 2 * piece)]
     heard = b"".join(parts) + padding.end()
 
@@ -48,5 +49,6 @@ def test_table(decoded: int, kept: int, piece: int) -> None:
 @pytest.mark.parametrize("first", [b"", b"no frame at all", head(trims=False)], ids=["empty", "other", "no trims"])
 def test_nothing_is_held_without_a_count(first: bytes) -> None:
     """Everything passes."""
-    padding = EndPadding(first, RATE)
+    padding = EndPadding(RATE)
+    padding.see(first)
     assert padding.push(bytes(8000)) + padding.end() == bytes(8000)

@@ -31,6 +31,15 @@ WIRE = 24_000
 TONE = np.random.default_rng(5).integers(-9000, 9000, WIRE, dtype="<i2")
 SECRET = "s3cr3t-signature"
 
+PAGES = {
+    "/missing": (404, "text/plain"),
+    "/html": (200, "text/html; charset=utf-8"),
+    "/message": (200, "application/problem+json"),
+    "/login": (401, "text/plain"),
+    "/busy": (503, "text/html"),
+}
+"""Answers without sound: status and media type."""
+
 
 class Handler(BaseHTTPRequestHandler):
     """Answers by the path."""
@@ -53,12 +62,13 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(302, b"", Location="/round")
         elif path == "/away":
             self._answer(302, b"", Location="file:///etc/passwd")
-        elif path == "/missing":
-            self._answer(404, b"not here")
         elif path == "/packed":
             self._answer(200, b"xyz", Content_Encoding="gzip")
         elif path == "/page":
             self._answer(200, b"<html>" + b"a page, not sound " * 99)
+        elif path in PAGES:
+            status, media_type = PAGES[path]
+            self._answer(status, b"{}", Content_Type=media_type)
         elif path == "/cut":
             self._answer(200, self.sound[: len(self.sound) // 2], length=len(self.sound))
         elif path == "/stalls":
@@ -151,7 +161,11 @@ def test_sound_is_fetched(server: tuple[str, object], path: str) -> None:
         ("/round", "redirects more than 5 times"),
         ("/away", "neither http nor https"),
         ("/packed", "the answer is compressed"),
-        ("/page", "the input is text"),
+        ("/page", "/page is text, not PCM or WAV"),
+        ("/html", "is text/html, not sound: name the recording itself"),
+        ("/login", "HTTP 401: fetch it yourself, with a login"),
+        ("/busy", "HTTP 503: try again later"),
+        ("/message", "is application/problem+json, not sound"),
     ],
 )
 def test_answer_without_sound_is_one_line(server: tuple[str, object], path: str, says: str) -> None:
