@@ -114,7 +114,7 @@ MENDED: dict[str, str] = {
         'imeout","5","--drain-timeout","10"],"line":{},"dials":{"ids":"one","offsets":"buffer","failed":0.2},"faults":[{"a'
         't":3.41,"kind":"signal","value":2}]}'
     ),
-    "a refusal of a commit whose answer was no longer expected, behind the words: the sound of an open turn was a hole": (
+    "a refusal of a commit whose answer was no longer expected: the sound of an open turn was a hole": (
         '{"seed":301530,"command":"pipe","turns":[[4016,641],[1000,0]],"options":["--retry-for","60","--connect-timeout'
         '","5","--drain-timeout","10","--speed","max"],"line":{},"dials":{"commits":"refused","final_s":2.0,"serial":tr'
         "ue}}"
