@@ -64,7 +64,7 @@ async def _open_endpoint(target: Target, report: ReportFinding) -> AsyncIterator
     """Yield the endpoint; None if it cannot be used. Runs the embedded endpoint during the block."""
     settings = target.settings.endpoint
     if target.choice.url is not None:
-        yield resolve(settings, target.choice.url, target.key)
+        yield resolve(settings, target.choice.url, target.key, session_type=target.settings.session.session_type)
         return
     try:
         check_words(recognizer := choose_engine())
@@ -95,9 +95,7 @@ async def _check_session(endpoint: Endpoint, target: Target, report: ReportFindi
     settings = target.settings
     timeout_s, began = settings.delivery.connect_timeout_s, time.perf_counter()
     try:
-        session = endpoint.dialect.request(
-            settings.session, endpoint.model, settings.session.turn_detection, embedded=endpoint.embedded
-        )
+        session = endpoint.request(settings.session, settings.session.turn_detection)
     except RtError as error:
         report(error_finding("session", error))
         return

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Source, SourceInfo, Warn
     from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
+    from rt_cli.protocol.session.negotiation import Negotiation
     from rt_cli.settings import Settings
     from rt_cli.streaming.capture.turn_analysis import Detector
     from rt_cli.streaming.conversation_hooks import ConversationHooks
@@ -65,6 +66,8 @@ class Job(Struct, frozen=True):
     witness: Callable[[], ConnectionLog] | None = None
     """Makes the wire log of the next connection; None without ``--record``."""
 
+    negotiation: Negotiation | None = None
+    """Shared with other runs at the same endpoint; None for one of its own."""
     conversation: ConversationHooks | None = None
     """The conversation that the sound belongs to; None for a transcription."""
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from rt_cli.errors import UsageError, did_you_mean
 from rt_cli.protocol.dialects.azure import AZURE
 from rt_cli.protocol.dialects.dialect import Dialect
+from rt_cli.protocol.dialects.localai import LOCALAI
 from rt_cli.protocol.dialects.openai import OPENAI
+from rt_cli.protocol.dialects.sglang import SGLANG
+from rt_cli.protocol.dialects.speaches import SPEACHES
+from rt_cli.protocol.dialects.vllm import VLLM
 
 __all__ = ["AZURE", "DIALECTS", "OPENAI", "Dialect", "dialect_for"]
 
-DIALECTS = {dialect.name: dialect for dialect in (OPENAI, AZURE)}
+DIALECTS = {dialect.name: dialect for dialect in (OPENAI, AZURE, VLLM, SGLANG, LOCALAI, SPEACHES)}
 
 
 def dialect_for(name: str | None, host: str) -> Dialect:

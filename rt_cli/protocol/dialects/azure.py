@@ -24,6 +24,15 @@ class AzureDialect(OpenAiDialect):
                 )
         return super().query(query, own_host=own_host)
 
+    def url_query(self, model: str, *, own_host: bool) -> Query:
+        """Return nothing: the deployment of a conversation is another than the one that transcribes."""
+        if own_host and self.listens:
+            raise UsageError(
+                "a conversation needs its deployment in the URL",
+                "add ?model=DEPLOYMENT to --url; --model is the deployment that transcribes",
+            )
+        return super().url_query(model, own_host=own_host)
+
 
 AZURE = AzureDialect(
     name="azure",

@@ -22,6 +22,7 @@ from rt_cli.protocol.server_events import (
 )
 from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import WORDLESS, read_back
+from rt_cli.protocol.session.unwanted_replies import MESSAGE, UnwantedReplies
 from rt_cli.streaming.delivery.configure import configure
 from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
 from rt_cli.streaming.delivery.pump import Pump
@@ -87,7 +88,10 @@ class Link:
         self._progress: tuple[int, int, float] | None = None
         self._progress_at = state.clock.now()
         self._catch_up = catch_up
+        self.ask = state.asked.ask
+        """What this connection asks for."""
         self._codec = state.endpoint.dialect.codec(state.request)
+        self._replies = UnwantedReplies() if state.request.listening else None
         self._begin_state: SessionState | None = None
         self._request_id: str | None = None
         self._retiring = False
@@ -141,7 +145,7 @@ class Link:
         settings = self._state.settings
         wire_log = self._state.make_wire_log() if self._state.make_wire_log else None
         timeout_s = settings.delivery.connect_timeout_s
-        connection = await connect(self._state.endpoint, timeout_s=timeout_s, wire_log=wire_log)
+        connection = await connect(self.ask.endpoint, timeout_s=timeout_s, wire_log=wire_log)
         self.opened = True
         self._request_id = connection.request_id
         if self._state.probe is not None:
@@ -178,7 +182,7 @@ class Link:
                     tasks.create_task(self._monitor(connection, sender), name="watch"),
                 ]
                 await self._configure(sender)
-                if state.conversation is not None:
+                if state.conversation is not None or self._replies is not None:
                     others.append(tasks.create_task(self._send_actions(sender), name="actions"))
                 await self._deliver(self._pump, tasks)
                 for task in others:
@@ -196,7 +200,7 @@ class Link:
         """Configure the endpoint before any audio is sent."""
         warning = await configure(
             self.handshake,
-            self._state.endpoint,
+            self.ask.endpoint,
             self._codec,
             send=sender.control,
             until=self._state.changed.wait_until,
@@ -206,6 +210,8 @@ class Link:
             self._state.warn_once("no_session_updated", warning)
         if self.handshake.effective is not None:
             self._read_back(self.handshake.effective)
+        for code, message in self._state.asked.negotiation.accepted(self.ask):
+            self._state.warn_once(code, message)
         longest_s = self._state.settings.delivery.max_session_s
         self.lifetime_s = min(self._announced_lifetime_s(), math.inf if longest_s is None else longest_s)
         self.ready_at = self._state.clock.now()
@@ -214,7 +220,7 @@ class Link:
     def _read_back(self, effective: EffectiveSession) -> None:
         """Compare the answer with what was asked for. Raises the error that follows."""
         session = self._state.session
-        answer = read_back(self._state.request, effective)
+        answer = read_back(self.ask.request, effective)
         session.endpoint_silence_ms = max(session.endpoint_silence_ms, answer.silence_ms)
         if answer.error is not None:
             raise answer.error
@@ -288,6 +294,8 @@ class Link:
             self.handshake.last_error = None
         if self.ready and isinstance(event, SessionUpdated):
             self._read_back(event.effective)
+        if self._replies is not None and self._refuse_reply(self._replies, event):
+            return
         if self.ready and self._begin_state is not None:
             if state.conversation is None or not state.conversation.takes(event):
                 state.marks.apply(state.session.receive(event, state.clock.now()))
@@ -298,6 +306,13 @@ class Link:
                 state.marks.apply(state.session.receive(TranscriptCompleted(event.item_id), state.clock.now()))
         else:
             state.changed.notify()
+
+    def _refuse_reply(self, replies: UnwantedReplies, event: ServerEvent) -> bool:
+        """Cancel a reply that nobody asked for. Return whether the event concerns nobody else."""
+        if (cancel := replies.cancel(event)) is not None:
+            self._state.warn_once("replies", MESSAGE)
+            self._say(cancel)
+        return cancel is not None or replies.takes(event)
 
     def _position(self, event: ServerEvent) -> int | None:
         """Return the position on the timeline that an event names."""
