@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tests.standins import localai, sglang, speaches, vllm
-from tests.standins.standin import Script
+
+if TYPE_CHECKING:
+    from tests.standins.standin import Script
 
 
 @dataclass(frozen=True, kw_only=True)

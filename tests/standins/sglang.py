@@ -1,4 +1,4 @@
-"""SGLang: OpenAI's transcription session, the served model only, no turn detection, a minute without a commit at most."""
+"""SGLang: a transcription session, the served model only, no turn detection, a minute without a commit at most."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from rt_cli.events import Errored, Warned
@@ -20,7 +22,9 @@ from tests.standins.conversing import (
 )
 from tests.standins.runs import chosen_settings, listen
 from tests.standins.standin import Faults, Script, StandIn
-from tests.streaming.harness import Run
+
+if TYPE_CHECKING:
+    from tests.streaming.harness import Run
 
 LISTENING = SessionSettings(silence_ms=200, prefix_ms=0, session_type="realtime")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,7 +16,9 @@ from tests.standins.providers import PROVIDERS, Provider
 from tests.standins.runs import chosen_settings, listen
 from tests.standins.speaches import SpeachesScript
 from tests.standins.standin import Faults, Message, StandIn
-from tests.streaming.harness import Run
+
+if TYPE_CHECKING:
+    from tests.streaming.harness import Run
 
 VLLM, SGLANG, LOCALAI, SPEACHES = PROVIDERS[:4]
 every = pytest.mark.parametrize("provider", PROVIDERS, ids=[each.dialect for each in PROVIDERS])
