@@ -1,4 +1,4 @@
-"""The stand-ins of all dialects, with what each of them can give."""
+"""The stand-ins of all dialects, by dialect."""
 
 from __future__ import annotations
 
@@ -18,10 +18,6 @@ class Provider:
     dialect: str
     script: type[Script]
     model: str
-    exact: bool = True
-    """Finals have exact ranges; else they say ``approx``."""
-    partials: bool = True
-    """Words come before the end of their turn."""
     refusal: str = ""
     """Words of the error for a model that is not there."""
 
@@ -33,8 +29,7 @@ PROVIDERS = [
         dialect="localai",
         script=localai.LocalAiScript,
         model=localai.MODEL,
-        partials=False,
         refusal="failed to load the model",
     ),
-    Provider(dialect="speaches", script=speaches.SpeachesScript, model=speaches.MODEL, partials=False),
+    Provider(dialect="speaches", script=speaches.SpeachesScript, model=speaches.MODEL),
 ]

@@ -36,6 +36,8 @@ class AzureDialect(OpenAiDialect):
 
 AZURE = AzureDialect(
     name="azure",
+    title="Azure OpenAI",
+    turns_by="the model, else `rt`",
     hosts=(".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"),
     base_path="/openai/v1",
     key_variable="AZURE_OPENAI_API_KEY",

@@ -70,6 +70,15 @@ class Dialect(ABC):
     """Sample rate of the PCM on the wire."""
     default_model: str = ""
 
+    title: str = ""
+    """The endpoint, for people."""
+    turns_by: str = "the endpoint"
+    """Who makes the turns if nobody asks for anything else, for people."""
+    partials: bool = True
+    """Words come before the end of their turn."""
+    exact: bool = True
+    """Turns have exact times, so that a replay doubles nothing."""
+
     listens: bool = False
     """Sessions are conversations that are only listened to; else transcriptions."""
     negotiates: bool = False

@@ -30,4 +30,12 @@ class LocalAiDialect(SelfHostedDialect):
         return LocalAiCodec(request.body)
 
 
-LOCALAI = LocalAiDialect(name="localai", names_model=True, clears=False, takes_commits=False)
+LOCALAI = LocalAiDialect(
+    name="localai",
+    title="LocalAI",
+    turns_by="`rt`",
+    partials=False,
+    names_model=True,
+    clears=False,
+    takes_commits=False,
+)

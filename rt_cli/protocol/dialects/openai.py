@@ -126,6 +126,8 @@ class OpenAiDialect(Dialect):
 
 OPENAI = OpenAiDialect(
     name="openai",
+    title="OpenAI, and any compatible server",
+    turns_by="the model, else `rt`",
     # The hosts for data residency are subdomains of the main one.
     hosts=("api.openai.com", ".api.openai.com"),
     key_variable="OPENAI_API_KEY",

@@ -25,4 +25,4 @@ class SglangDialect(SelfHostedDialect):
 
 
 # It closes the connection after a minute of audio without a commit; the longest turn is half of that.
-SGLANG = SglangDialect(name="sglang", clears=False, longest_silence_s=20.0)
+SGLANG = SglangDialect(name="sglang", title="SGLang", turns_by="`rt`", clears=False, longest_silence_s=20.0)

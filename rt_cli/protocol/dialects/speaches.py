@@ -49,4 +49,4 @@ class SpeachesDialect(SelfHostedDialect):
         return OpenAiCodec(request.body)
 
 
-SPEACHES = SpeachesDialect(name="speaches", names_model=True, clears=False)
+SPEACHES = SpeachesDialect(name="speaches", title="Speaches", partials=False, names_model=True, clears=False)

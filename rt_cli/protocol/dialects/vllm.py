@@ -32,4 +32,12 @@ class VllmDialect(SelfHostedDialect):
         return VllmCodec(str(request.body["model"]))
 
 
-VLLM = VllmDialect(name="vllm", rate_hz=16_000, confirms=False, clears=False, one_turn_at_once=True)
+VLLM = VllmDialect(
+    name="vllm",
+    title="vLLM",
+    turns_by="`rt`",
+    rate_hz=16_000,
+    confirms=False,
+    clears=False,
+    one_turn_at_once=True,
+)
