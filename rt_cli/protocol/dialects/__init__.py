@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from rt_cli.errors import UsageError, did_you_mean
 from rt_cli.protocol.dialects.azure import AZURE
 from rt_cli.protocol.dialects.dialect import Dialect
-from rt_cli.protocol.dialects.localai import LOCALAI
 from rt_cli.protocol.dialects.openai import OPENAI
-from rt_cli.protocol.dialects.sglang import SGLANG
-from rt_cli.protocol.dialects.speaches import SPEACHES
-from rt_cli.protocol.dialects.vllm import VLLM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["AZURE", "DIALECTS", "OPENAI", "Dialect", "dialect_for"]
 
-DIALECTS = {dialect.name: dialect for dialect in (OPENAI, AZURE, VLLM, SGLANG, LOCALAI, SPEACHES)}
+
+class Registry(MutableMapping[str, Dialect]):
+    """The dialects by name, in the order of the names; each is imported when it is asked for.
+
+    The dialect ``azure-voice`` is ``AZURE_VOICE`` of the module ``azure_voice``.
+
+    Args:
+        names: Of the dialects.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._found: dict[str, Dialect | None] = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Dialect:
+        found = self._found[name]
+        if found is None:
+            module = name.replace("-", "_")
+            found = self._found[name] = getattr(import_module(f"{__name__}.{module}"), module.upper())
+        return found
+
+    def __setitem__(self, name: str, dialect: Dialect) -> None:
+        self._found[name] = dialect
+
+    def __delitem__(self, name: str) -> None:
+        del self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._found
+
+
+DIALECTS = Registry("openai", "azure", "vllm", "sglang", "localai", "speaches")
 
 
 def dialect_for(name: str | None, host: str) -> Dialect:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.protocol.dialects.self_hosted import SelfHostedDialect
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from rt_cli.settings import SessionSettings, TurnDetection
 
 
-@dataclass(frozen=True)
 class LocalAiDialect(SelfHostedDialect):
     """OpenAI's session; the model is the name of a pipeline, and commits are for turns of the client only."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.protocol.dialects.self_hosted import SelfHostedDialect, only_own_turns
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from rt_cli.settings import SessionSettings, TurnDetection
 
 
-@dataclass(frozen=True)
 class SglangDialect(SelfHostedDialect):
     """OpenAI's transcription session; the server finds no turns, and takes the served model only."""
 

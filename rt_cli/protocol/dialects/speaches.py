@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from rt_cli.settings import SessionSettings, TurnDetection
 
 
-@dataclass(frozen=True)
 class SpeachesDialect(SelfHostedDialect):
     """The flat session, without what the server answers with an error; it always finds the turns itself."""
 

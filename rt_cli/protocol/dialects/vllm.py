@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.protocol.dialects.dialect import SessionRequest
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from rt_cli.settings import SessionSettings, TurnDetection
 
 
-@dataclass(frozen=True)
 class VllmDialect(SelfHostedDialect):
     """The session is the name of the model; the server finds no turns."""
 

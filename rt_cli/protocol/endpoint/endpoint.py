@@ -137,7 +137,8 @@ def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
         UsageError: A key or a dialect without a URL that it belongs to; an unknown dialect; an invalid variable.
     """
     if settings.local:
-        dialect_for(settings.dialect, "localhost")  # report a typing error, although the value has no effect here
+        if settings.dialect is not None:
+            dialect_for(settings.dialect, "localhost")  # report a typing error, although the value has no effect here
         return Choice("embedded", None, "--local")
     if settings.url is not None:
         reason = f"profile {settings.profile}" if settings.profile else settings.url_origin or "a URL was given"
