@@ -14,8 +14,8 @@ from rt_cli.doctor.machine import proxy_finding
 from rt_cli.doctor.network import check_connection, host_port_of, proxy_for
 from rt_cli.errors import EndpointError, RtError, UsageError
 from rt_cli.protocol.endpoint.endpoint import resolve
+from rt_cli.protocol.endpoint.negotiation import Negotiation
 from rt_cli.protocol.session.handshake import Handshake
-from rt_cli.protocol.session.negotiation import Negotiation
 from rt_cli.protocol.session.readback import MAKES_TURNS, Readback, read_back
 from rt_cli.server.recognition.registry import check_words, choose_engine
 from rt_cli.server.server import serve
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rt_cli.doctor.finding import ReportFinding
     from rt_cli.protocol.dialects.codec import Codec
     from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
-    from rt_cli.protocol.session.negotiation import Ask
+    from rt_cli.protocol.endpoint.negotiation import Proposal
     from rt_cli.settings import Settings
     from rt_cli.streaming.transport.connection import Connection
 
@@ -101,17 +101,17 @@ async def _check_session(endpoint: Endpoint, target: Target, report: ReportFindi
         return
     negotiation = Negotiation(endpoint.with_query(session.query), session, settings.session)
     while True:
-        ask, attempt = negotiation.ask, _Attempt()
-        await attempt.run(ask, settings.delivery.connect_timeout_s)
+        proposal, attempt = negotiation.proposal, _Attempt()
+        await attempt.run(proposal, settings.delivery.connect_timeout_s)
         failure = attempt.failure
-        if failure is None or negotiation.after(ask, failure, attempt.handshake.last_error) is None:
+        if failure is None or negotiation.after(proposal, failure, attempt.handshake.last_error) is None:
             break
     for finding in attempt.findings:
         report(finding)
     if failure is not None:
         report(error_finding("session" if attempt.findings else "websocket", negotiation.cause(failure)))
         return
-    for _code, message in negotiation.accepted(ask):
+    for _code, message in negotiation.accepted(proposal):
         report(Finding("session", "warn", message))
 
 
@@ -123,35 +123,35 @@ class _Attempt:
         self.failure: RtError | None = None
         self.handshake = Handshake()
 
-    async def run(self, ask: Ask, timeout_s: float) -> None:
-        """Ask for a session. Cancellation closes the connection."""
+    async def run(self, proposal: Proposal, timeout_s: float) -> None:
+        """Proposal for a session. Cancellation closes the connection."""
         began = time.perf_counter()
         try:
-            connection = await connect(ask.endpoint, timeout_s=timeout_s)
+            connection = await connect(proposal.endpoint, timeout_s=timeout_s)
         except RtError as error:
             self.failure = error
             return
         self.findings.append(Finding("websocket", "ok", f"open in {_elapsed(began)}"))
         try:
-            self.findings.append(await self._configure(connection, ask, timeout_s))
+            self.findings.append(await self._configure(connection, proposal, timeout_s))
             self.findings.append(await _round_trip(connection))
         except RtError as error:
             self.failure = error
         finally:
             await connection.close()
 
-    async def _configure(self, connection: Connection, ask: Ask, timeout_s: float) -> Finding:
+    async def _configure(self, connection: Connection, proposal: Proposal, timeout_s: float) -> Finding:
         """Run the handshake up to the point where audio may be sent, and compare the answer with what was asked.
 
         Raises:
             RtError: The endpoint does not answer, refuses the session, or changes it.
         """
-        began, dialect = time.perf_counter(), ask.endpoint.dialect
-        codec, handshake = dialect.codec(ask.request), Handshake(greets=dialect.greets)
+        began, dialect = time.perf_counter(), proposal.endpoint.dialect
+        codec, handshake = dialect.codec(proposal.request), Handshake(greets=dialect.greets)
         self.handshake = handshake
         warning = await configure(
             handshake,
-            ask.endpoint,
+            proposal.endpoint,
             codec,
             send=lambda message: connection.send([message]),
             until=lambda reached: _receive_until(reached, connection, codec, handshake),
@@ -159,7 +159,7 @@ class _Attempt:
         )
         if warning is not None:
             return Finding("session", "warn", warning)
-        answer = Readback() if handshake.effective is None else read_back(ask.request, handshake.effective)
+        answer = Readback() if handshake.effective is None else read_back(proposal.request, handshake.effective)
         if answer.error is not None:
             raise answer.error
         if answer.endpoint_makes_turns:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
 from rt_cli.events import EndpointChosen, Warned
-from rt_cli.protocol.session.negotiation import Negotiation
+from rt_cli.protocol.endpoint.negotiation import Negotiation
 from rt_cli.run.open_endpoint import DEMO_CODE, open_endpoint
 from rt_cli.settings import auto
 from rt_cli.streaming.cost import bill_of

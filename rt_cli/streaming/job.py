@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Source, SourceInfo, Warn
     from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
-    from rt_cli.protocol.session.negotiation import Negotiation
+    from rt_cli.protocol.endpoint.negotiation import Negotiation
     from rt_cli.settings import Settings
     from rt_cli.streaming.capture.turn_analysis import Detector
     from rt_cli.streaming.conversation_hooks import ConversationHooks

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, unexpected
 from rt_cli.events import Noted, Warned, error_event
-from rt_cli.protocol.session.negotiation import Negotiation
+from rt_cli.protocol.endpoint.negotiation import Negotiation
 from rt_cli.protocol.session.session import Session
 from rt_cli.settings import auto
 from rt_cli.streaming.capture.capture import TapeFeeder
@@ -21,7 +21,7 @@ from rt_cli.streaming.capture.turn_analysis import TurnAnalysis
 from rt_cli.streaming.cost import Meter, bill_of
 from rt_cli.streaming.delivery.marks import Marks, dropped
 from rt_cli.streaming.delivery.reconnect import Reconnector
-from rt_cli.streaming.delivery.run_state import Asked, RunState
+from rt_cli.streaming.delivery.run_state import RunState, SessionChoice
 from rt_cli.streaming.delivery.speech_search import QuietPrefix
 from rt_cli.streaming.outcome import RunOutcome
 from rt_cli.streaming.progress_report import ProgressReport
@@ -75,8 +75,8 @@ class Streamer:
         """The audio of the run and its marks, for readers."""
         self._quiet_prefix = QuietPrefix(self.tape)
         self._negotiation = job.negotiation or Negotiation(job.endpoint, job.session, job.settings.session)
-        self._asked = Asked(self._negotiation, self._negotiation.ask)
-        self._turns = self._asked.ask.request.turns
+        self._choice = SessionChoice(self._negotiation, self._negotiation.proposal)
+        self._turns = self._choice.proposal.request.turns
         self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=on_event)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
         self._overflow_policy: OverflowPolicy | None = None
@@ -305,7 +305,7 @@ class Streamer:
 
     def _make_run_state(self, capture: TapeFeeder, marks: Marks, policy: SendPolicy, sizes: ChunkSizes) -> RunState:
         return RunState(
-            asked=self._asked,
+            choice=self._choice,
             settings=self._job.settings,
             tape=self.tape,
             session=self._session,

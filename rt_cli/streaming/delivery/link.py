@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost, RtError
 from rt_cli.events import RawEvent
+from rt_cli.protocol.conversation.unwanted_replies import MESSAGE, UnwantedReplies
 from rt_cli.protocol.raw_event import raw_event
 from rt_cli.protocol.server_events import (
     Committed,
@@ -22,7 +23,6 @@ from rt_cli.protocol.server_events import (
 )
 from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import WORDLESS, read_back
-from rt_cli.protocol.session.unwanted_replies import MESSAGE, UnwantedReplies
 from rt_cli.streaming.delivery.configure import configure
 from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
 from rt_cli.streaming.delivery.pump import Pump
@@ -88,7 +88,7 @@ class Link:
         self._progress: tuple[int, int, float] | None = None
         self._progress_at = state.clock.now()
         self._catch_up = catch_up
-        self.ask = state.asked.ask
+        self.proposal = state.choice.proposal
         """What this connection asks for."""
         self._codec = state.endpoint.dialect.codec(state.request)
         self._replies = UnwantedReplies() if state.request.listening else None
@@ -145,7 +145,7 @@ class Link:
         settings = self._state.settings
         wire_log = self._state.make_wire_log() if self._state.make_wire_log else None
         timeout_s = settings.delivery.connect_timeout_s
-        connection = await connect(self.ask.endpoint, timeout_s=timeout_s, wire_log=wire_log)
+        connection = await connect(self.proposal.endpoint, timeout_s=timeout_s, wire_log=wire_log)
         self.opened = True
         self._request_id = connection.request_id
         if self._state.probe is not None:
@@ -200,7 +200,7 @@ class Link:
         """Configure the endpoint before any audio is sent."""
         warning = await configure(
             self.handshake,
-            self.ask.endpoint,
+            self.proposal.endpoint,
             self._codec,
             send=sender.control,
             until=self._state.changed.wait_until,
@@ -210,7 +210,7 @@ class Link:
             self._state.warn_once("no_session_updated", warning)
         if self.handshake.effective is not None:
             self._read_back(self.handshake.effective)
-        for code, message in self._state.asked.negotiation.accepted(self.ask):
+        for code, message in self._state.choice.negotiation.accepted(self.proposal):
             self._state.warn_once(code, message)
         longest_s = self._state.settings.delivery.max_session_s
         self.lifetime_s = min(self._announced_lifetime_s(), math.inf if longest_s is None else longest_s)
@@ -220,7 +220,7 @@ class Link:
     def _read_back(self, effective: EffectiveSession) -> None:
         """Compare the answer with what was asked for. Raises the error that follows."""
         session = self._state.session
-        answer = read_back(self.ask.request, effective)
+        answer = read_back(self.proposal.request, effective)
         session.endpoint_silence_ms = max(session.endpoint_silence_ms, answer.silence_ms)
         if answer.error is not None:
             raise answer.error

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rt_cli.events import EventHandler, SessionState
     from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
-    from rt_cli.protocol.session.negotiation import Ask, Negotiation
+    from rt_cli.protocol.endpoint.negotiation import Negotiation, Proposal
     from rt_cli.protocol.session.session import Session
     from rt_cli.settings import Settings
     from rt_cli.streaming.capture.capture import TapeFeeder
@@ -53,17 +53,17 @@ class Outage:
 
 
 @dataclass(slots=True)
-class Asked:
+class SessionChoice:
     """What the run asks of the endpoint at present, and what finds something else after a refusal."""
 
     negotiation: Negotiation
-    ask: Ask
+    proposal: Proposal
 
 
 class RunState(Struct, frozen=True):
     """Shared parts of one run."""
 
-    asked: Asked
+    choice: SessionChoice
     """What is asked of the endpoint."""
     settings: Settings
     tape: Tape
@@ -101,12 +101,12 @@ class RunState(Struct, frozen=True):
     @property
     def endpoint(self) -> Endpoint:
         """The endpoint, with the URL of the present request."""
-        return self.asked.ask.endpoint
+        return self.choice.proposal.endpoint
 
     @property
     def request(self) -> SessionRequest:
         """The session to ask the endpoint for."""
-        return self.asked.ask.request
+        return self.choice.proposal.request
 
     @property
     def turn_marks(self) -> TurnMarks | None:

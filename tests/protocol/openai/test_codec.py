@@ -137,7 +137,7 @@ EVENTS: list[tuple[str, dict[str, Any], ServerEvent]] = [
     (
         "created, beta",
         {"type": "transcription_session.created", "session": {"id": "s", "expires_at": 0}},
-        SessionCreated(None, "s"),
+        SessionCreated(None, "s", flat=True),
     ),
     ("updated", {"type": "session.updated", "session": {"expires_at": 7.5}}, SessionUpdated(7.5)),
     ("updated, beta", {"type": "transcription_session.updated", "session": {}}, SessionUpdated()),

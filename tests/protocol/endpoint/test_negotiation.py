@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError
 from rt_cli.protocol.endpoint.endpoint import resolve
+from rt_cli.protocol.endpoint.negotiation import Negotiation, Subject, Variant, next_variant, refused_subject
 from rt_cli.protocol.error_policy import classify_close, classify_error, http_refusal
 from rt_cli.protocol.server_events import ErrorInfo
-from rt_cli.protocol.session.negotiation import Negotiation, Subject, Variant, next_variant, refused_subject
 from rt_cli.settings import EndpointSettings, SessionSettings
 
 TYPE = ErrorInfo(type="invalid_session_type", message="transcription sessions are not supported")
@@ -127,26 +127,26 @@ def refuse(asked: Negotiation, said: ErrorInfo = TYPE) -> str | None:
     """The URL that is asked next."""
     failure = classify_error(said, configuring=True)
     assert failure is not None
-    again = asked.after(asked.ask, failure, said)
+    again = asked.after(asked.proposal, failure, said)
     return None if again is None else again.endpoint.url
 
 
 def test_the_url_follows_the_session() -> None:
     """A conversation has no intent; a model of the user stays."""
     own = negotiation("ws://h")
-    assert own.ask.endpoint.url == "ws://h/v1/realtime?intent=transcription&model=m"
+    assert own.proposal.endpoint.url == "ws://h/v1/realtime?intent=transcription&model=m"
     assert refuse(own) == "ws://h/v1/realtime?model=m"
     theirs = negotiation("ws://h?model=gpt-realtime-2&team=x")
-    assert theirs.ask.endpoint.url == "ws://h/v1/realtime?model=gpt-realtime-2&team=x&intent=transcription"
+    assert theirs.proposal.endpoint.url == "ws://h/v1/realtime?model=gpt-realtime-2&team=x&intent=transcription"
     assert refuse(theirs, FIELD) == "ws://h/v1/realtime?model=gpt-realtime-2&team=x"
-    assert theirs.ask.request.listening
+    assert theirs.proposal.request.listening
 
 
 @pytest.mark.parametrize("url", ["https://api.openai.com", "https://r.openai.azure.com"])
 def test_nothing_is_tried_where_the_protocol_is_known(url: str) -> None:
     """Its refusal stands, and no model is in the URL."""
     asked = negotiation(url)
-    assert "model=" not in asked.ask.endpoint.url
+    assert "model=" not in asked.proposal.endpoint.url
     assert refuse(asked) is None
 
 
@@ -161,17 +161,17 @@ def test_what_the_user_settles_stays() -> None:
 def test_a_refusal_is_met_once_by_all_runs_of_a_command() -> None:
     """Who asked for the old session gets the new one; it is said by one of them."""
     asked = negotiation("ws://h")
-    old = asked.ask
+    old = asked.proposal
     assert refuse(asked) is not None
     failure = EndpointError("anything")
-    assert asked.after(old, failure, None) == asked.ask
-    assert [code for code, _ in asked.accepted(asked.ask)] == ["session_type"]
-    assert asked.accepted(asked.ask) == []
+    assert asked.after(old, failure, None) == asked.proposal
+    assert [code for code, _ in asked.accepted(asked.proposal)] == ["session_type"]
+    assert asked.accepted(asked.proposal) == []
 
 
 def test_listening_at_openai() -> None:
     """A model for the conversation is in the URL; the model of the settings transcribes."""
     asked = negotiation("https://api.openai.com", "whisper-1", session_type="realtime")
-    assert asked.ask.endpoint.url == "wss://api.openai.com/v1/realtime?model=gpt-realtime-2"
+    assert asked.proposal.endpoint.url == "wss://api.openai.com/v1/realtime?model=gpt-realtime-2"
     named = negotiation("https://api.openai.com/v1/realtime?model=mine", "whisper-1", session_type="realtime")
-    assert named.ask.endpoint.url == "wss://api.openai.com/v1/realtime?model=mine"
+    assert named.proposal.endpoint.url == "wss://api.openai.com/v1/realtime?model=mine"

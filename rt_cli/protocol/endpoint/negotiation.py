@@ -36,6 +36,10 @@ _AMBIGUOUS = frozenset({"close_4000", "http_400", "missing_model", "invalid_mode
 """Refusals of a model in the URL, of a transcription, or of both."""
 
 
+_FINAL = frozenset({"http_401", "http_407", "no_session", "session_changed"})
+"""No other session does where the key or the answer is wrong."""
+
+
 class Variant(Struct, frozen=True):
     """What a session differs in from another one."""
 
@@ -47,7 +51,7 @@ class Variant(Struct, frozen=True):
     """``rt`` makes the turns, although nobody asked it to."""
 
 
-class Ask(Struct, frozen=True):
+class Proposal(Struct, frozen=True):
     """The session that is asked for, and where."""
 
     endpoint: Endpoint
@@ -61,7 +65,7 @@ def refused_subject(failure: RtError, said: ErrorInfo | None) -> Subject | None:
         failure: What ended the connection.
         said: The last error of the endpoint on it.
     """
-    if not isinstance(failure, EndpointError | RefusedError) or failure.code in {"http_401", "http_407", "no_session"}:
+    if not isinstance(failure, EndpointError | RefusedError) or failure.code in _FINAL:
         return None
     names = (said.code, said.type, said.param or "", said.message) if said else ()
     text = " ".join((*names, failure.message)).lower()
@@ -106,9 +110,9 @@ class Negotiation:
     """
 
     def __init__(self, endpoint: Endpoint, request: SessionRequest, settings: SessionSettings) -> None:
-        self.ask = Ask(endpoint, request)
+        self.proposal = Proposal(endpoint, request)
         """What to ask for now."""
-        self._first = self.ask
+        self._first = self.proposal
         self._settings = settings
         chosen = settings.turn_detection is not None or request.turns not in {"server_vad", "semantic_vad"}
         self._may_make_turns = not chosen
@@ -119,18 +123,18 @@ class Negotiation:
         self._failure: RtError | None = None
         self._said = False
 
-    def after(self, ask: Ask, failure: RtError, said: ErrorInfo | None) -> Ask | None:
+    def after(self, proposal: Proposal, failure: RtError, said: ErrorInfo | None) -> Proposal | None:
         """Return what to ask for next; None if the failure stands.
 
         Args:
-            ask: What was refused.
+            proposal: What was refused.
             failure: What ended the connection.
             said: The last error of the endpoint on it.
         """
         if not self._open:
             return None
-        if ask != self.ask:
-            return self.ask  # another run of the command has met the refusal
+        if proposal != self.proposal:
+            return self.proposal  # another run of the command has met the refusal
         subject = refused_subject(failure, said)
         if subject is None:
             return None
@@ -139,16 +143,16 @@ class Negotiation:
         found = None if variant is None else self._ask_for(variant)
         if variant is not None and found is not None:
             self._tried.append(variant)
-            self.ask = found
+            self.proposal = found
         return found
 
     def cause(self, failure: RtError) -> RtError:
         """Return the failure to report: that of the first session, if one after the other was refused."""
         return self._failure or failure
 
-    def accepted(self, ask: Ask) -> list[tuple[str, str]]:
+    def accepted(self, proposal: Proposal) -> list[tuple[str, str]]:
         """Note that the endpoint takes a session. Return what to say of it, once: codes and messages."""
-        if ask != self.ask or self._said:
+        if proposal != self.proposal or self._said:
             return []
         self._said, self._failure = True, None
         first, now = self._tried[0], self._tried[-1]
@@ -163,7 +167,7 @@ class Negotiation:
             said.append(("own_turns", message))
         return said
 
-    def _ask_for(self, variant: Variant) -> Ask | None:
+    def _ask_for(self, variant: Variant) -> Proposal | None:
         endpoint = self._first.endpoint
         turns = "client" if variant.own_turns else self._settings.turn_detection
         try:
@@ -172,4 +176,4 @@ class Negotiation:
             request = endpoint.request(self._settings, turns, url_model=variant.url_model)
         except UsageError:
             return None
-        return Ask(endpoint.with_query(request.query), request)
+        return Proposal(endpoint.with_query(request.query), request)
