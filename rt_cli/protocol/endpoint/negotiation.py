@@ -34,10 +34,10 @@ _FIELDS = frozenset({"type", "model"})
 _TYPE_CODE = "invalid_session_type"
 _AMBIGUOUS = frozenset({"close_4000", "http_400", "missing_model", "invalid_model", "OpperationNotSupported"})
 """Refusals of a model in the URL, of a transcription, or of both."""
-
-
-_FINAL = frozenset({"http_401", "http_407", "no_session", "session_changed"})
-"""No other session does where the key or the answer is wrong."""
+_FINAL = frozenset({"no_session", "session_changed"})
+"""No other session does where there is no answer, or a wrong one."""
+_BARRED = frozenset({RefusedError.default_code, "http_403"})
+"""Refusals that may be about something else than the key or the quota."""
 
 
 class Variant(Struct, frozen=True):
@@ -65,7 +65,8 @@ def refused_subject(failure: RtError, said: ErrorInfo | None) -> Subject | None:
         failure: What ended the connection.
         said: The last error of the endpoint on it.
     """
-    if not isinstance(failure, EndpointError | RefusedError) or failure.code in _FINAL:
+    barred = isinstance(failure, RefusedError) and failure.code in _BARRED
+    if failure.code in _FINAL or not (barred or isinstance(failure, EndpointError)):
         return None
     names = (said.code, said.type, said.param or "", said.message) if said else ()
     text = " ".join((*names, failure.message)).lower()
@@ -152,9 +153,12 @@ class Negotiation:
 
     def accepted(self, proposal: Proposal) -> list[tuple[str, str]]:
         """Note that the endpoint takes a session. Return what to say of it, once: codes and messages."""
-        if proposal != self.proposal or self._said:
+        if proposal != self.proposal:
             return []
-        self._said, self._failure = True, None
+        self._failure = None
+        if self._said:
+            return []
+        self._said = True
         first, now = self._tried[0], self._tried[-1]
         said: list[tuple[str, str]] = []
         if now.listens and not first.listens:

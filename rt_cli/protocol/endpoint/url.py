@@ -60,7 +60,7 @@ class Address(Struct, frozen=True):
     def _text(self, query: tuple[tuple[str, str], ...]) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}?{urlencode(query, safe='*:/')}"
+        return with_parameters(f"{self.scheme}://{host}{port}{self.path}", query)
 
 
 def parse_address(
@@ -106,15 +106,14 @@ def parse_address(
 
 def with_parameters(url: str, query: Query) -> str:
     """Return the URL with more parameters behind its own."""
-    separator = "" if url.endswith("?") else "&" if "?" in url else "?"
-    return f"{url}{separator}{urlencode(query, safe='*:/')}"
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, safe='*:/')}" if query else url
 
 
 def without_parameter(url: str, name: str) -> str:
     """Return a completed URL without a parameter."""
     head, _, query = url.partition("?")
     kept = [(key, value) for key, value in parse_qsl(query, keep_blank_values=True) if key != name]
-    return f"{head}?{urlencode(kept, safe='*:/')}"
+    return with_parameters(head, tuple(kept))
 
 
 def parameter_of(url: str, name: str) -> str | None:

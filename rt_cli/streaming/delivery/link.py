@@ -91,7 +91,7 @@ class Link:
         self.proposal = state.choice.proposal
         """What this connection asks for."""
         self._codec = state.endpoint.dialect.codec(state.request)
-        self._replies = UnwantedReplies() if state.request.listening else None
+        self._replies = UnwantedReplies() if state.request.listening or state.request.detect else None
         self._begin_state: SessionState | None = None
         self._request_id: str | None = None
         self._retiring = False

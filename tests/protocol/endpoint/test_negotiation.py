@@ -30,7 +30,7 @@ SAID = [
     (ErrorInfo(code="unknown_parameter", message="no", param="session.audio.input.noise_reduction"), None),
     (ErrorInfo(code="x", message="audio.input.transcription.prompt is not supported"), None),
     (ErrorInfo(code="invalid_api_key", message="bad key"), None),
-    (ErrorInfo(code="insufficient_quota", message="no money"), None),
+    (ErrorInfo(code="insufficient_quota", message="no transcription minutes left"), None),
     (ErrorInfo(code="rate_limit_exceeded", message="too many"), None),
 ]
 
@@ -167,6 +167,15 @@ def test_a_refusal_is_met_once_by_all_runs_of_a_command() -> None:
     assert asked.after(old, failure, None) == asked.proposal
     assert [code for code, _ in asked.accepted(asked.proposal)] == ["session_type"]
     assert asked.accepted(asked.proposal) == []
+
+
+def test_a_later_failure_is_not_the_first_refusal() -> None:
+    """What was refused before the endpoint took a session explains nothing after it."""
+    asked = negotiation("ws://h")
+    assert refuse(asked) is not None
+    assert asked.cause(EndpointError("later")).message != "later"
+    asked.accepted(asked.proposal)
+    assert asked.cause(EndpointError("later")).message == "later"
 
 
 def test_listening_at_openai() -> None:
