@@ -36,6 +36,8 @@ class Faults:
 
     cut_after: int | None = None
     """Samples after which the connection is cut."""
+    cuts: tuple[int, ...] = ()
+    """The same for one connection after the other."""
     stall_after: int | None = None
     """Samples after which the server reads nothing for :attr:`stall_s`."""
     stall_s: float = 3.6
@@ -223,15 +225,17 @@ class StandIn:
         self.calls.append(call)
         try:
             async with asyncio.timeout(self._faults.lifetime_s):
-                await self._converse(connection, call, first=len(self.calls) == 1)
+                await self._converse(connection, call, len(self.calls) - 1)
         except TimeoutError:
             await connection.close(1001, "session expired")
         except ConnectionClosed:
             pass
 
-    async def _converse(self, connection: ServerConnection, call: Call, *, first: bool) -> None:
+    async def _converse(self, connection: ServerConnection, call: Call, number: int) -> None:
         script, faults = self._script(call), self._faults
-        stall_after = faults.stall_after if first else None
+        stall_after = faults.stall_after if number == 0 else None
+        cuts = faults.cuts or (() if faults.cut_after is None else (faults.cut_after,))
+        cut_after = cuts[number] if number < len(cuts) else None
         for message in script.greeting():
             await self._say(connection, message)
         async for text in connection:
@@ -240,7 +244,7 @@ class StandIn:
                 call.messages.append(message)
             for answer in script.take(message):
                 await self._say(connection, answer)
-            if first and faults.cut_after is not None and call.heard > faults.cut_after:
+            if cut_after is not None and call.heard > cut_after:
                 connection.transport.abort()
             if stall_after is not None and call.heard > stall_after:
                 stall_after = None
