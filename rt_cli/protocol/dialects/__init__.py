@@ -14,7 +14,7 @@ from rt_cli.protocol.dialects.openai import OPENAI
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["AZURE", "DIALECTS", "OPENAI", "Dialect", "dialect_for"]
+__all__ = ["AZURE", "DIALECTS", "OPENAI", "Dialect", "dialect_for", "owner_of"]
 
 
 class Registry(MutableMapping[str, Dialect]):
@@ -52,7 +52,15 @@ class Registry(MutableMapping[str, Dialect]):
         return name in self._found
 
 
-DIALECTS = Registry("openai", "azure", "vllm", "sglang", "localai", "speaches")
+_SELF_HOSTED = ("vllm", "sglang", "localai", "speaches")
+"""They own no host, so that nothing is looked up in them."""
+DIALECTS = Registry("openai", "azure", *_SELF_HOSTED)
+
+
+def owner_of(host: str) -> Dialect | None:
+    """Return the dialect of the provider that a host (lower case) belongs to; None if it is nobody's."""
+    hosted = (DIALECTS[name] for name in DIALECTS if name not in _SELF_HOSTED)
+    return next((dialect for dialect in hosted if dialect.owns(host)), None)
 
 
 def dialect_for(name: str | None, host: str) -> Dialect:
@@ -62,7 +70,7 @@ def dialect_for(name: str | None, host: str) -> Dialect:
         UsageError: No dialect has this name.
     """
     if name is None or name == "auto":
-        return next((dialect for dialect in DIALECTS.values() if dialect.owns(host)), OPENAI)
+        return owner_of(host) or OPENAI
     if name not in DIALECTS:
         hint = did_you_mean(name, DIALECTS) or f"there are auto, {', '.join(DIALECTS)}"
         raise UsageError(f"unknown dialect {name!r}", hint)
