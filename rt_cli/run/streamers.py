@@ -150,7 +150,7 @@ class Streamers:
             count_unwritten=self._count_unwritten,
             witness=None
             if self._wire_recorder is None
-            else partial(self._wire_recorder.connection, self._endpoint, source.name),
+            else partial(self._wire_recorder.connection, source=source.name),
         )
 
     async def _run(self, job: Job, on_event: EventHandler) -> Summary:

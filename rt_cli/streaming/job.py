@@ -63,8 +63,8 @@ class Job(Struct, frozen=True):
     """Seconds of audio in memory. Also the limit of unsent audio of a live source, unless the spool takes the rest."""
     probe: MeasureHooks | None = None
     """Hooks of a measurement; None without one."""
-    witness: Callable[[], ConnectionLog] | None = None
-    """Makes the wire log of the next connection; None without ``--record``."""
+    witness: Callable[[Endpoint], ConnectionLog] | None = None
+    """Makes the wire log of the next connection, to this endpoint; None without ``--record``."""
 
     negotiation: Negotiation | None = None
     """Shared with other runs at the same endpoint; None for one of its own."""

@@ -143,7 +143,8 @@ class Link:
             RtError: The connection failed or ended; the class says whether a reconnect may help.
         """
         settings = self._state.settings
-        wire_log = self._state.make_wire_log() if self._state.make_wire_log else None
+        make_wire_log = self._state.make_wire_log
+        wire_log = make_wire_log(self.proposal.endpoint) if make_wire_log else None
         timeout_s = settings.delivery.connect_timeout_s
         connection = await connect(self.proposal.endpoint, timeout_s=timeout_s, wire_log=wire_log)
         self.opened = True

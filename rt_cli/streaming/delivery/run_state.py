@@ -88,7 +88,7 @@ class RunState(Struct, frozen=True):
     """Which parts are sent; None if all audio is sent."""
     probe: MeasureHooks | None = None
     """Hooks of a measurement; None without one."""
-    make_wire_log: Callable[[], ConnectionLog] | None = None
+    make_wire_log: Callable[[Endpoint], ConnectionLog] | None = None
     """Makes the wire log of the next connection; None without ``--record``."""
 
     conversation: ConversationHooks | None = None
