@@ -32,7 +32,7 @@ class ToolCalled(ContractEvent, frozen=True, tag="tool"):
     arguments: str
     """JSON, as the model wrote it."""
     exit: int | None
-    """Exit code of the program; None if it was not run, or was ended."""
+    """Exit code of the program, of a tool of an MCP server 0 or 1; None if it was not run, or was ended."""
     ms: int
     """Time from the call to the output."""
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EXIT_OK = 0
 EXIT_INCOMPLETE = 7
 EXIT_UNEXPECTED = 8
-"""An expectation of ``rt talk`` failed, or ``rt say`` said something else."""
+"""An expectation of ``rt talk`` failed, ``rt say`` said something else, or ``rt bench --talk`` passed a limit."""
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 

@@ -31,7 +31,7 @@ ROOMS = {
     "keys": {"", "keys", "config", "protocol"},
     "doctor": {"", "doctor", "config", "keys", "output", "server", "streaming", "protocol", "audio"},
     "run": {"", "run", "keys", "output", "server", "streaming", "protocol", "timeline", "disk", "audio"},
-    "bench": {"", "bench", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
+    "bench": {"", "bench", "talk", "run", "config", "output", "server", "streaming", "protocol", "disk", "audio"},
     "talk": {"", "talk", "run", "output", "server", "streaming", "protocol", "disk", "audio"},
     "help": {"", "help", "output"},
     "api": {"", "run", "config", "streaming"},
@@ -63,15 +63,16 @@ WALLS = {
     "keyring": {"keys/keyring.py"},
     "matplotlib": {"bench/plots.py"},
     "jiwer": {"bench/words.py"},
+    **{name: {"talk/mcp/"} for name in ("anyio", "httpx2", "jsonschema", "mcp", "mcp_types", "referencing")},
     "av": {"audio/decode/av_file.py"},
 }
 """Where a library may be imported: files, or whole rooms."""
 
 PROCESS = {
     *("__main__.py", "server/recognition/pocketsphinx/worker.py", "server/replies/voice_worker.py"),
-    "talk/tools/run_tool.py",
+    *("talk/tools/run_tool.py", "talk/mcp/guard_main.py", "talk/mcp/server_process.py"),
 }
-"""The mains of processes, and what ends tools: besides ``cli/``, only they handle signals and end a process."""
+"""The mains of processes, and what ends tools and servers: besides ``cli/``, only they handle signals and end one."""
 
 _ENDS = {"_exit", "abort", "exit", "kill", "killpg"}
 """Functions of ``os`` and ``sys`` that end or signal a process."""
@@ -80,6 +81,7 @@ IMPURE = {"asyncio", "io", "os", "pathlib", "select", "shutil", "socket", "ssl",
 """Nothing of this in the protocol: it is decisions alone."""
 
 HEAVY = {
+    "anyio",
     "asyncio",
     "av",
     "faster_whisper",
@@ -88,6 +90,7 @@ HEAVY = {
     "keyring",
     "markdown_it",
     "matplotlib",
+    "mcp",
     "msgspec",
     "numpy",
     "platformdirs",

@@ -1,16 +1,22 @@
-"""The results of one level: a number of parallel sessions. Pure."""
+"""The results of one level: a number of parallel sessions, transcriptions or conversations. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rt_cli.bench.histogram import Histogram
 from rt_cli.bench.words import Words, total
 from rt_cli.errors import EXIT_OK
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MEASURES = ("connect", "ready", "first_partial", "final", "lateness", "round_trip", "rtf")
-"""All in milliseconds, except ``rtf``, the real-time factor."""
+"""Of transcriptions. All in milliseconds, except ``rtf``, the real-time factor."""
+TALK_MEASURES = ("connect", "ready", "endpointing", "first_audio", "voice_to_voice", "final", "lateness", "round_trip")
+"""Of conversations, in milliseconds."""
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 SHARES = ("errors", "wer", "client_cpu")
 """Shares of a whole level: 1 is all sessions, all words, one CPU core."""
@@ -18,9 +24,21 @@ SHARES = ("errors", "wer", "client_cpu")
 Tally = dict[str, Histogram]
 
 
-def tally() -> Tally:
+def tally(measures: Sequence[str] = MEASURES) -> Tally:
     """Return an empty histogram for each measure."""
-    return {name: Histogram() for name in MEASURES}
+    return {name: Histogram() for name in measures}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCounts:
+    """The replies of a conversation."""
+
+    ended: int = 0
+    """Replies that have ended, whether or not before their end."""
+    interrupted: int = 0
+    """Of them, those that the user stopped."""
+    failed: int = 0
+    """Replies that did not come, or not to their end, although nobody stopped them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,7 @@ class SessionResult:
     """Finals without latency, because the end of their speech is unknown."""
     reconnects: int
     failures: Counter[str]
-    """Failed turns, by error code."""
+    """Failed turns and replies, by error code."""
     warnings: Counter[str]
     """Warnings, by code."""
     dropped_ms: int
@@ -50,16 +68,18 @@ class SessionResult:
     error: str | None
     """Code of the error that ended the session."""
     words: Words | None = None
+    replies: ReplyCounts | None = None
+    """None for a transcription."""
 
     @property
     def error_codes(self) -> Counter[str]:
-        """Failed turns and the final error, by code."""
+        """Failed turns and replies, and the final error, by code."""
         final_error = Counter([self.error]) if self.error else Counter()
         return self.failures + final_error
 
     @property
     def flawless(self) -> bool:
-        """Whether the session is complete and no turn failed."""
+        """Whether the session is complete, and no turn or reply failed."""
         return self.complete and not self.failures
 
 
@@ -70,6 +90,8 @@ class Level:
     sessions: int
     measures: Tally = field(default_factory=tally)
     results: list[SessionResult] = field(default_factory=list)
+    started: int = 0
+    """Sessions that have begun."""
     running: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
@@ -78,9 +100,39 @@ class Level:
     """Whether a signal ended the level early."""
 
     @property
+    def talks(self) -> bool:
+        """Whether the sessions are conversations."""
+        return "voice_to_voice" in self.measures
+
+    @property
+    def finished(self) -> int:
+        """Sessions that ended without an error."""
+        return sum(result.flawless for result in self.results)
+
+    @property
+    def failed(self) -> int:
+        """Sessions that ended with an error."""
+        return len(self.results) - self.finished
+
+    @property
+    def lost(self) -> int:
+        """Sessions that began and of which nothing is known."""
+        return max(0, self.started - self.running - self.finished - self.failed)
+
+    @property
+    def replies(self) -> ReplyCounts | None:
+        """Replies of all sessions; None for transcriptions."""
+        counts = [result.replies for result in self.results if result.replies is not None]
+        if not self.talks:
+            return None
+        return ReplyCounts(
+            *(sum(getattr(each, name) for each in counts) for name in ("ended", "interrupted", "failed"))
+        )
+
+    @property
     def errors(self) -> float:
         """Share of the sessions with an error."""
-        return sum(not result.flawless for result in self.results) / len(self.results) if self.results else 0.0
+        return self.failed / len(self.results) if self.results else 0.0
 
     @property
     def error_codes(self) -> Counter[str]:

@@ -5,25 +5,43 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from rt_cli.bench.level import Level
+from rt_cli.bench.level import MEASURES, Level, tally
 from rt_cli.bench.limits import holds
-from rt_cli.bench.recording import RecordingSource
-from rt_cli.bench.stopwatch import Stopwatch
-from rt_cli.streaming.streamer import Streamer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rt_cli.audio.source import Warn
-    from rt_cli.bench.level import SessionResult
+    from rt_cli.bench.level import SessionResult, Tally
     from rt_cli.bench.limits import Limit
-    from rt_cli.bench.recording import Recording
     from rt_cli.clock import Clock
-    from rt_cli.streaming.job import Job
 
 _POLL_INTERVAL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which session of a level a session is."""
+
+    number: int
+    """Number among the parallel sessions, from 1."""
+    round: int
+    """Number within its slot, from 1."""
+    level_began: float
+    """Start of the level, seconds."""
+
+
+class BenchSession(Protocol):
+    """One measured session."""
+
+    async def run(self) -> SessionResult:
+        """Run it to its end. Cancellation ends it without a result."""
+        ...
+
+    def interrupt(self, exit_code: int) -> None:
+        """End it: what was said is answered; the second call ends it at once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +51,12 @@ class LevelPlan:
     levels: Sequence[int]
     """Parallel sessions of each level, in order."""
     rounds: int
-    """Recordings that each slot sends one after the other, each in its own session."""
+    """Sessions of each slot, one after the other."""
     spread_s: float
     """The first sessions of a level start evenly spread over this time: handshakes do not delay each other."""
-    recordings: Sequence[Recording]
-    """Assigned to the sessions in rotation."""
     limits: Sequence[Limit]
-    piece_s: float
-    """Length of the blocks of the source, seconds."""
+    measures: Sequence[str] = MEASURES
+    """What the sessions measure."""
 
 
 class LoadLevels:
@@ -48,7 +64,7 @@ class LoadLevels:
 
     Args:
         plan: The levels to run.
-        make_job: Makes the job of a source, with the stopwatch as its measure hooks.
+        open_session: Makes a session, which also adds what it measures to the measures of its level.
         clock: The time.
         on_result: Called with each session and each level when it ends, and with the level that it belongs to.
     """
@@ -56,7 +72,7 @@ class LoadLevels:
     def __init__(
         self,
         plan: LevelPlan,
-        make_job: Callable[[RecordingSource, Stopwatch], Job],
+        open_session: Callable[[Place, Tally], BenchSession],
         clock: Clock,
         on_result: Callable[[SessionResult | Level, Level], None],
     ) -> None:
@@ -64,15 +80,15 @@ class LoadLevels:
         """Levels so far; the last one may be running."""
         self.interrupted = False
         self._plan = plan
-        self._make_job = make_job
+        self._open_session = open_session
         self._clock = clock
         self._on_result = on_result
-        self._streamers: set[Streamer] = set()
+        self._sessions: set[BenchSession] = set()
 
     async def run(self) -> list[Level]:
         """Run all levels, up to the first that exceeds a limit. Cancelling cancels every session."""
         for sessions in self._plan.levels:
-            level = Level(sessions)
+            level = Level(sessions, measures=tally(self._plan.measures))
             self.levels.append(level)
             await self._run_level(level)
             level.interrupted = self.interrupted
@@ -88,8 +104,8 @@ class LoadLevels:
             exit_code: 130 or 143.
         """
         self.interrupted = True
-        for streamer in self._streamers:
-            streamer.interrupt(exit_code)
+        for session in self._sessions:
+            session.interrupt(exit_code)
 
     async def _run_level(self, level: Level) -> None:
         began, cpu_began = self._clock.now(), time.process_time()
@@ -117,31 +133,18 @@ class LoadLevels:
         for round_ in range(1, plan.rounds + 1):
             if self.interrupted:
                 return
-            recording = plan.recordings[(number + round_ - 2) % len(plan.recordings)]
+            session = self._open_session(Place(number, round_, began), level.measures)
+            self._sessions.add(session)
+            level.started += 1
             level.running += 1
-            result = await self._run_session(level, recording, number=number, round_=round_, began=began)
-            level.running -= 1
+            try:
+                result = await session.run()
+            finally:
+                self._sessions.discard(session)
+                level.running -= 1
             level.results.append(result)
             self._on_result(result, level)
 
     async def _wait_for_start(self, start: float) -> None:
         while not self.interrupted and (now := self._clock.now()) < start:
             await self._clock.sleep_until(min(start, now + _POLL_INTERVAL_S))
-
-    async def _run_session(
-        self, level: Level, recording: Recording, *, number: int, round_: int, began: float
-    ) -> SessionResult:
-        source = RecordingSource(recording, self._clock, max(1, round(self._plan.piece_s * recording.rate_hz)))
-        stopwatch = Stopwatch(source, self._clock, level.measures)
-        streamer = Streamer(self._make_job(source, stopwatch), self._clock, stopwatch.on_event)
-        self._streamers.add(streamer)
-        try:
-            summary = await streamer.run()
-        finally:
-            self._streamers.discard(streamer)
-        return stopwatch.result(recording, summary, number=number, round_=round_, began=began)
-
-
-async def open_source(source: RecordingSource, _rate_hz: int, _warn: Warn) -> RecordingSource:
-    """Return the source of a job, which is open already."""
-    return source

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rt_cli.bench.level import MEASURES
 from rt_cli.bench.limits import exceeded_limits, highest, holds
 from rt_cli.bench.table import client_is_busy
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rt_cli.bench.histogram import Histogram
-    from rt_cli.bench.level import Level, SessionResult, Tally
+    from rt_cli.bench.level import Level, ReplyCounts, SessionResult, Tally
     from rt_cli.bench.limits import Limit
     from rt_cli.bench.words import Words
 
@@ -37,6 +36,7 @@ def session_line(result: SessionResult, level: Level) -> dict[str, Any]:
         "warnings": dict(result.warnings),
         "dropped_ms": result.dropped_ms,
         "finals": result.finals,
+        **_replies(result.replies),
         "reconnects": result.reconnects,
         **_measures(result.measures),
         **_words(result.words),
@@ -54,6 +54,13 @@ def level_line(level: Level, limits: Sequence[Limit]) -> dict[str, Any]:
         "errors": round(level.errors, _DIGITS),
         "error_codes": dict(level.error_codes),
         "warnings": dict(level.warnings),
+        "account": {
+            "started": level.started,
+            "finished": level.finished,
+            "failed": level.failed,
+            "lost": level.lost,
+        },
+        **_replies(level.replies),
         "finals": sum(result.finals for result in level.results),
         "unmeasured": sum(result.unmeasured for result in level.results),
         "reconnects": sum(result.reconnects for result in level.results),
@@ -83,7 +90,13 @@ def summary_line(
 
 
 def _measures(measures: Tally) -> dict[str, Any]:
-    return {name if name == "rtf" else f"{name}_ms": _percentiles(measures[name]) for name in MEASURES}
+    return {name if name == "rtf" else f"{name}_ms": _percentiles(values) for name, values in measures.items()}
+
+
+def _replies(replies: ReplyCounts | None) -> dict[str, Any]:
+    if replies is None:
+        return {}
+    return {"replies": replies.ended, "interrupted": replies.interrupted, "failed_replies": replies.failed}
 
 
 def _percentiles(histogram: Histogram) -> dict[str, float] | None:

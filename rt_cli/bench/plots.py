@@ -40,10 +40,15 @@ _RC: dict[Any, Any] = {
 def plots(levels: Sequence[Level], limits: Sequence[Limit]) -> dict[str, str]:
     """Return the plots as SVG elements, by title. Blocks for a second or two."""
     drawn = {}
-    finals = [level for level in levels if level.measures["final"].n]
-    if finals:
-        drawn["End of speech to final"] = _draw("final", lambda axes: _growth(axes, finals, "final", limits))
-        drawn["End of speech to final, all of them"] = _draw("curve", lambda axes: _curves(axes, finals, "final"))
+    name, title, counted = (
+        ("voice_to_voice", "End of speech to the first sound of the reply", "replies")
+        if levels[0].talks
+        else ("final", "End of speech to final", "finals")
+    )
+    answered = [level for level in levels if level.measures[name].n]
+    if answered:
+        drawn[title] = _draw(name, lambda axes: _growth(axes, answered, name, limits))
+        drawn[f"{title}, all of them"] = _draw("curve", lambda axes: _curves(axes, answered, name, counted))
     if any(level.measures["lateness"].n for level in levels):
         drawn["How late sound was sent"] = _draw("late", lambda axes: _growth(axes, levels, "lateness", limits))
     if any(level.measures["ready"].n for level in levels):
@@ -82,14 +87,14 @@ def _growth(axes: Axes, levels: Sequence[Level], measure: str, limits: Sequence[
     axes.set_ylabel("milliseconds")
 
 
-def _curves(axes: Axes, levels: Sequence[Level], measure: str) -> None:
+def _curves(axes: Axes, levels: Sequence[Level], measure: str, counted: str) -> None:
     """Plot the cumulative distribution of a measure, for each level."""
     for at, level in enumerate(levels):
         values, shares = zip(*[(0.0, 0.0), *level.measures[measure].curve()], strict=True)
         label = f"{level.sessions} at once (n = {level.measures[measure].n})"
         axes.step(values, [share * 100 for share in shares], where="post", color=COLOURS[at % 6], label=label)
     axes.set_xlabel("milliseconds")
-    axes.set_ylabel("% of finals within")
+    axes.set_ylabel(f"% of {counted} within")
     axes.set_xlim(left=0)
     axes.set_ylim(0, 102)
     axes.legend()

@@ -98,8 +98,12 @@ class RecordingSource:
     @property
     def info(self) -> SourceInfo:
         """Return the properties of the source: live, like a microphone."""
-        rate = self._recording.rate_hz
-        return SourceInfo(self._recording.name, "file", True, rate, 1, self._recording.seconds)
+        return SourceInfo(self._recording.name, "file", True, self.rate_hz, 1, self._recording.seconds)
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples per second."""
+        return self._recording.rate_hz
 
     def begin(self) -> None:
         """Start the source. Idempotent."""

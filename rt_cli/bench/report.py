@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli import __version__
 from rt_cli.bench.plots import plots
-from rt_cli.bench.table import HEAD, cells, conclusion, number, remarks
+from rt_cli.bench.table import cells, conclusion, head, number, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,9 +101,7 @@ def _limits(limits: Sequence[Limit]) -> str:
 
 
 def _table(levels: Sequence[Level], limits: Sequence[Limit]) -> str:
-    heads = "\n".join(
-        "<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in row) + "</tr>" for row in zip(*HEAD, strict=True)
-    )
+    heads = "\n".join("<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in row) + "</tr>" for row in head(levels))
     rows = "\n".join(_row(cells(level, limits)) for level in levels)
     return f"<table>\n<thead>{heads}</thead>\n<tbody>{rows}</tbody>\n</table>"
 

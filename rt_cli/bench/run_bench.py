@@ -15,10 +15,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.bench import ndjson, table
-from rt_cli.bench.level import Level
-from rt_cli.bench.levels import LevelPlan, LoadLevels, open_source
+from rt_cli.bench.conversation import TalkSessions, conversation_settings
+from rt_cli.bench.level import MEASURES, TALK_MEASURES, Level
+from rt_cli.bench.levels import LevelPlan, LoadLevels
 from rt_cli.bench.limits import exit_code, parse_limit
 from rt_cli.bench.recording import load
+from rt_cli.bench.transcription import TranscriptionSessions
 from rt_cli.bench.words import compare
 from rt_cli.clock import SystemClock
 from rt_cli.config.values import number_option
@@ -33,7 +35,7 @@ from rt_cli.run.open_endpoint import open_endpoint
 from rt_cli.run.plan import make_plan
 from rt_cli.settings import auto
 from rt_cli.streaming.cost import bill_of
-from rt_cli.streaming.job import Job
+from rt_cli.talk.talk_plan import embedded_replier, plan_talk, with_model_of_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,8 +44,7 @@ if TYPE_CHECKING:
 
     from rt_cli.bench.level import SessionResult
     from rt_cli.bench.limits import Limit
-    from rt_cli.bench.recording import Recording, RecordingSource
-    from rt_cli.bench.stopwatch import Stopwatch
+    from rt_cli.bench.recording import Recording
     from rt_cli.events import Warned
     from rt_cli.output.status.live_table import LiveTable
     from rt_cli.protocol.endpoint.endpoint import Endpoint
@@ -69,6 +70,10 @@ class BenchOptions:
     html: Path | None
     replace: bool = False
     """Whether an older report may be replaced."""
+    talk: bool = False
+    """Whether the sessions are conversations."""
+    interrupt_at_s: float | None = None
+    """Seconds from the first sample of a reply to the next turn of a conversation; None waits for its end."""
 
 
 @contextmanager
@@ -79,7 +84,7 @@ def open_bench(settings: Settings, options: BenchOptions) -> Iterator[Bench]:
         RtError: An invalid option or an unusable endpoint, before anything is sent.
     """
     levels = parse_levels(options.sessions)
-    limits = [parse_limit(text) for text in options.limits]
+    limits = [parse_limit(text, talk=options.talk) for text in options.limits]
     spread_s = number_option("--spread", options.spread, low=0)
     references = _references(options)
     if any(limit.name == "wer" for limit in limits) and not references:
@@ -90,7 +95,9 @@ def open_bench(settings: Settings, options: BenchOptions) -> Iterator[Bench]:
         input=replace(settings.input, stop_after_silence_s=None),
         output=replace(settings.output, save_audio=None),
     )
-    plan = make_plan(settings, os.environ)
+    if options.talk:
+        settings = conversation_settings(settings)
+    plan = plan_talk(settings, os.environ) if options.talk else make_plan(settings, os.environ)
     report = None if options.html is None else _open_report(options.html, replace=options.replace)
     try:
         yield Bench(settings, options, plan, levels, limits, references, spread_s, report)
@@ -210,9 +217,14 @@ class Bench:
         return "all" if look == "live" and shared else look
 
     async def _endpoint(self, stack: AsyncExitStack) -> Endpoint:
+        talk, plan = self._options.talk, self._plan
+        replier = await stack.enter_async_context(embedded_replier(plan, verbatim=False)) if talk else None
+        most = max(self._levels)
         endpoint = await open_endpoint(
-            self._settings, self._plan, stack, on_embedded=self._on_embedded, sessions=max(self._levels)
+            self._settings, plan, stack, on_embedded=self._on_embedded, sessions=most, replier=replier
         )
+        if talk:
+            endpoint = with_model_of_url(endpoint)
         self._print_status(f"endpoint: {endpoint.shown} ({self._plan.choice.reason}), model {endpoint.model}")
         return endpoint
 
@@ -226,11 +238,11 @@ class Bench:
             levels=self._levels,
             rounds=self._options.rounds,
             spread_s=self._spread_s,
-            recordings=recordings,
             limits=self._limits,
-            piece_s=chunk_ms / 1000,
+            measures=TALK_MEASURES if self._options.talk else MEASURES,
         )
-        self._load_levels = load_levels = LoadLevels(plan, partial(self._job, endpoint), SystemClock(), self._on_result)
+        open_session = self._sessions(endpoint, recordings, chunk_ms).open
+        self._load_levels = load_levels = LoadLevels(plan, open_session, SystemClock(), self._on_result)
         if self._interrupts.codes:
             return self._interrupts.codes[0]
         async with asyncio.TaskGroup() as tasks:
@@ -250,16 +262,14 @@ class Bench:
             for name, reference in zip(self._options.files, references, strict=True)
         ]
 
-    def _job(self, endpoint: Endpoint, source: RecordingSource, stopwatch: Stopwatch) -> Job:
-        return Job(
-            source.info.name,
-            partial(open_source, source),
-            endpoint,
-            self._plan.session,
-            self._settings,
-            bill=self._bill,
-            probe=stopwatch,
-        )
+    def _sessions(
+        self, endpoint: Endpoint, recordings: Sequence[Recording], chunk_ms: int
+    ) -> TalkSessions | TranscriptionSessions:
+        parts = (endpoint, self._plan.session, self._settings, recordings)
+        if not self._options.talk:
+            return TranscriptionSessions(*parts, bill=self._bill, clock=SystemClock(), piece_s=chunk_ms / 1000)
+        interrupt_at_s = self._options.interrupt_at_s
+        return TalkSessions(*parts, bill=self._bill, clock=SystemClock(), interrupt_at_s=interrupt_at_s)
 
     # -- output -------------------------------------------------------------------------------------------------------
 
@@ -267,8 +277,9 @@ class Bench:
         if isinstance(result, Level):
             self._print_ndjson(ndjson.level_line(result, self._limits))
             if self._look == "all":
-                final = table.number("final_p95", result.value("final_p95"))
-                self._print_status(f"{result.sessions} at once: {len(result.results)} ended, final p95 {final}")
+                name = "voice_to_voice_p95" if result.talks else "final_p95"
+                value = f"{name.replace('_', ' ')} {table.number(name, result.value(name))}"
+                self._print_status(f"{result.sessions} at once: {len(result.results)} ended, {value}")
         else:
             self._print_ndjson(ndjson.session_line(result, level))
 
@@ -287,6 +298,7 @@ class Bench:
         from rt_cli.output.status.live_table import LiveTable
 
         self._live = LiveTable(sys.stderr)
+        self._interrupts.terminal_users.append(self._live)
         while True:
             if load_levels.levels:
                 running = f"{load_levels.levels[-1].running} running"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import UNSET
 
@@ -12,13 +12,36 @@ from rt_cli.bench.words import compare
 from rt_cli.events import Dropped, Errored, Failed, Final, Partial, SessionChanged, Warned
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from msgspec import UnsetType
 
     from rt_cli.bench.level import Tally
-    from rt_cli.bench.recording import Recording, RecordingSource
+    from rt_cli.bench.levels import Place
     from rt_cli.bench.words import Words
     from rt_cli.clock import Clock
     from rt_cli.events import Event, Summary
+
+
+class SoundSchedule(Protocol):
+    """When the sound of a session is due. Positions are samples."""
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples per second."""
+        ...
+
+    def begin(self) -> None:
+        """The session is ready. Idempotent."""
+        ...
+
+    def due(self, position: int) -> float | None:
+        """Return the due time of a sample, seconds; None before the start."""
+        ...
+
+    def dues(self, start: int, end: int) -> Iterable[float]:
+        """Return the due time of each block that ends in (start, end], seconds."""
+        ...
 
 
 class Stopwatch:
@@ -28,20 +51,20 @@ class Stopwatch:
     of sending, so that a delay of this process is part of the figures.
 
     Args:
-        source: The source, which the stopwatch starts.
+        schedule: Of the sound, which the stopwatch starts.
         clock: The time.
         level_measures: Receives all measured values, too.
     """
 
-    def __init__(self, source: RecordingSource, clock: Clock, level_measures: Tally) -> None:
-        self.measures = tally()
+    def __init__(self, schedule: SoundSchedule, clock: Clock, level_measures: Tally) -> None:
+        self.measures = tally(tuple(level_measures))
         self.failures: Counter[str] = Counter()
         self.warnings: Counter[str] = Counter()
         self.dropped_ms = 0
         self.unmeasured = 0
         self.error: str | None = None
         self._level_measures = level_measures
-        self._source = source
+        self._schedule = schedule
         self._clock = clock
         self._started_at = clock.now()
         self._connected = False
@@ -62,7 +85,7 @@ class Stopwatch:
     def sent(self, end: int) -> None:
         """Measure the lateness of each newly sent block, also if several blocks are sent together."""
         now = self._clock.now()
-        for due in self._source.dues(self._sent_end, end):
+        for due in self._schedule.dues(self._sent_end, end):
             self._measure("lateness", now - due)
         self._sent_end = max(self._sent_end, end)
 
@@ -72,7 +95,7 @@ class Stopwatch:
 
     def heard_at(self, position: int) -> float | None:
         """Return the due time of a sample, seconds."""
-        return self._source.due(position)
+        return self._schedule.due(position)
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -82,8 +105,8 @@ class Stopwatch:
             case SessionChanged(state="ready") if not self._ready:
                 self._ready = True
                 self._measure("ready", self._clock.now() - self._started_at)
-                self._source.begin()
-            case Partial(turn, text, start_ms) if text and turn not in self._turns:
+                self._schedule.begin()
+            case Partial(turn, text, start_ms) if text and turn not in self._turns and "first_partial" in self.measures:
                 self._turns.add(turn)
                 self._first_words(turn, start_ms)
             case Final(turn, text, latency_ms=latency_ms):
@@ -105,37 +128,39 @@ class Stopwatch:
     def _first_words(self, turn: int, start_ms: int | UnsetType) -> None:
         if start_ms is UNSET and turn > 1:
             return
-        due = self._source.due(round((start_ms or 0) * self._source.info.rate_hz / 1000))
+        due = self._schedule.due(round((start_ms or 0) * self._schedule.rate_hz / 1000))
         if due is not None:
             self._measure("first_partial", self._clock.now() - due)
 
     def _measure(self, name: str, seconds: float) -> None:
+        self._add(name, seconds * 1000)
+
+    def _add(self, name: str, value: float) -> None:
         for measures in (self.measures, self._level_measures):
-            measures[name].add(seconds * 1000)
+            measures[name].add(value)
 
     # -- result -------------------------------------------------------------------------------------------------------
 
-    def result(
-        self, recording: Recording, summary: Summary, *, number: int, round_: int, began: float
-    ) -> SessionResult:
+    def measure_pace(self, seconds: float) -> None:
+        """Measure the real-time factor of sound of this length, from its first sample to the last final."""
+        began_at = self._schedule.due(0)
+        if self._last_final_at is not None and began_at is not None:
+            self._add("rtf", (self._last_final_at - began_at) / seconds)
+
+    def result(self, name: str, reference: str | None, summary: Summary, place: Place) -> SessionResult:
         """Return the result of the session.
 
         Args:
-            recording: The recording of the session.
+            name: Of its sound.
+            reference: The words of its sound, if known.
             summary: Of the run.
-            number: Number among the parallel sessions, from 1.
-            round_: Number of the recording within its slot, from 1.
-            began: Start of the level, seconds.
+            place: Of the session.
         """
-        if self._last_final_at is not None and self._source.began_at is not None and summary.complete:
-            factor = (self._last_final_at - self._source.began_at) / recording.seconds
-            for measures in (self.measures, self._level_measures):
-                measures["rtf"].add(factor)
         return SessionResult(
-            number=number,
-            round=round_,
-            recording=recording.name,
-            began_ms=round((self._started_at - began) * 1000),
+            number=place.number,
+            round=place.round,
+            recording=name,
+            began_ms=round((self._started_at - place.level_began) * 1000),
             wall_ms=summary.wall_ms,
             measures=self.measures,
             finals=summary.finals,
@@ -147,7 +172,7 @@ class Stopwatch:
             exit=summary.exit,
             complete=summary.complete,
             error=self.error,
-            words=self._words(recording.reference, complete=summary.complete),
+            words=self._words(reference, complete=summary.complete),
         )
 
     def _words(self, reference: str | None, *, complete: bool) -> Words | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from rt_cli.cli.process import run_loop
 from rt_cli.config.layers import settings_of
 from rt_cli.config.values import number_option
 from rt_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rt_cli.talk.mcp.server_file import McpServer
 
 Stdin = Annotated[str | None, typer.Argument(metavar="[-]", help="- reads raw PCM or WAV from stdin.")]
 Inputs = Annotated[
@@ -60,6 +63,10 @@ ToolFiles = Annotated[
     list[Path] | None,
     typer.Option("--tools", metavar="FILE", help="The same with schemas, as JSON.", rich_help_panel="Conversation"),
 ]
+McpFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--mcp", metavar="FILE", help="MCP servers with tools, as JSON.", rich_help_panel="Conversation"),
+]
 
 
 @options.with_settings("talk")
@@ -71,6 +78,7 @@ def talk(
     record_both: RecordBoth = None,
     tool_texts: ToolTexts = None,
     tool_files: ToolFiles = None,
+    mcp_files: McpFiles = None,
     interrupt_at: InterruptAt = None,
     expect: Expect = None,
     expect_not: ExpectNot = None,
@@ -106,9 +114,11 @@ def talk(
     from rt_cli.talk.tools.declare import declare
 
     tools = declare(tool_texts or (), tool_files or ())
+    mcp_servers = _mcp_servers(mcp_files)
     for name in expect_tool or ():
-        if name not in {tool.name for tool in tools}:
-            raise UsageError(f"--expect-tool {name}: there is no such tool", "name it with --tool or --tools")
+        # Which tools servers have is known when they run.
+        if not mcp_servers and name not in {tool.name for tool in tools}:
+            raise UsageError(f"--expect-tool {name}: there is no such tool", "name it with --tool, --tools or --mcp")
     max_latency_ms = None if max_latency is None else round(1000 * number_option("--max-latency", max_latency, low=0))
     talk_options = TalkOptions(
         inputs=("-",) if source else tuple(inputs or ()),
@@ -117,9 +127,25 @@ def talk(
         record_both=record_both,
         interrupt_at_s=None if interrupt_at is None else number_option("--interrupt-at", interrupt_at, low=0),
         tools=tools,
+        mcp_servers=mcp_servers,
         expectations=Expectations(
             tuple(expect or ()), tuple(expect_not or ()), tuple(expect_tool or ()), max_latency_ms
         ),
         junit=junit,
     )
     return run_loop(TalkRun(settings, talk_options).run)
+
+
+def _mcp_servers(files: list[Path] | None) -> tuple[McpServer, ...]:
+    """Return the servers of ``--mcp``. Without the option nothing of MCP is loaded."""
+    if not files:
+        return ()
+    from importlib.util import find_spec
+
+    if find_spec("mcp") is None:
+        raise UsageError("--mcp needs the package mcp, which is not installed", "pip install 'rt-cli[mcp]'")
+    import os
+
+    from rt_cli.talk.mcp.server_file import read_servers
+
+    return read_servers(files, os.environ)

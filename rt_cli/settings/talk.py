@@ -15,7 +15,7 @@ class TalkSettings:
         "Voice of the replies.",
         doc="The voice of the replies, as the endpoint names it.",
         auto="the endpoint's own",
-        commands=CONVERSATION,
+        commands=CONVERSATION | {"bench"},
         everyday=True,
     )
     instructions: str | None = setting(
@@ -24,7 +24,7 @@ class TalkSettings:
         "What the model is told before.",
         doc="What the model is told before the conversation.",
         auto="the endpoint's own",
-        commands=CONVERSATION,
+        commands=CONVERSATION | {"bench"},
         everyday=True,
     )
     no_audio: bool = setting(
@@ -41,7 +41,7 @@ class TalkSettings:
         "Writes down what you say.",
         doc="The model that writes down what the user says in a conversation.",
         auto="gpt-4o-mini-transcribe, or the recogniser of the embedded endpoint",
-        commands=CONVERSATION,
+        commands=CONVERSATION | {"bench"},
     )
     reply_timeout_s: float = setting(
         30.0,
@@ -50,7 +50,7 @@ class TalkSettings:
         doc="How long a scripted user waits for a reply, or for more of it.",
         low=0.1,
         high=3600,
-        commands=CONVERSATION,
+        commands=CONVERSATION | {"bench"},
     )
     tool_timeout_s: float = setting(
         30.0,

@@ -37,6 +37,10 @@ class Position:
         """Let time run; it is ``ago`` samples already."""
         self._began = self._clock.now() - ago / self._per_second
 
+    def due(self, position: int) -> float | None:
+        """Return when a position is reached, seconds of the clock; None before the beginning."""
+        return None if self._began is None else self._began + position / self._per_second
+
     def now(self) -> int:
         """Return the present position; 0 before the beginning."""
         return int(min(self._elapsed(), self._limit) + _ROUNDING)

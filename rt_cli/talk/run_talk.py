@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import time
@@ -16,7 +17,6 @@ from msgspec.structs import replace
 from rt_cli.clock import SystemClock
 from rt_cli.conversation_events import LatencyMeasured, ReplyEnded
 from rt_cli.errors import (
-    EXIT_INCOMPLETE,
     EXIT_OK,
     EXIT_UNEXPECTED,
     AudioError,
@@ -28,9 +28,7 @@ from rt_cli.errors import (
 from rt_cli.events import EndpointChosen, Errored, Final, Noted, Summary, Warned, error_event
 from rt_cli.output.output import make_output
 from rt_cli.output.results.source_output import stamped
-from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import printable
-from rt_cli.protocol.server_events import ErrorInfo
 from rt_cli.run.interrupts import call_soon
 from rt_cli.run.open_endpoint import open_endpoint
 from rt_cli.run.record_option import check_outputs, open_wire_recorder
@@ -38,6 +36,7 @@ from rt_cli.run.sources import file_source, microphone_source
 from rt_cli.run.totals import unopened_summary
 from rt_cli.streaming.job import Job
 from rt_cli.streaming.streamer import Streamer
+from rt_cli.talk.conversation import hold, reply_errors
 from rt_cli.talk.expectations.junit import junit_xml, write_junit
 from rt_cli.talk.heard_files import BothSides, RepliesFile, RepliesStream
 from rt_cli.talk.partner import Partner
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from rt_cli.settings import Settings
     from rt_cli.talk.expectations.expectations import ExpectationResult
     from rt_cli.talk.heard_files import HeardFile
+    from rt_cli.talk.mcp.servers import McpServers
     from rt_cli.talk.talk_options import TalkOptions
 
 _LAST_LINES_S = 0.3
@@ -86,6 +86,7 @@ class TalkRun:
         self._name = ", ".join(options.inputs) or ("microphone" if options.mic else "typed")
         self._files: list[HeardFile] = []
         self._streamer: Streamer | None = None
+        self._mcp: McpServers | None = None
         self._script: TalkScript | None = None
         self._partner: Partner | None = None
         self._causes: list[RtError] = []
@@ -144,7 +145,8 @@ class TalkRun:
     async def _hold(self, stack: AsyncExitStack) -> None:
         if isinstance(self._plan, RtError):
             raise self._plan
-        plan, settings = self._plan, self._settings
+        settings = self._settings
+        plan = await self._with_mcp_tools(self._plan, stack)
         position = Position(SystemClock(), plan.session.rate_hz, settings.delivery.speed or 1.0)
         self._script = script = await self._make_script(plan)
         recorder = open_wire_recorder(settings.output, self._output.on_event)
@@ -177,16 +179,27 @@ class TalkRun:
         self._streamer = Streamer(job, SystemClock(), self._take, progress=self._output.wants_progress)
         if self._interrupts.codes:
             self._streamer.interrupt(self._interrupts.codes[0])
-        async with asyncio.TaskGroup() as tasks:
-            self._tools.begin(tasks, partner.tool_ended)
-            clock = tasks.create_task(partner.keep_time(), name="conversation")
-            await self._streamer.run()
-            clock.cancel()
-            self._tools.end()
+        await hold(self._streamer, partner, self._tools)
         if recorder is not None and recorder.error is not None:
             raise recorder.error
 
     # -- parts --------------------------------------------------------------------------------------------------------
+
+    async def _with_mcp_tools(self, plan: Plan, stack: AsyncExitStack) -> Plan:
+        """Start the servers, and return the plan with their tools."""
+        options = self._options
+        if not options.mcp_servers:
+            return plan
+        # Import here: it takes longer than all the rest of the start. In a thread: it would block the loop.
+        servers = await asyncio.to_thread(importlib.import_module, "rt_cli.talk.mcp.servers")
+        opened = servers.open_servers(options.mcp_servers, plan.key, self._output.on_event)
+        self._mcp = mcp = await stack.enter_async_context(opened)
+        if self._interrupts.codes:
+            mcp.stop()
+        await mcp.offer(self._tools)
+        if not self._interrupts.codes:
+            self._tools.check_names(options.expectations.tools)
+        return plan_talk(self._settings, os.environ, self._tools.declarations, key=plan.key)
 
     async def _make_script(self, plan: Plan) -> TalkScript:
         rate_hz, options = plan.session.rate_hz, self._options
@@ -290,16 +303,9 @@ class TalkRun:
         """Return what is wrong with the replies."""
         if self._partner is None or self._interrupts.codes or self._stdout_closed:
             return []
-        errors: list[RtError] = []
-        for reply in self._partner.dialogue.failed:
-            info = ErrorInfo(code=reply.code, message=reply.message)
-            errors.append(classify_error(info, configuring=False) or _incomplete("a reply ended before its end"))
-        if self._partner.dialogue.refused:
-            errors.append(_incomplete("the endpoint refused to reply"))
         unanswered = self._script.unanswered if self._script is not None else []
-        errors += [_incomplete(f"no reply to {printable(name)}") for name in unanswered]
-        errors += [file.error for file in self._files if file.error is not None]
-        return errors
+        errors = list(reply_errors(self._partner.dialogue, unanswered))
+        return errors + [file.error for file in self._files if file.error is not None]
 
     def _fail(self, error: RtError) -> None:
         """Report an error that kept the conversation from being held, and a summary."""
@@ -326,6 +332,8 @@ class TalkRun:
     # -- signals ------------------------------------------------------------------------------------------------------
 
     def _interrupt(self, exit_code: int) -> None:
+        if self._mcp is not None and self._streamer is None:
+            self._mcp.stop()
         if self._streamer is not None:
             self._streamer.interrupt(exit_code)
 
@@ -348,10 +356,4 @@ def _plan_or_error(settings: Settings, tools: ToolSet) -> Plan | RtError:
 def _unmet(check: ExpectationResult) -> RtError:
     error = RtError(f"{check.name}: {check.problem}", code="expectation")
     error.exit_code = EXIT_UNEXPECTED
-    return error
-
-
-def _incomplete(message: str) -> RtError:
-    error = RtError(message, "see the summary", code="incomplete")
-    error.exit_code = EXIT_INCOMPLETE
     return error

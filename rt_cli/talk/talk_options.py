@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rt_cli.settings import Settings
+    from rt_cli.talk.mcp.server_file import McpServer
     from rt_cli.talk.tools.tool import Tool
 
 _FAST = 100.0
@@ -32,7 +33,9 @@ class TalkOptions:
     interrupt_at_s: float | None = None
     """Seconds from the first sample of a reply to the next turn; None waits for its end."""
     tools: tuple[Tool, ...] = ()
-    """What the endpoint may call."""
+    """Programs that the endpoint may call."""
+    mcp_servers: tuple[McpServer, ...] = ()
+    """Servers whose tools it may call."""
     expectations: Expectations = field(default_factory=Expectations)
     junit: Path | None = None
     """A file for the report of the expectations."""

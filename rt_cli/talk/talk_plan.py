@@ -40,13 +40,20 @@ def talk_settings(settings: Settings) -> Settings:
     return replace(settings, input=sound, delivery=replace(settings.delivery, speed=speed))
 
 
-def plan_talk(settings: Settings, environ: Mapping[str, str], tools: Sequence[Mapping[str, object]] = ()) -> Plan:
+def plan_talk(
+    settings: Settings,
+    environ: Mapping[str, str],
+    tools: Sequence[Mapping[str, object]] = (),
+    *,
+    key: str | None = None,
+) -> Plan:
     """Make the plan of a conversation. Blocks while a key command runs.
 
     Args:
         settings: Of :func:`talk_settings`.
         environ: Variables that may choose the endpoint and hold its key.
         tools: Function tools, as in the session object.
+        key: The key of an earlier plan, in place of one that is looked for.
 
     Raises:
         RtError: As for a transcription; also for a dialect without conversations.
@@ -69,7 +76,7 @@ def plan_talk(settings: Settings, environ: Mapping[str, str], tools: Sequence[Ma
         request = endpoint.dialect.conversation(settings.session, wish, endpoint.model, turns)
         return replace(request, query=()) if _model_in(endpoint.url) else request
 
-    plan = make_plan(settings, environ, conversation=ask_for)
+    plan = make_plan(settings, environ, key=key, conversation=ask_for)
     if plan.choice.url is not None and settings.endpoint.model and _model_in(plan.choice.url):
         raise UsageError("both --model and a model in the URL", "give one of them")
     return plan

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rt_cli.bench.level import Level, SessionResult, tally
+from rt_cli.bench.level import TALK_MEASURES, Level, ReplyCounts, SessionResult, tally
 
 if TYPE_CHECKING:
     from rt_cli.bench.words import Words
 
 
 def session_result(
-    *, error: str | None = None, exit_: int = 0, failures: int = 0, lagged: int = 0, words: Words | None = None
+    *,
+    error: str | None = None,
+    exit_: int = 0,
+    failures: int = 0,
+    lagged: int = 0,
+    words: Words | None = None,
+    replies: ReplyCounts | None = None,
 ) -> SessionResult:
     """Return the result of one session."""
     return SessionResult(
@@ -32,6 +38,7 @@ def session_result(
         complete=exit_ == 0,
         error=error,
         words=words,
+        replies=replies,
     )
 
 
@@ -52,4 +59,14 @@ def level(
     )
     for value in finals_ms:
         result.measures["final"].add(value)
+    return result
+
+
+def talk_level(sessions: int, *voice_to_voice_ms: float, lost: int = 0, exit_: int = 0) -> Level:
+    """Return a level of conversations with replies of these latencies, one session of which has ended."""
+    replies = ReplyCounts(ended=3, interrupted=2, failed=1)
+    results = [session_result(replies=replies, exit_=exit_)]
+    result = Level(sessions, measures=tally(TALK_MEASURES), results=results, started=1 + lost, wall_s=10, cpu_s=1)
+    for value in voice_to_voice_ms:
+        result.measures["voice_to_voice"].add(value)
     return result

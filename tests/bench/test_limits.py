@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from rt_cli.bench.level import Level
-from rt_cli.bench.limits import NAMES, Limit, exit_code, highest, holds, parse_limit
+from rt_cli.bench.level import TALK_MEASURES, Level, tally
+from rt_cli.bench.limits import NAMES, TALK_NAMES, Limit, exit_code, highest, holds, parse_limit
 from rt_cli.bench.words import Words
 from rt_cli.errors import UsageError
-from tests.bench.levels import level, session_result
+from tests.bench.levels import level, session_result, talk_level
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,22 @@ def test_nothing_measured_holds_no_limit(name: str) -> None:
     assert not Limit(name, 1e9).is_kept(Level(4))
 
 
+@pytest.mark.parametrize("name", TALK_NAMES)
+def test_nothing_measured_of_conversations_holds_no_limit(name: str) -> None:
+    """Nor is it kept for conversations."""
+    assert not Limit(name, 1e9).is_kept(Level(4, measures=tally(TALK_MEASURES)))
+
+
+@pytest.mark.parametrize(
+    ("name", "talk"), [("voice_to_voice_p95", False), ("rtf_p95", True), ("first_partial_p50", True)]
+)
+def test_limit_of_the_other_kind(name: str, *, talk: bool) -> None:
+    """What the sessions do not measure is named as such."""
+    with pytest.raises(UsageError, match="conversations have"):
+        parse_limit(f"{name}=2", talk=talk)
+    assert parse_limit(f"{name}=2", talk=not talk).name == name
+
+
 HALF_WRONG = Words(reference=10, substitutions=3, deletions=1, insertions=1)
 
 
@@ -92,9 +110,34 @@ LIMITS = [parse_limit("final_p95=1s")]
         ([level(1, results=[session_result(exit_=5), session_result(exit_=4)])], None, 4),
         ([level(1, interrupted=True)], None, 7),
         ([], None, 7),
+        ([replace(level(1, 10), started=1)], 1, 0),
+        ([replace(level(1, 10), started=3)], None, 7),
+        ([level(1, 10), replace(level(2, 10), started=2)], 1, 7),
+        ([replace(level(1, 10), started=3, running=2)], 1, 0),
     ],
 )
 def test_highest_and_exit_code(levels: list[Level], most: int | None, code: int) -> None:
     """The highest level that holds, and exit code 0 if there is one."""
     assert highest(LIMITS, levels) == most
     assert exit_code(LIMITS, levels) == code
+
+
+TALK_LIMITS = [parse_limit("voice_to_voice_p95=1s", talk=True)]
+
+
+@pytest.mark.parametrize(
+    ("levels", "code"),
+    [
+        ([talk_level(1, 999)], 0),
+        ([talk_level(1, 1001)], 8),
+        ([talk_level(1, 10), talk_level(2, 2000)], 0),
+        ([talk_level(1)], 8),
+        ([talk_level(1, 1001, exit_=7)], 7),
+        ([talk_level(1, 1001, exit_=5)], 5),
+        ([talk_level(1, 999, lost=1)], 7),
+        ([talk_level(1, 1001, lost=1)], 7),
+    ],
+)
+def test_exit_code_of_conversations(levels: list[Level], code: int) -> None:
+    """8 if they are not what was expected; a cause, or a lost session, is worse."""
+    assert exit_code(TALK_LIMITS, levels) == code

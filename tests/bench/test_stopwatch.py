@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from rt_cli.bench.levels import LevelPlan, LoadLevels, open_source
+from rt_cli.bench.levels import LevelPlan, LoadLevels
 from rt_cli.bench.recording import Recording, RecordingSource, load
+from rt_cli.bench.transcription import TranscriptionSessions
 from rt_cli.clock import SystemClock
 from rt_cli.errors import AudioError, UsageError
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.settings import DeliverySettings, InputSettings, SessionSettings, Settings
-from rt_cli.streaming.job import Job
 from tests.fakes import FakeClock, run
 from tests.program import noise, write_wav
 from tests.servers import Client, Server, cannot_transcribe, polite, scripted
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from rt_cli.bench.level import Level, SessionResult
     from rt_cli.bench.limits import Limit
-    from rt_cli.bench.stopwatch import Stopwatch
 
 RATE_HZ = 24_000
 SECOND = Recording("second.wav", noise(RATE_HZ), RATE_HZ)
@@ -52,20 +50,17 @@ def load_levels(
     """Return levels of sessions without turn detection: each session has one turn, committed at its end."""
     endpoint = resolve(SETTINGS.endpoint, server.url, None, embedded=False)
     session = endpoint.dialect.request(SETTINGS.session, endpoint.model, "none", embedded=False)
-
-    def job(source: RecordingSource, stopwatch: Stopwatch) -> Job:
-        return Job(source.info.name, partial(open_source, source), endpoint, session, SETTINGS, probe=stopwatch)
-
     plan = LevelPlan(
         levels=levels,
         rounds=rounds,
         spread_s=spread_s,
-        recordings=recordings,
         limits=limits,
-        piece_s=PIECE_MS / 1000,
+    )
+    sessions = TranscriptionSessions(
+        endpoint, session, SETTINGS, recordings, bill=None, clock=SystemClock(), piece_s=PIECE_MS / 1000
     )
     return LoadLevels(
-        plan, job, SystemClock(), lambda ended, _level: None if results is None else results.append(ended)
+        plan, sessions.open, SystemClock(), lambda ended, _level: None if results is None else results.append(ended)
     )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rt_cli.bench.limits import parse_limit
-from rt_cli.bench.table import HEAD, client_is_busy, conclusion, lines, milliseconds, remarks
-from tests.bench.levels import level, session_result
+from rt_cli.bench.table import client_is_busy, conclusion, head, lines, milliseconds, remarks
+from tests.bench.levels import level, session_result, talk_level
 
 if TYPE_CHECKING:
     from rt_cli.bench.level import Level
@@ -41,9 +41,28 @@ def test_columns_are_aligned() -> None:
     shown = lines([level(1, 10), level(128, *range(200))], LIMITS, running=True)
     assert len(shown) == 4
     assert len({len(line) for line in shown[1:]}) == 1
-    assert all(len(line.split()) == len(HEAD) for line in shown[2:])
+    assert all(len(line.split()) == len(head([level(1)])[1]) for line in shown[2:])
     assert shown[2].endswith("yes")
     assert shown[3].endswith("...")
+
+
+def test_conversations_have_their_own_columns() -> None:
+    """Latencies of replies, and how many of them ended, were interrupted, failed."""
+    titles = [" ".join(title).strip() for title in zip(*head([talk_level(1)]), strict=True)]
+    *lines_of_head, row = lines([talk_level(4, *range(100, 200))], [])
+    shown = dict(zip(titles, row.split(), strict=True))
+    assert [shown[name] for name in ("voice p50", "to voice p95", "p99")] == ["150ms", "194ms", "198ms"]
+    assert [shown[name] for name in ("replies n", "inter- rupted", "failed")] == ["3", "2", "1"]
+    assert (shown["at once"], shown["held"]) == ("4", "yes")
+    assert "to final" not in lines_of_head[0]
+
+
+def test_lost_sessions_are_said() -> None:
+    """Of which nothing is known: the level does not hold, and a line has the account."""
+    lost = talk_level(4, 10, lost=2)
+    assert conclusion([lost], []) == "held: no level; not 4: 2 sessions lost"
+    assert "4 at once: 3 sessions started, 1 finished, 0 failed: 2 lost" in remarks([lost])
+    assert not any("lost" in remark for remark in remarks([talk_level(4, 10)]))
 
 
 def test_few_values_are_marked() -> None:

@@ -9,9 +9,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from tests.simulation import planted, planted_endings  # noqa: F401 - they plant
 from tests.simulation.judge import kind_of, verdict
 from tests.simulation.machine.install import ENVIRON
-from tests.simulation.planted import PLANTED
+from tests.simulation.plant import PLANTED
 from tests.simulation.run import run_scenario
 from tests.simulation.scenario import Scenario, draw, from_json, smaller
 
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             gc.collect()
             gc.freeze()
         if (index + 1) % 100 == 0 and not options.show:
+            gc.collect()  # the rest: what a run has left in a variable of a class dies with the next one, an old object
             spent = _clock() - began
             print(f"{index + 1} runs, {failures} failures, {1000 * spent / (index + 1):.0f} ms each", file=sys.stderr)
     spent = max(_clock() - began, 1e-9)

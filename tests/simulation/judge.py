@@ -8,11 +8,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec.structs import replace
 
 from tests.exact import read_back
+from tests.simulation.calm import calm
 from tests.simulation.peer.endpoint import INVENTED
-from tests.simulation.scenario import Dials
 from tests.simulation.sound import FIRST, MS
 
 if TYPE_CHECKING:
@@ -38,23 +37,8 @@ def verdict(course: Course) -> list[str]:
     for process in course.processes:
         found += _process(course, process)
     found += _words(course)
-    found += _calm(course)
+    found += calm(course)
     return list(dict.fromkeys(found))
-
-
-def _calm(course: Course) -> Iterator[str]:
-    """Where nothing went wrong, everything is heard."""
-    scenario, dials = course.scenario, course.scenario.dials
-    harmless = replace(dials, ids="right", offsets="session", prefix_ms=0, deltas="one", commits="answered")
-    harmless = replace(harmless, in_order=True, serial=False, doubled=0.0, invents=False, clears=True, previous=True)
-    harmless = replace(harmless, final_s=0.1, spread_s=0.0, created_s=0.0)
-    slow = (
-        "--max-session" in scenario.options
-        or dials.final_s + dials.spread_s > 2.5
-        or scenario.line.latency + scenario.line.jitter > 0.2
-    )
-    if not scenario.faults and harmless == Dials() and not slow and course.processes[-1].exit != 0:
-        yield f"nothing went wrong, and the exit code is {course.processes[-1].exit}"
 
 
 def _process(course: Course, process: Process) -> Iterator[str]:

@@ -5,26 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.plant import plant, replace
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PLANTED: dict[str, Callable[[], None]] = {}
-"""Functions that plant a fault into this process, for good."""
-
-
-def _plant(call: Callable[[], None]) -> Callable[[], None]:
-    PLANTED[call.__name__.strip("_").replace("_", "-")] = call
-    return call
-
-
-def _replace(module: str, path: str, make: Callable[[Any], Any]) -> None:
-    """Replace a function, a method or a property: ``make`` gets the old one."""
-    owner: Any = import_module(f"rt_cli.{module}")
-    *parts, name = path.split(".")
-    for part in parts:
-        owner = getattr(owner, part)
-    setattr(owner, name, make(owner.__dict__[name] if parts else getattr(owner, name)))
-
 
 SENDER, PUMP, SESSION = "streaming.delivery.sender", "streaming.delivery.pump", "protocol.session.session"
 SPOOL_WRITER, TURNS = "streaming.capture.spool_writer", "protocol.session.turn_list"
@@ -33,7 +17,7 @@ SPOOL_WRITER, TURNS = "streaming.capture.spool_writer", "protocol.session.turn_l
 # -- sending ----------------------------------------------------------------------------------------------------------
 
 
-@_plant
+@plant
 def _release_skipped() -> None:
     """The lane is not released after a control message."""
     import asyncio
@@ -49,13 +33,13 @@ def _release_skipped() -> None:
     asyncio.BoundedSemaphore.__aexit__ = make(asyncio.BoundedSemaphore.__aexit__)  # type: ignore[method-assign]
 
 
-@_plant
+@plant
 def _window_ignored() -> None:
     """Any amount of sound may be unacknowledged."""
-    _replace(SENDER, "Sender._fits", lambda _old: lambda _self, _samples: True)
+    replace(SENDER, "Sender._fits", lambda _old: lambda _self, _samples: True)
 
 
-@_plant
+@plant
 def _sent_is_acknowledged() -> None:
     """A write that returned counts as read."""
 
@@ -66,16 +50,16 @@ def _sent_is_acknowledged() -> None:
 
         return audio
 
-    _replace(SENDER, "Sender.audio_at_once", make)
+    replace(SENDER, "Sender.audio_at_once", make)
 
 
-@_plant
+@plant
 def _chunk_lost() -> None:
     """Every thirtieth chunk counts as sent, and is not."""
     _every_thirtieth(lambda _messages: ())
 
 
-@_plant
+@plant
 def _chunk_doubled() -> None:
     """Every thirtieth chunk is sent twice."""
     _every_thirtieth(lambda messages: (*messages, *messages))
@@ -89,10 +73,10 @@ def _every_thirtieth(change: Callable[[Any], Any]) -> None:
 
         return audio
 
-    _replace(SENDER, "Sender.audio_at_once", make)
+    replace(SENDER, "Sender.audio_at_once", make)
 
 
-@_plant
+@plant
 def _first_words_skipped() -> None:
     """What was captured before the endpoint was ready is not sent."""
 
@@ -103,20 +87,20 @@ def _first_words_skipped() -> None:
 
         return run
 
-    _replace(PUMP, "Pump.run", make)
+    replace(PUMP, "Pump.run", make)
 
 
-@_plant
+@plant
 def _tail_not_committed() -> None:
     """The last turn that rt makes is left open."""
 
     async def nothing(_self: Any) -> None:
         pass
 
-    _replace(PUMP, "Pump._commit_speech", lambda _old: nothing)
+    replace(PUMP, "Pump._commit_speech", lambda _old: nothing)
 
 
-@_plant
+@plant
 def _silence_committed() -> None:
     """The tail is committed whether or not anybody speaks in it."""
 
@@ -126,58 +110,58 @@ def _silence_committed() -> None:
 
         return commit
 
-    _replace(PUMP, "Pump._commit_speech", make)
+    replace(PUMP, "Pump._commit_speech", make)
 
 
 # -- connections ------------------------------------------------------------------------------------------------------
 
 
-@_plant
+@plant
 def _rewind_forgotten() -> None:
     """A new connection goes on where the old one was."""
-    _replace("streaming.capture.capture", "TapeFeeder.rewind", lambda _old: lambda _self: None)
+    replace("streaming.capture.capture", "TapeFeeder.rewind", lambda _old: lambda _self: None)
 
 
-@_plant
+@plant
 def _retry_without_delay() -> None:
     """The next try follows at once."""
-    _replace("streaming.delivery.backoff", "Backoff._delay", lambda _old: lambda _self, _error, _longest_s: 0.0)
+    replace("streaming.delivery.backoff", "Backoff._delay", lambda _old: lambda _self, _error, _longest_s: 0.0)
 
 
-@_plant
+@plant
 def _retry_for_ever() -> None:
     """No error ends the run."""
-    _replace("streaming.delivery.backoff", "Backoff.after", lambda _old: lambda _self, _attempt: 5.0)
+    replace("streaming.delivery.backoff", "Backoff.after", lambda _old: lambda _self, _attempt: 5.0)
 
 
-@_plant
+@plant
 def _dead_peer_believed() -> None:
     """Nobody looks for signs of life."""
-    _replace("streaming.delivery.link", "health", lambda _old: lambda _vitals, **_options: "alive")
-    _replace("streaming.delivery.link", "gives_up", lambda _old: lambda _progress, **_options: False)
+    replace("streaming.delivery.link", "health", lambda _old: lambda _vitals, **_options: "alive")
+    replace("streaming.delivery.link", "gives_up", lambda _old: lambda _progress, **_options: False)
 
 
-@_plant
+@plant
 def _connection_left_open() -> None:
     """A connection that has ended is not closed."""
 
     async def nothing(*_args: Any) -> None:
         pass
 
-    _replace("streaming.transport.connection", "Connection.close", lambda _old: nothing)
-    _replace("streaming.transport.connection", "Connection.abort", lambda _old: lambda _self: None)
+    replace("streaming.transport.connection", "Connection.close", lambda _old: nothing)
+    replace("streaming.transport.connection", "Connection.abort", lambda _old: lambda _self: None)
 
 
-@_plant
+@plant
 def _signal_ignored() -> None:
     """Ctrl-C does nothing."""
-    _replace("streaming.streamer", "Streamer.interrupt", lambda _old: lambda _self, _exit_code: None)
+    replace("streaming.streamer", "Streamer.interrupt", lambda _old: lambda _self, _exit_code: None)
 
 
 # -- turns and marks --------------------------------------------------------------------------------------------------
 
 
-@_plant
+@plant
 def _final_twice_after_replay() -> None:
     """A final does not move the settled mark: its sound is heard again."""
 
@@ -187,14 +171,14 @@ def _final_twice_after_replay() -> None:
 
         return settle
 
-    _replace(SESSION, "Session._settle", make)
+    replace(SESSION, "Session._settle", make)
 
 
-@_plant
+@plant
 def _repeated_final_printed() -> None:
     """An event that comes twice counts twice."""
-    _replace(TURNS, "TurnList.is_repeated", lambda _old: lambda _self, _item_id: False)
-    _replace(TURNS, "TurnList.find_by_transcript", lambda old: lambda self, name: old(self, name) or _new(self))
+    replace(TURNS, "TurnList.is_repeated", lambda _old: lambda _self, _item_id: False)
+    replace(TURNS, "TurnList.find_by_transcript", lambda old: lambda self, name: old(self, name) or _new(self))
 
 
 def _new(turns: Any) -> Any:
@@ -203,7 +187,7 @@ def _new(turns: Any) -> Any:
     return turns.append(turn)
 
 
-@_plant
+@plant
 def _finals_as_they_come() -> None:
     """A final is printed although an earlier turn is open."""
 
@@ -214,16 +198,16 @@ def _finals_as_they_come() -> None:
 
         return take
 
-    _replace(TURNS, "TurnList.take_done", make)
+    replace(TURNS, "TurnList.take_done", make)
 
 
-@_plant
+@plant
 def _end_without_finals() -> None:
     """The end does not wait for open turns."""
-    _replace(SESSION, "Session.drained", lambda _old: property(lambda self: self._deadlines.draining))
+    replace(SESSION, "Session.drained", lambda _old: property(lambda self: self._deadlines.draining))
 
 
-@_plant
+@plant
 def _partial_is_final() -> None:
     """A snapshot of a turn under way counts as its final."""
 
@@ -234,16 +218,16 @@ def _partial_is_final() -> None:
 
         return snapshot
 
-    _replace("protocol.session.connection_turns", "ConnectionTurns._snapshot", make)
+    replace("protocol.session.connection_turns", "ConnectionTurns._snapshot", make)
 
 
-@_plant
+@plant
 def _padding_on_the_timeline() -> None:
     """Silence that rt adds counts as captured sound."""
-    _replace("protocol.session.wire_map", "WireMap.padded", lambda _old: lambda self, samples: self.sent(samples))
+    replace("protocol.session.wire_map", "WireMap.padded", lambda _old: lambda self, samples: self.sent(samples))
 
 
-@_plant
+@plant
 def _hole_not_reported() -> None:
     """Sound that is lost is in the ledger only."""
 
@@ -254,29 +238,29 @@ def _hole_not_reported() -> None:
 
         return drop
 
-    _replace("timeline.tape", "Tape.drop", make)
+    replace("timeline.tape", "Tape.drop", make)
 
 
-@_plant
+@plant
 def _hole_counted_twice() -> None:
     """The ledger counts a hole before and behind the settled mark."""
-    _replace(
+    replace(
         "timeline.tape",
         "Tape.dropped",
         lambda old: property(lambda self: 2 * old.fget(self)),
     )
 
 
-@_plant
+@plant
 def _failure_is_silence() -> None:
     """A turn that was not transcribed settles as if nobody had spoken."""
-    _replace("protocol.session.outcomes", "failure_effects", lambda _old: lambda *_args: [])
+    replace("protocol.session.outcomes", "failure_effects", lambda _old: lambda *_args: [])
 
 
 # -- the disk ---------------------------------------------------------------------------------------------------------
 
 
-@_plant
+@plant
 def _mark_before_the_final() -> None:
     """The spool has the settled mark before the final that justifies it."""
 
@@ -288,22 +272,22 @@ def _mark_before_the_final() -> None:
 
         return note
 
-    _replace(SPOOL_WRITER, "SpoolWriter._note", make)
+    replace(SPOOL_WRITER, "SpoolWriter._note", make)
 
 
-@_plant
+@plant
 def _printed_before_the_record() -> None:
     """A final is printed before the spool has it."""
-    _replace(SPOOL_WRITER, "SpoolWriter.report", lambda _old: lambda self, event: self._on_event(event))
+    replace(SPOOL_WRITER, "SpoolWriter.report", lambda _old: lambda self, event: self._on_event(event))
 
 
-@_plant
+@plant
 def _spool_always_removed() -> None:
     """The spool goes although not all of it was delivered."""
-    _replace(SPOOL_WRITER, "SpoolWriter.close", lambda old: lambda self, **_options: old(self, delivered=True))
+    replace(SPOOL_WRITER, "SpoolWriter.close", lambda old: lambda self, **_options: old(self, delivered=True))
 
 
-@_plant
+@plant
 def _resume_from_the_start() -> None:
     """A resumed run sends all that the spool has."""
 
@@ -315,10 +299,10 @@ def _resume_from_the_start() -> None:
 
         return read
 
-    _replace("timeline.spool", "read_journal", make)
+    replace("timeline.spool", "read_journal", make)
 
 
-@_plant
+@plant
 def _records_written_on_the_loop() -> None:
     """A slow disk holds up the run."""
 
@@ -328,10 +312,10 @@ def _records_written_on_the_loop() -> None:
 
         return note
 
-    _replace(SPOOL_WRITER, "SpoolWriter._note", make)
+    replace(SPOOL_WRITER, "SpoolWriter._note", make)
 
 
-@_plant
+@plant
 def _slow_call_on_the_loop() -> None:
     """Each final takes 60 ms of the event loop."""
     import time
@@ -343,13 +327,13 @@ def _slow_call_on_the_loop() -> None:
 
         return final
 
-    _replace("protocol.session.outcomes", "final", make)
+    replace("protocol.session.outcomes", "final", make)
 
 
 # -- results ----------------------------------------------------------------------------------------------------------
 
 
-@_plant
+@plant
 def _queued_is_printed() -> None:
     """A line that waits for its reader counts as written."""
 
@@ -362,10 +346,10 @@ def _queued_is_printed() -> None:
 
         return write
 
-    _replace("output.line_writer", "LineWriter.write", make)
+    replace("output.line_writer", "LineWriter.write", make)
 
 
-@_plant
+@plant
 def _lines_written_on_the_loop() -> None:
     """A slow reader of stdout holds up the run."""
 
@@ -381,16 +365,16 @@ def _lines_written_on_the_loop() -> None:
 
         return write
 
-    _replace("output.line_writer", "LineWriter.write", make)
+    replace("output.line_writer", "LineWriter.write", make)
 
 
-@_plant
+@plant
 def _unwritten_not_said() -> None:
     """Words without a reader vanish."""
-    _replace("output.output", "Output.report_unwritten", lambda _old: lambda _self: None)
+    replace("output.output", "Output.report_unwritten", lambda _old: lambda _self: None)
 
 
-@_plant
+@plant
 def _exit_code_zero() -> None:
     """All is well, whatever happened."""
-    _replace("streaming.outcome", "RunOutcome.exit_code", lambda _old: property(lambda _self: 0))
+    replace("streaming.outcome", "RunOutcome.exit_code", lambda _old: property(lambda _self: 0))

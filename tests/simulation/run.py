@@ -149,7 +149,7 @@ class _Run:
     def _start(self, argv: list[str], stdin: Stdin | None) -> Process:
         world, scenario = self._world, self._scenario
         stdout, stderr = Reader(world, scenario.reader_rate), Reader(world, 1e9)
-        watch = Watch(world, self._course.endpoint)
+        watch = Watch(world, self._course.endpoint, scenario.memory_s)
         process = Process(argv, world.now, stdout, stderr, watch)
         self._process = process
         self._course.processes.append(process)

@@ -110,6 +110,8 @@ class Scenario(Struct, frozen=True, kw_only=True, omit_defaults=True):
     thread_delay: float = 0.0
     reader_rate: float = 1e9
     """Bytes per second that the reader of stdout takes."""
+    memory_s: float = 60.0
+    """Seconds of sound in memory."""
 
     @property
     def length_s(self) -> float:
@@ -134,6 +136,8 @@ def from_json(text: str) -> Scenario:
 _NETWORK = ("reset", "fin", "black_hole", "stop_reading", "refuse", "unreachable", "nameless", "silent_loss")
 _SERVER = ("close", "error", "garbage", "ping_flood")
 _MACHINE = ("stall", "sleep", "wall_jump")
+_PASSING = 0.1
+"""Share of runs with troubles that pass alone."""
 _CLOSES = (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)
 
 
@@ -167,13 +171,47 @@ def draw(seed: int, *, hours: float = 0.0) -> Scenario:
     if scenario.dials.offsets == "buffer":
         scenario = _told_apart(scenario)
     faults = () if calm else tuple(sorted(_faults(chance, scenario), key=lambda fault: fault.at))
-    return msgspec.structs.replace(scenario, faults=faults)
+    scenario = msgspec.structs.replace(scenario, faults=faults)
+    chance = random.Random(f"variant {seed}")  # of its own: the other choices stay as they are
+    if "--on-full" in scenario.options:
+        small = chance.random() < 0.5
+        return msgspec.structs.replace(scenario, memory_s=2.0) if small else _passing(chance, scenario)
+    return _passing(chance, scenario) if not hours and chance.random() < _PASSING else scenario
+
+
+def _passing(chance: random.Random, scenario: Scenario) -> Scenario:
+    """Return it with troubles that pass alone: sessions that end, and a short outage. All of it must arrive."""
+    line, lifetime = scenario.line, chance.choice((None, 6.0, 10.0))
+    turns = tuple((min(speech, 700), min(max(silence, 650), 1200)) for speech, silence in scenario.turns)
+    turns *= 1 if lifetime is None else 1 + round(15_000 / sum(map(sum, turns)))
+    detection = "server_vad" if lifetime and scenario.turn_detection == "none" else scenario.turn_detection
+    scenario = msgspec.structs.replace(
+        scenario,
+        turns=turns[:20],
+        turn_detection=detection,
+        line=msgspec.structs.replace(
+            line, latency=min(line.latency, 0.1), jitter=min(line.jitter, 0.05), handshake=min(line.handshake, 0.5)
+        ),
+        dials=Dials(
+            lifetime_s=lifetime,
+            announced=chance.random() < 0.5,
+            ending=chance.choice(("close", "error", "silent")),
+            one_session=chance.choice((None, None, 429, 503, 1013)),
+        ),
+    )
+    at = round(chance.uniform(3.5, max(4.0, scenario.length_s)), 2)
+    outage = Fault(at, chance.choice(_NETWORK), chance.choice((0.3, 2.0, 5.0)))
+    return msgspec.structs.replace(scenario, faults=(outage,) if chance.random() < 0.5 else ())
 
 
 def _told_apart(scenario: Scenario) -> Scenario:
-    """Return it with turns whose offsets show that they count from the last commit: they go back."""
+    """Return it with turns whose offsets show that they count from the last commit: they go back.
+
+    A refusal is a hole, which makes two short turns of one when it is sent again.
+    """
     turns = tuple((max(speech, 600), min(silence, 350)) for speech, silence in scenario.turns)
-    return msgspec.structs.replace(scenario, turns=turns, before_ms=0)
+    dials = msgspec.structs.replace(scenario.dials, refused=())
+    return msgspec.structs.replace(scenario, turns=turns, before_ms=0, dials=dials)
 
 
 def _turns(chance: random.Random, hours: float) -> Iterator[tuple[int, int]]:
@@ -213,21 +251,20 @@ def _dials(chance: random.Random) -> Dials:
         deltas=chance.choice(("none", "one", "one", "many", "updated", "status")),
         detects=rarely("always", "asked", 0.05),
         commits=rarely(chance.choice(("refused", "ignored")), "answered", 0.2),
-        updated=(updated := rarely(chance.choice(("never", "late", "rate")), "answered", 0.08)),
+        updated=rarely(chance.choice(("never", "late", "rate")), "answered", 0.08),
         created_s=rarely(chance.choice((0.5, 2.0)), 0.0),
         final_s=chance.choice((0.0, 0.1, 0.1, 0.5, 2.0)),
         spread_s=rarely(chance.choice((0.3, 2.0)), 0.0, 0.3),
         # Words without the id of their turn can be told apart by their order alone.
         in_order=rarely(False, True, 0.2) or ids != "right",
-        # A refusal that waits for words before it comes too late to tell which sound it refuses.
-        serial=rarely(True, False, 0.2) and not refused,
+        serial=rarely(True, False, 0.2),
         doubled=rarely(0.3, 0.0) if ids == "right" else 0.0,
         failed=rarely(0.2, 0.0),
         # Without ids nobody can tell: words of a later turn take the place of those that never come.
         never=rarely(0.2, 0.0) if ids == "right" else 0.0,
         pongs=rarely(False, True, 0.05),
         # It may invent words for the silence that is left of speech whose first part it refused.
-        invents=rarely(True, False, 0.2) and not refused and updated != "late",
+        invents=rarely(True, False, 0.2) and not refused,
         lifetime_s=lifetime,
         announced=chance.random() < 0.7,
         ending=chance.choice(("close", "error", "silent")),
@@ -310,7 +347,16 @@ def smaller(scenario: Scenario) -> Iterator[Scenario]:
             if getattr(value, name) != getattr(plain, name):
                 yield replace(scenario, **{part: replace(value, **{name: getattr(plain, name)})})
     plain_scenario = Scenario(seed=0)
-    for name in ("before_ms", "text", "spool", "thread_delay", "reader_rate", "silence_ms", "turn_detection"):
+    for name in (
+        "before_ms",
+        "text",
+        "spool",
+        "thread_delay",
+        "reader_rate",
+        "silence_ms",
+        "turn_detection",
+        "memory_s",
+    ):
         if getattr(scenario, name) != getattr(plain_scenario, name):
             yield replace(scenario, **{name: getattr(plain_scenario, name)})
     for name in ("--partials", "--catch-up", "--on-full", "--max-session", "--chunk-ms"):

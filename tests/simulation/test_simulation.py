@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.planted import PLANTED
+from tests.simulation import planted, planted_endings  # noqa: F401 - they plant
+from tests.simulation.plant import PLANTED
 from tests.simulation.regressions import MENDED, OPEN
 
 ROOT = Path(__file__).parents[2]

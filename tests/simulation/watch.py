@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 if TYPE_CHECKING:
     from tests.simulation.machine.world import World
     from tests.simulation.peer.endpoint import Endpoint
 
 _LOOP_BLOCKED_S = 0.05
 _MOST_WINDOW_S = 8.0
+_BESIDE_S = 1.0
+"""Of sound that is captured at once, beside the limit."""
 
 
 class Watch:
@@ -17,12 +21,15 @@ class Watch:
 
     present: Watch | None = None
 
-    def __init__(self, world: World, endpoint: Endpoint) -> None:
+    def __init__(self, world: World, endpoint: Endpoint, memory_s: float) -> None:
         self.events: list[Any] = []
         """What the streamer reports, in order."""
         self.tapes: list[Any] = []
         self.senders: list[Any] = []
         self.marks: list[Any] = []
+        self.memory_s = memory_s
+        self.drops = False
+        """Whether sound that waits for too long is dropped."""
         self._world = world
         self._endpoint = endpoint
         self._received_before = endpoint.received
@@ -59,6 +66,9 @@ class Watch:
             if before is not None and (marks[1] < before[1] or marks[2] < before[2]) and not tape.rewound:
                 world.violated("sent or acknowledged went back without a new connection")
             tape.rewound = False
+            waiting = marks[0] - max(marks[1], tape.oldest) - tape.dropped
+            if self.drops and waiting > (self.memory_s + _BESIDE_S) * tape.rate_hz:
+                world.violated(f"{waiting / tape.rate_hz:.1f} s of sound wait, with memory for {self.memory_s:g} s")
         for marks in self.marks:
             # Between connections nothing is on the wire.
             if marks._sender is not None and marks._session.wire.position != marks._tape.sent:  # noqa: SLF001
@@ -105,7 +115,10 @@ def install() -> None:
                 watch.event(event)
             on_event(event)
 
-        init(self, job, clock, handle, **options)
+        memory_s = job.memory_s
+        if watch is not None:
+            memory_s, watch.drops = watch.memory_s, job.settings.delivery.on_full == "drop-oldest"
+        init(self, replace(job, memory_s=memory_s), clock, handle, **options)
 
     streamer.Streamer.__init__ = init_noted  # type: ignore[method-assign]
 

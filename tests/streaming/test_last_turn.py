@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from tests.exact import ExactEndpoint, judge, turns
+from tests.exact import ExactDetector, ExactEndpoint, judge, turns
 from tests.fakes import run
 from tests.habits import Event, Habits, as_it_is
+from tests.servers import scripted
+from tests.streaming import harness
 from tests.streaming.harness import MemorySource, Run, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.servers import Client
 
 SOUND, SPANS = turns(3, silence_ms=400)
 UP_TO_THE_END = SOUND[: -400 * 24 * 2]
@@ -38,3 +44,29 @@ def test_it_is_heard(
     result = run(scenario(), seconds=20)
     assert judge([final.text for final in result.finals], SPANS).perfect
     assert (result.summary.exit, result.summary.complete) == (0, True)
+
+
+def test_noise_is_no_speech_once_the_endpoint_tells_of_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was, as long as nobody told of any: our detector looks again, and the noise is not committed."""
+    searching = threading.Event()
+
+    class Deaf(ExactDetector):
+        def push(self, pcm: bytes) -> list[float]:
+            searching.set()
+            return [0.0] * len(super().push(pcm))
+
+    async def script(client: Client) -> None:
+        await client.greet()
+        await asyncio.to_thread(searching.wait, 10)
+        await client.say("input_audio_buffer.speech_started", item_id="item_1", audio_start_ms=0)
+        await client.say("input_audio_buffer.speech_stopped", item_id="item_1", audio_end_ms=600)
+        await client.complete(await client.commit(), "words")
+        await client.until("input_audio_buffer.commit")
+
+    monkeypatch.setattr(harness, "ExactDetector", Deaf)
+    loud, still = (8000).to_bytes(2, "little") * 9_600, bytes(2 * 12_000)
+    with scripted(script) as server:
+        result = run(stream(server.url, MemorySource(loud + still + loud + still)), seconds=20)
+
+    assert [final.text for final in result.finals] == ["words"]
+    assert "input_audio_buffer.commit" not in [event["type"] for event in server.received]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from tests.exact import ExactEndpoint, judge, turns
@@ -39,22 +37,3 @@ def test_a_cut_connection_costs_nothing(how: str) -> None:
         assert result.states == ["ready", "lost", "resumed", "closed"]
 
     run(scenario())
-
-
-@pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
-def test_many_cuts_at_random_offsets(*, live: bool) -> None:
-    """Each connection is reset inside a frame."""
-    seed = 7
-    chance = random.Random(seed)
-    pcm, spans = turns(30, speech_ms=300, silence_ms=300, vary=100)
-
-    async def scenario() -> None:
-        plan = {number: Fault(cut_after=chance.randrange(50_000, 200_000)) for number in range(40)}
-        result, proxy = await through(plan, pcm, live=live, chosen=settings(speed=10.0))
-        print(f"seed {seed}: {proxy.connections - 1} reconnects")
-        assert result.summary is not None
-        assert judge([final.text for final in result.finals], spans).perfect
-        assert result.summary.complete
-        assert proxy.connections > 5
-
-    run(scenario(), seconds=60)

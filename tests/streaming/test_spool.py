@@ -389,47 +389,6 @@ def test_a_live_source_is_delivered_up_to_its_last_captured_sample(tmp_path: Pat
     run(scenario(), seconds=40)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has pipes as narrow as this")
-def test_a_spool_stays_until_its_finals_are_read(tmp_path: Path) -> None:
-    """Delivered, but not read yet: after a kill a resume prints the final."""
-    import fcntl
-
-    pcm, spans = turns(100, speech_ms=20, silence_ms=220)
-    sound, folder = tmp_path / "sound.wav", tmp_path / "spool"
-    with wave.open(str(sound), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes(pcm)
-    reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-
-    async def scenario() -> list[dict[str, Any]]:
-        async with ExactEndpoint().serving() as endpoint:
-            options = ["--url", endpoint.url, "-m", "whisper-1", "--silence-ms", "200", "--prefix-ms", "0", "--json"]
-            more = ["--speed", "max", "--catch-up", "max"]
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "rt_cli", "send", str(sound), "--spool", str(folder), *options, *more),
-                stdout=writer,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            while not endpoint.calls or len(endpoint.calls[0].items) < len(spans):  # noqa: ASYNC110 - it has no event
-                await asyncio.sleep(0.05)
-            await asyncio.sleep(1)  # long enough to end, if a full pipe did not hold it
-            process.kill()
-            await process.wait()
-            async with program("send", "--resume", str(folder), *options) as again:
-                return await finals_of(again)
-
-    second = run(scenario(), seconds=60)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        lines = [json.loads(line) for line in pipe.read().split(b"\n") if line.endswith(b"}")]
-    first = [event for event in lines if event["type"] == "final"]
-    by_turn = {final["turn"]: final["text"] for final in [*first, *second]}
-
-    assert 0 < len(first) < len(spans)
-    assert judge([by_turn[turn] for turn in sorted(by_turn)], spans).perfect
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no broken pipe of this kind")
 def test_a_spool_stays_if_the_reader_closes_stdout(tmp_path: Path) -> None:
     """Delivered, but the reader closed before its only final: a resume prints the final."""

@@ -54,9 +54,9 @@ class TurnCloses(Struct, frozen=True):
 class _Runs:
     """Counts consecutive frames of speech and of silence."""
 
-    def __init__(self, frame_samples: int, threshold: float, start: int) -> None:
+    def __init__(self, frame_samples: int, threshold: float, start: int, *, resumed: bool) -> None:
         self.position = start
-        self.speech = 0
+        self.speech = ONSET_FRAMES - 1 if resumed else 0
         self.quiet = 0
         self._frame = frame_samples
         self._on = threshold
@@ -83,12 +83,21 @@ class Endpointer:
         silence_ms: Silence that ends a turn; rounded up to whole frames, at least one.
         prefix_ms: Audio before the onset that belongs to the turn.
         start: Position of the first frame.
+        resumed: The audio before ``start`` may end within a word: one frame of speech at ``start`` is an onset.
     """
 
     def __init__(
-        self, frame_samples: int, rate_hz: int, *, threshold: float, silence_ms: float, prefix_ms: float, start: int = 0
+        self,
+        frame_samples: int,
+        rate_hz: int,
+        *,
+        threshold: float,
+        silence_ms: float,
+        prefix_ms: float,
+        start: int = 0,
+        resumed: bool = False,
     ) -> None:
-        self._runs = _Runs(frame_samples, threshold, start)
+        self._runs = _Runs(frame_samples, threshold, start, resumed=resumed)
         self._silence = _whole_frames(silence_ms, rate_hz, frame_samples)
         self._prefix = to_samples(prefix_ms, rate_hz)
         self._previous_end = start
@@ -132,6 +141,7 @@ class TurnDetector:
         prefix_ms: Audio before the onset that belongs to the turn, at most half of ``max_turn_s``.
         max_turn_s: Longest turn; at least :data:`SHORTEST_MAX_TURN_S`.
         start: Position of the first frame.
+        resumed: The audio before ``start`` may end within a word: one frame of speech at ``start`` opens a turn.
 
     Raises:
         ValueError: ``max_turn_s`` is too small.
@@ -147,10 +157,11 @@ class TurnDetector:
         prefix_ms: float,
         max_turn_s: float,
         start: int = 0,
+        resumed: bool = False,
     ) -> None:
         if max_turn_s < SHORTEST_MAX_TURN_S:
             raise ValueError(f"max_turn_s must be at least {SHORTEST_MAX_TURN_S}")
-        self._runs = _Runs(frame_samples, threshold, start)
+        self._runs = _Runs(frame_samples, threshold, start, resumed=resumed)
         self._frame = frame_samples
         self._silence = _whole_frames(silence_ms, rate_hz, frame_samples)
         self._shortest = to_samples(MIN_TURN_MS, rate_hz)

@@ -134,6 +134,7 @@ class Gate:
             silence_ms=silence_ms + HANG_MS,
             prefix_ms=before_ms,
             start=send_ranges.known,
+            resumed=send_ranges.known > 0,
         )
 
     def push(self, probability: float, _level_dbfs: float) -> None:

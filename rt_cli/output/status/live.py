@@ -83,6 +83,44 @@ class Terminal(io.TextIOBase):
         return self._stream.fileno()
 
 
+class Pause:
+    """A break in the drawing, while the process is stopped.
+
+    Plain flags: the signal handler that sets them must wait for no lock that its own thread may hold.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = False
+        """Nothing is drawn."""
+        self._erased = False
+
+    def want(self) -> None:
+        """Let the next :meth:`hold` erase the view."""
+        self._erased, self.wanted = False, True
+
+    def wait_erased(self, thread: threading.Thread) -> None:
+        """Wait until the drawing thread has erased the view. For a signal handler of the main thread.
+
+        Does not wait long: a terminal stopped with Ctrl-S takes nothing.
+        """
+        give_up_at = time.monotonic() + _ERASE_S
+        while not self._erased and thread.is_alive() and time.monotonic() < give_up_at:
+            time.sleep(_ERASE_CHECK_S)
+
+    def end(self) -> None:
+        """Draw again. For a signal handler of the main thread."""
+        self.wanted = False
+
+    def hold(self, screen: Screen, closing: threading.Event) -> bool:
+        """Erase the view and wait for the end of the pause, on the drawing thread; return whether there was one."""
+        paused = False
+        while self.wanted and not closing.wait(_ERASE_CHECK_S):
+            if not self._erased:
+                screen.stop()
+                self._erased = paused = True
+        return paused
+
+
 OnUnprinted = Callable[[str, OnWritten], None]
 """Takes a result line and its ``on_written`` callback."""
 
@@ -198,8 +236,7 @@ class LiveStatus:
         self._stale = True
         self._ended = False
         self._closing = threading.Event()
-        # Plain flags: the signal handler that sets them must wait for no lock that its own thread may hold.
-        self._hidden = self._erased = False
+        self._pause = Pause()
         self._thread = threading.Thread(target=self._run, name="rt-live", daemon=True)
         self._thread.start()
 
@@ -252,20 +289,15 @@ class LiveStatus:
         return not self._thread.is_alive()
 
     def leave_terminal(self) -> None:
-        """Erase the view, and draw nothing until :meth:`enter_terminal`. For a signal handler of the main thread.
-
-        Waits for the view's thread, but not long: a terminal stopped with Ctrl-S takes nothing.
-        """
-        self._erased, self._hidden = False, True
+        """Erase the view, and draw nothing until :meth:`enter_terminal`. For a signal handler of the main thread."""
+        self._pause.want()
         with self._changed:  # its lock is reentrant
             self._changed.notify()
-        give_up_at = time.monotonic() + _ERASE_S
-        while not self._erased and self._thread.is_alive() and time.monotonic() < give_up_at:
-            time.sleep(_ERASE_CHECK_S)
+        self._pause.wait_erased(self._thread)
 
     def enter_terminal(self) -> None:
         """Draw the view anew. For a signal handler of the main thread."""
-        self._hidden = False
+        self._pause.end()
 
     def _add_message(self, line: str, *, needed: bool = False) -> None:
         line = add_color(line, self._color)
@@ -304,10 +336,7 @@ class LiveStatus:
                 return
             self._call_on_written()
             self._closing.wait(max(0.0, drawn_at + REDRAW_S - time.monotonic()))
-            while self._hidden and not self._closing.wait(_ERASE_CHECK_S):
-                if not self._erased:
-                    screen.stop()
-                    self._erased = self._stale = True
+            self._stale |= self._pause.hold(screen, self._closing)
         screen.stop()
 
     def _call_on_written(self) -> None:
@@ -319,7 +348,7 @@ class LiveStatus:
     def _next(self, screen: Screen | None = None) -> View | MultiView | None:
         """Wait for a change and move the waiting lines to ``_printing``; returns the view, or None at the end."""
         with self._changed:
-            while not (self._stale or self._lines or self._hidden or self._closing.is_set()):
+            while not (self._stale or self._lines or self._pause.wanted or self._closing.is_set()):
                 self._changed.wait(RESIZE_CHECK_S)
                 self._stale |= screen is not None and screen.resized
             if self._closing.is_set() and not self._lines:

@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import IO, TYPE_CHECKING, cast
 
-from rt_cli.output.status.live import REDRAW_S, Screen, Terminal
+from rt_cli.output.status.live import REDRAW_S, Pause, Screen, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ class LiveTable:
         self._terminal = Terminal(stream)
         self._lines: tuple[str, ...] = ()
         self._closing = threading.Event()
+        self._pause = Pause()
         # A daemon thread: a stopped terminal must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="rt-live-table", daemon=True)
         self._thread.start()
@@ -44,10 +45,21 @@ class LiveTable:
         self._closing.set()
         self._thread.join(_END_S)
 
+    def leave_terminal(self) -> None:
+        """Erase the lines, and draw nothing until :meth:`enter_terminal`. For a signal handler of the main thread."""
+        self._pause.want()
+        self._pause.wait_erased(self._thread)
+
+    def enter_terminal(self) -> None:
+        """Draw the lines anew. For a signal handler of the main thread."""
+        self._pause.end()
+
     def _run(self) -> None:
         screen = Screen(cast("IO[str]", self._terminal), color=False)
         drawn: tuple[str, ...] = ()
         while not self._closing.wait(REDRAW_S) and not self._terminal.broken:
+            if self._pause.hold(screen, self._closing):
+                drawn = ()
             if drawn is not self._lines or screen.resized:
                 drawn, page = self._lines, screen.page(sys.maxsize)
                 # A low terminal shows the newest.

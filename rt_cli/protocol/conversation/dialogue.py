@@ -171,7 +171,7 @@ class Dialogue:
         """End the conversation: report everything that is not reported yet."""
         for reply in list(self._replies.unfinished):
             if reply.status is None:
-                reply.status = "incomplete"
+                reply.cut()
             self._report(reply, now)
         return [Emit(event) for event in self._order.take_all()]
 

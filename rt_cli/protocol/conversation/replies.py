@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 256
 """Replies of a connection whose late events are told from those of nobody."""
-_CUT = "connection_lost"
 
 
 class Replies:
@@ -79,7 +78,7 @@ class Replies:
         """Note that the connection is gone; return the reply that it was giving."""
         active, self.active = self.active, None
         if active is not None:
-            active.status, active.code = "incomplete", _CUT
+            active.cut()
         for reply in self._of_connection.values():
             reply.gone = True
         self._of_connection.clear()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rt_cli.protocol.conversation.events import OutputItem
     from rt_cli.protocol.conversation.playback import Content, Playback
 
+CUT = "cut"
+"""Code of a reply whose end the endpoint did not tell."""
 MAX_CALLS = 64
 """Function calls of one reply."""
 MAX_TEXT_CHARS = 1_000_000
@@ -87,6 +89,10 @@ class Reply:
         """When the turn before it ended; None without one."""
         self.created_at = 0
         """When it began, on the timeline."""
+
+    def cut(self) -> None:
+        """End it without its end."""
+        self.status, self.code = "incomplete", CUT
 
     @property
     def open(self) -> bool:

@@ -25,6 +25,7 @@ from rt_cli.protocol.server_events import (
 from rt_cli.protocol.session.effects import Acknowledge, Effect, Report
 from rt_cli.protocol.session.outcomes import TurnReports
 from rt_cli.protocol.session.pending_commits import Commit, PendingCommits
+from rt_cli.protocol.session.reading import Reading
 from rt_cli.protocol.session.turn_list import REMEMBERED_CHARS, Turn, TurnList
 from rt_cli.protocol.session.wire_map import WireMap
 
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
     from rt_cli.protocol.session.offsets import Offsets
 
-_UNREAD_S, _MAX_UNREAD_S = 1.0, 4.0
-"""Audio that an endpoint may have received but not processed: one chunk of the largest size; of audio that came within
-a moment, the 256 KiB that servers take from a socket at once, answering the pings in it first."""
 _FIRST_HALVES = "".join(map(chr, range(0xD800, 0xDC00)))
 """Of surrogate pairs."""
 _LEAST_CHARS, _CHARS_PER_S = 200, 50
@@ -79,10 +77,8 @@ class ConnectionTurns:
         self.detected = detected
         self.ends_turns = False
         """The endpoint has ended a turn without a commit of ours."""
-        self.read = start
-        """Timeline position up to which the endpoint has read the audio."""
-        self.read_before = start
-        """The same at the last check."""
+        self.reading = Reading(start, rate_hz)
+        """How far the endpoint has come with the audio."""
         self._rate_hz = rate_hz
         self._own_turns = own_turns
         self._silence = silence
@@ -197,7 +193,7 @@ class ConnectionTurns:
         believed = event.audio_end_ms if name or turn.start is not None else None
         wire = None if believed is None else self.offsets.end(believed, self.wire.wire, now)
         if wire is None:
-            turn.guess(self.wire.position, self.processed, now)
+            turn.guess(self.wire.position, self.reading.processed, now)
             return self._stopped(turn)
         end = self.wire.end(wire)
         turn.close(end, now, speech_end=end - self._silence)
@@ -233,11 +229,12 @@ class ConnectionTurns:
         )
         # With own turns, rt knows the order itself. Some servers name an item as its own predecessor: ignore that.
         turn.previous = None if self._own_turns or event.previous_item_id == name else event.previous_item_id
+        turn.speech = turn.speech or (commit is not None and commit.speech)
         moved = self._place(turn, name)
         if turn.end is None and commit is not None:
             turn.close(commit.end, now, speech_end=commit.end)
         elif turn.end is None:
-            turn.guess(self.wire.position, self.processed, now)
+            turn.guess(self.wire.position, self.reading.processed, now)
         turn.committed = turn.answered = True
         turn.updated_at = now
         self.offsets.committed(None if commit is None else commit.wire)
@@ -400,7 +397,7 @@ class ConnectionTurns:
     def _finish(self, turn: Turn, item_id: str | None, now: float) -> None:
         self.ends_turns = self.ends_turns or not (turn.committed or self.commits.pending)
         if turn.end is None:
-            turn.guess(self.turns.end_of(turn, self.wire.position), self.processed, now)
+            turn.guess(self.turns.end_of(turn, self.wire.position), self.reading.processed, now)
         turn.note_transcript(item_id)
         turn.updated_at = now
         turn.speech = turn.speech or bool(turn.text.strip() and not turn.committed)
@@ -410,9 +407,3 @@ class ConnectionTurns:
         """Return the last turn with this id that has neither a commit nor an outcome."""
         open_turns = [turn for turn in self.turns.having(name) if not turn.committed and not turn.done]
         return open_turns[-1] if open_turns else None
-
-    @property
-    def processed(self) -> int:
-        """Timeline position up to which the endpoint has surely processed what it has read: no turn ends before."""
-        usual, most = round(_UNREAD_S * self._rate_hz), round(_MAX_UNREAD_S * self._rate_hz)
-        return max(self.read - most, min(self.read - usual, self.read_before))

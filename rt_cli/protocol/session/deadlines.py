@@ -1,4 +1,4 @@
-"""When the finals and answers of an endpoint are overdue. Pure.
+"""When the finals and answers of an endpoint are overdue, and when silence is old. Pure.
 
 Before the end of the audio each turn has its own time. Afterwards the endpoint has time as long as it makes progress
 with the turns; but not for ever: floods of items must not delay the end.
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _MORE_STEPS, _STEPS_PER_TURN = 4, 3
 """Events about turns that count as progress at the end: for each open turn, and more."""
+
+OLD_SILENCE_S = 30
+"""Acknowledged audio without detected speech is settled at this age: even an endpoint half a minute behind would have
+reported speech in it."""
 
 
 class TurnDeadlines:
@@ -80,3 +84,30 @@ class TurnDeadlines:
 
     def _has_passed(self, since: float, now: float) -> bool:
         return now - max(since, self._progress_at) - self._held_up_s >= self._patience_s
+
+
+class OldSilence:
+    """The time without an open turn on one connection.
+
+    Args:
+        rate_hz: Sample rate of the timeline.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._since: tuple[float, int] | None = None
+        """Time (seconds) and position at which it began; None before the first check."""
+
+    def end(self, now: float, covered: int, *, busy: bool) -> int | None:
+        """Return the timeline position before which silence is old; None if nobody can say that it is silence.
+
+        Args:
+            now: Seconds.
+            covered: Timeline position before which everything is in turns.
+            busy: A turn is open, or answers are awaited.
+        """
+        if self._since is None or busy:
+            self._since = (now, covered)
+            return None
+        since, at = self._since
+        return at + round((now - since - OLD_SILENCE_S) * self._rate_hz)

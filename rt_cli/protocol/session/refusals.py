@@ -18,6 +18,7 @@ from rt_cli.protocol.session.outcomes import warning
 
 if TYPE_CHECKING:
     from rt_cli.protocol.server_events import ErrorInfo
+    from rt_cli.protocol.session.reading import Reading
 
 MOST_REFUSALS = 5
 """Refusals in a row, without any sign of a turn between them, that mean that the endpoint takes no audio."""
@@ -39,30 +40,35 @@ class Refusals:
         """Audio was refused on this connection."""
         self._in_a_row = 0
         self._since: int | None = None
+        self._after = 0
+        self._perhaps_commit = False
 
-    def receive(self, error: ErrorInfo, processed: int, read: int, sent: int) -> list[Effect]:
+    def receive(self, error: ErrorInfo, reading: Reading, sent: int, *, perhaps_commit: bool) -> list[Effect]:
         """Process an error.
 
         Args:
             error: An error that ends nothing, and belongs to no commit.
-            processed: Timeline position up to which the endpoint had surely processed the audio before.
-            read: Timeline position up to which it had read the audio before.
+            reading: How far the endpoint had come before.
             sent: Timeline position up to which audio was sent.
+            perhaps_commit: It may refuse a commit that waits for its answer: the answer shows that it does not.
 
         Returns:
             A warning, and a hole where all audio is read already; a failure where the endpoint takes no audio.
         """
         if error.event_id is None and not about_session(error) and refuses_audio(error):
             self.any = True
+            # Of two refusals, one at most is that of the commit.
+            self._perhaps_commit = perhaps_commit and self._since is None
             if self._since is None:
-                # Where nothing is left to read, the pong of the refused audio came before its refusal.
-                self._since = read if read < sent else processed
+                self._since = reading.refusable(sent)
+            # Where nothing is left to read, no other pong is to come.
+            self._after = reading.read if reading.read < sent else self._since
             self._in_a_row += 1
             if self._in_a_row >= MOST_REFUSALS:
                 message = f"the endpoint takes no audio: {quoted(error.message or error.code)}"
                 hint = "check the model, --chunk-ms and the length of turns (--max-turn)"
                 return [*self.note_read(sent), Fail(EndpointError(message, hint, code="audio_refused"))]
-            return [*self.note_read(read), warning(error)]
+            return [*self.note_read(reading.read), warning(error)]
         return [warning(error)]
 
     def note_turn(self) -> None:
@@ -71,7 +77,14 @@ class Refusals:
 
     def note_read(self, to: int) -> list[Effect]:
         """Note that the endpoint has read up to ``to`` (timeline): the refused audio lies before it."""
+        return [] if self._perhaps_commit or to <= self._after else self._drop(to)
+
+    def note_answered(self, to: int) -> list[Effect]:
+        """Note that the endpoint has answered what it has read up to ``to`` (timeline), a commit there included."""
+        return self._drop(to)
+
+    def _drop(self, to: int) -> list[Effect]:
         if self._since is None or to <= self._since:
             return []
-        since, self._since = self._since, None
+        since, self._since, self._perhaps_commit = self._since, None, False
         return [Drop(since, to, "refused")]

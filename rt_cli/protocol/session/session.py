@@ -27,10 +27,9 @@ from rt_cli.protocol.server_events import (
 from rt_cli.protocol.session import outcomes
 from rt_cli.protocol.session.clear import Clear
 from rt_cli.protocol.session.connection_turns import ConnectionTurns
-from rt_cli.protocol.session.deadlines import TurnDeadlines
-from rt_cli.protocol.session.effects import Drop, Effect, Fail, Report, Settle, TurnFinished
+from rt_cli.protocol.session.deadlines import OldSilence, TurnDeadlines
+from rt_cli.protocol.session.effects import Acknowledge, Drop, Effect, Fail, Report, Settle, TurnFinished
 from rt_cli.protocol.session.offsets import USUAL_PREFIX_MS, Offsets
-from rt_cli.protocol.session.old_silence import OldSilence
 from rt_cli.protocol.session.readback import MAKES_TURNS
 from rt_cli.protocol.session.refusals import Refusals, without_foreign_id
 
@@ -207,8 +206,9 @@ class Session:
 
     def reads(self, to: int) -> list[Effect]:
         """Note that the endpoint has read everything before ``to`` (timeline)."""
-        self._connection.read = max(self._connection.read, to)
-        return self._refusals.note_read(self._connection.read)
+        reading = self._connection.reading
+        reading.note_read(to, awaits_words=self.committed_turns > 0)
+        return self._refusals.note_read(reading.read)
 
     def clearing(self, event_id: str) -> None:
         """Note that our ``clear``, or the end of the stream, is about to be sent after all audio so far."""
@@ -288,11 +288,19 @@ class Session:
                 self.last_error = event.error
         applied = self._connection.receive(event, now)
         self.ignored += applied is None
+        refused: list[Effect] = []
         if applied is not None:
             self.news_at = now
             self._refusals.note_turn()
+            refused = self._answered(applied)
             self._deadlines.note_event(self._connection.turns.open, now)
-        return [*(applied or []), *self._flush(now), *outcomes.fatal_effects(self.last_error)]
+        return [*(applied or []), *refused, *self._flush(now), *outcomes.fatal_effects(self.last_error)]
+
+    def _answered(self, applied: list[Effect]) -> list[Effect]:
+        """Note how far an event shows that everything before it is answered; returns the hole of what was refused."""
+        to = max((self.wire.timeline(each.wire) for each in applied if isinstance(each, Acknowledge)), default=0)
+        self._connection.reading.note_answered(to)
+        return self._refusals.note_answered(to)
 
     def tick(self, now: float, acknowledged: int) -> list[Effect]:
         """Check timeouts: finals that are overdue, silence that is old enough to settle.
@@ -302,7 +310,7 @@ class Session:
             acknowledged: Timeline position up to which the endpoint has read the audio.
         """
         moved, self._read = acknowledged > self._read, max(acknowledged, self._read)
-        self._connection.read_before = self._connection.read
+        self._connection.reading.note_check()
         refused = self.reads(acknowledged)
         if not self._deadlines.draining:
             self._connection.turns.restart_unread_timers(acknowledged, self.wire.position, now)
@@ -329,9 +337,10 @@ class Session:
         commit = commits.take_refused(error, anonymous=last and refuses_audio(error))
         if commit is None:
             self.last_error = error
-            # While a commit has no answer, the error may be its refusal.
-            processed = self._connection.read if commits.pending else self._connection.processed
-            refused = self._refusals.receive(error, processed, self._connection.read, self.wire.position)
+            perhaps_commit = bool(commits.pending) and not self.own_turns
+            refused = self._refusals.receive(
+                error, self._connection.reading, self.wire.position, perhaps_commit=perhaps_commit
+            )
             self._offsets.refused = self._refusals.any
             return refused
         refused = self._connection.commit_refused(commit, error, now)

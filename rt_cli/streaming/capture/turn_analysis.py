@@ -173,6 +173,7 @@ class TurnAnalysis:
             prefix_ms=self._settings.prefix_ms,
             max_turn_s=self._settings.max_turn_s,
             start=self._read,
+            resumed=self._read > 0,
         )
         return _Marker(detector, self.marks)
 

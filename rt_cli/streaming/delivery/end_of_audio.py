@@ -54,6 +54,10 @@ class Ending(Struct, frozen=True):
     """The endpoint has told of speech in this run; else it may never do."""
     ends_turns: bool = True
     """It has ended turns by itself; else it may have no turn detection whose turn silence could close."""
+    awaits_words: bool = False
+    """A turn that has ended has no words yet: some endpoints say nothing of later audio before them."""
+    left_s: float = 10.0
+    """Seconds until the end is given up."""
     patience_s: float = 10.0
     """Seconds without progress after which the end is given up."""
 
@@ -128,8 +132,10 @@ def _close(ending: Ending) -> Action:
             return "wait"
         return "pad" if ending.padded_s < MOST_SILENCE_S else "done"
     # Where silence follows the speech, the endpoint closes the turn itself: it may only be slow.
-    expected_s = ending.slow_s if ending.tells_of_speech and not ending.speaking else ending.idle_s
-    return "commit" if ending.speech_at_end or ending.quiet_s >= expected_s else "wait"
+    slow = ending.tells_of_speech and not ending.speaking
+    waits = slow and ending.awaits_words and ending.left_s > ending.slow_s
+    quiet = ending.quiet_s >= (ending.slow_s if slow else ending.idle_s)
+    return "commit" if ending.speech_at_end or (quiet and not waits) else "wait"
 
 
 def _flush_out(ending: Ending) -> Action:

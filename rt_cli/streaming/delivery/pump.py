@@ -236,11 +236,14 @@ class Pump:
         acted_at = began_at = clock.now()
         padded, padded_at, committed = 0, 0.0, session.awaits_commit
         missed: int | None = None
-        searched = clear_sent = False
+        clear_sent = False
+        # Whether the endpoint had told of speech when our detector looked; from then on less counts: it looks again.
+        told: bool | None = None
         endpoint = self._state.endpoint
         takes_commits = session.own_turns or endpoint.dialect.takes_commits
-        while clock.now() - max(began_at, sender.progress_at) < self._state.patience_s:
+        while (left_s := max(began_at, sender.progress_at) + self._state.patience_s - clock.now()) > 0:
             ended = clear_sent and endpoint.dialect.ends_stream
+            searched = told == session.tells_of_speech
             self.only_proof_missing = self._only_proof_missing(None if ended else missed if searched else -1)
             looked_at, quiet_since = clock.now(), max(acted_at, sender.progress_at, session.news_at)
             ending = Ending(
@@ -257,6 +260,8 @@ class Pump:
                 speech_at_end=missed is not None and self._tape.sent - missed < self._silence,
                 tells_of_speech=session.tells_of_speech,
                 ends_turns=session.ends_turns,
+                awaits_words=session.committed_turns > 0,
+                left_s=left_s,
                 patience_s=self._state.patience_s,
             )
             await sender.ping_behind()
@@ -282,7 +287,8 @@ class Pump:
                     await self._pad(samples)
                     padded, padded_at = padded + samples, clock.now()
                 case "search":
-                    missed, searched = await self._find_speech(session.surely_covered), True
+                    told = session.tells_of_speech
+                    missed = await self._find_speech(session.surely_covered)
                 case "commit":
                     # What is only louder than silence may well be an empty turn.
                     await self._commit(tail=True, speech=session.tells_of_speech)
@@ -296,7 +302,7 @@ class Pump:
                     await sender.control(self._codec.end_message(CLEAR_ID))
                     clear_sent = True
             acted_at = clock.now()
-        await self._give_up_tail(missed, searched=searched)
+        await self._give_up_tail(missed, searched=told is not None)
 
     async def _give_up_tail(self, missed: int | None, *, searched: bool) -> None:
         """Make a hole of the speech at the end, if the endpoint has not shown that it read it."""

@@ -57,9 +57,8 @@ async def last_speech(
     while read_to < end:
         upto = min(end, read_to + round(_PIECE_S * tape.rate_hz))
         pcm = tape.read_settled_as_silence(read_to, upto)
-        read_to = upto
-        if any_sound and _is_loud(pcm, detector.frame_samples):
-            found = upto
+        if any_sound and (loud := _loud_end(pcm, detector.frame_samples)) is not None:
+            found = read_to + loud
             if any_speech:
                 return found
         for probability in await asyncio.to_thread(detector.push, pcm if upto < end else pcm + flush):
@@ -69,6 +68,7 @@ async def last_speech(
                 found = max(found or 0, min(position, end))
                 if any_speech:
                     return found
+        read_to = upto
     return found
 
 
@@ -85,11 +85,14 @@ async def _is_silent(tape: Tape, start: int) -> bool:
     return True
 
 
-def _is_loud(pcm: bytes, frame_samples: int) -> bool:
-    """Return whether a frame reaches :data:`LOUD_DBFS` (RMS)."""
+def _loud_end(pcm: bytes, frame_samples: int) -> int | None:
+    """Return the end of the last frame that reaches :data:`LOUD_DBFS` (RMS), in samples; None without one."""
     size = frame_samples * BYTES_PER_SAMPLE
-    frames = (pcm[at : at + size] for at in range(0, len(pcm), size))
-    return any(levels_dbfs(frame)[0] >= LOUD_DBFS for frame in frames)
+    for at in reversed(range(0, len(pcm), size)):
+        frame = pcm[at : at + size]
+        if levels_dbfs(frame)[0] >= LOUD_DBFS:
+            return (at + len(frame)) // BYTES_PER_SAMPLE
+    return None
 
 
 class QuietPrefix:
@@ -112,7 +115,7 @@ class QuietPrefix:
         self._loud_at, frame = None, self._tape.rate_hz * 32 // 1000
         while start < end:
             upto = min(end, start + frame)
-            if _is_loud(self._tape.read(start, upto), frame):
+            if _loud_end(self._tape.read(start, upto), frame) is not None:
                 self._loud_at = start
                 return False
             self._upto = start = upto

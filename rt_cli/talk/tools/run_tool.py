@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_OUTPUT_BYTES = 32 * 1024
-_OWN_SECRETS = {
+OWN_SECRETS = {
     "RT_API_KEY",
     "RT_SERVE_TOKEN",
     *(dialect.key_variable for dialect in DIALECTS.values() if dialect.key_variable),
@@ -48,7 +48,7 @@ def clean_environment(environ: Mapping[str, str], arguments: str) -> dict[str, s
         arguments: JSON of the arguments.
     """
     kept = {
-        name: value for name, value in environ.items() if name not in _OWN_SECRETS and without_secrets(value) == value
+        name: value for name, value in environ.items() if name not in OWN_SECRETS and without_secrets(value) == value
     }
     return {**kept, "RT_TOOL_ARGUMENTS": arguments}
 

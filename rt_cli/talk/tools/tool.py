@@ -1,17 +1,19 @@
-"""A tool: what the model is told of it, and the program that runs. Pure."""
+"""A tool: what the model is told of it, and what runs for a call of it."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rt_cli.errors import UsageError
+from rt_cli.talk.tools.run_tool import ToolResult, run_tool
 from rt_cli.talk.tools.schema import SchemaError, check_schema, check_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 MAX_ARGUMENTS_CHARS = 64 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -22,6 +24,48 @@ Confirm = Literal["never", "always"]
 
 class CallRefused(Exception):
     """A call that is not run; the message is for the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCall:
+    """A call that its tool allows."""
+
+    shown: Sequence[str]
+    """Program and arguments, or the like, for the user who is asked."""
+    confirm: bool
+    """Whether the user is asked."""
+    run: Callable[[float], Coroutine[Any, Any, ToolResult]]
+    """Runs it, for at most so many seconds."""
+
+
+class CallableTool(Protocol):
+    """What the endpoint may call."""
+
+    @property
+    def name(self) -> str:
+        """Its name for the model."""
+        ...
+
+    @property
+    def timeout_s(self) -> float | None:
+        """Longest run, seconds; None for the usual one."""
+        ...
+
+    @property
+    def declaration(self) -> dict[str, object]:
+        """The tool as the session object has it."""
+        ...
+
+    def check(self, text: str) -> CheckedCall:
+        """Check a call.
+
+        Args:
+            text: The arguments: JSON of the model.
+
+        Raises:
+            CallRefused: The schema, or the command, does not allow them.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +120,18 @@ class Tool:
         Raises:
             CallRefused: They are not what the schema says.
         """
-        if len(text) > MAX_ARGUMENTS_CHARS:
-            raise CallRefused(f"the arguments are longer than {MAX_ARGUMENTS_CHARS} characters")
-        try:
-            arguments = json.loads(text or "{}")
-        except (ValueError, RecursionError):
-            raise CallRefused("the arguments are not JSON") from None
+        arguments = decoded(text)
         try:
             check_value(self.parameters, arguments, "arguments")
         except SchemaError as exc:
             raise CallRefused(str(exc)) from None
         return dict(arguments)
+
+    def check(self, text: str) -> CheckedCall:
+        """Check a call, as :meth:`CallableTool.check`."""
+        arguments = self.arguments(text)
+        argv = self.argv(arguments)
+        return CheckedCall(argv, self.confirm == "always", partial(run_tool, argv, arguments))
 
     def argv(self, arguments: Mapping[str, Any]) -> list[str]:
         """Return program and arguments of a call. No shell reads them.
@@ -106,6 +151,23 @@ class Tool:
                 raise CallRefused("an argument holds a NUL")
             words.append(filled)
         return words
+
+
+def decoded(text: str) -> Any:
+    """Return the arguments of a call, decoded.
+
+    Args:
+        text: JSON of the model; empty for no arguments.
+
+    Raises:
+        CallRefused: It is no JSON, or too long.
+    """
+    if len(text) > MAX_ARGUMENTS_CHARS:
+        raise CallRefused(f"the arguments are longer than {MAX_ARGUMENTS_CHARS} characters")
+    try:
+        return json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        raise CallRefused("the arguments are not JSON") from None
 
 
 def placeholders(command: Sequence[str]) -> list[str]:

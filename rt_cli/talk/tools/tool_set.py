@@ -7,17 +7,18 @@ import time
 from typing import TYPE_CHECKING
 
 from rt_cli.conversation_events import ToolCalled
+from rt_cli.errors import UsageError, did_you_mean
 from rt_cli.masking import without_secrets
 from rt_cli.protocol.sanitize import printable
 from rt_cli.talk.tools.confirm import confirmed
-from rt_cli.talk.tools.run_tool import ToolResult, failure, run_tool
+from rt_cli.talk.tools.run_tool import ToolResult, failure
 from rt_cli.talk.tools.tool import CallRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rt_cli.protocol.conversation.actions import RunTool
-    from rt_cli.talk.tools.tool import Tool
+    from rt_cli.talk.tools.tool import CallableTool
 
     OnEnded = Callable[[RunTool, str, ToolCalled], None]
     """Takes a call, its output and the event that reports it."""
@@ -31,10 +32,10 @@ class ToolSet:
 
     Args:
         tools: The tools.
-        timeout_s: Longest run of a tool that has no timeout of its own.
+        timeout_s: Longest run of a tool that has no timeout of its own, seconds.
     """
 
-    def __init__(self, tools: Sequence[Tool], timeout_s: float) -> None:
+    def __init__(self, tools: Sequence[CallableTool], timeout_s: float) -> None:
         self.called: list[str] = []
         """Names of the tools that were run, in order."""
         self._tools = {tool.name: tool for tool in tools}
@@ -43,6 +44,33 @@ class ToolSet:
         self._running: set[asyncio.Task[None]] = set()
         self._lane = asyncio.Semaphore(MAX_AT_ONCE)
         self._on_ended: OnEnded = lambda _call, _output, _event: None
+
+    def add(self, tools: Sequence[CallableTool], whose: str, hint: str) -> None:
+        """Add tools.
+
+        Args:
+            tools: The tools.
+            whose: Who has them, for the error.
+            hint: What to do about two of one name.
+
+        Raises:
+            UsageError: One has the name of another.
+        """
+        for tool in tools:
+            if tool.name in self._tools:
+                raise UsageError(f"two tools are named {tool.name}, one of {whose}", hint)
+            self._tools[tool.name] = tool
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Check that tools are there which are expected to be run.
+
+        Raises:
+            UsageError: One is not.
+        """
+        for name in names:
+            if name not in self._tools:
+                known = did_you_mean(name, self._tools) or "name it with --tool, --tools or --mcp"
+                raise UsageError(f"--expect-tool {name}: there is no such tool", known)
 
     @property
     def declarations(self) -> list[dict[str, object]]:
@@ -81,13 +109,12 @@ class ToolSet:
             return failure("there is no such tool")
         timeout_s = tool.timeout_s or self._timeout_s
         try:
-            arguments = tool.arguments(call.arguments)
-            argv = tool.argv(arguments)
+            checked = tool.check(call.arguments)
         except CallRefused as exc:
             return failure(str(exc))
-        if tool.confirm == "always":
-            answer = await confirmed(argv, timeout_s)
+        if checked.confirm:
+            answer = await confirmed(checked.shown, timeout_s)
             if not answer:
                 return failure("nobody is there to allow it" if answer is None else "the user did not allow it")
         self.called.append(call.name)
-        return await run_tool(argv, arguments, timeout_s)
+        return await checked.run(timeout_s)

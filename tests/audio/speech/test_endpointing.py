@@ -131,6 +131,19 @@ def test_turn_opens_and_closes_around_speech() -> None:
     assert events == [TurnOpens(20 * FRAME - PREFIX), TurnCloses((30 + SILENCE_FRAMES) * FRAME)]
 
 
+@pytest.mark.parametrize(("resumed", "opens"), [(True, [TurnOpens(100), TurnCloses(100 + 17 * FRAME)]), (False, [])])
+def test_the_rest_of_a_word_is_a_turn_where_a_run_resumes(
+    *, resumed: bool, opens: list[TurnOpens | TurnCloses]
+) -> None:
+    """One frame of it is enough at the start: the audio before it may end within the word. Later it is a click."""
+    machine = TurnDetector(
+        FRAME, RATE, threshold=0.5, silence_ms=500, prefix_ms=300, max_turn_s=30, start=100, resumed=resumed
+    )
+    rest_and_click = [(0.9, LOUD), *[(0.0, SOFT)] * 20, (0.9, LOUD), *[(0.0, SOFT)] * 20]
+
+    assert turn_events(machine, rest_and_click) == opens
+
+
 def test_monologue_is_cut_at_the_longest_turn() -> None:
     """Speech without a pause ends the turn within one frame of the maximum; the next turn starts there."""
     events = turn_events(turn_detector(max_turn_s=10), [(0.9, LOUD)] * 400)

@@ -50,6 +50,18 @@ def test_two_utterances_far_apart() -> None:
     ]
 
 
+@pytest.mark.parametrize(("start", "sent"), [(5000, [(5000, 5000 + FRAME + AFTER)]), (0, [])])
+def test_the_rest_of_a_word_is_sent_where_a_run_resumes(start: int, sent: list[tuple[int, int]]) -> None:
+    """One frame of it is enough there; at the start of the timeline it is a click."""
+    send_ranges = SendRanges(start)
+    gate = Gate(send_ranges, FRAME, RATE, threshold=0.5, silence_ms=SILENCE_MS, prefix_ms=0)
+    for probability in (1.0, *[0.0] * 60):
+        gate.push(probability, 0.0)
+    found = [(first, end) for first, end in sent_ranges(send_ranges, start + 61 * FRAME) if first >= start]
+
+    assert found == sent
+
+
 def test_more_pre_roll_than_the_endpoint_keeps() -> None:
     """The turns of the endpoint start inside the sent audio."""
     ((start, _),) = sent_ranges(send_ranges_of([*[0.0] * 60, *[1.0] * 5], prefix_ms=400), 65 * FRAME)

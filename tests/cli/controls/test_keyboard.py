@@ -170,44 +170,50 @@ def test_ended_by_a_signal(job: Job, key: str | None, exit_code: int) -> None:
     assert job.mode == job.before
 
 
+def stop_and_go_on(job: Job, word: str) -> None:
+    """Ctrl-Z, and ``fg``: a view with a word is on the terminal, then it is not, and then it is again."""
+    screen = pyte.Screen(160, 24)
+    termios.tcsetwinsize(job.person, (24, 160))
+    stream = pyte.ByteStream(screen)
+
+    def shows() -> None:
+        while word not in "\n".join(screen.display):
+            assert select.select([job.person], [], [], DEADLINE_S)[0], screen.display
+            stream.feed(os.read(job.person, 65_536))
+
+    shows()
+    job.press("\x1a")
+    job.until("stopped")
+    while select.select([job.person], [], [], 0)[0]:
+        stream.feed(os.read(job.person, 65_536))
+    assert word not in "\n".join(screen.display)
+    job.go_on()
+    shows()
+
+
 def test_the_view_is_gone_while_the_job_is_stopped(tmp_path: Path) -> None:
     """Ctrl-Z erases the live view, ``fg`` draws it anew, and nothing of the sound is lost."""
     sound = write_wav(tmp_path / "sound.wav", noise(24_000 * 4))
     with scripted(polite("hello")) as server:
-        job = Job(
-            "shell",
-            *RT,
-            "send",
-            "--url",
-            server.url,
-            "-m",
-            "whisper-1",
-            "--speed",
-            "1",
-            "--status",
-            "live",
-            "--json",
-            str(sound),
-        )
+        how = ("--url", server.url, "-m", "whisper-1", "--speed", "1", "--status", "live", "--json")
+        job = Job("shell", *RT, "send", *how, str(sound))
         try:
-            screen = pyte.Screen(80, 24)
-            termios.tcsetwinsize(job.person, (24, 80))
-            stream = pyte.ByteStream(screen)
-
-            def shows(word: str) -> None:
-                while word not in "\n".join(screen.display):
-                    assert select.select([job.person], [], [], DEADLINE_S)[0], screen.display
-                    stream.feed(os.read(job.person, 65_536))
-
-            shows("captured")
-            job.press("\x1a")
-            job.until("stopped")
-            while select.select([job.person], [], [], 0)[0]:
-                stream.feed(os.read(job.person, 65_536))
-            assert "captured" not in "\n".join(screen.display)
-            job.go_on()
-            shows("captured")
+            stop_and_go_on(job, "captured")
             assert job.until("ended") == "ended 0"
         finally:
             job.close()
     assert len(server.audio) == 24_000 * 4 * 2
+
+
+def test_the_table_of_a_bench_is_gone_while_it_is_stopped(tmp_path: Path) -> None:
+    """It is drawn as the live view is."""
+    sound = write_wav(tmp_path / "sound.wav", noise(24_000))
+    with scripted(polite("hello")) as server:
+        how = ("--url", server.url, "--turn-detection", "none", "--rounds", "1000", "--status", "live", "--json")
+        job = Job("shell", *RT, "bench", *how, str(sound))
+        try:
+            stop_and_go_on(job, "1 running")
+            job.press("\x03")
+            assert job.until("ended") == "ended 130"
+        finally:
+            job.close()

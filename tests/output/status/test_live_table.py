@@ -10,6 +10,7 @@ import time
 import pyte
 import pytest
 
+from rt_cli.output.status.live import REDRAW_S
 from rt_cli.output.status.live_table import LiveTable
 
 if sys.platform == "win32":
@@ -68,6 +69,46 @@ def test_the_newest_lines_are_shown_and_then_erased(columns: int, height: int, e
 
     assert during == expected
     assert after == ["after", *[""] * (height - 1)]
+
+
+def test_a_stopped_program_leaves_no_table() -> None:
+    """Ctrl-Z erases it, nothing is drawn until ``fg``, and then it is drawn anew; as often as one likes."""
+    person, program = os.openpty()
+    termios.tcsetwinsize(program, (5, 40))
+    screen = pyte.Screen(40, 5)
+    feed = pyte.ByteStream(screen).feed
+    with open(program, "w", encoding="utf-8") as stream:  # noqa: PTH123  # a descriptor
+        table = LiveTable(stream)
+        table.show(["at once  held", "1        ..."])
+        feed(drawn_until(person, FRAME_END))
+        for _ in range(2):
+            table.leave_terminal()
+            while select.select([person], [], [], 0)[0]:
+                feed(os.read(person, 65536))
+            assert [line.strip() for line in screen.display] == [""] * 5
+            table.show(["at once  held", "1        yes"])
+            assert not select.select([person], [], [], 3 * REDRAW_S)[0]
+            table.enter_terminal()
+            feed(drawn_until(person, FRAME_END))
+            assert [line.strip() for line in screen.display[:2]] == ["at once  held", "1        yes"]
+        table.leave_terminal()
+        table.close()
+        assert not table.alive
+    os.close(person)
+
+
+def test_a_table_that_nobody_changed_is_drawn_anew() -> None:
+    """After ``fg``, too."""
+    person, program = os.openpty()
+    with open(program, "w", encoding="utf-8") as stream:  # noqa: PTH123  # a descriptor
+        table = LiveTable(stream)
+        table.show(["the only one"])
+        drawn_until(person, b"the only one")
+        table.leave_terminal()
+        table.enter_terminal()
+        drawn_until(person, b"the only one")
+        table.close()
+    os.close(person)
 
 
 def test_a_broken_terminal_raises_nothing() -> None:

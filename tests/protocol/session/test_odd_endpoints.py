@@ -20,6 +20,7 @@ from rt_cli.protocol.server_events import (
     SpeechStopped,
     TranscriptCompleted,
     TranscriptDelta,
+    TranscriptFailed,
     TranscriptSnapshot,
 )
 from rt_cli.protocol.session.refusals import MOST_REFUSALS
@@ -87,6 +88,78 @@ def test_a_refusal_while_a_commit_waits_may_be_that_of_the_commit() -> None:
     run.wait(1.0)
 
     assert not run.holes
+
+
+def test_a_refusal_that_waited_for_words_is_a_hole_from_what_was_answered_before() -> None:
+    """The pongs came long before it, the answer to the next commit behind it: the audio lies between two commits."""
+    run = Run(own_turns=True)
+    run.speak(900)
+    run.commit()
+    run.receive(Committed("item 1"))
+    run.send(100)
+    run.speak(2000)
+    run.commit()
+    run.send(1000)
+    run.acknowledge(3500)
+    run.wait(0.5)
+    run.receive(TranscriptCompleted("item 1", transcript="one"), REFUSAL)
+    assert run.holes == []
+    run.receive(Committed("item 2"), TranscriptCompleted("item 2", transcript="two"))
+
+    assert run.texts == ["one", "two"]
+    assert run.holes == [Hole(1000, 3000, "refused")]
+
+
+def test_a_refusal_that_waited_for_words_where_all_is_read() -> None:
+    """No pong is to come: all that was read since then is the hole."""
+    run = Run(own_turns=True)
+    run.speak(900)
+    run.commit()
+    run.receive(Committed("item 1"))
+    run.send(100)
+    run.speak(2000)
+    run.commit()
+    run.acknowledge()
+    run.wait(0.5)
+    run.receive(TranscriptCompleted("item 1", transcript="one"), REFUSAL)
+
+    assert run.holes == [Hole(1000, 3000, "refused")]
+
+
+def test_a_refusal_before_the_answer_to_a_commit_is_not_that_of_the_commit() -> None:
+    """Where the endpoint makes the turns, only the answer tells. Of two refusals, one at most is that of the commit."""
+    run = Run()
+    run.send(1000)
+    run.receive(*turn("item 1", 100, 900, "one"))
+    run.send(1000)
+    run.receive(SpeechStarted("item 2", 1100))
+    run.acknowledge()
+    run.wait(1.0)
+    run.commit()
+    run.receive(REFUSAL)
+    assert run.holes == []
+    run.receive(Committed("item 2"))
+    assert run.holes == [Hole(1100, 2000, "refused")]
+
+    run.send(1000)
+    run.commit()
+    run.acknowledge()
+    run.wait(0.5)
+    run.receive(REFUSAL, REFUSAL)
+    assert run.holes[1:] == [Hole(2000, 3000, "refused")]
+
+
+def test_a_turn_that_repeats_the_start_of_another_has_speech_if_we_heard_it() -> None:
+    """One id for all, offsets from the last commit, as long a pause: the failure is a hole."""
+    run = Run()
+    run.send(1000)
+    run.receive(*turn("item", 150, 800, "one"))
+    run.send(1000)
+    run.receive(SpeechStarted("item", 150))
+    run.commit()
+    run.receive(Committed("item"), TranscriptFailed("item", error=ErrorInfo(code="unintelligible")))
+
+    assert [hole.reason for hole in run.holes] == ["failed"]
 
 
 def test_offsets_behind_refused_audio_are_guesses() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rt_cli.protocol.session.old_silence import OLD_SILENCE_S, OldSilence
+from rt_cli.protocol.session.deadlines import OLD_SILENCE_S, OldSilence
 
 RATE = 1000
 

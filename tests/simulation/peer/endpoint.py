@@ -85,6 +85,8 @@ class Session:
         """Samples taken so far."""
         self.heard: list[NDArray[np.int16]] = []
         """All of them."""
+        self.arrivals: list[tuple[float, int]] = []
+        """When how many samples came in."""
         self._endpoint, self._dials, self._chance = endpoint, endpoint.dials, endpoint.chance
         self._number = number
         self._silence: int | None = None
@@ -150,6 +152,7 @@ class Session:
     def _append(self, event: Say) -> Iterator[Outcome]:
         self._appends += 1
         self._endpoint.received += len(event["audio"]) // 2
+        self.arrivals.append((self._now, len(event["audio"]) // 2))
         for _ in range(self._dials.flood):
             yield self._say("rate_limits.updated", rate_limits=[])
         if self._number == 1 and self._appends in self._dials.refused:

@@ -13,7 +13,7 @@ from rt_cli.streaming.capture.turn_analysis import TurnAnalysis
 from rt_cli.streaming.capture.turn_marks import TurnMarks
 from rt_cli.streaming.timing.change_signal import ChangeSignal
 from rt_cli.timeline.tape import Tape
-from tests.exact import ExactDetector, turns
+from tests.exact import ExactDetector, speech, turns
 from tests.fakes import run
 
 RATE = 24_000
@@ -66,6 +66,14 @@ def test_every_turn_opens_and_closes_in_its_silence(start: int) -> None:
         spoken_from, spoken_to = index * RATE, index * RATE + 600 * RATE // 1000
         assert spoken_from - 768 <= begin <= spoken_from
         assert spoken_to + 200 * RATE // 1000 - 768 <= end <= spoken_to + 200 * RATE // 1000 + 2 * 768
+
+
+def test_the_rest_of_a_word_is_a_turn_where_another_run_ended() -> None:
+    """25 ms of it: too few for speech anywhere else, and no other turn would have their words."""
+    rest = speech(3000, 300) + bytes(2 * RATE)
+
+    assert listed(marks_of(rest, start=4 * RATE), 6 * RATE) == [4 * RATE, -(4 * RATE + 8 * 768)]
+    assert listed(marks_of(rest), 2 * RATE) == []
 
 
 def test_audio_that_settles_before_it_is_analysed() -> None:

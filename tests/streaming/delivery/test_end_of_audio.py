@@ -30,6 +30,17 @@ REFUSED = replace(SPOKEN, commit="refused")
         pytest.param(replace(READ, missed_speech=True), "wait", "wait", id="the endpoint may be slow"),
         pytest.param(replace(READ, missed_speech=True, quiet_s=SLOW_S), "commit", "commit", id="it has missed speech"),
         pytest.param(
+            replace(READ, missed_speech=True, quiet_s=SLOW_S, awaits_words=True),
+            *("wait", "wait"),
+            id="it may tell of speech behind the words before it",
+        ),
+        pytest.param(
+            replace(READ, missed_speech=True, quiet_s=SLOW_S, awaits_words=True, left_s=SLOW_S),
+            *("commit", "commit"),
+            id="it is too late for that",
+        ),
+        pytest.param(replace(SPOKEN, awaits_words=True), "commit", "commit", id="speech at the end, words before it"),
+        pytest.param(
             replace(READ, missed_speech=True, quiet_s=QUIET_S, tells_of_speech=False),
             *("commit", "commit"),
             id="it never tells of speech",
@@ -95,6 +106,7 @@ ENDINGS = st.builds(
     missed_speech=st.sampled_from([None, False, True]),
     tells_of_speech=st.booleans(),
     ends_turns=st.booleans(),
+    awaits_words=st.booleans(),
 )
 
 
@@ -122,7 +134,7 @@ def test_it_ends(ending: Ending, own_turns: bool, known: bool) -> None:  # noqa:
             case "done":
                 return
             case "wait":
-                ending = replace(ending, quiet_s=ending.quiet_s + 10)
+                ending = replace(ending, quiet_s=ending.quiet_s + 10, left_s=ending.left_s - 10)
             case "pad":
                 commit = "refused" if ending.commit == "pending" else ending.commit
                 ending = replace(ending, quiet_s=0, padded_s=ending.padded_s + 1, commit=commit)

@@ -1,13 +1,15 @@
-"""How far audio on the tape is quiet."""
+"""How far audio on the tape is quiet, and where its last sound ends."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.audio.format import silence
-from rt_cli.streaming.delivery.speech_search import QuietPrefix
+from rt_cli.streaming.delivery.speech_search import QuietPrefix, last_speech
 from rt_cli.timeline.tape import Tape
+from tests.fakes import run
 
 RATE = 1000
 LOUD = (8000).to_bytes(2, "little") * 100
@@ -26,6 +28,24 @@ def test_loud_audio_ends_the_quiet_prefix() -> None:
     assert not quiet.reaches(600)
     tape.settle(600)
     assert quiet.reaches(1000)
+
+
+@pytest.mark.parametrize(("any_sound", "end"), [(True, 3 * RATE + 120), (False, None)])
+def test_sound_ends_with_its_last_loud_frame(*, any_sound: bool, end: int | None) -> None:
+    """Not with the piece in which it is searched: the rest of that is silence."""
+
+    class Deaf:
+        frame_samples = 32
+
+        def push(self, pcm: bytes) -> list[float]:
+            return [0.0] * (len(pcm) // 64)
+
+    tape = Tape(RATE)
+    tape.append(silence(3 * RATE) + LOUD + silence(500) + NOISE)
+    tape.mark_sent(tape.captured)
+    found = run(last_speech(tape, 0, lambda _rate: Deaf(), threshold=0.5, any_sound=any_sound))
+
+    assert found == end
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 200)), max_size=8), st.lists(st.integers(0, 1600), max_size=6))
