@@ -108,7 +108,12 @@ def _generators(root: Context) -> dict[str, Callable[[], str]]:
 
         return option_reference(root)
 
-    return {"events": events, "faults": faults, "options": options}
+    def dialects() -> str:
+        from rt_cli.protocol.dialects.reference import dialect_reference
+
+        return dialect_reference()
+
+    return {"dialects": dialects, "events": events, "faults": faults, "options": options}
 
 
 def _man_page(root: Context) -> str:

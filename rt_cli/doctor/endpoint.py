@@ -14,6 +14,7 @@ from rt_cli.doctor.machine import proxy_finding
 from rt_cli.doctor.network import check_connection, host_port_of, proxy_for
 from rt_cli.errors import EndpointError, RtError, UsageError
 from rt_cli.protocol.endpoint.endpoint import resolve
+from rt_cli.protocol.endpoint.negotiation import Negotiation
 from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import MAKES_TURNS, Readback, read_back
 from rt_cli.server.recognition.registry import check_words, choose_engine
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from rt_cli.doctor.finding import ReportFinding
     from rt_cli.protocol.dialects.codec import Codec
-    from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Choice, Endpoint
+    from rt_cli.protocol.endpoint.negotiation import Proposal
     from rt_cli.settings import Settings
     from rt_cli.streaming.transport.connection import Connection
 
@@ -64,7 +65,7 @@ async def _open_endpoint(target: Target, report: ReportFinding) -> AsyncIterator
     """Yield the endpoint; None if it cannot be used. Runs the embedded endpoint during the block."""
     settings = target.settings.endpoint
     if target.choice.url is not None:
-        yield resolve(settings, target.choice.url, target.key)
+        yield resolve(settings, target.choice.url, target.key, session_type=target.settings.session.session_type)
         return
     try:
         check_words(recognizer := choose_engine())
@@ -93,53 +94,77 @@ async def _check_network(endpoint: Endpoint, report: ReportFinding) -> bool:
 
 async def _check_session(endpoint: Endpoint, target: Target, report: ReportFinding) -> None:
     settings = target.settings
-    timeout_s, began = settings.delivery.connect_timeout_s, time.perf_counter()
     try:
-        session = endpoint.dialect.request(
-            settings.session, endpoint.model, settings.session.turn_detection, embedded=endpoint.embedded
+        session = endpoint.request(settings.session, settings.session.turn_detection)
+    except RtError as error:
+        report(error_finding("session", error))
+        return
+    negotiation = Negotiation(endpoint.with_query(session.query), session, settings.session)
+    while True:
+        proposal, attempt = negotiation.proposal, _Attempt()
+        await attempt.run(proposal, settings.delivery.connect_timeout_s)
+        failure = attempt.failure
+        if failure is None or negotiation.after(proposal, failure, attempt.handshake.last_error) is None:
+            break
+    for finding in attempt.findings:
+        report(finding)
+    if failure is not None:
+        report(error_finding("session" if attempt.findings else "websocket", negotiation.cause(failure)))
+        return
+    for _code, message in negotiation.accepted(proposal):
+        report(Finding("session", "warn", message))
+
+
+class _Attempt:
+    """One connection, up to the point where the endpoint takes audio."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.failure: RtError | None = None
+        self.handshake = Handshake()
+
+    async def run(self, proposal: Proposal, timeout_s: float) -> None:
+        """Proposal for a session. Cancellation closes the connection."""
+        began = time.perf_counter()
+        try:
+            connection = await connect(proposal.endpoint, timeout_s=timeout_s)
+        except RtError as error:
+            self.failure = error
+            return
+        self.findings.append(Finding("websocket", "ok", f"open in {_elapsed(began)}"))
+        try:
+            self.findings.append(await self._configure(connection, proposal, timeout_s))
+            self.findings.append(await _round_trip(connection))
+        except RtError as error:
+            self.failure = error
+        finally:
+            await connection.close()
+
+    async def _configure(self, connection: Connection, proposal: Proposal, timeout_s: float) -> Finding:
+        """Run the handshake up to the point where audio may be sent, and compare the answer with what was asked.
+
+        Raises:
+            RtError: The endpoint does not answer, refuses the session, or changes it.
+        """
+        began, dialect = time.perf_counter(), proposal.endpoint.dialect
+        codec, handshake = dialect.codec(proposal.request), Handshake(greets=dialect.greets)
+        self.handshake = handshake
+        warning = await configure(
+            handshake,
+            proposal.endpoint,
+            codec,
+            send=lambda message: connection.send([message]),
+            until=lambda reached: _receive_until(reached, connection, codec, handshake),
+            timeout_s=timeout_s,
         )
-    except RtError as error:
-        report(error_finding("session", error))
-        return
-    try:
-        connection = await connect(endpoint.with_query(session.query), timeout_s=timeout_s)
-    except RtError as error:
-        report(error_finding("websocket", error))
-        return
-    report(Finding("websocket", "ok", f"open in {_elapsed(began)}"))
-    try:
-        report(await _configure(connection, endpoint, session, timeout_s))
-        report(await _round_trip(connection))
-    except RtError as error:
-        report(error_finding("session", error))
-    finally:
-        await connection.close()
-
-
-async def _configure(connection: Connection, endpoint: Endpoint, session: SessionRequest, timeout_s: float) -> Finding:
-    """Run the handshake up to the point where audio may be sent, and compare the answer with what was asked.
-
-    Raises:
-        RtError: The endpoint does not answer, refuses the session, or changes it.
-    """
-    began = time.perf_counter()
-    codec, handshake = endpoint.dialect.codec(session), Handshake(greets=endpoint.dialect.greets)
-    warning = await configure(
-        handshake,
-        endpoint,
-        codec,
-        send=lambda message: connection.send([message]),
-        until=lambda reached: _receive_until(reached, connection, codec, handshake),
-        timeout_s=timeout_s,
-    )
-    if warning is not None:
-        return Finding("session", "warn", warning)
-    answer = Readback() if handshake.effective is None else read_back(session, handshake.effective)
-    if answer.error is not None:
-        raise answer.error
-    if answer.endpoint_makes_turns:
-        return Finding("session", "warn", MAKES_TURNS)
-    return Finding("session", "ok", f"takes audio after {_elapsed(began)}")
+        if warning is not None:
+            return Finding("session", "warn", warning)
+        answer = Readback() if handshake.effective is None else read_back(proposal.request, handshake.effective)
+        if answer.error is not None:
+            raise answer.error
+        if answer.endpoint_makes_turns:
+            return Finding("session", "warn", MAKES_TURNS)
+        return Finding("session", "ok", f"takes audio after {_elapsed(began)}")
 
 
 async def _receive_until(

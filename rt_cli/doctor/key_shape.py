@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rt_cli.doctor.finding import Finding
-from rt_cli.protocol.dialects import DIALECTS
+from rt_cli.protocol.dialects import owner_of
 
 _PLACEHOLDER = re.compile(r"(?i).*(?:your|api|my)[-_ ]?(?:api|key|token).*|[x*.]{3,}|<.*>|sk-\.*|sk-x*")
 
@@ -21,9 +21,9 @@ def key_finding(origin: str, key: str, host: str) -> Finding:
     fix = f"put the key itself into {origin}"
     if _PLACEHOLDER.fullmatch(key):
         return Finding("key", "warn", f"what {origin} holds for {host} looks like a placeholder", fix)
-    known = next((dialect.key_shape for dialect in DIALECTS.values() if dialect.owns(host)), None)
-    if known is not None:
-        shape, description = known
+    provider = owner_of(host)
+    if provider is not None and provider.key_shape is not None:
+        shape, description = provider.key_shape
         if not re.fullmatch(shape, key):
             return Finding(
                 "key", "warn", f"what {origin} holds does not look like a key for {host}: {description}", fix

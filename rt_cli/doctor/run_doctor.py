@@ -129,8 +129,9 @@ class _Checks:
             report(Finding("key", "skip", "the embedded endpoint needs none"))
             return
         self._target = Target(self._settings, choice, None, keyless=True)
-        address = parse_address(choice.url, endpoint.dialect)
-        key = await asyncio.to_thread(find_key, endpoint, choice.url, os.environ)
+        wanted = self._settings.session.session_type
+        address = parse_address(choice.url, endpoint.dialect, session_type=wanted)
+        key = await asyncio.to_thread(find_key, endpoint, choice.url, os.environ, session_type=wanted)
         self._target = Target(self._settings, choice, key)
         if key is None:
             report(Finding("key", "ok", f"none, and {address.host} may need none"))

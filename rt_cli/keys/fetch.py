@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rt_cli.protocol.endpoint.url import Address
-    from rt_cli.settings import EndpointSettings
+    from rt_cli.settings import EndpointSettings, SessionType
 
 COMMAND_DEADLINE_S = 60.0
 """Long, because a password store may prompt for a passphrase."""
@@ -25,19 +25,25 @@ _LARGEST_OUTPUT = 1 << 16
 
 
 def find_key(
-    settings: EndpointSettings, url: str, environ: Mapping[str, str], *, conversation: bool = False
+    settings: EndpointSettings,
+    url: str,
+    environ: Mapping[str, str],
+    *,
+    conversation: bool = False,
+    session_type: SessionType | None = None,
 ) -> str | None:
     """Return the key for a URL, or None if the URL needs none. Blocks on files, commands and the keyring.
 
     The keyring of the system is the last source. It is not used for unencrypted connections.
 
-    From here on no output shows the key. Whether the sessions are conversations decides which URLs are valid.
+    From here on no output shows the key. The kind of the sessions decides which URLs are valid.
 
     Raises:
         UsageError: An invalid URL; a file or command without a key.
         RefusedError: The host needs a key, and no key is configured.
     """
-    key = _find_key(settings, parse_address(url, settings.dialect, conversation=conversation), environ)
+    address = parse_address(url, settings.dialect, conversation=conversation, session_type=session_type)
+    key = _find_key(settings, address, environ)
     protect([] if key is None else [key])
     return key
 

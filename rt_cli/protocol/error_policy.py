@@ -22,19 +22,24 @@ _KEY_CODES = frozenset(
     {"invalid_api_key", "invalid_authentication", "authentication_error", "token_expired", "forbidden"}
 )
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
-_SHAPE_CODES = frozenset(
+MODEL_CODES = frozenset(
     {
         "invalid_model",
         "missing_model",
         "model_not_found",
         "model_not_validated",
         "model_load_error",
-        "beta_api_shape_disabled",
-        "invalid_session_type",
         "DeploymentNotFound",
     }
 )
-FULL_CODES = frozenset({"rate_limited", "rate_limit_exceeded", "session_limit_reached", "overloaded", "no_room"})
+"""Codes of a model that the endpoint cannot use."""
+_SHAPE_CODES = MODEL_CODES | {"beta_api_shape_disabled", "invalid_session_type"}
+FULL_CODES = frozenset(
+    {
+        *("rate_limited", "rate_limit_exceeded", "session_limit_reached", "too_many_sessions", "overloaded"),
+        "no_room",
+    }
+)
 """Codes of a full endpoint: its own, and ours."""
 _CAPACITY_CODES = FULL_CODES | {"server_error", "unavailable"}
 _CAPACITY_WORDS = ("capacity", "limit", "busy", "overload", "too many", "try again")
@@ -175,7 +180,7 @@ def classify_error(error: ErrorInfo, *, configuring: bool) -> RtError | None:
         return known
     message = quoted(error.message or error.code or error.type)
     if error.code in _CAPACITY_CODES or error.type in _CAPACITY_CODES:
-        if _is_about_model("", error):
+        if is_about_model("", error):
             return _no_model(message)
         code = printable(error.code or error.type)[:100]
         return UnreachableError(f"the endpoint is not available: {message}", "try again later", code=code)
@@ -253,7 +258,7 @@ def _by_words(reason: str, error: ErrorInfo | None) -> RtError | None:
     message = quoted((error.message if error else "") or reason)
     if status in {"401", "402", "403"}:
         return http_refusal(int(status), message)
-    if status == "404" or _is_about_model(reason, error):
+    if status == "404" or is_about_model(reason, error):
         return _no_model(message)
     return None
 
@@ -264,7 +269,7 @@ def _no_model(message: str) -> RtError:
     )
 
 
-def _is_about_model(reason: str, error: ErrorInfo | None) -> bool:
+def is_about_model(reason: str, error: ErrorInfo | None) -> bool:
     """Return whether the peer says that it cannot use the model, which no other connection changes."""
     text = f"{reason} {error.message} {error.code} {error.type}".lower() if error else reason.lower()
     if any(word in text for word in _PASSING_WORDS):
@@ -278,7 +283,8 @@ def _refused(description: str) -> RtError:
 
 
 def _unusable(description: str) -> RtError:
-    return EndpointError(f"the endpoint does not take this session: {description}", "check the model and the URL")
+    message = f"the endpoint does not take this session: {description}"
+    return EndpointError(message, "check the model and the URL", code="close_4000")
 
 
 _CLOSES: dict[int, Callable[[str], RtError]] = {

@@ -29,6 +29,10 @@ class SessionCreated(msgspec.Struct, frozen=True):
     expires_at: float | None = None
     """Unix time, seconds."""
     session_id: str | None = None
+    flat: bool = False
+    """The session in it has the flat (beta) shape."""
+    looks_like: str | None = None
+    """The dialect of an endpoint that no other one greets like."""
 
 
 class EffectiveSession(msgspec.Struct, frozen=True):

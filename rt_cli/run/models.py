@@ -6,6 +6,7 @@ import json
 import os
 import re
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -38,7 +39,9 @@ async def models(settings: Settings) -> list[str]:
     """
     import asyncio
 
-    plan = await asyncio.to_thread(make_plan, settings, os.environ)
+    # Which model is not known yet, where an endpoint has no usual one.
+    named = replace(settings, endpoint=replace(settings.endpoint, model=settings.endpoint.model or "any"))
+    plan = await asyncio.to_thread(make_plan, named, os.environ)
     async with AsyncExitStack() as stack:
         endpoint = await open_endpoint(settings, plan, stack, on_embedded=lambda _warning, _sessions: None)
         url = models_url(endpoint.url)

@@ -72,7 +72,13 @@ def make_plan(
     if choice.url is None:
         key = None
     elif key is None:
-        key = find_key(settings.endpoint, choice.url, environ, conversation=conversation is not None)
+        key = find_key(
+            settings.endpoint,
+            choice.url,
+            environ,
+            conversation=conversation is not None,
+            session_type=settings.session.session_type,
+        )
     else:
         key = clean_key(key, "the key")
         protect([key])
@@ -97,7 +103,7 @@ def make_plan(
     if conversation is not None:
         session = conversation(endpoint, turn_detection)
     else:
-        session = endpoint.dialect.request(settings.session, endpoint.model, turn_detection, embedded=endpoint.embedded)
+        session = endpoint.request(settings.session, turn_detection)
     if recognizer is not None:
         check_words(recognizer)
     return Plan(choice, key, session, recognizer, converses)
@@ -116,7 +122,15 @@ def endpoint_of(
     settings: Settings, key: str | None, url: str, recognizer: Spec | None, *, conversation: bool = False
 ) -> Endpoint:
     """Return the endpoint of the settings, at this URL; with a recogniser it is the embedded one."""
+    wanted = settings.session.session_type
     if recognizer is None:
-        return resolve(settings.endpoint, url, key, conversation=conversation)
-    model = recognizer.kind
-    return resolve(settings.endpoint, url, key, embedded=True, embedded_model=model, conversation=conversation)
+        return resolve(settings.endpoint, url, key, conversation=conversation, session_type=wanted)
+    return resolve(
+        settings.endpoint,
+        url,
+        key,
+        embedded=True,
+        embedded_model=recognizer.kind,
+        conversation=conversation,
+        session_type=wanted,
+    )

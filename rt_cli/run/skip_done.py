@@ -144,7 +144,7 @@ def determinants(settings: Settings, plan: Plan) -> dict[str, object]:
     # Marks of versions without a choice of recognisers stay valid: they are about pocketsphinx.
     if plan.recognizer and plan.recognizer.kind != EMBEDDED_MODEL:
         others["recognizer"] = str(plan.recognizer)
-    if plan.session.query:
+    if plan.session.query and not plan.session.body:
         others["query"] = plan.session.query
     session = {"turns": plan.session.turns, "session": plan.session.body, "speech": speech}
     return {"url": plan.choice.url, **session, **others}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.channels import SIDES, of_channel
 from rt_cli.clock import SystemClock
 from rt_cli.events import EndpointChosen, Warned
+from rt_cli.protocol.endpoint.negotiation import Negotiation
 from rt_cli.run.open_endpoint import DEMO_CODE, open_endpoint
 from rt_cli.settings import auto
 from rt_cli.streaming.cost import bill_of
@@ -86,6 +87,7 @@ class Streamers:
         """
         self._plan = plan
         self._endpoint = endpoint = await open_endpoint(self._settings, plan, stack, on_embedded=self._on_embedded)
+        self._negotiation = Negotiation(endpoint, plan.session, self._settings.session)
         where = "embedded" if endpoint.embedded else endpoint.host
         self._on_event(EndpointChosen(where, endpoint.model, plan.choice.reason, self._remark))
         if endpoint.trust.insecure and endpoint.url.startswith("wss:"):
@@ -139,6 +141,7 @@ class Streamers:
             self._endpoint,
             self._plan.session,
             self._settings,
+            negotiation=self._negotiation,
             spool=source.spool,
             resume=source.resume,
             save_audio=None if save_audio is None else of_channel(Path(save_audio), channel),
@@ -147,7 +150,7 @@ class Streamers:
             count_unwritten=self._count_unwritten,
             witness=None
             if self._wire_recorder is None
-            else partial(self._wire_recorder.connection, self._endpoint, source.name),
+            else partial(self._wire_recorder.connection, source=source.name),
         )
 
     async def _run(self, job: Job, on_event: EventHandler) -> Summary:

@@ -10,7 +10,7 @@ from rt_cli.settings.delivery import DeliverySettings, OnFull
 from rt_cli.settings.endpoint import EndpointSettings
 from rt_cli.settings.input import Encoding, InputSettings
 from rt_cli.settings.output import OutputFormat, OutputSettings, StatusMode
-from rt_cli.settings.session import Delay, NoiseReduction, SessionSettings, TurnDetection
+from rt_cli.settings.session import Delay, NoiseReduction, SessionSettings, SessionType, TurnDetection
 from rt_cli.settings.talk import TalkSettings
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "OutputFormat",
     "OutputSettings",
     "SessionSettings",
+    "SessionType",
     "Settings",
     "StatusMode",
     "TalkSettings",

@@ -7,6 +7,8 @@ from rt_cli.settings.declaration import ALL, BENCH, CONVERSATION, TALK, setting
 
 TurnDetection = Literal["server_vad", "semantic_vad", "client", "none"]
 """Turn detection: by the endpoint (speech energy or meaning), by ``rt``, or none."""
+SessionType = Literal["transcription", "realtime"]
+"""A session that only transcribes, or a conversation that is only listened to."""
 Delay = Literal["minimal", "low", "medium", "high", "xhigh"]
 NoiseReduction = Literal["near_field", "far_field"]
 
@@ -68,6 +70,16 @@ class SessionSettings:
         "(none: all is one turn).",
         auto="the endpoint if the model can, else rt",
         commands=ALL | TALK,
+        changes_result=True,
+    )
+    session_type: SessionType | None = setting(
+        None,
+        "--session KIND",
+        "{choices}.",
+        doc="What the endpoint is asked for: a transcription, or a conversation that is only listened to, without "
+        "replies.",
+        auto="a transcription; a conversation where the endpoint has nothing else",
+        commands=ALL,
         changes_result=True,
     )
     vad_threshold: float = setting(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Source, SourceInfo, Warn
     from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
+    from rt_cli.protocol.endpoint.negotiation import Negotiation
     from rt_cli.settings import Settings
     from rt_cli.streaming.capture.turn_analysis import Detector
     from rt_cli.streaming.conversation_hooks import ConversationHooks
@@ -62,9 +63,11 @@ class Job(Struct, frozen=True):
     """Seconds of audio in memory. Also the limit of unsent audio of a live source, unless the spool takes the rest."""
     probe: MeasureHooks | None = None
     """Hooks of a measurement; None without one."""
-    witness: Callable[[], ConnectionLog] | None = None
-    """Makes the wire log of the next connection; None without ``--record``."""
+    witness: Callable[[Endpoint], ConnectionLog] | None = None
+    """Makes the wire log of the next connection, to this endpoint; None without ``--record``."""
 
+    negotiation: Negotiation | None = None
+    """Shared with other runs at the same endpoint; None for one of its own."""
     conversation: ConversationHooks | None = None
     """The conversation that the sound belongs to; None for a transcription."""
 

@@ -11,15 +11,17 @@ from msgspec import UNSET
 
 from rt_cli.errors import EXIT_OK, ConnectionLost, RtError, unexpected
 from rt_cli.events import Noted, Warned, error_event
+from rt_cli.protocol.endpoint.negotiation import Negotiation
 from rt_cli.protocol.session.session import Session
 from rt_cli.settings import auto
 from rt_cli.streaming.capture.capture import TapeFeeder
 from rt_cli.streaming.capture.overflow_policy import OverflowPolicy
 from rt_cli.streaming.capture.push_to_talk import POST_ROLL_MS, PushToTalk
+from rt_cli.streaming.capture.turn_analysis import TurnAnalysis
 from rt_cli.streaming.cost import Meter, bill_of
 from rt_cli.streaming.delivery.marks import Marks, dropped
 from rt_cli.streaming.delivery.reconnect import Reconnector
-from rt_cli.streaming.delivery.run_state import RunState
+from rt_cli.streaming.delivery.run_state import RunState, SessionChoice
 from rt_cli.streaming.delivery.speech_search import QuietPrefix
 from rt_cli.streaming.outcome import RunOutcome
 from rt_cli.streaming.progress_report import ProgressReport
@@ -72,7 +74,9 @@ class Streamer:
         self.tape = Tape(self._rate)
         """The audio of the run and its marks, for readers."""
         self._quiet_prefix = QuietPrefix(self.tape)
-        self._turns = job.session.turns
+        self._negotiation = job.negotiation or Negotiation(job.endpoint, job.session, job.settings.session)
+        self._choice = SessionChoice(self._negotiation, self._negotiation.proposal)
+        self._turns = self._choice.proposal.request.turns
         self._control = PushToTalk(self._rate, push_to_talk=job.settings.input.ptt, on_change=on_event)
         self._meter = Meter(self._rate, job.bill or bill_of(job.settings))
         self._overflow_policy: OverflowPolicy | None = None
@@ -82,6 +86,8 @@ class Streamer:
         self._marks: Marks | None = None
         self._reconnector: Reconnector | None = None
         self._delivery_task: asyncio.Task[None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._others: list[asyncio.Task[None]] = []
         self._silent_input = False
         self._signals = 0
         self._signal_exit = EXIT_OK
@@ -227,7 +233,8 @@ class Streamer:
         self._reconnector = Reconnector(self._make_run_state(capture, self._marks, policy, sizes))
         progress = ProgressReport(self.tape, capture, self._reconnector, self._meter, self._clock, self._on_event)
         async with asyncio.TaskGroup() as tasks:
-            others = [
+            self._tasks = tasks
+            self._others = others = [
                 tasks.create_task(capture.run(), name="capture"),
                 tasks.create_task(capture.reread(), name="reread"),
             ]
@@ -298,14 +305,13 @@ class Streamer:
 
     def _make_run_state(self, capture: TapeFeeder, marks: Marks, policy: SendPolicy, sizes: ChunkSizes) -> RunState:
         return RunState(
-            endpoint=self._job.endpoint,
-            request=self._job.session,
+            choice=self._choice,
             settings=self._job.settings,
             tape=self.tape,
             session=self._session,
             capture=capture,
             marks=marks,
-            turn_marks=policy.marks,
+            make_turns=self._make_turns,
             send_ranges=policy.send_ranges,
             changed=self.changed,
             sound=self._sound,
@@ -318,6 +324,22 @@ class Streamer:
             make_wire_log=self._job.witness,
             conversation=self._job.conversation,
         )
+
+    def _make_turns(self) -> None:
+        """Make the turns from what is not settled on: the endpoint refuses to."""
+        if self._marks is None or self._capture is None or self._tasks is None:
+            return
+        analysis = TurnAnalysis(
+            self.tape,
+            self._capture,
+            self._sound,
+            self._job.settings.session,
+            self._job.make_detector,
+            start=self.tape.settled,
+        )
+        self._marks.turn_marks = analysis.marks
+        self._session.make_turns()
+        self._others.append(self._tasks.create_task(analysis.run(), name="turns"))
 
     def _on_silence(self) -> None:
         """End capture after ``--stop-after-silence``."""

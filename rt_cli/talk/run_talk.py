@@ -174,7 +174,7 @@ class TalkRun:
             plan.session,
             settings,
             conversation=partner,
-            witness=None if recorder is None else partial(recorder.connection, endpoint, self._name),
+            witness=None if recorder is None else partial(recorder.connection, source=self._name),
         )
         self._streamer = Streamer(job, SystemClock(), self._take, progress=self._output.wants_progress)
         if self._interrupts.codes:

@@ -260,7 +260,6 @@ OPENING = [
         _status(302, Location="wss://elsewhere.invalid/"),
     ),
     Row("503 with a large body", SEND, 5, "HTTP 503", _status(503, "x" * 3_000_000)),
-    Row("403 without a model", SEND, 4, r"HTTP 403.*\?model=", _status(403)),
     Row(
         "waits that no calendar has",
         SEND,

@@ -10,10 +10,12 @@ import pytest
 
 from rt_cli.doctor.endpoint import Target, check_endpoint
 from rt_cli.protocol.endpoint.endpoint import Choice, resolve
-from rt_cli.settings import DeliverySettings, Settings
+from rt_cli.settings import DeliverySettings, EndpointSettings, Settings
 from tests.fakes import run
 from tests.program import DATA, rt
 from tests.servers import never_updates, scripted
+from tests.standins.conversing import ConversingScript
+from tests.standins.standin import StandIn
 
 if TYPE_CHECKING:
     from rt_cli.doctor.finding import Finding
@@ -149,3 +151,18 @@ def test_a_known_endpoint_has_to_answer(monkeypatch: pytest.MonkeyPatch) -> None
         run(check_endpoint(found.append, target))
 
     assert (found[-1].check, found[-1].status, found[-1].exit) == ("session", "fail", 6)
+
+
+def test_another_session_is_asked_for_as_in_a_run() -> None:
+    """A conversation where transcriptions are refused: no failure, but said."""
+
+    async def check() -> None:
+        found: list[Finding] = []
+        async with StandIn(ConversingScript).serving() as server:
+            settings = Settings(endpoint=EndpointSettings(url=server.url, model="m"))
+            await check_endpoint(found.append, Target(settings, Choice("url", server.url, "given"), None))
+        said = [(each.check, each.status) for each in found if each.check in {"websocket", "session"}]
+        assert said == [("websocket", "ok"), ("session", "ok"), ("session", "warn")]
+        assert "listening to a conversation" in found[-1].detail
+
+    run(check())

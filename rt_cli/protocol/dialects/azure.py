@@ -24,9 +24,20 @@ class AzureDialect(OpenAiDialect):
                 )
         return super().query(query, own_host=own_host)
 
+    def url_query(self, model: str, *, own_host: bool) -> Query:
+        """Return nothing: the deployment of a conversation is another than the one that transcribes."""
+        if own_host and self.listens:
+            raise UsageError(
+                "a conversation needs its deployment in the URL",
+                "add ?model=DEPLOYMENT to --url; --model is the deployment that transcribes",
+            )
+        return super().url_query(model, own_host=own_host)
+
 
 AZURE = AzureDialect(
     name="azure",
+    title="Azure OpenAI",
+    turns_by="the model, else `rt`",
     hosts=(".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"),
     base_path="/openai/v1",
     key_variable="AZURE_OPENAI_API_KEY",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,6 +33,10 @@ class SessionRequest:
     """Parameters of the URL that belong to the session."""
     conversation: bool = False
     """The endpoint replies; a conversation goes on without the words of the user."""
+    listening: bool = False
+    """The session is a conversation that is only listened to: replies are off, and cancelled where they come."""
+    detect: bool = False
+    """The protocol of the endpoint is not known in full: its greeting says which shape of a session it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class Dialect(ABC):
     hosts: tuple[str, ...]
     """Hosts of the provider; a leading dot matches all subdomains."""
     key_variable: str
-    """Environment variable that holds the key for these hosts, and for no other."""
+    """Environment variable that holds the key for these hosts, and for no other; empty without hosts."""
     key_header: str = "Authorization"
     key_prefix: str = "Bearer "
     key_shape: tuple[str, str] | None = None
@@ -64,6 +69,20 @@ class Dialect(ABC):
     rate_hz: int = 24_000
     """Sample rate of the PCM on the wire."""
     default_model: str = ""
+
+    title: str = ""
+    """The endpoint, for people."""
+    turns_by: str = "the endpoint"
+    """Who makes the turns if nobody asks for anything else, for people."""
+    partials: bool = True
+    """Words come before the end of their turn."""
+    exact: bool = True
+    """Turns have exact times, so that a replay doubles nothing."""
+
+    listens: bool = False
+    """Sessions are conversations that are only listened to; else transcriptions."""
+    negotiates: bool = False
+    """Where a session is refused another one may do: any server may speak this dialect."""
 
     greets: bool = True
     """The endpoint says ``SessionCreated`` before it takes a configuration."""
@@ -73,6 +92,12 @@ class Dialect(ABC):
     """The codec has a ``clear``."""
     ends_stream: bool = False
     """The codec has an end of the stream."""
+    takes_commits: bool = True
+    """A commit closes a turn that the endpoint makes; else only silence does."""
+    longest_silence_s: float = math.inf
+    """Where ``rt`` makes the turns, it commits silence of this length: the endpoint keeps no longer audio."""
+    one_turn_at_once: bool = False
+    """Behind a commit the endpoint takes no audio before it has answered."""
 
     def owns(self, host: str) -> bool:
         """Return whether a host (lower case) belongs to the provider."""
@@ -114,6 +139,39 @@ class Dialect(ABC):
         Raises:
             UsageError: The provider does not take such a session.
         """
+
+    def url_query(self, model: str, *, own_host: bool) -> Query:
+        """Return the parameters that the URL has to name, unless it names them already.
+
+        Args:
+            model: The model of the settings.
+            own_host: The host belongs to the provider.
+
+        Raises:
+            UsageError: The provider wants a parameter that only the user knows.
+        """
+        del model, own_host
+        return ()
+
+    def for_listening(self) -> Dialect:
+        """Return the dialect of the conversations of this provider that are only listened to.
+
+        Raises:
+            UsageError: It has none that ``rt`` speaks.
+        """
+        if self.listens:
+            return self
+        raise UsageError(f"{self.name} has no conversations to listen to", "leave out --session")
+
+    def for_transcriptions(self) -> Dialect:
+        """Return the dialect of the transcriptions of this provider.
+
+        Raises:
+            UsageError: It has none.
+        """
+        if not self.listens:
+            return self
+        raise UsageError(f"{self.name} has no sessions that only transcribe", "leave out --session")
 
     def for_conversations(self) -> Dialect:
         """Return the dialect of the conversations of this provider.

@@ -27,6 +27,7 @@ class OpenAiDialect(Dialect):
     converses: bool = False
     """Sessions are conversations; else transcriptions."""
     default_model: str = "gpt-live-transcribe"
+    negotiates: bool = True
 
     def path(self, path: str) -> str:
         """Complete to the realtime path; a path with a segment ``realtime`` stays unchanged."""
@@ -39,20 +40,20 @@ class OpenAiDialect(Dialect):
         return f"{path}/realtime" if _VERSION.fullmatch(segments[-1]) else f"{path}/v1/realtime"
 
     def query(self, query: Query, *, own_host: bool) -> Query:
-        """Add ``intent=transcription``, unless the sessions are conversations.
+        """Add ``intent=transcription``, unless the sessions are conversations, listened to or not.
 
         Raises:
             UsageError: The query asks the provider for another kind of session.
         """
         given = dict(query)
-        if self.converses:
+        if self.converses or self.listens:
             if given.get("intent", "realtime") != "realtime":
                 raise UsageError(f"intent={given['intent']} in the URL is no conversation", "take it out of the URL")
             return query
         if own_host and "model" in given:
             raise UsageError(
                 f"a model in the URL asks {self.name} for a conversation, not a transcription",
-                "take it out of the URL and use --model",
+                "take it out of the URL and use --model, or listen to a conversation (--session realtime)",
             )
         if own_host and given.get("intent", "transcription") != "transcription":
             raise UsageError(f"intent={given['intent']} in the URL: rt transcribes", "take it out of the URL")
@@ -61,11 +62,36 @@ class OpenAiDialect(Dialect):
     def request(
         self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool
     ) -> SessionRequest:
-        """Return the transcription session for the model."""
-        from rt_cli.protocol.openai.session import choose_turn_detection, transcription_session
+        """Return the transcription session for the model, or the conversation to listen to."""
+        from rt_cli.protocol.openai.session import (
+            choose_turn_detection,
+            listening_session,
+            listening_turns,
+            transcription_session,
+        )
 
+        if self.listens:
+            chosen = listening_turns(turns)
+            body = listening_session(settings, model, chosen, self.rate_hz)
+            return SessionRequest(chosen, self.rate_hz, body, listening=True)
         chosen = choose_turn_detection(model, turns, embedded=embedded)
         return SessionRequest(chosen, self.rate_hz, transcription_session(settings, model, chosen, self.rate_hz))
+
+    def url_query(self, model: str, *, own_host: bool) -> Query:
+        """Return the model: the provider wants one in the URL for a conversation, other servers take it or leave it."""
+        from rt_cli.protocol.openai.session import CONVERSATION_MODEL
+
+        if own_host:
+            return (("model", CONVERSATION_MODEL),) if self.listens else ()
+        return (("model", model),)
+
+    def for_listening(self) -> OpenAiDialect:
+        """Return the dialect with other sessions; the model still transcribes."""
+        return replace(self, listens=True)
+
+    def for_transcriptions(self) -> OpenAiDialect:
+        """Return the dialect with other sessions."""
+        return replace(self, listens=False)
 
     def for_conversations(self) -> OpenAiDialect:
         """Return the dialect with another model and other sessions; the keys are the same."""
@@ -84,11 +110,15 @@ class OpenAiDialect(Dialect):
         return SessionRequest(chosen, self.rate_hz, body, (("model", model),), conversation=True)
 
     def codec(self, request: SessionRequest) -> Codec:
-        """Return the codec, which keeps no state."""
+        """Return the codec; that of OpenAI's transcriptions keeps no state."""
         if self.converses:
             from rt_cli.protocol.openai.conversation import ConversationCodec
 
             return ConversationCodec(request.body)
+        if request.listening or request.detect:
+            from rt_cli.protocol.openai.compatible import CompatibleCodec
+
+            return CompatibleCodec(request.body)
         from rt_cli.protocol.openai.codec import OpenAiCodec
 
         return OpenAiCodec(request.body)
@@ -96,6 +126,8 @@ class OpenAiDialect(Dialect):
 
 OPENAI = OpenAiDialect(
     name="openai",
+    title="OpenAI, and any compatible server",
+    turns_by="the model, else `rt`",
     # The hosts for data residency are subdomains of the main one.
     hosts=("api.openai.com", ".api.openai.com"),
     key_variable="OPENAI_API_KEY",

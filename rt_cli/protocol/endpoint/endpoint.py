@@ -11,15 +11,15 @@ from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import OPENAI, dialect_for
 from rt_cli.protocol.endpoint.headers import last_per_name
 from rt_cli.protocol.endpoint.openai_base import BASE_VARIABLE, OPENAI_URL, openai_base
-from rt_cli.protocol.endpoint.url import Address, parse_address, with_parameters
+from rt_cli.protocol.endpoint.url import Address, parameter_of, parse_address, with_parameters, without_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rt_cli.protocol.dialects import Dialect
-    from rt_cli.protocol.dialects.dialect import Query
+    from rt_cli.protocol.dialects.dialect import Query, SessionRequest
     from rt_cli.protocol.endpoint.headers import Headers
-    from rt_cli.settings import EndpointSettings
+    from rt_cli.settings import EndpointSettings, SessionSettings, SessionType, TurnDetection
 
 __all__ = ["EMBEDDED_MODEL", "Choice", "Endpoint", "Trust", "choose", "resolve", "trust_of"]
 
@@ -72,6 +72,8 @@ class Endpoint:
     trust: Trust = Trust()
     official: bool = False
     """The host belongs to the provider of the dialect."""
+    bare: tuple[str, str] | None = field(default=None, repr=False)
+    """``url`` and ``shown`` without the parameters of a session; None if they have none."""
 
     @property
     def host(self) -> str:
@@ -83,11 +85,47 @@ class Endpoint:
         """Whether its protocol is known in full."""
         return self.official or self.embedded
 
+    def request(
+        self, settings: SessionSettings, turns: TurnDetection | None, *, url_model: bool = True
+    ) -> SessionRequest:
+        """Return the session to ask for.
+
+        Args:
+            settings: Settings of the user.
+            turns: The turn detection that the user wants; None to choose.
+            url_model: Whether the URL names the model, where the dialect wants it there.
+
+        Raises:
+            UsageError: The provider does not take such a session.
+        """
+        request = self.dialect.request(settings, self.model, turns, embedded=self.embedded)
+        if self.embedded:
+            return request
+        wanted = (
+            self.dialect.url_query(self.model, own_host=self.official) if url_model and not self._names_model else ()
+        )
+        return replace(request, query=(*request.query, *wanted), detect=not self.official)
+
+    @property
+    def _names_model(self) -> bool:
+        """Whether the user's URL names a model."""
+        return parameter_of(self.bare[0] if self.bare else self.url, "model") is not None
+
+    def listening(self) -> Endpoint:
+        """Return the endpoint for a conversation that is only listened to.
+
+        Raises:
+            UsageError: The provider has none that ``rt`` speaks.
+        """
+        url, shown = (without_parameter(each, "intent") for each in self.bare or (self.url, self.shown))
+        return replace(self, url=url, shown=shown, bare=None, dialect=self.dialect.for_listening())
+
     def with_query(self, query: Query) -> Endpoint:
-        """Return the endpoint with more parameters in its URL, which hold no secret."""
+        """Return the endpoint with these parameters of a session in its URL, in place of those of another session."""
+        url, shown = bare = self.bare or (self.url, self.shown)
         if not query:
-            return self
-        return replace(self, url=with_parameters(self.url, query), shown=with_parameters(self.shown, query))
+            return self if self.bare is None else replace(self, url=url, shown=shown, bare=None)
+        return replace(self, url=with_parameters(url, query), shown=with_parameters(shown, query), bare=bare)
 
 
 def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
@@ -99,7 +137,8 @@ def choose(settings: EndpointSettings, environ: Mapping[str, str]) -> Choice:
         UsageError: A key or a dialect without a URL that it belongs to; an unknown dialect; an invalid variable.
     """
     if settings.local:
-        dialect_for(settings.dialect, "localhost")  # report a typing error, although the value has no effect here
+        if settings.dialect is not None:
+            dialect_for(settings.dialect, "localhost")  # report a typing error, although the value has no effect here
         return Choice("embedded", None, "--local")
     if settings.url is not None:
         reason = f"profile {settings.profile}" if settings.profile else settings.url_origin or "a URL was given"
@@ -124,6 +163,7 @@ def resolve(
     embedded: bool = False,
     embedded_model: str = EMBEDDED_MODEL,
     conversation: bool = False,
+    session_type: SessionType | None = None,
 ) -> Endpoint:
     """Build the endpoint for a URL.
 
@@ -134,11 +174,13 @@ def resolve(
         embedded: True for the embedded endpoint.
         embedded_model: Default model of the embedded endpoint: its recogniser.
         conversation: Whether the sessions are conversations.
+        session_type: What is asked for otherwise; None: what the dialect has.
 
     Raises:
         UsageError: A bad URL or dialect, a key on an unencrypted connection, or two credentials for one header.
     """
-    address = parse_address(url, OPENAI.name if embedded else settings.dialect, conversation=conversation)
+    dialect = OPENAI.name if embedded else settings.dialect
+    address = parse_address(url, dialect, conversation=conversation, session_type=session_type)
     _check_secrecy(address, key)
     default = embedded_model if embedded else address.dialect.default_model
     return Endpoint(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import RefusedError, UsageError
-from rt_cli.protocol.dialects import DIALECTS, OPENAI
+from rt_cli.protocol.dialects import OPENAI, owner_of
 from rt_cli.protocol.endpoint.openai_base import openai_base
 from rt_cli.protocol.endpoint.url import parse_address
 
@@ -78,8 +78,8 @@ def _variables(settings: EndpointSettings, address: Address, environ: Mapping[st
         if (base_address.host, base_address.port) == (address.host, address.port):
             return (OPENAI.key_variable,)
     own = (OWN_VARIABLE,) if settings.url is not None and settings.profile is None else ()
-    provider = next((dialect.key_variable for dialect in DIALECTS.values() if dialect.owns(address.host)), None)
-    return own if provider is None else (*own, provider)
+    provider = owner_of(address.host)
+    return own if provider is None else (*own, provider.key_variable)
 
 
 def missing_key(host: str, variable: str) -> RefusedError:

@@ -16,6 +16,7 @@ from rt_cli.protocol.dialects import dialect_for
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects import Dialect
     from rt_cli.protocol.dialects.dialect import Query
+    from rt_cli.settings import SessionType
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?")
@@ -59,10 +60,16 @@ class Address(Struct, frozen=True):
     def _text(self, query: tuple[tuple[str, str], ...]) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}?{urlencode(query, safe='*:/')}"
+        return with_parameters(f"{self.scheme}://{host}{port}{self.path}", query)
 
 
-def parse_address(text: str, dialect: str | None = None, *, conversation: bool = False) -> Address:
+def parse_address(
+    text: str,
+    dialect: str | None = None,
+    *,
+    conversation: bool = False,
+    session_type: SessionType | None = None,
+) -> Address:
     """Parse the URL of an endpoint.
 
     http and https become ws and wss. The dialect completes path and parameters. A URL without a scheme must name this
@@ -72,6 +79,7 @@ def parse_address(text: str, dialect: str | None = None, *, conversation: bool =
         text: The URL.
         dialect: Name of a dialect; None or ``auto`` selects it by the host.
         conversation: Whether the sessions are conversations.
+        session_type: What is asked for otherwise; None: what the dialect has.
 
     Raises:
         UsageError: Not the URL of an endpoint; the message shows no secret.
@@ -81,6 +89,8 @@ def parse_address(text: str, dialect: str | None = None, *, conversation: bool =
     resolved = dialect_for(dialect, host)
     if conversation:
         resolved = resolved.for_conversations()
+    elif session_type is not None:
+        resolved = resolved.for_listening() if session_type == "realtime" else resolved.for_transcriptions()
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     credentials = parts.netloc.rpartition("@")[0]
     return Address(
@@ -96,8 +106,19 @@ def parse_address(text: str, dialect: str | None = None, *, conversation: bool =
 
 def with_parameters(url: str, query: Query) -> str:
     """Return the URL with more parameters behind its own."""
-    separator = "" if url.endswith("?") else "&" if "?" in url else "?"
-    return f"{url}{separator}{urlencode(query, safe='*:/')}"
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, safe='*:/')}" if query else url
+
+
+def without_parameter(url: str, name: str) -> str:
+    """Return a completed URL without a parameter."""
+    head, _, query = url.partition("?")
+    kept = [(key, value) for key, value in parse_qsl(query, keep_blank_values=True) if key != name]
+    return with_parameters(head, tuple(kept))
+
+
+def parameter_of(url: str, name: str) -> str | None:
+    """Return the value of a parameter in the query of a URL; None without it."""
+    return next((value for key, value in parse_qsl(urlsplit(url).query, keep_blank_values=True) if key == name), None)
 
 
 def is_loopback(host: str) -> bool:

@@ -126,7 +126,18 @@ def _expires_at(fields: Fields) -> float | None:
 
 
 def _session_created(fields: Fields) -> ServerEvent:
-    return SessionCreated(_expires_at(fields), text_of(object_of(fields, "session"), "id") or text_of(fields, "id"))
+    session = object_of(fields, "session")
+    return SessionCreated(
+        _expires_at(fields),
+        text_of(session, "id") or text_of(fields, "id"),
+        flat=fields.get("type") == _BETA_CREATED or ("audio" not in session and not _FLAT.isdisjoint(session)),
+        # Its greeting has an id and a time, and no session.
+        looks_like="vllm" if "session" not in fields and "created" in fields and "id" in fields else None,
+    )
+
+
+_BETA_CREATED = "transcription_session.created"
+_FLAT = frozenset({"input_audio_format", "input_audio_transcription", "modalities"})
 
 
 def _session_updated(fields: Fields) -> ServerEvent:
@@ -321,7 +332,7 @@ def _scalar(value: object) -> str:
 
 _READERS: Readers = {
     "session.created": _session_created,
-    "transcription_session.created": _session_created,
+    _BETA_CREATED: _session_created,
     "session.updated": _session_updated,
     "transcription_session.updated": _session_updated,
     "input_audio_buffer.speech_started": _speech_started,

@@ -15,6 +15,9 @@ _RESERVED = {
     "audio.input.format": "rt resamples to the format of the endpoint",
     "audio.input.turn_detection.type": "use --turn-detection",
     "audio.input.transcription.model": "use --model",
+    "input_audio_format": "rt resamples to the format of the endpoint",
+    "turn_detection.type": "use --turn-detection",
+    "input_audio_transcription.model": "use --model",
 }
 """Paths that other parts of ``rt`` depend on (timeline, turn detection, reports), with the hint for the user."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.errors import UsageError
@@ -67,6 +68,33 @@ def transcription_session(
     if settings.confidence:
         session["include"] = ["item.input_audio_transcription.logprobs"]
     return with_overrides(session, settings.extra)
+
+
+def listening_turns(requested: TurnDetection | None) -> TurnDetection:
+    """Choose the turn detection of a conversation that is only listened to: the endpoint has it for any model."""
+    return requested or "server_vad"
+
+
+def listening_session(settings: SessionSettings, model: str, turns: TurnDetection, rate_hz: int) -> dict[str, object]:
+    """Build the ``session`` of a conversation that is only listened to: no replies, in text if they come all the same.
+
+    Without the endpoint's turn detection there are none either: only a commit makes a turn, and it asks for no reply.
+
+    Args:
+        settings: Settings of the user.
+        model: The model that transcribes.
+        turns: ``client`` and ``none`` switch the endpoint's detection off.
+        rate_hz: Sample rate of the PCM on the wire.
+
+    Raises:
+        UsageError: As for a transcription.
+    """
+    session = transcription_session(replace(settings, extra=()), model, turns, rate_hz)
+    audio: Any = session["audio"]
+    detection = audio["input"]["turn_detection"]
+    if detection is not None:
+        audio["input"]["turn_detection"] = {**detection, "create_response": False, "interrupt_response": False}
+    return with_overrides({**session, "type": "realtime", "output_modalities": ["text"]}, settings.extra)
 
 
 def conversation_session(

@@ -47,6 +47,8 @@ class Handshake:
         """What ``session.updated`` says of the session."""
         self.session_id: str | None = None
         """The endpoint's own name of the session, printable; None if unknown."""
+        self.looks_like: str | None = None
+        """The dialect that its greeting shows; None if it shows none."""
         self.expires_at: float | None = None
         """When the endpoint ends the session: Unix time, seconds; None if unknown."""
         self.last_error: ErrorInfo | None = None
@@ -63,6 +65,7 @@ class Handshake:
         match event:
             case SessionCreated():
                 self.greeted = True
+                self.looks_like = event.looks_like
                 self.session_id = printable_id(event.session_id) or self.session_id
                 self.expires_at = event.expires_at or self.expires_at
             case SessionUpdated():

@@ -142,6 +142,11 @@ class Session:
         return bool(pending) and pending[-1].wire == self.wire.wire
 
     @property
+    def awaits_answer(self) -> bool:
+        """Whether a commit of ours has no answer yet."""
+        return bool(self._connection.commits.pending)
+
+    @property
     def last_commit(self) -> Literal["pending", "answered", "refused"]:
         """What became of the last commit of ours."""
         return self._connection.commits.last
@@ -342,6 +347,11 @@ class Session:
         if commit.turn is None and commit.speech and draining and self.covered < commit.end:
             return [outcomes.warning(error), *refused, Drop(self.covered, commit.end, "refused")]
         return refused if commit.turn or is_empty_buffer(error) else [outcomes.warning(error), *refused]
+
+    def make_turns(self) -> None:
+        """Note, between two connections, that ``rt`` makes the turns from now on: the endpoint refuses to."""
+        self.own_turns, self._no_detector = True, False
+        self._begin(self._connection.turns.next_number, detected=True)
 
     def leave_turns_to_endpoint(self) -> list[Effect]:
         """Note, before any audio is sent on this connection, that the endpoint makes the turns whatever rt asks."""

@@ -85,6 +85,7 @@ class TurnAnalysis:
         hang_ms: Silence after speech that is sent, in addition to the hang of the gate; None: ``silence_ms``.
         quiet_s: Time without speech before ``on_quiet``, seconds; None for never.
         on_quiet: Called once per silence of that length.
+        start: Timeline position to begin at; None for the end of what is captured.
     """
 
     def __init__(
@@ -100,10 +101,11 @@ class TurnAnalysis:
         hang_ms: int | None = None,
         quiet_s: float | None = None,
         on_quiet: Callable[[], None] = lambda: None,
+        start: int | None = None,
     ) -> None:
         # A resumed run begins in the middle of the timeline.
-        self._read = tape.captured
-        self.marks = TurnMarks(tape.captured)
+        self._read = tape.captured if start is None else start
+        self.marks = TurnMarks(self._read)
         self._tape = tape
         self._capture = capture
         self._changed = changed

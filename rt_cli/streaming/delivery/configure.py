@@ -46,6 +46,8 @@ async def configure(
     try:
         async with asyncio.timeout(timeout_s):
             await until(lambda: handshake.greeted)
+            if endpoint.dialect.negotiates and not endpoint.known and handshake.looks_like is not None:
+                raise _other_dialect(handshake.looks_like)
             expected = "session.updated"
             for message in codec.session_messages(UPDATE_ID):
                 await send(message)
@@ -64,6 +66,10 @@ async def configure(
         handshake.configured = True
         return no_updated(within_s)
     return None
+
+
+def _other_dialect(name: str) -> EndpointError:
+    return EndpointError(f"the endpoint greets like {name}", f"use --dialect {name}", code="other_dialect")
 
 
 def _no_answer(expected: str, timeout_s: float, handshake: Handshake) -> EndpointError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rt_cli.audio.format import to_samples
 from rt_cli.errors import ConnectionLost, RtError
 from rt_cli.events import RawEvent
+from rt_cli.protocol.conversation.unwanted_replies import MESSAGE, UnwantedReplies
 from rt_cli.protocol.raw_event import raw_event
 from rt_cli.protocol.server_events import (
     Committed,
@@ -87,7 +88,10 @@ class Link:
         self._progress: tuple[int, int, float] | None = None
         self._progress_at = state.clock.now()
         self._catch_up = catch_up
+        self.proposal = state.choice.proposal
+        """What this connection asks for."""
         self._codec = state.endpoint.dialect.codec(state.request)
+        self._replies = UnwantedReplies() if state.request.listening or state.request.detect else None
         self._begin_state: SessionState | None = None
         self._request_id: str | None = None
         self._retiring = False
@@ -139,9 +143,10 @@ class Link:
             RtError: The connection failed or ended; the class says whether a reconnect may help.
         """
         settings = self._state.settings
-        wire_log = self._state.make_wire_log() if self._state.make_wire_log else None
+        make_wire_log = self._state.make_wire_log
+        wire_log = make_wire_log(self.proposal.endpoint) if make_wire_log else None
         timeout_s = settings.delivery.connect_timeout_s
-        connection = await connect(self._state.endpoint, timeout_s=timeout_s, wire_log=wire_log)
+        connection = await connect(self.proposal.endpoint, timeout_s=timeout_s, wire_log=wire_log)
         self.opened = True
         self._request_id = connection.request_id
         if self._state.probe is not None:
@@ -178,7 +183,7 @@ class Link:
                     tasks.create_task(self._monitor(connection, sender), name="watch"),
                 ]
                 await self._configure(sender)
-                if state.conversation is not None:
+                if state.conversation is not None or self._replies is not None:
                     others.append(tasks.create_task(self._send_actions(sender), name="actions"))
                 await self._deliver(self._pump, tasks)
                 for task in others:
@@ -196,7 +201,7 @@ class Link:
         """Configure the endpoint before any audio is sent."""
         warning = await configure(
             self.handshake,
-            self._state.endpoint,
+            self.proposal.endpoint,
             self._codec,
             send=sender.control,
             until=self._state.changed.wait_until,
@@ -206,6 +211,8 @@ class Link:
             self._state.warn_once("no_session_updated", warning)
         if self.handshake.effective is not None:
             self._read_back(self.handshake.effective)
+        for code, message in self._state.choice.negotiation.accepted(self.proposal):
+            self._state.warn_once(code, message)
         longest_s = self._state.settings.delivery.max_session_s
         self.lifetime_s = min(self._announced_lifetime_s(), math.inf if longest_s is None else longest_s)
         self.ready_at = self._state.clock.now()
@@ -214,7 +221,7 @@ class Link:
     def _read_back(self, effective: EffectiveSession) -> None:
         """Compare the answer with what was asked for. Raises the error that follows."""
         session = self._state.session
-        answer = read_back(self._state.request, effective)
+        answer = read_back(self.proposal.request, effective)
         session.endpoint_silence_ms = max(session.endpoint_silence_ms, answer.silence_ms)
         if answer.error is not None:
             raise answer.error
@@ -288,6 +295,8 @@ class Link:
             self.handshake.last_error = None
         if self.ready and isinstance(event, SessionUpdated):
             self._read_back(event.effective)
+        if self._replies is not None and self._refuse_reply(self._replies, event):
+            return
         if self.ready and self._begin_state is not None:
             if state.conversation is None or not state.conversation.takes(event):
                 state.marks.apply(state.session.receive(event, state.clock.now()))
@@ -298,6 +307,13 @@ class Link:
                 state.marks.apply(state.session.receive(TranscriptCompleted(event.item_id), state.clock.now()))
         else:
             state.changed.notify()
+
+    def _refuse_reply(self, replies: UnwantedReplies, event: ServerEvent) -> bool:
+        """Cancel a reply that nobody asked for. Return whether the event concerns nobody else."""
+        if (cancel := replies.cancel(event)) is not None:
+            self._state.warn_once("replies", MESSAGE)
+            self._say(cancel)
+        return cancel is not None or replies.takes(event)
 
     def _position(self, event: ServerEvent) -> int | None:
         """Return the position on the timeline that an event names."""

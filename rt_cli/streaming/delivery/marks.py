@@ -72,7 +72,8 @@ class Marks:
         self._on_change = on_change
         self._on_event = on_event
         self._spool_writer = spool_writer
-        self._turn_marks = turn_marks
+        self.turn_marks = turn_marks
+        """Where turns close; None if the endpoint detects turns."""
         self._send_ranges = send_ranges
         self._conversation = conversation
         self._sender: Sender | None = None
@@ -169,7 +170,7 @@ class Marks:
 
     def _settle(self, to: int) -> None:
         self._tape.settle(to)
-        if self._turn_marks is not None:
-            self._turn_marks.forget(to)
+        if self.turn_marks is not None:
+            self.turn_marks.forget(to)
         if self._send_ranges is not None:
             self._send_ranges.forget(to)

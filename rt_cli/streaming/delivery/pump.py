@@ -50,8 +50,11 @@ class Pump:
         self._codec = codec
         self._allowance = Allowance(state.clock.now(), catch_up * state.tape.rate_hz, state.sizes.most)
         self._on_hold = False
-        self._committed_at = -1
+        self._committed_at = self._opens_from = -1
         self._committed_wire = 0
+        dialect = state.endpoint.dialect
+        self._one_turn_at_once = dialect.one_turn_at_once
+        self._longest_silence = dialect.longest_silence_s * state.tape.rate_hz
         self._speech = False
         self._ids = itertools.count(1)
 
@@ -62,7 +65,7 @@ class Pump:
     async def run(self) -> None:
         """Send until the end of the input, and commit the rest. Cancellation takes effect between two chunks."""
         self._marks.connect(self._sender)
-        self._committed_at = self._tape.sent
+        self._committed_at = self._opens_from = self._tape.sent
         # Known since the handshake: an endpoint may make the turns although it was asked not to.
         self._turn_marks = self._state.turn_marks if self._session.own_turns else None
         async with self._sender.stream():
@@ -97,7 +100,11 @@ class Pump:
         sent, known, closes = tape.sent, tape.readable, None
         if self._on_hold or (sent == known and marks is None and not ended):
             return _WAIT
+        if self._one_turn_at_once and self._session.awaits_answer:
+            return _WAIT
         if marks is not None:
+            if not self._speech and self._session.wire.wire - self._committed_wire >= self._longest_silence:
+                return CommitTurn()
             known, closes = min(known, marks.analysed), marks.closes_after(max(sent, self._committed_at + 1))
         return decide(
             sent=sent,
@@ -177,7 +184,7 @@ class Pump:
         """Report a turn that opens before ``end``, perhaps in audio already sent: detection lags behind."""
         if self._turn_marks is None or self._speech:
             return
-        opens = self._turn_marks.opens_in(self._committed_at, end)
+        opens = self._turn_marks.opens_in(self._opens_from, end)
         if opens is not None:
             self._speech = True
             self._report(self._session.speech_opens(opens, self._clock.now()))
@@ -200,6 +207,9 @@ class Pump:
         speech = self._speech if speech is None else speech
         self._report(self._session.committing(event_id, self._clock.now(), speech=speech, tail=tail))
         self._committed_at = self._tape.sent
+        if speech:
+            # A turn whose speech is noticed late may open before a commit of silence.
+            self._opens_from = self._committed_at
         self._committed_wire = self._session.wire.wire
         self._speech = False
         await self._sender.control(self._codec.commit_message(event_id))
@@ -230,6 +240,7 @@ class Pump:
         # Whether the endpoint had told of speech when our detector looked; from then on less counts: it looks again.
         told: bool | None = None
         endpoint = self._state.endpoint
+        takes_commits = session.own_turns or endpoint.dialect.takes_commits
         while (left_s := max(began_at, sender.progress_at) + self._state.patience_s - clock.now()) > 0:
             ended = clear_sent and endpoint.dialect.ends_stream
             searched = told == session.tells_of_speech
@@ -240,7 +251,7 @@ class Pump:
                 read=sender.acknowledged >= sender.sent,
                 cleared=session.cleared,
                 clear_sent=clear_sent,
-                commit="none" if not committed else session.last_commit,
+                commit=session.last_commit if committed else "none" if takes_commits else "refused",
                 speaking=session.speaking,
                 padded_s=padded / self._tape.rate_hz,
                 missed_speech=None if not searched else missed is not None and missed > session.covered,

@@ -94,13 +94,15 @@ class Reconnector:
                 link.state = "closed"
                 self._state.report_session("closed", attempt=link.attempt)
                 return
-            delay = 0.0
-            if link.error is not None:
+            delay, proposes_again = 0.0, self._proposes_again(link)
+            if link.error is not None and not proposes_again:
                 delay = self._after_loss(link, link.error, backoff, began_at)
-            else:
+            elif link.error is None:
                 self._after_hand_over(began_at)
                 backoff.handed_over(self._state.clock.now())
             self._state.marks.rewind()
+            if proposes_again and self._state.request.turns == "client" and not self._state.session.own_turns:
+                self._state.make_turns()
             if successor is None or successor.ended:
                 await self._pause(self._state.clock.now() + delay)
                 successor = self._open()
@@ -147,6 +149,17 @@ class Reconnector:
         finally:
             cancel()
 
+    def _proposes_again(self, link: Link) -> bool:
+        """Return whether the endpoint refused the session, and takes another one perhaps; the run asks for that now."""
+        if link.error is None:
+            return False
+        choice = self._state.choice
+        proposal = choice.negotiation.after(link.proposal, link.error, link.handshake.last_error)
+        if proposal is not None:
+            log.debug("asking for another session: %s", link.error)
+            choice.proposal = proposal
+        return proposal is not None
+
     def _after_hand_over(self, began_at: int) -> None:
         """Count consecutive sessions that were too short to settle any audio. Raises after too many of them."""
         tape = self._state.tape
@@ -188,7 +201,7 @@ class Reconnector:
             Attempt(error, now, opened=link.opened, ready=link.ready, progressed=progressed),
         )
         if delay is None or self._gives_up(now + delay):
-            raise error
+            raise self._state.choice.negotiation.cause(error)
         self._slow_down(error)
         log.debug("trying again in %.2f s", delay)
         self._state.report_loss(error, attempt=link.attempt, cut=link.ready, give_up_s=backoff.left_s(now))

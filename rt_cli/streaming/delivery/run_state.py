@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rt_cli.events import EventHandler, SessionState
     from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.endpoint.endpoint import Endpoint
+    from rt_cli.protocol.endpoint.negotiation import Negotiation, Proposal
     from rt_cli.protocol.session.session import Session
     from rt_cli.settings import Settings
     from rt_cli.streaming.capture.capture import TapeFeeder
@@ -51,20 +52,27 @@ class Outage:
     """Samples that had been sent on it and were not settled."""
 
 
+@dataclass(slots=True)
+class SessionChoice:
+    """What the run asks of the endpoint at present, and what finds something else after a refusal."""
+
+    negotiation: Negotiation
+    proposal: Proposal
+
+
 class RunState(Struct, frozen=True):
     """Shared parts of one run."""
 
-    endpoint: Endpoint
-    request: SessionRequest
-    """The session to ask the endpoint for."""
+    choice: SessionChoice
+    """What is asked of the endpoint."""
     settings: Settings
     tape: Tape
     session: Session
     capture: TapeFeeder
     marks: Marks
     """Moves the marks of the tape, and executes the effects of the session."""
-    turn_marks: TurnMarks | None
-    """Where turns close; None if the endpoint detects turns."""
+    make_turns: Callable[[], None]
+    """Begins to make the turns, between two connections: the endpoint refuses to."""
     changed: ChangeSignal
     """Notified on every change except those of :attr:`sound`."""
     sound: ChangeSignal
@@ -80,7 +88,7 @@ class RunState(Struct, frozen=True):
     """Which parts are sent; None if all audio is sent."""
     probe: MeasureHooks | None = None
     """Hooks of a measurement; None without one."""
-    make_wire_log: Callable[[], ConnectionLog] | None = None
+    make_wire_log: Callable[[Endpoint], ConnectionLog] | None = None
     """Makes the wire log of the next connection; None without ``--record``."""
 
     conversation: ConversationHooks | None = None
@@ -89,6 +97,21 @@ class RunState(Struct, frozen=True):
     """The present outage."""
     warned: set[str] = field(default_factory=set)
     """Codes of the warnings that are said once in a run."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint, with the URL of the present request."""
+        return self.choice.proposal.endpoint
+
+    @property
+    def request(self) -> SessionRequest:
+        """The session to ask the endpoint for."""
+        return self.choice.proposal.request
+
+    @property
+    def turn_marks(self) -> TurnMarks | None:
+        """Where turns close; None if the endpoint detects turns."""
+        return self.marks.turn_marks
 
     def warn_once(self, code: str, message: str) -> None:
         """Report a warning, the first time of its code in this run."""

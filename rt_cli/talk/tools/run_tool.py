@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_OUTPUT_BYTES = 32 * 1024
-OWN_SECRETS = {"RT_API_KEY", "RT_SERVE_TOKEN", *(dialect.key_variable for dialect in DIALECTS.values())}
+OWN_SECRETS = {
+    "RT_API_KEY",
+    "RT_SERVE_TOKEN",
+    *(dialect.key_variable for dialect in DIALECTS.values() if dialect.key_variable),
+}
 _ENDED_WITHIN_S = 1.0
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from openai.types.realtime import RealtimeSessionCreateRequest
 
 from rt_cli.errors import UsageError
-from rt_cli.protocol.dialects import DIALECTS, Dialect
+from rt_cli.protocol.dialects import AZURE, DIALECTS, OPENAI, Dialect, owner_of
 from rt_cli.protocol.dialects.dialect import ConversationWish
+from rt_cli.protocol.dialects.reference import dialect_reference
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.protocol.openai.encode import session_update_event
 from rt_cli.protocol.openai.overrides import with_overrides
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 LIVE, WHISPER = "gpt-live-transcribe", "gpt-realtime-whisper"
 SERVER_TURNS = ["gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "whisper-1", "somebody-elses"]
-dialects = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+dialects = pytest.mark.parametrize("dialect", [OPENAI, AZURE], ids=["openai", "azure"])
 
 
 def audio_input(settings: SessionSettings, model: str, turns: TurnDetection = "server_vad") -> dict[str, Any]:
@@ -363,3 +364,48 @@ def test_a_conversation_is_asked_for_in_the_url() -> None:
     assert endpoint.url == "wss://api.openai.com/v1/realtime?model=m"
     with pytest.raises(UsageError, match="is no conversation"):
         resolve(EndpointSettings(), "https://api.openai.com/v1/realtime?intent=transcription", None, conversation=True)
+
+
+@pytest.mark.parametrize("name", [name for name in DIALECTS if name not in {"openai", "azure"}])
+def test_a_server_of_the_user_has_no_host_and_no_key_of_a_vendor(name: str) -> None:
+    """Only ``RT_API_KEY`` goes there; its model has to be named, and what it does not take is refused at once."""
+    dialect = DIALECTS[name]
+    assert (dialect.name, dialect.hosts, dialect.key_variable) == (name, (), "")
+    assert dialect.title
+    assert owner_of("localhost") is None
+    with pytest.raises(UsageError, match="--model"):
+        dialect.request(SessionSettings(), dialect.default_model, None, embedded=False)
+    with pytest.raises(UsageError, match="leave out --session"):
+        dialect.for_listening()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "option"),
+    [
+        ("vllm", SessionSettings(language="en"), "--language"),
+        ("vllm", SessionSettings(extra=(("x", 1),)), "--set"),
+        ("sglang", SessionSettings(noise_reduction="near_field"), "--noise-reduction"),
+        ("speaches", SessionSettings(keyterm=("x",)), "--keyterm"),
+    ],
+)
+def test_what_a_server_does_not_take_is_refused_at_once(name: str, settings: SessionSettings, option: str) -> None:
+    """Rather than left unread there."""
+    with pytest.raises(UsageError, match=f"leave out {option}"):
+        DIALECTS[name].request(settings, "m", None, embedded=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "turns"), [("vllm", "server_vad"), ("sglang", "semantic_vad"), ("speaches", "client")]
+)
+def test_who_makes_the_turns_is_not_always_a_choice(name: str, turns: TurnDetection) -> None:
+    """Said before anything is opened."""
+    with pytest.raises(UsageError, match="turn-detection"):
+        DIALECTS[name].request(SessionSettings(), "m", turns, embedded=False)
+
+
+def test_the_table_of_dialects_has_them_all() -> None:
+    """A row each, with its key and its host."""
+    rows = dialect_reference().splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == list(DIALECTS)
+    assert "`api.openai.com`" in rows[0]
+    assert "`RT_API_KEY`" in rows[-1]

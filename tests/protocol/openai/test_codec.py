@@ -128,12 +128,16 @@ EVENTS: list[tuple[str, dict[str, Any], ServerEvent]] = [
         {"type": "session.created", "session": {"id": "sess_1", "expires_at": 1_760_000_000}},
         SessionCreated(1_760_000_000, "sess_1"),
     ),
-    ("created, flat", {"type": "session.created", "id": "sess_1", "created": 5}, SessionCreated(None, "sess_1")),
+    (
+        "created, flat",
+        {"type": "session.created", "id": "sess_1", "created": 5},
+        SessionCreated(None, "sess_1", looks_like="vllm"),
+    ),
     ("created, bare", {"type": "session.created"}, SessionCreated()),
     (
         "created, beta",
         {"type": "transcription_session.created", "session": {"id": "s", "expires_at": 0}},
-        SessionCreated(None, "s"),
+        SessionCreated(None, "s", flat=True),
     ),
     ("updated", {"type": "session.updated", "session": {"expires_at": 7.5}}, SessionUpdated(7.5)),
     ("updated, beta", {"type": "transcription_session.updated", "session": {}}, SessionUpdated()),

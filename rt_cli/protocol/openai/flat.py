@@ -1,0 +1,82 @@
+"""The flat (beta) shape of a session: one builder for all providers that take it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from rt_cli.protocol.openai.overrides import with_overrides
+from rt_cli.protocol.openai.session import listening_session, transcription_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rt_cli.settings import SessionSettings, TurnDetection
+
+
+@dataclass(frozen=True, slots=True)
+class FlatShape:
+    """What providers name differently, or refuse."""
+
+    encoding: str | None = "pcm16"
+    """Name of 16-bit PCM; None: the provider refuses to be told."""
+    rate_field: str | None = None
+    """Field of the sample rate; None: the rate is fixed."""
+    modalities: bool = True
+    """``modalities`` is a field."""
+    model: bool = True
+    """The transcription has a ``model``."""
+    turn_fields: frozenset[str] = frozenset()
+    """The only fields of ``turn_detection``; empty: all of them."""
+
+
+USUAL = FlatShape()
+
+
+def flattened(session: Mapping[str, Any], shape: FlatShape = USUAL) -> dict[str, object]:
+    """Return a nested (GA) session object in the flat shape.
+
+    Fields beside ``audio`` keep their names; ``type`` has none there.
+
+    Args:
+        session: As :mod:`rt_cli.protocol.openai.session` builds it.
+        shape: Of the provider.
+    """
+    audio: Mapping[str, Any] = session["audio"]["input"]
+    flat = {name: value for name, value in session.items() if name not in {"type", "audio", "output_modalities"}}
+    if shape.modalities:
+        flat["modalities"] = session.get("output_modalities", ["text"])
+    if shape.encoding is not None:
+        flat["input_audio_format"] = shape.encoding
+    if shape.rate_field is not None:
+        flat[shape.rate_field] = audio["format"]["rate"]
+    transcription = audio["transcription"]
+    flat["input_audio_transcription"] = {
+        name: value for name, value in transcription.items() if shape.model or name != "model"
+    }
+    detection = audio["turn_detection"]
+    flat["turn_detection"] = detection and {
+        name: value for name, value in detection.items() if not shape.turn_fields or name in shape.turn_fields
+    }
+    if "noise_reduction" in audio:
+        flat["input_audio_noise_reduction"] = audio["noise_reduction"]
+    return flat
+
+
+def flat_transcription(
+    settings: SessionSettings, model: str, turns: TurnDetection, rate_hz: int, shape: FlatShape
+) -> dict[str, object]:
+    """Build a flat ``session`` that transcribes; ``--set`` counts last, with the paths of the flat shape.
+
+    Arguments and errors are those of :func:`rt_cli.protocol.openai.session.transcription_session`.
+    """
+    nested = transcription_session(replace(settings, extra=()), model, turns, rate_hz)
+    return with_overrides(flattened(nested, shape), settings.extra)
+
+
+def flat_listening(
+    settings: SessionSettings, model: str, turns: TurnDetection, rate_hz: int, shape: FlatShape
+) -> dict[str, object]:
+    """Build a flat ``session`` of a conversation that is only listened to; see :func:`flat_transcription`."""
+    nested = listening_session(replace(settings, extra=()), model, turns, rate_hz)
+    return with_overrides(flattened(nested, shape), settings.extra)

@@ -1,0 +1,65 @@
+"""The flat (beta) shape of a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rt_cli.errors import UsageError
+from rt_cli.protocol.openai.flat import FlatShape, flat_listening, flat_transcription
+from rt_cli.settings import SessionSettings
+
+DETECTION = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+
+
+def flat(shape: FlatShape, turns: Any = "server_vad", **settings: Any) -> dict[str, object]:
+    """A flat session that transcribes."""
+    return flat_transcription(SessionSettings(**settings), "m", turns, 16_000, shape)
+
+
+def test_the_usual_shape() -> None:
+    """The names of the beta."""
+    assert flat(FlatShape(), language="en", noise_reduction="near_field", confidence=True) == {
+        "modalities": ["text"],
+        "input_audio_format": "pcm16",
+        "input_audio_transcription": {"model": "m", "language": "en"},
+        "input_audio_noise_reduction": {"type": "near_field"},
+        "turn_detection": DETECTION,
+        "include": ["item.input_audio_transcription.logprobs"],
+    }
+
+
+def test_what_providers_change() -> None:
+    """Qwen's rate and encoding; a transcription without a model; Speaches' few fields."""
+    shape = FlatShape(encoding="pcm", rate_field="sample_rate", model=False, turn_fields=frozenset({"type"}))
+    assert flat(shape) == {
+        "modalities": ["text"],
+        "input_audio_format": "pcm",
+        "sample_rate": 16_000,
+        "input_audio_transcription": {},
+        "turn_detection": {"type": "server_vad"},
+    }
+    assert flat(FlatShape(encoding=None, modalities=False)).keys() == {"input_audio_transcription", "turn_detection"}
+
+
+def test_own_turns_are_an_explicit_null() -> None:
+    """Without the field the default is on."""
+    assert flat(FlatShape(), "client")["turn_detection"] is None
+
+
+def test_a_conversation_that_is_listened_to() -> None:
+    """Without replies."""
+    session = flat_listening(SessionSettings(), "m", "server_vad", 24_000, FlatShape())
+    assert session["turn_detection"] == {**DETECTION, "create_response": False, "interrupt_response": False}
+    assert session["modalities"] == ["text"]
+
+
+def test_overrides_have_the_paths_of_the_flat_shape() -> None:
+    """They come last; what rt sets itself is refused."""
+    assert flat(FlatShape(), extra=(("turn_detection.threshold", 0.9),))["turn_detection"] == {
+        **DETECTION,
+        "threshold": 0.9,
+    }
+    with pytest.raises(UsageError, match="--turn-detection"):
+        flat(FlatShape(), extra=(("turn_detection.type", "x"),))
