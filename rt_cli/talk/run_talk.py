@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from rt_cli.audio.format import to_samples
 from rt_cli.clock import SystemClock
 from rt_cli.conversation_events import LatencyMeasured, ReplyEnded
 from rt_cli.errors import (
@@ -44,7 +45,7 @@ from rt_cli.talk.position import Position
 from rt_cli.talk.talk_plan import embedded_replier, plan_talk, talk_settings, with_model_of_url
 from rt_cli.talk.tools.tool_set import ToolSet
 from rt_cli.talk.user.inputs import read_utterances
-from rt_cli.talk.user.script import TalkScript
+from rt_cli.talk.user.script import GRID_MS, TalkScript
 from rt_cli.talk.user.talk_source import ContinuedSource, ScriptedSource, SilentSource
 from rt_cli.talk.user.typed_lines import GivenLines, LineSource, TypedLines
 from rt_cli.talk.user.typist import Typist
@@ -206,7 +207,8 @@ class TalkRun:
         names = [] if options.inputs == ("-",) else options.inputs
         utterances = await read_utterances(names, self._settings.input, rate_hz, self._warn)
         interrupt_at = None if options.interrupt_at_s is None else round(options.interrupt_at_s * rate_hz)
-        return TalkScript(utterances, patience=self._patience(rate_hz), interrupt_at=interrupt_at)
+        grid = to_samples(GRID_MS, rate_hz)
+        return TalkScript(utterances, patience=self._patience(rate_hz), interrupt_at=interrupt_at, grid=grid)
 
     async def _open_files(self, stack: AsyncExitStack, rate_hz: int) -> None:
         options, replace_files = self._options, self._settings.output.force
