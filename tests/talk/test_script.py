@@ -44,7 +44,8 @@ def begins(script: TalkScript, partner: Partner, *, samples: int, piece: int = P
         if pcm is None:
             break
         speech = [at + place for place in range(len(pcm) // 2) if pcm[2 * place]]
-        starts += [place for place, last in zip(speech, [before, *speech], strict=False) if place - last > 1 or not place]
+        pairs = zip(speech, [before, *speech], strict=False)
+        starts += [place for place, last in pairs if place - last > 1 or not place]
         before = speech[-1] if speech else before
     return starts
 
