@@ -38,7 +38,7 @@ from rt_cli.run.totals import unopened_summary
 from rt_cli.streaming.job import Job
 from rt_cli.streaming.streamer import Streamer
 from rt_cli.talk.conversation import hold, reply_errors
-from rt_cli.talk.expectations.junit import junit_xml, write_junit
+from rt_cli.talk.expectations.junit import JunitFile, junit_xml
 from rt_cli.talk.heard_files import BothSides, RepliesFile, RepliesStream
 from rt_cli.talk.partner import Partner
 from rt_cli.talk.position import Position
@@ -52,6 +52,7 @@ from rt_cli.talk.user.typist import Typist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
     from rt_cli.audio.source import Source, Warn
     from rt_cli.events import Event
@@ -79,10 +80,12 @@ class TalkRun:
     """
 
     def __init__(self, settings: Settings, options: TalkOptions) -> None:
-        self._settings = settings = talk_settings(settings)
+        types = not (options.inputs or options.mic or options.lines)
+        at_terminal = types and _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+        self._settings = settings = talk_settings(settings, at_terminal=at_terminal)
         self._options = options
         self._tools = ToolSet(options.tools, settings.talk.tool_timeout_s)
-        check_outputs(settings.output, options.inputs)
+        check_outputs(settings.output, options.inputs, options.outputs)
         self._plan = _plan_or_error(settings, self._tools)
         self._name = ", ".join(options.inputs) or ("microphone" if options.mic else "typed")
         self._files: list[HeardFile] = []
@@ -94,6 +97,7 @@ class TalkRun:
         """Errors of the stream."""
         self._xml: bytes | None = None
         """The report of the expectations."""
+        self._report_file: JunitFile | None = None
         self._replies: list[ReplyEnded] = []
         self._latencies: list[LatencyMeasured] = []
         self._exit_code = EXIT_OK
@@ -144,6 +148,8 @@ class TalkRun:
         return EXIT_OK if self._stdout_closed else self._exit_code
 
     async def _hold(self, stack: AsyncExitStack) -> None:
+        if (path := self._options.junit) is not None:
+            self._report_file = await asyncio.to_thread(JunitFile, path, replace=self._settings.output.force)
         if isinstance(self._plan, RtError):
             raise self._plan
         settings = self._settings
@@ -251,6 +257,8 @@ class TalkRun:
         if not given and (sys.stdin is None or sys.stdin.closed):
             raise AudioError("stdin is closed", "type, or give --input, --mic or -", code="no_stdin")
         lines: LineSource = GivenLines(given) if given else TypedLines(sys.stdin.buffer)
+        if lines.interactive:
+            self._output.on_event(Noted("type, and press Enter; Ctrl-D ends"))
         return Typist(
             lines,
             partner,
@@ -265,10 +273,10 @@ class TalkRun:
         return round(self._settings.talk.reply_timeout_s * (self._settings.delivery.speed or 1.0) * rate_hz)
 
     async def _write_report(self) -> None:
-        if self._options.junit is not None:
+        if self._report_file is not None:
             seconds = asyncio.get_running_loop().time() - self._began
             xml = self._xml or junit_xml(self._name, [], self._causes, seconds)
-            await asyncio.to_thread(write_junit, self._options.junit, xml, replace=self._settings.output.force)
+            await asyncio.to_thread(self._report_file.write, xml)
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -353,6 +361,10 @@ def _plan_or_error(settings: Settings, tools: ToolSet) -> Plan | RtError:
         raise
     except RtError as exc:
         return exc
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def _unmet(check: ExpectationResult) -> RtError:
