@@ -156,6 +156,8 @@ class TalkRun:
         plan = await self._with_mcp_tools(self._plan, stack)
         position = Position(SystemClock(), plan.session.rate_hz, settings.delivery.speed or 1.0)
         self._script = script = await self._make_script(plan)
+        for name in await asyncio.to_thread(self._tools.never_allowed):
+            self._warn("no_terminal", f"the tool {name} will not be run: there is no terminal to ask at before")
         recorder = open_wire_recorder(settings.output, self._output.on_event)
         if recorder is not None:
             stack.push_async_callback(asyncio.to_thread, recorder.close)
@@ -257,7 +259,8 @@ class TalkRun:
         if not given and (sys.stdin is None or sys.stdin.closed):
             raise AudioError("stdin is closed", "type, or give --input, --mic or -", code="no_stdin")
         lines: LineSource = GivenLines(given) if given else TypedLines(sys.stdin.buffer)
-        if lines.interactive:
+        if isinstance(lines, TypedLines) and lines.interactive:
+            self._tools.confirmer.next_line = lines.next_line
             self._output.on_event(Noted("type, and press Enter; Ctrl-D ends"))
         return Typist(
             lines,

@@ -75,7 +75,15 @@ def test_a_turn_without_a_reply_is_noted_once() -> None:
     starts = begins(script, Partner(100_000, 0), samples=40_000)
 
     assert starts == [0, GRID]
-    assert script.unanswered == ["turn", "turn"]
+    assert script.unanswered == ["no reply to turn", "no reply to turn"]
+
+
+def test_a_reply_without_an_end_is_noted() -> None:
+    """It is not said that there was none."""
+    script = TalkScript([TURN], patience=2_500)
+
+    assert begins(script, Partner(2_000, 100_000), samples=40_000) == [0]
+    assert script.unanswered == ["the reply to turn has no end"]
 
 
 @pytest.mark.parametrize("piece", [PIECE, 1_000, 7])

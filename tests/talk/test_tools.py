@@ -350,7 +350,11 @@ def test_a_name_that_is_a_key_is_masked() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="sessions are POSIX")
 def test_what_is_to_be_confirmed_is_refused_without_a_terminal() -> None:
     """Nobody could say yes."""
-    code = "import asyncio\nfrom rt_cli.talk.tools.confirm import confirmed\nprint(asyncio.run(confirmed(['true'], 1)))"
+    code = (
+        "import asyncio\n"
+        "from rt_cli.talk.tools.confirm import Confirmer\n"
+        "print(asyncio.run(Confirmer().confirmed(['true'], 1)))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, start_new_session=True, timeout=20
     )
@@ -366,8 +370,8 @@ def test_a_question_at_the_terminal(key: bytes, answer: str) -> None:
 
     code = (
         "import asyncio\n"
-        "from rt_cli.talk.tools.confirm import confirmed\n"
-        "print(asyncio.run(confirmed(['ls', 'a b'], 9)))"
+        "from rt_cli.talk.tools.confirm import Confirmer\n"
+        "print(asyncio.run(Confirmer().confirmed(['ls', 'a b'], 9)))"
     )
     pid, terminal = pty.fork()
     if pid == 0:

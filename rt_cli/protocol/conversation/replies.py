@@ -89,8 +89,6 @@ class Replies:
     def receive(self, event: ConversationEvent, now: int) -> list[Step]:
         """Apply an event about the content of a reply. What is too late to be heard is dropped."""
         match event:
-            case AudioDelta() | ReplyDelta() if self._repeats(event):
-                pass
             case OutputItemAdded(response_id, item):
                 reply = self._find(response_id, item.id)
                 if reply is not None:
@@ -100,12 +98,8 @@ class Replies:
             case CallArguments(response_id, item_id, call_id, name, arguments):
                 call = OutputItem(item_id, "function_call", call_id=call_id, name=name, arguments=arguments)
                 return self._complete(self._find(response_id, item_id), call)
-            case AudioDelta():
-                return self._play(event, now)
-            case ReplyDelta(response_id, item_id, index, delta):
-                if (reply := self._speaker(response_id, item_id)) is not None and reply.open:
-                    reply.add_text(item_id, index, delta)
-                    self._note_begin(reply)
+            case AudioDelta() | ReplyDelta():
+                return [] if self._repeats(event) else self._add(event, now)
             case ReplyText(response_id, item_id, index, text):
                 if (reply := self._speaker(response_id, item_id)) is not None:
                     reply.set_text(item_id, index, text)
@@ -173,6 +167,14 @@ class Replies:
         """Return the reply of a delta, which may come behind its end; None if it is not to be heard."""
         reply = self._find(response_id, item_id)
         return reply if reply is not None and reply.wanted else None
+
+    def _add(self, event: AudioDelta | ReplyDelta, now: int) -> list[Step]:
+        if isinstance(event, AudioDelta):
+            return self._play(event, now)
+        if (reply := self._speaker(event.response_id, event.item_id)) is not None and reply.open:
+            reply.add_text(event.item_id, event.content_index, event.delta)
+            self._note_begin(reply)
+        return []
 
     def _play(self, event: AudioDelta, now: int) -> list[Step]:
         reply = self._speaker(event.response_id, event.item_id)

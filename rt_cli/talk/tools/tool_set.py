@@ -10,9 +10,9 @@ from rt_cli.conversation_events import ToolCalled
 from rt_cli.errors import UsageError, did_you_mean
 from rt_cli.masking import without_secrets
 from rt_cli.protocol.sanitize import printable
-from rt_cli.talk.tools.confirm import confirmed
+from rt_cli.talk.tools.confirm import Confirmer, can_ask
 from rt_cli.talk.tools.run_tool import ToolResult, failure
-from rt_cli.talk.tools.tool import CallRefused
+from rt_cli.talk.tools.tool import CallRefused, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +38,7 @@ class ToolSet:
     def __init__(self, tools: Sequence[CallableTool], timeout_s: float) -> None:
         self.called: list[str] = []
         """Names of the tools that were run, in order."""
+        self.confirmer = Confirmer()
         self._tools = {tool.name: tool for tool in tools}
         self._timeout_s = timeout_s
         self._group: asyncio.TaskGroup | None = None
@@ -77,6 +78,12 @@ class ToolSet:
         """The tools as the session object has them."""
         return [tool.declaration for tool in self._tools.values()]
 
+    def never_allowed(self) -> list[str]:
+        """Return the names of the tools that are to be confirmed, if there is no terminal to ask at. Blocks briefly."""
+        own = [tool for tool in self._tools.values() if isinstance(tool, Tool)]
+        names = [tool.name for tool in own if tool.confirm == "always"]
+        return names if names and not can_ask() else []
+
     def begin(self, group: asyncio.TaskGroup, on_ended: OnEnded) -> None:
         """Run calls in this group from now on."""
         self._group, self._on_ended = group, on_ended
@@ -113,7 +120,7 @@ class ToolSet:
         except CallRefused as exc:
             return failure(str(exc))
         if checked.confirm:
-            answer = await confirmed(checked.shown, timeout_s)
+            answer = await self.confirmer.confirmed(checked.shown, timeout_s)
             if not answer:
                 return failure("nobody is there to allow it" if answer is None else "the user did not allow it")
         self.called.append(call.name)

@@ -60,6 +60,11 @@ class Utterance:
         return len(self.pcm) // BYTES_PER_SAMPLE
 
 
+def missing_reply(name: str, *, begun: bool) -> str:
+    """Say what became of a turn whose reply did not come, or, if it has begun, has no end."""
+    return f"the reply to {name} has no end" if begun else f"no reply to {name}"
+
+
 class TalkScript:
     """Says the turns one after the other.
 
@@ -74,7 +79,7 @@ class TalkScript:
         self, utterances: Sequence[Utterance], *, patience: int, interrupt_at: int | None = None, grid: int = 1
     ) -> None:
         self.unanswered: list[str] = []
-        """Turns that got no reply."""
+        """What became of turns whose reply did not come, or has no end."""
         self.speech_ends: list[int] = []
         """Positions at which the user's speech ended, of the turns that have begun."""
         self._utterances = list(utterances)
@@ -155,7 +160,7 @@ class TalkScript:
             return self._next_or_end(at)
         if not self._impatient and at - max(self._ended_at, view.news_at) > self._patience:
             self._impatient = True
-            self.unanswered.append(self._last)
+            self.unanswered.append(missing_reply(self._last, begun=replied))
         return self._next_or_end(at) if self._impatient else None
 
     def _next_or_end(self, at: int) -> int | None:
