@@ -188,6 +188,7 @@ class TalkRun:
         self._streamer = Streamer(job, SystemClock(), self._take, progress=self._output.wants_progress)
         if self._interrupts.codes:
             self._streamer.interrupt(self._interrupts.codes[0])
+        self._tools.on_failed = partial(self._warn, "tool_failed")
         await hold(self._streamer, partner, self._tools)
         if recorder is not None and recorder.error is not None:
             raise recorder.error

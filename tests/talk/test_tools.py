@@ -133,7 +133,7 @@ def test_a_file_of_tools(tmp_path: Path) -> None:
         "name": "light",
         "description": "Switch a light.",
         "parameters": {"type": "object", "properties": {"on": {"type": "boolean"}, "room": {"enum": ["a", "b"]}}},
-        "command": ["./light", "{room}", "{on}"],
+        "command": ["echo", "{room}", "{on}"],
         "timeout": 2,
         "confirm": "always",
     }
@@ -143,7 +143,7 @@ def test_a_file_of_tools(tmp_path: Path) -> None:
     (tool,) = declare((), [path])
 
     assert (tool.timeout_s, tool.confirm, tool.description) == (2, "always", "Switch a light.")
-    assert tool.argv(tool.arguments('{"on": true, "room": "a"}')) == ["./light", "a", "true"]
+    assert tool.argv(tool.arguments('{"on": true, "room": "a"}')) == ["echo", "a", "true"]
     with pytest.raises(CallRefused, match="none of the values"):
         tool.arguments('{"room": "c"}')
 
@@ -248,6 +248,25 @@ def test_a_failed_program_is_an_error() -> None:
 
     assert result.exit_code == 3
     assert json.loads(result.output) == {"error": "it failed with exit code 3: no such city"}
+
+
+def test_what_a_failed_program_complains_of_is_for_the_user() -> None:
+    """The last line of its stderr; the model does not get it."""
+    result = run("import sys; sys.stderr.write('x' * 1_000_000 + '\\nno key in /home/me\\n\\n'); sys.exit(3)")
+
+    assert result.problem == "it failed with exit code 3: no key in /home/me"
+    assert json.loads(result.output) == {"error": "it failed with exit code 3"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell")
+def test_a_program_that_leaves_another_one_behind() -> None:
+    """What holds its stderr open is not waited for."""
+    began = time.monotonic()
+
+    result = asyncio.run(run_tool(["sh", "-c", "sleep 20 > /dev/null & echo done"], {}, 15))
+
+    assert result == ToolResult(0, "done\n")
+    assert time.monotonic() - began < 10
 
 
 def test_a_program_that_is_none() -> None:

@@ -37,13 +37,17 @@ class Confirmer:
         async with self._free:
             if self.next_line is None:
                 return await asyncio.to_thread(_ask, question, timeout_s)
-            if not await asyncio.to_thread(_show, question):
-                return None
+            # Begun before the question is seen: an answer may be quick.
+            answer = asyncio.ensure_future(self.next_line())
             try:
+                if not await asyncio.to_thread(_show, question):
+                    return None
                 async with asyncio.timeout(timeout_s):
-                    return _is_yes(await self.next_line())
+                    return _is_yes(await answer)
             except TimeoutError:
                 return False
+            finally:
+                answer.cancel()
 
 
 def can_ask() -> bool:

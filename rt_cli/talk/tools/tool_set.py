@@ -45,6 +45,8 @@ class ToolSet:
         self._running: set[asyncio.Task[None]] = set()
         self._lane = asyncio.Semaphore(MAX_AT_ONCE)
         self._on_ended: OnEnded = lambda _call, _output, _event: None
+        self.on_failed: Callable[[str], None] = lambda _problem: None
+        """Takes what is wrong with a run."""
 
     def add(self, tools: Sequence[CallableTool], whose: str, hint: str) -> None:
         """Add tools.
@@ -107,6 +109,8 @@ class ToolSet:
         ms = round((time.monotonic() - began) * 1000)
         # The endpoint chooses the name, which may be that of no tool at all.
         name = without_secrets(printable(call.name))[:_MAX_NAME_CHARS]
+        if result.problem is not None:
+            self.on_failed(f"the tool {name}: {without_secrets(printable(result.problem))}")
         event = ToolCalled(name, printable(call.arguments), result.exit_code, ms)
         self._on_ended(call, result.output, event)
 
