@@ -120,13 +120,15 @@ def test_one_question_at_a_time(text: str, tools: str) -> None:
             ("Ctrl-D ends", b"open and shut\n"),
             ("echo the door\r\nrun it? [y/N]", b"y\n"),
             ("echo the window\r\nrun it? [y/N]", b"n\n"),
-            ("The tool says: the door", b"\x04"),
+            ("The tool says: ", b"\x04"),
         ],
     )
 
+    outputs = said.partition("The tool says: ")[2].partition("\r\n")[0]
     assert status == 0
-    assert "did not allow it" in said
-    assert "the door the window" not in said
+    assert "the door" in outputs
+    assert '{"error": "the user did not allow it"}' in outputs
+    assert "the window" not in outputs
 
 
 def test_without_a_terminal_it_is_said_at_the_start(text: str, tools: str) -> None:

@@ -128,9 +128,9 @@ class TalkScript:
         return max((end for end in self.speech_ends if end <= at), default=None)
 
     def awaited(self, view: ConversationView) -> list[str]:
-        """Return the turn that is said and whose reply the user still waits for, if there is one."""
+        """Return the turn that is said and whose reply the user still waits for, if there is one, as if unanswered."""
         waits = self._last and self._current is None and not self._ended
-        return [self._last] if waits and view.replies_begun <= self._replies_before else []
+        return [missing_reply(self._last, begun=False)] if waits and view.replies_begun <= self._replies_before else []
 
     def _begin(self, at: int, view: ConversationView) -> None:
         self._current, self._spoken = self._utterances.pop(0), 0
