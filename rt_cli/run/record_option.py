@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 
-def check_outputs(settings: OutputSettings, sources: Iterable[str]) -> None:
+def check_outputs(settings: OutputSettings, sources: Iterable[str], more: Iterable[Path | None] = ()) -> None:
     """Refuse an output that is a source or another output, before one of them is opened and perhaps emptied.
 
     Args:
         settings: The output settings.
         sources: Names of the sources; some are file paths.
+        more: Outputs that are no settings.
 
     Raises:
         UsageError: Two names mean one file, a transcript has no format, or an option needs another one.
@@ -35,7 +36,7 @@ def check_outputs(settings: OutputSettings, sources: Iterable[str]) -> None:
     # The source of --save-audio is checked when it is open: only then it is known to be a file.
     files = [Path(settings.save_audio)] if settings.save_audio is not None else []
     files += [Path(source) for source in sources if source != "-"]
-    for name in (settings.output, settings.save_transcript, settings.log_file, settings.record):
+    for name in (settings.output, settings.save_transcript, settings.log_file, settings.record, *more):
         if name is not None:
             if any(is_same_file(Path(name), other) for other in files):
                 raise UsageError(f"{name} is a file of this run already", "write it elsewhere")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rt_cli.talk.partner import Partner
     from rt_cli.talk.tools.tool_set import ToolSet
 
+_PATIENCE = "-vv shows what the endpoint says; --reply-timeout waits longer"
+
 
 async def hold(streamer: Streamer, partner: Partner, tools: ToolSet) -> Summary:
     """Run a stream whose job belongs to a partner, with its clock and its tools. Cancellation ends all of it."""
@@ -37,19 +39,24 @@ def reply_errors(dialogue: Dialogue, unanswered: Sequence[str]) -> Iterator[RtEr
 
     Args:
         dialogue: Of the conversation.
-        unanswered: Names of the turns to which no reply came, or none that ended.
+        unanswered: What became of turns to which no reply came, or none that ended.
     """
     for reply in dialogue.failed:
-        info = ErrorInfo(code=reply.code, message=reply.message)
         code = "reply_cut" if reply.code == CUT else "reply_incomplete"
-        yield classify_error(info, configuring=False) or _incomplete(code, "a reply ended before its end")
-    for _ in range(dialogue.refused):
-        yield _incomplete("reply_refused", "the endpoint refused to reply")
-    for name in unanswered:
-        yield _incomplete("no_reply", f"no reply to {printable(name)}")
+        yield _cause(ErrorInfo(code=reply.code, message=reply.message), code, "a reply ended before its end")
+    for info in dialogue.refused:
+        yield _cause(info, "reply_refused", "the endpoint refused to reply")
+    for problem in unanswered:
+        yield _incomplete("no_reply", printable(problem), _PATIENCE)
 
 
-def _incomplete(code: str, message: str) -> RtError:
-    error = RtError(message, "see the summary", code=code)
+def _cause(info: ErrorInfo, code: str, message: str) -> RtError:
+    """Return the error of a reply, which is that of the endpoint if it is a known one."""
+    return classify_error(info, configuring=False) or _incomplete(code, message)
+
+
+def _incomplete(code: str, message: str, hint: str | None = None) -> RtError:
+    # Its own code: the line about an incomplete run tells of the user's sound, which may be complete.
+    error = RtError(message, hint, code=code)
     error.exit_code = EXIT_INCOMPLETE
     return error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from rt_cli.audio.format import to_samples
 from rt_cli.clock import SystemClock
 from rt_cli.conversation_events import LatencyMeasured, ReplyEnded
 from rt_cli.errors import (
@@ -37,20 +38,21 @@ from rt_cli.run.totals import unopened_summary
 from rt_cli.streaming.job import Job
 from rt_cli.streaming.streamer import Streamer
 from rt_cli.talk.conversation import hold, reply_errors
-from rt_cli.talk.expectations.junit import junit_xml, write_junit
+from rt_cli.talk.expectations.junit import JunitFile, junit_xml
 from rt_cli.talk.heard_files import BothSides, RepliesFile, RepliesStream
 from rt_cli.talk.partner import Partner
 from rt_cli.talk.position import Position
 from rt_cli.talk.talk_plan import embedded_replier, plan_talk, talk_settings, with_model_of_url
 from rt_cli.talk.tools.tool_set import ToolSet
 from rt_cli.talk.user.inputs import read_utterances
-from rt_cli.talk.user.script import TalkScript
+from rt_cli.talk.user.script import GRID_MS, TalkScript
 from rt_cli.talk.user.talk_source import ContinuedSource, ScriptedSource, SilentSource
 from rt_cli.talk.user.typed_lines import GivenLines, LineSource, TypedLines
 from rt_cli.talk.user.typist import Typist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
     from rt_cli.audio.source import Source, Warn
     from rt_cli.events import Event
@@ -78,10 +80,12 @@ class TalkRun:
     """
 
     def __init__(self, settings: Settings, options: TalkOptions) -> None:
-        self._settings = settings = talk_settings(settings)
+        types = not (options.inputs or options.mic or options.lines)
+        at_terminal = types and _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+        self._settings = settings = talk_settings(settings, at_terminal=at_terminal)
         self._options = options
         self._tools = ToolSet(options.tools, settings.talk.tool_timeout_s)
-        check_outputs(settings.output, options.inputs)
+        check_outputs(settings.output, options.inputs, options.outputs)
         self._plan = _plan_or_error(settings, self._tools)
         self._name = ", ".join(options.inputs) or ("microphone" if options.mic else "typed")
         self._files: list[HeardFile] = []
@@ -93,6 +97,7 @@ class TalkRun:
         """Errors of the stream."""
         self._xml: bytes | None = None
         """The report of the expectations."""
+        self._report_file: JunitFile | None = None
         self._replies: list[ReplyEnded] = []
         self._latencies: list[LatencyMeasured] = []
         self._exit_code = EXIT_OK
@@ -143,12 +148,16 @@ class TalkRun:
         return EXIT_OK if self._stdout_closed else self._exit_code
 
     async def _hold(self, stack: AsyncExitStack) -> None:
+        if (path := self._options.junit) is not None:
+            self._report_file = await asyncio.to_thread(JunitFile, path, replace=self._settings.output.force)
         if isinstance(self._plan, RtError):
             raise self._plan
         settings = self._settings
         plan = await self._with_mcp_tools(self._plan, stack)
         position = Position(SystemClock(), plan.session.rate_hz, settings.delivery.speed or 1.0)
         self._script = script = await self._make_script(plan)
+        for name in await asyncio.to_thread(self._tools.never_allowed):
+            self._warn("no_terminal", f"the tool {name} will not be run: there is no terminal to ask at before")
         recorder = open_wire_recorder(settings.output, self._output.on_event)
         if recorder is not None:
             stack.push_async_callback(asyncio.to_thread, recorder.close)
@@ -179,6 +188,7 @@ class TalkRun:
         self._streamer = Streamer(job, SystemClock(), self._take, progress=self._output.wants_progress)
         if self._interrupts.codes:
             self._streamer.interrupt(self._interrupts.codes[0])
+        self._tools.on_failed = partial(self._warn, "tool_failed")
         await hold(self._streamer, partner, self._tools)
         if recorder is not None and recorder.error is not None:
             raise recorder.error
@@ -206,7 +216,8 @@ class TalkRun:
         names = [] if options.inputs == ("-",) else options.inputs
         utterances = await read_utterances(names, self._settings.input, rate_hz, self._warn)
         interrupt_at = None if options.interrupt_at_s is None else round(options.interrupt_at_s * rate_hz)
-        return TalkScript(utterances, patience=self._patience(rate_hz), interrupt_at=interrupt_at)
+        grid = to_samples(GRID_MS, rate_hz)
+        return TalkScript(utterances, patience=self._patience(rate_hz), interrupt_at=interrupt_at, grid=grid)
 
     async def _open_files(self, stack: AsyncExitStack, rate_hz: int) -> None:
         options, replace_files = self._options, self._settings.output.force
@@ -249,6 +260,9 @@ class TalkRun:
         if not given and (sys.stdin is None or sys.stdin.closed):
             raise AudioError("stdin is closed", "type, or give --input, --mic or -", code="no_stdin")
         lines: LineSource = GivenLines(given) if given else TypedLines(sys.stdin.buffer)
+        if isinstance(lines, TypedLines) and lines.interactive:
+            self._tools.confirmer.next_line = lines.next_line
+            self._output.on_event(Noted("type, and press Enter; Ctrl-D ends"))
         return Typist(
             lines,
             partner,
@@ -263,10 +277,10 @@ class TalkRun:
         return round(self._settings.talk.reply_timeout_s * (self._settings.delivery.speed or 1.0) * rate_hz)
 
     async def _write_report(self) -> None:
-        if self._options.junit is not None:
+        if self._report_file is not None:
             seconds = asyncio.get_running_loop().time() - self._began
             xml = self._xml or junit_xml(self._name, [], self._causes, seconds)
-            await asyncio.to_thread(write_junit, self._options.junit, xml, replace=self._settings.output.force)
+            await asyncio.to_thread(self._report_file.write, xml)
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -351,6 +365,10 @@ def _plan_or_error(settings: Settings, tools: ToolSet) -> Plan | RtError:
         raise
     except RtError as exc:
         return exc
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def _unmet(check: ExpectationResult) -> RtError:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rt_cli.talk.expectations.expectations import Expectations
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rt_cli.settings import Settings
     from rt_cli.talk.mcp.server_file import McpServer
     from rt_cli.talk.tools.tool import Tool
@@ -43,6 +42,12 @@ class TalkOptions:
     """What the user says instead of typing."""
     said: str | None = None
     """Instructions for the reply to each line."""
+
+    @property
+    def outputs(self) -> list[Path | None]:
+        """The files that are written; None for one that is not wanted."""
+        heard = self.output_audio
+        return [Path(heard) if heard not in (None, "-") else None, self.record_both, self.junit]
 
 
 def written_question(settings: Settings, question: str, *, output_audio: str | None) -> tuple[Settings, TalkOptions]:

@@ -25,8 +25,12 @@ _TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
 _PIECE_MS = 20
 
 
-def talk_settings(settings: Settings) -> Settings:
+def talk_settings(settings: Settings, *, at_terminal: bool = False) -> Settings:
     """Return the settings with what a conversation has otherwise: short chunks, real time.
+
+    Args:
+        settings: Of the run.
+        at_terminal: The user types where the status is shown: a live view would be drawn over the line.
 
     Raises:
         UsageError: A setting that a conversation cannot have.
@@ -37,7 +41,10 @@ def talk_settings(settings: Settings) -> Settings:
     if math.isinf(speed):
         raise UsageError("a conversation has a speed", "give --speed a number: 1 is real time")
     sound = settings.input if settings.input.chunk_ms else replace(settings.input, chunk_ms=_PIECE_MS)
-    return replace(settings, input=sound, delivery=replace(settings.delivery, speed=speed))
+    output = settings.output
+    if at_terminal and output.status == "auto":
+        output = replace(output, status="plain")
+    return replace(settings, input=sound, output=output, delivery=replace(settings.delivery, speed=speed))
 
 
 def plan_talk(

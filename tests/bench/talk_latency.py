@@ -3,7 +3,7 @@
     python -m tests.bench.talk_latency [RUNS]
 
 Each run is ``rt talk`` with two turns against one ``rt serve --reply echo``; the endpoint itself takes no time, so what
-differs is the client and the machine.
+differs is the client and the machine. ``chrt -r 10`` before it takes the other programs of the machine out.
 """
 
 from __future__ import annotations

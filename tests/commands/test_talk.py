@@ -225,6 +225,19 @@ def test_a_faster_clock(echo: str, turns: tuple[Path, Path]) -> None:
         pytest.param(("--tool", "a={program} x"), "lets the model choose", id="any program"),
         pytest.param(("--tools", "missing.json"), "--tools missing.json", id="no such file"),
         pytest.param(("--tool", "a=true", "--tool", "a=false"), "two tools are named a", id="one name twice"),
+        pytest.param(("--tool", "a=./missing.sh"), "./missing.sh", id="no such program"),
+        *(
+            pytest.param(
+                ("--input", "a.wav", "--force", *outputs), "is a file of this run already", id=" ".join(outputs)
+            )
+            for outputs in (
+                ("--record-both", "a.wav"),
+                ("--output-audio", "./a.wav"),
+                ("--junit", "a.wav"),
+                ("--junit", "b", "--record", "b"),
+                ("--output-audio", "b", "--record-both", "b"),
+            )
+        ),
     ],
 )
 def test_usage_errors(arguments: tuple[str, ...], problem: str) -> None:
@@ -233,6 +246,14 @@ def test_usage_errors(arguments: tuple[str, ...], problem: str) -> None:
 
     assert (ran.exit, ran.out) == (2, "")
     assert problem in ran.causes[0]
+
+
+def test_a_report_that_cannot_be_written_ends_before_a_connection(tmp_path: Path) -> None:
+    """Not after a long conversation."""
+    ran = rt("talk", "--url", "ws://127.0.0.1:9", "--junit", str(tmp_path / "no" / "report.xml"), stdin=b"hello\n")
+
+    assert ran.exit == 2
+    assert ran.causes[0].startswith("rt: cannot write the report ")
 
 
 def test_a_file_that_is_none_ends_before_a_connection() -> None:

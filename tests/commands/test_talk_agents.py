@@ -130,26 +130,28 @@ def test_no_reply_at_all() -> None:
         await client.connection.wait_closed()
 
     with scripted(be_silent) as server:
-        ran = rt("ask", "--url", server.url, "hello", "-q", "--reply-timeout", "0.5")
+        ran = rt("ask", "--url", server.url, "hello", "--reply-timeout", "0.5")
 
     assert (ran.exit, ran.out) == (7, "")
-    assert ran.causes == ["rt: no reply to hello: see the summary"]
+    assert ran.causes == ["rt: no reply to hello: -vv shows what the endpoint says; --reply-timeout waits longer"]
 
 
-def test_a_refused_request_is_said() -> None:
-    """With the words of the endpoint."""
+@pytest.mark.parametrize(("code", "exit_code"), [("rate_limit_exceeded", 7), ("insufficient_quota", 4)])
+def test_a_refused_request_is_said(code: str, exit_code: int) -> None:
+    """With the words of the endpoint, and the exit code of its error."""
 
     async def refuse(client: Client) -> None:
         await client.greet()
         asked = await client.until("response.create")
-        await client.fail("rate_limit_exceeded", "slow down", event_id=asked["event_id"])
+        await client.fail(code, "slow down", event_id=asked["event_id"])
         await client.connection.wait_closed()
 
     with scripted(refuse) as server:
         ran = rt("ask", "--url", server.url, "hello")
 
-    assert ran.exit == 7
+    assert ran.exit == exit_code
     assert "slow down" in ran.err
+    assert len(ran.causes) == 1
 
 
 def test_the_model_is_in_the_url() -> None:

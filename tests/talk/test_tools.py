@@ -133,7 +133,7 @@ def test_a_file_of_tools(tmp_path: Path) -> None:
         "name": "light",
         "description": "Switch a light.",
         "parameters": {"type": "object", "properties": {"on": {"type": "boolean"}, "room": {"enum": ["a", "b"]}}},
-        "command": ["./light", "{room}", "{on}"],
+        "command": ["echo", "{room}", "{on}"],
         "timeout": 2,
         "confirm": "always",
     }
@@ -143,7 +143,7 @@ def test_a_file_of_tools(tmp_path: Path) -> None:
     (tool,) = declare((), [path])
 
     assert (tool.timeout_s, tool.confirm, tool.description) == (2, "always", "Switch a light.")
-    assert tool.argv(tool.arguments('{"on": true, "room": "a"}')) == ["./light", "a", "true"]
+    assert tool.argv(tool.arguments('{"on": true, "room": "a"}')) == ["echo", "a", "true"]
     with pytest.raises(CallRefused, match="none of the values"):
         tool.arguments('{"room": "c"}')
 
@@ -250,6 +250,25 @@ def test_a_failed_program_is_an_error() -> None:
     assert json.loads(result.output) == {"error": "it failed with exit code 3: no such city"}
 
 
+def test_what_a_failed_program_complains_of_is_for_the_user() -> None:
+    """The last line of its stderr; the model does not get it."""
+    result = run("import sys; sys.stderr.write('x' * 1_000_000 + '\\nno key in /home/me\\n\\n'); sys.exit(3)")
+
+    assert result.problem == "it failed with exit code 3: no key in /home/me"
+    assert json.loads(result.output) == {"error": "it failed with exit code 3"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell")
+def test_a_program_that_leaves_another_one_behind() -> None:
+    """What holds its stderr open is not waited for."""
+    began = time.monotonic()
+
+    result = asyncio.run(run_tool(["sh", "-c", "sleep 20 > /dev/null & echo done"], {}, 15))
+
+    assert result == ToolResult(0, "done\n")
+    assert time.monotonic() - began < 10
+
+
 def test_a_program_that_is_none() -> None:
     """Says so."""
     result = asyncio.run(run_tool(["/does/not/exist"], {}, 1))
@@ -350,7 +369,11 @@ def test_a_name_that_is_a_key_is_masked() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="sessions are POSIX")
 def test_what_is_to_be_confirmed_is_refused_without_a_terminal() -> None:
     """Nobody could say yes."""
-    code = "import asyncio\nfrom rt_cli.talk.tools.confirm import confirmed\nprint(asyncio.run(confirmed(['true'], 1)))"
+    code = (
+        "import asyncio\n"
+        "from rt_cli.talk.tools.confirm import Confirmer\n"
+        "print(asyncio.run(Confirmer().confirmed(['true'], 1)))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, start_new_session=True, timeout=20
     )
@@ -366,8 +389,8 @@ def test_a_question_at_the_terminal(key: bytes, answer: str) -> None:
 
     code = (
         "import asyncio\n"
-        "from rt_cli.talk.tools.confirm import confirmed\n"
-        "print(asyncio.run(confirmed(['ls', 'a b'], 9)))"
+        "from rt_cli.talk.tools.confirm import Confirmer\n"
+        "print(asyncio.run(Confirmer().confirmed(['ls', 'a b'], 9)))"
     )
     pid, terminal = pty.fork()
     if pid == 0:

@@ -251,9 +251,11 @@ def _summary(summary: Summary) -> str | None:
         return f"skipped: {summary.source}: an earlier run has finished it"
     if summary.exit and not summary.complete:
         return None  # nothing was begun: the error says why, and there is no account to give
+    heard = [f"{seconds(summary.captured_ms)} heard", count_noun(summary.finals, "turn")]
+    replies = summary.replies or 0
     parts = [
-        f"{seconds(summary.captured_ms)} heard",
-        count_noun(summary.finals, "turn"),
+        *(heard if summary.captured_ms or not replies else []),
+        *([f"{replies} repl{'y' if replies == 1 else 'ies'}"] if replies else []),
         seconds(summary.wall_ms),
         *([f"{summary.unwritten} unwritten"] if summary.unwritten else []),
     ]

@@ -150,7 +150,7 @@ class PlainStatus:
             f"{seconds(progress.captured_ms)} captured, {seconds(progress.acknowledged_ms)} acknowledged, "
             f"{seconds(progress.settled_ms)} settled, {count_noun(self._finals, 'final')}"
         )
-        if line != self._progress:
+        if progress.captured_ms and line != self._progress:
             self._progress = line
             self._write(line, droppable=True)
 

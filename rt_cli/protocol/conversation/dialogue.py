@@ -77,8 +77,8 @@ class Dialogue:
         self.tool_calls = 0
         self.failed: list[Reply] = []
         """Replies that the endpoint failed to give, or gave in part."""
-        self.refused = 0
-        """Requests for a reply that the endpoint refused."""
+        self.refused: list[ErrorInfo] = []
+        """Why the endpoint refused requests for a reply."""
         self.connected = False
         self.turn_ended_at: int | None = None
         """When the endpoint last ended a turn."""
@@ -217,7 +217,7 @@ class Dialogue:
         ask = self._asks.refused(error.event_id or "", error.code)
         steps: list[Step] = []
         if ask is not None:
-            self.refused += 1
+            self.refused.append(error)
             said = printable(error.message or error.code)
             steps.append(Emit(Warned("reply_refused", f"the endpoint refuses to reply: {said}")))
         return [*steps, *self._go_on(now)]

@@ -63,6 +63,7 @@ class AudioDelta(msgspec.Struct, frozen=True):
     content_index: int = 0
     pcm: bytes = b""
     """int16, little-endian, mono, at the rate of the session; whole samples."""
+    event_id: str | None = None
 
 
 class ReplyDelta(msgspec.Struct, frozen=True):
@@ -73,6 +74,7 @@ class ReplyDelta(msgspec.Struct, frozen=True):
     content_index: int = 0
     delta: str = ""
     """May end with the first half of a surrogate pair, or begin with the second half."""
+    event_id: str | None = None
 
 
 class ReplyText(msgspec.Struct, frozen=True):

@@ -54,6 +54,8 @@ class Replies:
         self._rate_hz = rate_hz
         self._spoken = spoken
         self._of_connection: dict[str, Reply] = {}
+        self._last: dict[type, AudioDelta | ReplyDelta] = {}
+        """The last delta of each kind."""
 
     def create(self, response_id: str | None, ask: Ask, now: int) -> Reply:
         """Begin a reply. One to turns that all have been answered, on an earlier connection, is muted."""
@@ -96,12 +98,8 @@ class Replies:
             case CallArguments(response_id, item_id, call_id, name, arguments):
                 call = OutputItem(item_id, "function_call", call_id=call_id, name=name, arguments=arguments)
                 return self._complete(self._find(response_id, item_id), call)
-            case AudioDelta():
-                return self._play(event, now)
-            case ReplyDelta(response_id, item_id, index, delta):
-                if (reply := self._speaker(response_id, item_id)) is not None:
-                    reply.add_text(item_id, index, delta)
-                    self._note_begin(reply)
+            case AudioDelta() | ReplyDelta():
+                return [] if self._repeats(event) else self._add(event, now)
             case ReplyText(response_id, item_id, index, text):
                 if (reply := self._speaker(response_id, item_id)) is not None:
                     reply.set_text(item_id, index, text)
@@ -160,15 +158,30 @@ class Replies:
         owners = (reply for reply in replies if item_id is not None and item_id in reply.item_ids)
         return next(owners, self.active)
 
+    def _repeats(self, event: AudioDelta | ReplyDelta) -> bool:
+        """Return whether an event is the one before it, delivered twice. One without an id may be said twice."""
+        before, self._last[type(event)] = self._last.get(type(event)), event
+        return event.event_id is not None and event == before
+
     def _speaker(self, response_id: str | None, item_id: str | None) -> Reply | None:
-        """Return the reply of a delta; None if it comes too late to be heard."""
+        """Return the reply of a delta, which may come behind its end; None if it is not to be heard."""
         reply = self._find(response_id, item_id)
-        return reply if reply is not None and reply.open and reply.wanted else None
+        return reply if reply is not None and reply.wanted else None
+
+    def _add(self, event: AudioDelta | ReplyDelta, now: int) -> list[Step]:
+        if isinstance(event, AudioDelta):
+            return self._play(event, now)
+        if (reply := self._speaker(event.response_id, event.item_id)) is not None and reply.open:
+            reply.add_text(event.item_id, event.content_index, event.delta)
+            self._note_begin(reply)
+        return []
 
     def _play(self, event: AudioDelta, now: int) -> list[Step]:
         reply = self._speaker(event.response_id, event.item_id)
         if reply is None or not event.pcm:
             return []
+        if reply.reported:
+            return [Emit(Warned("late_audio", "sound of a reply came after its end, and is dropped"))]
         self.audio += len(event.pcm) // BYTES_PER_SAMPLE
         content = reply.add_audio(event.item_id, event.content_index, event.pcm)
         start = self._playback.add(content, event.pcm, now)

@@ -158,13 +158,15 @@ def _audio(fields: Fields) -> ServerEvent:
     except (binascii.Error, ValueError):
         return Malformed("audio that is not base64")
     whole = pcm[: len(pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
-    return AudioDelta(_response_id(fields), _id(fields, "item_id"), content_index(fields), whole)
+    place = content_index(fields)
+    return AudioDelta(_response_id(fields), _id(fields, "item_id"), place, whole, _id(fields, "event_id"))
 
 
 def _text_delta(fields: Fields) -> ServerEvent:
     delta = fields.get("delta")
     text = delta if isinstance(delta, str) else ""
-    return ReplyDelta(_response_id(fields), _id(fields, "item_id"), content_index(fields), text)
+    place = content_index(fields)
+    return ReplyDelta(_response_id(fields), _id(fields, "item_id"), place, text, _id(fields, "event_id"))
 
 
 def _text_done(fields: Fields) -> ServerEvent:

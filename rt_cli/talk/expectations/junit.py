@@ -38,17 +38,32 @@ def junit_xml(name: str, checks: Sequence[ExpectationResult], errors: Sequence[R
     return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def write_junit(path: Path, xml: bytes, *, replace: bool) -> None:
-    """Write the report.
+class JunitFile:
+    """The file of the report, open from the start: a path that cannot be written is told before the conversation.
+
+    Args:
+        path: Of the file.
+        replace: Whether a file may be replaced.
 
     Raises:
-        UsageError: The file cannot be written, or has content and may not be replaced.
+        UsageError: It cannot be written, or has content and may not be replaced.
     """
-    with open_outfile(path, replace=replace, what="the report") as file:
-        try:
-            write_all(file.fileno(), xml)
-        except OSError as exc:
-            raise cannot_write(path, exc, what="the report", hint="write it elsewhere") from exc
+
+    def __init__(self, path: Path, *, replace: bool) -> None:
+        self._path = path
+        self._file = open_outfile(path, replace=replace, what="the report")
+
+    def write(self, xml: bytes) -> None:
+        """Write the report, and close the file. Blocks.
+
+        Raises:
+            UsageError: The disk is full, or fails.
+        """
+        with self._file:
+            try:
+                write_all(self._file.fileno(), xml)
+            except OSError as exc:
+                raise cannot_write(self._path, exc, what="the report", hint="write it elsewhere") from exc
 
 
 def _case(suite: ET.Element, name: str, title: str, seconds: float) -> ET.Element:

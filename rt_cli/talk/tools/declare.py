@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -89,11 +90,14 @@ def declare(texts: Iterable[str], files: Iterable[Path]) -> tuple[Tool, ...]:
     """Return the tools of both options.
 
     Raises:
-        UsageError: One is not valid, or two have one name.
+        UsageError: One is not valid, its program is not there, or two have one name.
     """
     tools = [parse_tool(text) for text in texts] + [tool for path in files for tool in read_tools(path)]
     names = [tool.name for tool in tools]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"two tools are named {name}", "give them different names")
+    for tool in tools:
+        if which(tool.command[0]) is None:
+            raise UsageError(f"the tool {tool.name}: {tool.command[0]} is no program here", "name one that can be run")
     return tuple(tools)

@@ -10,9 +10,9 @@ from rt_cli.conversation_events import ToolCalled
 from rt_cli.errors import UsageError, did_you_mean
 from rt_cli.masking import without_secrets
 from rt_cli.protocol.sanitize import printable
-from rt_cli.talk.tools.confirm import confirmed
+from rt_cli.talk.tools.confirm import Confirmer, can_ask
 from rt_cli.talk.tools.run_tool import ToolResult, failure
-from rt_cli.talk.tools.tool import CallRefused
+from rt_cli.talk.tools.tool import CallRefused, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,12 +38,15 @@ class ToolSet:
     def __init__(self, tools: Sequence[CallableTool], timeout_s: float) -> None:
         self.called: list[str] = []
         """Names of the tools that were run, in order."""
+        self.confirmer = Confirmer()
         self._tools = {tool.name: tool for tool in tools}
         self._timeout_s = timeout_s
         self._group: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._lane = asyncio.Semaphore(MAX_AT_ONCE)
         self._on_ended: OnEnded = lambda _call, _output, _event: None
+        self.on_failed: Callable[[str], None] = lambda _problem: None
+        """Takes what is wrong with a run."""
 
     def add(self, tools: Sequence[CallableTool], whose: str, hint: str) -> None:
         """Add tools.
@@ -77,6 +80,12 @@ class ToolSet:
         """The tools as the session object has them."""
         return [tool.declaration for tool in self._tools.values()]
 
+    def never_allowed(self) -> list[str]:
+        """Return the names of the tools that are to be confirmed, if there is no terminal to ask at. Blocks briefly."""
+        own = [tool for tool in self._tools.values() if isinstance(tool, Tool)]
+        names = [tool.name for tool in own if tool.confirm == "always"]
+        return names if names and not can_ask() else []
+
     def begin(self, group: asyncio.TaskGroup, on_ended: OnEnded) -> None:
         """Run calls in this group from now on."""
         self._group, self._on_ended = group, on_ended
@@ -100,6 +109,8 @@ class ToolSet:
         ms = round((time.monotonic() - began) * 1000)
         # The endpoint chooses the name, which may be that of no tool at all.
         name = without_secrets(printable(call.name))[:_MAX_NAME_CHARS]
+        if result.problem is not None:
+            self.on_failed(f"the tool {name}: {without_secrets(printable(result.problem))}")
         event = ToolCalled(name, printable(call.arguments), result.exit_code, ms)
         self._on_ended(call, result.output, event)
 
@@ -113,7 +124,7 @@ class ToolSet:
         except CallRefused as exc:
             return failure(str(exc))
         if checked.confirm:
-            answer = await confirmed(checked.shown, timeout_s)
+            answer = await self.confirmer.confirmed(checked.shown, timeout_s)
             if not answer:
                 return failure("nobody is there to allow it" if answer is None else "the user did not allow it")
         self.called.append(call.name)

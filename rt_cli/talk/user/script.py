@@ -2,6 +2,9 @@
 
 A turn begins when the reply to the one before it was heard to its end; or, to interrupt, a fixed time after the first
 sample of that reply. Between turns there is silence, as from a microphone.
+
+Only an interruption begins at any sample. Every other turn begins on a grid, so that a detector cuts it into the same
+frames in every run: else the same turn would end up to a frame earlier or later.
 """
 
 from __future__ import annotations
@@ -13,6 +16,9 @@ from rt_cli.audio.format import BYTES_PER_SAMPLE, silence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+GRID_MS = 160
+"""The least that is whole pieces of 20 ms, and whole frames of 32 ms, which most detectors have."""
 
 
 class ConversationView(Protocol):
@@ -54,6 +60,11 @@ class Utterance:
         return len(self.pcm) // BYTES_PER_SAMPLE
 
 
+def missing_reply(name: str, *, begun: bool) -> str:
+    """Say what became of a turn whose reply did not come, or, if it has begun, has no end."""
+    return f"the reply to {name} has no end" if begun else f"no reply to {name}"
+
+
 class TalkScript:
     """Says the turns one after the other.
 
@@ -61,22 +72,26 @@ class TalkScript:
         utterances: The turns.
         patience: Longest wait for a reply, or for more of one, samples.
         interrupt_at: Samples of a reply after which the next turn interrupts it; None waits for its end.
+        grid: Samples; a turn that interrupts nothing begins at a multiple.
     """
 
-    def __init__(self, utterances: Sequence[Utterance], *, patience: int, interrupt_at: int | None = None) -> None:
+    def __init__(
+        self, utterances: Sequence[Utterance], *, patience: int, interrupt_at: int | None = None, grid: int = 1
+    ) -> None:
         self.unanswered: list[str] = []
-        """Turns that got no reply."""
+        """What became of turns whose reply did not come, or has no end."""
         self.speech_ends: list[int] = []
         """Positions at which the user's speech ended, of the turns that have begun."""
         self._utterances = list(utterances)
         self._patience = patience
         self._interrupt_at = interrupt_at
+        self._grid = grid
         self._current: Utterance | None = None
         self._spoken = 0
         """Samples of the present turn that are said."""
         self._began_at = self._ended_at = 0
         self._replies_before = 0
-        self._ended = False
+        self._ended = self._impatient = False
         self._last = ""
 
     def next(self, start: int, samples: int, view: ConversationView) -> bytes | None:
@@ -113,13 +128,13 @@ class TalkScript:
         return max((end for end in self.speech_ends if end <= at), default=None)
 
     def awaited(self, view: ConversationView) -> list[str]:
-        """Return the turn that is said and whose reply the user still waits for, if there is one."""
+        """Return the turn that is said and whose reply the user still waits for, if there is one, as if unanswered."""
         waits = self._last and self._current is None and not self._ended
-        return [self._last] if waits and view.replies_begun <= self._replies_before else []
+        return [missing_reply(self._last, begun=False)] if waits and view.replies_begun <= self._replies_before else []
 
     def _begin(self, at: int, view: ConversationView) -> None:
         self._current, self._spoken = self._utterances.pop(0), 0
-        self._began_at = at
+        self._began_at, self._impatient = at, False
         self._replies_before = view.replies_begun
         self.speech_ends.append(at + self._current.speech_end)
 
@@ -143,11 +158,11 @@ class TalkScript:
                 return max(at, begins_at)
         if replied and view.rests(at):
             return self._next_or_end(at)
-        if at - max(self._ended_at, view.news_at) > self._patience:
-            self.unanswered.append(self._last)
-            return self._next_or_end(at)
-        return None
+        if not self._impatient and at - max(self._ended_at, view.news_at) > self._patience:
+            self._impatient = True
+            self.unanswered.append(missing_reply(self._last, begun=replied))
+        return self._next_or_end(at) if self._impatient else None
 
     def _next_or_end(self, at: int) -> int | None:
         self._ended = not self._utterances
-        return None if self._ended else at
+        return None if self._ended else -(-at // self._grid) * self._grid

@@ -78,6 +78,8 @@ class TypedLines:
         self._stream = stream
         self._loop = asyncio.get_running_loop()
         self._lines: deque[str] = deque()
+        self._answer: asyncio.Future[str] | None = None
+        """Gets the next line instead."""
         self._room = threading.Semaphore(_MOST_WAITING)
         # A daemon thread: the end of the program does not wait for a line.
         threading.Thread(target=self._read, name="rt-lines", daemon=True).start()
@@ -92,17 +94,37 @@ class TypedLines:
         self._room.release()
         return self._lines.popleft()
 
+    async def next_line(self) -> str:
+        """Return the next line that is typed, which is then no line of the conversation; empty at the end of all.
+
+        One caller at a time. Safe to cancel.
+        """
+        if self.ended:
+            return ""
+        self._answer = self._loop.create_future()
+        return await self._answer
+
     def _read(self) -> None:
         with suppress(RuntimeError):  # the loop may have closed first
             try:
                 while line := self._stream.readline(LONGEST_LINE_BYTES):
+                    self._room.acquire()
                     text = whole_text(line.decode("utf-8", "replace")).strip()
-                    if text:
-                        self._room.acquire()
-                        self._loop.call_soon_threadsafe(self._lines.append, text)
+                    self._loop.call_soon_threadsafe(self._add, text)
             except (OSError, ValueError):
                 pass  # a stream that fails or is closed has ended
             self._loop.call_soon_threadsafe(self._end)
 
+    def _add(self, text: str) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(text)
+            self._room.release()
+        elif text:
+            self._lines.append(text)
+        else:
+            self._room.release()
+
     def _end(self) -> None:
         self.ended = True
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result("")

@@ -194,6 +194,37 @@ def test_nothing_unheard_is_nothing_to_truncate() -> None:
     assert run.dialogue.interruptions == 0
 
 
+def test_audio_behind_the_end_of_its_reply_is_heard() -> None:
+    """Events that changed places lose nothing, as long as the reply is not reported."""
+    run = Run()
+    run.turn(1000)
+    run.reply(1200, 400)
+    run.done(1300)
+    run.at(1310, AudioDelta("r1", "item_r1", 0, b"\2\0" * 50))
+
+    run.take(run.dialogue.tick(1650))
+    run.at(1700, AudioDelta("r1", "item_r1", 0, b"\3\0" * 50))
+
+    assert [(reply.audio_ms, reply.played_ms) for reply in run.events if isinstance(reply, ReplyEnded)] == [(450, 450)]
+    assert [warning.code for warning in run.events if isinstance(warning, Warned)] == ["late_audio"]
+    assert sum(len(heard.pcm) // 2 for heard in run.dialogue.playback.take_heard(9000)) == 450
+
+
+@pytest.mark.parametrize(("event_id", "samples", "text"), [("e1", 50, "one"), (None, 100, "oneone")])
+def test_a_delta_that_is_delivered_twice(event_id: str | None, samples: int, text: str) -> None:
+    """It counts once, which its id tells: the same sound may be said twice."""
+    run = Run()
+    run.turn(1000)
+    sound, word = AudioDelta("r1", "i", 0, b"\1\0" * 50, event_id), ReplyDelta("r1", "i", 0, "one", event_id)
+    run.at(1200, ResponseCreated("r1"), sound, word, sound, word)
+    run.done(1210)
+
+    run.take(run.dialogue.tick(9000))
+
+    (reply,) = [reply for reply in run.events if isinstance(reply, ReplyEnded)]
+    assert (reply.audio_ms, reply.text) == (samples, text)
+
+
 def test_late_audio_of_an_interrupted_reply_is_dropped() -> None:
     """Otherwise the old answer starts again."""
     run = Run()

@@ -100,9 +100,9 @@ EVENTS: list[tuple[dict[str, Any], ServerEvent]] = [
         {"type": "response.output_item.done", "event_id": "e", "response_id": "r", "output_index": 0, "item": CALL},
         OutputItemDone("r", CALLED),
     ),
-    ({"type": "response.output_audio.delta", **IDS, "delta": "AQACAA=="}, AudioDelta("r", "i", 0, b"\1\0\2\0")),
-    ({"type": "response.output_audio_transcript.delta", **IDS, "delta": "on"}, ReplyDelta("r", "i", 0, "on")),
-    ({"type": "response.output_text.delta", **IDS, "delta": "on"}, ReplyDelta("r", "i", 0, "on")),
+    ({"type": "response.output_audio.delta", **IDS, "delta": "AQACAA=="}, AudioDelta("r", "i", 0, b"\1\0\2\0", "e")),
+    ({"type": "response.output_audio_transcript.delta", **IDS, "delta": "on"}, ReplyDelta("r", "i", 0, "on", "e")),
+    ({"type": "response.output_text.delta", **IDS, "delta": "on"}, ReplyDelta("r", "i", 0, "on", "e")),
     ({"type": "response.output_audio_transcript.done", **IDS, "transcript": "one"}, ReplyText("r", "i", 0, "one")),
     ({"type": "response.output_text.done", **IDS, "text": "one"}, ReplyText("r", "i", 0, "one")),
     (
