@@ -96,8 +96,7 @@ class TalkSessions:
         partner = Partner(
             position,
             stopwatch.on_event,
-            asks=self._session.turns == "client",
-            spoken=True,
+            self._session,
             run_tool=tools.start,
             speech_end_before=script.speech_end_before,
         )

@@ -15,6 +15,7 @@ from rt_cli.protocol.conversation.actions import Emit, RunTool, Say
 from rt_cli.protocol.conversation.dialogue import Dialogue, number_of
 from rt_cli.protocol.conversation.events import ConversationEvent
 from rt_cli.protocol.server_events import Committed, ErrorEvent, SpeechStarted, SpeechStopped
+from rt_cli.talk.reply_sound import ReplySound
 from rt_cli.talk.user.loudness import first_sound
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.conversation.actions import Action, Step
     from rt_cli.protocol.conversation.playback import Heard
     from rt_cli.protocol.conversation.reply import Reply
+    from rt_cli.protocol.dialects.dialect import SessionRequest
     from rt_cli.protocol.server_events import ServerEvent
     from rt_cli.talk.position import Position
 
@@ -41,8 +43,7 @@ class Partner:
     Args:
         position: The clock of the conversation.
         on_event: Receives the events of the run, in the order of the items.
-        asks: Whether each turn needs a request for a reply.
-        spoken: Whether replies are audio.
+        session: What the endpoint is asked for.
         run_tool: Starts a tool; its output comes back by :meth:`tool_ended`.
         on_heard: Receives the audio that has sounded, and the position up to which that is all.
         speech_end_before: Returns where the user's last speech before a position ended, None if unknown.
@@ -52,9 +53,8 @@ class Partner:
         self,
         position: Position,
         on_event: EventHandler,
+        session: SessionRequest,
         *,
-        asks: bool,
-        spoken: bool,
         run_tool: RunTools,
         on_heard: OnHeard = lambda _heard, _upto: None,
         speech_end_before: Callable[[int], int | None] = lambda _at: None,
@@ -62,8 +62,9 @@ class Partner:
         self.ready = asyncio.Event()
         """A connection is ready, for the first time."""
         self.news_at = 0
-        self.dialogue = Dialogue(position.rate_hz, asks=asks, spoken=spoken, measure=self._measure)
-        self._asks = asks
+        self.dialogue = Dialogue(position.rate_hz, asks=session.asks, spoken=session.spoken, measure=self._measure)
+        self._own_turns = session.turns == "client"
+        self._sound = ReplySound(session.reply_rate_hz or position.rate_hz, position.rate_hz)
         self._position = position
         self._on_event = on_event
         self._run_tool = run_tool
@@ -84,6 +85,7 @@ class Partner:
     def lost(self) -> None:
         """Stop using it."""
         self._say = None
+        self._sound.lost()
         self._do(self.dialogue.disconnect(self._now()))
 
     def takes(self, event: ServerEvent) -> bool:
@@ -99,7 +101,8 @@ class Partner:
             return
         if isinstance(event, ConversationEvent | SpeechStopped | Committed):
             self.news_at = now
-        self._do(self.dialogue.receive(event, now, at))
+        for each in self._sound.converted(event):
+            self._do(self.dialogue.receive(each, now, at))
 
     def turn_ended(self, item_ids: frozenset[str], number: int | None, text: str) -> None:
         """Note that a turn of the user is finished."""
@@ -140,10 +143,10 @@ class Partner:
     def on_event(self, event: Event) -> None:
         """Receive an event of the stream: words wait for what was said before them."""
         match event:
-            case SpeechBegan(at_ms=at_ms) if self._asks:
+            case SpeechBegan(at_ms=at_ms) if self._own_turns:
                 self._on_event(event)
                 self._do(self.dialogue.receive(SpeechStarted(), self._now(), self._samples(at_ms)))
-            case SpeechEnded(at_ms=at_ms) if self._asks:
+            case SpeechEnded(at_ms=at_ms) if self._own_turns:
                 self._on_event(event)
                 self._do(self.dialogue.receive(SpeechStopped(), self._now(), self._samples(at_ms)))
             case Final():

@@ -170,8 +170,7 @@ class TalkRun:
         self._partner = partner = Partner(
             position,
             self._report,
-            asks=plan.session.turns == "client",
-            spoken=not settings.talk.no_audio,
+            plan.session,
             run_tool=self._tools.start,
             on_heard=self._on_heard,
             speech_end_before=script.speech_end_before,

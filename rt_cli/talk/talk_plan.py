@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rt_cli.server.replies.interface import Replier
     from rt_cli.settings import Settings, TurnDetection
 
-_TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
 _PIECE_MS = 20
 
 
@@ -72,16 +71,16 @@ def plan_talk(
         if turns == "semantic_vad" and endpoint.embedded:
             raise UsageError("the embedded endpoint detects turns by their silence", "use server_vad or client")
         talk = settings.talk
-        listener = endpoint.model if endpoint.embedded else _TRANSCRIPTION_MODEL
         wish = ConversationWish(
-            transcription_model=talk.transcription_model or listener,
+            transcription_model=talk.transcription_model or (endpoint.model if endpoint.embedded else ""),
             voice=talk.voice,
             instructions=talk.instructions,
             spoken=not talk.no_audio,
             tools=tuple(tools),
         )
         request = endpoint.dialect.conversation(settings.session, wish, endpoint.model, turns)
-        return replace(request, query=()) if _model_in(endpoint.url) else request
+        query = () if _model_in(endpoint.url) else request.query
+        return replace(request, query=query, detect=not endpoint.known)
 
     plan = make_plan(settings, environ, key=key, conversation=ask_for)
     if plan.choice.url is not None and settings.endpoint.model and _model_in(plan.choice.url):

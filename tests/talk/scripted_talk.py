@@ -112,8 +112,7 @@ async def talk(
     partner = Partner(
         position,
         result.events.append,
-        asks=False,
-        spoken=True,
+        session,
         run_tool=run_tool,
         on_heard=result.take_heard,
         speech_end_before=script.speech_end_before,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from rt_cli.protocol.conversation.actions import EVENT_IDS, CreateResponse
 
-_BUSY = "conversation_already_has_active_response"
+BUSY = "conversation_already_has_active_response"
+"""Refuses a request while a reply is being given."""
 
 
 @dataclass(eq=False, slots=True)
@@ -84,11 +85,16 @@ class Asks:
         all_turns = tuple(turn for each in (ask, *turns) for turn in each.turns)
         return Ask(all_turns, of_turn=True, automatic=True, superseded=ask.superseded and not turns)
 
-    def refused(self, event_id: str, code: str) -> Ask | None:
-        """Take a refused request out of the queue and return it; None if it will be sent again, or is not ours."""
+    def refused(self, event_id: str | None, *, busy: bool) -> Ask | None:
+        """Take a refused request out of the queue and return it; None if it will be sent again, or is not ours.
+
+        Args:
+            event_id: Of the refused request; None if the refusal does not say.
+            busy: A reply is being given.
+        """
         for ask in self._waiting:
-            if ask.sent and ask.event_id == event_id:
-                if code == _BUSY and not ask.superseded:
+            if ask.sent and (ask.event_id == event_id or (busy and event_id is None)):
+                if busy and not ask.superseded:
                     ask.sent = False
                     return None
                 self._waiting.remove(ask)

@@ -32,7 +32,7 @@ from rt_cli.protocol.conversation.actions import (
     Say,
     Step,
 )
-from rt_cli.protocol.conversation.ask import Ask, Asks
+from rt_cli.protocol.conversation.ask import BUSY, Ask, Asks
 from rt_cli.protocol.conversation.events import ConversationEvent, ResponseCreated, ResponseDone
 from rt_cli.protocol.conversation.history import History, TypedLine, UserTurn
 from rt_cli.protocol.conversation.order import ItemOrder, nothing
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     Measure = Callable[[Reply], Sequence[Event]]
     """Returns what was measured of a reply, for the report behind it."""
 
-_HARMLESS = {"response_cancel_not_active"}
-"""The reply had ended by itself."""
+_HARMLESS = {"response_cancel_not_active", BUSY}
+"""The reply had ended by itself, or the endpoint has begun one by itself."""
 
 
 class Dialogue:
@@ -210,11 +210,14 @@ class Dialogue:
         """Return whether an error is the answer to an event of this conversation, and nobody else's."""
         if not isinstance(event, ErrorEvent):
             return False
-        return (event.error.event_id or "").startswith(EVENT_IDS) or event.error.code in _HARMLESS
+        if (event.error.event_id or "").startswith(EVENT_IDS):
+            return True
+        # Some servers have the code in the type, and do not repeat our id.
+        return not _HARMLESS.isdisjoint((event.error.code, event.error.type))
 
     def refuse(self, error: ErrorInfo, now: int) -> list[Step]:
         """Take an error of :meth:`takes`: a refused request for a reply is reported, or sent again."""
-        ask = self._asks.refused(error.event_id or "", error.code)
+        ask = self._asks.refused(error.event_id, busy=BUSY in (error.code, error.type))
         steps: list[Step] = []
         if ask is not None:
             self.refused.append(error)
@@ -224,6 +227,8 @@ class Dialogue:
 
     def turn_ended(self, item_ids: frozenset[str], number: int | None, text: str) -> list[Step]:
         """Note that a turn has its words, or will have none; its number is None then."""
+        if self._turns.stopped_last and self._turns.last_stopped in item_ids:
+            self._commit(self._turns.last_stopped, 0)  # an endpoint without commits
         turn, new = self._turns.ended(item_ids, number, text)
         if new:
             self._order.add(turn)
@@ -270,11 +275,18 @@ class Dialogue:
             self._order.ready(other, nothing)
         if self._asks_itself and turn.answered:
             return
-        self._asks.add(Ask((turn,), of_turn=True, automatic=not self._asks_itself))
+        self._ask_for(turn)
+
+    def _ask_for(self, turn: UserTurn) -> None:
+        if not turn.asked:
+            turn.asked = True
+            self._asks.add(Ask((turn,), of_turn=True, automatic=not self._asks_itself))
 
     def _create(self, response_id: str | None, now: int) -> list[Step]:
         if self._replies.known(response_id):
             return []
+        if self._turns.stopped_last and not self._asks_itself and not self._asks.pending:
+            self._commit(self._turns.last_stopped, now)  # an endpoint without commits
         reply = self._replies.create(response_id, self._asks.answered() or Ask(), now)
         reply.turn_ended_at = self.turn_ended_at
         if not reply.muted:

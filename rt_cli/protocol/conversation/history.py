@@ -39,6 +39,8 @@ class UserTurn:
     """Something of a reply to it has arrived."""
     again: bool = False
     """Its connection is gone before its end: its sound is on its way to the next one."""
+    asked: bool = False
+    """The present connection has it, and is to reply to it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -95,7 +97,7 @@ class History:
         self._told = 0
         for turn in self.turns:
             if not turn.ended:
-                turn.again, turn.item_id = True, None
+                turn.again, turn.item_id, turn.asked = True, None, False
 
     def tell(self, now: int) -> list[Action]:
         """Return what the present connection must be told now: everything up to the next turn on its way as sound."""

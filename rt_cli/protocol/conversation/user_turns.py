@@ -29,6 +29,8 @@ class UserTurns:
         self._speaking = False
         self.stopped_last = False
         """The end of the present turn's speech was told, before its commit."""
+        self.last_stopped: str | None = None
+        """The item of the last speech that has ended."""
 
     @property
     def speaking(self) -> bool:
@@ -48,7 +50,7 @@ class UserTurns:
 
     def stopped(self, item_id: str | None, at: int | None) -> None:
         """Note the end of speech, on the timeline."""
-        self._speaking, self.stopped_last = False, True
+        self._speaking, self.stopped_last, self.last_stopped = False, True, item_id
         self._ends[item_id or ""] = at
 
     def sent_again(self, at: int | None) -> bool:
@@ -67,7 +69,8 @@ class UserTurns:
         end = self._ends.pop(item_id or "", self._ends.pop("", None))
         known = next((turn for turn in self._history.turns if item_id is not None and turn.item_id == item_id), None)
         if known is not None:  # its words came first
-            known.start, known.end = start, end
+            known.start = known.start if start is None else start
+            known.end = known.end if end is None else end
             return known, [], False
         again = [turn for turn in self._history.turns if turn.again and self._holds(turn, end)]
         if not again:

@@ -49,8 +49,11 @@ class Codec(ABC):
         """Encode the end of the stream: the endpoint closes the last turn, and answers what becomes ``StreamEnded``."""
         raise NotImplementedError
 
-    def action_message(self, action: Action) -> bytes:
-        """Encode a client event of a conversation; only the codec of a conversation has them."""
+    def action_message(self, action: Action) -> bytes | None:
+        """Encode a client event of a conversation; None for one that the endpoint does not know.
+
+        Only the codec of a conversation has them.
+        """
         raise NotImplementedError
 
     @abstractmethod

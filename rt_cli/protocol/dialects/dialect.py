@@ -37,20 +37,46 @@ class SessionRequest:
     """The session is a conversation that is only listened to: replies are off, and cancelled where they come."""
     detect: bool = False
     """The protocol of the endpoint is not known in full: its greeting says which shape of a session it takes."""
+    asks: bool = False
+    """Each turn of a conversation needs a request for a reply; else the endpoint replies by itself."""
+    spoken: bool = True
+    """The replies of a conversation are sound with its words; else text."""
+    reply_rate_hz: int | None = None
+    """Sample rate of the sound of replies; None: that of the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationWish:
     """What is asked of the replies of a conversation."""
 
-    transcription_model: str
-    """Model that writes down what the user says."""
+    transcription_model: str = ""
+    """Model that writes down what the user says; empty: the usual one of the provider."""
     voice: str | None = None
     instructions: str | None = None
     spoken: bool = True
     """Replies are audio; else text."""
     tools: tuple[Mapping[str, object], ...] = ()
     """Function tools, as in the session object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """What the conversations of a provider are like; by default, like OpenAI's."""
+
+    model: str = ""
+    """The model that replies, if nobody names one."""
+    transcription_model: str = "gpt-4o-mini-transcribe"
+    """The model that writes down what the user says, if nobody names one."""
+    turns: frozenset[TurnDetection] = frozenset(("server_vad", "semantic_vad", "client"))
+    """Who may make the turns."""
+    answers_commits: bool = False
+    """A commit asks for a reply, so that no request may follow it."""
+    always_speaks: bool = False
+    """Replies cannot be text."""
+    reply_rate_hz: int | None = None
+    """Sample rate of the sound of replies; None: that of the session."""
+    lacks: frozenset[str] = frozenset()
+    """Types of client events that the endpoint does not know: they are not sent."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +105,8 @@ class Dialect(ABC):
     exact: bool = True
     """Turns have exact times, so that a replay doubles nothing."""
 
+    conversations: Conversations | None = None
+    """Its conversations; None: ``rt`` only transcribes with it."""
     listens: bool = False
     """Sessions are conversations that are only listened to; else transcriptions."""
     negotiates: bool = False
@@ -179,7 +207,7 @@ class Dialect(ABC):
         Raises:
             UsageError: It has none that ``rt`` speaks.
         """
-        raise UsageError(f"no conversations with {self.name}", "use an endpoint that speaks OpenAI's protocol")
+        raise UsageError(f"rt only transcribes with {self.name}", "use rt stream or rt send")
 
     def conversation(
         self, settings: SessionSettings, wish: ConversationWish, model: str, turns: TurnDetection | None

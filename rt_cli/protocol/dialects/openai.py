@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
-from rt_cli.protocol.dialects.dialect import ConversationWish, Dialect, Query, SessionRequest
+from rt_cli.protocol.dialects.dialect import Conversations, ConversationWish, Dialect, Query, SessionRequest
 
 # Sessions and codecs are imported where they are made: the names of the dialects belong to every start.
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.dialects.codec import Codec
     from rt_cli.settings import SessionSettings, TurnDetection
 
+_GPT_REALTIME = Conversations(model="gpt-realtime-2")
 _VERSION = re.compile(r"v\d+(?:beta\d*)?")
 
 
@@ -27,6 +28,7 @@ class OpenAiDialect(Dialect):
     converses: bool = False
     """Sessions are conversations; else transcriptions."""
     default_model: str = "gpt-live-transcribe"
+    conversations: Conversations | None = _GPT_REALTIME
     negotiates: bool = True
 
     def path(self, path: str) -> str:
@@ -79,10 +81,9 @@ class OpenAiDialect(Dialect):
 
     def url_query(self, model: str, *, own_host: bool) -> Query:
         """Return the model: the provider wants one in the URL for a conversation, other servers take it or leave it."""
-        from rt_cli.protocol.openai.session import CONVERSATION_MODEL
-
         if own_host:
-            return (("model", CONVERSATION_MODEL),) if self.listens else ()
+            replies = self.conversations or Conversations()
+            return (("model", replies.model),) if self.listens else ()
         return (("model", model),)
 
     def for_listening(self) -> OpenAiDialect:
@@ -93,28 +94,55 @@ class OpenAiDialect(Dialect):
         """Return the dialect with other sessions."""
         return replace(self, listens=False)
 
-    def for_conversations(self) -> OpenAiDialect:
-        """Return the dialect with another model and other sessions; the keys are the same."""
-        from rt_cli.protocol.openai.session import CONVERSATION_MODEL
+    def for_conversations(self) -> Dialect:
+        """Return the dialect with another model and other sessions; the keys are the same.
 
-        return replace(self, converses=True, default_model=CONVERSATION_MODEL)
+        Raises:
+            UsageError: The provider has no conversations that ``rt`` speaks.
+        """
+        if self.conversations is None:
+            return super().for_conversations()
+        return replace(self, converses=True, listens=False, default_model=self.conversations.model)
 
     def conversation(
         self, settings: SessionSettings, wish: ConversationWish, model: str, turns: TurnDetection | None
     ) -> SessionRequest:
         """Return the conversation session; the model belongs to the URL."""
+        traits = self.conversations or Conversations()
+        chosen = turns or "server_vad"
+        if chosen not in traits.turns:
+            raise UsageError(f"{self.name} has no {chosen} in conversations", "leave out --turn-detection")
+        wish = replace(
+            wish,
+            transcription_model=wish.transcription_model or traits.transcription_model,
+            spoken=wish.spoken or traits.always_speaks,
+        )
+        return SessionRequest(
+            chosen,
+            self.rate_hz,
+            self.conversation_body(settings, wish, chosen),
+            (("model", model),) if model else (),
+            conversation=True,
+            asks=chosen == "client" and not traits.answers_commits,
+            spoken=wish.spoken,
+            reply_rate_hz=traits.reply_rate_hz,
+        )
+
+    def conversation_body(
+        self, settings: SessionSettings, wish: ConversationWish, turns: TurnDetection
+    ) -> dict[str, object]:
+        """Return the session object of a conversation."""
         from rt_cli.protocol.openai.session import conversation_session
 
-        chosen = turns or "server_vad"
-        body = conversation_session(settings, wish, chosen, self.rate_hz)
-        return SessionRequest(chosen, self.rate_hz, body, (("model", model),), conversation=True)
+        return conversation_session(settings, wish, turns, self.rate_hz)
 
     def codec(self, request: SessionRequest) -> Codec:
         """Return the codec; that of OpenAI's transcriptions keeps no state."""
         if self.converses:
             from rt_cli.protocol.openai.conversation import ConversationCodec
 
-            return ConversationCodec(request.body)
+            traits = self.conversations or Conversations()
+            return ConversationCodec(request.body, lacks=traits.lacks, detects=request.detect and self.negotiates)
         if request.listening or request.detect:
             from rt_cli.protocol.openai.compatible import CompatibleCodec
 

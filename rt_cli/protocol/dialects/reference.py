@@ -9,7 +9,10 @@ from rt_cli.protocol.dialects import DIALECTS
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.dialect import Dialect
 
-_HEAD = ("`--dialect`", "endpoint", "chosen by host", "key", "rate", "turns by", "words while you speak", "exact times")
+_HEAD = (
+    *("`--dialect`", "endpoint", "chosen by host", "key", "rate", "turns by"),
+    *("words while you speak", "exact times", "`rt talk`"),
+)
 
 
 def dialect_reference() -> str:
@@ -29,4 +32,5 @@ def _row(dialect: Dialect) -> tuple[str, ...]:
         dialect.turns_by,
         "yes" if dialect.partials else "no",
         "yes" if dialect.exact else "no: `approx`",
+        "no" if dialect.conversations is None else "yes",
     )

@@ -9,7 +9,7 @@ from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.openai import OpenAiDialect
 
 if TYPE_CHECKING:
-    from rt_cli.protocol.dialects.dialect import Dialect, Query
+    from rt_cli.protocol.dialects.dialect import Conversations, Dialect, Query
     from rt_cli.settings import SessionSettings, TurnDetection
 
 
@@ -20,6 +20,7 @@ class SelfHostedDialect(OpenAiDialect):
     hosts: tuple[str, ...] = ()
     key_variable: str = ""
     default_model: str = ""
+    conversations: Conversations | None = None
     negotiates: bool = False
     names_model: bool = False
     """The URL has to name the model."""

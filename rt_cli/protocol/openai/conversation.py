@@ -26,6 +26,7 @@ from rt_cli.protocol.conversation.actions import (
 from rt_cli.protocol.conversation.events import (
     AudioDelta,
     CallArguments,
+    ConversationEvent,
     ItemAdded,
     ItemDeleted,
     ItemTruncated,
@@ -39,7 +40,9 @@ from rt_cli.protocol.conversation.events import (
 )
 from rt_cli.protocol.openai.codec import OpenAiCodec
 from rt_cli.protocol.openai.decode import content_index, decode, milliseconds, object_of, text_of
-from rt_cli.protocol.server_events import Malformed
+from rt_cli.protocol.openai.encode import session_update_event
+from rt_cli.protocol.openai.flat import flattened
+from rt_cli.protocol.server_events import Malformed, SessionCreated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,22 +55,55 @@ _ITEM_ID = re.compile(r"[\x21-\x7e]{1,256}")
 
 
 class ConversationCodec(OpenAiCodec):
-    """The codec of a conversation: also encodes its actions and decodes the events of replies."""
+    """The codec of a conversation: also encodes its actions and decodes the events of replies.
 
-    def action_message(self, action: Action) -> bytes:
-        """Encode a client event of the conversation."""
-        return msgspec.json.encode(encode_action(action))
+    What is no such event is left to the next class, which may be the codec of a provider.
+
+    Args:
+        session: The object of ``session.update``, in the nested or in the flat shape.
+        lacks: Types of client events that the endpoint does not know.
+        detects: The shape of the session is that of the endpoint's greeting; ``session`` has the nested one.
+    """
+
+    def __init__(
+        self, session: Mapping[str, object], *, lacks: frozenset[str] = frozenset(), detects: bool = False
+    ) -> None:
+        super().__init__(session)
+        self._lacks = lacks
+        self._detects = detects
+        self._flat = "modalities" in session or "input_audio_format" in session
+
+    def session_messages(self, event_id: str) -> Sequence[bytes]:
+        """Return our ``session.update``. Raises TypeError if the session object is not JSON."""
+        if not (self._detects and self._flat):
+            return super().session_messages(event_id)
+        return (session_update_event(flattened(self._session), event_id),)
+
+    def action_message(self, action: Action) -> bytes | None:
+        """Encode a client event of the conversation; None for one that the endpoint does not know."""
+        event = encode_action(action, flat=self._flat)
+        return None if event["type"] in self._lacks else msgspec.json.encode(event)
 
     def decode(self, message: str | bytes) -> Sequence[ServerEvent]:
-        """Decode one message, which is one event."""
-        return (decode(message, READERS),)
+        """Decode one message."""
+        event = decode(message, READERS)
+        if isinstance(event, ConversationEvent | Malformed):
+            return (event,)
+        if self._detects and isinstance(event, SessionCreated):
+            self._flat = event.flat
+        return super().decode(message)
 
 
-def encode_action(action: Action) -> dict[str, Any]:
-    """Return the client event of an action, as JSON types."""
+def encode_action(action: Action, *, flat: bool = False) -> dict[str, Any]:
+    """Return the client event of an action, as JSON types.
+
+    Args:
+        action: The action.
+        flat: The endpoint speaks the beta protocol, in which the text of a reply has another name.
+    """
     match action:
         case CreateMessage(role, text):
-            kind = "input_text" if role == "user" else "output_text"
+            kind = "input_text" if role == "user" else "text" if flat else "output_text"
             return _create({"type": "message", "role": role, "content": [{"type": kind, "text": text}]})
         case CreateCall(call_id, name, arguments):
             return _create({"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments})

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.protocol.openai.overrides import with_overrides
-from rt_cli.protocol.openai.session import listening_session, transcription_session
+from rt_cli.protocol.openai.session import conversation_session, listening_session, transcription_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rt_cli.protocol.dialects.dialect import ConversationWish
     from rt_cli.settings import SessionSettings, TurnDetection
 
 
@@ -28,6 +29,10 @@ class FlatShape:
     """The transcription has a ``model``."""
     turn_fields: frozenset[str] = frozenset()
     """The only fields of ``turn_detection``; empty: all of them."""
+    reply_encoding: str | None = "pcm16"
+    """Name of 16-bit PCM for the sound of replies; None: the provider refuses to be told."""
+    nested_tools: bool = False
+    """The declaration of a tool is in a field ``function``, as in chat completions."""
 
 
 USUAL = FlatShape()
@@ -45,7 +50,8 @@ def flattened(session: Mapping[str, Any], shape: FlatShape = USUAL) -> dict[str,
     audio: Mapping[str, Any] = session["audio"]["input"]
     flat = {name: value for name, value in session.items() if name not in {"type", "audio", "output_modalities"}}
     if shape.modalities:
-        flat["modalities"] = session.get("output_modalities", ["text"])
+        spoken = "audio" in session.get("output_modalities", ())
+        flat["modalities"] = ["text", "audio"] if spoken else ["text"]
     if shape.encoding is not None:
         flat["input_audio_format"] = shape.encoding
     if shape.rate_field is not None:
@@ -60,7 +66,18 @@ def flattened(session: Mapping[str, Any], shape: FlatShape = USUAL) -> dict[str,
     }
     if "noise_reduction" in audio:
         flat["input_audio_noise_reduction"] = audio["noise_reduction"]
+    if (output := session["audio"].get("output")) is not None:
+        if shape.reply_encoding is not None:
+            flat["output_audio_format"] = shape.reply_encoding
+        if "voice" in output:
+            flat["voice"] = output["voice"]
+    if shape.nested_tools and "tools" in flat:
+        flat["tools"] = [_nested_tool(tool) for tool in session["tools"]]
     return flat
+
+
+def _nested_tool(tool: Mapping[str, Any]) -> dict[str, object]:
+    return {"type": "function", "function": {name: value for name, value in tool.items() if name != "type"}}
 
 
 def flat_transcription(
@@ -79,4 +96,15 @@ def flat_listening(
 ) -> dict[str, object]:
     """Build a flat ``session`` of a conversation that is only listened to; see :func:`flat_transcription`."""
     nested = listening_session(replace(settings, extra=()), model, turns, rate_hz)
+    return with_overrides(flattened(nested, shape), settings.extra)
+
+
+def flat_conversation(
+    settings: SessionSettings, wish: ConversationWish, turns: TurnDetection, rate_hz: int, shape: FlatShape
+) -> dict[str, object]:
+    """Build a flat ``session`` of a conversation; ``--set`` counts last, with the paths of the flat shape.
+
+    Arguments and errors are those of :func:`rt_cli.protocol.openai.session.conversation_session`.
+    """
+    nested = conversation_session(replace(settings, extra=()), wish, turns, rate_hz)
     return with_overrides(flattened(nested, shape), settings.extra)

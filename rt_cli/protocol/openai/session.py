@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from rt_cli.protocol.dialects.dialect import ConversationWish
     from rt_cli.settings import SessionSettings, TurnDetection
 
-CONVERSATION_MODEL = "gpt-realtime-2"
-"""Replies where nothing else is asked for."""
-
 
 def choose_turn_detection(model: str, requested: TurnDetection | None, *, embedded: bool) -> TurnDetection:
     """Choose the turn detection.

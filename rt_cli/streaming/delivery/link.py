@@ -91,7 +91,8 @@ class Link:
         self.proposal = state.choice.proposal
         """What this connection asks for."""
         self._codec = state.endpoint.dialect.codec(state.request)
-        self._replies = UnwantedReplies() if state.request.listening or state.request.detect else None
+        hears_only = (state.request.listening or state.request.detect) and not state.request.conversation
+        self._replies = UnwantedReplies() if hears_only else None
         self._begin_state: SessionState | None = None
         self._request_id: str | None = None
         self._retiring = False
@@ -273,7 +274,9 @@ class Link:
         """Send what the conversation says, in order, until cancelled."""
         while True:
             await self._state.changed.wait_until(lambda: bool(self._actions))
-            await sender.control(self._codec.action_message(self._actions.popleft()))
+            message = self._codec.action_message(self._actions.popleft())
+            if message is not None:
+                await sender.control(message)
 
     async def _receive(self, connection: Connection) -> None:
         state = self._state
