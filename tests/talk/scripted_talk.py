@@ -23,7 +23,6 @@ from rt_cli.talk.user.script import TalkScript, Utterance
 from rt_cli.talk.user.talk_source import ScriptedSource
 from tests.exact import ExactDetector
 from tests.streaming.harness import settings
-from tests.talk.agent import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from rt_cli.events import Event, Summary
     from rt_cli.protocol.conversation.actions import RunTool
     from rt_cli.protocol.conversation.playback import Heard
+    from rt_cli.settings import TurnDetection
 
 
 @dataclass
@@ -78,6 +78,9 @@ async def talk(
     port: int,
     utterances: Sequence[bytes],
     *,
+    dialect: str = "openai",
+    model: str = "agent",
+    turns: TurnDetection | None = None,
     speed: float = 10.0,
     interrupt_at: int | None = None,
     max_session_s: float | None = None,
@@ -88,6 +91,9 @@ async def talk(
     Args:
         port: Of the agent, or of the proxy before it.
         utterances: The turns of the user, PCM.
+        dialect: Of the agent.
+        model: That is asked for.
+        turns: Who makes the turns.
         speed: Of the clock.
         interrupt_at: Samples of a reply after which the next turn begins; None waits for its end.
         max_session_s: Longest life of a connection.
@@ -96,12 +102,16 @@ async def talk(
     result = Talk()
     chosen = settings(retry_for_s=30.0, max_session_s=max_session_s)
     chosen = replace(chosen, input=InputSettings(chunk_ms=20))
-    url = f"ws://127.0.0.1:{port}/v1/realtime"
-    endpoint = resolve(EndpointSettings(url=url, model="agent"), url, None, conversation=True)
-    session = endpoint.dialect.conversation(chosen.session, ConversationWish("whisper-1"), "agent", "server_vad")
-    turns = [Utterance(f"turn {number}", pcm, len(pcm) // 2) for number, pcm in enumerate(utterances, 1)]
-    script = TalkScript(turns, patience=round(5 * speed * RATE), interrupt_at=interrupt_at)
-    position = Position(SystemClock(), RATE, speed)
+    url = f"ws://127.0.0.1:{port}{'/v1/realtime' if dialect == 'openai' else ''}"
+    endpoint = resolve(EndpointSettings(url=url, dialect=dialect, model=model), url, None, conversation=True)
+    tools = ({"type": "function", "name": "look", "parameters": {"type": "object"}},)
+    wish = ConversationWish(tools=tools)
+    session = endpoint.dialect.conversation(chosen.session, wish, endpoint.model, turns)
+    endpoint = endpoint.with_query(session.query)
+    rate_hz = session.rate_hz
+    utterance = [Utterance(f"turn {number}", pcm, len(pcm) // 2) for number, pcm in enumerate(utterances, 1)]
+    script = TalkScript(utterance, patience=round(5 * speed * rate_hz), interrupt_at=interrupt_at)
+    position = Position(SystemClock(), rate_hz, speed)
     loop = asyncio.get_running_loop()
 
     def run_tool(call: RunTool) -> None:
