@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from rt_cli.events import TurnUsage  # noqa: TC001  msgspec reads the annotations
 from rt_cli.protocol.conversation.events import ConversationEvent
+from rt_cli.protocol.translation.events import TranslationEvent
 
 
 class ErrorInfo(msgspec.Struct, frozen=True):
@@ -74,6 +75,8 @@ class SpeechStopped(msgspec.Struct, frozen=True):
 
     item_id: str | None = None
     audio_end_ms: int | None = None
+    after_silence: bool = True
+    """The silence that ends the turn lies before the offset; else the offset is the end of the last word."""
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -181,5 +184,6 @@ ServerEvent = (
     | Ignored
     | Malformed
     | ConversationEvent
+    | TranslationEvent
 )
 """What a codec makes of the messages of an endpoint."""

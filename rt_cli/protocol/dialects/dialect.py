@@ -126,6 +126,12 @@ class Dialect(ABC):
     """Where ``rt`` makes the turns, it commits silence of this length: the endpoint keeps no longer audio."""
     one_turn_at_once: bool = False
     """Behind a commit the endpoint takes no audio before it has answered."""
+    translates: bool = False
+    """Sessions are translations."""
+    proves_end: bool = False
+    """Only the answer to the end of the stream proves that everything was told; never again without it."""
+    wants_sound: bool = False
+    """The endpoint counts time by the sound: a live source that pauses is silence."""
 
     def owns(self, host: str) -> bool:
         """Return whether a host (lower case) belongs to the provider."""
@@ -134,6 +140,18 @@ class Dialect(ABC):
     def auth_headers(self, key: str | None) -> tuple[tuple[str, str], ...]:
         """Return the headers of the opening handshake, with the key if there is one."""
         return () if key is None else ((self.key_header, f"{self.key_prefix}{key}"),)
+
+    def refuse_settings(self, settings: SessionSettings, *names: str) -> None:
+        """Raise UsageError if one of these settings is used: the endpoint refuses it, or leaves it unread."""
+        for name in names:
+            if getattr(settings, name):
+                option = {"extra": "set"}.get(name, name).replace("_", "-")
+                raise UsageError(f"{self.name} takes no --{option}", f"leave out --{option}")
+
+    def only_its_turns(self, turns: TurnDetection | None) -> None:
+        """Raise UsageError for other turns than those of the endpoint, which it always makes."""
+        if turns not in {None, "server_vad"}:
+            raise UsageError(f"{self.name} always finds the turns itself", "leave out --turn-detection")
 
     @abstractmethod
     def path(self, path: str) -> str:
@@ -208,6 +226,14 @@ class Dialect(ABC):
             UsageError: It has none that ``rt`` speaks.
         """
         raise UsageError(f"rt only transcribes with {self.name}", "use rt stream or rt send")
+
+    def for_translations(self) -> Dialect:
+        """Return the dialect of the translations of this provider.
+
+        Raises:
+            UsageError: It has none that ``rt`` speaks.
+        """
+        raise UsageError(f"no translations with {self.name}", "use an endpoint that speaks OpenAI's protocol")
 
     def conversation(
         self, settings: SessionSettings, wish: ConversationWish, model: str, turns: TurnDetection | None

@@ -66,8 +66,11 @@ class TurnDeadlines:
         self._note_progress(max(self._progress_at, turn.updated_at, now))
 
     def is_overdue(self, turns: Sequence[Turn], now: float) -> bool:
-        """Return whether the outcome of the first open turn is overdue; False without one."""
-        if not turns:
+        """Return whether the outcome of the first open turn is overdue; False without one.
+
+        A turn that ``rt`` makes of a stream of words is never overdue: its maker ends it.
+        """
+        if not turns or turns[0].made:
             return False
         if self.draining:
             return self._has_passed(self._progress_at, now)
