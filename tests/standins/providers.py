@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.standins import localai, sglang, speaches, vllm
+from tests.standins import localai, qwen, sglang, speaches, vllm, voicelive, xai
 
 if TYPE_CHECKING:
+    from rt_cli.settings import SessionType
     from tests.standins.standin import Script
 
 
@@ -20,6 +21,15 @@ class Provider:
     model: str
     refusal: str = ""
     """Words of the error for a model that is not there."""
+    session_type: SessionType | None = None
+    """What is asked for; None: what the dialect has."""
+    replies: bool = False
+    """It replies whatever it is asked, which is said once."""
+
+    @property
+    def name(self) -> str:
+        """The dialect, and what is asked for."""
+        return f"{self.dialect} {self.session_type}" if self.session_type else self.dialect
 
 
 PROVIDERS = [
@@ -32,4 +42,21 @@ PROVIDERS = [
         refusal="failed to load the model",
     ),
     Provider(dialect="speaches", script=speaches.SpeachesScript, model=speaches.MODEL),
+    Provider(
+        dialect="azure-voicelive",
+        script=voicelive.VoiceLiveScript,
+        model="azure-speech",
+        refusal="input_audio_transcription.model",
+    ),
+    Provider(dialect="xai", script=xai.XaiScript, model=""),
+    Provider(
+        dialect="xai",
+        script=xai.XaiConversationScript,
+        model="grok-transcribe",
+        session_type="realtime",
+        refusal="Invalid transcription model",
+        replies=True,
+    ),
+    Provider(dialect="qwen", script=qwen.QwenScript, model=qwen.MODEL, refusal="Model not exist"),
+    Provider(dialect="qwen", script=qwen.OmniScript, model=qwen.MODEL, session_type="realtime"),
 ]
