@@ -1,4 +1,4 @@
-"""Random cuts over numbered turns, dialect by dialect: ``python -m tests.bench.dialects 50``.
+"""Random cuts over numbered turns, dialect by dialect: ``python -m tests.bench.dialects 50 [DIALECT ...]``.
 
 Each line: the dialect, its connections cut, pairs of samples lost and doubled, finals that say ``approx``.
 """
@@ -17,17 +17,16 @@ from tests.standins.runs import chosen_settings, listen
 from tests.standins.standin import Faults, StandIn
 
 TURNS, CUTS = 8, 5
-LISTENING = Provider(dialect="openai", script=ConversingScript, model="whisper-1")
+LISTENING = Provider(dialect="openai", script=ConversingScript, model="whisper-1", session_type="realtime")
 
 
 async def measure(provider: Provider, kills: int, chance: random.Random) -> str:
     """Cut so many connections, a few in each run, and return a line."""
     lost = doubled = approx = cut = finals = 0
-    kind = "realtime" if provider is LISTENING else None
     while cut < kills:
         pcm, spans = turns(TURNS, vary=150)
         cuts = tuple(chance.randrange(2_000, 80_000) for _ in range(CUTS))
-        chosen = chosen_settings(SessionSettings(silence_ms=200, prefix_ms=0, session_type=kind))
+        chosen = chosen_settings(SessionSettings(silence_ms=200, prefix_ms=0, session_type=provider.session_type))
         async with StandIn(provider.script, Faults(cuts=cuts)).serving() as server:
             dialect, model = provider.dialect, provider.model
             outcome = await listen(server.url, pcm, dialect=dialect, model=model, chosen=chosen, live=True, speed=4)
@@ -35,16 +34,18 @@ async def measure(provider: Provider, kills: int, chance: random.Random) -> str:
         lost, doubled = lost + verdict.lost, doubled + verdict.doubled
         finals, approx = finals + len(outcome.finals), approx + sum(bool(final.approx) for final in outcome.finals)
         cut += len(server.calls) - 1
-    return f"{provider.dialect:10} {cut:3} cuts  {finals:4} finals  lost {lost}  doubled {doubled}  approx {approx}"
+    return f"{provider.name:16} {cut:3} cuts  {finals:4} finals  lost {lost}  doubled {doubled}  approx {approx}"
 
 
-async def main(kills: int) -> None:
-    """Measure all dialects."""
+async def main(kills: int, *names: str) -> None:
+    """Measure all dialects, or those with these names."""
     chance = random.Random(17)
     for provider in (LISTENING, *PROVIDERS):
+        if names and provider.dialect not in names:
+            continue
         sys.stdout.write(await measure(provider, kills, chance) + "\n")
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.standins import conversing, inworld, localai, nvidia, sglang, speaches, vllm
+from tests.standins import conversing, inworld, localai, nvidia, qwen, sglang, speaches, vllm, voicelive, xai
 
 if TYPE_CHECKING:
+    from rt_cli.settings import SessionType
     from tests.standins.standin import Script
 
 
@@ -20,6 +21,15 @@ class Provider:
     model: str
     refusal: str = ""
     """Words of the error for a model that is not there."""
+    session_type: SessionType | None = None
+    """What is asked for; None: what the dialect has."""
+    replies: bool = False
+    """It replies whatever it is asked, which is said once."""
+
+    @property
+    def name(self) -> str:
+        """The dialect, and what is asked for."""
+        return f"{self.dialect} {self.session_type}" if self.session_type else self.dialect
 
 
 PROVIDERS = [
@@ -35,4 +45,21 @@ PROVIDERS = [
     Provider(dialect="huggingface", script=conversing.ConversingScript, model="whisper-1"),
     Provider(dialect="nvidia", script=nvidia.NvidiaScript, model=nvidia.MODEL, refusal="not available"),
     Provider(dialect="inworld", script=inworld.InworldScript, model=inworld.MODEL, refusal="No STT client found"),
+    Provider(
+        dialect="azure-voicelive",
+        script=voicelive.VoiceLiveScript,
+        model="azure-speech",
+        refusal="input_audio_transcription.model",
+    ),
+    Provider(dialect="xai", script=xai.XaiScript, model=""),
+    Provider(
+        dialect="xai",
+        script=xai.XaiConversationScript,
+        model="grok-transcribe",
+        session_type="realtime",
+        refusal="Invalid transcription model",
+        replies=True,
+    ),
+    Provider(dialect="qwen", script=qwen.QwenScript, model=qwen.MODEL, refusal="Model not exist"),
+    Provider(dialect="qwen", script=qwen.OmniScript, model=qwen.MODEL, session_type="realtime"),
 ]

@@ -99,13 +99,17 @@ class Script:
             case {"type": "session.update"}:
                 return self.configure(message)
             case {"type": "input_audio_buffer.append", "audio": str(audio)}:
-                samples = np.frombuffer(base64.b64decode(audio), "<i2")
-                self.audio = np.concatenate((self.audio, samples))
-                self.call.heard = self.audio.size
-                return self.hear(samples)
+                return self.take_audio(base64.b64decode(audio))
             case {"type": "input_audio_buffer.commit"}:
                 return self.commit(message)
         return self.other(message)
+
+    def take_audio(self, pcm: bytes) -> list[Message]:
+        """Answer PCM, which some providers get as binary messages."""
+        samples = np.frombuffer(pcm, "<i2")
+        self.audio = np.concatenate((self.audio, samples))
+        self.call.heard = self.audio.size
+        return self.hear(samples)
 
     def configure(self, message: Message) -> list[Message]:
         """Answer ``session.update``."""
@@ -244,10 +248,7 @@ class StandIn:
         for message in script.greeting():
             await self._say(connection, message)
         async for text in connection:
-            message = json.loads(text)
-            if not script.is_audio(message):
-                call.messages.append(message)
-            for answer in script.take(message):
+            for answer in self._take(script, text):
                 await self._say(connection, answer)
             if cut_after is not None and call.heard > cut_after:
                 connection.transport.abort()
@@ -256,6 +257,15 @@ class StandIn:
                 connection.transport.pause_reading()  # type: ignore[attr-defined]
                 await asyncio.sleep(faults.stall_s)
                 connection.transport.resume_reading()  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _take(script: Script, text: str | bytes) -> list[Message]:
+        if isinstance(text, bytes):
+            return script.take_audio(text)
+        message = json.loads(text)
+        if not script.is_audio(message):
+            script.call.messages.append(message)
+        return script.take(message)
 
     @staticmethod
     async def _say(connection: ServerConnection, message: Message) -> None:

@@ -54,7 +54,7 @@ class Registry(MutableMapping[str, Dialect]):
 
 _SELF_HOSTED = ("vllm", "sglang", "localai", "speaches", "huggingface", "nvidia")
 """They own no host, so that nothing is looked up in them."""
-DIALECTS = Registry("openai", "azure", *_SELF_HOSTED, "inworld")
+DIALECTS = Registry("openai", "azure", "azure-voicelive", "xai", "qwen", *_SELF_HOSTED, "inworld")
 
 
 def owner_of(host: str) -> Dialect | None:

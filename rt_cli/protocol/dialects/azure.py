@@ -8,11 +8,19 @@ from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.openai import OpenAiDialect
 
 if TYPE_CHECKING:
-    from rt_cli.protocol.dialects.dialect import Query
+    from rt_cli.protocol.dialects.dialect import Dialect, Query
 
 
 class AzureDialect(OpenAiDialect):
     """The session is OpenAI's; the model is the name of a deployment."""
+
+    def for_path(self, path: str) -> Dialect:
+        """Return the dialect of Voice Live for its path: it has the same hosts."""
+        if "voice-live" not in path.split("/"):
+            return self
+        from rt_cli.protocol.dialects.azure_voicelive import AZURE_VOICELIVE
+
+        return AZURE_VOICELIVE
 
     def query(self, query: Query, *, own_host: bool) -> Query:
         """Also refuse the parameters of the preview: the GA path answers HTTP 401, which suggests a wrong key."""

@@ -19,6 +19,11 @@ Query = tuple[tuple[str, str], ...]
 """Parameters of a URL, decoded, in order."""
 
 
+def chosen_threshold(settings: SessionSettings) -> float | None:
+    """Return the VAD threshold that the user asks for; None if nobody does: endpoints have scales of their own."""
+    return None if settings.vad_threshold == type(settings)().vad_threshold else settings.vad_threshold
+
+
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
     """The session that is asked for: 16-bit mono PCM in, transcripts out."""
@@ -140,6 +145,11 @@ class Dialect(ABC):
     def auth_headers(self, key: str | None) -> tuple[tuple[str, str], ...]:
         """Return the headers of the opening handshake, with the key if there is one."""
         return () if key is None else ((self.key_header, f"{self.key_prefix}{key}"),)
+
+    def for_path(self, path: str) -> Dialect:
+        """Return the dialect that the provider speaks at a path of its; most speak one at all of them."""
+        del path
+        return self
 
     def refuse_settings(self, settings: SessionSettings, *names: str) -> None:
         """Raise UsageError if one of these settings is used: the endpoint refuses it, or leaves it unread."""

@@ -78,7 +78,7 @@ def _variables(settings: EndpointSettings, address: Address, environ: Mapping[st
         if (base_address.host, base_address.port) == (address.host, address.port):
             return (OPENAI.key_variable,)
     own = (OWN_VARIABLE,) if settings.url is not None and settings.profile is None else ()
-    provider = owner_of(address.host)
+    provider = address.dialect if address.dialect.owns(address.host) else owner_of(address.host)
     return own if provider is None else (*own, provider.key_variable)
 
 

@@ -86,7 +86,7 @@ def parse_address(
     """
     parts = _split(text.strip())
     host = _host(parts)
-    resolved = dialect_for(dialect, host)
+    resolved = dialect_for(dialect, host).for_path(parts.path)
     if conversation:
         resolved = resolved.for_conversations()
     elif session_type is not None:

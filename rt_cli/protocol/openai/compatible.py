@@ -19,11 +19,23 @@ if TYPE_CHECKING:
     from rt_cli.protocol.conversation.actions import Action
     from rt_cli.protocol.server_events import ServerEvent
 
-_REPLIES = {name: READERS[name] for name in ("response.created",)}
+LISTENING = {name: READERS[name] for name in ("response.created",)}
 """The only events of a conversation that concern who listens."""
 
 
-class CompatibleCodec(OpenAiCodec):
+class ListeningCodec(OpenAiCodec):
+    """Reads of replies that they begin, and can cancel them."""
+
+    def action_message(self, action: Action) -> bytes:
+        """Encode a client event of the conversation."""
+        return msgspec.json.encode(encode_action(action))
+
+    def decode(self, message: str | bytes) -> Sequence[ServerEvent]:
+        """Decode one message, which is one event."""
+        return (decode(message, LISTENING),)
+
+
+class CompatibleCodec(ListeningCodec):
     """Takes over the shape of the session that the endpoint greets with.
 
     Args:
@@ -40,13 +52,9 @@ class CompatibleCodec(OpenAiCodec):
             return super().session_messages(event_id)
         return (session_update_event(flattened(self._session), event_id),)
 
-    def action_message(self, action: Action) -> bytes:
-        """Encode a client event of the conversation."""
-        return msgspec.json.encode(encode_action(action))
-
     def decode(self, message: str | bytes) -> Sequence[ServerEvent]:
         """Decode one message, which is one event."""
-        event = decode(message, _REPLIES)
+        event = decode(message, LISTENING)
         if isinstance(event, SessionCreated):
             self._flat = event.flat
         return (event,)

@@ -107,7 +107,8 @@ def text_of(fields: Fields, key: str) -> str | None:
     return whole_text(value) if isinstance(value, str) and value else None
 
 
-def _number(fields: Fields, key: str) -> float | None:
+def number(fields: Fields, key: str) -> float | None:
+    """Return a number that is not negative; None for anything else."""
     value = fields.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -116,7 +117,7 @@ def _number(fields: Fields, key: str) -> float | None:
 
 def milliseconds(fields: Fields, key: str) -> int | None:
     """Return a number that is not negative, rounded down; None for anything else."""
-    value = _number(fields, key)
+    value = number(fields, key)
     return None if value is None else math.floor(value)
 
 
@@ -128,7 +129,7 @@ def object_of(fields: Fields, key: str) -> Fields:
 
 def _expires_at(fields: Fields) -> float | None:
     # Some servers send 0 for "never".
-    return _number(object_of(fields, "session"), "expires_at") or _number(fields, "expires_at") or None
+    return number(object_of(fields, "session"), "expires_at") or number(fields, "expires_at") or None
 
 
 def _session_created(fields: Fields) -> ServerEvent:
@@ -197,7 +198,7 @@ def _rate(audio: Fields, session: Fields) -> float | UnsetType:
 
 def _said(fields: Fields, key: str) -> float | UnsetType:
     text = fields.get(key)
-    value = _number({key: int(text)} if isinstance(text, str) and _DIGITS.fullmatch(text) else fields, key)
+    value = number({key: int(text)} if isinstance(text, str) and _DIGITS.fullmatch(text) else fields, key)
     return UNSET if value is None else value
 
 
@@ -252,10 +253,10 @@ def _usage(fields: Fields) -> TurnUsage | None:
     """Read what a turn costs: tokens or seconds; None if it says neither."""
     usage = object_of(fields, "usage")
     tokens = {
-        name: UNSET if (count := _number(usage, name)) is None else int(count)
+        name: UNSET if (count := number(usage, name)) is None else int(count)
         for name in ("input_tokens", "output_tokens", "total_tokens")
     }
-    seconds = _number(usage, "seconds")
+    seconds = number(usage, "seconds")
     found = TurnUsage(**tokens, seconds=UNSET if seconds is None else seconds)
     return None if found == TurnUsage() else found
 
@@ -277,8 +278,8 @@ def _segment(fields: Fields) -> ServerEvent:
         text_of(fields, "item_id"),
         text_of(fields, "text") or "",
         text_of(fields, "speaker"),
-        _number(fields, "start"),
-        _number(fields, "end"),
+        number(fields, "start"),
+        number(fields, "end"),
     )
 
 
@@ -288,7 +289,7 @@ def _updated(fields: Fields) -> ServerEvent:
 
 def content_index(fields: Fields) -> int:
     """Return the index of a content part; 0 where it is missing."""
-    value = _number(fields, "content_index")
+    value = number(fields, "content_index")
     return 0 if value is None else min(int(value), _MAX_CONTENT_INDEX)
 
 

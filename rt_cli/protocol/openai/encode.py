@@ -28,10 +28,15 @@ def append_event(pcm: bytes | memoryview) -> bytes:
     return b"".join((_APPEND_HEAD, pybase64.b64encode(pcm), _APPEND_TAIL))
 
 
+def with_event_id(append: bytes, event_id: str) -> bytes:
+    """Add an ``event_id`` (letters, digits and ``_``) to a message of :func:`append_event`."""
+    return b'%b,"event_id":"%b"}' % (append[:-1], event_id.encode())
+
+
 def appended_bytes(message: bytes) -> int | None:
-    """Return the number of audio bytes in a message of :func:`append_event`; None for any other message."""
+    """Return the number of audio bytes in a message of :func:`append_event`, with an id or without; else None."""
     if message.startswith(_APPEND_HEAD) and message.endswith(_APPEND_TAIL):
-        return decoded_size(message[len(_APPEND_HEAD) : -len(_APPEND_TAIL)])
+        return decoded_size(message[len(_APPEND_HEAD) :].partition(b'"')[0])
     return None
 
 

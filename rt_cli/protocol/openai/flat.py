@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.protocol.openai.overrides import with_overrides
@@ -36,9 +37,12 @@ class FlatShape:
 
 
 USUAL = FlatShape()
+_NO_MORE: Mapping[str, object] = MappingProxyType({})
 
 
-def flattened(session: Mapping[str, Any], shape: FlatShape = USUAL) -> dict[str, object]:
+def flattened(
+    session: Mapping[str, Any], shape: FlatShape = USUAL, more: Mapping[str, object] = _NO_MORE
+) -> dict[str, object]:
     """Return a nested (GA) session object in the flat shape.
 
     Fields beside ``audio`` keep their names; ``type`` has none there.
@@ -46,6 +50,7 @@ def flattened(session: Mapping[str, Any], shape: FlatShape = USUAL) -> dict[str,
     Args:
         session: As :mod:`rt_cli.protocol.openai.session` builds it.
         shape: Of the provider.
+        more: Fields of the transcription that only this provider has.
     """
     audio: Mapping[str, Any] = session["audio"]["input"]
     flat = {name: value for name, value in session.items() if name not in {"type", "audio", "output_modalities"}}
@@ -58,7 +63,8 @@ def flattened(session: Mapping[str, Any], shape: FlatShape = USUAL) -> dict[str,
         flat[shape.rate_field] = audio["format"]["rate"]
     transcription = audio["transcription"]
     flat["input_audio_transcription"] = {
-        name: value for name, value in transcription.items() if shape.model or name != "model"
+        **{name: value for name, value in transcription.items() if shape.model or name != "model"},
+        **more,
     }
     detection = audio["turn_detection"]
     flat["turn_detection"] = detection and {
@@ -81,30 +87,47 @@ def _nested_tool(tool: Mapping[str, Any]) -> dict[str, object]:
 
 
 def flat_transcription(
-    settings: SessionSettings, model: str, turns: TurnDetection, rate_hz: int, shape: FlatShape
+    settings: SessionSettings,
+    model: str,
+    turns: TurnDetection,
+    rate_hz: int,
+    shape: FlatShape,
+    more: Mapping[str, object] = _NO_MORE,
 ) -> dict[str, object]:
     """Build a flat ``session`` that transcribes; ``--set`` counts last, with the paths of the flat shape.
 
-    Arguments and errors are those of :func:`rt_cli.protocol.openai.session.transcription_session`.
+    Arguments and errors are those of :func:`rt_cli.protocol.openai.session.transcription_session`, and of
+    :func:`flattened`.
     """
     nested = transcription_session(replace(settings, extra=()), model, turns, rate_hz)
-    return with_overrides(flattened(nested, shape), settings.extra)
+    return with_overrides(flattened(nested, shape, more), settings.extra)
 
 
 def flat_listening(
-    settings: SessionSettings, model: str, turns: TurnDetection, rate_hz: int, shape: FlatShape
+    settings: SessionSettings,
+    model: str,
+    turns: TurnDetection,
+    rate_hz: int,
+    shape: FlatShape,
+    more: Mapping[str, object] = _NO_MORE,
 ) -> dict[str, object]:
     """Build a flat ``session`` of a conversation that is only listened to; see :func:`flat_transcription`."""
     nested = listening_session(replace(settings, extra=()), model, turns, rate_hz)
-    return with_overrides(flattened(nested, shape), settings.extra)
+    return with_overrides(flattened(nested, shape, more), settings.extra)
 
 
 def flat_conversation(
-    settings: SessionSettings, wish: ConversationWish, turns: TurnDetection, rate_hz: int, shape: FlatShape
+    settings: SessionSettings,
+    wish: ConversationWish,
+    turns: TurnDetection,
+    rate_hz: int,
+    shape: FlatShape,
+    more: Mapping[str, object] = _NO_MORE,
 ) -> dict[str, object]:
     """Build a flat ``session`` of a conversation; ``--set`` counts last, with the paths of the flat shape.
 
-    Arguments and errors are those of :func:`rt_cli.protocol.openai.session.conversation_session`.
+    Arguments and errors are those of :func:`rt_cli.protocol.openai.session.conversation_session`, and of
+    :func:`flattened`.
     """
     nested = conversation_session(replace(settings, extra=()), wish, turns, rate_hz)
-    return with_overrides(flattened(nested, shape), settings.extra)
+    return with_overrides(flattened(nested, shape, more), settings.extra)

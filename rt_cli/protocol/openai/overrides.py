@@ -16,6 +16,8 @@ _RESERVED = {
     "audio.input.turn_detection.type": "use --turn-detection",
     "audio.input.transcription.model": "use --model",
     "input_audio_format": "rt resamples to the format of the endpoint",
+    "input_audio_sampling_rate": "rt resamples to the format of the endpoint",
+    "sample_rate": "rt resamples to the format of the endpoint",
     "turn_detection.type": "use --turn-detection",
     "input_audio_transcription.model": "use --model",
 }

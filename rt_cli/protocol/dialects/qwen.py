@@ -1,0 +1,99 @@
+"""Alibaba's DashScope: Qwen3-ASR, which transcribes, and Qwen-Omni, a conversation that is listened to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rt_cli.errors import UsageError
+from rt_cli.protocol.dialects.dialect import SessionRequest, chosen_threshold
+from rt_cli.protocol.dialects.openai import OpenAiDialect
+
+if TYPE_CHECKING:
+    from rt_cli.protocol.dialects.codec import Codec
+    from rt_cli.protocol.dialects.dialect import Query
+    from rt_cli.settings import SessionSettings, TurnDetection
+
+_OMNI = "qwen3-omni-flash-realtime"
+_SHORTEST_MS, _LONGEST_MS = 200, 6_000
+
+
+@dataclass(frozen=True)
+class QwenDialect(OpenAiDialect):
+    """The flat session; every message has an id, and the end of a transcription is a message of its own."""
+
+    negotiates: bool = False
+
+    def path(self, path: str) -> str:
+        """Complete to the realtime path."""
+        path = path.rstrip("/")
+        return path if "realtime" in path.split("/") else f"{path}/api-ws/v1/realtime"
+
+    def query(self, query: Query, *, own_host: bool) -> Query:
+        """Leave the parameters alone."""
+        del own_host
+        return query
+
+    def url_query(self, model: str, *, own_host: bool) -> Query:
+        """Return the model, which transcribes or converses."""
+        del own_host
+        return (("model", _OMNI if self.listens else model),)
+
+    def for_listening(self) -> OpenAiDialect:
+        """Return the dialect of Qwen-Omni: nothing but silence ends its turns, and it answers no end of the stream."""
+        return replace(self, listens=True, ends_stream=False, takes_commits=False, partials=False)
+
+    def for_conversations(self) -> OpenAiDialect:
+        """Raise UsageError: ``rt`` only listens."""
+        super(OpenAiDialect, self).for_conversations()
+        return self
+
+    def request(
+        self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool
+    ) -> SessionRequest:
+        """Return the session; a prompt and key terms are the context of the recognition."""
+        del embedded
+        from rt_cli.protocol.openai.flat import FlatShape, flat_listening, flat_transcription
+
+        if turns == "semantic_vad":
+            raise UsageError(f"{self.name} finds turns by energy alone", "use --turn-detection server_vad or client")
+        if "omni" in model:
+            raise UsageError(f"{model} converses", "use --session realtime, and ?model= in the URL for it")
+        self.refuse_settings(settings, "delay", "noise_reduction")
+        chosen = turns or "server_vad"
+        if chosen == "server_vad" and not _SHORTEST_MS <= settings.silence_ms <= _LONGEST_MS:
+            raise UsageError(
+                f"{self.name} ends a turn after {_SHORTEST_MS} to {_LONGEST_MS} ms", "use another --silence-ms"
+            )
+        threshold = frozenset[str]() if chosen_threshold(settings) is None else {"threshold"}
+        plain = replace(settings, prompt=None, keyterm=())
+        if self.listens:
+            self.refuse_settings(settings, "prompt", "keyterm")
+            fields = {"type", "silence_duration_ms", "create_response", "interrupt_response"} | threshold
+            shape = FlatShape(encoding="pcm", turn_fields=frozenset(fields))
+            body = flat_listening(plain, model, chosen, self.rate_hz, shape)
+            return SessionRequest(chosen, self.rate_hz, body, listening=True)
+        fields = {"type", "silence_duration_ms"} | threshold
+        shape = FlatShape(encoding="pcm", rate_field="sample_rate", model=False, turn_fields=frozenset(fields))
+        context = "\n".join(filter(None, (settings.prompt, ", ".join(settings.keyterm))))
+        more = {"corpus": {"text": context}} if context else {}
+        body = flat_transcription(plain, model, chosen, self.rate_hz, shape, more)
+        return SessionRequest(chosen, self.rate_hz, body)
+
+    def codec(self, request: SessionRequest) -> Codec:
+        """Return the codec, which numbers the messages."""
+        from rt_cli.protocol.openai.variants import QwenCodec
+
+        return QwenCodec(request.body)
+
+
+QWEN = QwenDialect(
+    name="qwen",
+    title="Qwen on DashScope",
+    hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", ".dashscope.aliyuncs.com", ".maas.aliyuncs.com"),
+    key_variable="DASHSCOPE_API_KEY",
+    default_model="qwen3-asr-flash-realtime",
+    rate_hz=16_000,
+    clears=False,
+    ends_stream=True,
+)
