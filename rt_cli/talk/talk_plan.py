@@ -95,7 +95,9 @@ def with_model_of_url(endpoint: Endpoint) -> Endpoint:
 
 
 def _model_in(url: str) -> str | None:
-    return next(iter(parse_qs(urlsplit(url).query).get("model", ())), None)
+    query = parse_qs(urlsplit(url).query)
+    # At Azure an agent may reply in place of a model.
+    return next((query[name][0] for name in ("model", "agent-name") if name in query), None)
 
 
 @asynccontextmanager

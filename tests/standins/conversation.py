@@ -120,9 +120,11 @@ class AgentTalk:
         return None
 
     def check(self, event: Event) -> str | None:
-        """Return what is wrong with a client event."""
+        """Return what is wrong with a client event. Takes over a session."""
         if event["type"] in self.unknown:
             return f"unknown: {event['type']}"
+        if event["type"] == "session.update":
+            return self.configure(event["session"])
         item = event.get("item", {})
         if item.get("role") == "assistant" and [part["type"] for part in item["content"]] != [self.text_type]:
             return "a part of the wrong type"
@@ -180,11 +182,7 @@ class AgentTalk:
             return
         match event["type"]:
             case "session.update":
-                wrong = self.configure(event["session"])
-                if wrong is not None:
-                    await self.refuse(event, wrong)
-                else:
-                    await self.say("session.updated", session=event["session"])
+                await self.say("session.updated", session=event["session"])
             case "input_audio_buffer.append":
                 await self._hear(np.frombuffer(base64.b64decode(event["audio"]), "<i2"))
             case "input_audio_buffer.commit":

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.protocol.dialects.azure import AZURE
 from rt_cli.protocol.dialects.conversation_only import ConversationOnlyDialect
-from rt_cli.protocol.dialects.dialect import SessionRequest
+from rt_cli.protocol.dialects.dialect import Conversations, SessionRequest
 
 if TYPE_CHECKING:
-    from rt_cli.protocol.dialects.dialect import Query
+    from collections.abc import Callable
+
+    from rt_cli.protocol.dialects.dialect import ConversationWish, Query
     from rt_cli.settings import SessionSettings, TurnDetection
 
 _VERSION = "2026-07-15"
 _SEGMENT = "voice-live"
+_AZURE_VOICE = re.compile(r"[a-z]{2,3}-[A-Z]{2}-")
 
 
 class AzureVoiceLiveDialect(ConversationOnlyDialect):
@@ -25,11 +31,12 @@ class AzureVoiceLiveDialect(ConversationOnlyDialect):
         return path if _SEGMENT in path.split("/") else f"{path}/{_SEGMENT}/realtime"
 
     def query(self, query: Query, *, own_host: bool) -> Query:
-        """Add the version of the API, and the model unless an agent replies."""
+        """Add the version of the API, and the model unless an agent replies or the session will name it."""
         del own_host
         names = {name for name, _ in query}
         version = () if "api-version" in names else (("api-version", _VERSION),)
-        model = () if names & {"model", "agent-name"} else (("model", self.url_model),)
+        named = self.converses or names & {"model", "agent-name"}
+        model = () if named else (("model", self.url_model),)
         return (*query, *version, *model)
 
     def url_query(self, model: str, *, own_host: bool) -> Query:
@@ -40,15 +47,33 @@ class AzureVoiceLiveDialect(ConversationOnlyDialect):
     def request(
         self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool
     ) -> SessionRequest:
-        """Return the session; several languages are one text, key terms are phrases."""
+        """Return the session."""
         del embedded
-        from dataclasses import replace
-
-        from rt_cli.protocol.openai.flat import FlatShape, flat_listening
+        from rt_cli.protocol.openai.flat import flat_listening
         from rt_cli.protocol.openai.session import listening_turns
 
-        self.refuse_settings(settings, "prompt", "delay")
         chosen = listening_turns(turns)
+        body = self._session(settings, chosen, partial(flat_listening, model=model))
+        return SessionRequest(chosen, self.rate_hz, body, listening=True)
+
+    def conversation_body(
+        self, settings: SessionSettings, wish: ConversationWish, turns: TurnDetection
+    ) -> dict[str, object]:
+        """Return the session object; a voice of Azure is an object, one of OpenAI a name."""
+        from rt_cli.protocol.openai.flat import flat_conversation
+
+        body = self._session(settings, turns, partial(flat_conversation, wish=wish))
+        if isinstance(voice := body.get("voice"), str) and _AZURE_VOICE.match(voice):
+            body["voice"] = {"type": "azure-standard", "name": voice}
+        return body
+
+    def _session(
+        self, settings: SessionSettings, turns: TurnDetection, build: Callable[..., dict[str, Any]]
+    ) -> dict[str, object]:
+        """Return a session; several languages are one text, key terms are phrases."""
+        from rt_cli.protocol.openai.flat import FlatShape
+
+        self.refuse_settings(settings, "prompt", "delay")
         more: dict[str, object] = {}
         if settings.language:
             more["language"] = settings.language
@@ -56,11 +81,11 @@ class AzureVoiceLiveDialect(ConversationOnlyDialect):
             more["phrase_list"] = list(settings.keyterm)
         plain = replace(settings, language=None, keyterm=())
         shape = FlatShape(rate_field="input_audio_sampling_rate")
-        energy = "server_vad" if chosen == "semantic_vad" else chosen
-        body: dict[str, Any] = flat_listening(plain, model, energy, self.rate_hz, shape, more)
-        if chosen == "semantic_vad":
+        energy = "server_vad" if turns == "semantic_vad" else turns
+        body = build(plain, turns=energy, rate_hz=self.rate_hz, shape=shape, more=more)
+        if turns == "semantic_vad":
             body["turn_detection"]["type"] = "azure_semantic_vad"
-        return SessionRequest(chosen, self.rate_hz, body, listening=True)
+        return body
 
 
 AZURE_VOICELIVE = AzureVoiceLiveDialect(
@@ -72,5 +97,5 @@ AZURE_VOICELIVE = AzureVoiceLiveDialect(
     key_prefix=AZURE.key_prefix,
     key_shape=AZURE.key_shape,
     default_model="azure-speech",
-    url_model="gpt-realtime",
+    conversations=Conversations(model="gpt-realtime", transcription_model="azure-speech"),
 )

@@ -19,8 +19,6 @@ class ConversationOnlyDialect(OpenAiDialect):
 
     listens: bool = True
     negotiates: bool = False
-    url_model: str = ""
-    """Model of the conversation, where the URL names none."""
 
     def query(self, query: Query, *, own_host: bool) -> Query:
         """Leave the parameters alone."""
@@ -32,18 +30,20 @@ class ConversationOnlyDialect(OpenAiDialect):
         del model, own_host
         return (("model", self.url_model),)
 
+    @property
+    def url_model(self) -> str:
+        """Model of the conversation, where the URL names none."""
+        return self.conversations.model if self.conversations is not None else ""
+
     def for_transcriptions(self) -> OpenAiDialect:
         """Raise UsageError: the provider has none."""
         Dialect.for_transcriptions(self)
         return self
 
-    def for_conversations(self) -> OpenAiDialect:
-        """Raise UsageError: ``rt`` only listens."""
-        Dialect.for_conversations(self)
-        return self
-
     def codec(self, request: SessionRequest) -> Codec:
         """Return the codec, which keeps no state."""
+        if self.converses:
+            return super().codec(request)
         from rt_cli.protocol.openai.compatible import ListeningCodec
 
         return ListeningCodec(request.body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rt_cli.protocol.dialects.dialect import Conversations
 from rt_cli.protocol.dialects.self_hosted import SelfHostedDialect
 
 if TYPE_CHECKING:
@@ -31,4 +32,5 @@ HUGGINGFACE = HuggingFaceDialect(
     listens=True,
     clears=False,
     takes_commits=False,
+    conversations=Conversations(turns=frozenset(("server_vad",)), lacks=frozenset(("conversation.item.delete",))),
 )

@@ -6,15 +6,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
-from rt_cli.protocol.dialects.dialect import SessionRequest, chosen_threshold
+from rt_cli.protocol.dialects.dialect import Conversations, SessionRequest, chosen_threshold
 from rt_cli.protocol.dialects.openai import OpenAiDialect
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.codec import Codec
-    from rt_cli.protocol.dialects.dialect import Query
+    from rt_cli.protocol.dialects.dialect import ConversationWish, Dialect, Query
+    from rt_cli.protocol.openai.flat import FlatShape
     from rt_cli.settings import SessionSettings, TurnDetection
 
-_OMNI = "qwen3-omni-flash-realtime"
+_ASR = "qwen3-asr-flash-realtime"
+_CONVERSATIONS = Conversations(
+    model="qwen3-omni-flash-realtime",
+    transcription_model=_ASR,
+    turns=frozenset(("server_vad", "client")),
+    reply_rate_hz=24_000,
+    lacks=frozenset(("conversation.item.truncate", "conversation.item.delete")),
+)
 _SHORTEST_MS, _LONGEST_MS = 200, 6_000
 
 
@@ -37,16 +45,15 @@ class QwenDialect(OpenAiDialect):
     def url_query(self, model: str, *, own_host: bool) -> Query:
         """Return the model, which transcribes or converses."""
         del own_host
-        return (("model", _OMNI if self.listens else model),)
+        return (("model", _CONVERSATIONS.model if self.listens else model),)
 
     def for_listening(self) -> OpenAiDialect:
         """Return the dialect of Qwen-Omni: nothing but silence ends its turns, and it answers no end of the stream."""
         return replace(self, listens=True, ends_stream=False, takes_commits=False, partials=False)
 
-    def for_conversations(self) -> OpenAiDialect:
-        """Raise UsageError: ``rt`` only listens."""
-        super(OpenAiDialect, self).for_conversations()
-        return self
+    def for_conversations(self) -> Dialect:
+        """Return the dialect of Qwen-Omni that is talked with."""
+        return replace(super().for_conversations(), ends_stream=False, takes_commits=False)
 
     def request(
         self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool
@@ -61,17 +68,12 @@ class QwenDialect(OpenAiDialect):
             raise UsageError(f"{model} converses", "use --session realtime, and ?model= in the URL for it")
         self.refuse_settings(settings, "delay", "noise_reduction")
         chosen = turns or "server_vad"
-        if chosen == "server_vad" and not _SHORTEST_MS <= settings.silence_ms <= _LONGEST_MS:
-            raise UsageError(
-                f"{self.name} ends a turn after {_SHORTEST_MS} to {_LONGEST_MS} ms", "use another --silence-ms"
-            )
+        self._check_silence(settings, chosen)
         threshold = frozenset[str]() if chosen_threshold(settings) is None else {"threshold"}
         plain = replace(settings, prompt=None, keyterm=())
         if self.listens:
             self.refuse_settings(settings, "prompt", "keyterm")
-            fields = {"type", "silence_duration_ms", "create_response", "interrupt_response"} | threshold
-            shape = FlatShape(encoding="pcm", turn_fields=frozenset(fields))
-            body = flat_listening(plain, model, chosen, self.rate_hz, shape)
+            body = flat_listening(plain, model, chosen, self.rate_hz, self._omni_shape(settings))
             return SessionRequest(chosen, self.rate_hz, body, listening=True)
         fields = {"type", "silence_duration_ms"} | threshold
         shape = FlatShape(encoding="pcm", rate_field="sample_rate", model=False, turn_fields=frozenset(fields))
@@ -80,10 +82,37 @@ class QwenDialect(OpenAiDialect):
         body = flat_transcription(plain, model, chosen, self.rate_hz, shape, more)
         return SessionRequest(chosen, self.rate_hz, body)
 
+    def conversation_body(
+        self, settings: SessionSettings, wish: ConversationWish, turns: TurnDetection
+    ) -> dict[str, object]:
+        """Return the session object of Qwen-Omni."""
+        from rt_cli.protocol.openai.flat import flat_conversation
+
+        self._check_silence(settings, turns)
+        self.refuse_settings(settings, "prompt", "keyterm", "delay", "noise_reduction")
+        return flat_conversation(settings, wish, turns, self.rate_hz, self._omni_shape(settings))
+
+    def _omni_shape(self, settings: SessionSettings) -> FlatShape:
+        from rt_cli.protocol.openai.flat import FlatShape
+
+        fields = {"type", "silence_duration_ms", "create_response", "interrupt_response"}
+        threshold = set[str]() if chosen_threshold(settings) is None else {"threshold"}
+        return FlatShape(
+            encoding="pcm", reply_encoding="pcm", turn_fields=frozenset(fields | threshold), nested_tools=True
+        )
+
+    def _check_silence(self, settings: SessionSettings, turns: TurnDetection) -> None:
+        if turns == "server_vad" and not _SHORTEST_MS <= settings.silence_ms <= _LONGEST_MS:
+            raise UsageError(
+                f"{self.name} ends a turn after {_SHORTEST_MS} to {_LONGEST_MS} ms", "use another --silence-ms"
+            )
+
     def codec(self, request: SessionRequest) -> Codec:
         """Return the codec, which numbers the messages."""
-        from rt_cli.protocol.openai.variants import QwenCodec
+        from rt_cli.protocol.openai.variants import QwenCodec, QwenConversationCodec
 
+        if self.converses:
+            return QwenConversationCodec(request.body, lacks=_CONVERSATIONS.lacks)
         return QwenCodec(request.body)
 
 
@@ -92,7 +121,8 @@ QWEN = QwenDialect(
     title="Qwen on DashScope",
     hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", ".dashscope.aliyuncs.com", ".maas.aliyuncs.com"),
     key_variable="DASHSCOPE_API_KEY",
-    default_model="qwen3-asr-flash-realtime",
+    default_model=_ASR,
+    conversations=_CONVERSATIONS,
     rate_hz=16_000,
     clears=False,
     ends_stream=True,

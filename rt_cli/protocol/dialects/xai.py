@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.conversation_only import ConversationOnlyDialect
-from rt_cli.protocol.dialects.dialect import Dialect, SessionRequest, chosen_threshold
+from rt_cli.protocol.dialects.dialect import Conversations, Dialect, SessionRequest, chosen_threshold
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.codec import Codec
+    from rt_cli.protocol.dialects.dialect import ConversationWish
     from rt_cli.protocol.dialects.openai import OpenAiDialect
     from rt_cli.settings import SessionSettings, TurnDetection
 
@@ -37,6 +38,10 @@ class XaiDialect(Dialect):
     def for_listening(self) -> Dialect:
         """Return the dialect of conversations."""
         return XAI_CONVERSATIONS
+
+    def for_conversations(self) -> Dialect:
+        """Return the dialect of conversations that are held."""
+        return XAI_CONVERSATIONS.for_conversations()
 
     def request(
         self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool
@@ -90,24 +95,48 @@ class XaiConversationDialect(ConversationOnlyDialect):
     ) -> SessionRequest:
         """Return the session: ``turn_detection`` is a field of its own, and nothing else is read."""
         del embedded
-        from rt_cli.protocol.openai.overrides import with_overrides
         from rt_cli.protocol.openai.session import listening_session
 
         if turns == "semantic_vad":
             raise UsageError(f"{self.name} finds turns by energy alone", "use --turn-detection client or server_vad")
-        self.refuse_settings(settings, "prompt", "keyterm", "delay", "noise_reduction")
         chosen = turns or "client"
-        nested: Any = listening_session(replace(settings, extra=()), model, chosen, self.rate_hz)
-        heard = dict(nested["audio"]["input"])
-        session = {"turn_detection": heard.pop("turn_detection"), "audio": {"input": heard}}
-        return SessionRequest(chosen, self.rate_hz, with_overrides(session, settings.extra), listening=True)
+        nested = listening_session(replace(settings, extra=()), model, chosen, self.rate_hz)
+        return SessionRequest(chosen, self.rate_hz, self._session(settings, nested), listening=True)
+
+    def conversation_body(
+        self, settings: SessionSettings, wish: ConversationWish, turns: TurnDetection
+    ) -> dict[str, object]:
+        """Return the session object: ``voice`` is a field of its own, too."""
+        nested = super().conversation_body(replace(settings, extra=()), wish, turns)
+        return self._session(settings, nested)
+
+    def _session(self, settings: SessionSettings, nested: dict[str, Any]) -> dict[str, object]:
+        from rt_cli.protocol.openai.overrides import with_overrides
+
+        self.refuse_settings(settings, "prompt", "keyterm", "delay", "noise_reduction")
+        session = {name: value for name, value in nested.items() if name not in {"type", "output_modalities"}}
+        audio = session["audio"] = {way: dict(format_) for way, format_ in nested["audio"].items()}
+        session["turn_detection"] = audio["input"].pop("turn_detection")
+        if "voice" in audio.get("output", ()):
+            session["voice"] = audio["output"].pop("voice")
+        return with_overrides(session, settings.extra)
 
 
 _HOSTS = ("api.x.ai", ".api.x.ai")
 _KEY = "XAI_API_KEY"
 _KEY_SHAPE = (r"xai-[\w-]{16,}", "xai- and many letters")
+_CONVERSATIONS = Conversations(
+    model="grok-voice-latest",
+    transcription_model="grok-transcribe",
+    turns=frozenset(("server_vad", "client")),
+    answers_commits=True,
+    always_speaks=True,
+    # It takes effect once a reply has ended, and not always.
+    lacks=frozenset(("conversation.item.truncate",)),
+)
 XAI = XaiDialect(
     name="xai",
+    conversations=_CONVERSATIONS,
     title="xAI",
     hosts=_HOSTS,
     key_variable=_KEY,
@@ -125,5 +154,5 @@ XAI_CONVERSATIONS = XaiConversationDialect(
     key_variable=_KEY,
     key_shape=_KEY_SHAPE,
     default_model="grok-transcribe",
-    url_model="grok-voice-latest",
+    conversations=_CONVERSATIONS,
 )

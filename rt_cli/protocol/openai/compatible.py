@@ -26,7 +26,7 @@ LISTENING = {name: READERS[name] for name in ("response.created",)}
 class ListeningCodec(OpenAiCodec):
     """Reads of replies that they begin, and can cancel them."""
 
-    def action_message(self, action: Action) -> bytes:
+    def action_message(self, action: Action) -> bytes | None:
         """Encode a client event of the conversation."""
         return msgspec.json.encode(encode_action(action))
 

@@ -8,6 +8,7 @@ import msgspec
 
 from rt_cli.protocol.openai.codec import OpenAiCodec
 from rt_cli.protocol.openai.compatible import LISTENING, ListeningCodec
+from rt_cli.protocol.openai.conversation import ConversationCodec
 from rt_cli.protocol.openai.decode import Fields, decode, text_of
 from rt_cli.protocol.openai.encode import append_events, with_event_id
 from rt_cli.protocol.server_events import ErrorEvent, StreamEnded, TranscriptFailed, TranscriptSnapshot
@@ -49,6 +50,10 @@ class QwenCodec(ListeningCodec):
     def decode(self, message: str | bytes) -> Sequence[ServerEvent]:
         """Decode one message, which is one event."""
         return (decode(message, _QWEN),)
+
+
+class QwenConversationCodec(ConversationCodec, QwenCodec):
+    """A conversation with Qwen-Omni."""
 
 
 def _interim(fields: Fields) -> ServerEvent:
