@@ -78,9 +78,7 @@ def plan_talk(
             spoken=not talk.no_audio,
             tools=tuple(tools),
         )
-        request = endpoint.dialect.conversation(settings.session, wish, endpoint.model, turns)
-        query = () if _model_in(endpoint.url) else request.query
-        return replace(request, query=query, detect=not endpoint.known)
+        return endpoint.conversation(settings.session, wish, turns)
 
     plan = make_plan(settings, environ, key=key, conversation=ask_for)
     if plan.choice.url is not None and settings.endpoint.model and _model_in(plan.choice.url):
@@ -90,14 +88,11 @@ def plan_talk(
 
 def with_model_of_url(endpoint: Endpoint) -> Endpoint:
     """Return the endpoint with the model that its URL names, if it names one."""
-    model = _model_in(endpoint.url)
-    return replace(endpoint, model=model) if model else endpoint
+    return replace(endpoint, model=endpoint.named_model or endpoint.model)
 
 
 def _model_in(url: str) -> str | None:
-    query = parse_qs(urlsplit(url).query)
-    # At Azure an agent may reply in place of a model.
-    return next((query[name][0] for name in ("model", "agent-name") if name in query), None)
+    return next(iter(parse_qs(urlsplit(url).query).get("model", ())), None)
 
 
 @asynccontextmanager

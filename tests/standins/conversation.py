@@ -81,6 +81,8 @@ class AgentTalk:
         self.silence_ms = 200
         self.ids = (f"{number}_{count}" for count in itertools.count(1))
         self.item = ""
+        self.stopped = False
+        """The end of the present turn's speech was told."""
         self.active: str | None = None
         self.last = ""
         """The text of the last turn of the user."""
@@ -238,10 +240,13 @@ class AgentTalk:
             else:
                 self._quiet += run.size
                 self._upto += run.size
+                if self._start is not None:
+                    await self.quiet(self.ms(self._quiet))
 
     async def _speech(self, run: NDArray[np.int16]) -> None:
-        if self._start is None and self.detects:
-            self._start, self.item = self._upto, f"item_{next(self.ids)}"
+        if self.detects and (self._start is None or self.stopped):
+            self.item = self.item if self.stopped else f"item_{next(self.ids)}"
+            self._start, self.stopped = self._upto, False
             await self.say("input_audio_buffer.speech_started", item_id=self.item, audio_start_ms=self.ms(self._upto))
             if self.interrupts and self.active is not None:
                 self._cancelled.add(self.active)
@@ -249,9 +254,18 @@ class AgentTalk:
         self._quiet = 0
         self._upto += run.size
 
-    async def _end_turn(self) -> None:
+    async def quiet(self, silence_ms: int) -> None:
+        """Note silence in a turn that has not ended."""
+
+    async def stop_speech(self) -> None:
+        """Tell of the end of speech."""
+        self.stopped = True
         await self.say("input_audio_buffer.speech_stopped", item_id=self.item, audio_end_ms=self.ms(self._upto))
-        self._start, self._quiet = None, 0
+
+    async def _end_turn(self) -> None:
+        if not self.stopped:
+            await self.stop_speech()
+        self._start, self._quiet, self.stopped = None, 0, False
         await self.take_turn()
 
     @property

@@ -79,8 +79,8 @@ async def talk(
     utterances: Sequence[bytes],
     *,
     dialect: str = "openai",
-    model: str = "agent",
-    turns: TurnDetection | None = None,
+    model: str | None = "agent",
+    who: TurnDetection | None = None,
     speed: float = 10.0,
     interrupt_at: int | None = None,
     max_session_s: float | None = None,
@@ -93,7 +93,7 @@ async def talk(
         utterances: The turns of the user, PCM.
         dialect: Of the agent.
         model: That is asked for.
-        turns: Who makes the turns.
+        who: Makes the turns.
         speed: Of the clock.
         interrupt_at: Samples of a reply after which the next turn begins; None waits for its end.
         max_session_s: Longest life of a connection.
@@ -106,11 +106,11 @@ async def talk(
     endpoint = resolve(EndpointSettings(url=url, dialect=dialect, model=model), url, None, conversation=True)
     tools = ({"type": "function", "name": "look", "parameters": {"type": "object"}},)
     wish = ConversationWish(tools=tools)
-    session = endpoint.dialect.conversation(chosen.session, wish, endpoint.model, turns)
+    session = endpoint.conversation(chosen.session, wish, who)
     endpoint = endpoint.with_query(session.query)
     rate_hz = session.rate_hz
-    utterance = [Utterance(f"turn {number}", pcm, len(pcm) // 2) for number, pcm in enumerate(utterances, 1)]
-    script = TalkScript(utterance, patience=round(5 * speed * rate_hz), interrupt_at=interrupt_at)
+    turns = [Utterance(f"turn {number}", pcm, len(pcm) // 2) for number, pcm in enumerate(utterances, 1)]
+    script = TalkScript(turns, patience=round(5 * speed * rate_hz), interrupt_at=interrupt_at)
     position = Position(SystemClock(), rate_hz, speed)
     loop = asyncio.get_running_loop()
 

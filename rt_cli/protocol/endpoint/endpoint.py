@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rt_cli.protocol.dialects import Dialect
-    from rt_cli.protocol.dialects.dialect import Query, SessionRequest
+    from rt_cli.protocol.dialects.dialect import ConversationWish, Query, SessionRequest
     from rt_cli.protocol.endpoint.headers import Headers
     from rt_cli.settings import EndpointSettings, SessionSettings, SessionType, TurnDetection
 
@@ -100,18 +100,35 @@ class Endpoint:
         """
         request = self.dialect.request(settings, self.model, turns, embedded=self.embedded)
         if self.dialect.translates:
-            return replace(request, query=() if self._names_model else request.query)
+            return replace(request, query=() if self.named_model is not None else request.query)
         if self.embedded:
             return request
         wanted = (
-            self.dialect.url_query(self.model, own_host=self.official) if url_model and not self._names_model else ()
+            self.dialect.url_query(self.model, own_host=self.official) if url_model and self.named_model is None else ()
         )
         return replace(request, query=(*request.query, *wanted), detect=not self.official)
 
+    def conversation(
+        self, settings: SessionSettings, wish: ConversationWish, turns: TurnDetection | None
+    ) -> SessionRequest:
+        """Return the session of a conversation to ask for; only of an endpoint that was resolved for conversations.
+
+        Args:
+            settings: Settings of the user.
+            wish: What is asked of the replies.
+            turns: The turn detection that the user wants; None to choose.
+
+        Raises:
+            UsageError: The provider does not take such a session.
+        """
+        request = self.dialect.conversation(settings, wish, self.model, turns)
+        return replace(request, query=() if self.named_model is not None else request.query, detect=not self.known)
+
     @property
-    def _names_model(self) -> bool:
-        """Whether the user's URL names a model."""
-        return parameter_of(self.bare[0] if self.bare else self.url, "model") is not None
+    def named_model(self) -> str | None:
+        """The model that the user's URL names, or the agent: at Azure one may reply in place of a model."""
+        url = self.bare[0] if self.bare else self.url
+        return parameter_of(url, "model") or parameter_of(url, "agent-name")
 
     def listening(self) -> Endpoint:
         """Return the endpoint for a conversation that is only listened to.
