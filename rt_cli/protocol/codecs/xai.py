@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _END = b'{"type":"audio.done"}'
+_PREFIX_S = 0.3
+"""Sound kept from before the first word: the times of words are rounded, and a word is heard before it is certain."""
 _TOLERANCE_S = 0.05
 """Times are rounded: a chunk that begins so little before an utterance is in it."""
 
@@ -42,6 +44,8 @@ class XaiCodec(Codec):
         self._silence_s = silence_ms / 1000
         self._utterances = 0
         self._open = False
+        self._ended_at = 0.0
+        """Seconds."""
         self._chunks: list[tuple[float, str]] = []
         """Where each chunk of the utterance begins, seconds, and its text."""
 
@@ -107,11 +111,13 @@ class XaiCodec(Codec):
             return ()
         self._open = True
         self._utterances += 1
-        return (SpeechStarted(self._item, None if start is None else round(start * 1000)),)
+        begins = None if start is None else max(self._ended_at, start - _PREFIX_S)
+        return (SpeechStarted(self._item, None if begins is None else round(begins * 1000)),)
 
     def _finish(self, text: str, end: float | None, language: str | None) -> Sequence[ServerEvent]:
         self._open = False
         self._chunks.clear()
+        self._ended_at = end or self._ended_at
         stopped = SpeechStopped(self._item, None if end is None else round(end * 1000))
         return (stopped, Committed(self._item), TranscriptCompleted(self._item, text, language))
 

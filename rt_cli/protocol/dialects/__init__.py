@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rt_cli.errors import UsageError, did_you_mean
 from rt_cli.protocol.dialects.azure import AZURE
 from rt_cli.protocol.dialects.dialect import Dialect
+from rt_cli.protocol.dialects.hosts import HOSTS, is_among
 from rt_cli.protocol.dialects.openai import OPENAI
 
 if TYPE_CHECKING:
@@ -52,15 +53,16 @@ class Registry(MutableMapping[str, Dialect]):
         return name in self._found
 
 
-_SELF_HOSTED = ("vllm", "sglang", "localai", "speaches", "huggingface", "nvidia")
-"""They own no host, so that nothing is looked up in them."""
-DIALECTS = Registry("openai", "azure", "azure-voicelive", "xai", "qwen", *_SELF_HOSTED, "inworld")
+DIALECTS = Registry(
+    *("openai", "azure", "azure-voicelive", "xai", "qwen"),
+    *("vllm", "sglang", "localai", "speaches", "huggingface", "nvidia"),
+    "inworld",
+)
 
 
 def owner_of(host: str) -> Dialect | None:
     """Return the dialect of the provider that a host (lower case) belongs to; None if it is nobody's."""
-    hosted = (DIALECTS[name] for name in DIALECTS if name not in _SELF_HOSTED)
-    return next((dialect for dialect in hosted if dialect.owns(host)), None)
+    return next((DIALECTS[name] for name, hosts in HOSTS.items() if is_among(host, hosts)), None)
 
 
 def dialect_for(name: str | None, host: str) -> Dialect:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
+from rt_cli.protocol.dialects.azure_resources import KEY_HEADER, KEY_SHAPE
+from rt_cli.protocol.dialects.hosts import HOSTS
 from rt_cli.protocol.dialects.openai import OpenAiDialect
 
 if TYPE_CHECKING:
@@ -46,10 +48,10 @@ AZURE = AzureDialect(
     name="azure",
     title="Azure OpenAI",
     turns_by="the model, else `rt`",
-    hosts=(".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"),
+    hosts=HOSTS["azure"],
     base_path="/openai/v1",
     key_variable="AZURE_OPENAI_API_KEY",
-    key_header="api-key",
+    key_header=KEY_HEADER,
     key_prefix="",
-    key_shape=(r"[0-9a-fA-F]{32}|[0-9A-Za-z]{80,100}", "32 hexadecimal digits, or 84 letters and digits"),
+    key_shape=KEY_SHAPE,
 )

@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rt_cli.protocol.dialects.azure import AZURE
+from rt_cli.protocol.dialects.azure_resources import KEY_HEADER, KEY_SHAPE
 from rt_cli.protocol.dialects.conversation_only import ConversationOnlyDialect
 from rt_cli.protocol.dialects.dialect import Conversations, SessionRequest
+from rt_cli.protocol.dialects.hosts import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,11 +92,11 @@ class AzureVoiceLiveDialect(ConversationOnlyDialect):
 AZURE_VOICELIVE = AzureVoiceLiveDialect(
     name="azure-voicelive",
     title="Azure Voice Live, at `/voice-live/realtime`",
-    hosts=(*AZURE.hosts, ".api.cognitive.microsoft.com"),
+    hosts=HOSTS["azure-voicelive"],
     key_variable="AZURE_VOICELIVE_API_KEY",
-    key_header=AZURE.key_header,
-    key_prefix=AZURE.key_prefix,
-    key_shape=AZURE.key_shape,
+    key_header=KEY_HEADER,
+    key_prefix="",
+    key_shape=KEY_SHAPE,
     default_model="azure-speech",
     conversations=Conversations(model="gpt-realtime", transcription_model="azure-speech"),
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
+from rt_cli.protocol.dialects.hosts import is_among
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,7 +141,7 @@ class Dialect(ABC):
 
     def owns(self, host: str) -> bool:
         """Return whether a host (lower case) belongs to the provider."""
-        return any(host.endswith(name) if name.startswith(".") else host == name for name in self.hosts)
+        return is_among(host, self.hosts)
 
     def auth_headers(self, key: str | None) -> tuple[tuple[str, str], ...]:
         """Return the headers of the opening handshake, with the key if there is one."""

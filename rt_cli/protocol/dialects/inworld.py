@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.dialect import Dialect, SessionRequest
+from rt_cli.protocol.dialects.hosts import HOSTS
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.codec import Codec
@@ -59,7 +60,7 @@ class InworldDialect(Dialect):
 INWORLD = InworldDialect(
     name="inworld",
     title="Inworld",
-    hosts=("api.inworld.ai",),
+    hosts=HOSTS["inworld"],
     key_variable="INWORLD_API_KEY",
     key_prefix="Basic ",
     rate_hz=16_000,

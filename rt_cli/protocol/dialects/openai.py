@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.dialect import Conversations, ConversationWish, Dialect, Query, SessionRequest
+from rt_cli.protocol.dialects.hosts import HOSTS
 
 # Sessions and codecs are imported where they are made: the names of the dialects belong to every start.
 
@@ -188,8 +189,7 @@ OPENAI = OpenAiDialect(
     name="openai",
     title="OpenAI, and any compatible server",
     turns_by="the model, else `rt`",
-    # The hosts for data residency are subdomains of the main one.
-    hosts=("api.openai.com", ".api.openai.com"),
+    hosts=HOSTS["openai"],
     key_variable="OPENAI_API_KEY",
     key_shape=(r"(?:sk-|ek_)[\w-]{16,}", "sk- and many letters"),
 )

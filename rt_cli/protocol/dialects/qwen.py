@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.dialect import Conversations, SessionRequest, chosen_threshold
+from rt_cli.protocol.dialects.hosts import HOSTS
 from rt_cli.protocol.dialects.openai import OpenAiDialect
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class QwenDialect(OpenAiDialect):
 QWEN = QwenDialect(
     name="qwen",
     title="Qwen on DashScope",
-    hosts=("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com", ".dashscope.aliyuncs.com", ".maas.aliyuncs.com"),
+    hosts=HOSTS["qwen"],
     key_variable="DASHSCOPE_API_KEY",
     default_model=_ASR,
     conversations=_CONVERSATIONS,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.conversation_only import ConversationOnlyDialect
 from rt_cli.protocol.dialects.dialect import Conversations, Dialect, SessionRequest, chosen_threshold
+from rt_cli.protocol.dialects.hosts import HOSTS
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.codec import Codec
@@ -122,7 +123,6 @@ class XaiConversationDialect(ConversationOnlyDialect):
         return with_overrides(session, settings.extra)
 
 
-_HOSTS = ("api.x.ai", ".api.x.ai")
 _KEY = "XAI_API_KEY"
 _KEY_SHAPE = (r"xai-[\w-]{16,}", "xai- and many letters")
 _CONVERSATIONS = Conversations(
@@ -138,7 +138,7 @@ XAI = XaiDialect(
     name="xai",
     conversations=_CONVERSATIONS,
     title="xAI",
-    hosts=_HOSTS,
+    hosts=HOSTS["xai"],
     key_variable=_KEY,
     key_shape=_KEY_SHAPE,
     rate_hz=16_000,
@@ -150,7 +150,7 @@ XAI_CONVERSATIONS = XaiConversationDialect(
     name="xai",
     title="xAI",
     turns_by="`rt`",
-    hosts=_HOSTS,
+    hosts=HOSTS["xai"],
     key_variable=_KEY,
     key_shape=_KEY_SHAPE,
     default_model="grok-transcribe",

@@ -14,6 +14,7 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import AZURE, DIALECTS, OPENAI, Dialect, owner_of
 from rt_cli.protocol.dialects.dialect import ConversationWish
+from rt_cli.protocol.dialects.hosts import HOSTS
 from rt_cli.protocol.dialects.reference import dialect_reference
 from rt_cli.protocol.endpoint.endpoint import resolve
 from rt_cli.protocol.openai.encode import session_update_event
@@ -366,7 +367,12 @@ def test_a_conversation_is_asked_for_in_the_url() -> None:
         resolve(EndpointSettings(), "https://api.openai.com/v1/realtime?intent=transcription", None, conversation=True)
 
 
-@pytest.mark.parametrize("name", ["vllm", "sglang", "localai", "speaches", "huggingface", "nvidia"])
+def test_the_table_of_hosts_is_that_of_the_dialects() -> None:
+    """A host of a dialect that the table lacks would never be found."""
+    assert {name: dialect.hosts for name, dialect in DIALECTS.items() if dialect.hosts} == HOSTS
+
+
+@pytest.mark.parametrize("name", [name for name in DIALECTS if not DIALECTS[name].hosts])
 def test_a_server_of_the_user_has_no_host_and_no_key_of_a_vendor(name: str) -> None:
     """Only ``RT_API_KEY`` goes there."""
     dialect = DIALECTS[name]

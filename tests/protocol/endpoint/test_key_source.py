@@ -9,7 +9,15 @@ from rt_cli.protocol.endpoint.key_source import KeyCommand, KeyFile, KeySource, 
 from rt_cli.protocol.endpoint.url import parse_address
 from rt_cli.settings import EndpointSettings
 
-ALL = {"RT_API_KEY": "a", "OPENAI_API_KEY": "b", "AZURE_OPENAI_API_KEY": "c", "WORK_KEY": "d"}
+ALL = {
+    "RT_API_KEY": "a",
+    "OPENAI_API_KEY": "b",
+    "AZURE_OPENAI_API_KEY": "c",
+    "WORK_KEY": "d",
+    "AZURE_VOICELIVE_API_KEY": "e",
+    "XAI_API_KEY": "f",
+    "DASHSCOPE_API_KEY": "g",
+}
 OPENAI, AZURE, OTHER = "https://api.openai.com", "https://r.openai.azure.com", "https://host.example"
 PROVIDERS = {name: value for name, value in ALL.items() if name != "RT_API_KEY"}
 
@@ -17,6 +25,27 @@ PROVIDERS = {name: value for name, value in ALL.items() if name != "RT_API_KEY"}
 def source(url: str, environ: dict[str, str], /, **settings: str) -> KeySource | None:
     """The source of the key for a URL."""
     return key_source(EndpointSettings(**settings), parse_address(url), environ)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect", "variable"),
+    [
+        ("https://r.services.ai.azure.com/voice-live/realtime", None, "AZURE_VOICELIVE_API_KEY"),
+        ("https://r.services.ai.azure.com", "azure-voicelive", "AZURE_VOICELIVE_API_KEY"),
+        ("https://r.services.ai.azure.com", None, "AZURE_OPENAI_API_KEY"),
+        ("https://api.x.ai", None, "XAI_API_KEY"),
+        ("https://api.x.ai/v1/realtime", None, "XAI_API_KEY"),
+        ("https://api.x.ai", "openai", "XAI_API_KEY"),
+        ("https://w.eu-central-1.maas.aliyuncs.com", None, "DASHSCOPE_API_KEY"),
+        ("https://api.x.ai.evil.example", "xai", None),
+        ("https://evil-dashscope.aliyuncs.com", "qwen", None),
+        ("https://r.services.ai.azure.com.evil.example/voice-live/realtime", "azure-voicelive", None),
+    ],
+)
+def test_a_vendors_key_goes_to_its_hosts_alone(url: str, dialect: str | None, variable: str | None) -> None:
+    """By the variable that the vendor names; the name of a dialect alone gets no key."""
+    found = key_source(EndpointSettings(url="given"), parse_address(url, dialect), PROVIDERS)
+    assert found == (None if variable is None else KeyVariable(variable))
 
 
 @pytest.mark.parametrize(
