@@ -40,7 +40,7 @@ class TalkSettings:
         "--transcription-model NAME",
         "Writes down what you say.",
         doc="The model that writes down what the user says in a conversation.",
-        auto="gpt-4o-mini-transcribe, or the recogniser of the embedded endpoint",
+        auto="the provider's, at OpenAI gpt-4o-mini-transcribe; the recogniser of the embedded endpoint",
         commands=CONVERSATION | {"bench"},
     )
     reply_timeout_s: float = setting(

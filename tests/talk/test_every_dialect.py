@@ -13,14 +13,14 @@ from rt_cli.events import Errored, Warned
 from rt_cli.protocol.dialects import DIALECTS
 from tests.exact import judge, speech
 from tests.proxy import Proxy
-from tests.standins.conversation import value_of
-from tests.standins.conversation_xai import XaiTalk
-from tests.standins.conversations import PARTNERS, Partner
+from tests.standins.conversation.agent import value_of
+from tests.standins.conversation.partners import PARTNERS, Partner
+from tests.standins.conversation.xai import XaiTalk
 from tests.talk.scripted_talk import Talk, talk
 from tests.talk.test_recovery import fault
 
 if TYPE_CHECKING:
-    from tests.standins.conversation import Agent
+    from tests.standins.conversation.agent import Agent
 
 PAIRS = 2_400
 every = pytest.mark.parametrize("partner", PARTNERS, ids=[each.name for each in PARTNERS])

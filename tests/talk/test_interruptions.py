@@ -8,7 +8,7 @@ import random
 import pytest
 
 from tests.exact import speech
-from tests.standins.conversation import RATE, Agent, value_of
+from tests.standins.conversation.agent import RATE, Agent, value_of
 from tests.talk.scripted_talk import talk
 
 PAIRS = 1_200

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rt_cli.protocol.dialects import DIALECTS
 
 if TYPE_CHECKING:
-    from rt_cli.protocol.dialects.dialect import Dialect
+    from rt_cli.protocol.dialects.dialect import Conversations, Dialect
 
 _HEAD = (
     *("`--dialect`", "endpoint", "chosen by host", "key", "rate", "turns by"),
@@ -21,6 +21,16 @@ def dialect_reference() -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def _talk(conversations: Conversations | None) -> str:
+    if conversations is None:
+        return "no"
+    limits = (
+        "always spoken" if conversations.always_speaks else "",
+        "`cut`" if "conversation.item.truncate" in conversations.lacks else "",
+    )
+    return ": ".join(filter(None, ("yes", ", ".join(filter(None, limits)))))
+
+
 def _row(dialect: Dialect) -> tuple[str, ...]:
     hosts = ", ".join(f"`{'*' if host.startswith('.') else ''}{host}`" for host in dialect.hosts)
     return (
@@ -32,5 +42,5 @@ def _row(dialect: Dialect) -> tuple[str, ...]:
         dialect.turns_by,
         "yes" if dialect.partials else "no",
         "yes" if dialect.exact else "no: `approx`",
-        "no" if dialect.conversations is None else "yes",
+        _talk(dialect.conversations),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.standins.conversation import BETA, TRANSCRIPTION, AgentTalk
+from tests.standins.conversation.agent import BETA, TRANSCRIPTION, AgentTalk
 
 
 class VoiceLiveTalk(AgentTalk):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.standins.conversation import BETA, RATE, REPLY_SAMPLES, Agent, AgentTalk, value_of
-from tests.standins.conversation_huggingface import HuggingFaceTalk
-from tests.standins.conversation_qwen import OmniTalk
-from tests.standins.conversation_voicelive import VoiceLiveTalk
-from tests.standins.conversation_xai import XaiTalk
+from tests.standins.conversation.agent import BETA, RATE, REPLY_SAMPLES, Agent, AgentTalk, value_of
+from tests.standins.conversation.huggingface import HuggingFaceTalk
+from tests.standins.conversation.qwen import OmniTalk
+from tests.standins.conversation.voicelive import VoiceLiveTalk
+from tests.standins.conversation.xai import XaiTalk
 
 
 class AzureTalk(AgentTalk):
