@@ -430,3 +430,93 @@ def test_the_table_of_dialects_has_them_all() -> None:
     assert "`api.openai.com`" in rows[0]
     (vllm,) = (row for row in rows if row.startswith("| `vllm`"))
     assert "`RT_API_KEY`" in vllm
+
+
+def conversation_of(name: str, wish: ConversationWish, **settings: Any) -> dict[str, Any]:
+    """The session object of a conversation."""
+    dialect = DIALECTS[name].for_conversations()
+    return dict(dialect.conversation(SessionSettings(**settings), wish, dialect.default_model, None).body)
+
+
+def test_a_conversation_with_xai() -> None:
+    """Two fields at the top, no choice of modalities: it always speaks."""
+    session = conversation_of("xai", ConversationWish(voice="eve", spoken=False))
+
+    assert session.keys() == {"audio", "turn_detection", "voice"}
+    assert session["audio"] == {
+        "input": {"format": {"type": "audio/pcm", "rate": 24_000}, "transcription": {"model": "grok-transcribe"}},
+        "output": {"format": {"type": "audio/pcm", "rate": 24_000}},
+    }
+    with pytest.raises(UsageError, match="--noise-reduction"):
+        conversation_of("xai", ConversationWish(), noise_reduction="near_field")
+
+
+@pytest.mark.parametrize(
+    ("voice", "said"),
+    [
+        ("alloy", "alloy"),
+        ("en-US-Ava:DragonHDLatestNeural", {"type": "azure-standard", "name": "en-US-Ava:DragonHDLatestNeural"}),
+    ],
+)
+def test_voices_of_voice_live(voice: str, said: object) -> None:
+    """One of OpenAI is a name, one of Azure an object."""
+    session = conversation_of("azure-voicelive", ConversationWish(voice=voice))
+
+    assert session["voice"] == said
+    assert (session["input_audio_sampling_rate"], session["modalities"]) == (24_000, ["text", "audio"])
+    assert session["input_audio_transcription"]["model"] == "azure-speech"
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("", (("model", "gpt-realtime"),)),
+        ("?model=gpt-4.1", ()),
+        ("?agent-name=helper&agent-project-name=p", ()),
+    ],
+)
+def test_who_replies_at_voice_live(query: str, wanted: object) -> None:
+    """The model of the URL, or an agent, else the usual model; named once."""
+    url = f"https://r.services.ai.azure.com/voice-live/realtime{query}"
+    endpoint = resolve(EndpointSettings(), url, None, conversation=True)
+
+    session = endpoint.conversation(SessionSettings(), ConversationWish(), None)
+
+    assert session.query == wanted
+    assert endpoint.dialect.name == "azure-voicelive"
+
+
+@pytest.mark.parametrize(
+    ("name", "turns", "asks"),
+    [
+        ("openai", "server_vad", False),
+        ("openai", "client", True),
+        ("xai", "client", False),
+        ("qwen", "client", True),
+        ("azure-voicelive", "semantic_vad", False),
+    ],
+)
+def test_who_asks_for_replies(name: str, turns: TurnDetection, *, asks: bool) -> None:
+    """Whoever makes the turns; but a commit is a request at xAI."""
+    dialect = DIALECTS[name].for_conversations()
+    assert dialect.conversation(SessionSettings(), ConversationWish(), "m", turns).asks == asks
+
+
+@pytest.mark.parametrize(
+    ("name", "turns"),
+    [("xai", "semantic_vad"), ("qwen", "semantic_vad"), ("huggingface", "client"), ("openai", "none")],
+)
+def test_turns_that_a_conversation_cannot_have(name: str, turns: TurnDetection) -> None:
+    """Said before anything is opened."""
+    dialect = DIALECTS[name].for_conversations()
+    with pytest.raises(UsageError, match="--turn-detection"):
+        dialect.conversation(SessionSettings(), ConversationWish(), "m", turns)
+
+
+def test_the_rates_of_qwen() -> None:
+    """Replies have another rate than the user."""
+    dialect = DIALECTS["qwen"].for_conversations()
+    request = dialect.conversation(SessionSettings(), ConversationWish(), dialect.default_model, None)
+
+    assert (request.rate_hz, request.reply_rate_hz) == (16_000, 24_000)
+    assert request.query == (("model", "qwen3-omni-flash-realtime"),)

@@ -35,8 +35,19 @@ from rt_cli.protocol.conversation.events import (
     ResponseCreated,
     ResponseDone,
 )
+from rt_cli.protocol.dialects.dialect import ConversationWish
 from rt_cli.protocol.openai.conversation import READERS, ConversationCodec
-from rt_cli.protocol.server_events import ErrorEvent, Ignored, Malformed, ServerEvent
+from rt_cli.protocol.openai.session import conversation_session
+from rt_cli.protocol.openai.variants import QwenConversationCodec
+from rt_cli.protocol.server_events import (
+    ErrorEvent,
+    Ignored,
+    Malformed,
+    ServerEvent,
+    StreamEnded,
+    TranscriptSnapshot,
+)
+from rt_cli.settings import SessionSettings
 
 CODEC = ConversationCodec({})
 CLIENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
@@ -180,3 +191,48 @@ def test_decoding_never_raises(kind: str, fields: dict[str, Any]) -> None:
     (event,) = CODEC.decode(json.dumps({**fields, "type": kind}))
 
     assert not isinstance(event, ErrorEvent)
+
+
+NESTED = conversation_session(SessionSettings(), ConversationWish("whisper-1"), "server_vad", 24_000)
+GREETINGS = {"flat": {"id": "s", "modalities": ["text"], "turn_detection": None}, "nested": {"id": "s", "audio": {}}}
+
+
+@pytest.mark.parametrize("detects", [True, False])
+@pytest.mark.parametrize("shape", GREETINGS)
+def test_the_shape_of_the_greeting(shape: str, detects: bool) -> None:  # noqa: FBT001 # a fact of the table above
+    """An endpoint that is not known greets with the shape that it takes, also for what a reply has said."""
+    codec = ConversationCodec(NESTED, detects=detects)
+    codec.decode(json.dumps({"type": "session.created", "session": GREETINGS[shape]}))
+
+    (update,) = codec.session_messages("rt_session")
+    said = codec.action_message(CreateMessage("assistant", "x"))
+
+    assert said is not None
+    flat = detects and shape == "flat"
+    assert ("input_audio_format" in json.loads(update)["session"]) == flat
+    assert json.loads(said)["item"]["content"][0]["type"] == ("text" if flat else "output_text")
+
+
+def test_what_the_endpoint_does_not_know_is_not_said() -> None:
+    """By its type."""
+    codec = ConversationCodec({}, lacks=frozenset({"conversation.item.truncate"}))
+
+    assert codec.action_message(TruncateItem("i", 0, 5)) is None
+    assert codec.action_message(DeleteItem("i")) is not None
+
+
+def test_a_provider_reads_the_rest() -> None:
+    """Qwen's interim words and its end, in a conversation; ids with every append."""
+    codec = QwenConversationCodec({"modalities": ["text"]})
+    kind = "conversation.item.input_audio_transcription.text"
+
+    interim = codec.decode(json.dumps({"type": kind, "item_id": "i", "text": "a", "stash": "b"}))
+    ended = codec.decode(json.dumps({"type": "session.finished"}))
+    audio = codec.decode(json.dumps({"type": "response.audio.delta", "delta": "AQA="}))
+
+    assert (interim, ended, audio) == (
+        (TranscriptSnapshot("i", "ab"),),
+        (StreamEnded(),),
+        (AudioDelta(pcm=b"\1\0"),),
+    )
+    assert b'"event_id":"rt_audio_1"' in codec.audio_messages(b"\0\0", 100)[0]

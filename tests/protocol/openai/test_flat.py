@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rt_cli.errors import UsageError
-from rt_cli.protocol.openai.flat import FlatShape, flat_listening, flat_transcription
+from rt_cli.protocol.dialects.dialect import ConversationWish
+from rt_cli.protocol.openai.flat import FlatShape, flat_conversation, flat_listening, flat_transcription
 from rt_cli.settings import SessionSettings
 
 DETECTION = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
@@ -63,3 +65,35 @@ def test_overrides_have_the_paths_of_the_flat_shape() -> None:
     }
     with pytest.raises(UsageError, match="--turn-detection"):
         flat(FlatShape(), extra=(("turn_detection.type", "x"),))
+
+
+WISH = ConversationWish("whisper-1", voice="Ava", instructions="Be kind.", tools=({"type": "function", "name": "t"},))
+
+
+def test_a_conversation() -> None:
+    """Sound comes with its words; voice, instructions and tools have the names of the beta."""
+    assert flat_conversation(SessionSettings(), WISH, "server_vad", 24_000, FlatShape()) == {
+        "modalities": ["text", "audio"],
+        "input_audio_format": "pcm16",
+        "output_audio_format": "pcm16",
+        "voice": "Ava",
+        "instructions": "Be kind.",
+        "tools": [{"type": "function", "name": "t"}],
+        "input_audio_transcription": {"model": "whisper-1"},
+        "turn_detection": {**DETECTION, "create_response": True, "interrupt_response": False},
+    }
+
+
+def test_a_conversation_in_writing() -> None:
+    """No format of a sound that does not come."""
+    session = flat_conversation(SessionSettings(), replace(WISH, spoken=False), "client", 24_000, FlatShape())
+    assert session["modalities"] == ["text"]
+    assert "output_audio_format" not in session
+
+
+def test_what_providers_change_in_a_conversation() -> None:
+    """Qwen's formats and tools."""
+    shape = FlatShape(encoding="pcm", reply_encoding="pcm", nested_tools=True)
+    session = flat_conversation(SessionSettings(), WISH, "client", 16_000, shape)
+    assert (session["input_audio_format"], session["output_audio_format"]) == ("pcm", "pcm")
+    assert session["tools"] == [{"type": "function", "function": {"name": "t"}}]
