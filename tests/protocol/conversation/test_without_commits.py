@@ -110,3 +110,29 @@ def test_a_refused_request_is_sent_again() -> None:
     run.take(run.dialogue.refuse(ErrorInfo(type=BUSY), 20))
 
     assert [type(each) for each in run.said] == [CreateMessage, CreateResponse, CreateResponse]
+
+
+def test_a_reply_is_waited_for_behind_the_words() -> None:
+    """Nobody goes on before it; and where the connection is lost first, the next one is asked for it."""
+    run = Run()
+    run.at(900, SpeechStarted("u1"))
+    run.at(1000, SpeechStopped("u1"))
+    run.words("u1", 1)
+
+    assert not run.dialogue.rests(1100)
+    run.cut(1200)
+    assert [type(each) for each in run.said] == [CreateMessage, CreateResponse]
+
+
+def test_a_commit_behind_the_beginning_of_its_reply_asks_for_no_other() -> None:
+    """Nobody waits for it."""
+    run = Run()
+    run.at(900, SpeechStarted("u1"))
+    run.at(1000, SpeechStopped("u1"))
+    run.words("u1", 1)
+    run.reply(1100, 100)
+    run.at(1150, Committed("u1"))
+    run.done(1200)
+    run.take(run.dialogue.tick(2000))
+
+    assert run.dialogue.rests(2000)
