@@ -71,7 +71,7 @@ class QwenDialect(OpenAiDialect):
         if self.listens:
             self.refuse_settings(settings, "prompt", "keyterm")
             fields = {"type", "silence_duration_ms", "create_response", "interrupt_response"} | threshold
-            shape = FlatShape(encoding="pcm", turn_fields=frozenset(fields))
+            shape = FlatShape(turn_fields=frozenset(fields))
             body = flat_listening(plain, model, chosen, self.rate_hz, shape)
             return SessionRequest(chosen, self.rate_hz, body, listening=True)
         fields = {"type", "silence_duration_ms"} | threshold
