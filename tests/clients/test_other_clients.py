@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.environments import folder_of, interpreter
 from tests.clients.python_scenarios import WORDS
 from tests.clients.stages import stage
 from tests.fakes import run
@@ -26,6 +27,23 @@ PROGRAMS = {
     "pipecat-ai[openai]==1.14.0": [["pipecat_services.py", "stt"], ["pipecat_services.py", "llm"]],
 }
 """What is installed, and what is run with it."""
+
+
+def interpreter(folder: Path, requirement: str) -> Path:
+    """The Python of an environment with these packages; skips if they cannot be installed."""
+    place = folder / "".join(letter if letter.isalnum() else "-" for letter in requirement)
+    python, done = place / "bin" / "python", place / "done"
+    if not done.exists():
+        for command in (
+            [sys.executable, "-m", "venv", str(place)],
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirement.split()],
+        ):
+            try:
+                subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+            except (subprocess.SubprocessError, OSError) as exc:
+                pytest.skip(f"{requirement} cannot be installed: {exc}")
+        done.touch()
+    return python
 
 
 async def output_of(python: Path, program: str, speech: Path, *args: str) -> dict[str, Any]:
@@ -61,7 +79,9 @@ def test_client(
     requirement: str, program: list[str], pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The client gets the words of a human turn and the answer, without an error."""
-    python = interpreter(folder_of(pytestconfig, tmp_path_factory), requirement)
+    cache = pytestconfig.cache
+    folder = Path(cache.mkdir("clients")) if cache else tmp_path_factory.mktemp("clients")
+    python = interpreter(folder, requirement)
     speech = tmp_path_factory.mktemp("speech") / "24_khz.pcm"
     speech.write_bytes(silence(1) + recording("sense_0930") + silence(1.5))
     name, *args = program

@@ -15,7 +15,7 @@ import pytest
 
 from rt_cli.protocol.dialects import DIALECTS
 from rt_cli.settings import SessionSettings
-from tests.clients.environments import folder_of, interpreter
+from tests.clients.test_other_clients import interpreter
 from tests.exact import judge, turns
 from tests.fakes import run
 from tests.standins.qwen import MODEL, OMNI, OmniScript, QwenScript
@@ -32,7 +32,7 @@ OTHERS = Path(__file__).parent / "others"
 class Vendor:
     """A package, the program that uses it, and the stand-in that it talks to."""
 
-    packages: tuple[str, ...]
+    packages: str
     program: str
     script: type[Script]
     argument: str
@@ -50,21 +50,21 @@ def session_of_ours() -> str:
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 VENDORS = [
     Vendor(
-        packages=("azure-ai-voicelive==1.3.1", "aiohttp"),
+        packages="azure-ai-voicelive==1.3.1 aiohttp",
         program="azure_voicelive.py",
         script=VoiceLiveScript,
         argument=session_of_ours(),
         kinds=frozenset({"session.created", "session.updated", "conversation.item.created", TRANSCRIBED}),
     ),
     Vendor(
-        packages=("dashscope==2.0.2",),
+        packages="dashscope==2.0.2",
         program="dashscope_realtime.py",
         script=QwenScript,
         argument=MODEL,
         kinds=frozenset({"session.updated", f"{TRANSCRIBED.removesuffix('completed')}text", "session.finished"}),
     ),
     Vendor(
-        packages=("dashscope==2.0.2",),
+        packages="dashscope==2.0.2",
         program="dashscope_realtime.py",
         script=OmniScript,
         argument=OMNI,
@@ -98,8 +98,8 @@ def test_the_vendors_package(
     vendor: Vendor, pytestconfig: pytest.Config, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """It gets the words of two turns, understands every event, and refuses no field of ours."""
-    first, *more = vendor.packages
-    python = interpreter(folder_of(pytestconfig, tmp_path_factory), first, more)
+    cache = pytestconfig.cache
+    python = interpreter(Path(cache.mkdir("clients")) if cache else tmp_path_factory.mktemp("clients"), vendor.packages)
     pcm, spans = turns(2)
     sound = tmp_path / "speech.pcm"
     sound.write_bytes(pcm)
