@@ -1,5 +1,6 @@
 """The vendors' own packages, unmodified and pinned, against our stand-ins: what they accept is faithful enough.
 
+xAI has none for its speech to text; LiveKit's is the client of it that is used most.
 Each in an environment of its own, which ``-m long`` makes once.
 """
 
@@ -21,6 +22,7 @@ from tests.fakes import run
 from tests.standins.qwen import MODEL, OMNI, OmniScript, QwenScript
 from tests.standins.standin import StandIn
 from tests.standins.voicelive import VoiceLiveScript
+from tests.standins.xai import XaiScript
 
 if TYPE_CHECKING:
     from tests.standins.standin import Script
@@ -47,6 +49,12 @@ def session_of_ours() -> str:
     return json.dumps(request.body)
 
 
+class LongChunksScript(XaiScript):
+    """Chunks as long as the provider's: LiveKit takes no word of an utterance that is in none of its chunks."""
+
+    chunk_ms = 3_000
+
+
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 VENDORS = [
     Vendor(
@@ -69,6 +77,13 @@ VENDORS = [
         script=OmniScript,
         argument=OMNI,
         kinds=frozenset({"session.updated", "response.created", TRANSCRIBED}),
+    ),
+    Vendor(
+        packages="livekit-plugins-xai==1.8.9",
+        program="livekit_xai.py",
+        script=LongChunksScript,
+        argument="200",
+        kinds=frozenset({"start_of_speech", "interim_transcript", "final_transcript", "end_of_speech"}),
     ),
 ]
 
