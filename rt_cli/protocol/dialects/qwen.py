@@ -90,7 +90,7 @@ class QwenDialect(OpenAiDialect):
 
 QWEN = QwenDialect(
     name="qwen",
-    title="Qwen on DashScope",
+    title="Qwen3-ASR on DashScope; Qwen-Omni with `--session realtime`",
     hosts=HOSTS["qwen"],
     key_variable="DASHSCOPE_API_KEY",
     default_model="qwen3-asr-flash-realtime",
