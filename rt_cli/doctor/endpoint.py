@@ -53,7 +53,8 @@ async def check_endpoint(report: ReportFinding, target: Target) -> None:
     async with _open_endpoint(target, report) as endpoint:
         if endpoint is None:
             return
-        report(Finding("endpoint", "ok", f"{endpoint.shown} ({target.choice.reason}), model {endpoint.model}"))
+        model = f", model {endpoint.model}" if endpoint.model else ""
+        report(Finding("endpoint", "ok", f"{endpoint.shown} ({target.choice.reason}){model}"))
         if not endpoint.embedded and not await _check_network(endpoint, report):
             return
         if not target.keyless:

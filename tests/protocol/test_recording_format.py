@@ -34,6 +34,17 @@ def test_each_line_becomes_an_entry() -> None:
     assert found[2] == Entry("event", 1, 1, "in", EVENT)
 
 
+def test_binary_audio_of_the_client() -> None:
+    """With its sound or without; of the endpoint's binary messages nothing is ever left out."""
+    kept, short = ({**EVENT, "direction": "out", "base64": each} for each in ("AAECAw==", {"bytes": 4}))
+    for each in (kept, short):
+        del each["event"]
+    found = list(entries(lines(HEAD, OPEN, kept, short), "a"))
+    assert [entry.appended for entry in found] == [None, None, 4, 4]
+    with pytest.raises(UsageError, match="line 3 has no event"):
+        list(entries(lines(HEAD, OPEN, {**short, "direction": "in"}), "a"))
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

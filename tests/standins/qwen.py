@@ -136,7 +136,7 @@ class OmniScript(ConversingScript):
 
     def greeting(self) -> list[Message]:
         """The flat session."""
-        session = {"id": "sess_1", "modalities": ["text", "audio"], "input_audio_format": "pcm", "model": OMNI}
+        session = {"id": "sess_1", "modalities": ["text", "audio"], "input_audio_format": "pcm16", "model": OMNI}
         return [{"type": "session.created", "event_id": "event_0", "session": session}]
 
     def take(self, message: Message) -> list[Message]:
@@ -148,7 +148,7 @@ class OmniScript(ConversingScript):
         """The flat session; no replies."""
         session = message["session"]
         detection = session["turn_detection"]
-        if session["input_audio_format"] != "pcm" or "audio" in session or session["modalities"] != ["text"]:
+        if session["input_audio_format"] != "pcm16" or "audio" in session or session["modalities"] != ["text"]:
             return [error("invalid_value", "not this shape", param="session")]
         self.silence_ms = detection["silence_duration_ms"]
         self.replies = detection.get("create_response", True)
@@ -161,3 +161,9 @@ class OmniScript(ConversingScript):
     def commit(self, message: Message) -> list[Message]:
         """Not while it finds the turns."""
         return [error("invalid_request_error", "not with turn detection", event_id=message["event_id"])]
+
+    def other(self, message: Message) -> list[Message]:
+        """Older models say that the session is over, newer ones do not."""
+        if message["type"] == "session.finish":
+            return [{"type": "session.finished", "event_id": "event_9"}]
+        return super().other(message)

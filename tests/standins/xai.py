@@ -11,14 +11,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CHUNK_MS = 300
-"""Much shorter than the three seconds of the provider, so that a short turn has several."""
-
 
 class XaiScript(Hearing):
     """Interim texts, chunks whose text stays, and the whole utterance; times are rounded to hundredths of a second."""
 
     rate_hz = 16_000
+    chunk_ms = 300
+    """Much shorter than the three seconds of the provider, so that a short turn has several."""
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
@@ -76,7 +75,7 @@ class XaiScript(Hearing):
 
     @property
     def _chunk(self) -> int:
-        return CHUNK_MS * self.rate_hz // 1000
+        return self.chunk_ms * self.rate_hz // 1000
 
     def _partial(self, start: int, end: int, *, is_final: bool, speech_final: bool = False) -> list[Message]:
         spoken = self.audio[start:end]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.protocol.message_log import shown
-from rt_cli.protocol.recording_format import size_of
+from rt_cli.protocol.recording_format import APPEND, size_of
 from rt_cli.protocol.sanitize import masked, printable
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class _Run:
     """Consecutive audio messages and pings."""
 
     seconds: float
+    kind: str = ""
     pieces: int = 0
     size: int = 0
     pings: int = 0
@@ -59,12 +60,16 @@ class _Run:
     def add(self, entry: Entry, size: int | None) -> None:
         self.pings += entry.type == "ping"
         if size is not None:
-            self.pieces, self.size = self.pieces + 1, self.size + size
+            self.kind, self.pieces, self.size = _audio_kind(entry), self.pieces + 1, self.size + size
 
     def __str__(self) -> str:
-        sound = f"{self.pieces} x input_audio_buffer.append, {self.size} B" if self.pieces else ""
+        sound = f"{self.pieces} x {self.kind}, {self.size} B" if self.pieces else ""
         pings = f"{self.pings} x ping" if self.pings else ""
         return ", ".join(part for part in (sound, pings) if part)
+
+
+def _audio_kind(entry: Entry) -> str:
+    return APPEND if entry.event else "binary"
 
 
 def _flush(runs: dict[int, _Run]) -> Iterator[str]:
@@ -98,7 +103,7 @@ def _content(entry: Entry, size: int | None) -> str:
         case "close":
             text = f"close {fields['code']} {fields.get('reason', '')}".rstrip()
         case "event" if size is not None:
-            text = f"{entry.event['type']} {size} B"
+            text = f"{_audio_kind(entry)} {size} B"
         case "event" if "event" in fields:
             rest = {name: value for name, value in entry.event.items() if name not in {"type", "event_id"}}
             event = {name: rest[name] for name in _FIRST_FIELDS if name in rest} | rest

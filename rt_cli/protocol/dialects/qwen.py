@@ -98,9 +98,7 @@ class QwenDialect(OpenAiDialect):
 
         fields = {"type", "silence_duration_ms", "create_response", "interrupt_response"}
         threshold = set[str]() if chosen_threshold(settings) is None else {"threshold"}
-        return FlatShape(
-            encoding="pcm", reply_encoding="pcm", turn_fields=frozenset(fields | threshold), nested_tools=True
-        )
+        return FlatShape(turn_fields=frozenset(fields | threshold), nested_tools=True)
 
     def _check_silence(self, settings: SessionSettings, turns: TurnDetection) -> None:
         if turns == "server_vad" and not _SHORTEST_MS <= settings.silence_ms <= _LONGEST_MS:
@@ -119,7 +117,7 @@ class QwenDialect(OpenAiDialect):
 
 QWEN = QwenDialect(
     name="qwen",
-    title="Qwen on DashScope",
+    title="Qwen3-ASR on DashScope; Qwen-Omni with `--session realtime`",
     hosts=HOSTS["qwen"],
     key_variable="DASHSCOPE_API_KEY",
     default_model=_ASR,

@@ -60,6 +60,8 @@ class Script:
     """Types of the client's events, in order, without audio appends."""
     audio: int = 0
     """Bytes of audio from the client."""
+    binary: bool = False
+    """That audio is binary messages."""
     client_left_ms: float | None = None
     """Time of the client's close in ms; None if the client did not close."""
     refusal: int | None = None
@@ -98,6 +100,7 @@ class _Draft:
     actions: list[EndpointAction] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     after: ClientProgress = ClientProgress()
+    binary: bool = False
     client_left_ms: float | None = None
     closed: bool = False
 
@@ -116,6 +119,7 @@ class _Draft:
             self.client_left_ms = entry.ms
         elif (size := entry.appended) is not None:
             self.after = ClientProgress(self.after.events, self.after.audio + size, entry.ms)
+            self.binary = self.binary or not entry.event
         else:
             self.events.append(_type(entry.event))
             self.after = ClientProgress(len(self.events), self.after.audio, entry.ms)
@@ -123,7 +127,7 @@ class _Draft:
     def script(self) -> Script:
         if not self.opened:
             return Script(refusal=self.refusal)
-        return Script(tuple(self.actions), tuple(self.events), self.after.audio, self.client_left_ms)
+        return Script(tuple(self.actions), tuple(self.events), self.after.audio, self.binary, self.client_left_ms)
 
 
 def _action(entry: Entry, after: ClientProgress) -> EndpointAction:
@@ -194,8 +198,9 @@ class ScriptPlayer:
     def receive(self, message: str | bytes, now: float) -> Difference | None:
         """Process a message of the client; returns a difference if the message is not the expected one."""
         event = _event(message)
-        if event.get("type") in APPENDS:
-            self._audio += size_of(event.get("audio"))
+        binary = isinstance(message, bytes) and self._script.binary
+        if binary or event.get("type") in APPENDS:
+            self._audio += len(message) if binary else size_of(event.get("audio"))
             self._advance(now)
             return None
         type_, event_id = _type(event), event.get("event_id")

@@ -60,6 +60,13 @@ def test_whole_prints_every_entry() -> None:
     assert len(list(timeline(entries))[-1]) < 130
 
 
+def test_binary_audio() -> None:
+    """It has no type."""
+    binary = [Entry("event", 1, at, "out", {"base64": {"bytes": 960}}) for at in (1, 2)]
+    assert list(timeline([HEAD, *binary]))[1:] == ["     0.001    1 > 2 x binary, 1920 B"]
+    assert list(timeline([HEAD, binary[0]], whole=True))[1:] == ["     0.001    1 > binary 960 B"]
+
+
 def test_failures_non_events_and_gaps() -> None:
     """Failed connections, messages that are not events, dropped and torn lines."""
     entries = [

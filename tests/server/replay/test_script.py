@@ -32,6 +32,8 @@ def entry(ms: float, direction: str, what: str, connection: int = 1) -> Entry:
     kind, _, number = what.partition(" ")
     if kind == "close":
         return Entry("close", connection, ms, direction, {"code": int(number), "reason": "why"})
+    if kind == "binary":
+        return Entry("event", connection, ms, direction, {"base64": {"bytes": int(number)}})
     event: dict[str, Any] = {"type": kind}
     if kind == "append":
         event = {"type": "input_audio_buffer.append", "audio": {"bytes": int(number)}}
@@ -138,6 +140,17 @@ def test_unexpected_event(said: str | bytes, complaint: str, event_id: str | Non
     assert (difference.message, difference.event_id) == (complaint, event_id)
     assert play.receive(client_event("update"), 0) is None
     assert perform(play) == ["updated"]
+
+
+def test_binary_audio() -> None:
+    """Binary messages are the sound where they were in the recording."""
+    play = player_of((0, "out", "binary 600"), (9, "in", "partial"), (10, "out", "audio.done"), (11, "in", "done"))
+    assert play.receive(bytes(500), 0) is None
+    assert perform(play) == []
+    assert play.receive(bytes(100), 0) is None
+    assert perform(play) == ["partial"]
+    assert play.receive(client_event("audio.done"), 0) is None
+    assert perform(play) == ["done"]
 
 
 def test_event_after_the_recording() -> None:

@@ -33,9 +33,12 @@ class OmniTalk(AgentTalk):
 
     def configure(self, session: dict[str, Any]) -> str | None:
         """The flat session; tools are nested."""
-        if "audio" in session or session["input_audio_format"] != "pcm":
+        if "audio" in session or session["input_audio_format"] != "pcm16":
             return "not this shape"
-        if session["modalities"] not in (["text"], ["text", "audio"]) or session.get("output_audio_format") == "pcm16":
+        if (
+            session["modalities"] not in (["text"], ["text", "audio"])
+            or session.get("output_audio_format", "pcm16") != "pcm16"
+        ):
             return "Invalid modalities"
         if any(set(tool) != {"type", "function"} for tool in session.get("tools", ())):
             return "not this shape of a tool"
