@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import EndpointError
+from rt_cli.protocol.endpoint.negotiation import OtherDialectError
 from rt_cli.protocol.sanitize import masked, printable
 from rt_cli.protocol.session.handshake import UPDATE_ID, no_updated, updated_within_s
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rt_cli.protocol.dialects.codec import Codec
     from rt_cli.protocol.endpoint.endpoint import Endpoint
     from rt_cli.protocol.session.handshake import Handshake
+
+
+_MORE_WITHIN_S = 1.0
 
 
 async def configure(
@@ -40,14 +44,17 @@ async def configure(
         What to say if the endpoint gave no answer and audio is sent all the same; else None.
 
     Raises:
-        EndpointError: No greeting, or no answer. Cancellation takes effect at once; what was sent stays sent.
+        EndpointError: No greeting, no answer, or the greeting of another dialect. Cancellation takes effect at once;
+            what was sent stays sent.
     """
     expected = "session.created"
     try:
         async with asyncio.timeout(timeout_s):
-            await until(lambda: handshake.greeted)
-            if endpoint.dialect.negotiates and not endpoint.known and handshake.looks_like is not None:
-                raise _other_dialect(handshake.looks_like)
+            await until(lambda: handshake.greeted or _other_dialect(endpoint, handshake) is not None)
+            if not handshake.greeted:
+                await _wait_for_more(handshake, until)
+            if (other := _other_dialect(endpoint, handshake)) is not None:
+                raise OtherDialectError(other)
             expected = "session.updated"
             for message in codec.session_messages(UPDATE_ID):
                 await send(message)
@@ -68,8 +75,22 @@ async def configure(
     return None
 
 
-def _other_dialect(name: str) -> EndpointError:
-    return EndpointError(f"the endpoint greets like {name}", f"use --dialect {name}", code="other_dialect")
+async def _wait_for_more(handshake: Handshake, until: Callable[[Callable[[], bool]], Awaitable[None]]) -> None:
+    """Wait a moment for a greeting that may follow what looks like that of another dialect."""
+    try:
+        async with asyncio.timeout(_MORE_WITHIN_S):
+            await until(lambda: handshake.greeted)
+    except TimeoutError:
+        return
+
+
+def _other_dialect(endpoint: Endpoint, handshake: Handshake) -> str | None:
+    """Return the dialect of an endpoint that nobody named; None where ours will do."""
+    dialect, other = endpoint.dialect, handshake.looks_like
+    if other is None or not dialect.negotiates or endpoint.known:
+        return None
+    # The others speak enough of OpenAI's protocol for a conversation.
+    return other if dialect.transcribes or other == "vllm" else None
 
 
 def _no_answer(expected: str, timeout_s: float, handshake: Handshake) -> EndpointError:
