@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from rt_cli.protocol.dialects import DIALECTS
 from tests.bench.matrix import ROWS, measure
 from tests.fakes import run
-from tests.standins.providers import Provider
+
+if TYPE_CHECKING:
+    from tests.standins.providers import Provider
 
 
 @pytest.mark.long
