@@ -12,7 +12,7 @@ from rt_cli.errors import UsageError
 from rt_cli.events import Errored, Warned
 from rt_cli.protocol.dialects import DIALECTS
 from tests.exact import judge, speech
-from tests.proxy import Proxy
+from tests.proxy import Fault, Proxy
 from tests.standins.conversation.agent import value_of
 from tests.standins.conversation.partners import PARTNERS, Partner
 from tests.standins.conversation.xai import XaiTalk
@@ -120,19 +120,20 @@ def test_interruptions(partner: Partner) -> None:
     assert held.summary.complete
 
 
+async def kill(partner: Partner, seed: int) -> tuple[Talk, int]:
+    """A conversation over connections that are cut, and how many were."""
+    chance = random.Random(seed)
+    plan = [fault(chance, number) for number in range(6)]
+    proxy = Proxy(lambda number: plan[number] if number < len(plan) else Fault(), seed=seed)
+    async with partner.agent(calls_tools=True, pause_s=0.003).serving() as agent, proxy.serving(agent.port):
+        return await hold(partner, proxy.port, turns=6), proxy.cuts
+
+
 @every
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_connections(partner: Partner, seed: int) -> None:
     """Cuts at any byte, in replies too: each word of the user once, each reply at most once, each tool once."""
-    chance = random.Random(seed)
-    plan = [fault(chance, number) for number in range(6)]
-
-    async def scenario() -> Talk:
-        proxy = Proxy(lambda number: plan[number] if number < len(plan) else type(plan[0])(), seed=seed)
-        async with partner.agent(calls_tools=True, pause_s=0.003).serving() as agent, proxy.serving(agent.port):
-            return await hold(partner, proxy.port, turns=6)
-
-    held = asyncio.run(scenario())
+    held, _ = asyncio.run(kill(partner, seed))
 
     spans = [range(number * PAIRS, (number + 1) * PAIRS) for number in range(6)]
     assert judge([final.text for final in held.finals], spans).perfect
@@ -142,6 +143,30 @@ def test_killed_connections(partner: Partner, seed: int) -> None:
     assert all(count == 1 for count in held.tools.values())
     assert held.summary.complete
     assert held.summary.ledger.captured == held.summary.ledger.settled
+
+
+@every
+@pytest.mark.long
+def test_fifty_kills(partner: Partner) -> None:
+    """The same over many seeds."""
+    cuts = lost = twice = tools_twice = unheard = seed = 0
+    spans = [range(number * PAIRS, (number + 1) * PAIRS) for number in range(6)]
+    while cuts < 50:
+        seed += 1
+        held, killed = asyncio.run(kill(partner, 100 + seed))
+        cuts += killed
+        verdict = judge([final.text for final in held.finals], spans)
+        lost += verdict.lost + verdict.doubled + verdict.garbled
+        samples = [heard(held, text) for text in texts(6)]
+        twice += sum(each > partner.reply_samples * 1.02 for each in samples)
+        unheard += samples.count(0)
+        tools_twice += sum(count > 1 for count in held.tools.values())
+    print(
+        f"{partner.name}: {cuts} kills, {lost} pairs lost or doubled, {twice} replies and {tools_twice} tools twice, "
+        f"{unheard} turns without a reply"
+    )
+
+    assert (lost, twice, tools_twice, unheard) == (0, 0, 0, 0)
 
 
 @every
