@@ -97,7 +97,7 @@ def _hands_over(scenario: Scenario) -> bool:
     if dials.lifetime_s is None:
         return True
     slow = dials.created_s + dials.final_s + dials.spread_s + scenario.line.handshake
-    return dials.announced and dials.one_session is None and dials.lifetime_s > 6 * slow
+    return dials.announced and dials.one_session is None and dials.lifetime_s > 6 + 6 * slow
 
 
 def _duration(course: Course) -> Iterator[str]:
