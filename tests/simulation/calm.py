@@ -93,7 +93,11 @@ def _longest_turn(scenario: Scenario) -> float:
 
 def _hands_over(scenario: Scenario) -> bool:
     """Whether sessions last, or are known to end and may overlap."""
-    return scenario.dials.lifetime_s is None or (scenario.dials.announced and scenario.dials.one_session is None)
+    dials = scenario.dials
+    if dials.lifetime_s is None:
+        return True
+    slow = dials.created_s + dials.final_s + dials.spread_s + scenario.line.handshake
+    return dials.announced and dials.one_session is None and dials.lifetime_s > 6 + 6 * slow
 
 
 def _duration(course: Course) -> Iterator[str]:

@@ -114,6 +114,8 @@ class Session:
         self._clear = Clear()
         self._deadlines = TurnDeadlines(self._patience_s)
         self._old_silence = OldSilence(self.rate_hz)
+        self.held_up_s = 0.0
+        """Time so far that is no delay of the endpoint."""
         self.news_at = 0.0
         """When the endpoint last sent an event about a turn, seconds."""
         self.last_error = None
@@ -324,7 +326,8 @@ class Session:
         return [*refused, *given_up, *self._settle_silence(), *self._settle_old(now)]
 
     def note_held_up(self, seconds: float) -> None:
-        """Note that this program did not run for a while: what has arrived meanwhile is not read yet."""
+        """Note time that is no delay of the endpoint: this program did not run, or the network brings nothing."""
+        self.held_up_s += seconds
         self._deadlines.note_held_up(seconds)
 
     def _error(self, error: ErrorInfo, now: float) -> list[Effect]:

@@ -25,7 +25,7 @@ from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import WORDLESS, read_back
 from rt_cli.protocol.translation.events import TranslatedSound
 from rt_cli.streaming.delivery.configure import configure
-from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
+from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health, is_cut_off
 from rt_cli.streaming.delivery.pump import Pump
 from rt_cli.streaming.delivery.resampled_codec import codec_of
 from rt_cli.streaming.delivery.sender import Sender
@@ -379,6 +379,8 @@ class Link:
         status = health(vitals, patience_s=self._patience_s)
         if status == "dead":
             raise ConnectionLost("no sign of life from the endpoint", "check the network and the endpoint", code="dead")
+        if is_cut_off(vitals) and self._state.capture.stopped_at is None:
+            self._state.session.note_held_up(_CHECK_EVERY_S)
         if status == "stalled" and self.state in {"ready", "draining"}:
             self._change_state("stalled", reason="the endpoint does not read what we send")
         elif status == "alive" and self.state == "stalled":

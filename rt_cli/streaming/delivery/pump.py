@@ -299,9 +299,10 @@ class Pump:
                     self._check_proof()
                     return
                 case "wait":
+                    before_s = session.held_up_s
                     await self._state.wait_for_change(_LOOK_EVERY_S)
                     # The endpoint was not quiet while this program did not run: what it sent waits to be read.
-                    held_up = max(0.0, clock.now() - looked_at - _LOOK_EVERY_S)
+                    held_up = max(clock.now() - looked_at - _LOOK_EVERY_S, session.held_up_s - before_s, 0.0)
                     acted_at, began_at = quiet_since + held_up, max(began_at, sender.progress_at) + held_up
                     continue
                 case "pad":
