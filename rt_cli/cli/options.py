@@ -27,6 +27,11 @@ ResumeDir = Annotated[
     typer.Option("--resume", metavar="DIR", help="Deliver what an earlier run left there.", rich_help_panel="Delivery"),
 ]
 
+OutputAudio = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="The translated sound, as WAV; - is stdout.", rich_help_panel="Output"),
+]
+
 _NO_SETTINGS = {
     "profile": ("config", Path, Declaration("--config FILE", "Config file.", commands=ENDPOINT)),
     "force": (

@@ -53,6 +53,7 @@ def send(
     skip_done: SkipDone = False,
     files_from: FilesFrom = None,
     null: Null = False,
+    output_audio: options.OutputAudio = None,
     **values: Any,
 ) -> int:
     """Send sound files and print what is said in them.
@@ -74,7 +75,7 @@ def send(
     from rt_cli.run.sources import file_source, resumed_source
 
     if resume is not None:
-        return run_loop(CommandRun(settings, [resumed_source(resume)]).run)
+        return run_loop(CommandRun(settings, [resumed_source(resume)], output_audio=output_audio).run)
     sources = [file_source(name, settings.input, spool) for name in names]
     if skip_done and settings.output.output is None and settings.output.output_dir is None and stdout_was_emptied():
         raise UsageError(
@@ -82,7 +83,8 @@ def send(
             "append with >>, or give --output-dir",
         )
     done_marks = _done_marks(settings.output.output_dir) if skip_done else None
-    return run_loop(CommandRun(settings, sources, jobs=jobs, done_marks=done_marks).run)
+    run = CommandRun(settings, sources, jobs=jobs, done_marks=done_marks, output_audio=output_audio)
+    return run_loop(run.run)
 
 
 def _names(files: list[str], files_from: str | None, *, null: bool, piped: bool) -> list[str]:

@@ -26,6 +26,7 @@ def stream(
     ptt: options.Setting = None,
     ptt_fifo: options.Setting = None,
     stop_after_silence: options.Setting = None,
+    output_audio: options.OutputAudio = None,
     **values: Any,
 ) -> int:
     """Stream the microphone or a pipe, and print what is said.
@@ -61,4 +62,5 @@ def stream(
         named_source = microphone_source(settings.input, spool, retry_for_s=settings.delivery.retry_for_s)
     else:
         named_source = live_source(settings.input, spool)
-    return run_loop(CommandRun(settings, [named_source], open_controls=partial(open_controls, settings, keys=mic)).run)
+    controls = partial(open_controls, settings, keys=mic)
+    return run_loop(CommandRun(settings, [named_source], open_controls=controls, output_audio=output_audio).run)

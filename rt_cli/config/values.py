@@ -243,6 +243,12 @@ def _language(raw: object) -> str:
     return codes_of(_check_utf8(raw))
 
 
+def _one_language(raw: object) -> str:
+    if "," in (code := _language(raw)):
+        raise ValueError("be one language")
+    return code
+
+
 def _headers(raw: object) -> Headers:
     if isinstance(raw, Mapping):
         return tuple(checked(name, value) for name, value in raw.items())
@@ -306,6 +312,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "keyterm": _keyterms,
     "language": _language,
     "proxy": check_proxy,
+    "translate": _one_language,
     "verbose": _verbosity,
 }
 """Keys whose values have a form of their own."""

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rt_cli.events import Final
 from rt_cli.output.event_masking import mask_event
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.logs import Logs
@@ -17,6 +16,7 @@ from rt_cli.output.results.formats import dispatch, make_results
 from rt_cli.output.results.saved_results import SavedResults
 from rt_cli.output.results.source_order import SourceOrder
 from rt_cli.output.results.source_output import SourceOutput, stamped
+from rt_cli.output.results.words import words_of
 from rt_cli.output.results.write_receipts import CountedLines, LostFinals
 from rt_cli.output.status.choose import make_status
 from rt_cli.output.status.plain import PlainStatus
@@ -171,7 +171,7 @@ class Output:
 
     def _write_result(self, event: Event, label: Label | None = None, receipts: WriteReceipts | None = None) -> None:
         if self._saved.uses_stdout:
-            final = event if isinstance(event, Final) and event.text.strip() else None
+            final = event if isinstance(event, self._results.words) and event.text.strip() else None
             self._lines.receipts = receipts
             self._lines.on_lost = None if final is None else partial(self._lost.add, final, label)
             dispatch(self._results, event, label, with_filename=self._with_filename)
@@ -269,6 +269,7 @@ def make_output(
         many=many_sources or settings.with_filename,
         progress_s=settings.progress_s,
         raw=settings.raw,
+        words=words_of(settings, settings.format),
         # After a crash the file of a source is written again, and needs the finals that stdout already had.
         on_printed=None if saved.per_source else on_printed,
     )

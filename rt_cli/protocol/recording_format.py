@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 VERSION = 1
 APPEND = "input_audio_buffer.append"
+TRANSLATION_APPEND = "session.input_audio_buffer.append"
+APPENDS = {APPEND, TRANSLATION_APPEND}
+"""Client events with audio."""
 TYPES = {"open", "failed", "event", "ping", "pong", "close", "dropped"}
-_AUDIO_DELTAS = {"response.output_audio.delta", "response.audio.delta"}
+_AUDIO_DELTAS = {"response.output_audio.delta", "response.audio.delta", "session.output_audio.delta"}
 _CODES = {*range(1000, 1004), *range(1005, 1015)}
 _MAX_CODE = 4999
 _MAX_REASON = 123
@@ -63,7 +66,7 @@ class Entry:
         """Audio bytes of a binary message or an append sent to the endpoint; None for other lines."""
         if self.direction == "out" and "base64" in self.fields:
             return size_of(self.fields["base64"])
-        if self.direction != "out" or self.event.get("type") != APPEND:
+        if self.direction != "out" or self.event.get("type") not in APPENDS:
             return None
         return size_of(self.event.get("audio"))
 

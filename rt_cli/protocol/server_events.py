@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from rt_cli.events import TurnUsage  # noqa: TC001  msgspec reads the annotations
 from rt_cli.protocol.conversation.events import ConversationEvent
+from rt_cli.protocol.translation.events import TranslationEvent
 
 
 class ErrorInfo(msgspec.Struct, frozen=True):
@@ -181,5 +182,6 @@ ServerEvent = (
     | Ignored
     | Malformed
     | ConversationEvent
+    | TranslationEvent
 )
 """What a codec makes of the messages of an endpoint."""

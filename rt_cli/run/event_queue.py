@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rt_cli.events import Event, Failed, Final, Partial, Progress, Warned
+from rt_cli.events import Event, Failed, Final, Partial, Progress, Translation, Warned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -79,7 +79,7 @@ def _snapshot_key(event: Event) -> object:
 
 def _size(event: Event) -> int:
     match event:
-        case Partial() | Final():
+        case Partial() | Final() | Translation():
             return _EVENT_BYTES + 4 * len(event.text)
         case Warned() | Failed():
             return _EVENT_BYTES + 4 * len(event.message)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rt_cli.errors import UsageError
 from rt_cli.keys.fetch import find_key
 from rt_cli.masking import protect
-from rt_cli.protocol.endpoint.endpoint import Trust, choose, resolve, trust_of
+from rt_cli.protocol.endpoint.endpoint import EMBEDDED_MODEL, Trust, choose, resolve, trust_of
 from rt_cli.protocol.endpoint.key_source import clean_key
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def make_plan(
             "--max-cost without a price", "set price_per_minute, in the config file or RT_PRICE_PER_MINUTE"
         )
     choice = choose(settings.endpoint, environ)
+    # The URL of a translation is written like that of a conversation.
+    converses = conversation is not None or settings.session.translate is not None
     if choice.url is None:
         key = None
     elif key is None:
@@ -76,7 +78,7 @@ def make_plan(
             settings.endpoint,
             choice.url,
             environ,
-            conversation=conversation is not None,
+            conversation=converses,
             session_type=settings.session.session_type,
         )
     else:
@@ -91,13 +93,13 @@ def make_plan(
         from rt_cli.server.recognition.registry import check_words, choose_engine
 
         recognizer = choose_engine()
-    converses = conversation is not None
     endpoint = endpoint_of(settings, key, choice.url or _PLACEHOLDER_URL, recognizer, conversation=converses)
     if endpoint.url.startswith("wss:"):
         from rt_cli.streaming.transport.tls import check_tls_variables
 
         check_tls_variables()
     turn_detection = settings.session.turn_detection
+    _check_translation(settings)
     if settings.input.ptt:
         turn_detection = _push_to_talk_turns(turn_detection, gate=settings.input.gate)
     if conversation is not None:
@@ -123,14 +125,25 @@ def endpoint_of(
 ) -> Endpoint:
     """Return the endpoint of the settings, at this URL; with a recogniser it is the embedded one."""
     wanted = settings.session.session_type
-    if recognizer is None:
-        return resolve(settings.endpoint, url, key, conversation=conversation, session_type=wanted)
-    return resolve(
+    translates = settings.session.translate is not None
+    endpoint = resolve(
         settings.endpoint,
         url,
         key,
-        embedded=True,
-        embedded_model=recognizer.kind,
+        embedded=recognizer is not None,
+        embedded_model=recognizer.kind if recognizer is not None else EMBEDDED_MODEL,
         conversation=conversation,
         session_type=wanted,
     )
+    if not translates:
+        return endpoint
+    return endpoint.translating(settings.endpoint.model or (recognizer.kind if recognizer is not None else None))
+
+
+def _check_translation(settings: Settings) -> None:
+    """Refuse what a translation cannot have. Raises UsageError."""
+    for option, given in (("--gate", settings.input.gate), ("--ptt", settings.input.ptt)):
+        if given and settings.session.translate is not None:
+            raise UsageError(
+                f"{option} leaves out sound, and a translation counts time by the sound", "leave out one of them"
+            )

@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.channels import SIDES
@@ -16,6 +18,7 @@ from rt_cli.events import error_event
 from rt_cli.output.output import make_output
 from rt_cli.protocol.sanitize import printable
 from rt_cli.run.interrupts import TerminalUser, call_soon
+from rt_cli.run.output_audio import STDOUT, OutputAudio, check_output_audio
 from rt_cli.run.plan import Plan, make_plan
 from rt_cli.run.pool import Pool
 from rt_cli.run.record_option import check_outputs, open_wire_recorder
@@ -64,6 +67,7 @@ class CommandRun:
         jobs: The most sessions in parallel.
         done_marks: Marks of finished sources: these are skipped, and newly finished ones are added. None disables it.
         open_controls: Opens the controls besides the signals that end the run; None for no controls.
+        output_audio: A WAV file for the sound of a translation; ``-`` is stdout.
 
     Raises:
         UsageError: The settings contradict each other, or a file cannot be used.
@@ -77,11 +81,18 @@ class CommandRun:
         jobs: int = 1,
         done_marks: DoneMarks | None = None,
         open_controls: OpenControls | None = None,
+        output_audio: str | None = None,
     ) -> None:
+        check_output_audio(settings, output_audio, len(sources))
+        if settings.session.translate is not None:
+            settings = replace(settings, output=replace(settings.output, translates=True))
         self._split = settings.input.channel == "split"
         if self._split and any(source.spool or source.resume for source in sources):
             raise UsageError("a spool is for one session, and --channel split makes two", "leave out one of them")
-        check_outputs(settings.output, [source.name for source in sources])
+        sound = None if output_audio in {None, STDOUT} else Path(str(output_audio))
+        check_outputs(settings.output, [source.name for source in sources], (sound,))
+        self._output_audio = output_audio
+        self._translated_sound: OutputAudio | None = None
         self._plan = _plan_or_error(settings)
         self._settings = settings
         self._sources = sources
@@ -118,7 +129,8 @@ class CommandRun:
             sources=[source.name for source in self._sources],
             crowd=len(self._sources) * self._sessions_each if parallel else 0,
             on_stdout_closed=partial(call_soon, loop, self._on_stdout_closed),
-            stdout=sys.stdout,
+            # Words beside sound on stdout are for people.
+            stdout=sys.stderr if self._output_audio == STDOUT else sys.stdout,
             stderr=sys.stderr,
             environ=os.environ,
             on_printed=self._on_printed,
@@ -127,6 +139,7 @@ class CommandRun:
             interrupts.terminal_users.append(output.view)
         try:
             self._wire_recorder = open_wire_recorder(self._settings.output, output.on_event)
+            self._open_translated_sound(loop)
             self._streamers = streamers = Streamers(
                 self._settings,
                 output.on_event,
@@ -134,6 +147,7 @@ class CommandRun:
                 lower_limit=self._pool.shrink,
                 wire_recorder=self._wire_recorder,
                 count_unwritten=self._count_unwritten,
+                on_translated_sound=self._on_translated_sound,
             )
             interrupts.subscribe(self._on_interrupt)
             self._start_controls(loop, streamers)
@@ -143,6 +157,8 @@ class CommandRun:
                 self._controls.close()
             if self._wire_recorder is not None:
                 await asyncio.to_thread(self._wire_recorder.close)
+            if self._translated_sound is not None:
+                await asyncio.to_thread(self._translated_sound.close)
             # After a closed stdout, the last results may be unread: the spool keeps them.
             all_printed = await self._close() and output.failure is None and not self._stdout_closed
             await self._close_marks()
@@ -154,6 +170,8 @@ class CommandRun:
             raise UsageError(f"cannot write {name}: {failure.strerror}", "make room, or write elsewhere")
         if self._wire_recorder is not None and self._wire_recorder.error is not None:
             raise self._wire_recorder.error
+        if self._translated_sound is not None and self._translated_sound.error is not None:
+            raise self._translated_sound.error
         # Whoever ended the run waits for its words; a reader that leaves by itself does not.
         unread = interrupts.codes and output.unwritten
         return worst_exit([exit_code, EXIT_INCOMPLETE]) if unread else exit_code
@@ -274,6 +292,21 @@ class CommandRun:
 
     def _wall_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self._began) * 1000)
+
+    def _open_translated_sound(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._output_audio is None or isinstance(self._plan, RtError):
+            return
+        self._translated_sound = OutputAudio(
+            self._output_audio,
+            self._plan.session.rate_hz,
+            self._output.on_event,
+            on_closed=partial(call_soon, loop, self._on_stdout_closed),
+            replace=self._settings.output.force,
+        )
+
+    def _on_translated_sound(self, pcm: bytes) -> None:
+        if self._translated_sound is not None:
+            self._translated_sound.take(pcm)
 
     # -- the end, and commands ----------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ class Streamers:
         lower_limit: Lowers the most sources at once to what the endpoint has room for. True if it is lower than before.
         wire_recorder: Records the connections.
         count_unwritten: Waits for the reader of stdout, and returns how many finals had none.
+        on_translated_sound: Takes the sound of a translation.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Streamers:
         lower_limit: Callable[[int], bool] = lambda _sources: False,
         wire_recorder: WireRecorder | None = None,
         count_unwritten: Callable[[], Awaitable[int]] = all_written,
+        on_translated_sound: Callable[[bytes], None] = lambda _pcm: None,
     ) -> None:
         self.error: RtError | None = None
         """The cause of the exit code of the source that ended last; None if it has none, or is an interrupt."""
@@ -64,6 +66,7 @@ class Streamers:
         self._lower_limit = lower_limit
         self._wire_recorder = wire_recorder
         self._count_unwritten = count_unwritten
+        self._on_translated_sound = on_translated_sound
         self._bill = bill_of(settings)
         self._running: list[Streamer] = []
         """Running streamers. One with a spool stays until its results are written."""
@@ -99,6 +102,9 @@ class Streamers:
         if warning.code == DEMO_CODE:
             self._remark = "demo quality, English only"
         self._on_event(warning)
+        if self._settings.session.translate is not None:
+            message = "the embedded endpoint translates nothing: it marks each word with the language"
+            self._on_event(Warned("no_translator", message))
 
     # -- one source ---------------------------------------------------------------------------------------------------
 
@@ -148,6 +154,7 @@ class Streamers:
             bill=self._bill,
             wait_for_room=self._wait_for_room,
             count_unwritten=self._count_unwritten,
+            on_translated_sound=self._on_translated_sound,
             witness=None
             if self._wire_recorder is None
             else partial(self._wire_recorder.connection, source=source.name),

@@ -47,10 +47,11 @@ from rt_cli.server.access.tls import TlsHandshake
 from rt_cli.server.recognition.registry import AUTO, open_recognizer, resolve_spec
 from rt_cli.server.session.config import SessionConfig, apply_update
 from rt_cli.server.session.session import OnEvent, ServerSession
+from rt_cli.server.session.translation import HEARING, TranslationSession
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from websockets.http11 import Request, Response
@@ -330,18 +331,26 @@ class _Endpoint:
         assert isinstance(decision, Admission)  # noqa: S101 - other decisions are already answered; narrows the type
         faulty = connection.faulty
         async with self._recognizer.session() as recognizer_session:
-            session = ServerSession(
-                decision.session["type"],
-                recognizer_session,
-                faulty.send if faulty else connection.write_frame,
-                self._on_event,
-                self._save_audio,
-                replier=faulty.replier(self._replier) if faulty else self._replier,
-                close=faulty.close if faulty else connection.close,
-                expires_s=faulty.expiry(self.limits.session_s) if faulty else self.limits.session_s,
-                settings=decision.session,
-                languages=self._recognizer.languages,
-            )
+            translates = decision.session["type"] == "translation"
+            settings = HEARING if translates else decision.session
+            send, close = (faulty.send, faulty.close) if faulty else (connection.write_frame, connection.close)
+
+            def make_session(send: Callable[[bytes], Awaitable[None]]) -> ServerSession:
+                return ServerSession(
+                    settings["type"],
+                    recognizer_session,
+                    send,
+                    self._on_event,
+                    self._save_audio,
+                    replier=faulty.replier(self._replier) if faulty else self._replier,
+                    close=close,
+                    expires_s=faulty.expiry(self.limits.session_s) if faulty else self.limits.session_s,
+                    settings=settings,
+                    languages=self._recognizer.languages,
+                )
+
+            model = decision.session.get("model")
+            session = TranslationSession(make_session, send, close, model) if translates else make_session(send)
             messages = _messages(connection)
             if faulty is None:
                 await session.run(messages)

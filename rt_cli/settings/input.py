@@ -113,7 +113,7 @@ class InputSettings:
     ptt: bool = setting(
         False,
         "--ptt",
-        "Send only while talking: space, or SIGUSR1/SIGUSR2.",
+        "Send while talking: space, SIGUSR1/SIGUSR2.",
         doc="Push-to-talk: send audio only while talking.",
         commands=STREAM,
         everyday=True,

@@ -6,6 +6,7 @@ from typing import Literal
 from rt_cli.settings.declaration import BENCH, CONVERSATION, LISTS, RUN, TALK, setting
 
 OutputFormat = Literal["text", "json", "srt", "vtt"]
+CaptionText = Literal["translation", "original"]
 StatusMode = Literal["auto", "live", "plain", "off"]
 
 
@@ -79,6 +80,15 @@ class OutputSettings:
         only="rt",
         commands=RUN | CONVERSATION,
     )
+    translate_captions: CaptionText = setting(
+        "translation",
+        "--translate-captions WHAT",
+        "{choices} [{default}].",
+        doc="The words of captions with --translate: the translation, or what was said.",
+        changes_result=True,
+    )
+    translates: bool = False
+    """The results are translations; set by the run."""
     output_dir: str | None = setting(
         None,
         "--output-dir DIR",

@@ -28,6 +28,15 @@ class SessionSettings:
         everyday=True,
         changes_result=True,
     )
+    translate: str | None = setting(
+        None,
+        "--translate CODE",
+        "Into this language, as es or Spanish.",
+        doc="The language that the endpoint translates to, as ISO 639-1 or by its name.",
+        only="rt",
+        everyday=True,
+        changes_result=True,
+    )
     prompt: str | None = setting(
         None,
         "--prompt TEXT",

@@ -70,6 +70,8 @@ class Job(Struct, frozen=True):
     """Shared with other runs at the same endpoint; None for one of its own."""
     conversation: ConversationHooks | None = None
     """The conversation that the sound belongs to; None for a transcription."""
+    on_translated_sound: Callable[[bytes], None] = lambda _pcm: None
+    """Takes the sound of a translation, at the rate of the session; must return at once and must not raise."""
 
     @property
     def speed(self) -> float:

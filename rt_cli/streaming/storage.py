@@ -12,7 +12,7 @@ from rt_cli.disk.outfile import is_same_file
 from rt_cli.errors import AudioError, UsageError
 from rt_cli.events import Dropped, Warned
 from rt_cli.streaming.capture.audio_recorder import AudioRecorder
-from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, spool_source
+from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, spool_source, translation_of
 from rt_cli.timeline.resumed_source import loss_reason
 from rt_cli.timeline.spool import Spool
 
@@ -108,6 +108,8 @@ class Storage:
             self.report(Dropped(to_ms(start, self._rate), to_ms(end, self._rate), loss_reason(reason)))
         for final in contents.finals:
             self.report(final_of(final))
+            if final["turn"] in contents.translations:
+                self.report(translation_of(contents.translations[final["turn"]]))
         if contents.finals:
             turns = ", ".join(str(final["turn"]) for final in contents.finals)
             self._warn("repeated", f"the interrupted run may have printed this before: the words of turn {turns}")

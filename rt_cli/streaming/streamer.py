@@ -323,6 +323,7 @@ class Streamer:
             probe=self._job.probe,
             make_wire_log=self._job.witness,
             conversation=self._job.conversation,
+            on_translated_sound=self._job.on_translated_sound,
         )
 
     def _make_turns(self) -> None:
@@ -384,6 +385,7 @@ class Streamer:
             is_quiet=self._is_quiet,
             heard_at=self._captured_at if self._job.probe is None else self._job.probe.heard_at,
             turn_ends=self._job.conversation is not None,
+            translate=settings.session.translate,
         )
 
     def _is_quiet(self, upto: int) -> bool:
@@ -433,6 +435,7 @@ class Streamer:
             self._meter,
             delivery=self._reconnector,
             send_ranges=self._send_policy.send_ranges if self._send_policy else None,
+            translates=self._job.settings.session.translate is not None,
             wall_ms=round((self._clock.now() - began) * 1000),
         )
         self._on_event(summary)

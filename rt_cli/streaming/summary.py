@@ -26,6 +26,7 @@ def summary_of(
     delivery: Reconnector | None,
     send_ranges: SendRanges | None,
     wall_ms: int,
+    translates: bool = False,
 ) -> Summary:
     """Return the summary of a run.
 
@@ -36,6 +37,7 @@ def summary_of(
         delivery: Its connections; None if it had none.
         send_ranges: Which parts were sent; None if all.
         wall_ms: Duration of the run, milliseconds.
+        translates: Whether the session translates.
     """
     ledger, rate_hz = outcome.ledger, outcome.rate_hz
     return Summary(
@@ -51,6 +53,7 @@ def summary_of(
         gated_ms=to_ms(send_ranges.left_out if send_ranges else 0, rate_hz),
         cost=meter.cost or UNSET,
         finals=session.finals,
+        translations=session.translations if translates else UNSET,
         unwritten=outcome.unwritten or UNSET,
         reconnects=delivery.reconnects if delivery else 0,
         latency_ms=percentiles(session.latencies.newest_ms),

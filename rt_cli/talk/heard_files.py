@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence
-from rt_cli.disk.serial_thread import SerialThread
-from rt_cli.disk.wav_writer import wav_header
-from rt_cli.errors import UsageError
+from rt_cli.disk.wav_stream import WavStream
 from rt_cli.streaming.capture.audio_recorder import AudioRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import BinaryIO
 
+    from rt_cli.errors import UsageError
     from rt_cli.events import EventHandler
     from rt_cli.protocol.conversation.playback import Heard
 
 _LAG_S = 1.0
 """A side that is so far behind the other is silent."""
-_MOST_WAITING_BYTES = 64 * 1024 * 1024
-_LAST_WRITES_S = 2.0
 
 
 class HeardFile(Protocol):
@@ -93,14 +87,12 @@ class RepliesStream:
     """
 
     def __init__(self, rate_hz: int, on_closed: Callable[[], None]) -> None:
-        self.error: UsageError | None = None
+        self._stream = WavStream(rate_hz, "replies", on_closed)
+
+    @property
+    def error(self) -> UsageError | None:
         """The reader is too slow. One that leaves is no error."""
-        self._on_closed = on_closed
-        self._lock = threading.Lock()
-        self._waiting = 0
-        self._stream: BinaryIO | None = None if sys.stdout is None else sys.stdout.buffer
-        self._thread = SerialThread("rt-replies")
-        self._write(wav_header(None, rate_hz))
+        return self._stream.error
 
     def sound(self, at: int, pcm: bytes) -> None:
         """Leave out the user."""
@@ -109,31 +101,11 @@ class RepliesStream:
         """Append what has sounded."""
         del upto
         for piece in pieces:
-            self._write(piece.pcm)
+            self._stream.write(piece.pcm)
 
     def close(self) -> None:
         """Write what is left, for two seconds at most. Blocks."""
-        self._thread.close(_LAST_WRITES_S)
-
-    def _write(self, data: bytes) -> None:
-        with self._lock:
-            self._waiting += len(data)
-        if self._waiting > _MOST_WAITING_BYTES and self.error is None:
-            self.error = UsageError("the reader of the replies is too slow", "write them to a file", code="too_slow")
-        if self.error is None:
-            self._thread.do(lambda: self._write_now(data))
-
-    def _write_now(self, data: bytes) -> None:
-        with self._lock:
-            self._waiting -= len(data)
-        if self._stream is None:
-            return
-        try:
-            self._stream.write(data)
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None
-            self._on_closed()
+        self._stream.close()
 
 
 class BothSides:

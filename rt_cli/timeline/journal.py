@@ -23,7 +23,7 @@ from zlib import crc32
 
 import msgspec
 
-from rt_cli.events import Final
+from rt_cli.events import Final, Translation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +74,8 @@ class SpoolContents:
     """The samples of ``dropped`` that were lost while the machine was suspended."""
     finals: list[dict[str, Any]] = field(default_factory=list)
     """Finals in the journal that may not have been printed."""
+    translations: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Translations of the session, by the turn of their final."""
     missing: int = 0
     """Records that were written and cannot be read: the journal is damaged."""
     next_seq: int = 0
@@ -201,15 +203,8 @@ class _Reader:
                 self._settle(to)
             case {"type": "resumed", "at": int(at)} if _is_position(at):
                 self._resume(at)
-            case {"type": "final"}:
-                # Version 0.1 wrote null and false where later ones leave a field out.
-                fields = {name: value for name, value in record.items() if value is not None and value is not False}
-                try:
-                    final = msgspec.convert(fields, Final)
-                except msgspec.ValidationError:
-                    return False
-                self._contents.finals.append(msgspec.structs.asdict(final))
-                self._note_final(final.turn, record.get("settled"))
+            case {"type": "final" | "translation"}:
+                return self._apply_words(record)
             case {"type": "turn", "turn": int(turn)}:
                 self._note_turn(turn)
             case {"type": "printed", "turn": int(turn)}:
@@ -223,6 +218,20 @@ class _Reader:
                 self._contents.ended = True
             case {"type": "settled" | "turn" | "printed" | "hole" | "resumed"}:
                 return False
+        return True
+
+    def _apply_words(self, record: dict[str, Any]) -> bool:
+        # Version 0.1 wrote null and false where later ones leave a field out.
+        fields = {name: value for name, value in record.items() if value is not None and value is not False}
+        try:
+            words: Final | Translation = msgspec.convert(fields, Final | Translation)
+        except msgspec.ValidationError:
+            return False
+        if isinstance(words, Translation):
+            self._contents.translations[words.turn] = msgspec.structs.asdict(words)
+        else:
+            self._contents.finals.append(msgspec.structs.asdict(words))
+            self._note_final(words.turn, record.get("settled"))
         return True
 
     def _note_final(self, turn: int, settled: object) -> None:

@@ -85,6 +85,13 @@ class Tape:
         """Position up to which audio can be read. Before *captured* only while audio is read again from its source."""
         return self.captured if self._again is None or self.sent >= self._store.gone else self._again.end
 
+    def gone_from(self, start: int) -> int | None:
+        """Return where audio ends that was sent from ``start`` on, and has left the tape to make room; None if none."""
+        at, gone = max(start, self.settled), max(self.oldest, self._store.gone)
+        for hole in self._holes:
+            at = hole.end if hole.start <= at < hole.end else at
+        return gone if at < gone else None
+
     @property
     def missing(self) -> tuple[int, int]:
         """Start and end of the audio that :meth:`refill` expects; empty if none."""

@@ -166,8 +166,8 @@ def test_doctor_repeats_nothing(tmp_path: Path) -> None:
 
 def test_traceback_of_a_bug_has_no_secret(tmp_path: Path) -> None:
     """The value of an exception may hold anything; ``RT_DEBUG`` prints it with the secrets masked."""
-    bug = "import rt_cli.protocol.openai.codec as codec\n"
-    bug += "def decode(message):\n    raise KeyError('got ' + KEY)\ncodec.decode = decode\n"
+    bug = "import rt_cli.protocol.openai.decode as events\n"
+    bug += "def decode(*message):\n    raise KeyError('got ' + KEY)\nevents.decode = decode\n"
     (tmp_path / "sitecustomize.py").write_text(f"KEY = {KEY!r}\n{bug}")
 
     async def greets(client: Client) -> None:

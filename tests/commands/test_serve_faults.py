@@ -62,22 +62,22 @@ def test_everything_is_delivered(spec: str, reconnects: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "exit_code"),
+    ("spec", "exit_code", "sessions"),
     [
-        ("quota", 4),
-        ("status=401", 4),
-        ("close=4000:invalid_request_error.invalid_model", 6),
-        ("omit=session.created", 6),
+        ("quota", 4, 1),
+        ("status=401", 4, 1),
+        ("close=4000:invalid_request_error.invalid_model", 6, 4),
+        ("omit=session.created", 6, 1),
     ],
 )
-def test_permanent_fault_ends_the_run(spec: str, exit_code: int) -> None:
-    """A permanent fault ends the run with one line and without a retry."""
+def test_permanent_fault_ends_the_run(spec: str, exit_code: int, sessions: int) -> None:
+    """With one line and without a retry; a refused model may mean another session, each is asked for once."""
     ran, faults = send(spec, options=("--connect-timeout", "5"))
 
     assert ran.exit == exit_code, ran.err
     assert len(ran.causes) == 1
     assert ran.summary["reconnects"] == 0
-    assert faults == [spec]
+    assert faults == [spec] * sessions
 
 
 def test_a_failed_transcript_is_a_hole() -> None:

@@ -12,6 +12,7 @@ import pytest
 from rt_cli import events
 from rt_cli.contract import ContractEvent
 from rt_cli.conversation_events import BargedIn, LatencyMeasured, ReplyEnded, ToolCalled
+from rt_cli.events import Translation
 from rt_cli.help.event_reference import event_classes, event_reference, section_of
 from rt_cli.output.results.ndjson import to_json
 from tests.program import DATA
@@ -60,6 +61,8 @@ NEW: list[ContractEvent] = [
     ToolCalled("weather", "{}", 0, 12),
     BargedIn(1400, 400),
     LatencyMeasured(1, 500, 200, 700),
+    Translation(turn=1, text="hola", language="es", start_ms=0, end_ms=900, approx=True),
+    msgspec.structs.replace(SUMMARY, translations=1),
     msgspec.structs.replace(SUMMARY, replies=1, interruptions=1, tool_calls=1),
 ]
 """Events and fields that came after the golden lines."""

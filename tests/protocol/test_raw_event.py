@@ -25,6 +25,10 @@ AUDIO = b64encode(bytes(4_800)).decode()
             {"type": "response.output_audio.delta", "delta": {"bytes": 4_800}},
         ),
         (
+            {"type": "session.output_audio.delta", "delta": AUDIO, "elapsed_ms": 200},
+            {"type": "session.output_audio.delta", "delta": {"bytes": 4_800}, "elapsed_ms": 200},
+        ),
+        (
             {"type": "x", "item": {"content": [{"type": "input_audio", "audio": AUDIO}]}},
             {"type": "x", "item": {"content": [{"type": "input_audio", "audio": {"bytes": 4_800}}]}},
         ),

@@ -93,7 +93,11 @@ def _longest_turn(scenario: Scenario) -> float:
 
 def _hands_over(scenario: Scenario) -> bool:
     """Whether sessions last, or are known to end and may overlap."""
-    return scenario.dials.lifetime_s is None or (scenario.dials.announced and scenario.dials.one_session is None)
+    dials = scenario.dials
+    if dials.lifetime_s is None:
+        return True
+    slow = dials.created_s + dials.final_s + dials.spread_s + scenario.line.handshake
+    return dials.announced and dials.one_session is None and dials.lifetime_s > 6 + 6 * slow
 
 
 def _duration(course: Course) -> Iterator[str]:
@@ -102,7 +106,9 @@ def _duration(course: Course) -> Iterator[str]:
     options = dict(zip(scenario.options, scenario.options[1:], strict=False))
     speed = 1.0 if scenario.live else float(options.get("--speed", "1").replace("max", "inf"))
     line, dials = scenario.line, scenario.dials
-    wire = 3 * RATE * scenario.length_s / line.bandwidth  # base64 and JSON
+    # A full buffer waits for a round trip.
+    rate = min(line.bandwidth, line.buffer / max(2 * (line.latency + line.jitter), 1e-3))
+    wire = 3 * RATE * scenario.length_s / rate  # base64 and JSON
     waits = 10 * (line.latency + line.jitter) + line.handshake + dials.created_s + dials.final_s + dials.spread_s
     reader = 2000 * (len(scenario.turns) + 2) / scenario.reader_rate + 2.0
     limit = max(scenario.length_s / speed, wire) + waits + reader + sum(fault.lasts for fault in scenario.faults)

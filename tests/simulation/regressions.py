@@ -126,6 +126,23 @@ MENDED: dict[str, str] = {
         'bandwidth":80000.0,"buffer":65536},"dials":{"lifetime_s":10.0,"one_session":1013},"faults":[{"at":17.56,"kind"'
         ':"black_hole","lasts":2.0}]}'
     ),
+    "with --turn-detection none, speech that had made room for newer sound was never committed": (
+        '{"seed":401149,"command":"mic","turns":[[1537,3031],[4045,3007]],"before_ms":1000,"turn_detection":"none","sil'
+        'ence_ms":500,"options":["--retry-for","20","--connect-timeout","5","--drain-timeout","3","--chunk-ms","100","-'
+        '-max-session","8","--on-full","drop-oldest","--catch-up","4"],"text":true,"line":{"latency":0.1,"bandwidth":80'
+        '000.0,"buffer":4194304,"handshake":3.0},"dials":{},"thread_delay":0.001,"memory_s":2.0}'
+    ),
+    "the end of the sound was given up while the network was silent, not the endpoint": (
+        '{"seed":401016,"turns":[[615,650],[110,650],[700,650],[110,650]],"options":["--retry-for","60","--connect-time'
+        'out","5","--drain-timeout","3","--speed","1"],"line":{"buffer":65536,"handshake":0.5},"dials":{"announced":fal'
+        'se,"ending":"error"},"faults":[{"at":3.52,"kind":"silent_loss","lasts":2.0}],"thread_delay":0.02}'
+    ),
+    "the last words were given up on a dead connection, just before it was found to be dead": (
+        '{"seed":402479,"command":"pipe","turns":[[623,638],[209,379],[148,3020],[110,0]],"turn_detection":"client","si'
+        'lence_ms":500,"options":["--retry-for","20","--connect-timeout","5","--drain-timeout","10","--speed","max"],"l'
+        'ine":{"latency":0.0,"bandwidth":80000.0,"buffer":4194304,"handshake":0.5},"dials":{"deltas":"none","final_s":0'
+        '.5,"spread_s":2.0,"doubled":0.3},"faults":[{"at":5.49,"kind":"silent_loss","lasts":0.3}]}'
+    ),
 }
 """Why it failed once, and the scenario: it must not fail again."""
 

@@ -156,9 +156,15 @@ def make_streamer(
 ) -> Streamer:
     """A streamer to a URL; its events go to ``run``. A source that is an exception is raised when it is opened."""
     chosen = chosen or settings()
-    endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
+    translates = chosen.session.translate is not None
+    endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None, conversation=translates)
+    if translates:
+        endpoint = endpoint.translating(None)
     turns = chosen.session.turn_detection or "server_vad"
     session = endpoint.dialect.request(chosen.session, endpoint.model, turns, embedded=False)
+    if translates:
+        session = endpoint.request(chosen.session, None)
+        endpoint = endpoint.with_query(session.query)
 
     async def opened(*_: object) -> Source:
         if isinstance(source, Exception):

@@ -53,7 +53,7 @@ def test_the_reason_wins_over_the_close() -> None:
 @pytest.mark.parametrize("step", ["before session.created", "before session.updated", "behind session.updated"])
 @pytest.mark.parametrize("error", [{"type": "invalid_request_error"}, {"type": "server_error", "code": "server_error"}])
 def test_an_error_about_the_model_ends_the_run(step: str, error: dict[str, str]) -> None:
-    """Another connection changes nothing, whatever the close that follows calls it."""
+    """Whatever the close that follows calls it; a compatible endpoint is asked once more without a model in the URL."""
 
     async def script(client: Client) -> None:
         if step == "behind session.updated":
@@ -67,5 +67,5 @@ def test_an_error_about_the_model_ends_the_run(step: str, error: dict[str, str])
     with scripted(script) as server:
         result = run(stream(server.url, MemorySource(turns(2)[0])), seconds=20)
 
-    assert server.clients == 1
+    assert server.clients == 2
     assert result.summary.exit == 6

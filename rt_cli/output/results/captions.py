@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, Struct
 
-from rt_cli.events import Final
+from rt_cli.events import Final, Translation
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rt_cli.events import Event
     from rt_cli.output.results.ndjson import WriteLine
+    from rt_cli.output.results.words import Words
 
 CaptionFormat = Literal["srt", "vtt"]
 
@@ -59,7 +60,7 @@ class CueCutter:
     def __init__(self) -> None:
         self._free_from = 0
 
-    def cut(self, final: Final) -> list[Cue]:
+    def cut(self, final: Final | Translation) -> list[Cue]:
         """Split a final into cues; none if it has no words.
 
         Words share the time of the turn in proportion to their length. If the turn is too short for its words, its
@@ -85,11 +86,18 @@ class CaptionOutput:
         write_line: Writes a cue, which contains line ends, and adds a line end.
         kind: ``srt`` or ``vtt``.
         on_printed: Called with the turn of each printed final, on any thread.
+        words: The event that has the words.
     """
 
     def __init__(
-        self, write_line: WriteLine, kind: CaptionFormat, on_printed: Callable[[int], None] | None = None
+        self,
+        write_line: WriteLine,
+        kind: CaptionFormat,
+        on_printed: Callable[[int], None] | None = None,
+        *,
+        words: Words = Final,
     ) -> None:
+        self.words = words
         self._write_line = write_line
         self._kind = kind
         self._on_printed = on_printed
@@ -102,7 +110,7 @@ class CaptionOutput:
         if not self._has_begun and self._kind == "vtt":
             self._write_line("WEBVTT\n")
         self._has_begun = True
-        if not isinstance(event, Final):
+        if not isinstance(event, self.words):
             return
         cues = self._cutter.cut(event)
         for cue in cues:

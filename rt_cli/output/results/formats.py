@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from rt_cli.events import Final
+from rt_cli.events import Final, Translation
 from rt_cli.output.results.captions import CaptionOutput
 from rt_cli.output.results.ndjson import NdjsonOutput
 from rt_cli.output.results.text import TextOutput
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
     from rt_cli.events import Event, Label
     from rt_cli.output.results.ndjson import WriteLine
+    from rt_cli.output.results.words import Words
     from rt_cli.settings import OutputFormat
 
 
 class Results(Protocol):
     """A formatter: takes events and prints those that belong into the result."""
+
+    words: Words
+    """The event whose line is the result of a turn."""
 
     def on_event(self, event: Event) -> None:
         """Handle an event. Returns at once and never raises."""
@@ -38,6 +42,7 @@ def make_results(
     progress_s: float | None = None,
     raw: bool = False,
     on_printed: Callable[[int], None] | None = None,
+    words: Words = Final,
 ) -> Results:
     """Create the formatter of a result.
 
@@ -50,14 +55,21 @@ def make_results(
         progress_s: Seconds between two lines of NDJSON about the progress of a source; None for none.
         raw: True if NDJSON includes the events of the endpoint.
         on_printed: Called with the turn of each printed final, on any thread.
+        words: The event whose line is the result of a turn.
     """
     if kind == "json":
         return NdjsonOutput(
-            write_line, partials=partials, many=many, progress_s=progress_s, raw=raw, on_printed=on_printed
+            write_line,
+            partials=partials,
+            many=many,
+            progress_s=progress_s,
+            raw=raw,
+            on_printed=on_printed,
+            words=words,
         )
     if kind == "text":
-        return TextOutput(write_line, on_printed, timestamps=timestamps)
-    return CaptionOutput(write_line, kind, on_printed)
+        return TextOutput(write_line, on_printed, timestamps=timestamps, words=words)
+    return CaptionOutput(write_line, kind, on_printed, words=words)
 
 
 def dispatch(results: Results, event: Event, label: Label | None, *, with_filename: bool = False) -> None:
@@ -72,7 +84,7 @@ def dispatch(results: Results, event: Event, label: Label | None, *, with_filena
     channel = None if label is None else label.channel
     if isinstance(results, NdjsonOutput):
         results.source, results.channel = (results.source if label is None else label.source), channel
-    elif label is not None and isinstance(event, Final) and printable(event.text).strip():
+    elif label is not None and isinstance(event, Final | Translation) and printable(event.text).strip():
         names = (label.source if with_filename else None, channel)
         event = replace(event, text=": ".join(filter(None, (*names, event.text))))
     results.on_event(event)

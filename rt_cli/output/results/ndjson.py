@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rt_cli.events import Event
     from rt_cli.output.line_writer import OnWritten
+    from rt_cli.output.results.words import Words
 
 # The encoder escapes C0. JSON allows these characters unescaped, but terminals interpret some of them and some readers
 # treat others as line ends.
@@ -52,6 +53,7 @@ class NdjsonOutput:
         raw: True to print the events of the endpoint.
         now: A monotonic clock, seconds.
         on_printed: Called with the turn of each printed final, on any thread.
+        words: The last event of a turn: after it the turn is printed.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class NdjsonOutput:
         progress_s: float | None = None,
         raw: bool = False,
         now: Callable[[], float] = time.monotonic,
+        words: Words = Final,
     ) -> None:
+        self.words = words
         self.source: str | None = None
         """Source of the lines: set by ``SourceOpened``, or by the caller for a source that cannot be opened."""
         self.channel: str | None = None
@@ -91,7 +95,7 @@ class NdjsonOutput:
             return
         source = self.source if self._many and not isinstance(event, Total) else None
         on_written = None
-        if isinstance(event, Final) and self._on_printed is not None:
+        if isinstance(event, self.words) and self._on_printed is not None:
             on_written = partial(self._on_printed, event.turn)
         line = to_json(event, source, self.channel)
         if isinstance(event, Warned) and self._opening:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rt_cli.disk.serial_thread import SerialThread
     from rt_cli.events import Event, Label
     from rt_cli.output.line_writer import OnWritten
+    from rt_cli.output.results.words import Words
     from rt_cli.output.results.write_receipts import WriteReceipts
     from rt_cli.settings import OutputFormat
 
@@ -44,6 +45,7 @@ class ResultFile:
         atomic: True: the file is called :func:`part_path` until it is complete, and stays so if it never is. False: the
             file has its name at once, and each line is synced to disk before the next one.
         with_filename: True if words begin with the name of their source.
+        words: The event whose line is the result of a turn.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ResultFile:
         on_printed: Callable[[int], None] | None = None,
         atomic: bool = False,
         with_filename: bool = False,
+        words: Words = Final,
     ) -> None:
         self._path = path
         self._written_to = part_path(path) if atomic else path
@@ -72,7 +75,7 @@ class ResultFile:
         self._on_printed = on_printed
         self._pending_turns: list[int] = []
         on_final = self._pending_turns.append if atomic and on_printed is not None else on_printed
-        self._results = make_results(kind, self._write_line, timestamps=timestamps, on_printed=on_final)
+        self._results = make_results(kind, self._write_line, timestamps=timestamps, on_printed=on_final, words=words)
 
     def open(self, *, replace: bool) -> None:
         """Open the file now instead of at the first line. Its content stays until there is a new result.
@@ -94,7 +97,7 @@ class ResultFile:
             receipts: Counter for the lines of the source.
         """
         self._receipts = receipts
-        if _is_result(event):
+        if _is_result(event, self._results.words):
             self._disk.do(partial(self._try, self._begin_anew, None))
         dispatch(self._results, event, label, with_filename=self._with_filename)
 
@@ -172,11 +175,11 @@ class ResultFile:
             on_written()
 
 
-def _is_result(event: Event) -> bool:
+def _is_result(event: Event, words: Words) -> bool:
     """True if an event is worth the content of an earlier run: words, or that all was heard and none were said."""
     if isinstance(event, Summary):
         return event.complete and not event.skipped
-    return isinstance(event, Final) and bool(event.text.strip())
+    return isinstance(event, words) and bool(event.text.strip())
 
 
 def part_path(path: Path) -> Path:

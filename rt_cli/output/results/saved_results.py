@@ -13,6 +13,7 @@ from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import UsageError
 from rt_cli.events import Summary, Warned
 from rt_cli.output.results.result_file import ResultFile
+from rt_cli.output.results.words import words_of
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ class SavedResults:
             on_printed=self._on_printed if instead_of_stdout else None,
             atomic=atomic,
             with_filename=self._settings.with_filename,
+            words=words_of(self._settings, kind),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rt_cli.events import Final, Partial, Progress, RawEvent
+from rt_cli.events import Final, Partial, Progress, RawEvent, Translation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ class SourceOrder:
 def memory_bytes(event: Event) -> int:
     """Return the approximate memory of a held event, bytes."""
     match event:
-        case Final():
+        case Final() | Translation():
             return _OVERHEAD + 4 * len(event.text)
         case RawEvent():
             return _OVERHEAD + 4 * len(str(event.event))

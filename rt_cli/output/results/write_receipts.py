@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.events import Final, Label
+    from rt_cli.events import Final, Label, Translation
     from rt_cli.output.line_writer import OnWritten
     from rt_cli.output.results.ndjson import WriteLine
 
@@ -63,17 +63,17 @@ class LostFinals:
 
     def __init__(self) -> None:
         self.count = 0
-        self._last: Final | None = None
-        self._new: deque[tuple[Final, Label | None]] = deque()
+        self._last: Final | Translation | None = None
+        self._new: deque[tuple[Final | Translation, Label | None]] = deque()
 
-    def add(self, final: Final, label: Label | None) -> None:
+    def add(self, final: Final | Translation, label: Label | None) -> None:
         """Add the final of a lost line; further lines of it do not count."""
         if final is not self._last:
             self._last = final
             self.count += 1
             self._new.append((final, label))
 
-    def take(self) -> list[tuple[Final, Label | None]]:
+    def take(self) -> list[tuple[Final | Translation, Label | None]]:
         """Return those that were added since the last call."""
         taken = []
         while self._new:

@@ -53,6 +53,16 @@ class Codec(ABC):
         """Encode a client event of a conversation; only the codec of a conversation has them."""
         raise NotImplementedError
 
+    def tick(self, read: int, now: float) -> Sequence[ServerEvent]:
+        """Return what the endpoint means by its silence; called twice a second.
+
+        Args:
+            read: Samples of the connection that the endpoint has read.
+            now: Seconds.
+        """
+        del read, now
+        return ()
+
     @abstractmethod
     def decode(self, message: str | bytes) -> Sequence[ServerEvent]:
         """Decode one message of the endpoint to the events that it means, in order. Never raises.

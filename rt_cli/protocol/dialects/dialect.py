@@ -104,6 +104,12 @@ class Dialect(ABC):
     """Where ``rt`` makes the turns, it commits silence of this length: the endpoint keeps no longer audio."""
     one_turn_at_once: bool = False
     """Behind a commit the endpoint takes no audio before it has answered."""
+    translates: bool = False
+    """Sessions are translations."""
+    proves_end: bool = False
+    """Only the answer to the end of the stream proves that everything was told; never again without it."""
+    wants_sound: bool = False
+    """The endpoint counts time by the sound: a live source that pauses is silence."""
 
     def owns(self, host: str) -> bool:
         """Return whether a host (lower case) belongs to the provider."""
@@ -198,6 +204,14 @@ class Dialect(ABC):
             UsageError: It has none that ``rt`` speaks.
         """
         raise UsageError(f"no conversations with {self.name}", "use an endpoint that speaks OpenAI's protocol")
+
+    def for_translations(self) -> Dialect:
+        """Return the dialect of the translations of this provider.
+
+        Raises:
+            UsageError: It has none that ``rt`` speaks.
+        """
+        raise UsageError(f"no translations with {self.name}", "use an endpoint that speaks OpenAI's protocol")
 
     def conversation(
         self, settings: SessionSettings, wish: ConversationWish, model: str, turns: TurnDetection | None

@@ -32,6 +32,10 @@ class OpenAiDialect(Dialect):
 
     def path(self, path: str) -> str:
         """Complete to the realtime path; a path with a segment ``realtime`` stays unchanged."""
+        if self.translates:
+            return (
+                f"{replace(self, translates=False).path(path.rstrip('/').removesuffix('/translations'))}/translations"
+            )
         path = path.rstrip("/")
         if path in {"", "/v1"}:
             path = self.base_path
@@ -47,6 +51,10 @@ class OpenAiDialect(Dialect):
             UsageError: The query asks the provider for another kind of session.
         """
         given = dict(query)
+        if self.translates:
+            if "intent" in given:
+                raise UsageError("a translation has no intent in the URL", "take it out of the URL")
+            return query
         if self.converses or self.listens:
             if given.get("intent", "realtime") != "realtime":
                 raise UsageError(f"intent={given['intent']} in the URL is no conversation", "take it out of the URL")
@@ -63,7 +71,12 @@ class OpenAiDialect(Dialect):
     def request(
         self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool
     ) -> SessionRequest:
-        """Return the transcription session for the model, or the conversation to listen to."""
+        """Return the transcription session for the model, the conversation to listen to, or the translation."""
+        if self.translates:
+            from rt_cli.protocol.translation.session import translation_session
+
+            body = translation_session(settings)
+            return SessionRequest("server_vad", self.rate_hz, body, (("model", model),))
         from rt_cli.protocol.openai.session import (
             choose_turn_detection,
             listening_session,
@@ -100,6 +113,21 @@ class OpenAiDialect(Dialect):
 
         return replace(self, converses=True, default_model=CONVERSATION_MODEL)
 
+    def for_translations(self) -> OpenAiDialect:
+        """Return the dialect with another route, another model and other sessions; the keys are the same."""
+        from rt_cli.protocol.translation.session import TRANSLATION_MODEL
+
+        return replace(
+            self,
+            translates=True,
+            default_model=TRANSLATION_MODEL,
+            clears=False,
+            ends_stream=True,
+            proves_end=True,
+            wants_sound=True,
+            negotiates=False,
+        )
+
     def conversation(
         self, settings: SessionSettings, wish: ConversationWish, model: str, turns: TurnDetection | None
     ) -> SessionRequest:
@@ -111,7 +139,11 @@ class OpenAiDialect(Dialect):
         return SessionRequest(chosen, self.rate_hz, body, (("model", model),), conversation=True)
 
     def codec(self, request: SessionRequest) -> Codec:
-        """Return the codec; that of OpenAI's transcriptions keeps no state."""
+        """Return the codec; those of OpenAI's transcriptions and conversations keep no state."""
+        if self.translates:
+            from rt_cli.protocol.translation.codec import TranslationCodec
+
+            return TranslationCodec(request.body, request.rate_hz)
         if self.converses:
             from rt_cli.protocol.openai.conversation import ConversationCodec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import OPENAI, dialect_for
@@ -99,6 +99,8 @@ class Endpoint:
             UsageError: The provider does not take such a session.
         """
         request = self.dialect.request(settings, self.model, turns, embedded=self.embedded)
+        if self.dialect.translates:
+            return replace(request, query=() if self._names_model else request.query)
         if self.embedded:
             return request
         wanted = (
@@ -119,6 +121,27 @@ class Endpoint:
         """
         url, shown = (without_parameter(each, "intent") for each in self.bare or (self.url, self.shown))
         return replace(self, url=url, shown=shown, bare=None, dialect=self.dialect.for_listening())
+
+    def translating(self, model: str | None) -> Endpoint:
+        """Return the endpoint of the translations beside these conversations.
+
+        Args:
+            model: That the user wants; None for the one of the URL, or else for the usual one.
+
+        Raises:
+            UsageError: The provider has none, two models were given, or the URL asks for a transcription.
+        """
+        dialect = self.dialect.for_translations()
+        named = parameter_of(self.url, "model")
+        if named and model:
+            raise UsageError("both --model and a model in the URL", "give one of them")
+        dialect.query(tuple(parse_qsl(urlsplit(self.url).query)), own_host=self.official)
+        url, shown = (
+            urlunsplit(urlsplit(each)._replace(path=dialect.path(urlsplit(each).path)))
+            for each in (self.url, self.shown)
+        )
+        chosen = named or model or dialect.default_model
+        return replace(self, url=url, shown=shown, dialect=dialect, model=chosen)
 
     def with_query(self, query: Query) -> Endpoint:
         """Return the endpoint with these parameters of a session in its URL, in place of those of another session."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from rt_cli.audio.format import to_samples
 from rt_cli.events import Partial, Withdrawn
 from rt_cli.protocol.error_policy import is_empty_buffer
 from rt_cli.protocol.sanitize import printable
@@ -28,6 +29,7 @@ from rt_cli.protocol.session.pending_commits import Commit, PendingCommits
 from rt_cli.protocol.session.reading import Reading
 from rt_cli.protocol.session.turn_list import REMEMBERED_CHARS, Turn, TurnList
 from rt_cli.protocol.session.wire_map import WireMap
+from rt_cli.protocol.translation.events import TranslatedTurn, TranslationPartial
 
 if TYPE_CHECKING:
     from rt_cli.events import SpeechBegan, SpeechEnded
@@ -135,6 +137,8 @@ class ConnectionTurns:
                 return self._completed(event, now)
             case TranscriptFailed():
                 return self._failed(event, now)
+            case TranslationPartial() | TranslatedTurn():
+                return self._made(event, now)
             case _:
                 return None
 
@@ -356,6 +360,22 @@ class ConnectionTurns:
     def _unnamed_commit(self) -> Turn | None:
         """Return the oldest turn that rt committed and that no event has named."""
         return next((turn for turn in self.turns.open if turn.committed and turn.has_no_id and not turn.done), None)
+
+    def _made(self, event: TranslationPartial | TranslatedTurn, now: float) -> list[Effect]:
+        """Apply an event of a turn that is made of a stream of words. Its range is inside the audio that was sent."""
+        turn = self.turns.find(event.turn_id) or self.turns.append(Turn(now, ids={event.turn_id}, made=True))
+        if isinstance(event, TranslationPartial):
+            turn.replace_text(event.text[:_LONGEST_PARTIAL], final=False)
+            self._note_growth(turn, now)
+            return self._partial(turn)
+        start, end = (min(to_samples(ms, self._rate_hz), self.wire.wire) for ms in (event.start_ms, event.end_ms))
+        turn.start = self.wire.timeline(start)
+        turn.close(self.wire.end(end), now)
+        turn.replace_text(event.text, final=True)
+        turn.translation, turn.done = event.translation, True
+        # Silence behind it is settled by its age: whoever translates speech has heard it.
+        self.ends_turns = True
+        return []
 
     def _failed(self, event: TranscriptFailed, now: float) -> list[Effect] | None:
         turn = self._transcribed_turn(event.item_id)

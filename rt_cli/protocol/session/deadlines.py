@@ -37,7 +37,7 @@ class TurnDeadlines:
         self._progress_at = 0.0
         """When the endpoint last made progress with the turns, seconds."""
         self._held_up_s = 0.0
-        """Time since then in which this program did not run: what the endpoint sent waits to be read."""
+        """Time since then that is no delay of the endpoint."""
 
     def drain(self, open_turns: int) -> None:
         """Note the end of the audio, with so many turns without an outcome."""
@@ -50,7 +50,7 @@ class TurnDeadlines:
             self._note_progress(now)
 
     def note_held_up(self, seconds: float) -> None:
-        """Note that this program did not run for a while: that is no delay of the endpoint."""
+        """Note time that is no delay of the endpoint: this program did not run, or the network brings nothing."""
         self._held_up_s += seconds
 
     def note_event(self, turns: Sequence[Turn], now: float) -> None:
@@ -66,8 +66,11 @@ class TurnDeadlines:
         self._note_progress(max(self._progress_at, turn.updated_at, now))
 
     def is_overdue(self, turns: Sequence[Turn], now: float) -> bool:
-        """Return whether the outcome of the first open turn is overdue; False without one."""
-        if not turns:
+        """Return whether the outcome of the first open turn is overdue; False without one.
+
+        A turn that ``rt`` makes of a stream of words is never overdue: its maker ends it.
+        """
+        if not turns or turns[0].made:
             return False
         if self.draining:
             return self._has_passed(self._progress_at, now)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 
 from rt_cli.audio.format import to_ms
-from rt_cli.events import Failed, Final, SpeechBegan, SpeechEnded, TurnSegment, Warned, Withdrawn
+from rt_cli.events import Failed, Final, SpeechBegan, SpeechEnded, Translation, TurnSegment, Warned, Withdrawn
 from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import masked, printable, printable_id
 from rt_cli.protocol.session.effects import Drop, Fail, Report
@@ -118,7 +118,7 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
         text=printable(turn.text).strip(),
         start_ms=to_ms(turn.start or 0, rate_hz),
         end_ms=to_ms(turn.end or 0, rate_hz),
-        approx=turn.approx or turn.start_guessed or UNSET,
+        approx=turn.approx or turn.start_guessed or turn.made or UNSET,
         language=printable(turn.language) if turn.language else UNSET,
         latency_ms=UNSET if latency_ms is None else latency_ms,
         resumed=resumed or UNSET,
@@ -127,6 +127,27 @@ def final(turn: Turn, number: int, rate_hz: int, *, latency_ms: int | None, resu
         confidence=UNSET if turn.confidence is None else turn.confidence,
         usage=turn.usage or UNSET,
     )
+
+
+def translation(turn: Turn, final: Final, language: str) -> Translation:
+    """Build the translation that follows a final.
+
+    Args:
+        turn: A turn with a translation.
+        final: Its final.
+        language: Of the translation.
+    """
+    text = printable(turn.translation or "").strip()
+    return Translation(
+        turn=final.turn, text=text, language=language, start_ms=final.start_ms, end_ms=final.end_ms, approx=final.approx
+    )
+
+
+def untranslated(final: Final, translation: Translation) -> list[Effect]:
+    """Return a warning with the words that have no translation: who reads translations alone sees them nowhere else."""
+    if translation.text or not final.text:
+        return []
+    return [Report(Warned("untranslated", f"turn {final.turn} has no translation: {final.text}"))]
 
 
 def _only(speakers: set[str | None]) -> str | None:
@@ -159,7 +180,7 @@ class Latencies:
 
     def measure(self, turn: Turn, now: float) -> int | None:
         """Return the milliseconds from the end of speech to ``now``, seconds; None if that end is unknown."""
-        end = None if turn.approx else turn.speech_end
+        end = None if turn.approx or turn.made else turn.speech_end
         captured_at = None if end is None else self._captured_at(max(end, turn.start or 0))
         if captured_at is None:
             return None

@@ -36,7 +36,7 @@ from rt_cli.protocol.session.refusals import Refusals, without_foreign_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rt_cli.events import SpeechBegan, SpeechEnded
+    from rt_cli.events import Final, SpeechBegan, SpeechEnded
     from rt_cli.protocol.server_events import ErrorInfo, ServerEvent
     from rt_cli.protocol.session.turn_list import Turn
     from rt_cli.protocol.session.wire_map import WireMap
@@ -57,6 +57,7 @@ class Session:
         is_quiet: Returns whether the audio up to a timeline position is not louder than noise.
         own_detector: With ``own_turns``: True if ``rt`` detects speech. If False, audio outside turns may be speech.
         turn_ends: Whether to return a ``TurnFinished`` for each turn.
+        translate: Language of the translations, if the session translates.
     """
 
     def __init__(
@@ -71,10 +72,13 @@ class Session:
         is_quiet: Callable[[int], bool] = lambda _upto: True,
         own_detector: bool = True,
         turn_ends: bool = False,
+        translate: str | None = None,
     ) -> None:
         self.rate_hz = rate_hz
         self.settled = 0
         self.finals = 0
+        self.translations = 0
+        """Count of translations with words."""
         self.ignored = 0
         """Count of events that were unknown, malformed, or matched no turn."""
         self.latencies = outcomes.Latencies(heard_at)
@@ -87,6 +91,7 @@ class Session:
         """``rt`` commits the turns itself; False from the moment on at which the endpoint shows that it makes them."""
         self._no_detector = own_turns and not own_detector
         self._turn_ends = turn_ends
+        self._translate = translate
         self._patience_s = patience_s
         self._silence = to_samples(silence_ms, rate_hz)
         self._is_quiet = is_quiet
@@ -109,6 +114,8 @@ class Session:
         self._clear = Clear()
         self._deadlines = TurnDeadlines(self._patience_s)
         self._old_silence = OldSilence(self.rate_hz)
+        self.held_up_s = 0.0
+        """Time so far that is no delay of the endpoint."""
         self.news_at = 0.0
         """When the endpoint last sent an event about a turn, seconds."""
         self.last_error = None
@@ -319,7 +326,8 @@ class Session:
         return [*refused, *given_up, *self._settle_silence(), *self._settle_old(now)]
 
     def note_held_up(self, seconds: float) -> None:
-        """Note that this program did not run for a while: what has arrived meanwhile is not read yet."""
+        """Note time that is no delay of the endpoint: this program did not run, or the network brings nothing."""
+        self.held_up_s += seconds
         self._deadlines.note_held_up(seconds)
 
     def _error(self, error: ErrorInfo, now: float) -> list[Effect]:
@@ -421,8 +429,15 @@ class Session:
         number, latency_ms = self._connection.turns.number(turn), self.latencies.measure(turn, now)
         resumed = (turn.start or 0) < self._replayed
         # Settle first: the spool must store the final before the final is printed.
-        report = Report(outcomes.final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed))
-        return [*settled, *self._turn_end(turn, number), report]
+        final = outcomes.final(turn, number, self.rate_hz, latency_ms=latency_ms, resumed=resumed)
+        return [*settled, *self._turn_end(turn, number), Report(final), *self._translation(turn, final)]
+
+    def _translation(self, turn: Turn, final: Final) -> list[Effect]:
+        if self._translate is None:
+            return []
+        translation = outcomes.translation(turn, final, self._translate)
+        self.translations += bool(translation.text)
+        return [Report(translation), *outcomes.untranslated(final, translation)]
 
     def _turn_end(self, turn: Turn, number: int | None) -> list[Effect]:
         if not self._turn_ends:

@@ -65,6 +65,10 @@ class Turn:
     speech_end: int | None = None
     """Position after the last speech; None if unknown."""
     language: str | None = None
+    translation: str | None = None
+    """Its translation; None if the session does not translate."""
+    made: bool = False
+    """``rt`` has made it of a stream of words: the endpoint has no name for it, and no offsets of its speech."""
     approx: bool = False
     """The end is a guess: audio before it may belong to the next turn."""
     earliest_end: int = 0
@@ -80,7 +84,7 @@ class Turn:
     @property
     def item_id(self) -> str | None:
         """The endpoint's own name of the turn, printable; None if it has none."""
-        return printable_id(self.alias or min(self.ids, default=None))
+        return None if self.made else printable_id(self.alias or min(self.ids, default=None))
 
     @property
     def text(self) -> str:

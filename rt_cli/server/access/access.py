@@ -37,7 +37,8 @@ _MODEL_PARAMETERS = ("model", "deployment")
 _PREFIXES = ("/openai/v1", "/openai", "/v1", "")
 """Path prefixes of Azure and OpenAI, and of clients whose base URL lacks the prefix."""
 _READ = ("GET", "HEAD")
-_METHODS = {"/realtime": ("GET",), "/realtime/client_secrets": ("POST",), "/models": _READ}
+_TRANSLATIONS = "/realtime/translations"
+_METHODS = {"/realtime": ("GET",), _TRANSLATIONS: ("GET",), "/realtime/client_secrets": ("POST",), "/models": _READ}
 _MODEL_PATH = re.compile(r"/models/[^/]+")
 
 
@@ -113,8 +114,9 @@ class Access:
             return _wrong_method(allowed)
         parameters = parse_qs(query)
         keys = list(_keys(headers, parameters))
-        if resource == "/realtime":
-            return self._open(headers, parameters, keys, now)
+        if resource in {"/realtime", _TRANSLATIONS}:
+            decision = self._open(headers, parameters, keys, now)
+            return _translation(parameters) if resource == _TRANSLATIONS and _admits(decision) else decision
         if not self._is_token(keys):  # an ephemeral key opens sessions only; it cannot create more keys
             return _unauthorized(keys)
         if resource == "/realtime/client_secrets":
@@ -227,6 +229,14 @@ def _resource(path: str) -> str | None:
         if path.startswith(prefix) and (rest in _METHODS or _MODEL_PATH.fullmatch(rest)):
             return rest
     return None
+
+
+def _admits(decision: Decision) -> bool:
+    return isinstance(decision, Admission)
+
+
+def _translation(parameters: Mapping[str, Sequence[str]]) -> Admission:
+    return Admission({"type": "translation", "model": parameters.get("model", [None])[-1]})
 
 
 def _keys(headers: _Headers, parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rt_cli.protocol.recording_format import TRANSLATION_APPEND
+
 CLIENT_EVENTS = (
     "session.update",
     "input_audio_buffer.append",
@@ -52,6 +54,15 @@ SERVER_EVENTS = (
     "response.done",
     "rate_limits.updated",
 )
+
+TRANSLATION_CLIENT_EVENTS = (TRANSLATION_APPEND, "session.close")
+TRANSLATION_SERVER_EVENTS = (
+    "session.input_transcript.delta",
+    "session.output_transcript.delta",
+    "session.output_audio.delta",
+    "session.closed",
+)
+"""Event types of translations alone. A short name that others have, too, means theirs."""
 
 
 def resolve(name: str, known: tuple[str, ...]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from rt_cli.protocol.recording_format import APPENDS
 from rt_cli.server.access.access import Answer
 from rt_cli.server.faults.connection_faults import ConnectionFaults, FaultTarget
 from rt_cli.server.faults.event_faults import Chance, OutgoingFrame, OutgoingQueue
@@ -47,6 +48,9 @@ _CODES = {
     HTTPStatus.NOT_FOUND: "model_not_found",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_exceeded",
 }
+
+
+_TRANSLATION_FORMAT = {"type": "audio/pcm", "rate": 24_000}
 
 
 class Faults:
@@ -299,7 +303,7 @@ class FaultyConnection:
             event = wire.decode(message)
         except wire.Rejected:  # the session answers with the error
             return False
-        if event.type == "input_audio_buffer.append" and isinstance(event.audio, str):
+        if event.type in APPENDS and isinstance(event.audio, str):
             self._audio_s += len(event.audio) * 3 / 4 / self._bytes_per_s
             self._reach("audio", self._audio_s)
         for index, fault in list(self._outgoing.active.items()):
@@ -315,7 +319,7 @@ class FaultyConnection:
     def _read_session(self, session: dict[str, Any]) -> None:
         """Read id and input format from the session object."""
         self._session = session["id"]
-        format_ = session["audio"]["input"]["format"]
+        format_ = session["audio"]["input"].get("format", _TRANSLATION_FORMAT)
         self._bytes_per_s = format_["rate"] * 2 if format_["type"] == "audio/pcm" else _G711_BYTES_PER_S
 
     def _send_error(self, code: str, message: str) -> None:

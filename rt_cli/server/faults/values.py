@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rt_cli.errors import did_you_mean
-from rt_cli.server.faults.event_names import CLIENT_EVENTS, SERVER_EVENTS, resolve
+from rt_cli.server.faults.event_names import (
+    CLIENT_EVENTS,
+    SERVER_EVENTS,
+    TRANSLATION_CLIENT_EVENTS,
+    TRANSLATION_SERVER_EVENTS,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,11 +205,12 @@ def read_code(text: str) -> str:
 
 def read_event(text: str) -> str:
     """Read the type of a server event, or a group of types."""
-    return _event_name(text, SERVER_EVENTS)
+    return _event_name(text, SERVER_EVENTS, TRANSLATION_SERVER_EVENTS)
 
 
-def _event_name(text: str, known: tuple[str, ...]) -> str:
-    matches = resolve(text, known)
+def _event_name(text: str, known: tuple[str, ...], more: tuple[str, ...]) -> str:
+    matches = resolve(text, known) or resolve(text, more)
+    known = (*known, *more)
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -221,7 +228,7 @@ def read_delay(text: str) -> Delay:
 def read_rejection(text: str) -> Rejection:
     """Read the type or group of client events, with an error code after a colon."""
     event, colon, code = text.partition(":")
-    name = _event_name(event, CLIENT_EVENTS)
+    name = _event_name(event, CLIENT_EVENTS, TRANSLATION_CLIENT_EVENTS)
     return Rejection(name, read_code(code)) if colon else Rejection(name)
 
 

@@ -12,7 +12,7 @@ from base64 import b64decode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from rt_cli.protocol.recording_format import APPEND, size_of, with_silence
+from rt_cli.protocol.recording_format import APPENDS, size_of, with_silence
 from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class ScriptPlayer:
         """Process a message of the client; returns a difference if the message is not the expected one."""
         event = _event(message)
         binary = isinstance(message, bytes) and self._script.binary
-        if binary or event.get("type") == APPEND:
+        if binary or event.get("type") in APPENDS:
             self._audio += len(message) if binary else size_of(event.get("audio"))
             self._advance(now)
             return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import to_builtins
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE
-from rt_cli.events import Failed, Final, Warned
+from rt_cli.events import Failed, Final, Translation, Warned
 from rt_cli.protocol.session.effects import Drop, Report, Settle
 from rt_cli.timeline.journal import SpoolSource
 
@@ -39,6 +39,8 @@ _CLOSE_S = 10.0
 """Longest wait for the disk in :meth:`SpoolWriter.close`."""
 RETRY_S = 0.5
 """Time between two writes to a disk that refuses."""
+_ORDER = {"translation": 0, "settled": 2}
+"""Records of one moment are written in this order; all others stand between."""
 _WRITE_BYTES = 1 << 20
 """Most bytes of one write of audio."""
 
@@ -56,6 +58,12 @@ def final_of(record: dict[str, Any]) -> Final:
     """Return the final of a spool record, marked as resumed."""
     values: dict[str, Any] = {name: record.get(name) for name in Final.__struct_fields__}
     return Final(**values | {"resumed": True})
+
+
+def translation_of(record: dict[str, Any]) -> Translation:
+    """Return the translation of a spool record."""
+    values: dict[str, Any] = {name: record.get(name) for name in Translation.__struct_fields__}
+    return Translation(**values)
 
 
 class SpoolWriter:
@@ -135,8 +143,8 @@ class SpoolWriter:
                 # The final before its mark, and the mark within it: a torn write leaves both, or neither.
                 mark = {"settled": settled} if record["type"] == "final" and settled is not None else {}
                 records.append(record | mark)
-        # A torn write must never leave the mark without the final.
-        records.sort(key=lambda record: record["type"] == "settled")
+        # A torn write must never leave the mark without the final, nor a final without its translation.
+        records.sort(key=lambda record: _ORDER.get(record["type"], 1))
         if records:
             self._note(*records)
         if any(record["type"] == "final" for record in records):
@@ -273,8 +281,8 @@ def _record(effect: Effect) -> dict[str, Any] | None:
             return {"type": "settled", "to": to}
         case Drop(start, end, reason):
             return {"type": "hole", "start": start, "end": end, "reason": reason}
-        case Report(Final() as final):
-            record: dict[str, Any] = to_builtins(final)
+        case Report(Final() | Translation() as words):
+            record: dict[str, Any] = to_builtins(words)
             return record
         case Report(Failed(turn=turn)):
             return {"type": "turn", "turn": turn}

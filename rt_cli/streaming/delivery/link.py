@@ -23,8 +23,9 @@ from rt_cli.protocol.server_events import (
 )
 from rt_cli.protocol.session.handshake import Handshake
 from rt_cli.protocol.session.readback import WORDLESS, read_back
+from rt_cli.protocol.translation.events import TranslatedSound
 from rt_cli.streaming.delivery.configure import configure
-from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health
+from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health, is_cut_off
 from rt_cli.streaming.delivery.pump import Pump
 from rt_cli.streaming.delivery.sender import Sender
 from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
@@ -295,7 +296,7 @@ class Link:
             self.handshake.last_error = None
         if self.ready and isinstance(event, SessionUpdated):
             self._read_back(event.effective)
-        if self._replies is not None and self._refuse_reply(self._replies, event):
+        if self._concerns_no_turn(event):
             return
         if self.ready and self._begin_state is not None:
             if state.conversation is None or not state.conversation.takes(event):
@@ -307,6 +308,14 @@ class Link:
                 state.marks.apply(state.session.receive(TranscriptCompleted(event.item_id), state.clock.now()))
         else:
             state.changed.notify()
+
+    def _concerns_no_turn(self, event: ServerEvent) -> bool:
+        """Handle the sound of a translation, or of a reply that nobody asked for. Return whether it was any."""
+        if isinstance(event, TranslatedSound):
+            self._state.session.news_at = self._state.clock.now()
+            self._state.on_translated_sound(event.pcm)
+            return True
+        return self._replies is not None and self._refuse_reply(self._replies, event)
 
     def _refuse_reply(self, replies: UnwantedReplies, event: ServerEvent) -> bool:
         """Cancel a reply that nobody asked for. Return whether the event concerns nobody else."""
@@ -348,6 +357,8 @@ class Link:
             self._check_liveness(connection, sender)
             self._check_progress(sender)
         if self.ready and self._begin_state is not None:
+            for event in self._codec.tick(sender.acknowledged, state.clock.now()):
+                self._handle(event)
             state.marks.apply(state.session.tick(state.clock.now(), state.tape.acknowledged))
         else:
             state.changed.notify()
@@ -364,6 +375,8 @@ class Link:
         status = health(vitals, patience_s=self._patience_s)
         if status == "dead":
             raise ConnectionLost("no sign of life from the endpoint", "check the network and the endpoint", code="dead")
+        if is_cut_off(vitals) and self._state.capture.stopped_at is None:
+            self._state.session.note_held_up(_CHECK_EVERY_S)
         if status == "stalled" and self.state in {"ready", "draining"}:
             self._change_state("stalled", reason="the endpoint does not read what we send")
         elif status == "alive" and self.state == "stalled":

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 STALLED_S = 3.0
 DEAD_S = 8.0
+QUIET_S = 1.0
 LONGEST_PATIENCE_S = 60.0
 STUCK_S = 30.0
 LONGEST_STUCK_S = 120.0
@@ -43,6 +44,18 @@ def health(vitals: Vitals, *, patience_s: float = DEAD_S) -> Health:
     if vitals.in_flight and vitals.now - vitals.progress_at >= max(STALLED_S, 2 * (vitals.round_trip_s or 0.0)):
         return "stalled"
     return "alive"
+
+
+def is_cut_off(vitals: Vitals) -> bool:
+    """Whether the silence is that of the network: a ping waits, and the endpoint has answered the ones before it.
+
+    Such an endpoint may have told long ago what is waited for. Either the network comes back, or the connection is dead
+    soon, and another one tries again.
+    """
+    if vitals.round_trip_s is None or vitals.oldest_ping_at is None:
+        return False
+    silent = vitals.now - max(vitals.oldest_ping_at, vitals.inbound_at)
+    return silent >= max(QUIET_S, 2 * vitals.round_trip_s)
 
 
 class Advance(Struct, frozen=True):

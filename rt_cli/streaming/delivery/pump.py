@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
 from rt_cli.audio.speech.endpointing import MIN_TURN_MS
+from rt_cli.errors import ConnectionLost
 from rt_cli.protocol.session.clear import CLEAR_ID
 from rt_cli.streaming.delivery.end_of_audio import Ending, next_step
 from rt_cli.streaming.delivery.next_action import Allowance, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _WAIT = Wait()
 _LOOK_EVERY_S = 0.1
 _SILENCE_MARGIN_MS = 300
+_PAUSE_S = 1.0
+"""A live source is silent after so long without sound, where an endpoint must have some."""
 
 
 class Pump:
@@ -81,10 +84,24 @@ class Pump:
                     case CommitTurn():
                         await self._commit()
                     case Wait():
-                        await self._state.sound.handle_until(self._send_ready)
+                        await self._wait()
                     case Finish():
                         await self._finish()
                         return
+
+    async def _wait(self) -> None:
+        """Wait for more to do. Where the endpoint counts time by the sound, a source that pauses is silence."""
+        if not (self._state.endpoint.dialect.wants_sound and self._state.capture.live):
+            await self._state.sound.handle_until(self._send_ready)
+            return
+        sent, due = self._tape.sent, self._clock.now() + _PAUSE_S
+        cancel = self._clock.call_at(due, self._state.sound.notify)
+        try:
+            await self._state.sound.handle_until(lambda: self._send_ready() or self._clock.now() >= due)
+        finally:
+            cancel()
+        if self._tape.sent == sent and isinstance(self._next(), Wait) and not self._on_hold:
+            await self._pad(round(_PAUSE_S * self._tape.rate_hz))
 
     def _send_ready(self) -> bool:
         """Handler of new sound: send what can be sent without awaiting. True if the pump task has to run for the rest.
@@ -241,8 +258,8 @@ class Pump:
         told: bool | None = None
         endpoint = self._state.endpoint
         takes_commits = session.own_turns or endpoint.dialect.takes_commits
-        while (left_s := max(began_at, sender.progress_at) + self._state.patience_s - clock.now()) > 0:
-            ended = clear_sent and endpoint.dialect.ends_stream
+        while (left_s := max(began_at, sender.progress_at, self._told_at) + self._state.patience_s - clock.now()) > 0:
+            ended = clear_sent and endpoint.dialect.ends_stream and not endpoint.dialect.proves_end
             searched = told == session.tells_of_speech
             self.only_proof_missing = self._only_proof_missing(None if ended else missed if searched else -1)
             looked_at, quiet_since = clock.now(), max(acted_at, sender.progress_at, session.news_at)
@@ -273,11 +290,13 @@ class Pump:
                 same_detector=endpoint.embedded,
             ):
                 case "done":
+                    self._check_proof()
                     return
                 case "wait":
+                    before_s = session.held_up_s
                     await self._state.wait_for_change(_LOOK_EVERY_S)
                     # The endpoint was not quiet while this program did not run: what it sent waits to be read.
-                    held_up = max(0.0, clock.now() - looked_at - _LOOK_EVERY_S)
+                    held_up = max(clock.now() - looked_at - _LOOK_EVERY_S, session.held_up_s - before_s, 0.0)
                     acted_at, began_at = quiet_since + held_up, max(began_at, sender.progress_at) + held_up
                     continue
                 case "pad":
@@ -302,7 +321,18 @@ class Pump:
                     await sender.control(self._codec.end_message(CLEAR_ID))
                     clear_sent = True
             acted_at = clock.now()
+        self._check_proof()
         await self._give_up_tail(missed, searched=told is not None)
+
+    def _check_proof(self) -> None:
+        """Raise ConnectionLost where only the answer to the end of the stream proves anything, and it is missing."""
+        if self._state.endpoint.dialect.proves_end and not self._session.cleared:
+            raise ConnectionLost("the endpoint has not ended the session", "check the endpoint", code="no_end")
+
+    @property
+    def _told_at(self) -> float:
+        """When the endpoint last told of a turn, where it tells until it ends the session, seconds."""
+        return self._session.news_at if self._state.endpoint.dialect.proves_end else 0.0
 
     async def _give_up_tail(self, missed: int | None, *, searched: bool) -> None:
         """Make a hole of the speech at the end, if the endpoint has not shown that it read it."""

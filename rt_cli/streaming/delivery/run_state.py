@@ -93,6 +93,8 @@ class RunState(Struct, frozen=True):
 
     conversation: ConversationHooks | None = None
     """The conversation that the sound belongs to; None for a transcription."""
+    on_translated_sound: Callable[[bytes], None] = lambda _pcm: None
+    """Takes the sound of a translation, at the rate of the session; must return at once and must not raise."""
     outage: Outage = field(default_factory=Outage)
     """The present outage."""
     warned: set[str] = field(default_factory=set)

@@ -44,14 +44,16 @@ async def last_speech(
         make_detector: Makes the speech detector. Argument: rate in Hz.
         threshold: Probability, 0..1.
         any_speech: Return at the first speech, with its position.
-        any_sound: What is louder than silence counts as speech, too: for a caller whom nobody else tells of speech.
+        any_sound: What is louder than silence, or has left the tape, counts as speech, too: for a caller whom nobody
+            else tells of speech.
     """
-    if await _is_silent(tape, start):
-        return None
+    # What made room for newer audio can be searched no more.
+    found = tape.gone_from(start) if any_sound else None
+    if await _is_silent(tape, start) or (found is not None and any_speech):
+        return found
     detector = await asyncio.to_thread(make_detector, tape.rate_hz)
     # A last frame that is not full would never be judged.
     flush = bytes(2 * detector.frame_samples * ONSET_FRAMES)
-    found: int | None = None
     position, run, end = start, 0, tape.sent
     read_to = start
     while read_to < end:

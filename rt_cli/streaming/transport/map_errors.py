@@ -40,6 +40,7 @@ _NO_STATUS = 1005
 _ABNORMAL = 1006
 _OWN_CODES = {CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.MESSAGE_TOO_BIG}
 """Codes with which the library closes a connection because of what it received."""
+_NO_ROUTE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
 _LONGEST_BODY = 2000
 LONGEST_WAIT_S = 86_400.0
 """Longest Retry-After; a longer one is as hopeless."""
@@ -197,7 +198,11 @@ def _from_http_status(response: Response, endpoint: Endpoint) -> RtError:
         body = f"it redirects to {locations[0]}"
     waits_s = [wait_s for value in headers.get_all("Retry-After") if (wait_s := retry_after(value)) is not None]
     wait_s = max(waits_s, default=None)
-    return http_refusal(response.status_code, body, wait_s, wants_model=_lacks_model(endpoint))
+    refusal = http_refusal(response.status_code, body, wait_s, wants_model=_lacks_model(endpoint))
+    if response.status_code in _NO_ROUTE and urlsplit(endpoint.url).path.endswith("/translations"):
+        message = f"no translations at {endpoint.host}: HTTP {response.status_code}"
+        return EndpointError(message, "leave out --translate, or use an endpoint that translates", code=refusal.code)
+    return refusal
 
 
 def _lacks_model(endpoint: Endpoint) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rt_cli.events import Errored, Event, Final, Partial, Warned
+from rt_cli.events import Errored, Event, Final, Partial, Translation, Warned
 from rt_cli.output.results.text import TextOutput
 
 if TYPE_CHECKING:
@@ -63,6 +63,25 @@ def test_on_printed_gets_the_turn_of_each_final() -> None:
     assert on_written is not None
     on_written()
     assert printed == [7]
+
+
+def test_of_a_translation_only_the_other_language_is_printed() -> None:
+    """It counts as the print of its turn; an empty one is no line."""
+    lines: list[str] = []
+    printed: list[int] = []
+
+    def write(line: str, *, on_written: Any = None, **_: Any) -> None:
+        lines.append(line)
+        on_written()
+
+    output = TextOutput(write, printed.append, timestamps=True, words=Translation)
+    for turn, text in ((1, "hola"), (2, " "), (3, "adiós")):
+        output.on_event(Final(turn, "said", turn * 1000, turn * 1000 + 500))
+        output.on_event(
+            Translation(turn=turn, text=text, language="es", start_ms=turn * 1000, end_ms=turn * 1000 + 500)
+        )
+    assert lines == ["[00:00:01.000] hola", "[00:00:03.000] adiós"]
+    assert printed == [1, 3]
 
 
 def test_timestamps() -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from rt_cli.events import Event, Final, Noted, Partial, Warned
+from rt_cli.events import Event, Final, Noted, Partial, Translation, Warned
 from rt_cli.output.results.ndjson import to_json
 from rt_cli.protocol.session.effects import Drop, Report, Settle
 from rt_cli.streaming.capture import spool_writer as writer_module
-from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of
+from rt_cli.streaming.capture.spool_writer import SpoolWriter, final_of, translation_of
 from rt_cli.timeline import spool as spool_module
 from rt_cli.timeline.journal import SpoolSource
 from rt_cli.timeline.spool import JOURNAL, Spool
@@ -135,6 +135,32 @@ def test_record_of_a_final_has_the_fields_that_are_set(tmp_path: Path) -> None:
     spool, contents = Spool.reopen(tmp_path / "spool")
     spool.close(delivered=False)
     assert [final_of(each) for each in contents.finals] == [replace(final, resumed=True) for final in finals]
+
+
+def test_a_translation_is_stored_before_its_final(tmp_path: Path) -> None:
+    """A torn write never leaves a settled turn with one language; another process reads both."""
+    first, second = Translation(turn=1, text="uno", language="es"), Translation(turn=2, text="", language="es")
+
+    async def scenario() -> None:
+        writer = SpoolWriter(make_spool(tmp_path), lambda _: None)
+        effects = [
+            Settle(5),
+            Report(Final(1, "one")),
+            Report(first),
+            Settle(7),
+            Report(Final(2, "two")),
+            Report(second),
+        ]
+        writer.write_effects(effects)
+        await writer.drain()
+        writer.close(delivered=False)
+
+    run(scenario())
+    kinds = [record["type"] for record in records(tmp_path)]
+    assert kinds == ["translation", "translation", "final", "final", "settled", "settled"]
+    spool, contents = Spool.reopen(tmp_path / "spool")
+    spool.close(delivered=False)
+    assert [translation_of(contents.translations[turn]) for turn in (1, 2)] == [first, second]
 
 
 def test_sound_is_on_disk_before_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from rt_cli.streaming.delivery.liveness import (
     Vitals,
     gives_up,
     health,
+    is_cut_off,
     patience,
     progress_patience,
 )
@@ -61,6 +62,23 @@ def vitals(
 def test_health(given_vitals: Vitals, expected: str) -> None:
     """Any inbound byte is a sign of life; acknowledgements are progress."""
     assert health(given_vitals) == expected
+
+
+@pytest.mark.parametrize(
+    ("given_vitals", "expected"),
+    [
+        pytest.param(vitals(ping=0.9, inbound=9, round_trip=0.1), False, id="a ping waits for less than a second"),
+        pytest.param(vitals(ping=1.0, inbound=9, round_trip=0.1), True, id="a ping waits"),
+        pytest.param(vitals(ping=9, inbound=0.9, round_trip=0.1), False, id="something came"),
+        pytest.param(vitals(ping=1.5, inbound=9, round_trip=0.8), False, id="far away"),
+        pytest.param(vitals(ping=1.7, inbound=9, round_trip=0.8), True, id="farther than far away"),
+        pytest.param(vitals(ping=9, inbound=9), False, id="it never answers pings"),
+        pytest.param(vitals(inbound=9, round_trip=0.1), False, id="no ping waits"),
+    ],
+)
+def test_the_silence_of_the_network(given_vitals: Vitals, *, expected: bool) -> None:
+    """It is not that of the endpoint, which answers pings."""
+    assert is_cut_off(given_vitals) is expected
 
 
 def test_patience_delays_dead() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,9 @@ from rt_cli.audio.format import silence
 from rt_cli.streaming.delivery.speech_search import QuietPrefix, last_speech
 from rt_cli.timeline.tape import Tape
 from tests.fakes import run
+
+if TYPE_CHECKING:
+    from rt_cli.streaming.capture.turn_analysis import Detector
 
 RATE = 1000
 LOUD = (8000).to_bytes(2, "little") * 100
@@ -46,6 +51,38 @@ def test_sound_ends_with_its_last_loud_frame(*, any_sound: bool, end: int | None
     found = run(last_speech(tape, 0, lambda _rate: Deaf(), threshold=0.5, any_sound=any_sound))
 
     assert found == end
+
+
+@pytest.mark.parametrize(("any_sound", "end"), [(True, 100 + RATE), (False, None)])
+@pytest.mark.parametrize("any_speech", [True, False])
+def test_sound_that_has_made_room_may_have_been_speech(*, any_sound: bool, any_speech: bool, end: int | None) -> None:
+    """Where nobody else tells of speech; settled sound was none."""
+    tape = Tape(RATE)
+    for sound in (LOUD, silence(RATE), silence(3 * RATE)):
+        tape.append(sound)
+        tape.mark_sent(tape.captured)
+    tape.forget(100 + RATE)
+
+    def search(start: int) -> int | None:
+        def no_detector(_rate: int) -> Detector:
+            raise AssertionError("silence needs none")
+
+        return run(last_speech(tape, start, no_detector, threshold=0.5, any_speech=any_speech, any_sound=any_sound))
+
+    assert search(0) == end
+    assert search(100 + RATE) is None
+    tape.settle(100 + RATE)
+    assert search(0) is None
+
+
+def test_a_hole_was_no_speech() -> None:
+    """Sound that was never sent is in no turn."""
+    tape = Tape(RATE)
+    for sound in (LOUD, silence(RATE)):
+        tape.append(sound)
+    tape.forget(100)
+    tape.drop(0, 100, "full")
+    assert tape.gone_from(0) is None
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 200)), max_size=8), st.lists(st.integers(0, 1600), max_size=6))

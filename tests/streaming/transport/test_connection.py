@@ -219,8 +219,24 @@ def test_pong_fails_if_the_peer_closes() -> None:
         await connection.receive()
         pong = await connection.ping()
         pinged.set()
-        with pytest.raises(ConnectionLost):
+        with pytest.raises(exceptions.ConnectionClosed):
             await pong
+
+    with_connection(goes, use)
+
+
+def test_a_round_trip_fails_if_the_peer_closes() -> None:
+    """With an error of ours."""
+
+    async def goes(client: Client) -> None:
+        client.connection.transport.pause_reading()
+        await client.say("deaf_now")
+        client.cut()
+
+    async def use(connection: Connection) -> None:
+        await connection.receive()
+        with pytest.raises(ConnectionLost):
+            await connection.round_trip()
 
     with_connection(goes, use)
 
