@@ -83,6 +83,11 @@ _TOO_FAST = 3007
 _TOO_FAST_WORDS = ("faster than real", "too fast", "transmission rate")
 
 
+_BAD_KEY = re.compile(
+    r"\b(?:incorrect|invalid|wrong|unknown|missing|expired|no)\b[^.;]{0,20}?\bapi[ _-]?key\b"
+    r"|\bapi[ _-]?key\b[^.;]{0,40}?\b(?:incorrect|invalid|wrong|unknown|missing|expired|not (?:valid|found|provided))\b"
+)
+"""What endpoints say of a key that they do not take, in lower case; xAI says it with HTTP 400."""
 _MODEL_HINT = ", or it wants ?model=NAME in the URL"
 _NO_MODEL = re.compile(
     r"\bmodel\b[^.;]{0,120}?\b(?:not (?:be )?(?:found|exist|available|supported|valid|allowed|loaded|installed)"
@@ -132,6 +137,8 @@ def http_refusal(
             429: "the quota is used up; check the plan and billing",
         }[status]
         return RefusedError(f"the endpoint refused us: {description}", hint, code=f"http_{status}")
+    if status == 400 and _BAD_KEY.search(body.lower()):  # noqa: PLR2004 - same
+        return RefusedError(f"the endpoint refused us: {description}", "check the key", code=f"http_{status}")
     hint = "is the path of the URL right? is the model?"
     return EndpointError(f"no realtime endpoint there: {description}", hint, code=f"http_{status}")
 
@@ -260,6 +267,8 @@ def _by_words(reason: str, error: ErrorInfo | None) -> RtError | None:
     message = quoted((error.message if error else "") or reason)
     if status in {"401", "402", "403"}:
         return http_refusal(int(status), message)
+    if _BAD_KEY.search(message.lower()):
+        return RefusedError(f"the endpoint refused us: {message}", "check the key")
     if status == "404" or is_about_model(reason, error):
         return _no_model(message)
     return None

@@ -125,6 +125,24 @@ def test_the_error_before_a_close_decides() -> None:
     assert "no more room" in str(classify_close(1011, "", ErrorInfo(message="no more room")))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Incorrect API key provided. You can obtain an API key from https://console.example.",
+        '{"code":"invalid","error":"Invalid API-key provided."}',
+        "your api_key is not valid",
+        "No api key",
+    ],
+)
+def test_a_key_that_is_not_taken_is_told_by_words(text: str) -> None:
+    """With HTTP 400, as xAI does, or a close whose code says something else; an error of a session says more."""
+    assert classification(http_refusal(400, text)) == REFUSED
+    assert http_refusal(400, text).hint == "check the key"
+    assert classification(classify_close(1007, text)) == REFUSED
+    assert classification(classify_close(1011, "", ErrorInfo(message=text))) == REFUSED
+    assert classification(http_refusal(400, "the key of the map is invalid; see the API")) == UNUSABLE
+
+
 def test_the_rejected_field_is_named() -> None:
     """The error names the field that the endpoint rejects."""
     error = classify_error(ErrorInfo(code="invalid_value", message="no", param="session.audio"), configuring=True)

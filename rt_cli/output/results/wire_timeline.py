@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rt_cli.protocol.message_log import shown
-from rt_cli.protocol.recording_format import APPEND, size_of
+from rt_cli.protocol.recording_format import size_of
 from rt_cli.protocol.sanitize import masked, printable
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class _Run:
 
 
 def _audio_kind(entry: Entry) -> str:
-    return APPEND if entry.event else "binary"
+    return str(entry.event["type"]) if entry.event else "binary"
 
 
 def _flush(runs: dict[int, _Run]) -> Iterator[str]:
