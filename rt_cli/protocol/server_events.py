@@ -75,6 +75,8 @@ class SpeechStopped(msgspec.Struct, frozen=True):
 
     item_id: str | None = None
     audio_end_ms: int | None = None
+    after_silence: bool = True
+    """The silence that ends the turn lies before the offset; else the offset is the end of the last word."""
 
 
 class Committed(msgspec.Struct, frozen=True):

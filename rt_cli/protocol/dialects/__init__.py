@@ -52,9 +52,9 @@ class Registry(MutableMapping[str, Dialect]):
         return name in self._found
 
 
-_SELF_HOSTED = ("vllm", "sglang", "localai", "speaches")
+_SELF_HOSTED = ("vllm", "sglang", "localai", "speaches", "huggingface", "nvidia")
 """They own no host, so that nothing is looked up in them."""
-DIALECTS = Registry("openai", "azure", *_SELF_HOSTED)
+DIALECTS = Registry("openai", "azure", *_SELF_HOSTED, "inworld")
 
 
 def owner_of(host: str) -> Dialect | None:

@@ -113,6 +113,18 @@ class Dialect(ABC):
         """Return the headers of the opening handshake, with the key if there is one."""
         return () if key is None else ((self.key_header, f"{self.key_prefix}{key}"),)
 
+    def refuse_settings(self, settings: SessionSettings, *names: str) -> None:
+        """Raise UsageError if one of these settings is used: the endpoint refuses it, or leaves it unread."""
+        for name in names:
+            if getattr(settings, name):
+                option = {"extra": "set"}.get(name, name).replace("_", "-")
+                raise UsageError(f"{self.name} takes no --{option}", f"leave out --{option}")
+
+    def only_its_turns(self, turns: TurnDetection | None) -> None:
+        """Raise UsageError for other turns than those of the endpoint, which it always makes."""
+        if turns not in {None, "server_vad"}:
+            raise UsageError(f"{self.name} always finds the turns itself", "leave out --turn-detection")
+
     @abstractmethod
     def path(self, path: str) -> str:
         """Complete the path of a URL that users write to the one of the endpoint. Both are percent-encoded."""

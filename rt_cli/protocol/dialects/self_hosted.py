@@ -10,7 +10,7 @@ from rt_cli.protocol.dialects.openai import OpenAiDialect
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.dialect import Dialect, Query
-    from rt_cli.settings import SessionSettings, TurnDetection
+    from rt_cli.settings import TurnDetection
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,17 @@ class SelfHostedDialect(OpenAiDialect):
             return self
         raise UsageError(f"{self.name} has sessions that only transcribe", "leave out --session")
 
+    def for_transcriptions(self) -> OpenAiDialect:
+        """Return the dialect itself. Raises UsageError if it has conversations only."""
+        if not self.listens:
+            return self
+        raise UsageError(f"{self.name} has no sessions that only transcribe", "leave out --session")
+
     def named(self, model: str) -> str:
         """Return the model. Raises UsageError without one: the server has no default."""
         if not model:
             raise UsageError(f"{self.name} wants the name of a model", "add --model; rt models lists what is there")
         return model
-
-    def refuse_settings(self, settings: SessionSettings, *names: str) -> None:
-        """Raise UsageError if one of these settings is used: the server refuses it, or leaves it unread."""
-        for name in names:
-            if getattr(settings, name):
-                option = {"extra": "set"}.get(name, name).replace("_", "-")
-                raise UsageError(f"{self.name} takes no --{option}", f"leave out --{option}")
 
 
 def only_own_turns(dialect: Dialect, turns: TurnDetection | None) -> TurnDetection:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.dialect import SessionRequest
 from rt_cli.protocol.dialects.self_hosted import SelfHostedDialect
 
@@ -29,8 +28,7 @@ class SpeachesDialect(SelfHostedDialect):
         del embedded
         from rt_cli.protocol.openai.flat import FlatShape, flat_transcription
 
-        if turns not in {None, "server_vad"}:
-            raise UsageError(f"{self.name} always finds the turns itself", "leave out --turn-detection")
+        self.only_its_turns(turns)
         self.refuse_settings(settings, "noise_reduction", "keyterm", "delay")
         shape = FlatShape(
             encoding=None,

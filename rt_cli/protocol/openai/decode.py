@@ -76,14 +76,20 @@ def decode(message: str | bytes, more: Readers = _NO_MORE) -> ServerEvent:
         return _decode_leniently(message, more)
 
 
-def _decode_leniently(message: str | bytes, more: Readers) -> ServerEvent:
-    """Decode leniently: half a surrogate pair or a number out of range must not lose a transcript."""
+def read_object(message: str | bytes) -> Fields | Malformed:
+    """Read the JSON object of a message leniently, with half a surrogate pair or a number out of range. Never raises."""
     try:
         fields = json.loads(message)
     except (ValueError, RecursionError) as exc:
         return Malformed(f"not JSON: {printable(str(exc))[:_MAX_TYPE_CHARS]}")
-    if not isinstance(fields, dict):
-        return Malformed(f"no object but {type(fields).__name__}")
+    return fields if isinstance(fields, dict) else Malformed(f"no object but {type(fields).__name__}")
+
+
+def _decode_leniently(message: str | bytes, more: Readers) -> ServerEvent:
+    """Decode leniently: what is wrong elsewhere in a message must not lose a transcript."""
+    fields = read_object(message)
+    if isinstance(fields, Malformed):
+        return fields
     kind = text_of(fields, "type")
     if not kind:
         return Malformed("no type")

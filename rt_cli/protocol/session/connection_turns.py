@@ -200,7 +200,7 @@ class ConnectionTurns:
             turn.guess(self.wire.position, self.reading.processed, now)
             return self._stopped(turn)
         end = self.wire.end(wire)
-        turn.close(end, now, speech_end=end - self._silence)
+        turn.close(end, now, speech_end=end - self._silence if event.after_silence else end)
         return [*self._stopped(turn), Acknowledge(wire)]
 
     def _started(self, turn: Turn) -> list[Effect]:
