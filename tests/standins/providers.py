@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.standins import localai, sglang, speaches, vllm
+from tests.standins import conversing, inworld, localai, nvidia, sglang, speaches, vllm
 
 if TYPE_CHECKING:
     from tests.standins.standin import Script
@@ -32,4 +32,7 @@ PROVIDERS = [
         refusal="failed to load the model",
     ),
     Provider(dialect="speaches", script=speaches.SpeachesScript, model=speaches.MODEL),
+    Provider(dialect="huggingface", script=conversing.ConversingScript, model="whisper-1"),
+    Provider(dialect="nvidia", script=nvidia.NvidiaScript, model=nvidia.MODEL, refusal="not available"),
+    Provider(dialect="inworld", script=inworld.InworldScript, model=inworld.MODEL, refusal="No STT client found"),
 ]

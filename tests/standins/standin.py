@@ -58,7 +58,7 @@ class Call:
 
     def sent(self, kind: str) -> list[Message]:
         """Return the messages of a type."""
-        return [message for message in self.messages if message["type"] == kind]
+        return [message for message in self.messages if message.get("type") == kind]
 
 
 class Script:
@@ -87,6 +87,11 @@ class Script:
     def greeting(self) -> list[Message]:
         """Return what the server says first."""
         return [{"type": "session.created", "session": {"id": "sess_1"}}]
+
+    @staticmethod
+    def is_audio(message: Message) -> bool:
+        """Return whether a message has sound."""
+        return bool(message["type"] == "input_audio_buffer.append")
 
     def take(self, message: Message) -> list[Message]:
         """Answer a message."""
@@ -240,7 +245,7 @@ class StandIn:
             await self._say(connection, message)
         async for text in connection:
             message = json.loads(text)
-            if message["type"] != "input_audio_buffer.append":
+            if not script.is_audio(message):
                 call.messages.append(message)
             for answer in script.take(message):
                 await self._say(connection, answer)
@@ -254,7 +259,7 @@ class StandIn:
 
     @staticmethod
     async def _say(connection: ServerConnection, message: Message) -> None:
-        if message["type"] == "close":
+        if message.get("type") == "close":
             await connection.close(message["code"], message.get("reason", ""))
         else:
             await connection.send(json.dumps(message))

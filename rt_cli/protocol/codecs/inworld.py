@@ -77,7 +77,7 @@ class InworldCodec(Codec):
             events = (*events, *self._result(object_of(result, "transcription")))
         if "usage" in result and self._closing:
             events = (*events, StreamEnded())
-        return events or (Ignored(", ".join(result) or "a message without a result"),)
+        return events or (Ignored("result"),)
 
     def _result(self, fields: Fields) -> Sequence[ServerEvent]:
         text = text_of(fields, "transcript") or ""

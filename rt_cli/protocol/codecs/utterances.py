@@ -53,8 +53,10 @@ class Utterances:
             return ()
         item = self._item
         self._open = False
-        # Where speech began is said again: an event before may have had another idea of it, or none.
-        timed = () if span is None else (SpeechStarted(item, span[0]), SpeechStopped(item, span[1], after_silence=False))
+        timed: Sequence[ServerEvent] = ()
+        if span is not None:
+            # An interim result has no times, so where speech began may be news.
+            timed = (SpeechStarted(item, span[0]), SpeechStopped(item, span[1], after_silence=False))
         return (*timed, Committed(item), TranscriptCompleted(item, text, language))
 
     @property

@@ -77,7 +77,7 @@ def decode(message: str | bytes, more: Readers = _NO_MORE) -> ServerEvent:
 
 
 def read_object(message: str | bytes) -> Fields | Malformed:
-    """Read the JSON object of a message leniently, with half a surrogate pair or a number out of range. Never raises."""
+    """Read the JSON object of a message leniently, half a surrogate pair or a number out of range included."""
     try:
         fields = json.loads(message)
     except (ValueError, RecursionError) as exc:
