@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tests.standins.results import Results
-from tests.standins.standin import Message
+
+if TYPE_CHECKING:
+    from tests.standins.standin import Message
 
 MODEL = "inworld/inworld-stt-1"
 

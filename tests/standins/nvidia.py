@@ -1,4 +1,4 @@
-"""NVIDIA Riva: hears what is committed, a final result at each pause, and a last one when it is told that all is sent."""
+"""NVIDIA Riva: hears what is committed, a final result at each pause, and a last one when all is sent."""
 
 from __future__ import annotations
 

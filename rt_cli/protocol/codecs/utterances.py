@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rt_cli.protocol.openai.decode import Fields, milliseconds
 from rt_cli.protocol.server_events import (
     Committed,
     ServerEvent,
@@ -18,8 +17,12 @@ from rt_cli.protocol.server_events import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rt_cli.protocol.openai.decode import Fields
+
 Span = tuple[int, int]
 """Start of the first word and end of the last one, milliseconds from the first audio of the connection."""
+_LATEST = 1e12
+"""No session is that long, in any unit."""
 
 
 class Utterances:
@@ -82,12 +85,11 @@ def span_of(words: object, names: Iterable[tuple[str, str, int]]) -> Span | None
 
 
 def _span(word: Fields, start: str, end: str, per_second: int) -> Span | None:
-    ends: dict[str, Any] = {
-        name: value * 1000 / per_second if isinstance(value, int | float) and not isinstance(value, bool) else None
-        for name in (start, end)
-        for value in (word.get(name),)
-    }
-    first, last = milliseconds(ends, start), milliseconds(ends, end)
-    if first is None or last is None or last <= first:
+    first, last = _time_ms(word.get(start), per_second), _time_ms(word.get(end), per_second)
+    return None if first is None or last is None or last <= first else (math.floor(first), math.ceil(last))
+
+
+def _time_ms(value: object, per_second: int) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
         return None
-    return first, math.ceil(ends[end])
+    return value * 1000 / per_second

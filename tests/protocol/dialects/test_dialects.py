@@ -366,17 +366,23 @@ def test_a_conversation_is_asked_for_in_the_url() -> None:
         resolve(EndpointSettings(), "https://api.openai.com/v1/realtime?intent=transcription", None, conversation=True)
 
 
-@pytest.mark.parametrize("name", [name for name in DIALECTS if name not in {"openai", "azure"}])
+@pytest.mark.parametrize("name", ["vllm", "sglang", "localai", "speaches", "huggingface", "nvidia"])
 def test_a_server_of_the_user_has_no_host_and_no_key_of_a_vendor(name: str) -> None:
-    """Only ``RT_API_KEY`` goes there; its model has to be named, and what it does not take is refused at once."""
+    """Only ``RT_API_KEY`` goes there."""
     dialect = DIALECTS[name]
     assert (dialect.name, dialect.hosts, dialect.key_variable) == (name, (), "")
     assert dialect.title
     assert owner_of("localhost") is None
+    with pytest.raises(UsageError, match="leave out --session"):
+        dialect.for_transcriptions() if dialect.listens else dialect.for_listening()
+
+
+@pytest.mark.parametrize("name", ["vllm", "sglang", "localai", "speaches"])
+def test_a_server_without_a_model_of_its_own_wants_one(name: str) -> None:
+    """Said at once."""
+    dialect = DIALECTS[name]
     with pytest.raises(UsageError, match="--model"):
         dialect.request(SessionSettings(), dialect.default_model, None, embedded=False)
-    with pytest.raises(UsageError, match="leave out --session"):
-        dialect.for_listening()
 
 
 @pytest.mark.parametrize(
@@ -386,6 +392,9 @@ def test_a_server_of_the_user_has_no_host_and_no_key_of_a_vendor(name: str) -> N
         ("vllm", SessionSettings(extra=(("x", 1),)), "--set"),
         ("sglang", SessionSettings(noise_reduction="near_field"), "--noise-reduction"),
         ("speaches", SessionSettings(keyterm=("x",)), "--keyterm"),
+        ("huggingface", SessionSettings(prompt="x"), "--prompt"),
+        ("nvidia", SessionSettings(delay="low"), "--delay"),
+        ("inworld", SessionSettings(keyterm=("x",)), "--keyterm"),
     ],
 )
 def test_what_a_server_does_not_take_is_refused_at_once(name: str, settings: SessionSettings, option: str) -> None:
@@ -395,7 +404,12 @@ def test_what_a_server_does_not_take_is_refused_at_once(name: str, settings: Ses
 
 
 @pytest.mark.parametrize(
-    ("name", "turns"), [("vllm", "server_vad"), ("sglang", "semantic_vad"), ("speaches", "client")]
+    ("name", "turns"),
+    [
+        ("vllm", "server_vad"),
+        ("sglang", "semantic_vad"),
+        *((name, "client") for name in ("speaches", "huggingface", "nvidia", "inworld")),
+    ],
 )
 def test_who_makes_the_turns_is_not_always_a_choice(name: str, turns: TurnDetection) -> None:
     """Said before anything is opened."""
@@ -408,4 +422,5 @@ def test_the_table_of_dialects_has_them_all() -> None:
     rows = dialect_reference().splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(DIALECTS)
     assert "`api.openai.com`" in rows[0]
-    assert "`RT_API_KEY`" in rows[-1]
+    (vllm,) = (row for row in rows if row.startswith("| `vllm`"))
+    assert "`RT_API_KEY`" in vllm
