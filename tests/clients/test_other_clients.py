@@ -30,13 +30,13 @@ PROGRAMS = {
 
 
 def interpreter(folder: Path, requirement: str) -> Path:
-    """The Python of an environment with this package; skips if it cannot be installed."""
+    """The Python of an environment with these packages; skips if they cannot be installed."""
     place = folder / "".join(letter if letter.isalnum() else "-" for letter in requirement)
     python, done = place / "bin" / "python", place / "done"
     if not done.exists():
         for command in (
             [sys.executable, "-m", "venv", str(place)],
-            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement],
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirement.split()],
         ):
             try:
                 subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
