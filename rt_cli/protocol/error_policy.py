@@ -33,6 +33,8 @@ MODEL_CODES = frozenset(
     }
 )
 """Codes of a model that the endpoint cannot use."""
+TURNS_OFF = "turn_detection_off"
+"""Our code of a session whose turn detection is off, although it was asked for."""
 _SHAPE_CODES = MODEL_CODES | {"beta_api_shape_disabled", "invalid_session_type"}
 FULL_CODES = frozenset(
     {

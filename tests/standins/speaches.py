@@ -20,6 +20,7 @@ class SpeachesScript(Hearing):
         self._session: dict[str, Any] = {
             "id": "sess_1",
             "modalities": ["audio", "text"],
+            "speech_model": "speaches-ai/Kokoro-82M-v1.0-ONNX",
             "input_audio_format": "pcm16",
             "input_audio_transcription": {"model": MODEL},
             "turn_detection": {"type": "server_vad", "threshold": 0.9, "silence_duration_ms": 550},

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from rt_cli.events import Errored, Partial, Warned
+from rt_cli.events import Errored, Partial, SessionChanged, Warned
 from rt_cli.protocol.dialects import AZURE, DIALECTS, OPENAI
 from rt_cli.settings import SessionSettings
 from tests.exact import judge, turns
 from tests.fakes import run
+from tests.standins import vllm
 from tests.standins.providers import PROVIDERS, Provider
 from tests.standins.runs import chosen_settings, listen
 from tests.standins.speaches import SpeachesScript
 from tests.standins.standin import Faults, Message, StandIn
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tests.streaming.harness import Run
 
 VLLM, SGLANG, LOCALAI, SPEACHES = PROVIDERS[:4]
@@ -167,15 +171,92 @@ def test_a_minute_of_silence_does_not_end_sglang() -> None:
     run(check())
 
 
-def test_vllm_is_recognised_by_its_greeting() -> None:
-    """Whoever does not name the dialect is told to: it wants another sample rate."""
+class Tones(vllm.VllmScript):
+    """Says how long each turn is: what is resampled spells no numbers."""
+
+    def hear(self, samples: NDArray[np.int16]) -> list[Message]:
+        """No interim text."""
+        del samples
+        return []
+
+    def words(self, end: int) -> str:
+        """The length of the tone, milliseconds at the rate of this server."""
+        (loud,) = np.nonzero(np.abs(self.audio[self.done_to : end].astype(int)) > 1_000)
+        self.done_to = end
+        return str(round((loud[-1] - loud[0]) * 1000 / self.rate_hz)) if loud.size else ""
+
+
+def tones(*lengths_ms: int) -> bytes:
+    """Tones with silence behind each, at 24 kHz."""
+    parts = []
+    for length_ms in lengths_ms:
+        times = np.arange(length_ms * 24) / 24_000
+        parts += [(np.sin(2 * np.pi * 1_000 * times) * 10_000).astype("<i2").tobytes(), bytes(400 * 24 * 2)]
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("faults", [Faults(), Faults(cuts=(1 << 30, 25_000))], ids=["", "cut"])
+@pytest.mark.parametrize("trailing", [True, False], ids=["closed by silence", "closed at the end"])
+def test_vllm_is_recognised_by_its_greeting(faults: Faults, *, trailing: bool) -> None:
+    """It is asked again in its dialect, and the sound that was captured meanwhile is resampled; said once."""
 
     async def check() -> None:
+        lengths = (300, 500, 700, 400, 600)
+        pcm = tones(*lengths)
+        if not trailing:
+            pcm = pcm[: -(400 * 24) * 2]
+        async with StandIn(Tones, faults).serving() as server:
+            outcome = await listen(server.url, pcm, model=vllm.MODEL, live=True, speed=2)
+        assert outcome.summary.exit == 0
+        heard = [int(final.text) for final in outcome.finals]
+        assert all(abs(ms - length) < 10 for ms, length in zip(heard, lengths, strict=True)), heard
+        (warned,) = (event.message for event in outcome.events if isinstance(event, Warned) and event.code == "dialect")
+        assert warned == "the endpoint is vLLM: going on in its dialect at 16 kHz (--dialect vllm)"
+        first, second, *others = server.calls
+        assert (first.query, first.messages, first.heard) == (
+            {"intent": ["transcription"], "model": ["voxtral"]},
+            [],
+            0,
+        )
+        assert second.query == {}
+        assert second.heard > 0
+        assert bool(others) == bool(faults.cuts)
+
+    run(check())
+
+
+def test_what_vllm_does_not_take_is_said_where_it_is_recognised() -> None:
+    """As if the dialect had been named."""
+
+    async def check() -> None:
+        chosen = chosen_settings(SessionSettings(language="en"))
         async with StandIn(VLLM.script).serving() as server:
-            outcome = await listen(server.url, turns(1)[0], model="voxtral")
+            outcome = await listen(server.url, turns(1)[0], model=vllm.MODEL, chosen=chosen)
         (error,) = [event for event in outcome.events if isinstance(event, Errored)]
         assert outcome.summary.exit == 6
-        assert error.hint == "use --dialect vllm"
+        assert (error.message, error.hint) == ("the endpoint is vLLM: vllm takes no --language", "leave out --language")
+        assert len(server.calls) == 1
+
+    run(check())
+
+
+@pytest.mark.parametrize("provider", [SGLANG, LOCALAI, SPEACHES], ids=lambda provider: provider.dialect)
+@pytest.mark.parametrize("live", [True, False], ids=["live", "file"])
+def test_a_server_that_is_recognised_is_asked_in_its_dialect(provider: Provider, *, live: bool) -> None:
+    """By its greeting, or by what it refuses; said once, after a cut, too."""
+
+    async def check() -> None:
+        pcm, spans = turns(5)
+        async with StandIn(provider.script, Faults(cuts=(1 << 30, 40_000))).serving() as server:
+            outcome = await listen(server.url, pcm, model=provider.model, live=live, speed=2)
+        assert outcome.summary.exit == 0
+        assert judge([final.text for final in outcome.finals], spans).perfect
+        assert not any(final.approx for final in outcome.finals)
+        warned = [event.code for event in outcome.events if isinstance(event, Warned) and not event.minor]
+        assert warned == ["dialect"]
+        sessions = [event for event in outcome.events if isinstance(event, SessionChanged)]
+        assert {event.dialect for event in sessions} == {provider.dialect}
+        assert len(server.calls) == 3
 
     run(check())
 
@@ -184,6 +265,10 @@ def test_the_flat_shape_is_recognised_by_its_greeting() -> None:
     """An unknown server that greets flat is configured flat."""
 
     class Strict(SpeachesScript):
+        def greeting(self) -> list[Message]:
+            del self._session["speech_model"]
+            return super().greeting()
+
         def configure(self, message: Message) -> list[Message]:
             session = message["session"]
             self.silence_ms = session["turn_detection"]["silence_duration_ms"]

@@ -37,6 +37,10 @@ class Codec(ABC):
             size: Bytes of audio in each message at most; a provider with a lower limit uses that.
         """
 
+    def rest_messages(self) -> Sequence[bytes]:
+        """Encode the audio that was held back; asked for before every commit, clear and end of the stream."""
+        return ()
+
     def commit_message(self, event_id: str) -> bytes:
         """Encode that the audio so far is a turn; an answer may repeat the id."""
         raise NotImplementedError

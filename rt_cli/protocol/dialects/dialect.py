@@ -105,6 +105,11 @@ class Dialect(ABC):
     wants_sound: bool = False
     """The endpoint counts time by the sound: a live source that pauses is silence."""
 
+    @property
+    def transcribes(self) -> bool:
+        """Whether sessions are transcriptions."""
+        return not (self.listens or self.translates)
+
     def owns(self, host: str) -> bool:
         """Return whether a host (lower case) belongs to the provider."""
         return any(host.endswith(name) if name.startswith(".") else host == name for name in self.hosts)

@@ -29,6 +29,11 @@ class OpenAiDialect(Dialect):
     default_model: str = "gpt-live-transcribe"
     negotiates: bool = True
 
+    @property
+    def transcribes(self) -> bool:
+        """Whether sessions are transcriptions."""
+        return not self.converses and super().transcribes
+
     def path(self, path: str) -> str:
         """Complete to the realtime path; a path with a segment ``realtime`` stays unchanged."""
         if self.translates:

@@ -11,7 +11,14 @@ from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects import OPENAI, dialect_for
 from rt_cli.protocol.endpoint.headers import last_per_name
 from rt_cli.protocol.endpoint.openai_base import BASE_VARIABLE, OPENAI_URL, openai_base
-from rt_cli.protocol.endpoint.url import Address, parameter_of, parse_address, with_parameters, without_parameter
+from rt_cli.protocol.endpoint.url import (
+    Address,
+    parameter_of,
+    parse_address,
+    with_parameters,
+    with_query_of,
+    without_parameter,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,6 +149,16 @@ class Endpoint:
         )
         chosen = named or model or dialect.default_model
         return replace(self, url=url, shown=shown, dialect=dialect, model=chosen)
+
+    def speaking(self, dialect: Dialect) -> Endpoint:
+        """Return the endpoint with another dialect; a model that nobody named is none of that dialect.
+
+        Raises:
+            UsageError: The dialect refuses a parameter of the URL.
+        """
+        url, shown = (with_query_of(each, dialect) for each in self.bare or (self.url, self.shown))
+        model = self.model if self.model != self.dialect.default_model else dialect.default_model
+        return replace(self, url=url, shown=shown, bare=None, dialect=dialect, model=model)
 
     def with_query(self, query: Query) -> Endpoint:
         """Return the endpoint with these parameters of a session in its URL, in place of those of another session."""

@@ -2,6 +2,8 @@
 
 What is asked for first is what most endpoints take: a transcription, the model in the URL, turns of the endpoint. A
 refusal names what to change; an endpoint that refuses everything has refused the first session, and says why.
+
+Some servers are recognised, by their greeting or by what they refuse: they are asked in their own dialect.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rt_cli.errors import EndpointError, RefusedError, RtError, UsageError
-from rt_cli.protocol.error_policy import MODEL_CODES, is_about_model
+from rt_cli.protocol.dialects import DIALECTS
+from rt_cli.protocol.error_policy import MODEL_CODES, TURNS_OFF, is_about_model
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.dialect import SessionRequest
@@ -40,6 +43,16 @@ _BARRED = frozenset({RefusedError.default_code, "http_403"})
 """Refusals that may be about something else than the key or the quota."""
 
 
+class OtherDialectError(EndpointError):
+    """The endpoint greets like one that speaks another dialect."""
+
+    default_code = "other_dialect"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the endpoint greets like {DIALECTS[name].title}", f"use --dialect {name}")
+        self.dialect = name
+
+
 class Variant(Struct, frozen=True):
     """What a session differs in from another one."""
 
@@ -49,6 +62,8 @@ class Variant(Struct, frozen=True):
     """The URL names the model."""
     own_turns: bool = False
     """``rt`` makes the turns, although nobody asked it to."""
+    dialect: str | None = None
+    """The dialect of the endpoint, if it was recognised."""
 
 
 class Proposal(Struct, frozen=True):
@@ -70,7 +85,7 @@ def refused_subject(failure: RtError, said: ErrorInfo | None) -> Subject | None:
         return None
     names = (said.code, said.type, said.param or "", said.message) if said else ()
     text = " ".join((*names, failure.message)).lower()
-    if _TURNS.search(text):
+    if failure.code == TURNS_OFF or _TURNS.search(text):
         return "turns"
     if said is not None and _TYPE_CODE in (said.code, said.type):
         return "kind"
@@ -78,6 +93,20 @@ def refused_subject(failure: RtError, said: ErrorInfo | None) -> Subject | None:
         return None
     ambiguous = failure.code in _AMBIGUOUS | MODEL_CODES or is_about_model(failure.message, said)
     return "any session" if ambiguous or _KIND.search(text) else None
+
+
+def recognised(failure: RtError, said: ErrorInfo | None) -> str | None:
+    """Return the dialect that an endpoint shows by how it ends a connection; None if it shows none.
+
+    Args:
+        failure: What ended the connection.
+        said: The last error of the endpoint on it.
+    """
+    if isinstance(failure, OtherDialectError):
+        return failure.dialect
+    if said is not None and said.code == "not_supported" and (said.param or "").endswith("turn_detection"):
+        return "sglang"
+    return None
 
 
 def next_variant(tried: list[Variant], subject: Subject, *, may_listen: bool, may_make_turns: bool) -> Variant | None:
@@ -136,6 +165,10 @@ class Negotiation:
             return None
         if proposal != self.proposal:
             return self.proposal  # another run of the command has met the refusal
+        if self._tried[-1].dialect is not None:
+            return None  # its protocol is known
+        if (name := recognised(failure, said)) is not None and (found := self._ask_in(name)) is not None:
+            return found
         subject = refused_subject(failure, said)
         if subject is None:
             return None
@@ -161,7 +194,12 @@ class Negotiation:
         self._said = True
         first, now = self._tried[0], self._tried[-1]
         said: list[tuple[str, str]] = []
-        if now.listens and not first.listens:
+        if now.dialect is not None:
+            dialect = DIALECTS[now.dialect]
+            rate = f" at {dialect.rate_hz / 1000:g} kHz" if dialect.rate_hz != self._first.request.rate_hz else ""
+            message = f"the endpoint is {dialect.title}: going on in its dialect{rate} (--dialect {dialect.name})"
+            said.append(("dialect", message))
+        elif now.listens and not first.listens:
             message = "the endpoint takes no transcription session: listening to a conversation (--session realtime)"
             said.append(("session_type", message))
         elif first.url_model and not now.url_model:
@@ -170,6 +208,25 @@ class Negotiation:
             message = "the endpoint has no turn detection for this model: rt makes the turns (--turn-detection client)"
             said.append(("own_turns", message))
         return said
+
+    def _ask_in(self, name: str) -> Proposal | None:
+        """Ask in another dialect, or note why that is impossible: a setting that it does not take, turns of its own."""
+        settings = self._settings
+        if not self._first.endpoint.dialect.transcribes:
+            return None
+        try:
+            endpoint = self._first.endpoint.speaking(DIALECTS[name])
+            request = endpoint.request(settings, settings.turn_detection)
+        except UsageError as exc:
+            message = f"the endpoint is {DIALECTS[name].title}: {exc.message}"
+            self._failure = EndpointError(message, exc.hint, code=OtherDialectError.default_code)
+            return None
+        if request.turns == "server_vad" and self._first.request.turns != "server_vad":
+            return None
+        self._failure = None
+        self._tried.append(replace(self._tried[-1], dialect=name))
+        self.proposal = Proposal(endpoint.with_query(request.query), request)
+        return self.proposal
 
     def _ask_for(self, variant: Variant) -> Proposal | None:
         endpoint = self._first.endpoint

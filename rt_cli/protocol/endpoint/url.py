@@ -109,6 +109,16 @@ def with_parameters(url: str, query: Query) -> str:
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query, safe='*:/')}" if query else url
 
 
+def with_query_of(url: str, dialect: Dialect) -> str:
+    """Return a completed URL with the parameters of another dialect than the one that completed it.
+
+    Raises:
+        UsageError: The dialect refuses a parameter of the URL.
+    """
+    head, _, query = without_parameter(url, "intent").partition("?")
+    return with_parameters(head, dialect.query(tuple(parse_qsl(query, keep_blank_values=True)), own_host=False))
+
+
 def without_parameter(url: str, name: str) -> str:
     """Return a completed URL without a parameter."""
     head, _, query = url.partition("?")

@@ -137,9 +137,18 @@ def _session_created(fields: Fields) -> ServerEvent:
         _expires_at(fields),
         text_of(session, "id") or text_of(fields, "id"),
         flat=fields.get("type") == _BETA_CREATED or ("audio" not in session and not _FLAT.isdisjoint(session)),
-        # Its greeting has an id and a time, and no session.
-        looks_like="vllm" if "session" not in fields and "created" in fields and "id" in fields else None,
+        looks_like=_looks_like(fields, session),
     )
+
+
+def _looks_like(fields: Fields, session: Fields) -> str | None:
+    """Return the dialect of a server that no other one greets like."""
+    if "session" not in fields and "created" in fields and "id" in fields:
+        return "vllm"
+    if fields.get("event_id") == "event_TODO":
+        return "localai"
+    # The model that speaks, of a server that has one for each task.
+    return "speaches" if "speech_model" in session else None
 
 
 _BETA_CREATED = "transcription_session.created"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct
 
 from rt_cli.errors import EndpointError, RtError
+from rt_cli.protocol.error_policy import TURNS_OFF
 
 if TYPE_CHECKING:
     from rt_cli.protocol.dialects.dialect import SessionRequest
@@ -53,7 +54,7 @@ def read_back(asked: SessionRequest, effective: EffectiveSession) -> Readback:
     elif effective.transcribes is False and not asked.conversation:
         error = _refused("has switched transcription off", "check --model; it may serve conversations only")
     elif detection is None and endpoint_turns:
-        error = _refused("has switched turn detection off", "use --turn-detection client")
+        error = _refused("has switched turn detection off", "use --turn-detection client", code=TURNS_OFF)
     makes_turns = isinstance(detection, str) and not endpoint_turns
     silence_ms = 0.0 if effective.silence_ms is UNSET else effective.silence_ms
     prefix_ms = None if effective.prefix_ms is UNSET else effective.prefix_ms
@@ -61,5 +62,5 @@ def read_back(asked: SessionRequest, effective: EffectiveSession) -> Readback:
     return Readback(error, makes_turns, silence_ms, prefix_ms, wordless)
 
 
-def _refused(what: str, hint: str) -> EndpointError:
-    return EndpointError(f"the endpoint does not take this session: it {what}", hint, code="session_changed")
+def _refused(what: str, hint: str, *, code: str = "session_changed") -> EndpointError:
+    return EndpointError(f"the endpoint does not take this session: it {what}", hint, code=code)

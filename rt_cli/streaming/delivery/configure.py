@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import EndpointError
+from rt_cli.protocol.endpoint.negotiation import OtherDialectError
 from rt_cli.protocol.sanitize import masked, printable
 from rt_cli.protocol.session.handshake import UPDATE_ID, no_updated, updated_within_s
 
@@ -40,14 +41,15 @@ async def configure(
         What to say if the endpoint gave no answer and audio is sent all the same; else None.
 
     Raises:
-        EndpointError: No greeting, or no answer. Cancellation takes effect at once; what was sent stays sent.
+        EndpointError: No greeting, no answer, or the greeting of another dialect. Cancellation takes effect at once;
+            what was sent stays sent.
     """
     expected = "session.created"
     try:
         async with asyncio.timeout(timeout_s):
             await until(lambda: handshake.greeted)
-            if endpoint.dialect.negotiates and not endpoint.known and handshake.looks_like is not None:
-                raise _other_dialect(handshake.looks_like)
+            if (other := _other_dialect(endpoint, handshake)) is not None:
+                raise OtherDialectError(other)
             expected = "session.updated"
             for message in codec.session_messages(UPDATE_ID):
                 await send(message)
@@ -68,8 +70,13 @@ async def configure(
     return None
 
 
-def _other_dialect(name: str) -> EndpointError:
-    return EndpointError(f"the endpoint greets like {name}", f"use --dialect {name}", code="other_dialect")
+def _other_dialect(endpoint: Endpoint, handshake: Handshake) -> str | None:
+    """Return the dialect of an endpoint that nobody named; None where ours will do."""
+    dialect, other = endpoint.dialect, handshake.looks_like
+    if other is None or not dialect.negotiates or endpoint.known:
+        return None
+    # The others speak enough of OpenAI's protocol for a conversation.
+    return other if dialect.transcribes or other == "vllm" else None
 
 
 def _no_answer(expected: str, timeout_s: float, handshake: Handshake) -> EndpointError:

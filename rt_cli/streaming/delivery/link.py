@@ -27,6 +27,7 @@ from rt_cli.protocol.translation.events import TranslatedSound
 from rt_cli.streaming.delivery.configure import configure
 from rt_cli.streaming.delivery.liveness import DEAD_S, STUCK_S, Advance, Vitals, gives_up, health, is_cut_off
 from rt_cli.streaming.delivery.pump import Pump
+from rt_cli.streaming.delivery.resampled_codec import codec_of
 from rt_cli.streaming.delivery.sender import Sender
 from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
 from rt_cli.streaming.timing.ticks import next_tick
@@ -91,7 +92,7 @@ class Link:
         self._catch_up = catch_up
         self.proposal = state.choice.proposal
         """What this connection asks for."""
-        self._codec = state.endpoint.dialect.codec(state.request)
+        self._codec = codec_of(self.proposal, state.tape.rate_hz)
         self._replies = UnwantedReplies() if state.request.listening or state.request.detect else None
         self._begin_state: SessionState | None = None
         self._request_id: str | None = None

@@ -229,7 +229,13 @@ class Pump:
             self._opens_from = self._committed_at
         self._committed_wire = self._session.wire.wire
         self._speech = False
-        await self._sender.control(self._codec.commit_message(event_id))
+        await self._control(self._codec.commit_message(event_id))
+
+    async def _control(self, message: bytes) -> None:
+        """Send a message behind all audio."""
+        if rest := self._codec.rest_messages():
+            await self._sender.audio(rest, 0)
+        await self._sender.control(message)
 
     async def _finish(self) -> None:
         """Close the last turn, and wait for the proof that the endpoint has read everything."""
@@ -314,11 +320,11 @@ class Pump:
                     committed = True
                 case "clear":
                     session.clearing(CLEAR_ID)
-                    await sender.control(self._codec.clear_message(CLEAR_ID))
+                    await self._control(self._codec.clear_message(CLEAR_ID))
                     clear_sent = True
                 case "end":
                     session.clearing(CLEAR_ID)
-                    await sender.control(self._codec.end_message(CLEAR_ID))
+                    await self._control(self._codec.end_message(CLEAR_ID))
                     clear_sent = True
             acted_at = clock.now()
         self._check_proof()
