@@ -63,3 +63,28 @@ def test_a_dialect_by_its_name(tmp_path: Path) -> None:
         assert usage == {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 
     run(check(), 60)
+
+
+def test_a_recognised_server(tmp_path: Path) -> None:
+    """The files of a command recognise it once; ``rt doctor`` says so; its models have to be named."""
+
+    async def check() -> None:
+        pcm, _ = turns(1)
+        files = [str(write_wav(tmp_path / f"{name}.wav", pcm)) for name in "ab"]
+        async with StandIn(vllm.VllmScript).serving() as server:
+            options = ("--json", "--url", server.url)
+            sent = await asyncio.to_thread(rt, "send", *options, "-m", vllm.MODEL, "--turn-detection", "none", *files)
+            calls = len(server.calls)
+            unnamed = await asyncio.to_thread(rt, "send", *options, files[0])
+            doctor = await asyncio.to_thread(rt, "doctor", "--no-mic", *options, "-m", vllm.MODEL)
+        assert sent.exit == 0, sent.err
+        assert calls == 3
+        assert [event["code"] for event in sent.of("warning") if not event.get("minor")] == ["dialect"]
+        assert {event["dialect"] for event in sent.of("session")} == {"vllm"}
+        assert len(sent.of("final")) == 2
+        assert (unnamed.exit, "add --model" in unnamed.err) == (6, True)
+        findings = [each for each in doctor.of("finding") if each["check"] == "session"]
+        assert [each["status"] for each in findings] == ["ok", "warn"]
+        assert "--dialect vllm" in findings[1]["detail"]
+
+    run(check(), 60)

@@ -71,6 +71,7 @@ def finding(script: Script, *options: str) -> tuple[dict[str, Any], int]:
 
 
 CLIENT = ("--turn-detection", "client")
+SERVER_VAD = ("--turn-detection", "server_vad", "--model", "whisper-1")
 FLAT_16K: dict[str, Any] = {"input_audio_format": "pcm16", "input_audio_sample_rate": 16_000}
 
 
@@ -83,12 +84,8 @@ FLAT_16K: dict[str, Any] = {"input_audio_format": "pcm16", "input_audio_sample_r
         pytest.param(answers({"input_audio_format": "g711_alaw"}), (), "A-law", id="format, flat"),
         pytest.param(updates(audio__input__transcription=None), (), "transcription", id="transcription"),
         pytest.param(answers({"input_audio_transcription": None}), (), "transcription", id="transcription, flat"),
-        pytest.param(
-            updates(audio__input__turn_detection=None), ("--model", "whisper-1"), "turn detection", id="turn detection"
-        ),
-        pytest.param(
-            answers({"turn_detection": None}), ("--model", "whisper-1"), "turn detection", id="turn detection, flat"
-        ),
+        pytest.param(updates(audio__input__turn_detection=None), SERVER_VAD, "turn detection", id="turn detection"),
+        pytest.param(answers({"turn_detection": None}), SERVER_VAD, "turn detection", id="turn detection, flat"),
     ],
 )
 def test_a_changed_session_is_a_failure(script: Script, options: tuple[str, ...], names: str) -> None:

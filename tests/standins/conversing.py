@@ -120,13 +120,17 @@ class TranscribingScript(ConversingScript):
 class WithoutTurnDetection(ConversingScript):
     """Has no turn detection for its model: says so, and takes commits."""
 
+    refuses_turns = True
+    """Else it answers with a session that has none."""
+
     def configure(self, message: Message) -> list[Message]:
         """The field is named."""
         detection: Any = message["session"]["audio"]["input"]["turn_detection"]
-        if detection is not None:
+        self.detects = False
+        if detection is not None and self.refuses_turns:
             text = "Turn detection is not supported for this model."
             return [error("invalid_value", text, param="session.audio.input.turn_detection")]
-        self.detects = False
+        message["session"]["audio"]["input"]["turn_detection"] = None
         return [{"type": "session.updated", "session": message["session"]}]
 
     def commit(self, message: Message) -> list[Message]:
@@ -138,3 +142,9 @@ class WithoutTurnDetection(ConversingScript):
             {"type": "input_audio_buffer.committed", "item_id": self.item},
             {"type": f"{TRANSCRIPTION}.completed", "item_id": self.item, "content_index": 0, "transcript": words},
         ]
+
+
+class SwitchingItOff(WithoutTurnDetection):
+    """Takes the session, but for its turn detection."""
+
+    refuses_turns = False

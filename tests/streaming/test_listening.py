@@ -17,6 +17,7 @@ from tests.standins.conversing import (
     RefusingTheHandshake,
     Replying,
     SayingSo,
+    SwitchingItOff,
     TranscribingScript,
     WithoutTurnDetection,
 )
@@ -199,13 +200,14 @@ def test_a_relay_that_takes_no_model_in_the_url_is_asked_without() -> None:
     run(check())
 
 
+@pytest.mark.parametrize("script", [WithoutTurnDetection, SwitchingItOff])
 @pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
-def test_where_turn_detection_is_refused_rt_makes_the_turns(*, live: bool) -> None:
+def test_where_turn_detection_is_refused_rt_makes_the_turns(script: type[Script], *, live: bool) -> None:
     """From the first sample on, also of sound captured before the refusal."""
 
     async def check() -> None:
         pcm, spans = turns(4)
-        async with StandIn(WithoutTurnDetection).serving() as server:
+        async with StandIn(script).serving() as server:
             outcome = await listen(server.url, pcm, live=live, speed=4)
         assert len(server.calls) == 2
         assert len(server.calls[1].sent("input_audio_buffer.commit")) == 4
@@ -216,12 +218,13 @@ def test_where_turn_detection_is_refused_rt_makes_the_turns(*, live: bool) -> No
     run(check())
 
 
-def test_turn_detection_that_was_asked_for_is_not_replaced() -> None:
+@pytest.mark.parametrize("script", [WithoutTurnDetection, SwitchingItOff])
+def test_turn_detection_that_was_asked_for_is_not_replaced(script: type[Script]) -> None:
     """The refusal is the end."""
 
     async def check() -> None:
         chosen = chosen_settings(SessionSettings(turn_detection="server_vad"))
-        async with StandIn(WithoutTurnDetection).serving() as server:
+        async with StandIn(script).serving() as server:
             outcome = await listen(server.url, turns(1)[0], chosen=chosen)
         assert outcome.summary.exit == 6
         assert len(server.calls) == 1

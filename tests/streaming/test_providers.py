@@ -12,11 +12,11 @@ from rt_cli.protocol.dialects import AZURE, DIALECTS, OPENAI
 from rt_cli.settings import SessionSettings
 from tests.exact import judge, turns
 from tests.fakes import run
-from tests.standins import vllm
+from tests.standins import nvidia, vllm
 from tests.standins.providers import PROVIDERS, Provider
 from tests.standins.runs import chosen_settings, listen
 from tests.standins.speaches import SpeachesScript
-from tests.standins.standin import Faults, Message, StandIn
+from tests.standins.standin import Faults, Message, Script, StandIn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,19 +171,32 @@ def test_a_minute_of_silence_does_not_end_sglang() -> None:
     run(check())
 
 
-class Tones(vllm.VllmScript):
+class Tones(Script):
     """Says how long each turn is: what is resampled spells no numbers."""
-
-    def hear(self, samples: NDArray[np.int16]) -> list[Message]:
-        """No interim text."""
-        del samples
-        return []
 
     def words(self, end: int) -> str:
         """The length of the tone, milliseconds at the rate of this server."""
         (loud,) = np.nonzero(np.abs(self.audio[self.done_to : end].astype(int)) > 1_000)
         self.done_to = end
         return str(round((loud[-1] - loud[0]) * 1000 / self.rate_hz)) if loud.size else ""
+
+
+class VllmTones(Tones, vllm.VllmScript):
+    """No interim text."""
+
+    def hear(self, samples: NDArray[np.int16]) -> list[Message]:
+        """Nothing."""
+        del samples
+        return []
+
+
+class NvidiaTones(Tones, nvidia.NvidiaScript):
+    """No interim text."""
+
+    def interim(self, text: str) -> list[Message]:
+        """Nothing."""
+        del text
+        return []
 
 
 def tones(*lengths_ms: int) -> bytes:
@@ -197,28 +210,34 @@ def tones(*lengths_ms: int) -> bytes:
 
 @pytest.mark.parametrize("faults", [Faults(), Faults(cuts=(1 << 30, 25_000))], ids=["", "cut"])
 @pytest.mark.parametrize("trailing", [True, False], ids=["closed by silence", "closed at the end"])
-def test_vllm_is_recognised_by_its_greeting(faults: Faults, *, trailing: bool) -> None:
+@pytest.mark.parametrize(
+    ("script", "title", "query"),
+    [(VllmTones, "vLLM", {}), (NvidiaTones, "NVIDIA Riva, Speech NIM", {"intent": ["transcription"]})],
+)
+def test_a_server_with_another_rate_is_recognised_by_its_greeting(
+    script: type[Script], title: str, query: dict[str, list[str]], faults: Faults, *, trailing: bool
+) -> None:
     """It is asked again in its dialect, and the sound that was captured meanwhile is resampled; said once."""
 
     async def check() -> None:
-        lengths = (300, 500, 700, 400, 600)
+        lengths, model = (300, 500, 700, 400, 600), vllm.MODEL if script is VllmTones else nvidia.MODEL
         pcm = tones(*lengths)
         if not trailing:
             pcm = pcm[: -(400 * 24) * 2]
-        async with StandIn(Tones, faults).serving() as server:
-            outcome = await listen(server.url, pcm, model=vllm.MODEL, live=True, speed=2)
+        async with StandIn(script, faults).serving() as server:
+            outcome = await listen(server.url, pcm, model=model, live=True, speed=2)
         assert outcome.summary.exit == 0
         heard = [int(final.text) for final in outcome.finals]
         assert all(abs(ms - length) < 10 for ms, length in zip(heard, lengths, strict=True)), heard
         (warned,) = (event.message for event in outcome.events if isinstance(event, Warned) and event.code == "dialect")
-        assert warned == "the endpoint is vLLM: going on in its dialect at 16 kHz (--dialect vllm)"
+        assert warned.startswith(f"the endpoint is {title}: going on in its dialect at 16 kHz (--dialect ")
         first, second, *others = server.calls
         assert (first.query, first.messages, first.heard) == (
-            {"intent": ["transcription"], "model": ["voxtral"]},
+            {"intent": ["transcription"], "model": [model]},
             [],
             0,
         )
-        assert second.query == {}
+        assert second.query == query
         assert second.heard > 0
         assert bool(others) == bool(faults.cuts)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rt_cli.protocol.error_policy import classify_error
 from rt_cli.protocol.sanitize import printable_id
-from rt_cli.protocol.server_events import ErrorEvent, SessionCreated, SessionUpdated
+from rt_cli.protocol.server_events import ErrorEvent, Ignored, SessionCreated, SessionUpdated
 
 if TYPE_CHECKING:
     from rt_cli.errors import RtError
@@ -68,6 +68,9 @@ class Handshake:
                 self.looks_like = event.looks_like
                 self.session_id = printable_id(event.session_id) or self.session_id
                 self.expires_at = event.expires_at or self.expires_at
+            case Ignored(type="conversation.created"):
+                # Elsewhere it comes beside a session.created.
+                self.looks_like = None if self.greeted else "nvidia"
             case SessionUpdated():
                 self.configured = True
                 self.effective = event.effective

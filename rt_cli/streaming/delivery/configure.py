@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rt_cli.protocol.session.handshake import Handshake
 
 
+_MORE_WITHIN_S = 1.0
+
+
 async def configure(
     handshake: Handshake,
     endpoint: Endpoint,
@@ -47,7 +50,9 @@ async def configure(
     expected = "session.created"
     try:
         async with asyncio.timeout(timeout_s):
-            await until(lambda: handshake.greeted)
+            await until(lambda: handshake.greeted or _other_dialect(endpoint, handshake) is not None)
+            if not handshake.greeted:
+                await _wait_for_more(handshake, until)
             if (other := _other_dialect(endpoint, handshake)) is not None:
                 raise OtherDialectError(other)
             expected = "session.updated"
@@ -68,6 +73,15 @@ async def configure(
         handshake.configured = True
         return no_updated(within_s)
     return None
+
+
+async def _wait_for_more(handshake: Handshake, until: Callable[[Callable[[], bool]], Awaitable[None]]) -> None:
+    """Wait a moment for a greeting that may follow what looks like that of another dialect."""
+    try:
+        async with asyncio.timeout(_MORE_WITHIN_S):
+            await until(lambda: handshake.greeted)
+    except TimeoutError:
+        return
 
 
 def _other_dialect(endpoint: Endpoint, handshake: Handshake) -> str | None:

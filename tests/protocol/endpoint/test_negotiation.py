@@ -7,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import ConnectionLost, EndpointError, RefusedError, RtError, UnreachableError
+from rt_cli.protocol.dialects import DIALECTS
 from rt_cli.protocol.endpoint.endpoint import resolve
-from rt_cli.protocol.endpoint.negotiation import Negotiation, Subject, Variant, next_variant, refused_subject
+from rt_cli.protocol.endpoint.negotiation import (
+    Negotiation,
+    OtherDialectError,
+    Subject,
+    Variant,
+    next_variant,
+    refused_subject,
+)
 from rt_cli.protocol.error_policy import classify_close, classify_error, http_refusal
 from rt_cli.protocol.server_events import ErrorInfo
 from rt_cli.settings import EndpointSettings, SessionSettings
@@ -115,7 +123,7 @@ def test_it_ends(subjects: list[Subject], url_model: bool, listen: bool, turns: 
     assert len(tried) <= 8
 
 
-def negotiation(url: str, model: str = "m", **session: object) -> Negotiation:
+def negotiation(url: str, model: str | None = "m", **session: object) -> Negotiation:
     """The negotiation with the endpoint at a URL."""
     settings = SessionSettings(**session)  # type: ignore[arg-type]
     endpoint = resolve(EndpointSettings(url=url, model=model), url, None, session_type=settings.session_type)
@@ -167,6 +175,62 @@ def test_a_refusal_is_met_once_by_all_runs_of_a_command() -> None:
     assert asked.after(old, failure, None) == asked.proposal
     assert [code for code, _ in asked.accepted(asked.proposal)] == ["session_type"]
     assert asked.accepted(asked.proposal) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("vllm", "ws://h/v1/realtime?team=x"),
+        ("localai", "ws://h/v1/realtime?team=x&model=m"),
+        ("speaches", "ws://h/v1/realtime?team=x&intent=transcription&model=m"),
+        ("nvidia", "ws://h/v1/realtime?team=x&intent=transcription"),
+    ],
+)
+def test_a_server_that_greets_like_another_one_is_asked_in_its_dialect(name: str, url: str) -> None:
+    """Once; what it refuses then stands."""
+    asked = negotiation("ws://h?team=x")
+    found = asked.after(asked.proposal, OtherDialectError(name), None)
+    assert found is not None
+    assert (found.endpoint.url, found.endpoint.shown) == (url, url)
+    assert found.endpoint.dialect is DIALECTS[name]
+    assert found.request.rate_hz == DIALECTS[name].rate_hz
+    assert asked.after(found, classify_error(TYPE, configuring=True) or EndpointError("x"), TYPE) is None
+    assert asked.cause(EndpointError("later")).message == "later"
+    ((code, message),) = asked.accepted(found)
+    assert (code, f"(--dialect {name})" in message) == ("dialect", True)
+
+
+def test_sglang_is_recognised_by_what_it_refuses() -> None:
+    """Its code, at the field; any other one asks for turns of our own."""
+    said = ErrorInfo(code="not_supported", message="no", param="session.audio.input.turn_detection")
+    asked = negotiation("ws://h")
+    assert refuse(asked, said) == "ws://h/v1/realtime"
+    assert asked.proposal.endpoint.dialect is DIALECTS["sglang"]
+    # What it takes no notice of is no reason to end: rt makes the turns.
+    asked = negotiation("ws://h", prompt="x")
+    assert refuse(asked, said) == "ws://h/v1/realtime?intent=transcription&model=m"
+    assert asked.proposal.request.turns == "client"
+    assert refuse(negotiation("ws://h", turn_detection="server_vad"), said) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "session", "says"),
+    [
+        ("vllm", "m", {"language": "en"}, "vLLM: vllm takes no --language"),
+        ("vllm", None, {}, "vLLM: vllm wants the name of a model"),
+        ("speaches", "m", {"turn_detection": "client"}, "Speaches: speaches always finds the turns itself"),
+        ("vllm", "m", {"session_type": "realtime"}, "greets like vLLM"),
+    ],
+)
+def test_what_a_recognised_server_does_not_take_is_said(
+    name: str, model: str | None, session: dict[str, object], says: str
+) -> None:
+    """As if its dialect had been named."""
+    asked = negotiation("ws://h", model, **session)
+    failure = OtherDialectError(name)
+    assert asked.after(asked.proposal, failure, None) is None
+    assert says in asked.cause(failure).message
+    assert asked.cause(failure).exit_code == 6
 
 
 def test_a_later_failure_is_not_the_first_refusal() -> None:

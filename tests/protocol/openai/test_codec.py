@@ -133,6 +133,16 @@ EVENTS: list[tuple[str, dict[str, Any], ServerEvent]] = [
         {"type": "session.created", "id": "sess_1", "created": 5},
         SessionCreated(None, "sess_1", looks_like="vllm"),
     ),
+    (
+        "created, LocalAI",
+        {"type": "session.created", "event_id": "event_TODO", "session": {"id": "s", "audio": {}}},
+        SessionCreated(None, "s", looks_like="localai"),
+    ),
+    (
+        "created, Speaches",
+        {"type": "session.created", "event_id": "e", "session": {"modalities": [], "speech_model": "kokoro"}},
+        SessionCreated(None, None, flat=True, looks_like="speaches"),
+    ),
     ("created, bare", {"type": "session.created"}, SessionCreated()),
     (
         "created, beta",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rt_cli.protocol.dialects.dialect import SessionRequest
 from rt_cli.protocol.openai.decode import decode
-from rt_cli.protocol.server_events import ErrorEvent, ErrorInfo, SessionCreated, SessionUpdated
+from rt_cli.protocol.server_events import ErrorEvent, ErrorInfo, Ignored, SessionCreated, SessionUpdated
 from rt_cli.protocol.session.handshake import UPDATE_ID, Handshake
 from rt_cli.protocol.session.readback import read_back
 from tests.protocol.session.run import Run
@@ -76,6 +76,18 @@ def test_prefix_padding_is_read_back(detection: dict[str, object], prefix_ms: fl
     """In the flat shape too."""
     assert answer("server_vad", turn_detection=detection).prefix_ms == prefix_ms
     assert answer("server_vad", audio={"input": {"turn_detection": detection}}).prefix_ms == prefix_ms
+
+
+def test_what_greets_like_nvidia_may_only_be_on_its_way() -> None:
+    """A conversation comes before the session elsewhere, or behind it."""
+    handshake = Handshake()
+    conversation = Ignored("conversation.created")
+    assert handshake.receive(conversation) is None
+    assert (handshake.greeted, handshake.looks_like) == (False, "nvidia")
+    handshake.receive(SessionCreated())
+    assert (handshake.greeted, handshake.looks_like) == (True, None)
+    handshake.receive(conversation)
+    assert handshake.looks_like is None
 
 
 UNKNOWN = ErrorInfo(type="invalid_request_error", code="unknown_parameter", message="no such field")
