@@ -211,16 +211,21 @@ def tones(*lengths_ms: int) -> bytes:
 @pytest.mark.parametrize("faults", [Faults(), Faults(cuts=(1 << 30, 25_000))], ids=["", "cut"])
 @pytest.mark.parametrize("trailing", [True, False], ids=["closed by silence", "closed at the end"])
 @pytest.mark.parametrize(
-    ("script", "title", "query"),
-    [(VllmTones, "vLLM", {}), (NvidiaTones, "NVIDIA Riva, Speech NIM", {"intent": ["transcription"]})],
+    ("script", "title", "model", "query"),
+    [
+        (VllmTones, "vLLM", vllm.MODEL, {}),
+        (NvidiaTones, "NVIDIA Riva, Speech NIM", nvidia.MODEL, {"intent": ["transcription"]}),
+        # Nobody names a model: rt had the turns, for the default of OpenAI.
+        (NvidiaTones, "NVIDIA Riva, Speech NIM", OPENAI.default_model, {"intent": ["transcription"]}),
+    ],
 )
 def test_a_server_with_another_rate_is_recognised_by_its_greeting(
-    script: type[Script], title: str, query: dict[str, list[str]], faults: Faults, *, trailing: bool
+    script: type[Script], title: str, model: str, query: dict[str, list[str]], faults: Faults, *, trailing: bool
 ) -> None:
     """It is asked again in its dialect, and the sound that was captured meanwhile is resampled; said once."""
 
     async def check() -> None:
-        lengths, model = (300, 500, 700, 400, 600), vllm.MODEL if script is VllmTones else nvidia.MODEL
+        lengths = (300, 500, 700, 400, 600)
         pcm = tones(*lengths)
         if not trailing:
             pcm = pcm[: -(400 * 24) * 2]
@@ -230,6 +235,8 @@ def test_a_server_with_another_rate_is_recognised_by_its_greeting(
         heard = [int(final.text) for final in outcome.finals]
         assert all(abs(ms - length) < 10 for ms, length in zip(heard, lengths, strict=True)), heard
         (warned,) = (event.message for event in outcome.events if isinstance(event, Warned) and event.code == "dialect")
+        assert not any(final.approx for final in outcome.finals)
+        assert [event.code for event in outcome.events if isinstance(event, Warned) and not event.minor] == ["dialect"]
         assert warned.startswith(f"the endpoint is {title}: going on in its dialect at 16 kHz (--dialect ")
         first, second, *others = server.calls
         assert (first.query, first.messages, first.heard) == (

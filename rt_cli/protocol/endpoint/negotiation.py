@@ -210,7 +210,7 @@ class Negotiation:
         return said
 
     def _ask_in(self, name: str) -> Proposal | None:
-        """Ask in another dialect, or note why that is impossible: a setting that it does not take, turns of its own."""
+        """Ask in another dialect, or note the setting that it does not take."""
         settings = self._settings
         if not self._first.endpoint.dialect.transcribes:
             return None
@@ -220,8 +220,6 @@ class Negotiation:
         except UsageError as exc:
             message = f"the endpoint is {DIALECTS[name].title}: {exc.message}"
             self._failure = EndpointError(message, exc.hint, code=OtherDialectError.default_code)
-            return None
-        if request.turns == "server_vad" and self._first.request.turns != "server_vad":
             return None
         self._failure = None
         self._tried.append(replace(self._tried[-1], dialect=name))

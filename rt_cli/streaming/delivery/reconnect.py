@@ -101,8 +101,8 @@ class Reconnector:
                 self._after_hand_over(began_at)
                 backoff.handed_over(self._state.clock.now())
             self._state.marks.rewind()
-            if proposes_again and self._state.request.turns == "client" and not self._state.session.own_turns:
-                self._state.make_turns()
+            if proposes_again:
+                self._leave_or_make_turns()
             if successor is None or successor.ended:
                 await self._pause(self._state.clock.now() + delay)
                 successor = self._open()
@@ -159,6 +159,15 @@ class Reconnector:
             log.debug("asking for another session: %s", link.error)
             choice.proposal = proposal
         return proposal is not None
+
+    def _leave_or_make_turns(self) -> None:
+        """Follow the session that is asked for now, between two connections: its turns are the endpoint's, or ours."""
+        state = self._state
+        if state.request.turns == "client" and not state.session.own_turns:
+            state.make_turns()
+        elif state.request.turns in {"server_vad", "semantic_vad"} and state.session.own_turns:
+            # Not reported as turns that it makes in spite of us.
+            state.session.leave_turns_to_endpoint()
 
     def _after_hand_over(self, began_at: int) -> None:
         """Count consecutive sessions that were too short to settle any audio. Raises after too many of them."""
