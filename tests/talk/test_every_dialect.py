@@ -20,7 +20,7 @@ from tests.talk.scripted_talk import Talk, talk
 from tests.talk.test_recovery import fault
 
 if TYPE_CHECKING:
-    from tests.standins.conversation.agent import Agent
+    from tests.standins.conversation.server import Agent
 
 PAIRS = 2_400
 every = pytest.mark.parametrize("partner", PARTNERS, ids=[each.name for each in PARTNERS])

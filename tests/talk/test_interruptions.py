@@ -8,7 +8,8 @@ import random
 import pytest
 
 from tests.exact import speech
-from tests.standins.conversation.agent import RATE, Agent, value_of
+from tests.standins.conversation.agent import RATE, value_of
+from tests.standins.conversation.server import Agent
 from tests.talk.scripted_talk import talk
 
 PAIRS = 1_200

@@ -11,7 +11,8 @@ import pytest
 from rt_cli.events import Warned
 from tests.exact import judge, speech
 from tests.proxy import Fault, Proxy
-from tests.standins.conversation.agent import REPLY_SAMPLES, Agent, value_of
+from tests.standins.conversation.agent import REPLY_SAMPLES, value_of
+from tests.standins.conversation.server import Agent
 from tests.talk.scripted_talk import Talk, talk
 
 TURNS, PAIRS = 6, 4_000

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.standins.conversation.agent import BETA, RATE, REPLY_SAMPLES, Agent, AgentTalk, value_of
+from tests.standins.conversation.agent import BETA, RATE, REPLY_SAMPLES, AgentTalk, value_of
 from tests.standins.conversation.huggingface import HuggingFaceTalk
 from tests.standins.conversation.qwen import OmniTalk
+from tests.standins.conversation.server import Agent
 from tests.standins.conversation.voicelive import VoiceLiveTalk
 from tests.standins.conversation.xai import XaiTalk
 
