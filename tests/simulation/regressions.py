@@ -163,5 +163,20 @@ OPEN: dict[str, str] = {
         'ed":"late","refused":[6]},"faults":[{"at":3.25,"kind":"black_hole","lasts":5.0},{"at":5.14,"kind":"stop_readin'
         'g","lasts":0.3}]}'
     ),
+    "a --drain-timeout that is shorter than the time between two pings ends while the network is silent": (
+        '{"seed":501628,"command":"stream","turns":[[608,393],[611,1235],[616,108],[649,3010],[247,120],[643,125],[4009'
+        ',627],[612,649],[1532,3021],[127,359],[136,629],[110,0]],"turn_detection":"none","silence_ms":300,"options":["'
+        '--retry-for","20","--connect-timeout","5","--drain-timeout","3","--chunk-ms","100","--catch-up","1"],"line":{"'
+        'latency":0.0,"buffer":65536},"dials":{"deltas":"status","final_s":2.0,"ending":"silent","clears":false,"previo'
+        'us":false},"faults":[{"at":21.23,"kind":"black_hole","lasts":5.0}],"thread_delay":0.02}'
+    ),
+    "a refusal behind a pong that came in the same piece: the hole lies some chunks late": (
+        '{"seed":507780,"command":"pipe","turns":[[628,612],[4043,617],[223,624],[147,385],[613,130],[1512,608],[1533,6'
+        '01],[213,648],[214,628],[629,1220],[1525,392],[4018,124],[1000,0]],"turn_detection":"none","silence_ms":500,"o'
+        'ptions":["--retry-for","60","--connect-timeout","5","--drain-timeout","10","--speed","max","--chunk-ms","20"],'
+        '"line":{"latency":0.4,"buffer":65536},"dials":{"deltas":"status","updated":"late","final_s":0.0,"spread_s":0.3'
+        ',"failed":0.2,"ending":"silent","refused":[11]},"faults":[{"at":3.79,"kind":"wall_jump","lasts":7.0}],"thread_'
+        'delay":0.02}'
+    ),
 }
 """Failures that are known and not mended; the seeds of the short test draw none. Once mended, they go to the others."""
