@@ -21,6 +21,8 @@ _GAP_DB = 15.0
 """In a long turn, a frame this far below the level of the speech counts as a gap between words."""
 _LEVEL_WEIGHT = 0.05
 """Weight of a new frame in the running level of speech: about 20 frames, 0.6 s."""
+_HORIZON_FRAMES = 8
+"""How far ahead the earliest close is looked for: farther than audio is captured before its frame is analysed."""
 
 
 class SpeechStarts(Struct, frozen=True):
@@ -183,7 +185,26 @@ class TurnDetector:
         if self._turn_start is None:
             return self._open(level_dbfs)
         self._track_level(level_dbfs)
-        return [self._close(self._runs.position)] if self._ends(self._runs.position - self._turn_start) else []
+        length = self._runs.position - self._turn_start
+        return [self._close(self._runs.position)] if self._ends(length, self._runs.quiet, self._gap_frames) else []
+
+    @property
+    def earliest_close(self) -> int:
+        """Position before which no further turn closes, whatever frames follow; at most 8 frames ahead.
+
+        The frames that close a turn first are silence; if none is open, after the speech that opens it.
+        """
+        runs = self._runs
+        start, opens_in = self._turn_start, 0
+        if start is None:
+            opens_in = max(1, ONSET_FRAMES - runs.speech)
+            start = max(runs.position - runs.speech * self._frame - self._prefix, self._previous_end)
+        for ahead in range(opens_in + 1, _HORIZON_FRAMES):
+            silence = ahead - opens_in
+            quiet, gap = (silence, silence) if opens_in else (runs.quiet + silence, self._gap_frames + silence)
+            if self._ends(runs.position + ahead * self._frame - start, quiet, gap):
+                return runs.position + ahead * self._frame
+        return runs.position + _HORIZON_FRAMES * self._frame
 
     def finish(self, at: int) -> TurnCloses | None:
         """Close the open turn, if there is one, at the end of the input.
@@ -215,15 +236,16 @@ class TurnDetector:
         if self._runs.speech:
             self._speech_dbfs += _LEVEL_WEIGHT * (level_dbfs - self._speech_dbfs)
 
-    def _ends(self, length: int) -> bool:
+    def _ends(self, length: int, quiet: int, gap: int) -> bool:
+        """Whether a turn of so many samples ends after so many frames of silence, and of silence or gap."""
         if length < self._shortest:
             return False
         if length + self._frame > self._longest:
             return True
         half = self._longest / 2
         if length <= half:
-            return self._runs.quiet >= self._silence
-        return self._gap_frames >= max(1.0, self._silence * (self._longest - length) / half)
+            return quiet >= self._silence
+        return gap >= max(1.0, self._silence * (self._longest - length) / half)
 
     def _close(self, at: int) -> TurnCloses:
         self._previous_end = at

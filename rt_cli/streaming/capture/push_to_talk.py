@@ -107,7 +107,7 @@ class PushToTalk:
         silent = not (ended or self.controls.talking)
         known = min(to, max(self._closes, to - self._pre_roll)) if silent else to
         self.send_ranges.decided(known)
-        self.marks.analysed = max(self.marks.analysed, known)
+        self.marks.known(known)
 
     def report(self) -> None:
         """Report the present state."""

@@ -136,9 +136,9 @@ class TurnAnalysis:
                 pending = pending[frame * BYTES_PER_SAMPLE :]
                 for consumer in consumers:
                     consumer.push(probability, level)
-                self.marks.analysed += frame
+                self.marks.known(self.marks.analysed + frame)
             self._changed.notify()
-        self.marks.analysed = self._tape.captured
+        self.marks.known(self._tape.captured)
         if self._send_ranges is not None:
             self._send_ranges.decided(self._tape.captured)
         self._changed.notify()
@@ -179,11 +179,13 @@ class TurnAnalysis:
 
 
 class _Marker:
-    """Adds the turns of a detector to the marks."""
+    """Adds the turns of a detector to the marks, and how soon the next one may close."""
 
     def __init__(self, detector: TurnDetector, marks: TurnMarks) -> None:
         self._detector = detector
         self._marks = marks
+        marks.earliest_close = detector.earliest_close
 
     def push(self, probability: float, level_dbfs: float) -> None:
         self._marks.add(self._detector.push(probability, level_dbfs))
+        self._marks.earliest_close = self._detector.earliest_close

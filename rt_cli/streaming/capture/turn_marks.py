@@ -17,12 +17,27 @@ class TurnMarks:
     def __init__(self, start: int = 0) -> None:
         self.analysed = start
         """Timeline position up to which the marks are known."""
+        self.earliest_close = start
+        """Timeline position before which no turn closes but the known ones; at least :attr:`analysed`."""
         self._marks: list[TurnOpens | TurnCloses] = []
         self._left_out = start
 
     def add(self, marks: list[TurnOpens | TurnCloses]) -> None:
-        """Add marks in order; a mark inside audio that is not sent moves to the end of it."""
-        self._marks += [replace(mark, at=max(mark.at, self._left_out)) for mark in marks]
+        """Add marks in order; a mark inside audio that is not sent moves to the end of it.
+
+        A turn that has no audio then has no marks.
+        """
+        for mark in marks:
+            moved = replace(mark, at=max(mark.at, self._left_out))
+            if isinstance(moved, TurnCloses) and self._marks and self._marks[-1] == TurnOpens(moved.at):
+                self._marks.pop()
+            else:
+                self._marks.append(moved)
+
+    def known(self, to: int) -> None:
+        """Note that all marks before ``to`` are known."""
+        self.analysed = max(self.analysed, to)
+        self.earliest_close = max(self.earliest_close, to)
 
     def closes_after(self, position: int) -> int | None:
         """Return the first position at or after ``position`` where a turn closes; None if unknown."""

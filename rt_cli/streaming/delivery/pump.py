@@ -120,9 +120,12 @@ class Pump:
         if self._one_turn_at_once and self._session.awaits_answer:
             return _WAIT
         if marks is not None:
+            self._report_speech_start(sent)
             if not self._speech and self._session.wire.wire - self._committed_wire >= self._longest_silence:
-                return CommitTurn()
-            known, closes = min(known, marks.analysed), marks.closes_after(max(sent, self._committed_at + 1))
+                # No commit may split speech that is sent but not analysed.
+                return CommitTurn() if marks.analysed >= sent else _WAIT
+            known, closes = min(known, marks.earliest_close), marks.closes_after(max(sent, self._committed_at + 1))
+            ended = ended and marks.analysed == tape.captured
         return decide(
             sent=sent,
             known=known,

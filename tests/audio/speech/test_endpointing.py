@@ -236,3 +236,39 @@ def test_closes_are_never_in_the_past(values: list[tuple[float, float]]) -> None
     for index, (value, level) in enumerate(values):
         for event in machine.push(value, level):
             assert not isinstance(event, TurnCloses) or event.at == (index + 1) * FRAME
+
+
+@given(
+    values=frames,
+    silence_ms=st.integers(0, 1000),
+    prefix_ms=st.integers(0, 1000),
+    max_turn_s=st.floats(0.5, 5),
+    start=st.sampled_from([0, 100]),
+)
+def test_no_turn_closes_before_the_earliest_close(
+    values: list[tuple[float, float]], silence_ms: int, prefix_ms: int, max_turn_s: float, start: int
+) -> None:
+    """Whatever frames follow; the bound is at or after the latest frame, at most 8 frames ahead."""
+    machine = turn_detector(max_turn_s=max_turn_s, silence_ms=silence_ms, prefix_ms=prefix_ms, start=start)
+    bound = start
+    for index, (value, level) in enumerate(values):
+        position = start + (index + 1) * FRAME
+        closes = [event.at for event in machine.push(value, level) if isinstance(event, TurnCloses)]
+        assert all(at >= bound for at in closes)
+        assert position < machine.earliest_close <= position + 8 * FRAME
+        bound = max(bound, machine.earliest_close)
+
+
+@given(values=frames, silence_ms=st.integers(0, 200), max_turn_s=st.floats(0.5, 5))
+def test_the_earliest_close_is_that_of_silence(
+    values: list[tuple[float, float]], silence_ms: int, max_turn_s: float
+) -> None:
+    """Behind speech that opens a turn: no sound waits that no frames can close a turn before."""
+    machine = turn_detector(max_turn_s=max_turn_s, silence_ms=silence_ms)
+    opened = turn_events(machine, values)
+    bound = machine.earliest_close
+    if not opened or isinstance(opened[-1], TurnCloses):
+        turn_events(machine, [(0.9, -1.0)] * (1 if values and values[-1][0] == 0.9 else 2))
+    closes = [event.at for event in turn_events(machine, [(0.0, -90.0)] * 400)]
+
+    assert closes[0] == bound or bound == (len(values) + 8) * FRAME < closes[0]
