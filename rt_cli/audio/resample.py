@@ -34,18 +34,20 @@ class Resampler:
     """Converts float audio at one rate to PCM16 at another.
 
     Positions are aligned: output sample ``n`` is the input at position ``n * source / wire``. After :meth:`flush` the
-    output has ``samples * wire / source`` samples, rounded up or down. Equal rates change no sample.
+    output has ``samples * wire / source`` samples, off by one at most. Equal rates change no sample.
 
     Args:
         source_rate_hz: 1000 to 768000.
         wire_rate_hz: 1000 to 768000.
         channels: 1, or 2 separate channels.
+        live: Hold back 5 ms at 48 kHz instead of 21 on average, for three times the CPU time: the variable-rate filter
+            of soxr at a fixed rate. Aliases stay below -105 dB; positions are off by up to 0.1 ms.
 
     Raises:
         AudioError: A rate is out of range.
     """
 
-    def __init__(self, source_rate_hz: int, wire_rate_hz: int, channels: int = 1) -> None:
+    def __init__(self, source_rate_hz: int, wire_rate_hz: int, channels: int = 1, *, live: bool = False) -> None:
         check_rate(source_rate_hz)
         check_rate(wire_rate_hz)
         self._empty = (0,) if channels == 1 else (0, channels)
@@ -53,10 +55,12 @@ class Resampler:
         if source_rate_hz != wire_rate_hz:
             import soxr
 
-            self._stream = soxr.ResampleStream(source_rate_hz, wire_rate_hz, channels, dtype="float32", quality="HQ")
+            self._stream = soxr.ResampleStream(
+                source_rate_hz, wire_rate_hz, channels, dtype="float32", quality="HQ", vr=live
+            )
 
     def push(self, block: NDArray[np.float32]) -> bytes:
-        """Resample the next block. The resampler holds back about 20 ms.
+        """Resample the next block. The resampler holds back a part of it.
 
         Args:
             block: Shape ``(frames,)``, or ``(frames, 2)`` for two channels; nominal range [-1, 1]. NaN and infinities

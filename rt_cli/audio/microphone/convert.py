@@ -65,7 +65,7 @@ class WireConverter:
     def _new_resampler(self) -> Resampler:
         from rt_cli.audio.resample import Resampler
 
-        return Resampler(self._rate_hz, self._wire_rate_hz, width(self._pick))
+        return Resampler(self._rate_hz, self._wire_rate_hz, width(self._pick), live=True)
 
     def _block(self, pcm: bytes, lost: int) -> Iterator[Block]:
         if pcm or lost:

@@ -67,7 +67,7 @@ class Delivery:
         self.latest = max(self.latest, captured - self.sent)
 
 
-def deliver(  # noqa: PLR0913  # the parameters of a turn
+def deliver(
     known: Callable[[TurnMarks], int],
     frames: Frames,
     sizes: list[int],
@@ -105,15 +105,13 @@ def deliver(  # noqa: PLR0913  # the parameters of a turn
     prefix_ms=st.integers(0, 500),
     max_turn_s=st.sampled_from([0.5, 1.0, 4.0, 30.0]),
 )
-def test_commits_and_turns_are_those_of_sound_that_waits_for_its_analysis(  # noqa: PLR0913
+def test_commits_and_turns_are_those_of_sound_that_waits_for_its_analysis(
     frames: Frames, sizes: list[int], lag: int, silence_ms: int, prefix_ms: int, max_turn_s: float
 ) -> None:
     """To the sample, whatever is captured together and however late it is analysed; all sound is sent."""
 
     def run(known: Callable[[TurnMarks], int]) -> Delivery:
-        return deliver(
-            known, frames, sizes, lag=lag, silence_ms=silence_ms, prefix_ms=prefix_ms, max_turn_s=max_turn_s
-        )
+        return deliver(known, frames, sizes, lag=lag, silence_ms=silence_ms, prefix_ms=prefix_ms, max_turn_s=max_turn_s)
 
     waited, early = run(lambda marks: marks.analysed), run(lambda marks: marks.earliest_close)
 
