@@ -1,6 +1,6 @@
-"""Sessions per core: ``python tests/bench/sessions.py [--sessions 40 80] [--seconds 8] [--rounds 3]``.
+"""Sessions per core: ``python tests/bench/sessions.py [--sessions 40 80] [--seconds 8] [--rounds 3] [--chunk-ms 20]``.
 
-So many sessions in one process, each a file in real time, 20 ms a message. Lateness is from when a chunk was due to
+So many sessions in one process, each a file in real time. Lateness is from when a chunk was due to
 when it was written, against the most punctual of its session. Since other work on the machine spoils that, sessions per
 core are derived as well: 85 % of a core over what a session takes.
 ``--client NAME`` is one run, in this process.
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Block
 
 RATE_HZ, CHUNK_MS = 24_000, 20
-CHUNK = RATE_HZ * CHUNK_MS // 1000
 STAGGER_S = 0.05
 WARM_S = 4.0
 """Warm-up: the first seconds, which contain the handshakes, do not count."""
@@ -57,17 +56,17 @@ class Lateness:
         return [offset - best for offset in self._offsets]
 
 
-async def naive_session(url: str, began: float, seconds: float, late: Lateness) -> None:
+async def naive_session(url: str, began: float, seconds: float, late: Lateness, chunk_ms: int) -> None:
     """``websockets``, ``json`` and ``base64``."""
     from websockets.asyncio.client import connect
 
     from tests.bench.peers import SESSION
 
-    pcm = bytes(CHUNK * 2)
+    pcm = bytes(RATE_HZ * chunk_ms // 1000 * 2)
     async with connect(url, compression=None) as websocket:
         await websocket.send(json.dumps({"type": "session.update", "session": SESSION}))
-        for number in range(1, int(seconds * 1000 / CHUNK_MS) + 1):
-            due = began + number * CHUNK_MS / 1000
+        for number in range(1, int(seconds * 1000 / chunk_ms) + 1):
+            due = began + number * chunk_ms / 1000
             await asyncio.sleep(due - time.monotonic())
             audio = base64.b64encode(pcm).decode()
             await websocket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
@@ -119,7 +118,7 @@ class Writes:
         return self._began + position / RATE_HZ
 
 
-async def rt_session(url: str, seconds: float, late: Lateness) -> None:
+async def rt_session(url: str, seconds: float, late: Lateness, chunk_ms: int) -> None:
     """Run a streamer, as ``rt send -j N`` runs many."""
     from rt_cli.clock import SystemClock
     from rt_cli.protocol.endpoint.endpoint import resolve
@@ -128,7 +127,7 @@ async def rt_session(url: str, seconds: float, late: Lateness) -> None:
     from rt_cli.streaming.streamer import Streamer
 
     chosen = Settings(
-        input=InputSettings(chunk_ms=CHUNK_MS), delivery=DeliverySettings(speed=1.0), session=SessionSettings()
+        input=InputSettings(chunk_ms=chunk_ms), delivery=DeliverySettings(speed=1.0), session=SessionSettings()
     )
     endpoint = resolve(EndpointSettings(url=url, model="whisper-1"), url, None)
     session = endpoint.dialect.request(chosen.session, endpoint.model, "server_vad", embedded=False)
@@ -141,7 +140,7 @@ async def rt_session(url: str, seconds: float, late: Lateness) -> None:
     await Streamer(job, SystemClock(), lambda _observation: None).run()
 
 
-async def many(client: str, url: str, count: int, seconds: float) -> None:
+async def many(client: str, url: str, count: int, seconds: float, chunk_ms: int) -> None:
     """Run all sessions, started one after the other; print lateness (p99, ms) and CPU (s per second of a session)."""
     began = time.monotonic()
     warm_s = WARM_S + count * STAGGER_S
@@ -152,9 +151,9 @@ async def many(client: str, url: str, count: int, seconds: float) -> None:
     async def one(number: int) -> None:
         await asyncio.sleep(number * STAGGER_S)
         if client == "naive":
-            await naive_session(url, time.monotonic(), total_s, lates[number])
+            await naive_session(url, time.monotonic(), total_s, lates[number], chunk_ms)
         else:
-            await rt_session(url, total_s, lates[number])
+            await rt_session(url, total_s, lates[number], chunk_ms)
 
     async def clock() -> None:
         for moment in (warm_s, warm_s + seconds):
@@ -178,34 +177,35 @@ async def many(client: str, url: str, count: int, seconds: float) -> None:
     )
 
 
-def one_run(client: str, count: int, seconds: float) -> dict[str, float]:
+def one_run(client: str, count: int, seconds: float, chunk_ms: int) -> dict[str, float]:
     """Run the measurement in its own process."""
     with sink() as endpoint:
         command = [sys.executable, __file__, "--client", client, "--url", endpoint.url]
-        command += ["--sessions", str(count), "--seconds", str(seconds)]
+        command += ["--sessions", str(count), "--seconds", str(seconds), "--chunk-ms", str(chunk_ms)]
         result: dict[str, float] = json.loads(
             subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout
         )
         return result
 
 
-def measure(rounds: int, sessions: list[int] | None = None, seconds: float = 8) -> None:
+def measure(rounds: int, sessions: list[int] | None = None, seconds: float = 8, chunk_ms: int = CHUNK_MS) -> None:
     """Run all measurements and print the table."""
     sessions = sessions or [40, 80]
     found = defaultdict(list)
     for _ in range(rounds):
         for count in sessions:
             for client in ("naive", "rt"):
-                found[client, count].append(one_run(client, count, seconds))
-    print(f"\nsessions in one process, {CHUNK_MS} ms a message ({rounds} rounds, medians)\n")
+                found[client, count].append(one_run(client, count, seconds, chunk_ms))
+    print(f"\nsessions in one process, {chunk_ms} ms a message ({rounds} rounds, medians)\n")
     table(
-        ("client", "sessions", "late p99 ms", "CPU, part of a core", "CPU ms per s of a session", "sessions per core"),
+        ("client", "sessions", "late p99 ms", "CPU, part of a core", "us per message", "of the naive", "per core"),
         [
             (
                 client,
                 count,
                 *(median([run[key] for run in runs]) for key in ("p99_ms", "cpu")),
-                median([run["per"] for run in runs]) * 1000,
+                median([run["per"] for run in runs]) * chunk_ms * 1000,
+                median([one["per"] / other["per"] for one, other in zip(runs, found["naive", count], strict=True)]),
                 round(_BUSY / median([run["per"] for run in runs])),
             )
             for (client, count), runs in sorted(found.items())
@@ -220,8 +220,9 @@ if __name__ == "__main__":
     parser.add_argument("--sessions", type=int, nargs="+", default=[40, 80])
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--chunk-ms", type=int, default=CHUNK_MS)
     options = parser.parse_args()
     if options.client:
-        asyncio.run(many(options.client, options.url, options.sessions[0], options.seconds))
+        asyncio.run(many(options.client, options.url, options.sessions[0], options.seconds, options.chunk_ms))
     else:
-        measure(options.rounds, options.sessions, options.seconds)
+        measure(options.rounds, options.sessions, options.seconds, options.chunk_ms)
