@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+_TICKS_PER_S = 1000
+_EARLY_TICKS = 0.001
+"""A deadline this little after a tick belongs to it: sums of times are not exact."""
 
 
 class Clock(Protocol):
@@ -30,7 +36,7 @@ class Clock(Protocol):
         ...
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback`` on the running event loop at ``deadline`` (seconds of :meth:`now`).
+        """Call ``callback`` on the running event loop at ``deadline`` (seconds of :meth:`now`); ``inf`` for never.
 
         Returns:
             A function that cancels the call.
@@ -56,8 +62,57 @@ class SystemClock:
             await asyncio.sleep(delay_s)
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
-        """Use a timer of the event loop, whose clock is ``time.monotonic``."""
-        return asyncio.get_running_loop().call_at(deadline, callback).cancel
+        """Use the event loop, whose clock is ``time.monotonic``, to the next millisecond."""
+        loop, timers = asyncio.get_running_loop(), _thread.timers
+        if timers is None or timers.loop is not loop:
+            timers = _thread.timers = _SharedTimers(loop)
+        return timers.call_at(deadline, callback)
+
+
+class _SharedTimers:
+    """Calls of the same millisecond share one timer of the event loop, which costs more than most of the calls.
+
+    Args:
+        loop: The event loop, which waits for whole milliseconds anyway.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._calls: dict[int, list[list[Callable[[], None]]]] = {}
+        """By tick: one list per call, empty if it was cancelled."""
+
+    def call_at(self, deadline: float, callback: Callable[[], None]) -> Callable[[], None]:
+        call = [callback]
+        if deadline == math.inf:
+            return call.clear
+        tick = math.ceil(deadline * _TICKS_PER_S - _EARLY_TICKS)
+        if (calls := self._calls.get(tick)) is not None:
+            calls.append(call)
+        else:
+            self._calls[tick] = [call]
+            self.loop.call_at(tick / _TICKS_PER_S, self._expire, tick)
+        return call.clear
+
+    def _expire(self, tick: int) -> None:
+        self._run(iter(self._calls.pop(tick)))
+
+    def _run(self, calls: Iterator[list[Callable[[], None]]]) -> None:
+        try:
+            for call in calls:
+                if call:
+                    call[0]()
+        except BaseException:
+            self.loop.call_soon(self._run, calls)  # the error of one call is none of the others
+            raise
+
+
+class _Thread(threading.local):
+    """A thread runs one event loop at a time."""
+
+    timers: _SharedTimers | None = None
+
+
+_thread = _Thread()
 
 
 def utc(seconds: float) -> str:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from rt_cli.audio.source import Block
 
 RATE_HZ, CHUNK_MS = 24_000, 20
-STAGGER_S = 0.05
+STAGGER_S = 0.0524
+"""Between the starts of two sessions: their chunks are due at moments spread over the chunk, as those of users are."""
 WARM_S = 4.0
 """Warm-up: the first seconds, which contain the handshakes, do not count."""
 _BUSY = 0.85

@@ -11,6 +11,7 @@ from rt_cli.errors import AudioError
 from rt_cli.streaming.capture.gaps import Gaps
 from rt_cli.streaming.capture.reread import Rereader
 from rt_cli.streaming.timing.repeating_timer import RepeatingTimer
+from rt_cli.streaming.timing.ticks import on_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,8 +101,8 @@ class TapeFeeder:
         self._start = tape.captured
         self.stopped_at: float | None = None
         """Time of the first :meth:`stop`, seconds."""
-        self.started_at = clock.now()
-        """Time at which the first sample was due, seconds."""
+        self.started_at = on_grid(clock.now())
+        """Time at which the first sample was due, seconds: a moment that other sessions share."""
         self._pace = RepeatingTimer(clock, self._append_due)
         self._block, self._at, self._end = b"", 0, 0
         """The present block, and the start and end of its next piece, bytes."""

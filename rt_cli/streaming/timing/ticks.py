@@ -9,8 +9,15 @@ from __future__ import annotations
 import math
 
 TICK_S = 0.1
+GRID_S = 0.01
+"""All sessions of a process start on this grid, so that their moments are few."""
 _TOLERANCE = 0.01
 """Share of a tick. A tick this near counts as reached, so that rounding does not return the same tick twice."""
+
+
+def on_grid(moment: float) -> float:
+    """Return the last moment of the grid that is not after ``moment``, seconds of the same clock."""
+    return math.floor(moment / GRID_S) * GRID_S
 
 
 def next_tick(moment: float, since: float, every_s: float = TICK_S) -> float:
