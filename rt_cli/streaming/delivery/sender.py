@@ -7,8 +7,8 @@ Rules, each from a defect that some project has had:
 3. A write that has begun is never cancelled: the data would be delivered anyway. The caller may be cancelled; the next
    caller waits for the end of the write. Only the end of the connection ends a write early.
 4. A return of ``send()`` proves nothing, so a window limits the audio that is not *acknowledged*. The pong of a ping
-   sent after the audio acknowledges it, and so does any event that proves that it was read. The window is 2 to 8 s: it
-   grows with the round trip and with the speed at which the endpoint reads.
+   sent after the audio, twice in a window, acknowledges it, and so does any event that proves that it was read. The
+   window is 2 to 8 s: it grows with the round trip and with the speed at which the endpoint reads.
 5. Streams of audio exclude each other: the second one waits.
 6. A sender belongs to one connection and ends with it.
 
@@ -35,7 +35,7 @@ log = logging.getLogger("rt.sender")
 lane_log = logging.getLogger("rt.sender.lane")
 """A line for each message."""
 
-PING_BUSY_S = 0.5
+PING_BUSY_S = 1.0
 PING_IDLE_S = 5.0
 _WINDOW_S = (2.0, 8.0)
 _RTT_MEMORY_S = 30.0
@@ -176,8 +176,11 @@ class Sender:
 
     @property
     def spare(self) -> int:
-        """Samples that may be sent at once, without a ping between; one chunk is always allowed. May be negative."""
-        return min(self.window - self.in_flight, self._ping_covers + self.window // 4 - self.sent)
+        """Samples that may be sent at once, without a ping between: at most a quarter of the window; one chunk always.
+
+        May be negative.
+        """
+        return min(self.window - self.in_flight, self.window // 4, self._ping_covers + self.window // 2 - self.sent)
 
     @property
     def blocked(self) -> bool:
@@ -225,7 +228,7 @@ class Sender:
             self.audio_at_once(messages, samples)
             return
         await self._write(messages, samples)
-        if self.sent - self._ping_covers >= self.window // 4:
+        if self.sent - self._ping_covers >= self.window // 2:
             await self._ping()
 
     def free(self, samples: int) -> bool:
@@ -241,7 +244,7 @@ class Sender:
             self.progress_at = self._clock.now()
         self.sent += samples
         self._log_lane("passed")
-        if self.sent - self._ping_covers >= self.window // 4:
+        if self.sent - self._ping_covers >= self.window // 2:
             self._ping_now(messages)
         else:
             self._transport.send_at_once(messages)

@@ -72,7 +72,7 @@ def test_only_an_unlimited_allowance_makes_batches(rate: float, *, unlimited: bo
 
 
 def test_a_batch_fills_the_window_and_no_more() -> None:
-    """Without pongs a batch sends as much as single chunks, with a ping every quarter of the window."""
+    """Without pongs batches of a quarter of the window send as much as single chunks, with a ping every half of it."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -93,12 +93,12 @@ def test_a_batch_fills_the_window_and_no_more() -> None:
         for _ in range(100):
             await asyncio.sleep(0)
         assert sender.in_flight == sender.window == written * chunk
-        assert len(peer.pongs) == 4, "one for each quarter"
+        assert len(peer.pongs) == 2, "one for each half"
         for pong in peer.pongs[:1]:
             pong.set_result(None)
         for _ in range(20):
             await asyncio.sleep(0)
-        assert sender.acknowledged == sender.window // 4
+        assert sender.acknowledged == sender.window // 2
         assert sender.in_flight == sender.window
         flooding.cancel()
         await asyncio.wait((flooding,))

@@ -426,7 +426,7 @@ class ManualClock(FakeClock):
 
 @pytest.mark.parametrize("pauses", [0, 2], ids=["at once", "waiting"])
 def test_pings_by_the_timer(pauses: int) -> None:
-    """After audio within 0.6 s, when idle every 5 s; also if the connection makes the ping wait."""
+    """After audio within 1.2 s, when idle every 5 s; also if the connection makes the ping wait."""
 
     async def scenario() -> None:
         clock = FakeClock()
@@ -439,7 +439,7 @@ def test_pings_by_the_timer(pauses: int) -> None:
         pinging.cancel()
         await asyncio.wait((pinging,))
         first, *idle = (later - earlier for earlier, later in pairwise([100.0, *peer.pinged_at[:6]]))
-        assert 0.5 < first < 0.71
+        assert 1.0 < first < 1.21
         assert all(5 <= each < 5.71 for each in idle), idle
         assert sender.acknowledged == CHUNK
 
@@ -447,7 +447,7 @@ def test_pings_by_the_timer(pauses: int) -> None:
 
 
 def test_a_flowing_stream_needs_no_ping_of_the_timer() -> None:
-    """Its pings follow the audio, every quarter of the window."""
+    """Its pings follow the audio, every half of the window."""
 
     async def scenario() -> None:
         clock = ManualClock()
@@ -461,7 +461,7 @@ def test_a_flowing_stream_needs_no_ping_of_the_timer() -> None:
             await settle(2)
         pinging.cancel()
         await asyncio.wait((pinging,))
-        assert len(peer.pinged_at) == 10
+        assert len(peer.pinged_at) == 5
 
     run(scenario())
 
@@ -499,12 +499,12 @@ def test_a_pong_acknowledges_only_audio_before_its_ping() -> None:
         peer.answers = False
         sender = make(peer)
         async with sender.stream():
-            await sender.audio([b"x"], RATE // 2)
+            await sender.audio([b"x"], RATE)
             assert len(peer.pongs) == 1
             await sender.audio([b"x"], CHUNK)
             peer.pongs[0].set_result(None)
             await settle()
-        assert sender.acknowledged == RATE // 2
+        assert sender.acknowledged == RATE
         assert sender.in_flight == CHUNK
 
     run(scenario())
