@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 SourceKind = Literal["file", "pipe", "microphone"]
 
 
-@dataclass(frozen=True, slots=True)
-class SourceInfo:
+class SourceInfo(Struct, frozen=True):
     """Properties of an open source."""
 
     name: str
@@ -32,8 +32,7 @@ class SourceInfo:
     """None if the duration is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Captured audio, ready for the timeline."""
 
     pcm: bytes

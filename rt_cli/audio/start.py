@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from rt_cli.audio.channels import width
 from rt_cli.audio.format import BYTES_PER_SAMPLE

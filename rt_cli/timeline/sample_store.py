@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence
 from rt_cli.disk.serial_thread import SerialThread
@@ -24,8 +25,7 @@ RETRY_S = 0.5
 """Time until the next write to a disk that refused."""
 
 
-@dataclass(slots=True, eq=False)
-class _Piece:
+class _Piece(Struct, eq=False):
     """Samples without a gap, either in ``data`` or at byte ``offset`` of ``file``."""
 
     start: int

@@ -7,8 +7,9 @@ marks, so its sum is always right. Holes are ranges that no final will cover, ea
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rt_cli.audio.format import BYTES_PER_SAMPLE, silence
 from rt_cli.errors import RtError
@@ -22,8 +23,7 @@ MEMORY_S = 60
 LIMIT_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(Struct, frozen=True):
     """A half-open range of the timeline that counts as dropped."""
 
     start: int

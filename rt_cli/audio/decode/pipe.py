@@ -9,8 +9,9 @@ import select
 import threading
 from collections import deque
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+
+from msgspec.structs import replace
 
 from rt_cli.audio.decode.diagnose import TOLERANCE_S, missing_error
 from rt_cli.audio.decode.recognise import HEAD_BYTES, recognise

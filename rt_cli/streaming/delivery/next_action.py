@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from rt_cli.audio.speech.gate import SendRange
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkSizes:
+class ChunkSizes(Struct, frozen=True):
     """Sizes of chunks in samples."""
 
     usual: int
@@ -24,41 +24,35 @@ class ChunkSizes:
         return self.usual == self.most
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send ``samples`` samples."""
 
     samples: int
-    alike: int = field(default=0, compare=False)
+    alike: int = 0
     """Further chunks of the same size that may follow at once: no commit and no skip lies between."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommitTurn:
+class CommitTurn(Struct, frozen=True):
     """Commit: the turn ends here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(Struct, frozen=True):
     """Leave out ``samples`` samples: the gate or push to talk excludes them."""
 
     samples: int
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True):
     """Drop ``samples`` samples that have waited for too long."""
 
     samples: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Wait for more audio or analysis."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """All audio is sent and capture has ended."""
 
 

@@ -6,9 +6,10 @@ import asyncio
 import importlib.util
 import os
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from rt_cli.audio.channels import width
 from rt_cli.audio.decode.mp4_boxes import index_is_first
