@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _TICKS_PER_S = 1000
-_EARLY_TICKS = 0.001
-"""A deadline this little after a tick belongs to it: sums of times are not exact."""
+_SLACK_TICKS = 0.001
+"""A deadline this little after a tick belongs to it, and its timer is this much late: sums of times are not exact."""
 
 
 class Clock(Protocol):
@@ -85,12 +85,12 @@ class _SharedTimers:
         call = [callback]
         if deadline == math.inf:
             return call.clear
-        tick = math.ceil(deadline * _TICKS_PER_S - _EARLY_TICKS)
+        tick = math.ceil(deadline * _TICKS_PER_S - _SLACK_TICKS)
         if (calls := self._calls.get(tick)) is not None:
             calls.append(call)
         else:
             self._calls[tick] = [call]
-            self.loop.call_at(tick / _TICKS_PER_S, self._expire, tick)
+            self.loop.call_at((tick + _SLACK_TICKS) / _TICKS_PER_S, self._expire, tick)
         return call.clear
 
     def _expire(self, tick: int) -> None:

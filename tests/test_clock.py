@@ -92,4 +92,4 @@ def test_a_call_in_the_past_is_made_soon() -> None:
             late.append(clock.now() - due)
         return late
 
-    assert run(scenario())[1] >= -1e-6
+    assert 0 <= run(scenario())[1] < 0.5
