@@ -81,7 +81,7 @@ def press_tab(machine: dict[str, str], *words: str) -> list[str]:
         (("stream", "-p", "l"), ["lab"]),
         (("send", "--output", ""), ["text", "json", "srt", "vtt"]),
         (("send", "--turn-detection", "s"), ["server_vad", "semantic_vad"]),
-        (("send", "--dialect", "az"), ["azure"]),
+        (("send", "--dialect", "az"), ["azure", "azure-voicelive"]),
         (("serve", "--recognizer", "no"), ["none"]),
         (("help", "rec"), ["recipes", "recovery"]),
         (("help", "do"), ["doctor"]),
