@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from rt_cli.streaming.delivery.end_of_audio import QUIET_S
 from tests.exact import ExactDetector, ExactEndpoint, judge, turns
 from tests.fakes import run
 from tests.habits import Event, Habits, as_it_is
@@ -70,3 +71,33 @@ def test_noise_is_no_speech_once_the_endpoint_tells_of_speech(monkeypatch: pytes
 
     assert [final.text for final in result.finals] == ["words"]
     assert "input_audio_buffer.commit" not in [event["type"] for event in server.received]
+
+
+def test_what_our_detector_does_not_hear_may_be_told_behind_the_words_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An endpoint that works at one turn after the other says nothing of the next one before it has the words."""
+
+    class Deaf(ExactDetector):
+        def push(self, pcm: bytes) -> list[float]:
+            return [0.0] * len(super().push(pcm))
+
+    async def script(client: Client) -> None:
+        await client.greet()
+        await client.until("input_audio_buffer.append")
+        for number, words in enumerate(("first", "second", "third")):
+            at = number * 900
+            await client.say("input_audio_buffer.speech_started", item_id=f"item_{number}", audio_start_ms=at)
+            await client.say("input_audio_buffer.speech_stopped", item_id=f"item_{number}", audio_end_ms=at + 800)
+            await client.say("input_audio_buffer.committed", item_id=f"item_{number}")
+            await asyncio.sleep(2 * QUIET_S)  # it works
+            await client.complete(f"item_{number}", words)
+        await client.connection.wait_closed()
+
+    monkeypatch.setattr(harness, "ExactDetector", Deaf)
+    loud, still = (8000).to_bytes(2, "little") * 9_600, bytes(2 * 12_000)
+    with scripted(script) as server:
+        result = run(stream(server.url, MemorySource((loud + still) * 3)), seconds=20)
+
+    assert [final.text for final in result.finals] == ["first", "second", "third"]
+    assert (result.summary.exit, result.summary.complete) == (0, True)

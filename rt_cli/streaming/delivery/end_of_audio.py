@@ -48,6 +48,8 @@ class Ending(Struct, frozen=True):
     """It found speech that may be in the last turn, or behind it: the end of that turn is a guess."""
     news_since_silence: bool = False
     """The endpoint has told of a turn since silence was sent."""
+    missed_sound: bool = False
+    """Sound that is in no turn is louder than silence, although our detector hears no speech in it."""
     speech_at_end: bool = False
     """That speech goes on to the end of the audio: no silence has closed its turn."""
     tells_of_speech: bool = True
@@ -113,6 +115,8 @@ def _end_of_their_turns(ending: Ending, *, takes_clear: bool, same_detector: boo
         return _close(ending)
     if ending.uncertain_speech and ending.ends_turns:
         return _flush_out(ending)
+    if ending.missed_sound and ending.awaits_words:
+        return "wait"  # our detector may be wrong: the endpoint may tell of speech there once it has found the words
     if takes_clear:
         return _ask(ending, 0.0) if ending.padded_s or same_detector else "pad"
     return "done" if ending.quiet_s >= ending.idle_s else "wait"

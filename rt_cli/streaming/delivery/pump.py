@@ -11,7 +11,7 @@ from rt_cli.errors import ConnectionLost
 from rt_cli.protocol.session.clear import CLEAR_ID
 from rt_cli.streaming.delivery.end_of_audio import Ending, next_step
 from rt_cli.streaming.delivery.next_action import Allowance, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
-from rt_cli.streaming.delivery.speech_search import ends_loud, last_speech
+from rt_cli.streaming.delivery.speech_search import ends_loud, last_sound, last_speech
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -262,6 +262,7 @@ class Pump:
         acted_at = began_at = clock.now()
         padded, padded_at, committed = 0, 0.0, session.awaits_commit
         missed: int | None = None
+        sound: int | None = None
         clear_sent = False
         # Whether the endpoint had told of speech when our detector looked; from then on less counts: it looks again.
         told: bool | None = None
@@ -283,6 +284,7 @@ class Pump:
                 missed_speech=None if not searched else missed is not None and missed > session.covered,
                 uncertain_speech=missed is not None and missed > session.surely_covered,
                 news_since_silence=session.news_at > padded_at,
+                missed_sound=sound is not None and sound > session.surely_covered,
                 speech_at_end=missed is not None and self._tape.sent - missed < self._silence,
                 tells_of_speech=session.tells_of_speech,
                 ends_turns=session.ends_turns,
@@ -317,6 +319,7 @@ class Pump:
                 case "search":
                     told = session.tells_of_speech
                     missed = await self._find_speech(session.surely_covered)
+                    sound = await last_sound(self._tape, session.surely_covered)
                 case "commit":
                     # What is only louder than silence may well be an empty turn.
                     await self._commit(tail=True, speech=session.tells_of_speech)

@@ -74,6 +74,23 @@ async def last_speech(
     return found
 
 
+async def last_sound(tape: Tape, start: int) -> int | None:
+    """Return where the last sound between ``start`` and *sent* ends that is louder than noise; None without one.
+
+    Needs no model. Cancellation leaves nothing behind.
+    """
+    if await _is_silent(tape, start):
+        return None
+    frame, end = tape.rate_hz * 32 // 1000, tape.sent
+    while end > start:
+        begin = max(start, end - round(_PIECE_S * tape.rate_hz))
+        if (loud := _loud_end(tape.read_settled_as_silence(begin, end), frame)) is not None:
+            return begin + loud
+        end = begin
+        await asyncio.sleep(0)
+    return None
+
+
 async def _is_silent(tape: Tape, start: int) -> bool:
     """Return whether all samples are next to zero. Needs neither model nor numpy, as the end of most files."""
     read_to = start

@@ -56,6 +56,12 @@ REFUSED = replace(SPOKEN, commit="refused")
         pytest.param(replace(REFUSED, padded_s=MOST_SILENCE_S, quiet_s=QUIET_S), "done", "done", id="no silence helps"),
         pytest.param(replace(SPOKEN, commit="answered"), "done", "done", id="committed"),
         pytest.param(SILENT, "wait", "pad", id="a silent tail"),
+        pytest.param(
+            replace(SILENT, quiet_s=QUIET_S, missed_sound=True, awaits_words=True),
+            *("wait", "wait"),
+            id="sound in which the endpoint may hear speech, behind the words before it",
+        ),
+        pytest.param(replace(SILENT, quiet_s=QUIET_S, missed_sound=True), "done", "pad", id="it hears none"),
         pytest.param(replace(SILENT, padded_s=0.8), "wait", "clear", id="a silent tail, and closing silence"),
         pytest.param(replace(SILENT, padded_s=0.8, quiet_s=QUIET_S), "done", "clear", id="a moment later"),
         pytest.param(replace(SILENT, padded_s=0.8, clear_sent=True), "wait", "wait", id="the answer to the clear"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.audio.format import silence
-from rt_cli.streaming.delivery.speech_search import QuietPrefix, last_speech
+from rt_cli.streaming.delivery.speech_search import QuietPrefix, last_sound, last_speech
 from rt_cli.timeline.tape import Tape
 from tests.fakes import run
 
@@ -51,6 +51,17 @@ def test_sound_ends_with_its_last_loud_frame(*, any_sound: bool, end: int | None
     found = run(last_speech(tape, 0, lambda _rate: Deaf(), threshold=0.5, any_sound=any_sound))
 
     assert found == end
+
+
+def test_the_last_sound_needs_no_model() -> None:
+    """Noise of a room is none; what is settled is none either."""
+    tape = Tape(RATE)
+    tape.append(silence(3 * RATE) + LOUD + silence(500) + NOISE + silence(3 * RATE))
+    tape.mark_sent(tape.captured)
+    assert run(last_sound(tape, 0)) == pytest.approx(3 * RATE + 100, abs=32)
+    assert run(last_sound(tape, 3 * RATE + 132)) is None
+    tape.settle(3 * RATE + 132)
+    assert run(last_sound(tape, 0)) is None
 
 
 @pytest.mark.parametrize(("any_sound", "end"), [(True, 100 + RATE), (False, None)])
