@@ -283,6 +283,7 @@ class CommandRun:
             busy = await asyncio.to_thread(self._done_marks.busy, results)
             left = [source for source in self._busy if source.name not in busy]
             self._busy = [source for source in self._busy if source.name in busy]
+            self._may_skip = not results_are_missing(self._settings.output)
             await self._pool.each(left, send)
 
     # -- summaries ----------------------------------------------------------------------------------------------------
