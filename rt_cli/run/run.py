@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 _LAST_LINES_S = 0.3
+_MARK_WITHIN_S = 5.0
+"""A disk that is slower than this no longer holds up the next source."""
 _LOOK_EVERY_S = 1.0
 """How often a run that only waits for other processes looks at their claims."""
 _MOST_WAITING_BYTES = 64 * 1024 * 1024
@@ -237,6 +239,7 @@ class CommandRun:
         source_output = self._output.place(source.name, SIDES if self._split else ())
         release: Callable[[], None] | None = None
         on_written: Callable[[], None] | None = None
+        marked = asyncio.Event()
         try:
             if self._done_marks is not None:
                 taken = await asyncio.to_thread(
@@ -254,7 +257,8 @@ class CommandRun:
                     return
                 if taken is not None:
                     release = partial(self._done_marks.release, taken)
-                    finish = partial(self._done_marks.finish, taken)
+                    on_marked = partial(call_soon, asyncio.get_running_loop(), marked.set)
+                    finish = partial(self._done_marks.finish, taken, on_marked)
                 if self._stopping:
                     return
             summaries = await streamers.send(source, source_output.handler)
@@ -270,11 +274,22 @@ class CommandRun:
             if release is not None:
                 release()
             self._source_ended.set()
+        if on_written is not None:
+            await self._until_marked(marked)
+
+    async def _until_marked(self, marked: asyncio.Event) -> None:
+        """Begin the next source after the mark of this one: a process that is killed has one to be sent again.
+
+        Results on stdout may wait for those of other sources, and for their reader.
+        """
+        if self._settings.output.output_dir is not None and self._output.failure is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(marked.wait(), _MARK_WITHIN_S)
 
     async def _wait_for_others(self, send: Callable[[NamedSource], Awaitable[None]]) -> None:
         """Wait for the sources that other processes work on, and send those that they leave."""
         if self._busy and not self._stopping:
-            self._output.on_event(Noted(f"{len(self._busy)} of the sources are with other processes: waits for them"))
+            self._output.on_event(Noted(f"waiting for sources that other processes work on: {len(self._busy)}"))
         while self._done_marks is not None and self._busy and not self._stopping:
             self._source_ended.clear()
             with suppress(TimeoutError):

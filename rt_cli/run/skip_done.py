@@ -20,7 +20,7 @@ from rt_cli.run.claims.decision import Standing
 from rt_cli.settings.declaration import declaration_of, is_declared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from _typeshed import DataclassInstance
 
@@ -146,9 +146,14 @@ class DoneMarks:
         """The name of this process in the names of files that it has not completed."""
         return self._claims.owner.token
 
-    def finish(self, claim: Claim) -> None:
-        """Mark a source as done. Callable from any thread. Returns at once and never raises: see :attr:`failure`."""
-        self._claims.finish(claim)
+    def finish(self, claim: Claim, on_written: Callable[[], None] | None = None) -> None:
+        """Mark a source as done. Callable from any thread. Returns at once and never raises: see :attr:`failure`.
+
+        Args:
+            claim: Of the source.
+            on_written: Called once on a thread, when the mark is written; must not raise.
+        """
+        self._claims.finish(claim, on_written)
 
     def release(self, claim: Claim) -> None:
         """Leave a source to other processes, and later runs. Likewise."""

@@ -45,7 +45,10 @@ def test_which_part(text: str, environ: dict[str, str], expected: Shard) -> None
         ("0/4", {}, "no shard 0 of 4"),
         ("5/4", {}, "no shard 5 of 4"),
         ("1/0", {}, "no shard 1 of 0"),
-        *((text, {}, "no part of a list") for text in ("", "3", "1/", "/2", "-1/2", "1/2/3", "1.5/2", "a/b", "\u0661/\u0662")),
+        *(
+            (text, {}, "no part of a list")
+            for text in ("", "3", "1/", "/2", "-1/2", "1/2/3", "1.5/2", "a/b", "\u0661/\u0662")
+        ),
         ("auto\x1b[2J", {}, "no part of a list"),
         ("auto", {}, "is for a SLURM array"),
         ("auto", {"JOB_COMPLETION_INDEX": "1"}, "is for a SLURM array"),

@@ -14,7 +14,7 @@ from rt_cli.run.claims.folder import ClaimFolder
 from rt_cli.run.claims.owner import Owner, Process, process_of, this_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 
@@ -82,9 +82,14 @@ class Claims:
         """
         return {identity for identity in identities if self._is_busy(identity)}
 
-    def finish(self, claim: Claim) -> None:
-        """Note that a source is done. Callable from any thread. Returns at once and never raises."""
-        self._end(claim, Phase.DONE)
+    def finish(self, claim: Claim, on_written: Callable[[], None] | None = None) -> None:
+        """Note that a source is done. Callable from any thread. Returns at once and never raises.
+
+        Args:
+            claim: Of the source.
+            on_written: Called once on a thread, when other processes can read the note; must not raise.
+        """
+        self._end(claim, Phase.DONE, on_written)
 
     def release(self, claim: Claim) -> None:
         """Give up a source: another process may take it. Likewise; without effect after :meth:`finish`."""
@@ -137,18 +142,24 @@ class Claims:
                 with suppress(OSError):
                     self._folder.refresh(identity, number)
 
-    def _end(self, claim: Claim, phase: Phase) -> None:
-        if claim.number is None:
-            return
+    def _end(self, claim: Claim, phase: Phase, on_written: Callable[[], None] | None = None) -> None:
         with self._lock:
-            if (claim.identity, claim.number) not in self._held:
-                return
-            self._held.remove((claim.identity, claim.number))
             self._disk = self._disk or SerialThread("rt-done")
-        self._disk.do(partial(self._write, claim.identity, claim.number, phase))
+        self._disk.do(partial(self._write, claim, phase, on_written))
 
-    def _write(self, identity: str, number: int, phase: Phase) -> None:
+    def _write(self, claim: Claim, phase: Phase, on_written: Callable[[], None] | None) -> None:
         try:
-            self._folder.write(identity, number, phase)
+            if claim.number is not None and self._drop(claim.identity, claim.number):
+                self._folder.write(claim.identity, claim.number, phase)
         except OSError as exc:
             self.failure = exc
+        if on_written is not None:
+            on_written()
+
+    def _drop(self, identity: str, number: int) -> bool:
+        """Hold a claim no longer. False if it was not held: it has ended already."""
+        with self._lock:
+            if (identity, number) not in self._held:
+                return False
+            self._held.remove((identity, number))
+            return True
