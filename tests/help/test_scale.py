@@ -26,7 +26,12 @@ if sys.platform == "win32":
 TEXT = (ROOT / "rt_cli" / "help" / "scale.md").read_text(encoding="utf-8")
 COUNT = 10
 TASKS = 4
-CONFIG = 'model = "gpt-4o-transcribe"\nturn_detection = "server_vad"\nsilence_ms = 300\nspeed = "max"\n'
+CONFIG = """[endpoint]
+model = "gpt-4o-transcribe"
+[session]
+turn_detection = "server_vad"
+silence_ms = 300
+"""
 
 
 def recipe(title: str, language: str) -> str:
@@ -49,7 +54,7 @@ class Archive:
         (folder / "config.toml").write_text(CONFIG)
         path = f"{folder / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environ = {"RT_URL": url, "RT_CONFIG": str(folder / "config.toml"), "PATH": path, "HOME": str(folder)}
-        for variable, value in (("PYTHONPATH", str(ROOT)), ("RT_API_KEY", "")):
+        for variable, value in (("PYTHONPATH", str(ROOT)), ("RT_SPEED", "max")):
             self.environ[variable] = value
 
     def begin(self, script: str, **variables: str) -> subprocess.Popen[bytes]:
