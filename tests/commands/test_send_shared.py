@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -17,11 +18,9 @@ import pytest
 from tests.commands.test_send_many import DEADLINE_S, MODEL, exact, send, sounds, wait_until
 from tests.exact import judge
 from tests.habits import Habits
-from tests.program import ROOT, ended, rt, start
+from tests.program import ROOT, RT, ended, rt, start
 
 if TYPE_CHECKING:
-    import subprocess
-
     from tests.exact import ExactEndpoint
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which processes live")
@@ -126,6 +125,38 @@ def test_a_waiting_process_is_interrupted(tmp_path: Path) -> None:
         assert time.monotonic() - began < 2
         assert ended(first).exit == 0
         assert len(endpoint.calls) == 1
+
+
+@linux
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs a namespace")
+def test_container_that_dies(tmp_path: Path) -> None:
+    """Nobody outside sees its processes: its file is taken when the claim is five minutes old, and not before."""
+    (name,), (spelled,) = sounds(tmp_path, 1, seconds=12)
+    out = tmp_path / "out"
+    args = ("--speed", "4", "--skip-done", *MODEL, "--output-dir", str(out), name)
+    with exact() as endpoint:
+        inner = [*RT, "send", "--url", endpoint.url, *args]
+        container = subprocess.Popen(["unshare", "-p", "-f", "--kill-child", "--mount-proc", *inner], cwd=ROOT)
+        wait_until(lambda: bool(endpoint.calls) or container.poll() is not None)
+        if container.poll() is not None:
+            pytest.skip("no namespaces here")
+        wait_until(lambda: bool(list(out.glob("*.part"))))
+        container.kill()
+        container.wait(DEADLINE_S)
+        heir = start("send", "--url", endpoint.url, "-v", *args)
+        assert heir.stderr is not None
+        for line in heir.stderr:
+            if b"other processes work on" in line:
+                break
+        threading.Event().wait(2.5)
+        assert heir.poll() is None
+        assert len(endpoint.calls) == 1
+        (claim,) = (path for path in (out / ".rt-done.d").rglob("*") if path.is_file())
+        os.utime(claim, (0, claim.stat().st_mtime - 300))
+        assert ended(heir).exit == 0
+        assert len(endpoint.calls) == 2
+    assert judge((out / "00.txt").read_text().splitlines(), spelled).perfect
+    assert [path.name for path in out.glob("[!.]*")] == ["00.txt"]
 
 
 @linux

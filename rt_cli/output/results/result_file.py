@@ -160,7 +160,12 @@ class ResultFile:
         if not complete:
             self._written_to.replace(incomplete)
             return
-        self._written_to.replace(self._path)
+        try:
+            self._written_to.replace(self._path)
+        except FileNotFoundError:
+            # Another process took this one for dead, and has completed the file.
+            if not self._path.exists():
+                raise
         incomplete.unlink(missing_ok=True)  # of an earlier run
         if self._on_printed is not None:
             for turn in self._pending_turns:

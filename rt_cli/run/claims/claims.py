@@ -27,7 +27,7 @@ class Claim:
     number: int | None
     """None: the source is a copy of one that this process has claimed, and needs no claim."""
     predecessors: tuple[Owner, ...] = ()
-    """Processes on this machine that died while they worked on the source."""
+    """Processes that died while they worked on the source, or were taken for dead."""
 
 
 class Claims:
@@ -122,9 +122,10 @@ class Claims:
         process = Process.UNKNOWN if owner is None or not working else process_of(owner, self.owner)
         age_s = self._folder.server_time() - found.refreshed_at if working and process is Process.UNKNOWN else 0.0
         own = owner is not None and owner.token == self.owner.token
-        if process is Process.GONE and owner is not None:
+        means = standing(found.phase, process, age_s, own=own, again=again)
+        if working and means is Standing.FREE and owner is not None:
             dead.append(owner)
-        return standing(found.phase, process, age_s, own=own, again=again)
+        return means
 
     def _hold(self, identity: str, number: int) -> None:
         with self._lock:

@@ -43,11 +43,10 @@ def this_process() -> Owner:
     place, started = "", 0
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        spaces = [os.readlink(_PROC / f"self/ns/{kind}") for kind in ("pid", "time")]  # noqa: PTH115 - no path
         pid, _, started = _parse((_PROC / "self/stat").read_bytes())
         # A /proc of another namespace has other numbers.
         if pid == os.getpid():
-            place = " ".join((boot, *spaces))
+            place = f"{boot} {_namespace('pid')} {_namespace('time')}"
     except (OSError, ValueError):  # macOS, Windows, a hidden or old /proc
         pass
     return Owner(socket.gethostname(), place, os.getpid(), started, secrets.token_hex(8))
@@ -82,6 +81,14 @@ def decode(line: bytes) -> Owner | None:
         return msgspec.json.decode(line, type=Owner)
     except (msgspec.MsgspecError, UnicodeError):
         return None
+
+
+def _namespace(kind: str) -> str:
+    """Return the name of a namespace of this process; nothing if the kernel has none of this kind."""
+    try:
+        return os.readlink(_PROC / "self/ns" / kind)  # noqa: PTH115 - a name, no path
+    except FileNotFoundError:
+        return ""
 
 
 def _parse(stat: bytes) -> tuple[int, bytes, int]:

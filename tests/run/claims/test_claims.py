@@ -113,7 +113,9 @@ def test_link_whose_answer_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "link", twice)
     first, second = Claims(tmp_path / "d"), Claims(tmp_path / "d")
-    assert isinstance(first.take(NAME), Claim)
+    claim = first.take(NAME)
+    assert isinstance(claim, Claim)
+    assert claim.number == 0
     assert second.take(NAME) is Standing.BUSY
 
 
@@ -130,7 +132,7 @@ def test_process_elsewhere(tmp_path: Path) -> None:
     claim = here.take(NAME)
     assert isinstance(claim, Claim)
     assert claim.number == 1
-    assert claim.predecessors == ()  # it may still be there, and write
+    assert claim.predecessors == (there.owner,)
     assert elsewhere(tmp_path / "d").take(NAME) is Standing.BUSY
 
 
@@ -196,6 +198,8 @@ def test_release_after_finish_is_without_effect(tmp_path: Path) -> None:
     first.finish(claim)
     ended(first, claim, done=False)
     assert Claims(tmp_path / "d").take(NAME) is Standing.DONE
+    (file,) = (path for path in (tmp_path / "d").rglob("*") if path.is_file())
+    assert file.read_bytes().endswith(b"}\ndone\n")
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,19 @@ def test_without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @linux
+def test_old_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One without namespaces of times, or of processes, has the same processes for all."""
+    (tmp_path / "sys").symlink_to("/proc/sys")
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "stat").symlink_to(f"/proc/{os.getpid()}/stat")
+    (tmp_path / str(os.getpid())).symlink_to(f"/proc/{os.getpid()}")
+    monkeypatch.setattr(module, "_PROC", tmp_path)
+    here = this_process()
+    assert here.place
+    assert process_of(here, here) is Process.ALIVE
+
+
+@linux
 def test_hidden_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A /proc that hides the processes of others does not make them dead."""
     here = this_process()
