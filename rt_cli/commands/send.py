@@ -15,7 +15,7 @@ from rt_cli.protocol.sanitize import printable
 
 if TYPE_CHECKING:
     from rt_cli.run.skip_done import DoneMarks
-    from rt_cli.settings import OutputSettings
+    from rt_cli.settings import Settings
 
 MOST_JOBS = 256
 """Each job has a connection, a decoder and a few megabytes of memory."""
@@ -82,7 +82,7 @@ def send(
         raise UsageError("--shard takes a part of a list of files", "give files, neither - nor --resume")
     settings = settings_of({"speed": speed, **values})
     if shard is not None:
-        names = _part(shard, names, settings.output)
+        names = _part(shard, names, settings, output_audio)
     warn_of_variables(quiet=settings.output.quiet)
     from rt_cli.run.run import CommandRun
     from rt_cli.run.sources import file_source, resumed_source
@@ -123,15 +123,18 @@ def _once(names: list[str]) -> list[str]:
     return expand(names)
 
 
-def _part(text: str, names: list[str], settings: OutputSettings) -> list[str]:
+def _part(text: str, names: list[str], settings: Settings, output_audio: str | None) -> list[str]:
+    """Return the names of a shard. Outputs are checked as if it had all of them, whichever it has."""
     from rt_cli.output.results.saved_results import check
-    from rt_cli.run.shard import parse_shard
+    from rt_cli.run.claims.shard import parse_shard
+    from rt_cli.run.output_audio import check_output_audio
 
-    shard = parse_shard(text, os.environ)
-    if settings.output is not None and settings.output_dir is None and min(shard.count, len(names)) > 1:
-        name = printable(settings.output)
+    shard, output = parse_shard(text, os.environ), settings.output
+    if output.output is not None and output.output_dir is None and min(shard.count, len(names)) > 1:
+        name = printable(output.output)
         raise UsageError(f"--output {name} is one file for all shards", "give --output-dir DIR, or > a file per shard")
-    check(settings, len(names))
+    check(output, len(names))
+    check_output_audio(settings, output_audio, len(names))
     return shard.pick(names)
 
 

@@ -1,1 +1,1 @@
-"""Claims of ``--skip-done``: which of many processes, on many machines, works on a source. No asyncio."""
+"""Which of many runs, on many machines, sends a source: shards of a list, and the claims of ``--skip-done``."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rt_cli.errors import UsageError
-from rt_cli.run.shard import Shard, parse_shard
+from rt_cli.run.claims.shard import Shard, parse_shard
 
 NAMES = [f"talks/{number:03}.wav" for number in range(200)]
 
