@@ -11,13 +11,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.commands.test_send_many import DEADLINE_S, MODEL, exact, send, sounds, wait_until
 from tests.exact import judge
-from tests.habits import Habits
 from tests.program import ROOT, RT, ended, rt, start
 
 if TYPE_CHECKING:
@@ -29,9 +28,9 @@ KILLS = 6
 SEED = 19
 
 
-def begin(endpoint: ExactEndpoint, *args: str) -> subprocess.Popen[bytes]:
-    """Start ``rt send --skip-done``."""
-    return start("send", "--url", endpoint.url, "--speed", "max", "--skip-done", *MODEL, *args)
+def begin(endpoint: ExactEndpoint, *args: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Start ``rt send --skip-done``, at a speed at which a file takes a second."""
+    return start("send", "--url", endpoint.url, "--speed", "4", "--skip-done", *MODEL, *args, **options)
 
 
 def assert_results(folder: Path, spans: list[list[range]]) -> None:
@@ -58,7 +57,7 @@ def test_kills(tmp_path: Path, count: int) -> None:
     names, spans = sounds(tmp_path, count, seconds=2)
     out = tmp_path / "out"
     (tmp_path / "list").write_text("\n".join(names))
-    with exact(Habits(final_delay_s=0.1)) as endpoint:
+    with exact() as endpoint:
         many = [begin(endpoint, "--files-from", str(tmp_path / "list"), "--output-dir", str(out)) for _ in range(8)]
         try:
             kill_some(many, out, count)
@@ -78,7 +77,7 @@ def test_kill_with_many_jobs(tmp_path: Path) -> None:
     """All that a killed process worked on is taken over, and sent again by one."""
     names, spans = sounds(tmp_path, 12)
     out = str(tmp_path / "out")
-    with exact(Habits(final_delay_s=0.5)) as endpoint:
+    with exact() as endpoint:
         with begin(endpoint, "-j", "6", "--output-dir", out, *names) as first:
             wait_until(lambda: len(endpoint.calls) >= 4)
             first.kill()
@@ -93,9 +92,9 @@ def test_kill_with_many_jobs(tmp_path: Path) -> None:
 @linux
 def test_waits_for_what_others_do(tmp_path: Path) -> None:
     """Who finds only live claims of others waits, sends nothing, says so on request, and leaves with 0."""
-    (name,), (spelled,) = sounds(tmp_path, 1)
+    (name,), (spelled,) = sounds(tmp_path, 1, seconds=12)
     out = str(tmp_path / "out")
-    with exact(Habits(final_delay_s=2)) as endpoint:
+    with exact() as endpoint:
         first = begin(endpoint, "--output-dir", out, name)
         wait_until(lambda: len(endpoint.calls) == 1)
         second = begin(endpoint, "--output-dir", out, "-v", name)
@@ -109,9 +108,9 @@ def test_waits_for_what_others_do(tmp_path: Path) -> None:
 @linux
 def test_a_waiting_process_is_interrupted(tmp_path: Path) -> None:
     """It ends at once, as one that has not begun."""
-    (name,), _ = sounds(tmp_path, 1)
+    (name,), _ = sounds(tmp_path, 1, seconds=20)
     out = str(tmp_path / "out")
-    with exact(Habits(final_delay_s=3)) as endpoint:
+    with exact() as endpoint:
         first = begin(endpoint, "--output-dir", out, name)
         wait_until(lambda: len(endpoint.calls) == 1)
         second = begin(endpoint, "--output-dir", out, "-v", name)
@@ -162,11 +161,10 @@ def test_container_that_dies(tmp_path: Path) -> None:
 @linux
 def test_one_output_file_has_one_writer(tmp_path: Path) -> None:
     """Of several processes with one source and one ``-o`` the first writes, and the others wait."""
-    (name,), (spelled,) = sounds(tmp_path, 1)
+    (name,), (spelled,) = sounds(tmp_path, 1, seconds=12)
     env = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
-    args = ("--speed", "max", "--skip-done", *MODEL, "-o", str(tmp_path / "out.txt"), name)
-    with exact(Habits(final_delay_s=1)) as endpoint:
-        many = [start("send", "--url", endpoint.url, *args, env=env) for _ in range(3)]
+    with exact() as endpoint:
+        many = [begin(endpoint, "-o", str(tmp_path / "out.txt"), name, env=env) for _ in range(3)]
         assert {ended(process).exit for process in many} <= {0, 2}  # 2: begun after the file was written
         assert len(endpoint.calls) == 1
     assert judge((tmp_path / "out.txt").read_text().splitlines(), spelled).perfect
