@@ -41,7 +41,7 @@ SkipDone = Annotated[
 ShardOption = Annotated[
     str | None,
     typer.Option(
-        "--shard", metavar="I/N", help="The I-th of N parts; auto: SLURM's, auto/N.", rich_help_panel="Delivery"
+        "--shard", metavar="I/N", help="This part of the files; auto for SLURM, auto/N.", rich_help_panel="Delivery"
     ),
 ]
 FilesFrom = Annotated[
