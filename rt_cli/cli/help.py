@@ -18,7 +18,7 @@ SHORT = 24
 _ALL = "rt.help_all"
 TESTS = "Tests"
 """Heading of options for tests of an endpoint: only ``--help-all`` lists them."""
-_RARE = {"files_from", "null", "output_audio"}
+_RARE = {"files_from", "null", "output_audio", "shard"}
 """Options that are no settings and only in the long help."""
 
 

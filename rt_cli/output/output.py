@@ -214,6 +214,7 @@ def make_output(
     stderr: TextIO | None,
     environ: Mapping[str, str],
     on_printed: Callable[[int], None] | None = None,
+    process: str = "",
     wall: Callable[[], float] = time.time,
 ) -> Output:
     """Create the outputs of a run.
@@ -230,6 +231,7 @@ def make_output(
         environ: The environment.
         on_printed: Called with the turn of each final that was printed, or saved in the file of its source; on any
             thread; must not raise.
+        process: Name of this process, if others may write the file of a source, too.
         wall: The wall clock, Unix time.
 
     Raises:
@@ -258,7 +260,7 @@ def make_output(
         stack.callback(writer.close)
         logs = Logs(settings, status.say)
         stack.callback(logs.close)
-        saved = SavedResults(settings, sources, on_printed=on_printed)
+        saved = SavedResults(settings, sources, on_printed=on_printed, writer=process)
         stack.pop_all()
     lines = CountedLines(write_line)
     results = make_results(

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from rt_cli.audio.channels import SIDES
 from rt_cli.errors import EXIT_INCOMPLETE, EXIT_OK, RtError, UsageError, unexpected, worst_exit
-from rt_cli.events import error_event
+from rt_cli.events import Noted, error_event
 from rt_cli.output.output import make_output
+from rt_cli.output.results.saved_results import result_path
 from rt_cli.protocol.sanitize import printable
+from rt_cli.run.claims.decision import Standing
 from rt_cli.run.interrupts import TerminalUser, call_soon
 from rt_cli.run.output_audio import STDOUT, OutputAudio, check_output_audio
 from rt_cli.run.plan import Plan, make_plan
@@ -27,7 +29,7 @@ from rt_cli.run.streamers import Streamers
 from rt_cli.run.totals import total, unopened_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from rt_cli.events import EventHandler, Summary
     from rt_cli.output.results.source_output import SourceOutput
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
     from rt_cli.streaming.transport.wire_recorder import WireRecorder
 
 _LAST_LINES_S = 0.3
+_MARK_WITHIN_S = 5.0
+"""A disk that is slower than this no longer holds up the next source."""
+_LOOK_EVERY_S = 1.0
+"""How often a run that only waits for other processes looks at their claims."""
 _MOST_WAITING_BYTES = 64 * 1024 * 1024
 """No new source starts while more results than this wait for an earlier source: a thousand hours of speech."""
 
@@ -65,7 +71,8 @@ class CommandRun:
         settings: Common to all sources.
         sources: In the order of their results.
         jobs: The most sessions in parallel.
-        done_marks: Marks of finished sources: these are skipped, and newly finished ones are added. None disables it.
+        done_marks: Marks of finished sources: these are skipped, and newly finished ones are added. Sources that
+            another process works on are waited for. None disables it.
         open_controls: Opens the controls besides the signals that end the run; None for no controls.
         output_audio: A WAV file for the sound of a translation; ``-`` is stdout.
 
@@ -104,6 +111,8 @@ class CommandRun:
         self._parallel_sources = min(max(1, jobs // self._sessions_each), len(sources))
         self._pool: Pool[NamedSource] = Pool(self._parallel_sources, self._may_begin)
         self._streamers: Streamers | None = None
+        self._busy: list[NamedSource] = []
+        """Sources that another process works on."""
         self._summaries: list[Summary] = []
         self._source_ended = asyncio.Event()
         self._stdout_closed = False
@@ -134,6 +143,7 @@ class CommandRun:
             stderr=sys.stderr,
             environ=os.environ,
             on_printed=self._on_printed,
+            process="" if self._done_marks is None else self._done_marks.token,
         )
         if output.view is not None:
             interrupts.terminal_users.append(output.view)
@@ -211,6 +221,7 @@ class CommandRun:
         async with AsyncExitStack() as stack:
             await streamers.open(self._plan, stack)
             await self._pool.each(self._sources, partial(self._send, streamers, self._plan))
+            await self._wait_for_others(partial(self._send, streamers, self._plan))
             if not self._summaries and self._interrupts.codes:
                 self._report_unopened(self._sources[0], self._interrupts.codes[0])
             return self._conclude()
@@ -226,29 +237,69 @@ class CommandRun:
 
     async def _send(self, streamers: Streamers, plan: Plan, source: NamedSource) -> None:
         source_output = self._output.place(source.name, SIDES if self._split else ())
+        release: Callable[[], None] | None = None
         on_written: Callable[[], None] | None = None
+        marked = asyncio.Event()
         try:
-            mark = None
             if self._done_marks is not None:
-                mark = await asyncio.to_thread(
-                    self._done_marks.mark_of, source.name, determinants(self._settings, plan)
+                taken = await asyncio.to_thread(
+                    self._done_marks.take,
+                    source.name,
+                    determinants(self._settings, plan),
+                    result_path(self._settings.output, source.name),
+                    again=not self._may_skip,
                 )
-                if mark is not None and mark in self._done_marks and self._may_skip:
+                if taken is Standing.DONE:
                     self._skip(source, source_output)
                     return
+                if isinstance(taken, Standing):
+                    self._busy.append(source)
+                    return
+                if taken is not None:
+                    release = partial(self._done_marks.release, taken)
+                    on_marked = partial(call_soon, asyncio.get_running_loop(), marked.set)
+                    finish = partial(self._done_marks.finish, taken, on_marked)
                 if self._stopping:
                     return
             summaries = await streamers.send(source, source_output.handler)
             self._summaries += summaries
-            if self._done_marks is not None and mark is not None and all(summary.complete for summary in summaries):
-                on_written = partial(self._done_marks.add, mark)
+            if release is not None and all(summary.complete for summary in summaries):
+                release, on_written = None, finish
         except Exception as exc:  # noqa: BLE001 - a bug ends this source, not the others
             error = exc if isinstance(exc, RtError) else unexpected(exc)
             source_output.handler()(error_event(error))
             self._end_unopened(source, error.exit_code, source_output)
         finally:
             source_output.end(on_written)
+            if release is not None:
+                release()
             self._source_ended.set()
+        if on_written is not None:
+            await self._until_marked(marked)
+
+    async def _until_marked(self, marked: asyncio.Event) -> None:
+        """Begin the next source after the mark of this one: a process that is killed has one to be sent again.
+
+        Results on stdout may wait for those of other sources, and for their reader.
+        """
+        if self._settings.output.output_dir is not None and self._output.failure is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(marked.wait(), _MARK_WITHIN_S)
+
+    async def _wait_for_others(self, send: Callable[[NamedSource], Awaitable[None]]) -> None:
+        """Wait for the sources that other processes work on, and send those that they leave."""
+        if self._busy and not self._stopping:
+            self._output.on_event(Noted(f"waiting for sources that other processes work on: {len(self._busy)}"))
+        while self._done_marks is not None and self._busy and not self._stopping:
+            self._source_ended.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._source_ended.wait(), _LOOK_EVERY_S)
+            results = {source.name: result_path(self._settings.output, source.name) for source in self._busy}
+            busy = await asyncio.to_thread(self._done_marks.busy, results)
+            left = [source for source in self._busy if source.name not in busy]
+            self._busy = [source for source in self._busy if source.name in busy]
+            self._may_skip = not results_are_missing(self._settings.output)
+            await self._pool.each(left, send)
 
     # -- summaries ----------------------------------------------------------------------------------------------------
 

@@ -8,18 +8,19 @@ import json
 import os
 import stat
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rt_cli.disk.outfile import PRIVATE, open_descriptor, reason_of, write_all
-from rt_cli.disk.serial_thread import SerialThread
+from rt_cli.disk.outfile import reason_of
 from rt_cli.errors import UsageError
+from rt_cli.output.results.result_file import part_path
 from rt_cli.protocol.endpoint.endpoint import EMBEDDED_MODEL
+from rt_cli.run.claims.claims import Claim, Claims
+from rt_cli.run.claims.decision import Standing
 from rt_cli.settings.declaration import declaration_of, is_declared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from _typeshed import DataclassInstance
 
@@ -36,40 +37,43 @@ _FIRST_SETTINGS = (
 
 
 class DoneMarks:
-    """A file with one mark per finished source: a hash of the content and of the settings that change the result.
+    """What earlier runs and other processes finished, and what this one works on.
 
-    Added marks take effect in the next run. After a crash, an incomplete line matches no mark, and its source is sent
-    again.
+    A finished source has a mark: a hash of its content, of the settings that change the result, and of the name of its
+    result file, if it has one. A mark is the name of a claim that is done; many processes and machines may share a
+    folder of them. Older versions kept marks without the result file, a line each, in one file, which is only read.
 
     Args:
-        path: Of the file; created if it is missing.
+        path: Of the file of older versions; the folder has its name and ``.d``, and is created if it is missing.
 
     Raises:
-        UsageError: The file cannot be written.
+        UsageError: The file cannot be read, or the folder cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
-        self.failure: OSError | None = None
-        """The error of the last mark that could not be written."""
+        self._folder = path.with_name(f"{path.name}.d")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # O_APPEND and one write per line: two runs at the same time do not overwrite each other's lines.
-            # Somebody else may be able to make links in the folder.
-            flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-            self._descriptor = open_descriptor(path, flags, PRIVATE)
-            text = self._read()
+            self._old = frozenset(line[-_DIGITS:] for line in _read_old(path).decode("ascii", "replace").splitlines())
         except (OSError, ValueError) as exc:
-            raise UsageError(f"cannot keep {path}: {reason_of(exc)}", "it must be a file that can be written") from exc
-        lines = text.decode("ascii", "replace").splitlines()
-        self._marks = frozenset(line[-_DIGITS:] for line in lines)
-        self._disk: SerialThread | None = None
+            raise UsageError(f"cannot read {path}: {reason_of(exc)}", "it must be a file of marks") from exc
+        try:
+            self._claims = Claims(self._folder)
+        except (OSError, ValueError) as exc:
+            raise self._cannot_keep(exc) from exc
+        self._waiting: dict[str, str] = {}
+        """Marks of the sources that another process works on, by name."""
+
+    @property
+    def failure(self) -> OSError | None:
+        """The error of the last mark that could not be written."""
+        return self._claims.failure
 
     def __contains__(self, mark: str) -> bool:
-        """Return whether an earlier run finished the source with this mark."""
-        return mark in self._marks
+        """Return whether an older version finished the source with this mark."""
+        return mark in self._old
 
     def mark_of(self, name: str, determinants: Mapping[str, object]) -> str | None:
-        """Return the mark of a file. Blocks while it reads the file.
+        """Return the mark of a file, without its result file. Blocks while it reads the file.
 
         Args:
             name: Path of the file.
@@ -88,31 +92,101 @@ class DoneMarks:
         how = json.dumps(determinants, sort_keys=True)
         return hashlib.sha256(f"{content} {how}".encode()).hexdigest()
 
-    def add(self, mark: str) -> None:
-        """Write a mark. Callable from any thread. Returns at once and never raises: see :attr:`failure`."""
-        self._disk = self._disk or SerialThread("rt-done")
-        self._disk.do(partial(self._write, mark))
+    def take(
+        self, name: str, determinants: Mapping[str, object], result: Path | None, *, again: bool = False
+    ) -> Claim | Standing | None:
+        """Take a source, unless it is done or another process works on it. Blocks while it reads the file.
+
+        Args:
+            name: Path of the file.
+            determinants: The settings that change the result, as JSON values.
+            result: Its result file, if it has one of its own. What a dead process left of it is removed.
+            again: Take it also if it is done.
+
+        Returns:
+            The claim; DONE or BUSY; None if the file has no mark.
+
+        Raises:
+            UsageError: The folder of the marks fails.
+        """
+        mark = self._waiting.get(name) or self.mark_of(name, determinants)
+        if mark is None:
+            return None
+        if mark in self._old and not again:
+            return Standing.DONE
+        try:
+            taken = self._claims.take(_identity(mark, result), again=again)
+            if isinstance(taken, Claim) and result is not None:
+                for owner in taken.predecessors:
+                    part_path(result, owner.token).unlink(missing_ok=True)
+        except OSError as exc:
+            raise self._cannot_keep(exc) from exc
+        if taken is Standing.BUSY:
+            self._waiting[name] = mark
+        return taken
+
+    def busy(self, results: Mapping[str, Path | None]) -> set[str]:
+        """Return the sources that another process still works on. Blocks.
+
+        Args:
+            results: The result files of sources that were BUSY, by name.
+
+        Raises:
+            UsageError: The folder of the marks fails.
+        """
+        identities = {name: _identity(self._waiting[name], result) for name, result in results.items()}
+        try:
+            busy = self._claims.busy(identities.values())
+        except OSError as exc:
+            raise self._cannot_keep(exc) from exc
+        return {name for name, identity in identities.items() if identity in busy}
+
+    @property
+    def token(self) -> str:
+        """The name of this process in the names of files that it has not completed."""
+        return self._claims.owner.token
+
+    def finish(self, claim: Claim, on_written: Callable[[], None] | None = None) -> None:
+        """Mark a source as done. Callable from any thread. Returns at once and never raises: see :attr:`failure`.
+
+        Args:
+            claim: Of the source.
+            on_written: Called once on a thread, when the mark is written; must not raise.
+        """
+        self._claims.finish(claim, on_written)
+
+    def release(self, claim: Claim) -> None:
+        """Leave a source to other processes, and later runs. Likewise."""
+        self._claims.release(claim)
 
     def close(self, deadline_s: float | None = None) -> bool:
         """Write the marks that wait. Blocks; idempotent. False if it takes longer than ``deadline_s``."""
-        return self._disk is None or self._disk.close(deadline_s)
+        return self._claims.close(deadline_s)
 
-    def _read(self) -> bytes:
-        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            os.close(self._descriptor)
+    def _cannot_keep(self, error: Exception) -> UsageError:
+        return UsageError(f"cannot keep {self._folder}: {reason_of(error)}", "it must be a folder that can be written")
+
+
+def _identity(mark: str, result: Path | None) -> str:
+    """Return the mark with the result file: two names of one content have a result each."""
+    return mark if result is None else hashlib.sha256(f"{mark} ".encode() + os.fsencode(result.name)).hexdigest()
+
+
+def _read_old(path: Path) -> bytes:
+    # Somebody else may be able to make links in the folder of the results.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        return b""
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        with os.fdopen(os.dup(self._descriptor), "rb") as file:
-            return file.read()
-
-    def _write(self, mark: str) -> None:
-        try:
-            write_all(self._descriptor, f"{mark}\n".encode())
-        except OSError as exc:
-            self.failure = exc
+        return file.read()
 
 
 def done_path(output_dir: str | None) -> Path:
-    """Return the path of the marks: in the output folder if there is one, else in the user's state folder."""
+    """Return where the marks of older versions are: in the output folder if there is one, else in the user's state."""
     if output_dir is not None:
         return Path(output_dir) / ".rt-done"
     from platformdirs import user_state_path

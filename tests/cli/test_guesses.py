@@ -18,7 +18,7 @@ from rt_cli.config.layers import settings_of
 from rt_cli.errors import UsageError
 
 FILES = {"talk.wav", "two.wav", "talk.mp3", "dir/", "dir", "my talk.wav", "-dash.wav", "-- x.wav"}
-OWN = {"files", "source", "mic", "spool", "resume", "jobs", "skip_done", "files_from", "null"}
+OWN = {"files", "source", "mic", "spool", "resume", "jobs", "skip_done", "shard", "files_from", "null"}
 """Parameters of ``send`` and ``stream`` that are no settings."""
 
 RUNS = [

@@ -44,6 +44,7 @@ class ResultFile:
             when the file is complete, because a run after a crash writes the file again.
         atomic: True: the file is called :func:`part_path` until it is complete, and stays so if it never is. False: the
             file has its name at once, and each line is synced to disk before the next one.
+        writer: Name of this process in the name of an incomplete file, if others may write the same one.
         with_filename: True if words begin with the name of their source.
         words: The event whose line is the result of a turn.
     """
@@ -58,11 +59,12 @@ class ResultFile:
         on_failed: Callable[[OSError], None],
         on_printed: Callable[[int], None] | None = None,
         atomic: bool = False,
+        writer: str = "",
         with_filename: bool = False,
         words: Words = Final,
     ) -> None:
         self._path = path
-        self._written_to = part_path(path) if atomic else path
+        self._written_to = part_path(path, writer) if atomic else path
         self._atomic = atomic
         self._with_filename = with_filename
         self._disk = disk
@@ -150,11 +152,24 @@ class ResultFile:
             return  # the source could not be opened: there are no results to keep
         with self._ensure_open() as file:
             _sync(file)
-        if self._atomic and complete:
+        if self._atomic:
+            self._rename(complete=complete)
+
+    def _rename(self, *, complete: bool) -> None:
+        incomplete = part_path(self._path)
+        if not complete:
+            self._written_to.replace(incomplete)
+            return
+        try:
             self._written_to.replace(self._path)
-            if self._on_printed is not None:
-                for turn in self._pending_turns:
-                    self._on_printed(turn)
+        except FileNotFoundError:
+            # Another process took this one for dead, and has completed the file.
+            if not self._path.exists():
+                raise
+        incomplete.unlink(missing_ok=True)  # of an earlier run
+        if self._on_printed is not None:
+            for turn in self._pending_turns:
+                self._on_printed(turn)
 
     def _ensure_open(self) -> FileIO:
         if self._file is None:
@@ -182,13 +197,19 @@ def _is_result(event: Event, words: Words) -> bool:
     return isinstance(event, words) and bool(event.text.strip())
 
 
-def part_path(path: Path) -> Path:
-    """Return the name of a result file until it is complete: ``NAME.part``, shortened if the system has no room."""
-    name = f"{path.name}.part"
+def part_path(path: Path, writer: str = "") -> Path:
+    """Return the name of a result file until it is complete: ``NAME.part``, shortened if the system has no room.
+
+    Args:
+        path: Of the complete file.
+        writer: Name of the process that writes it, if others may write it, too: ``NAME.WRITER.part``.
+    """
+    part = f".{writer}.part" if writer else ".part"
+    name = path.name + part
     excess = len(os.fsencode(name)) - _longest_name(path.parent)
     if excess > 0:
         # The hash keeps the names of two sources apart that are equal in all but their end.
-        ending = f"~{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}.part"
+        ending = f"~{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}{part}"
         stem = os.fsencode(path.name)[: max(0, _longest_name(path.parent) - len(ending))]
         name = stem.decode("utf-8", "ignore") + ending
     return path.with_name(name)

@@ -49,6 +49,7 @@ class SavedResults:
         settings: ``output``, ``save_transcript``, ``output_dir``, ``format``, ``force``.
         sources: Names of all sources.
         on_printed: Called with the turn of each final in the file of its source, on any thread.
+        writer: Name of this process, if others may write the file of a source, too.
 
     Raises:
         UsageError: A file cannot be written, or the settings contradict each other.
@@ -60,8 +61,10 @@ class SavedResults:
         sources: Sequence[str],
         *,
         on_printed: Callable[[int], None] | None = None,
+        writer: str = "",
     ) -> None:
         check(settings, len(sources))
+        self._writer = writer
         self._settings = settings
         self._on_printed = on_printed
         self._failures: list[OSError] = []
@@ -168,6 +171,7 @@ class SavedResults:
             on_failed=self._failures.append,
             on_printed=self._on_printed if instead_of_stdout else None,
             atomic=atomic,
+            writer=self._writer,
             with_filename=self._settings.with_filename,
             words=words_of(self._settings, kind),
         )
@@ -216,6 +220,11 @@ def format_of(path: PurePath) -> OutputFormat:
 def file_name(source: str, kind: OutputFormat) -> str:
     """Return the file name for a source: its stem plus the extension of the format; ``stdin`` for ``-``."""
     return ("stdin" if source == "-" else PurePath(source).stem) + EXTENSIONS[kind]
+
+
+def result_path(settings: OutputSettings, source: str) -> Path | None:
+    """Return the result file of a source in the folder of the results; None without such a folder."""
+    return None if settings.output_dir is None else Path(settings.output_dir) / file_name(source, settings.format)
 
 
 def _paths(settings: OutputSettings, sources: Sequence[str]) -> dict[str, Path]:

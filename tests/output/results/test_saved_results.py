@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,9 +40,9 @@ class Run:
         sources: Names of the sources.
     """
 
-    def __init__(self, settings: OutputSettings, *sources: str) -> None:
+    def __init__(self, settings: OutputSettings, *sources: str, writer: str = "") -> None:
         self.printed: list[int] = []
-        self.saved = SavedResults(settings, sources, on_printed=self.printed.append)
+        self.saved = SavedResults(settings, sources, on_printed=self.printed.append, writer=writer)
 
     def ended(self) -> Run:
         """Write everything that waits."""
@@ -260,6 +262,47 @@ def test_file_names_and_formats() -> None:
     from pathlib import PurePath
 
     assert format_of(PurePath("a.b/t")) == "text"
+
+
+def begun(folder: Path, writer: str) -> Run:
+    """Return a run that has written the first words of its one source."""
+    run = Run(OutputSettings(output_dir=str(folder)), "a.wav", writer=writer)
+    run.saved.begin("a.wav")
+    run.saved.on_event(Final(1, "words"), Label("a.wav"))
+    part, until = folder / f"a.txt.{writer}.part", time.monotonic() + DEADLINE_S
+    while not (part.exists() and part.stat().st_size) and time.monotonic() < until:
+        threading.Event().wait(0.01)
+    return run
+
+
+def test_two_processes_with_one_result_file(tmp_path: Path) -> None:
+    """Each writes its own until it is complete; what an earlier run left incomplete is then gone."""
+    (tmp_path / "a.txt.part").write_text("half")
+    first, second = begun(tmp_path, "one"), begun(tmp_path, "two")
+    for run in (first, second):
+        run.saved.on_event(DONE, Label("a.wav"))
+        run.ended()
+        assert run.saved.failure is None
+        assert files(tmp_path) == {"a.txt": "words\n"} | ({} if run is second else {"a.txt.two.part": "words\n"})
+
+
+def test_incomplete_file_of_one_of_many_processes(tmp_path: Path) -> None:
+    """It has the same name as that of a process alone."""
+    begun(tmp_path, "one").ended()
+    assert files(tmp_path) == {"a.txt.part": "words\n"}
+
+
+@pytest.mark.parametrize("completed", [True, False])
+def test_file_of_a_process_that_was_taken_for_dead(tmp_path: Path, *, completed: bool) -> None:
+    """Its heir has removed it: that is no error once the heir has completed the result."""
+    run = begun(tmp_path, "one")
+    (tmp_path / "a.txt.one.part").unlink()
+    if completed:
+        (tmp_path / "a.txt").write_text("of the heir")
+    run.saved.on_event(DONE, Label("a.wav"))
+    run.ended()
+    assert (run.saved.failure is None) == completed
+    assert files(tmp_path) == ({"a.txt": "of the heir"} if completed else {})
 
 
 @pytest.mark.skipif(not hasattr(os, "pathconf"), reason="no limit is known here")
