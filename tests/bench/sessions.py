@@ -3,6 +3,7 @@
 So many sessions in one process, each a file in real time, 20 ms a message. Lateness is from when a chunk was due to
 when it was written, against the most punctual of its session. Since other work on the machine spoils that, sessions per
 core are derived as well: 85 % of a core over what a session takes.
+Memory is what the process grew by for each of its sessions, the code that they load included.
 ``--client NAME`` is one run, in this process.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import base64
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from rt_cli.audio.source import Block
+    from tests.bench.measure import Headroom
 
 RATE_HZ, CHUNK_MS = 24_000, 20
 CHUNK = RATE_HZ * CHUNK_MS // 1000
@@ -156,10 +159,13 @@ async def many(client: str, url: str, count: int, seconds: float) -> None:
         else:
             await rt_session(url, total_s, lates[number])
 
+    memory = [resident_mib()]
+
     async def clock() -> None:
         for moment in (warm_s, warm_s + seconds):
             await asyncio.sleep(began + moment - time.monotonic())
             marks.append((time.monotonic(), time.process_time()))
+        memory.append(resident_mib())
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(clock())
@@ -173,20 +179,28 @@ async def many(client: str, url: str, count: int, seconds: float) -> None:
                 "p99_ms": statistics.quantiles([each for late in lates for each in late.seconds], n=100)[98] * 1000,
                 "cpu": share,
                 "per": share / count,
+                "mib": (memory[1] - memory[0]) / count,
             }
         )
     )
 
 
-def one_run(client: str, count: int, seconds: float) -> dict[str, float]:
-    """Run the measurement in its own process."""
+def resident_mib() -> float:
+    """Return the resident memory of this process."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def one_run(client: str, count: int, seconds: float) -> tuple[dict[str, float], Headroom]:
+    """Run the measurement in its own process; return its figures, and how the sink was."""
     with sink() as endpoint:
         command = [sys.executable, __file__, "--client", client, "--url", endpoint.url]
         command += ["--sessions", str(count), "--seconds", str(seconds)]
+        endpoint.mark()
         result: dict[str, float] = json.loads(
             subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout
         )
-        return result
+        return result, endpoint.mark()
 
 
 def measure(rounds: int, sessions: list[int] | None = None, seconds: float = 8) -> None:
@@ -199,18 +213,18 @@ def measure(rounds: int, sessions: list[int] | None = None, seconds: float = 8) 
                 found[client, count].append(one_run(client, count, seconds))
     print(f"\nsessions in one process, {CHUNK_MS} ms a message ({rounds} rounds, medians)\n")
     table(
-        ("client", "sessions", "late p99 ms", "CPU, part of a core", "CPU ms per s of a session", "sessions per core"),
-        [
-            (
-                client,
-                count,
-                *(median([run[key] for run in runs]) for key in ("p99_ms", "cpu")),
-                median([run["per"] for run in runs]) * 1000,
-                round(_BUSY / median([run["per"] for run in runs])),
-            )
-            for (client, count), runs in sorted(found.items())
-        ],
+        (
+            *("client", "sessions", "late p99 ms", "CPU, part of a core", "CPU ms per s of a session"),
+            *("sessions per core", "MiB a session", "the sink"),
+        ),
+        [(client, count, *_row(runs)) for (client, count), runs in sorted(found.items())],
     )
+
+
+def _row(runs: list[tuple[dict[str, float], Headroom]]) -> list[object]:
+    worst = min((headroom for _, headroom in runs), key=lambda headroom: headroom.times)
+    late_ms, cpu, per, mib = (median([run[key] for run, _ in runs]) for key in ("p99_ms", "cpu", "per", "mib"))
+    return ["refused" if worst.starved else late_ms, cpu, per * 1000, round(_BUSY / per), mib, worst]
 
 
 if __name__ == "__main__":
