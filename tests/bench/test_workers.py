@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +18,18 @@ from rt_cli.bench.histogram import Histogram
 from rt_cli.bench.level import SessionResult, Tally, merge, take, tally
 from rt_cli.bench.levels import LevelPlan, LoadLevels, Place
 from rt_cli.bench.limits import exit_code
-from rt_cli.bench.workers import count
+from rt_cli.bench.recording import Recording
+from rt_cli.bench.workers import count, worker
 from rt_cli.bench.workers.engine import LoadEngine
+from rt_cli.bench.workers.job import BenchJob
 from rt_cli.bench.workers.messages import HEADER, Ended, Interrupt, Measured, Poll, Ready, Start, frame, parse
+from rt_cli.bench.workers.pool import open_workers
 from rt_cli.clock import SystemClock
 from rt_cli.errors import UsageError
+from rt_cli.run.plan import endpoint_of, make_plan
+from rt_cli.settings import DeliverySettings, EndpointSettings, Settings
 from tests.bench.levels import session_result
+from tests.servers import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -178,3 +188,37 @@ def test_one_process_keeps_a_limit_on_the_cost() -> None:
 def test_where_an_endpoint_is(url: str, here: bool) -> None:  # noqa: FBT001
     """An address that can be bound is one of this machine."""
     assert asyncio.run(count.is_here(url)) is here
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+def test_process_that_does_not_answer_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped process ends with its session, which is lost; the other one runs on, and none is left."""
+    monkeypatch.setattr(worker, "POLL_S", 0.1)
+    monkeypatch.setattr(worker, "MOST_UNANSWERED", 20)
+    lost: list[str] = []
+
+    def children() -> set[int]:
+        text = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="ascii")
+        return {int(pid) for pid in text.split()}
+
+    async def main(job: BenchJob) -> tuple[SessionResult | None, ...]:
+        clock, before = SystemClock(), children()
+        async with asyncio.timeout(60), open_workers(job, 2, clock, lost.append) as pool:
+            first, second = sorted(children() - before)
+            os.kill(first, signal.SIGSTOP)
+            sessions = [pool.open(Place(number, 1, clock.now()), tally()) for number in (1, 2)]
+            results = await asyncio.gather(*(session.run() for session in sessions))
+            (line,) = lost
+            assert line.endswith("of 2 ended (no answer for 2 s): 1 session lost")
+        assert not children() & {first, second}
+        return tuple(results)
+
+    with nobody() as server:
+        settings = Settings(endpoint=EndpointSettings(url=server.url, model="whisper-1"))
+        plan = make_plan(settings, {})
+        endpoint = endpoint_of(settings, None, server.url, None)
+        recording = Recording("silence", bytes(2400), 24_000)
+        settings = replace(settings, delivery=DeliverySettings(retry_for_s=0.0))
+        one, other = asyncio.run(main(BenchJob(endpoint, plan.session, settings, [recording], chunk_ms=40)))
+    (result,) = [result for result in (one, other) if result is not None]
+    assert result.error == "connection_refused"

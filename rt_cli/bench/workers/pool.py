@@ -116,7 +116,8 @@ class WorkerPool:
 
     def _on_end(self, number: int, count: int, sessions: int, reason: str) -> None:
         if not self._closing:
-            self._on_lost(f"process {number} of {count} ended ({reason}): {sessions} sessions lost")
+            what = "1 session" if sessions == 1 else f"{sessions} sessions"
+            self._on_lost(f"process {number} of {count} ended ({reason}): {what} lost")
 
 
 class RemoteSession:
