@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench import callback, cores, growth, latency, paced, resampling, sessions
+from tests.bench import callback, cores, latency, paced, resampling, sessions
 from tests.bench.clients import PACKAGES, installed, peer, present, receiver, rt
 from tests.bench.measure import ROOT, environment, median, sink, table, write_m4a, write_wav
 from tests.servers import CERTIFICATE
@@ -189,10 +189,9 @@ OTHERS: dict[str, Callable[[int], None]] = {
     "sessions per core": sessions.measure,
     "processes": cores.measure,
     "resampling": resampling.measure,
-    "cost growth": growth.measure,
     "start-up": script("startup.py"),
     "pacing": script("pacing.py", "--minutes", "1"),
-    "memory": script("memory.py", "--hours", "3"),
+    "memory": script("memory.py", "--hours", "0.5", "3"),
     "G.711": script("g711.py"),
 }
 """Other benchmarks, by name."""
