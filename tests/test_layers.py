@@ -71,6 +71,7 @@ WALLS = {
 PROCESS = {
     *("__main__.py", "server/recognition/pocketsphinx/worker.py", "server/replies/voice_worker.py"),
     *("talk/tools/run_tool.py", "talk/mcp/guard_main.py", "talk/mcp/server_process.py"),
+    "bench/workers/main.py",
 }
 """The mains of processes, and what ends tools and servers: besides ``cli/``, only they handle signals and end one."""
 

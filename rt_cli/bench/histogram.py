@@ -42,6 +42,13 @@ class Histogram:
         self.n += 1
         self._least, self._most = min(self._least, value), max(self._most, value)
 
+    def merge(self, other: Histogram) -> None:
+        """Add all values of another histogram. Exact: the result is that of adding each value here."""
+        for bucket, count in other._counts.items():
+            self._counts[bucket] = self._counts.get(bucket, 0) + count
+        self.n += other.n
+        self._least, self._most = min(self._least, other._least), max(self._most, other._most)
+
     def percentile(self, share: float) -> float | None:
         """Return the smallest value that is >= this share (0..1] of all values; None without values."""
         rank = max(1, math.ceil(share * self.n))

@@ -29,6 +29,19 @@ def tally(measures: Sequence[str] = MEASURES) -> Tally:
     return {name: Histogram() for name in measures}
 
 
+def merge(into: Tally, more: Tally) -> None:
+    """Add all values of another tally of the same measures."""
+    for name, histogram in more.items():
+        into[name].merge(histogram)
+
+
+def take(measures: Tally) -> Tally:
+    """Return the values of a tally, and empty it in place."""
+    taken = dict(measures)
+    measures.update(tally(tuple(measures)))
+    return taken
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyCounts:
     """The replies of a conversation."""
@@ -94,8 +107,8 @@ class Level:
     """Sessions that have begun."""
     running: int = 0
     wall_s: float = 0.0
-    cpu_s: float = 0.0
-    """CPU time of this process, all threads."""
+    cpus_s: Sequence[float] = ()
+    """CPU time of each process that runs sessions, all threads, and of this one."""
     interrupted: bool = False
     """Whether a signal ended the level early."""
 
@@ -151,8 +164,18 @@ class Level:
 
     @property
     def client_cpu(self) -> float | None:
-        """CPU time of this process, as a share of one core."""
-        return self.cpu_s / self.wall_s if self.wall_s else None
+        """CPU time of the busiest process, as a share of one core."""
+        return max(self.cpus_s, default=0.0) / self.wall_s if self.wall_s else None
+
+    @property
+    def clients_cpu(self) -> float | None:
+        """CPU time of all processes, as a share of one core."""
+        return sum(self.cpus_s) / self.wall_s if self.wall_s else None
+
+    @property
+    def processes(self) -> int:
+        """Processes that ran sessions."""
+        return max(1, len(self.cpus_s) - 1)
 
     @property
     def exits(self) -> list[int]:

@@ -35,8 +35,8 @@ class Place:
 class BenchSession(Protocol):
     """One measured session."""
 
-    async def run(self) -> SessionResult:
-        """Run it to its end. Cancellation ends it without a result."""
+    async def run(self) -> SessionResult | None:
+        """Run it to its end; return None if it is lost with its process. Cancellation ends it without a result."""
         ...
 
     def interrupt(self, exit_code: int) -> None:
@@ -67,6 +67,7 @@ class LoadLevels:
         open_session: Makes a session, which also adds what it measures to the measures of its level.
         clock: The time.
         on_result: Called with each session and each level when it ends, and with the level that it belongs to.
+        cpus_s: Returns the CPU seconds so far of each process of the bench.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class LoadLevels:
         open_session: Callable[[Place, Tally], BenchSession],
         clock: Clock,
         on_result: Callable[[SessionResult | Level, Level], None],
+        cpus_s: Callable[[], Sequence[float]] = lambda: [time.process_time()],
     ) -> None:
         self.levels: list[Level] = []
         """Levels so far; the last one may be running."""
@@ -83,6 +85,7 @@ class LoadLevels:
         self._open_session = open_session
         self._clock = clock
         self._on_result = on_result
+        self._cpus_s = cpus_s
         self._sessions: set[BenchSession] = set()
 
     async def run(self) -> list[Level]:
@@ -108,24 +111,25 @@ class LoadLevels:
             session.interrupt(exit_code)
 
     async def _run_level(self, level: Level) -> None:
-        began, cpu_began = self._clock.now(), time.process_time()
+        began, cpus_began = self._clock.now(), self._cpus_s()
         async with asyncio.TaskGroup() as tasks:
             slots = [
                 tasks.create_task(self._run_slot(level, number, began), name=f"session {number}")
                 for number in range(1, level.sessions + 1)
             ]
-            cpu_task = tasks.create_task(self._poll_cpu(level, began, cpu_began), name="cpu")
+            cpu_task = tasks.create_task(self._poll_cpu(level, began, cpus_began), name="cpu")
             await asyncio.wait(slots)
             cpu_task.cancel()
-        self._update_cpu(level, began, cpu_began)
+        self._update_cpu(level, began, cpus_began)
 
-    async def _poll_cpu(self, level: Level, began: float, cpu_began: float) -> None:
+    async def _poll_cpu(self, level: Level, began: float, cpus_began: Sequence[float]) -> None:
         while True:
             await self._clock.sleep_until(self._clock.now() + _POLL_INTERVAL_S)
-            self._update_cpu(level, began, cpu_began)
+            self._update_cpu(level, began, cpus_began)
 
-    def _update_cpu(self, level: Level, began: float, cpu_began: float) -> None:
-        level.wall_s, level.cpu_s = self._clock.now() - began, time.process_time() - cpu_began
+    def _update_cpu(self, level: Level, began: float, cpus_began: Sequence[float]) -> None:
+        level.wall_s = self._clock.now() - began
+        level.cpus_s = [now - before for now, before in zip(self._cpus_s(), cpus_began, strict=True)]
 
     async def _run_slot(self, level: Level, number: int, began: float) -> None:
         plan = self._plan
@@ -142,6 +146,8 @@ class LoadLevels:
             finally:
                 self._sessions.discard(session)
                 level.running -= 1
+            if result is None:
+                return  # this level does not hold any more: nobody takes its place
             level.results.append(result)
             self._on_result(result, level)
 

@@ -67,6 +67,8 @@ def level_line(level: Level, limits: Sequence[Limit]) -> dict[str, Any]:
         **_measures(level.measures),
         **_words(level.words),
         "client_cpu": _rounded(level.client_cpu),
+        "clients_cpu": _rounded(level.clients_cpu),
+        "processes": level.processes,
         "client_felt": client_is_busy(level),
         "wall_ms": round(level.wall_s * 1000),
     }

@@ -49,6 +49,7 @@ class ReportData:
     recordings: Sequence[Recording]
     chunk_ms: int
     rounds: int
+    processes: int = 1
 
 
 def report(levels: Sequence[Level], limits: Sequence[Limit], facts: ReportData) -> str:
@@ -88,8 +89,9 @@ def report(levels: Sequence[Level], limits: Sequence[Limit], facts: ReportData) 
 def _description(facts: ReportData) -> str:
     sounds = ", ".join(f"{recording.name} ({recording.seconds:.1f} s)" for recording in facts.recordings)
     rounds = f", {facts.rounds} rounds" if facts.rounds > 1 else ""
+    processes = f", in {facts.processes} processes" if facts.processes > 1 else ""
     return (
-        f"{facts.date}. Model {facts.model}. At real time, {facts.chunk_ms} ms at a time{rounds}: {sounds}."
+        f"{facts.date}. Model {facts.model}. At real time, {facts.chunk_ms} ms at a time{rounds}{processes}: {sounds}."
         f" rt {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}."
     )
 

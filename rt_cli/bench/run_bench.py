@@ -15,13 +15,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.bench import ndjson, table
-from rt_cli.bench.conversation import TalkSessions, conversation_settings
+from rt_cli.bench.conversation import conversation_settings
 from rt_cli.bench.level import MEASURES, TALK_MEASURES, Level
 from rt_cli.bench.levels import LevelPlan, LoadLevels
 from rt_cli.bench.limits import exit_code, parse_limit
 from rt_cli.bench.recording import load
-from rt_cli.bench.transcription import TranscriptionSessions
 from rt_cli.bench.words import compare
+from rt_cli.bench.workers.count import choose_count
+from rt_cli.bench.workers.job import BenchJob
+from rt_cli.bench.workers.pool import open_workers
 from rt_cli.clock import SystemClock
 from rt_cli.config.values import number_option
 from rt_cli.disk.outfile import cannot_write, open_outfile, write_all
@@ -29,12 +31,11 @@ from rt_cli.disk.serial_thread import SerialThread
 from rt_cli.errors import EXIT_OK, UsageError
 from rt_cli.output.line_writer import LineWriter
 from rt_cli.output.status.choose import look_of
-from rt_cli.protocol.sanitize import printable
+from rt_cli.protocol.sanitize import masked, printable
 from rt_cli.run.interrupts import call_soon
 from rt_cli.run.open_endpoint import open_endpoint
 from rt_cli.run.plan import make_plan
 from rt_cli.settings import auto
-from rt_cli.streaming.cost import bill_of
 from rt_cli.talk.talk_plan import embedded_replier, plan_talk, with_model_of_url
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class BenchOptions:
     """Whether the sessions are conversations."""
     interrupt_at_s: float | None = None
     """Seconds from the first sample of a reply to the next turn of a conversation; None waits for its end."""
+    workers: int | None = None
+    """Processes; None for one per core."""
 
 
 @contextmanager
@@ -185,7 +188,6 @@ class Bench:
         self._spread_s = spread_s
         self._report = report
         self._json = settings.output.format == "json"
-        self._bill = bill_of(settings)
         self._stdout_closed = False
         self._load_levels: LoadLevels | None = None
         self._live: LiveTable | None = None
@@ -201,7 +203,7 @@ class Bench:
         try:
             async with AsyncExitStack() as stack:
                 endpoint = await self._endpoint(stack)
-                exit_code = await self._measure(endpoint)
+                exit_code = await self._measure(endpoint, stack)
         finally:
             if self._live is not None:
                 self._live.close()
@@ -231,25 +233,47 @@ class Bench:
     def _on_embedded(self, warning: Warned, _sessions: int) -> None:
         self._print_status(f"{warning.message}; it runs in this process, whose CPU it shares", "warnings")
 
-    async def _measure(self, endpoint: Endpoint) -> int:
+    async def _measure(self, endpoint: Endpoint, stack: AsyncExitStack) -> int:
+        settings, options = self._settings, self._options
         recordings = await self._recordings(self._plan.session.rate_hz)
-        chunk_ms = self._settings.input.chunk_ms or auto.LIVE_CHUNK_MS
+        job = BenchJob(
+            endpoint,
+            self._plan.session,
+            settings,
+            recordings,
+            chunk_ms=settings.input.chunk_ms or auto.LIVE_CHUNK_MS,
+            talk=options.talk,
+            interrupt_at_s=options.interrupt_at_s,
+        )
         plan = LevelPlan(
             levels=self._levels,
-            rounds=self._options.rounds,
+            rounds=options.rounds,
             spread_s=self._spread_s,
             limits=self._limits,
-            measures=TALK_MEASURES if self._options.talk else MEASURES,
+            measures=TALK_MEASURES if options.talk else MEASURES,
         )
-        open_session = self._sessions(endpoint, recordings, chunk_ms).open
-        self._load_levels = load_levels = LoadLevels(plan, open_session, SystemClock(), self._on_result)
+        self._load_levels = load_levels = await self._open_levels(plan, job, stack)
         if self._interrupts.codes:
             return self._interrupts.codes[0]
         async with asyncio.TaskGroup() as tasks:
             table_task = tasks.create_task(self._update_table(load_levels), name="live table")
             levels = await load_levels.run()
             table_task.cancel()
-        return await self._conclude(endpoint, levels, recordings, chunk_ms)
+        return await self._conclude(levels, job)
+
+    async def _open_levels(self, plan: LevelPlan, job: BenchJob, stack: AsyncExitStack) -> LoadLevels:
+        """Return the levels, whose sessions run in this process or in several others."""
+        clock, cost_limited = SystemClock(), self._settings.delivery.max_cost is not None
+        asked, most = self._options.workers, max(self._levels)
+        processes = await choose_count(asked, job.endpoint, most, cost_limited=cost_limited)
+        if processes == 1:
+            return LoadLevels(plan, job.sessions(clock).open, clock, self._on_result)
+        self._print_status(f"processes: {processes}")
+        pool = await stack.enter_async_context(open_workers(job, processes, clock, self._on_lost))
+        return LoadLevels(plan, pool.open, clock, self._on_result, lambda: pool.cpus_s)
+
+    def _on_lost(self, message: str) -> None:
+        self._print_status(masked(message), "warnings")
 
     async def _recordings(self, rate_hz: int) -> list[Recording]:
         def warn(_code: str, message: str) -> None:
@@ -261,15 +285,6 @@ class Bench:
             await load(name, rate_hz, warn, limit_s=limit_s, reference=reference)
             for name, reference in zip(self._options.files, references, strict=True)
         ]
-
-    def _sessions(
-        self, endpoint: Endpoint, recordings: Sequence[Recording], chunk_ms: int
-    ) -> TalkSessions | TranscriptionSessions:
-        parts = (endpoint, self._plan.session, self._settings, recordings)
-        if not self._options.talk:
-            return TranscriptionSessions(*parts, bill=self._bill, clock=SystemClock(), piece_s=chunk_ms / 1000)
-        interrupt_at_s = self._options.interrupt_at_s
-        return TalkSessions(*parts, bill=self._bill, clock=SystemClock(), interrupt_at_s=interrupt_at_s)
 
     # -- output -------------------------------------------------------------------------------------------------------
 
@@ -305,9 +320,8 @@ class Bench:
                 self._live.show([*table.lines(load_levels.levels, self._limits, running=True), running])
             await asyncio.sleep(_REDRAW_INTERVAL_S)
 
-    async def _conclude(
-        self, endpoint: Endpoint, levels: Sequence[Level], recordings: Sequence[Recording], chunk_ms: int
-    ) -> int:
+    async def _conclude(self, levels: Sequence[Level], job: BenchJob) -> int:
+        endpoint = job.endpoint
         code = EXIT_OK if self._stdout_closed else next(iter(self._interrupts.codes), exit_code(self._limits, levels))
         if self._live is not None:
             await asyncio.to_thread(self._live.close)
@@ -332,7 +346,10 @@ class Bench:
             from rt_cli.bench.report import ReportData, report
 
             date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z")
-            facts = ReportData(endpoint.shown, endpoint.model, date, recordings, chunk_ms, self._options.rounds)
+            facts = ReportData(
+                *(endpoint.shown, endpoint.model, date, job.recordings, job.chunk_ms, self._options.rounds),
+                processes=levels[-1].processes,
+            )
             await self._write_report(self._report, await asyncio.to_thread(report, levels, self._limits, facts))
         return code
 

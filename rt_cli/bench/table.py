@@ -135,8 +135,9 @@ def remarks(levels: Sequence[Level]) -> list[str]:
                 f" {level.failed} failed: {level.lost} lost"
             )
         if client_is_busy(level):
+            who = "this process" if level.processes == 1 else f"the busiest of {level.processes} processes"
             notes.append(
-                f"{level.sessions} at once: this process took {_share(level.client_cpu)} of a core and was held up"
+                f"{level.sessions} at once: {who} took {_share(level.client_cpu)} of a core and was held up"
                 f" {level.warnings['loop_lag']} times: some of the delay is its own: fewer sessions, or more machines"
             )
     return notes

@@ -36,6 +36,9 @@ InterruptAt = Annotated[
     str | None, typer.Option(metavar="TIME", help="Say the next turn so long after a reply begins.")
 ]
 MaxLatency = Annotated[str | None, typer.Option(metavar="TIME", help="Same as --limit voice_to_voice_max=TIME.")]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=256, show_default=False, help="Processes [one per core].")
+]
 RetryFor = Annotated[str, typer.Option(metavar="TIME", show_default=False, help="Outages that are no errors [0].")]
 
 
@@ -51,6 +54,7 @@ def bench(
     talk: Talk = False,
     interrupt_at: InterruptAt = None,
     max_latency: MaxLatency = None,
+    workers: Workers = None,
     retry_for: RetryFor = "0",
     **values: Any,
 ) -> int:
@@ -84,6 +88,7 @@ def bench(
         replace=force,
         talk=talk,
         interrupt_at_s=None if interrupt_at is None else number_option("--interrupt-at", interrupt_at, low=0),
+        workers=workers,
     )
     with open_bench(settings, bench_options) as opened:
         return run_loop(opened.run)

@@ -1,9 +1,12 @@
-"""``rt`` beside its peers: ``python tests/bench/all.py [--rounds 5] [--only ROW]``.
+"""Every benchmark of speed: ``python -m tests.bench.all [--rounds 5] [--only ROW] [--write]``.
 
-Needs the extras ``peers`` and ``media``. Every row is measured alternately, round by round, against the same sink.
-Figures are CPU (of the whole process, by ``wait4``), the difference of a long and a short run, so that no start counts.
-Printed are medians, their ratios, and the least and the most of the rounds. What the sink itself spent stands beside
-them: it is not the bottleneck where its share is well below that of the client.
+Needs the extra ``media``; of the peers those that are installed (the extra ``peers``) are measured. Every row is
+measured alternately, round by round. Figures of the first rows are CPU (of the whole process, by ``wait4``), the
+difference of a long and a short run, so that no start counts. Printed are medians, their ratios, and the least and the
+most of the rounds. The sink has a core of its own where there are two and the system can pin processes; beside each row
+stands how many times that load it could have taken, and a row for which it starved is refused.
+
+``--write`` puts what is printed, with machine and versions, in the place of the last section of ``rt help measured``.
 """
 
 from __future__ import annotations
@@ -15,19 +18,27 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench import callback, growth, paced, resampling, sessions
-from tests.bench.clients import peer, receiver, rt
-from tests.bench.measure import SinkProcess, environment, median, sink, table, write_m4a, write_wav
+from tests.bench import callback, cores, latency, paced, resampling, sessions
+from tests.bench.clients import PACKAGES, installed, peer, present, receiver, rt
+from tests.bench.measure import ROOT, environment, median, sink, table, write_m4a, write_wav
+from tests.servers import CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tests.bench.measure import Headroom, SinkProcess
+
+HELP = ROOT / "rt_cli" / "help" / "measured.md"
+SECTION = "## All benchmarks of speed, by one command"
+"""Heading of the section that is made by ``--write``."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class Row:
     long: str
     per: float
     """Divides the CPU seconds between the short run and the long one into the unit."""
+    tls: bool = False
+    """Whether the sink is one of ``wss``."""
 
 
 def converted(path: Path, suffix: str) -> str:
@@ -80,6 +93,9 @@ def rows(folder: Path, wanted: Callable[[str], bool]) -> list[Row]:
         )
         for ms in (20, 100)
     ]
+    encrypted = {"websockets+json": peer("naive", 100), "rt": rt(*fast, "--chunk-ms", "100")}
+    figures = (short, minutes, 400_000 / 100 / 1e6)
+    found.append(Row("same chunk, 100 ms, unpaced, wss", "us per message", encrypted, *figures, tls=True))
     found.append(
         Row(
             "whole file, own best settings",
@@ -105,89 +121,139 @@ def rows(folder: Path, wanted: Callable[[str], bool]) -> list[Row]:
     return [row for row in found if wanted(row.name)]
 
 
-def cpu_s(command: Sequence[str], endpoint: SinkProcess) -> tuple[float, float]:
-    """Return the CPU time of a client, and of the sink since its start."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment())
+def cpu_s(command: Sequence[str], endpoint: SinkProcess) -> tuple[float, Headroom]:
+    """Return the CPU time of a client, and how the sink was meanwhile."""
+    endpoint.mark()
+    environ = environment() | {"SSL_CERT_FILE": str(CERTIFICATE)}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environ)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(command)}: exit {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, endpoint.report()["cpu_s"]
+    report, headroom = endpoint.report(), endpoint.mark()
+    if report["messages"]:  # the start of the client is no time of the sink
+        headroom = replace(headroom, wall_s=report["last_at"] - report["first_at"])
+    return usage.ru_utime + usage.ru_stime, headroom
 
 
-def measure(row: Row, endpoint: SinkProcess, rounds: int) -> None:
+def measure(row: Row, rounds: int) -> None:
     """Run a comparison and print its table."""
     costs: dict[str, list[float]] = defaultdict(list)
-    sinks: dict[str, list[float]] = defaultdict(list)
-    for _ in range(rounds):
-        for name, command in row.clients.items():
-            short, before = cpu_s(command(row.short, endpoint.url), endpoint)
-            long, after = cpu_s(command(row.long, endpoint.url), endpoint)
-            costs[name].append((long - short) / row.per)
-            sinks[name].append((after - before) / row.per)
-    reference = next(iter(row.clients))
-    lines = []
-    for name, values in costs.items():
-        ratio = median(costs[reference]) / max(median(values), 1e-9)  # a tiny cost may be less than the noise
-        spread = f"{min(values):.3g} .. {max(values):.3g}"
-        sunk = median(sinks[name])
-        lines.append((name, f"{median(values):.3g}", spread, f"1/{ratio:.2f}", f"{sunk:.3g}"))
+    headrooms: dict[str, list[Headroom]] = defaultdict(list)
+    clients = present(row.clients)
+    with sink(*(("--tls", str(CERTIFICATE)) if row.tls else ())) as endpoint:
+        for _ in range(rounds):
+            for name, command in clients.items():
+                short, _headroom = cpu_s(command(row.short, endpoint.url), endpoint)
+                long, headroom = cpu_s(command(row.long, endpoint.url), endpoint)
+                costs[name].append((long - short) / row.per)
+                headrooms[name].append(headroom)
+    reference = next(iter(clients))
     print(f"\n{row.name} ({row.unit}, {rounds} rounds)\n")
-    table(("client", "CPU", "least .. most", f"of {reference}", "the sink's own CPU"), lines)
-    sys.stdout.flush()
+    lines = [cells(costs[name], costs[reference], headrooms[name]) for name in clients]
+    header = ("client", "CPU", "least .. most", f"of {reference}", "the sink")
+    table(header, [(name, *line) for name, line in zip(clients, lines, strict=True)])
 
 
-def script(name: str, *arguments: str) -> Callable[[int], object]:
+def cells(costs: Sequence[float], reference: Sequence[float], headrooms: Sequence[Headroom]) -> tuple[str, ...]:
+    """Return the row of a client; refused if the sink starved in any round. Ratios are within a round.
+
+    Args:
+        costs: Of each round.
+        reference: The same of the client to compare with.
+        headrooms: Of the sink.
+    """
+    worst = min(headrooms, key=lambda headroom: headroom.times)
+    if worst.starved:
+        return "refused", "-", "-", f"starved: {worst}"
+    # A tiny cost may be less than the noise.
+    ratio = median([of / max(cost, 1e-9) for of, cost in zip(reference, costs, strict=True)])
+    return f"{median(costs):.3g}", f"{min(costs):.3g} .. {max(costs):.3g}", f"1/{ratio:.2f}", str(worst)
+
+
+def script(name: str, *arguments: str) -> Callable[[int], None]:
     """Return a benchmark program with its own rounds."""
 
     def run(_rounds: int) -> None:
-        print(f"\n{name}\n", flush=True)
-        subprocess.run([sys.executable, str(Path(__file__).with_name(name)), *arguments], check=True)
+        command = [sys.executable, str(Path(__file__).with_name(name)), *arguments]
+        print(f"\n{name} {' '.join(arguments)}\n")
+        print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout, end="")
 
     return run
 
 
-OTHERS: dict[str, Callable[[int], object]] = {
+OTHERS: dict[str, Callable[[int], None]] = {
+    "latency": latency.measure,
+    "microphone's callback": lambda _rounds: callback.measure(),
     "one session in real time": paced.measure,
     "sessions per core": sessions.measure,
-    "microphone's callback": lambda _rounds: callback.measure(),
+    "processes": cores.measure,
     "resampling": resampling.measure,
-    "cost growth": growth.measure,
     "start-up": script("startup.py"),
     "pacing": script("pacing.py", "--minutes", "1"),
-    "memory": script("memory.py", "--hours", "3"),
+    "memory": script("memory.py", "--hours", "0.5", "3"),
     "G.711": script("g711.py"),
 }
 """Other benchmarks, by name."""
 
 
-def versions() -> str:
-    """Print the versions of the peers. Exits if one is missing."""
+def machine() -> str:
+    """Return the machine, what runs beside, and the versions, in one paragraph."""
+    cpu = next((line.partition(": ")[2] for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    versions = ", ".join(f"{name} {installed(name) or 'is missing'}" for name in PACKAGES)
+    python = f"Python {platform.python_version()}"
+    return f"{cpu or platform.machine()}, {os.cpu_count()} cores, {platform.system()}{load}; {python}, {versions}."
+
+
+def _lines(path: str) -> list[str]:
     try:
-        found = [f"{name} {version(name)}" for name in ("openai", "websockets", "picows", "msgspec", "av")]
-    except PackageNotFoundError as error:
-        sys.exit(f"{error.name} is missing: pip install -e '.[peers,media]'")
-    return ", ".join(found)
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+class Tee(StringIO):
+    """Text that is printed, and kept."""
+
+    def write(self, text: str) -> int:
+        """Print at once."""
+        sys.__stdout__ and print(text, end="", file=sys.__stdout__, flush=True)
+        return super().write(text)
+
+
+def with_section(text: str, section: str) -> str:
+    """Return a help topic with a section in the place of the one that was made before, or at its end.
+
+    Args:
+        text: The topic.
+        section: The text below :data:`SECTION`.
+    """
+    before = text.partition(SECTION)[0].rstrip()
+    return f"{before}\n\n{SECTION}\n\n{section.strip()}\n"
 
 
 def main() -> None:
     """Measure all rows, or the named ones."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", action="append", help="part of the name of a row")
+    parser.add_argument("--write", action="store_true", help="put the tables into rt help measured")
     options = parser.parse_args()
-    print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; {versions()}", flush=True)
 
     def wanted(name: str) -> bool:
         return not options.only or any(part in name for part in options.only)
 
-    with tempfile.TemporaryDirectory() as folder, sink() as endpoint:
+    printed = Tee()
+    with redirect_stdout(printed), tempfile.TemporaryDirectory() as folder:
+        print(f"`python -m tests.bench.all {' '.join(sys.argv[1:])}`: {machine()}")
         for row in rows(Path(folder), wanted):
-            measure(row, endpoint, options.rounds)
-    for name, other in OTHERS.items():
-        if wanted(name):
-            other(options.rounds)
-            sys.stdout.flush()
+            measure(row, options.rounds)
+        for name, other in OTHERS.items():
+            if wanted(name):
+                other(options.rounds)
+    if options.write:
+        HELP.write_text(with_section(HELP.read_text(encoding="utf-8"), printed.getvalue()), encoding="utf-8")
 
 
 if __name__ == "__main__":

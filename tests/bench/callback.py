@@ -105,13 +105,17 @@ def measure(seconds: float = 20, block_ms: int = 10) -> None:
     rows = []
     for rate_hz, chunk_ms in itertools.product((24_000, 48_000), (20, None)):
         with sink("--stamps") as endpoint:
+            endpoint.mark()
             device = asyncio.run(stream(endpoint.url, seconds, rate_hz, block_ms, chunk_ms))
             last, first = delays_ms(device.called, block_ms, endpoint.report()["stamps"])
+            headroom = endpoint.mark()
         quantiles = [statistics.quantiles(each, n=100) for each in (last, first)]
-        figures = (f"{each[at]:.1f}" for each in quantiles for at in (49, 98))
-        rows.append((rate_hz, "40 (default)" if chunk_ms is None else chunk_ms, len(last), *figures))
+        figures = [f"{each[at]:.1f}" for each in quantiles for at in (49, 98)]
+        if headroom.starved or headroom.late:
+            figures = ["refused"] * len(figures)
+        rows.append((rate_hz, "40 (default)" if chunk_ms is None else chunk_ms, len(last), *figures, headroom))
     print(f"\nmicrophone's callback (every {block_ms} ms) to the endpoint, ms\n")
-    table(("device Hz", "chunk ms", "messages", "last sample p50", "p99", "first sample p50", "p99"), rows)
+    table(("device Hz", "chunk ms", "messages", "last sample p50", "p99", "first sample p50", "p99", "the sink"), rows)
 
 
 if __name__ == "__main__":

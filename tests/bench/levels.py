@@ -54,7 +54,7 @@ def level(
         sessions,
         results=[session_result()] if results is None else results,
         wall_s=10.0,
-        cpu_s=10 * cpu,
+        cpus_s=[10 * cpu],
         interrupted=interrupted,
     )
     for value in finals_ms:
@@ -66,7 +66,7 @@ def talk_level(sessions: int, *voice_to_voice_ms: float, lost: int = 0, exit_: i
     """Return a level of conversations with replies of these latencies, one session of which has ended."""
     replies = ReplyCounts(ended=3, interrupted=2, failed=1)
     results = [session_result(replies=replies, exit_=exit_)]
-    result = Level(sessions, measures=tally(TALK_MEASURES), results=results, started=1 + lost, wall_s=10, cpu_s=1)
+    result = Level(sessions, measures=tally(TALK_MEASURES), results=results, started=1 + lost, wall_s=10, cpus_s=[1.0])
     for value in voice_to_voice_ms:
         result.measures["voice_to_voice"].add(value)
     return result

@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 import wave
-from contextlib import contextmanager
+from collections import deque
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
 SINK_ARGUMENTS = ("--model", "whisper-1", "--status", "off", "--json")
+LEAST_HEADROOM = 1.25
+"""Of a sink: one that takes more than 80 % of a core makes its clients wait."""
+MOST_LATE_MS = 10.0
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -48,23 +52,85 @@ class SinkProcess:
         assert process.stdout is not None
         self.process = process
         self._lines = process.stdout
+        self._reports: deque[dict[str, Any]] = deque()
         self.url = self._lines.readline().strip()
 
     def report(self) -> dict[str, Any]:
         """Return the report of the next ended connection; waits for it."""
-        report: dict[str, Any] = json.loads(self._lines.readline())
-        return report
+        return self._reports.popleft() if self._reports else self._next()
+
+    def mark(self) -> Headroom:
+        """Return what the sink spent since the mark before, and what it had left."""
+        assert self.process.stdin is not None
+        print(file=self.process.stdin, flush=True)
+        while "mark" not in (line := self._next()):
+            self._reports.append(line)
+        return Headroom(**line["mark"])
+
+    def _next(self) -> dict[str, Any]:
+        line: dict[str, Any] = json.loads(self._lines.readline())
+        return line
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """Whether a sink was the bottleneck, over a time."""
+
+    wall_s: float
+    cpu_s: float
+    """CPU time of the sink, which has one thread."""
+    late_p99_ms: float
+    late_max_ms: float
+    """How late its loop woke."""
+
+    @property
+    def times(self) -> float:
+        """How many times the load it could have taken, by its CPU."""
+        return self.wall_s / max(self.cpu_s, 1e-6)
+
+    @property
+    def starved(self) -> bool:
+        """Whether clients may have waited for it: figures of theirs are worth nothing then."""
+        return self.times < LEAST_HEADROOM
+
+    @property
+    def late(self) -> bool:
+        """Whether it woke so late that latencies measured against it are partly its own."""
+        return self.late_p99_ms > MOST_LATE_MS
+
+    def __str__(self) -> str:
+        return f"{self.times:.1f}x, woke {self.late_p99_ms:.1f} ms late (p99)"
 
 
 @contextmanager
-def sink(*arguments: str) -> Iterator[SinkProcess]:
-    """A sink in a process of its own; see ``sink.py`` for its arguments."""
+def sink(*arguments: str, pinned: bool = True) -> Iterator[SinkProcess]:
+    """A sink in a process of its own; see ``sink.py`` for its arguments.
+
+    Where the system can pin processes and there are two cores, the sink has one, and this process and its children the
+    others, until the end of the block; not with ``pinned=False``.
+    """
     command = [sys.executable, str(Path(__file__).with_name("sink.py")), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield SinkProcess(process)
+            with apart(process) if pinned else nullcontext():
+                yield SinkProcess(process)
         finally:
             process.terminate()
+
+
+@contextmanager
+def apart(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Pin a process to the last core, and this one and its later children to the others, for the time of the block."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) < 2:
+        yield
+        return
+    os.sched_setaffinity(process.pid, cores[-1:])
+    os.sched_setaffinity(0, cores[:-1])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 @dataclass(frozen=True)

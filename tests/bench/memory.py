@@ -1,4 +1,4 @@
-"""Memory and CPU of hours of audio: ``python tests/bench/memory.py [--hours 3]``. M4A needs the extra ``media``.
+"""Memory and CPU of hours of audio: ``python tests/bench/memory.py [--hours 3 ...]``. M4A needs the extra ``media``.
 
 Growth is the most resident memory after the first ten seconds of audio had arrived, less that of then.
 """
@@ -6,6 +6,7 @@ Growth is the most resident memory after the first ten seconds of audio had arri
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import tempfile
 from functools import partial
@@ -26,27 +27,27 @@ CASES = {
 def main() -> None:
     """Measure the cases and print their rows."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hours", type=float, default=3)
+    parser.add_argument("--hours", type=float, nargs="+", default=[3])
     parser.add_argument("--case", choices=CASES, action="append")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.case or CASES:
+        for name, hours in itertools.product(options.case or CASES, options.hours):
             write, turns = CASES[name]
-            path = write(Path(folder) / ("long.m4a" if "M4A" in name else "long.wav"), seconds=options.hours * 3600)
+            path = write(Path(folder) / ("long.m4a" if "M4A" in name else "long.wav"), seconds=hours * 3600)
             with sink() as endpoint:
                 command = ("send", str(path), "--url", endpoint.url, "--speed", "max", "--turn-detection", turns)
                 run = run_rt(*command, *SINK_ARGUMENTS)
                 report = endpoint.report()
             rows.append(
                 (
-                    name,
+                    f"{name}, {hours:g} h",
                     run.exit_code,
                     run.summary["ledger"]["settled"] - report["samples"],
                     run.growth_mib(report["ten_s_at"]),
                     max(mib for _, mib in run.rss_mib),
-                    run.cpu_s / options.hours,
-                    options.hours * 3600 / run.wall_s,
+                    run.cpu_s / hours,
+                    hours * 3600 / run.wall_s,
                 )
             )
     table(

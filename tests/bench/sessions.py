@@ -3,6 +3,8 @@
 So many sessions in one process, each a file in real time. Lateness is from when a chunk was due to
 when it was written, against the most punctual of its session. Since other work on the machine spoils that, sessions per
 core are derived as well: 85 % of a core over what a session takes.
+Memory is what the process grew by for each of its sessions, the code that they load and
+the sound of a turn that is not over included.
 ``--client NAME`` is one run, in this process.
 """
 
@@ -12,6 +14,7 @@ import argparse
 import asyncio
 import base64
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from rt_cli.audio.source import Block
+    from tests.bench.measure import Headroom
 
 RATE_HZ, CHUNK_MS = 24_000, 20
 STAGGER_S = 0.0524
@@ -156,10 +160,13 @@ async def many(client: str, url: str, count: int, seconds: float, chunk_ms: int)
         else:
             await rt_session(url, total_s, lates[number], chunk_ms)
 
+    memory = [resident_mib()]
+
     async def clock() -> None:
         for moment in (warm_s, warm_s + seconds):
             await asyncio.sleep(began + moment - time.monotonic())
             marks.append((time.monotonic(), time.process_time()))
+        memory.append(resident_mib())
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(clock())
@@ -173,20 +180,28 @@ async def many(client: str, url: str, count: int, seconds: float, chunk_ms: int)
                 "p99_ms": statistics.quantiles([each for late in lates for each in late.seconds], n=100)[98] * 1000,
                 "cpu": share,
                 "per": share / count,
+                "mib": (memory[1] - memory[0]) / count,
             }
         )
     )
 
 
-def one_run(client: str, count: int, seconds: float, chunk_ms: int) -> dict[str, float]:
-    """Run the measurement in its own process."""
+def resident_mib() -> float:
+    """Return the resident memory of this process."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def one_run(client: str, count: int, seconds: float, chunk_ms: int) -> tuple[dict[str, float], Headroom]:
+    """Run the measurement in its own process; return its figures, and how the sink was."""
     with sink() as endpoint:
         command = [sys.executable, __file__, "--client", client, "--url", endpoint.url]
         command += ["--sessions", str(count), "--seconds", str(seconds), "--chunk-ms", str(chunk_ms)]
+        endpoint.mark()
         result: dict[str, float] = json.loads(
             subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout
         )
-        return result
+        return result, endpoint.mark()
 
 
 def measure(rounds: int, sessions: list[int] | None = None, seconds: float = 8, chunk_ms: int = CHUNK_MS) -> None:
@@ -199,19 +214,20 @@ def measure(rounds: int, sessions: list[int] | None = None, seconds: float = 8, 
                 found[client, count].append(one_run(client, count, seconds, chunk_ms))
     print(f"\nsessions in one process, {chunk_ms} ms a message ({rounds} rounds, medians)\n")
     table(
-        ("client", "sessions", "late p99 ms", "CPU, part of a core", "us per message", "of the naive", "per core"),
-        [
-            (
-                client,
-                count,
-                *(median([run[key] for run in runs]) for key in ("p99_ms", "cpu")),
-                median([run["per"] for run in runs]) * chunk_ms * 1000,
-                median([one["per"] / other["per"] for one, other in zip(runs, found["naive", count], strict=True)]),
-                round(_BUSY / median([run["per"] for run in runs])),
-            )
-            for (client, count), runs in sorted(found.items())
-        ],
+        (
+            *("client", "sessions", "late p99 ms", "CPU, part of a core", "CPU ms per s of a session"),
+            *("of the naive", "sessions per core", "MiB a session", "the sink"),
+        ),
+        [(client, count, *_row(runs, found["naive", count])) for (client, count), runs in sorted(found.items())],
     )
+
+
+def _row(runs: list[tuple[dict[str, float], Headroom]], naive: list[tuple[dict[str, float], Headroom]]) -> list[object]:
+    worst = max((headroom for _, headroom in runs), key=lambda headroom: headroom.late_p99_ms)
+    refused = any(headroom.starved or headroom.late for _, headroom in runs)
+    late_ms, cpu, per, mib = (median([run[key] for run, _ in runs]) for key in ("p99_ms", "cpu", "per", "mib"))
+    ratio = median([run["per"] / other["per"] for (run, _), (other, _) in zip(runs, naive, strict=True)])
+    return ["refused" if refused else late_ms, cpu, per * 1000, ratio, round(_BUSY / per), mib, worst]
 
 
 if __name__ == "__main__":

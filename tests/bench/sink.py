@@ -1,8 +1,9 @@
 """A fast endpoint for measurements, in a process of its own: takes audio, makes turns by the clock, counts.
 
 ``python tests/bench/sink.py`` prints its URL as the first line, then one JSON object for every connection that ended.
-It reads only the headers of audio frames, so that what is measured is the client. With ``?deltas=N`` in the URL it says
-so many times 100 ms of audio once the session is configured.
+It reads only the headers of audio frames, so that what is measured is the client. For every line on its stdin it says
+what it spent, and how late its loop woke, since the line before: whether it was the bottleneck is known. With
+``?deltas=N`` in the URL it says so many times 100 ms of audio once the session is configured.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import base64
 import json
 import resource
+import ssl
 import struct
 import sys
 import time
@@ -24,9 +26,12 @@ from websockets.server import ServerProtocol
 
 RATE_HZ = 24_000
 _APPEND = b'input_audio_buffer.append"'
+_PAD = ord("=")
 _LOOK = 96
 """Bytes of a message that contain its type."""
+_TICK_S = 0.02
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+_ABOUT = "conversation.item.input_audio_transcription"
 _DELTA = {
     "type": "response.output_audio.delta",
     "event_id": "event_1",
@@ -79,6 +84,8 @@ class Turns:
         self._turn = round(turn_s * RATE_HZ)
         self._open: str | None = None
         self._committed = 0
+        self.next_at = RATE_HZ
+        """Samples at which the next event is due."""
 
     def heard(self, samples: int) -> list[dict[str, Any]]:
         """Return the events due at this number of samples: each turn starts and ends one second inside its range."""
@@ -87,10 +94,11 @@ class Turns:
             start = self.items * self._turn if self._open is None else (self.items - 1) * self._turn
             at = start + (RATE_HZ if self._open is None else self._turn - RATE_HZ)
             if samples < at:
+                self.next_at = at
                 return events
             if self._open is None:
                 self._open = self._next_id()
-                events.append(self._started(at))
+                events += [self._started(at), self._delta(self._open, "twenty")]
             else:
                 events += [self._stopped(at), *self._transcribed(self._open, "twenty seconds of words")]
                 self._open = None
@@ -116,12 +124,13 @@ class Turns:
         ms = at * 1000 // RATE_HZ
         return {"type": "input_audio_buffer.speech_stopped", "item_id": self._open, "audio_end_ms": ms}
 
+    def _delta(self, item: str, text: str) -> dict[str, Any]:
+        return {"type": f"{_ABOUT}.delta", "item_id": item, "content_index": 0, "delta": text}
+
     def _transcribed(self, item: str, text: str) -> list[dict[str, Any]]:
-        about = "conversation.item.input_audio_transcription"
         return [
             {"type": "input_audio_buffer.committed", "item_id": item, "previous_item_id": None},
-            {"type": f"{about}.delta", "item_id": item, "content_index": 0, "delta": text},
-            {"type": f"{about}.completed", "item_id": item, "content_index": 0, "transcript": text},
+            {"type": f"{_ABOUT}.completed", "item_id": item, "content_index": 0, "transcript": text},
         ]
 
 
@@ -136,6 +145,9 @@ class Sink(asyncio.Protocol):
         self._server_vad = True
         self._report = Report()
         self._deltas = 0
+        self._audio_size = -1
+        self._audio_samples = (0, 0, 0)
+        """Size of the last message of audio, and its samples by the number of ``=`` at its end."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Store the transport of a new client."""
@@ -148,6 +160,7 @@ class Sink(asyncio.Protocol):
             self._shake_hands(self._handshake, data)
             return
         self._received += data
+        self._read_at = time.monotonic()
         self._read_frames()
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -178,6 +191,10 @@ class Sink(asyncio.Protocol):
             end = start + 4 + size
             if end > len(received):
                 break
+            if size == self._audio_size:
+                self._count_audio(self._padding(end, size, start))
+                at = end
+                continue
             self._take(received[at] & 0x0F, received[start : start + 4], start + 4, end)
             at = end
         del received[:at]
@@ -186,7 +203,7 @@ class Sink(asyncio.Protocol):
         if opcode == _TEXT:
             head = unmasked(self._received[start : min(end, start + _LOOK)], mask)
             if _APPEND in head:
-                self._take_audio(head, mask, start, end)
+                self._take_audio(head, start, end)
             else:
                 self._take_event(json.loads(unmasked(self._received[start:end], mask)))
         elif opcode == _PING:
@@ -195,21 +212,31 @@ class Sink(asyncio.Protocol):
             self._transport.write(frame(_CLOSE, unmasked(self._received[start:end], mask)))
             self._transport.close()
 
-    def _take_audio(self, head: bytes, mask: bytearray, start: int, end: int) -> None:
+    def _take_audio(self, head: bytes, start: int, end: int) -> None:
         encoded = end - start - 2 - (head.index(b'"', head.index(b'"audio":') + 8) + 1)
-        shift = (end - start - 4) % 4
-        tail = unmasked(self._received[end - 4 : end], mask[shift:] + mask[:shift])
+        most = encoded // 4 * 3
+        self._audio_size, self._audio_samples = end - start, (most // 2, (most - 1) // 2, (most - 2) // 2)
+        self._count_audio(self._padding(end, end - start, start - 4))
+
+    def _padding(self, end: int, size: int, mask_at: int) -> int:
+        """Return the number of ``=`` before the quote and the brace that end a message."""
+        received = self._received
+        if received[end - 3] ^ received[mask_at + (size - 3) % 4] != _PAD:
+            return 0
+        return 1 + (received[end - 4] ^ received[mask_at + (size - 4) % 4] == _PAD)
+
+    def _count_audio(self, padding: int) -> None:
         report = self._report
-        report.samples += (encoded // 4 * 3 - tail.count(b"=")) // 2
+        report.samples += self._audio_samples[padding]
         report.messages += 1
-        report.last_at = time.monotonic()
+        report.last_at = self._read_at
         if report.messages == 1:
             report.first_at = report.last_at
         if not report.ten_s_at and report.samples >= 10 * RATE_HZ:
             report.ten_s_at = report.last_at
         if self._options.stamps:
             report.stamps.append((report.last_at, report.samples))
-        if self._server_vad and (events := self._turns.heard(report.samples)):
+        if self._server_vad and report.samples >= self._turns.next_at and (events := self._turns.heard(report.samples)):
             self._say(events)
 
     def _take_event(self, event: dict[str, Any]) -> None:
@@ -227,17 +254,52 @@ class Sink(asyncio.Protocol):
         self._transport.write(b"".join(frame(_TEXT, json.dumps(event).encode()) for event in events))
 
 
+class Watch:
+    """How late the loop of this process wakes, and what it spends, from mark to mark."""
+
+    def __init__(self) -> None:
+        self._late: list[float] = []
+        self._from = (time.monotonic(), time.process_time())
+        self._tick(time.monotonic())
+
+    def _tick(self, due: float) -> None:
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        self._late.append(now - due)
+        following = max(due + _TICK_S, now)
+        loop.call_at(loop.time() + following - now, self._tick, following)
+
+    def mark(self) -> None:
+        """Print the figures since the mark before."""
+        sys.stdin.readline()
+        now, late = (time.monotonic(), time.process_time()), sorted(self._late)
+        figures = {
+            "wall_s": now[0] - self._from[0],
+            "cpu_s": now[1] - self._from[1],
+            "late_p99_ms": late[len(late) * 99 // 100] * 1000,
+            "late_max_ms": late[-1] * 1000,
+        }
+        print(json.dumps({"mark": figures}), flush=True)
+        self._late, self._from = [0.0], now
+
+
 async def serve(options: argparse.Namespace) -> None:
     """Serve on a free loopback port until cancelled."""
-    server = await asyncio.get_running_loop().create_server(lambda: Sink(options), "127.0.0.1", 0)
+    loop, tls = asyncio.get_running_loop(), None
+    if options.tls:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.tls)
+    server = await loop.create_server(lambda: Sink(options), "127.0.0.1", 0, ssl=tls)
     async with server:
-        print(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime", flush=True)
+        scheme, port = "wss" if tls else "ws", server.sockets[0].getsockname()[1]
+        print(f"{scheme}://127.0.0.1:{port}/v1/realtime", flush=True)
+        loop.add_reader(0, Watch().mark)
         await server.serve_forever()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turn-s", type=float, default=20, help="seconds of audio in a turn")
+    parser.add_argument("--tls", metavar="PEM", help="certificate and key: wss")
     parser.add_argument("--stamps", action="store_true", help="report when each message of audio came")
     try:
         asyncio.run(serve(parser.parse_args()))
