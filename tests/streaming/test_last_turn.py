@@ -92,6 +92,7 @@ def test_what_our_detector_does_not_hear_may_be_told_behind_the_words_before_it(
             await client.say("input_audio_buffer.committed", item_id=f"item_{number}")
             await asyncio.sleep(2 * QUIET_S)  # it works
             await client.complete(f"item_{number}", words)
+            await asyncio.sleep(QUIET_S / 10)  # and looks for the next turn
         await client.connection.wait_closed()
 
     monkeypatch.setattr(harness, "ExactDetector", Deaf)
