@@ -28,7 +28,8 @@ def test_percentile_equals_numpy(values: list[float], share: float) -> None:
     near = [float(np.percentile(values, at * 100, method="inverted_cdf")) for at in (share * 0.999999, share)]
     near.append(float(np.percentile(values, min(100.0, share * 100.0001), method="inverted_cdf")))
     found = filled(values).percentile(share)
-    assert any(found == pytest.approx(value, rel=0.0051, abs=0.001) for value in (expected, *near))
+    # The highest bucket counts as its highest value: a bucket is 1 % wide.
+    assert any(found == pytest.approx(value, rel=0.0102, abs=0.001) for value in (expected, *near))
 
 
 @given(VALUES)
