@@ -79,7 +79,7 @@ def run_scenario(scenario: Scenario, *, log: bool = False) -> Course:
     """Run a scenario to its end."""
     world = World(scenario.seed)
     world.log = [] if log else None
-    world.thread_delay = scenario.thread_delay
+    world.thread_delay, world.deaf = scenario.thread_delay, scenario.deaf
     world.limit = world.now + _LONGEST_S + 8 * scenario.length_s
     machine.threads.Present.world = world
     chance = Random(f"endpoint {scenario.seed}")

@@ -112,6 +112,8 @@ class Scenario(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bytes per second that the reader of stdout takes."""
     memory_s: float = 60.0
     """Seconds of sound in memory."""
+    deaf: bool = False
+    """Our detector hears no speech where the endpoint does."""
 
     @property
     def length_s(self) -> float:
@@ -138,6 +140,8 @@ _SERVER = ("close", "error", "garbage", "ping_flood")
 _MACHINE = ("stall", "sleep", "wall_jump")
 _PASSING = 0.1
 """Share of runs with troubles that pass alone."""
+_DEAF = 0.15
+"""Share of the runs with turns of the endpoint in which our detector hears no speech."""
 _CLOSES = (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)
 
 
@@ -171,7 +175,8 @@ def draw(seed: int, *, hours: float = 0.0) -> Scenario:
     if scenario.dials.offsets == "buffer":
         scenario = _told_apart(scenario)
     faults = () if calm else tuple(sorted(_faults(chance, scenario), key=lambda fault: fault.at))
-    scenario = msgspec.structs.replace(scenario, faults=faults)
+    deaf = scenario.turn_detection == "server_vad" and random.Random(f"deaf {seed}").random() < _DEAF
+    scenario = msgspec.structs.replace(scenario, faults=faults, deaf=deaf)
     chance = random.Random(f"variant {seed}")  # of its own: the other choices stay as they are
     if "--on-full" in scenario.options:
         small = chance.random() < 0.5
@@ -356,6 +361,7 @@ def smaller(scenario: Scenario) -> Iterator[Scenario]:
         "silence_ms",
         "turn_detection",
         "memory_s",
+        "deaf",
     ):
         if getattr(scenario, name) != getattr(plain_scenario, name):
             yield replace(scenario, **{name: getattr(plain_scenario, name)})

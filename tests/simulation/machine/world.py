@@ -71,6 +71,7 @@ class World:
         self.watch: Callable[[], None] = lambda: None
         """Called each time before the loop waits: checks what must hold at every step."""
         self.thread_delay = 0.0
+        self.deaf = False
         """Most seconds until a woken thread runs."""
         self.blocked_for = 0.0
         """Longest time that a thread's lock or a disk has blocked the event loop, seconds."""
