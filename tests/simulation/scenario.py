@@ -175,6 +175,8 @@ def draw(seed: int, *, hours: float = 0.0) -> Scenario:
     if scenario.dials.offsets == "buffer":
         scenario = _told_apart(scenario)
     faults = () if calm else tuple(sorted(_faults(chance, scenario), key=lambda fault: fault.at))
+    if scenario.dials.offsets == "buffer":
+        faults = tuple(fault for fault in faults if fault.kind != "sleep")
     deaf = scenario.turn_detection == "server_vad" and random.Random(f"deaf {seed}").random() < _DEAF
     scenario = msgspec.structs.replace(scenario, faults=faults, deaf=deaf)
     chance = random.Random(f"variant {seed}")  # of its own: the other choices stay as they are
@@ -212,7 +214,7 @@ def _passing(chance: random.Random, scenario: Scenario) -> Scenario:
 def _told_apart(scenario: Scenario) -> Scenario:
     """Return it with turns whose offsets show that they count from the last commit: they go back.
 
-    A refusal is a hole, which makes two short turns of one when it is sent again.
+    A refusal is a hole, which makes two short turns of one when it is sent again; a suspend is a long pause.
     """
     turns = tuple((max(speech, 600), min(silence, 350)) for speech, silence in scenario.turns)
     dials = msgspec.structs.replace(scenario.dials, refused=())
@@ -249,7 +251,7 @@ def _dials(chance: random.Random) -> Dials:
     lifetime = rarely(chance.choice((4.0, 6.0, 10.0)), None, 0.15)
     ids = rarely(chance.choice(("none", "one", "strange", "at the start")), "right", 0.2)
     refused = rarely((chance.randrange(1, 12),), (), 0.05)
-    return Dials(
+    dials = Dials(
         ids=ids,
         offsets=rarely(chance.choice(("buffer", "none")), "session", 0.2),
         prefix_ms=rarely(chance.choice((100, 300)), 0, 0.3),
@@ -281,6 +283,9 @@ def _dials(chance: random.Random) -> Dials:
         clears=rarely(False, True, 0.3),
         previous=rarely(False, True),
     )
+    # An endpoint that says nothing of the last speech before it has earlier words is asked for it in time, by a commit:
+    # it may then have only the silence behind that speech left.
+    return msgspec.structs.replace(dials, invents=dials.invents and not dials.serial)
 
 
 def _options(chance: random.Random, scenario: Scenario) -> Iterator[str]:
