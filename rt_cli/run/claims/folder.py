@@ -89,7 +89,7 @@ class ClaimFolder:
         file = self._file(identity, number)
         file.parent.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
         written = file.with_name(f".{self._owner.token}-{next(self._numbers)}")
-        _write_new(written, encode(self._owner))
+        write_new(written, encode(self._owner))
         try:
             # A link appears with its content; a new file is empty for a moment, and for good if its process dies then.
             os.link(written, file)
@@ -100,7 +100,7 @@ class ClaimFolder:
             if error.errno not in _NO_LINKS:
                 raise
             try:
-                _write_new(file, encode(self._owner))
+                write_new(file, encode(self._owner))
             except FileExistsError:
                 return False
         finally:
@@ -136,7 +136,7 @@ class ClaimFolder:
         now = time.monotonic()
         if self._server_ahead is None or now - self._server_ahead[0] > _SERVER_TIME_FOR_S:
             clock = self._path / f".{self._owner.token}-{next(self._numbers)}"
-            _write_new(clock, b"")
+            write_new(clock, b"")
             try:
                 os.utime(clock)
                 self._server_ahead = (now, clock.stat().st_mtime - now)
@@ -149,7 +149,8 @@ class ClaimFolder:
         return self._path / identity[:2] / (identity[2:] + (f".{number}" if number else ""))
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def write_new(path: Path, data: bytes) -> None:
+    """Create a file that is not there. Raises FileExistsError if it is, and OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _no_follow(), PRIVATE)
     try:
         write_all(descriptor, data)

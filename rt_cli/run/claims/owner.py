@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-_PROC = Path("/proc")
+PROC = Path("/proc")
+"""Where Linux tells of its processes."""
 _DEAD = {b"Z", b"X", b"x"}
 """States of a process that has ended, although its parent has not asked how."""
 
@@ -42,8 +43,8 @@ def this_process() -> Owner:
     """Return this process as an owner, with a new token."""
     place, started = "", 0
     try:
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        pid, _, started = _parse((_PROC / "self/stat").read_bytes())
+        boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        pid, _, started = _parse((PROC / "self/stat").read_bytes())
         # A /proc of another namespace has other numbers.
         if pid == os.getpid():
             place = f"{boot} {_namespace('pid')} {_namespace('time')}"
@@ -62,7 +63,7 @@ def process_of(owner: Owner, here: Owner) -> Process:
     if not here.place or (owner.place, owner.host) != (here.place, here.host):
         return Process.UNKNOWN
     try:
-        _, state, started = _parse((_PROC / str(owner.pid) / "stat").read_bytes())
+        _, state, started = _parse((PROC / str(owner.pid) / "stat").read_bytes())
     except (FileNotFoundError, ProcessLookupError):
         return Process.UNKNOWN if _exists(owner.pid) else Process.GONE
     except (OSError, ValueError):
@@ -86,7 +87,7 @@ def decode(line: bytes) -> Owner | None:
 def _namespace(kind: str) -> str:
     """Return the name of a namespace of this process; nothing if the kernel has none of this kind."""
     try:
-        return os.readlink(_PROC / "self/ns" / kind)  # noqa: PTH115 - a name, no path
+        return os.readlink(PROC / "self/ns" / kind)  # noqa: PTH115 - a name, no path
     except FileNotFoundError:
         return ""
 

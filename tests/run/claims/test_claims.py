@@ -244,6 +244,6 @@ def test_server_time_is_asked_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A run that waits for a thousand files looks once."""
     here = ClaimFolder(tmp_path / "d", this_process())
     calls: list[object] = []
-    monkeypatch.setattr(folder_module, "_write_new", lambda *given: calls.append(given))
+    monkeypatch.setattr(folder_module, "write_new", lambda *given: calls.append(given))
     assert abs(here.server_time() - here.server_time()) < 5
     assert calls == []

@@ -103,7 +103,7 @@ def test_numbers_of_another_namespace() -> None:
 
 def test_without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """On macOS and Windows no claim is judged by its process."""
-    monkeypatch.setattr(module, "_PROC", tmp_path)
+    monkeypatch.setattr(module, "PROC", tmp_path)
     here = this_process()
     assert here.place == ""
     assert process_of(here, here) is Process.UNKNOWN
@@ -116,7 +116,7 @@ def test_old_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "self").mkdir()
     (tmp_path / "self" / "stat").symlink_to(f"/proc/{os.getpid()}/stat")
     (tmp_path / str(os.getpid())).symlink_to(f"/proc/{os.getpid()}")
-    monkeypatch.setattr(module, "_PROC", tmp_path)
+    monkeypatch.setattr(module, "PROC", tmp_path)
     here = this_process()
     assert here.place
     assert process_of(here, here) is Process.ALIVE
@@ -126,7 +126,7 @@ def test_old_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_hidden_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A /proc that hides the processes of others does not make them dead."""
     here = this_process()
-    monkeypatch.setattr(module, "_PROC", tmp_path)
+    monkeypatch.setattr(module, "PROC", tmp_path)
     assert process_of(here, here) is Process.UNKNOWN
     assert process_of(msgspec.structs.replace(here, pid=2**22 - 1), here) is Process.GONE
 
