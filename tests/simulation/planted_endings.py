@@ -11,19 +11,6 @@ RECONNECT, POLICY = "streaming.delivery.reconnect", "protocol.error_policy"
 OVERFLOW = "streaming.capture.overflow_policy"
 
 
-@plant
-def _detector_believed() -> None:
-    """What our detector does not hear is silence, also while words of the endpoint are missing."""
-
-    def make(old: Any) -> Any:
-        async def last_sound(*_: Any) -> None:
-            await old(*_)
-
-        return last_sound
-
-    replace("streaming.delivery.pump", "last_sound", make)
-
-
 # -- sessions that end ------------------------------------------------------------------------------------------------
 
 
