@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="NDJSON: a line per device.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors, as always.")]
 Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="What the sound system says, on stderr.")
 ]
 Watch = Annotated[bool, typer.Option("--watch", help="Go on, and tell what appears and vanishes, until Ctrl-C.")]
 
 
-def devices(json: Json = False, watch: Watch = False, quiet: Quiet = False, verbose: Verbose = 0) -> int:  # noqa: ARG001 - quiet changes nothing
+def devices(json: Json = False, watch: Watch = False, verbose: Verbose = 0) -> int:
     """List the microphones, freshly searched for.
 
     Examples:

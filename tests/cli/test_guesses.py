@@ -55,7 +55,7 @@ RUNS = [
     ("rt -qmwhisper-1 send talk.wav", "rt send -q -m whisper-1 talk.wav"),
     ("rt -m send send talk.wav", "rt send -m send talk.wav"),
     ("rt -q stream --mic", "rt stream --mic -q"),
-    ("rt devices -qv", "rt devices --quiet --verbose"),
+    ("rt devices -vv", "rt devices --verbose --verbose"),
     ("rt -v devices", "rt devices -v"),
     ("rt doctor -qv", "rt doctor --quiet --verbose"),
     ("rt models -qv", "rt models --quiet --verbose"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rt_cli.protocol.dialects.azure_resources import KEY_HEADER, KEY_SHAPE
 from rt_cli.protocol.dialects.conversation_only import ConversationOnlyDialect
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from rt_cli.protocol.dialects.dialect import ConversationWish, Query
     from rt_cli.settings import SessionSettings, TurnDetection
 
+T = TypeVar("T")
 _VERSION = "2026-07-15"
 _SEGMENT = "voice-live"
 _AZURE_VOICE = re.compile(r"[a-z]{2,3}-[A-Z]{2}-")
@@ -50,29 +50,32 @@ class AzureVoiceLiveDialect(ConversationOnlyDialect):
     ) -> SessionRequest:
         """Return the session."""
         del embedded
-        from rt_cli.protocol.openai.flat import flat_listening
-        from rt_cli.protocol.openai.session import listening_turns
+        from rt_cli.protocol.openai.session import listening_session, listening_turns
 
         chosen = listening_turns(turns)
-        body = self._session(settings, chosen, partial(flat_listening, model=model))
+        body = self._session(settings, chosen, listening_session, model)
         return SessionRequest(chosen, self.rate_hz, body, listening=True)
 
     def conversation_body(
         self, settings: SessionSettings, wish: ConversationWish, turns: TurnDetection
     ) -> dict[str, object]:
         """Return the session object; a voice of Azure is an object, one of OpenAI a name."""
-        from rt_cli.protocol.openai.flat import flat_conversation
+        from rt_cli.protocol.openai.session import conversation_session
 
-        body = self._session(settings, turns, partial(flat_conversation, wish=wish))
+        body = self._session(settings, turns, conversation_session, wish)
         if isinstance(voice := body.get("voice"), str) and _AZURE_VOICE.match(voice):
             body["voice"] = {"type": "azure-standard", "name": voice}
         return body
 
     def _session(
-        self, settings: SessionSettings, turns: TurnDetection, build: Callable[..., dict[str, Any]]
-    ) -> dict[str, object]:
+        self,
+        settings: SessionSettings,
+        turns: TurnDetection,
+        build: Callable[[SessionSettings, T, TurnDetection, int], dict[str, object]],
+        subject: T,
+    ) -> dict[str, Any]:
         """Return a session; several languages are one text, key terms are phrases."""
-        from rt_cli.protocol.openai.flat import FlatShape
+        from rt_cli.protocol.openai.flat import FlatShape, flat_session
 
         self.refuse_settings(settings, "prompt", "delay")
         more: dict[str, object] = {}
@@ -83,7 +86,7 @@ class AzureVoiceLiveDialect(ConversationOnlyDialect):
         plain = replace(settings, language=None, keyterm=())
         shape = FlatShape(rate_field="input_audio_sampling_rate")
         energy = "server_vad" if turns == "semantic_vad" else turns
-        body = build(plain, turns=energy, rate_hz=self.rate_hz, shape=shape, more=more)
+        body: dict[str, Any] = flat_session(build, plain, subject, energy, self.rate_hz, shape, more)
         if turns == "semantic_vad":
             body["turn_detection"]["type"] = "azure_semantic_vad"
         return body

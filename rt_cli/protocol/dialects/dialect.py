@@ -20,6 +20,11 @@ Query = tuple[tuple[str, str], ...]
 """Parameters of a URL, decoded, in order."""
 
 
+def with_intent(query: Query) -> Query:
+    """Return the parameters with ``intent=transcription``, unless they have an intent."""
+    return query if any(name == "intent" for name, _ in query) else (*query, ("intent", "transcription"))
+
+
 def chosen_threshold(settings: SessionSettings) -> float | None:
     """Return the VAD threshold that the user asks for; None if nobody does: endpoints have scales of their own."""
     return None if settings.vad_threshold == type(settings)().vad_threshold else settings.vad_threshold

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rt_cli.errors import UsageError
-from rt_cli.protocol.dialects.dialect import SessionRequest
+from rt_cli.protocol.dialects.dialect import SessionRequest, with_intent
 from rt_cli.protocol.dialects.self_hosted import SelfHostedDialect
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class NvidiaDialect(SelfHostedDialect):
     def query(self, query: Query, *, own_host: bool) -> Query:
         """Add ``intent=transcription``: the server wants it."""
         del own_host
-        return query if any(name == "intent" for name, _ in query) else (*query, ("intent", "transcription"))
+        return with_intent(query)
 
     def request(
         self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rt_cli.errors import UsageError
-from rt_cli.protocol.dialects.dialect import Conversations, ConversationWish, Dialect, Query, SessionRequest
+from rt_cli.protocol.dialects.dialect import (
+    Conversations,
+    ConversationWish,
+    Dialect,
+    Query,
+    SessionRequest,
+    with_intent,
+)
 from rt_cli.protocol.dialects.hosts import HOSTS
 
 # Sessions and codecs are imported where they are made: the names of the dialects belong to every start.
@@ -73,7 +80,7 @@ class OpenAiDialect(Dialect):
             )
         if own_host and given.get("intent", "transcription") != "transcription":
             raise UsageError(f"intent={given['intent']} in the URL: rt transcribes", "take it out of the URL")
-        return query if "intent" in given else (*query, ("intent", "transcription"))
+        return with_intent(query)
 
     def request(
         self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool

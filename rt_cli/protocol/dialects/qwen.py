@@ -61,7 +61,8 @@ class QwenDialect(OpenAiDialect):
     ) -> SessionRequest:
         """Return the session; a prompt and key terms are the context of the recognition."""
         del embedded
-        from rt_cli.protocol.openai.flat import FlatShape, flat_listening, flat_transcription
+        from rt_cli.protocol.openai.flat import FlatShape, flat_session
+        from rt_cli.protocol.openai.session import listening_session, transcription_session
 
         if turns == "semantic_vad":
             raise UsageError(f"{self.name} finds turns by energy alone", "use --turn-detection server_vad or client")
@@ -74,24 +75,25 @@ class QwenDialect(OpenAiDialect):
         plain = replace(settings, prompt=None, keyterm=())
         if self.listens:
             self.refuse_settings(settings, "prompt", "keyterm")
-            body = flat_listening(plain, model, chosen, self.rate_hz, self._omni_shape(settings))
+            body = flat_session(listening_session, plain, model, chosen, self.rate_hz, self._omni_shape(settings))
             return SessionRequest(chosen, self.rate_hz, body, listening=True)
         fields = {"type", "silence_duration_ms"} | threshold
         shape = FlatShape(encoding="pcm", rate_field="sample_rate", model=False, turn_fields=frozenset(fields))
         context = "\n".join(filter(None, (settings.prompt, ", ".join(settings.keyterm))))
         more = {"corpus": {"text": context}} if context else {}
-        body = flat_transcription(plain, model, chosen, self.rate_hz, shape, more)
+        body = flat_session(transcription_session, plain, model, chosen, self.rate_hz, shape, more)
         return SessionRequest(chosen, self.rate_hz, body)
 
     def conversation_body(
         self, settings: SessionSettings, wish: ConversationWish, turns: TurnDetection
     ) -> dict[str, object]:
         """Return the session object of Qwen-Omni."""
-        from rt_cli.protocol.openai.flat import flat_conversation
+        from rt_cli.protocol.openai.flat import flat_session
+        from rt_cli.protocol.openai.session import conversation_session
 
         self._check_silence(settings, turns)
         self.refuse_settings(settings, "prompt", "keyterm", "delay", "noise_reduction")
-        return flat_conversation(settings, wish, turns, self.rate_hz, self._omni_shape(settings))
+        return flat_session(conversation_session, settings, wish, turns, self.rate_hz, self._omni_shape(settings))
 
     def _omni_shape(self, settings: SessionSettings) -> FlatShape:
         from rt_cli.protocol.openai.flat import FlatShape

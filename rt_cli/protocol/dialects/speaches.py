@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rt_cli.protocol.dialects.dialect import SessionRequest
+from rt_cli.protocol.dialects.dialect import SessionRequest, with_intent
 from rt_cli.protocol.dialects.self_hosted import SelfHostedDialect
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ class SpeachesDialect(SelfHostedDialect):
     def query(self, query: Query, *, own_host: bool) -> Query:
         """Add ``intent=transcription``: else it is a conversation, and it replies."""
         del own_host
-        return query if any(name == "intent" for name, _ in query) else (*query, ("intent", "transcription"))
+        return with_intent(query)
 
     def request(
         self, settings: SessionSettings, model: str, turns: TurnDetection | None, *, embedded: bool
     ) -> SessionRequest:
         """Return the session."""
         del embedded
-        from rt_cli.protocol.openai.flat import FlatShape, flat_transcription
+        from rt_cli.protocol.openai.flat import FlatShape, flat_session
+        from rt_cli.protocol.openai.session import transcription_session
 
         self.only_its_turns(turns)
         self.refuse_settings(settings, "noise_reduction", "keyterm", "delay")
@@ -35,7 +36,7 @@ class SpeachesDialect(SelfHostedDialect):
             modalities=False,
             turn_fields=frozenset({"type", "threshold", "silence_duration_ms"}),
         )
-        body = flat_transcription(settings, self.named(model), "server_vad", self.rate_hz, shape)
+        body = flat_session(transcription_session, settings, self.named(model), "server_vad", self.rate_hz, shape)
         return SessionRequest("server_vad", self.rate_hz, body)
 
     def codec(self, request: SessionRequest) -> Codec:

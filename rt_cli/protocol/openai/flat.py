@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rt_cli.protocol.openai.overrides import with_overrides
-from rt_cli.protocol.openai.session import conversation_session, listening_session, transcription_session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from rt_cli.protocol.dialects.dialect import ConversationWish
     from rt_cli.settings import SessionSettings, TurnDetection
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,48 +86,27 @@ def _nested_tool(tool: Mapping[str, Any]) -> dict[str, object]:
     return {"type": "function", "function": {name: value for name, value in tool.items() if name != "type"}}
 
 
-def flat_transcription(
+def flat_session(
+    build: Callable[[SessionSettings, T, TurnDetection, int], dict[str, object]],
     settings: SessionSettings,
-    model: str,
+    subject: T,
     turns: TurnDetection,
     rate_hz: int,
     shape: FlatShape,
     more: Mapping[str, object] = _NO_MORE,
 ) -> dict[str, object]:
-    """Build a flat ``session`` that transcribes; ``--set`` counts last, with the paths of the flat shape.
+    """Build a flat ``session``; ``--set`` counts last, with the paths of the flat shape.
 
-    Arguments and errors are those of :func:`rt_cli.protocol.openai.session.transcription_session`, and of
-    :func:`flattened`.
+    Errors are those of ``build`` and of :func:`flattened`.
+
+    Args:
+        build: Builds the nested session: a function of :mod:`rt_cli.protocol.openai.session`.
+        settings: Settings of the user.
+        subject: What ``build`` wants: the model, or the wish for a conversation.
+        turns: Who makes the turns.
+        rate_hz: Sample rate on the wire.
+        shape: Of the provider.
+        more: Fields of the transcription that only this provider has.
     """
-    nested = transcription_session(replace(settings, extra=()), model, turns, rate_hz)
-    return with_overrides(flattened(nested, shape, more), settings.extra)
-
-
-def flat_listening(
-    settings: SessionSettings,
-    model: str,
-    turns: TurnDetection,
-    rate_hz: int,
-    shape: FlatShape,
-    more: Mapping[str, object] = _NO_MORE,
-) -> dict[str, object]:
-    """Build a flat ``session`` of a conversation that is only listened to; see :func:`flat_transcription`."""
-    nested = listening_session(replace(settings, extra=()), model, turns, rate_hz)
-    return with_overrides(flattened(nested, shape, more), settings.extra)
-
-
-def flat_conversation(
-    settings: SessionSettings,
-    wish: ConversationWish,
-    turns: TurnDetection,
-    rate_hz: int,
-    shape: FlatShape,
-    more: Mapping[str, object] = _NO_MORE,
-) -> dict[str, object]:
-    """Build a flat ``session`` of a conversation; ``--set`` counts last, with the paths of the flat shape.
-
-    Arguments and errors are those of :func:`rt_cli.protocol.openai.session.conversation_session`, and of
-    :func:`flattened`.
-    """
-    nested = conversation_session(replace(settings, extra=()), wish, turns, rate_hz)
+    nested = build(replace(settings, extra=()), subject, turns, rate_hz)
     return with_overrides(flattened(nested, shape, more), settings.extra)

@@ -9,7 +9,8 @@ import pytest
 
 from rt_cli.errors import UsageError
 from rt_cli.protocol.dialects.dialect import ConversationWish
-from rt_cli.protocol.openai.flat import FlatShape, flat_conversation, flat_listening, flat_transcription
+from rt_cli.protocol.openai.flat import FlatShape, flat_session
+from rt_cli.protocol.openai.session import conversation_session, listening_session, transcription_session
 from rt_cli.settings import SessionSettings
 
 DETECTION = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
@@ -17,7 +18,7 @@ DETECTION = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "
 
 def flat(shape: FlatShape, turns: Any = "server_vad", **settings: Any) -> dict[str, object]:
     """A flat session that transcribes."""
-    return flat_transcription(SessionSettings(**settings), "m", turns, 16_000, shape)
+    return flat_session(transcription_session, SessionSettings(**settings), "m", turns, 16_000, shape)
 
 
 def test_the_usual_shape() -> None:
@@ -52,7 +53,7 @@ def test_own_turns_are_an_explicit_null() -> None:
 
 def test_a_conversation_that_is_listened_to() -> None:
     """Without replies."""
-    session = flat_listening(SessionSettings(), "m", "server_vad", 24_000, FlatShape())
+    session = flat_session(listening_session, SessionSettings(), "m", "server_vad", 24_000, FlatShape())
     assert session["turn_detection"] == {**DETECTION, "create_response": False, "interrupt_response": False}
     assert session["modalities"] == ["text"]
 
@@ -72,7 +73,7 @@ WISH = ConversationWish("whisper-1", voice="Ava", instructions="Be kind.", tools
 
 def test_a_conversation() -> None:
     """Sound comes with its words; voice, instructions and tools have the names of the beta."""
-    assert flat_conversation(SessionSettings(), WISH, "server_vad", 24_000, FlatShape()) == {
+    assert flat_session(conversation_session, SessionSettings(), WISH, "server_vad", 24_000, FlatShape()) == {
         "modalities": ["text", "audio"],
         "input_audio_format": "pcm16",
         "output_audio_format": "pcm16",
@@ -86,7 +87,9 @@ def test_a_conversation() -> None:
 
 def test_a_conversation_in_writing() -> None:
     """No format of a sound that does not come."""
-    session = flat_conversation(SessionSettings(), replace(WISH, spoken=False), "client", 24_000, FlatShape())
+    session = flat_session(
+        conversation_session, SessionSettings(), replace(WISH, spoken=False), "client", 24_000, FlatShape()
+    )
     assert session["modalities"] == ["text"]
     assert "output_audio_format" not in session
 
@@ -94,6 +97,6 @@ def test_a_conversation_in_writing() -> None:
 def test_what_providers_change_in_a_conversation() -> None:
     """Qwen's formats and tools."""
     shape = FlatShape(encoding="pcm", reply_encoding="pcm", nested_tools=True)
-    session = flat_conversation(SessionSettings(), WISH, "client", 16_000, shape)
+    session = flat_session(conversation_session, SessionSettings(), WISH, "client", 16_000, shape)
     assert (session["input_audio_format"], session["output_audio_format"]) == ("pcm", "pcm")
     assert session["tools"] == [{"type": "function", "function": {"name": "t"}}]
