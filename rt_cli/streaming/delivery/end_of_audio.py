@@ -11,6 +11,7 @@ deletes a turn that is not told of yet: so silence goes before it, unless the en
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct
@@ -72,6 +73,29 @@ class Ending(Struct, frozen=True):
     def idle_s(self) -> float:
         """Seconds to wait where nothing is expected."""
         return min(QUIET_S, self.patience_s / 10)
+
+
+@dataclass(slots=True)
+class Tail:
+    """What was done and found at the end of the audio; times in seconds, positions on the timeline."""
+
+    began_at: float
+    """From when on the endpoint has to make progress."""
+    acted_at: float
+    """When something was done last."""
+    committed: bool
+    """The last turn was committed."""
+    padded: int = 0
+    """Samples of silence that were sent."""
+    padded_at: float = 0.0
+    missed: int | None = None
+    """Where the last speech ends that our detector found."""
+    sound: int | None = None
+    """Where the last sound ends that is louder than noise."""
+    told: bool | None = None
+    """Whether the endpoint had told of speech when we looked: once it has, less counts, and we look again."""
+    clear_sent: bool = False
+    """A clear, or the end of the stream, was sent."""
 
 
 def next_step(

@@ -9,7 +9,7 @@ from rt_cli.audio.format import BYTES_PER_SAMPLE, silence, to_samples
 from rt_cli.audio.speech.endpointing import MIN_TURN_MS
 from rt_cli.errors import ConnectionLost
 from rt_cli.protocol.session.clear import CLEAR_ID
-from rt_cli.streaming.delivery.end_of_audio import Ending, next_step
+from rt_cli.streaming.delivery.end_of_audio import Action, Ending, Tail, next_step
 from rt_cli.streaming.delivery.next_action import Allowance, CommitTurn, Finish, GiveUp, Send, Skip, Wait, decide
 from rt_cli.streaming.delivery.speech_search import ends_loud, last_sound, last_speech
 
@@ -258,83 +258,95 @@ class Pump:
 
     async def _end_audio(self) -> None:
         """Carry out :func:`next_step` until it is done, or until the endpoint makes no progress any more."""
-        session, sender, clock = self._session, self._sender, self._clock
-        acted_at = began_at = clock.now()
-        padded, padded_at, committed = 0, 0.0, session.awaits_commit
-        missed: int | None = None
-        sound: int | None = None
-        clear_sent = False
-        # Whether the endpoint had told of speech when our detector looked; from then on less counts: it looks again.
-        told: bool | None = None
-        endpoint = self._state.endpoint
-        takes_commits = session.own_turns or endpoint.dialect.takes_commits
-        while (left_s := max(began_at, sender.progress_at, self._told_at) + self._state.patience_s - clock.now()) > 0:
-            ended = clear_sent and endpoint.dialect.ends_stream and not endpoint.dialect.proves_end
-            searched = told == session.tells_of_speech
-            self.only_proof_missing = self._only_proof_missing(None if ended else missed if searched else -1)
-            looked_at, quiet_since = clock.now(), max(acted_at, sender.progress_at, session.news_at)
-            ending = Ending(
-                quiet_s=looked_at - quiet_since,
-                read=sender.acknowledged >= sender.sent,
-                cleared=session.cleared,
-                clear_sent=clear_sent,
-                commit=session.last_commit if committed else "none" if takes_commits else "refused",
-                speaking=session.speaking,
-                padded_s=padded / self._tape.rate_hz,
-                missed_speech=None if not searched else missed is not None and missed > session.covered,
-                uncertain_speech=missed is not None and missed > session.surely_covered,
-                news_since_silence=session.news_at > padded_at,
-                missed_sound=sound is not None and sound > session.surely_covered,
-                speech_at_end=missed is not None and self._tape.sent - missed < self._silence,
-                tells_of_speech=session.tells_of_speech,
-                ends_turns=session.ends_turns,
-                awaits_words=session.committed_turns > 0,
-                left_s=left_s,
-                patience_s=self._state.patience_s,
-            )
-            await sender.ping_behind()
-            match next_step(
+        clock, endpoint = self._clock, self._state.endpoint
+        tail = Tail(clock.now(), clock.now(), committed=self._session.awaits_commit)
+        while (left_s := self._given_up_at(tail) - clock.now()) > 0:
+            self.only_proof_missing = self._only_proof_missing(tail)
+            ending = self._look(tail, left_s)
+            await self._sender.ping_behind()
+            action = next_step(
                 ending,
-                own_turns=session.own_turns,
+                own_turns=self._session.own_turns,
                 takes_clear=endpoint.known and endpoint.dialect.clears,
                 ends_stream=endpoint.dialect.ends_stream,
                 same_detector=endpoint.embedded,
-            ):
-                case "done":
-                    self._check_proof()
-                    return
-                case "wait":
-                    before_s = session.held_up_s
-                    await self._state.wait_for_change(_LOOK_EVERY_S)
-                    # The endpoint was not quiet while this program did not run: what it sent waits to be read.
-                    held_up = max(clock.now() - looked_at - _LOOK_EVERY_S, session.held_up_s - before_s, 0.0)
-                    acted_at, began_at = quiet_since + held_up, max(began_at, sender.progress_at) + held_up
-                    continue
-                case "pad":
-                    session.ignore_commits()
-                    margin = to_samples(_SILENCE_MARGIN_MS, self._tape.rate_hz)
-                    samples = self._silence + margin if not padded else self._tape.rate_hz
-                    await self._pad(samples)
-                    padded, padded_at = padded + samples, clock.now()
-                case "search":
-                    told = session.tells_of_speech
-                    missed = await self._find_speech(session.surely_covered)
-                    sound = await last_sound(self._tape, session.surely_covered)
-                case "commit":
-                    # What is only louder than silence may well be an empty turn.
-                    await self._commit(tail=True, speech=session.tells_of_speech)
-                    committed = True
-                case "clear":
-                    session.clearing(CLEAR_ID)
-                    await self._control(self._codec.clear_message(CLEAR_ID))
-                    clear_sent = True
-                case "end":
-                    session.clearing(CLEAR_ID)
-                    await self._control(self._codec.end_message(CLEAR_ID))
-                    clear_sent = True
-            acted_at = clock.now()
+            )
+            if action == "done":
+                self._check_proof()
+                return
+            if action == "wait":
+                await self._wait_for_news(tail)
+            else:
+                await self._act(action, tail)
+                tail.acted_at = clock.now()
         self._check_proof()
-        await self._give_up_tail(missed, searched=told is not None)
+        await self._give_up_tail(tail)
+
+    def _given_up_at(self, tail: Tail) -> float:
+        """Return when the endpoint has made no progress for too long, seconds."""
+        return max(tail.began_at, self._sender.progress_at, self._told_at) + self._state.patience_s
+
+    def _quiet_since(self, tail: Tail) -> float:
+        return max(tail.acted_at, self._sender.progress_at, self._session.news_at)
+
+    def _look(self, tail: Tail, left_s: float) -> Ending:
+        """Return what is known at this moment."""
+        session, sender = self._session, self._sender
+        takes_commits = session.own_turns or self._state.endpoint.dialect.takes_commits
+        missed, sound = tail.missed, tail.sound
+        searched = tail.told == session.tells_of_speech
+        return Ending(
+            quiet_s=self._clock.now() - self._quiet_since(tail),
+            read=sender.acknowledged >= sender.sent,
+            cleared=session.cleared,
+            clear_sent=tail.clear_sent,
+            commit=session.last_commit if tail.committed else "none" if takes_commits else "refused",
+            speaking=session.speaking,
+            padded_s=tail.padded / self._tape.rate_hz,
+            missed_speech=None if not searched else missed is not None and missed > session.covered,
+            uncertain_speech=missed is not None and missed > session.surely_covered,
+            news_since_silence=session.news_at > tail.padded_at,
+            missed_sound=sound is not None and sound > session.surely_covered,
+            speech_at_end=missed is not None and self._tape.sent - missed < self._silence,
+            tells_of_speech=session.tells_of_speech,
+            ends_turns=session.ends_turns,
+            awaits_words=session.committed_turns > 0,
+            left_s=left_s,
+            patience_s=self._state.patience_s,
+        )
+
+    async def _wait_for_news(self, tail: Tail) -> None:
+        """Wait a moment. The endpoint was not quiet while this program did not run: what it sent waits to be read."""
+        looked_at, quiet_since, before_s = self._clock.now(), self._quiet_since(tail), self._session.held_up_s
+        began_at = max(tail.began_at, self._sender.progress_at)
+        await self._state.wait_for_change(_LOOK_EVERY_S)
+        late_s = self._clock.now() - looked_at - _LOOK_EVERY_S
+        held_up_s = max(late_s, self._session.held_up_s - before_s, 0.0)
+        tail.acted_at, tail.began_at = quiet_since + held_up_s, began_at + held_up_s
+
+    async def _act(self, action: Action, tail: Tail) -> None:
+        """Carry out an action of :func:`next_step`."""
+        session = self._session
+        match action:
+            case "pad":
+                session.ignore_commits()
+                margin = to_samples(_SILENCE_MARGIN_MS, self._tape.rate_hz)
+                samples = self._tape.rate_hz if tail.padded else self._silence + margin
+                await self._pad(samples)
+                tail.padded, tail.padded_at = tail.padded + samples, self._clock.now()
+            case "search":
+                tail.told = session.tells_of_speech
+                tail.missed = await self._find_speech(session.surely_covered)
+                tail.sound = await last_sound(self._tape, session.surely_covered)
+            case "commit":
+                # What is only louder than silence may well be an empty turn.
+                await self._commit(tail=True, speech=session.tells_of_speech)
+                tail.committed = True
+            case "clear" | "end":
+                session.clearing(CLEAR_ID)
+                make = self._codec.clear_message if action == "clear" else self._codec.end_message
+                await self._control(make(CLEAR_ID))
+                tail.clear_sent = True
 
     def _check_proof(self) -> None:
         """Raise ConnectionLost where only the answer to the end of the stream proves anything, and it is missing."""
@@ -346,22 +358,22 @@ class Pump:
         """When the endpoint last told of a turn, where it tells until it ends the session, seconds."""
         return self._session.news_at if self._state.endpoint.dialect.proves_end else 0.0
 
-    async def _give_up_tail(self, missed: int | None, *, searched: bool) -> None:
+    async def _give_up_tail(self, tail: Tail) -> None:
         """Make a hole of the speech at the end, if the endpoint has not shown that it read it."""
         session = self._session
         if self._sender.acknowledged < self._sender.sent and not session.cleared:
-            missed = missed if searched else await self._find_speech(session.surely_covered)
+            searched = tail.told is not None
+            missed = tail.missed if searched else await self._find_speech(session.surely_covered)
             if missed is not None:
                 self._marks.apply(session.give_up_tail(missed))
 
-    def _only_proof_missing(self, speech: int | None) -> bool:
-        """Return whether everything is read and no speech is left that is in no turn.
-
-        Args:
-            speech: Where the last speech ends that our detector found; -1 if it has not looked.
-        """
-        silent = speech is None or 0 <= speech <= self._session.covered
-        return silent and not self._session.speaking and self._sender.acknowledged >= self._sender.sent
+    def _only_proof_missing(self, tail: Tail) -> bool:
+        """Return whether everything is read and no speech is left that is in no turn."""
+        session, dialect = self._session, self._state.endpoint.dialect
+        ended = tail.clear_sent and dialect.ends_stream and not dialect.proves_end
+        searched = tail.told == session.tells_of_speech
+        silent = ended or (searched and (tail.missed is None or tail.missed <= session.covered))
+        return silent and not session.speaking and self._sender.acknowledged >= self._sender.sent
 
     async def _find_speech(self, start: int, *, any_speech: bool = False) -> int | None:
         if self._tape.sent <= start:
