@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.clients.test_other_clients import OTHERS, interpreter
+from tests.clients.programs import interpreter, output_of
 from tests.exact import judge, turns
 from tests.fakes import run
 from tests.standins.nvidia import NvidiaScript
@@ -27,20 +25,9 @@ def test_the_client_of_nvidia(pytestconfig: pytest.Config, tmp_path: Path, *, tr
         file = tmp_path / "sound.raw"
         file.write_bytes(pcm if trailing else pcm[: -(400 * 24) * 2])
         async with StandIn(NvidiaScript).serving() as server:
-            process = await asyncio.create_subprocess_exec(
-                *(str(python), str(OTHERS / "nvidia_riva.py"), urlsplit(server.url).netloc, str(file)),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            try:
-                out, err = await process.communicate()
-            except asyncio.CancelledError:
-                process.kill()
-                await process.wait()
-                raise
-        lines = [line for line in out.decode().splitlines() if line.startswith('{"words"')]
-        assert lines, err.decode()[-2_000:]
-        assert judge(json.loads(lines[-1])["words"], spans).perfect
+            place = urlsplit(server.url).netloc
+            heard = await output_of(python, "nvidia_riva.py", place, str(file))
+        assert judge(heard["words"], spans).perfect
         assert len(server.calls) == 1
 
     run(check(), 60)

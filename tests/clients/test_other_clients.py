@@ -5,22 +5,18 @@ They want libraries that ours does not agree with, and are large: ``-m long`` fe
 
 from __future__ import annotations
 
-import asyncio
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.clients.programs import interpreter, output_of
 from tests.clients.python_scenarios import WORDS
 from tests.clients.stages import stage
 from tests.fakes import run
 from tests.program import needs_words
 from tests.server.client import recording, silence
 
-OTHERS = Path(__file__).parent / "others"
 PROGRAMS = {
     "openai-agents==0.24.0": [["openai_agents.py"]],
     "livekit-plugins-openai==1.8.9": [["livekit_realtime.py"], ["livekit_stt.py"]],
@@ -29,40 +25,10 @@ PROGRAMS = {
 """What is installed, and what is run with it."""
 
 
-def interpreter(folder: Path, requirement: str) -> Path:
-    """The Python of an environment with these packages; skips if they cannot be installed."""
-    place = folder / "".join(letter if letter.isalnum() else "-" for letter in requirement)
-    python, done = place / "bin" / "python", place / "done"
-    if not done.exists():
-        for command in (
-            [sys.executable, "-m", "venv", str(place)],
-            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirement.split()],
-        ):
-            try:
-                subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
-            except (subprocess.SubprocessError, OSError) as exc:
-                pytest.skip(f"{requirement} cannot be installed: {exc}")
-        done.touch()
-    return python
-
-
-async def output_of(python: Path, program: str, speech: Path, *args: str) -> dict[str, Any]:
+async def heard_at_words(python: Path, program: str, speech: Path, *args: str) -> dict[str, Any]:
     """The output of a program against an endpoint with words and echo."""
     async with stage("words") as server:
-        process = await asyncio.create_subprocess_exec(
-            *(str(python), "-W", "ignore", str(OTHERS / program), server.url, str(speech), *args),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, err = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
-    lines = [line for line in out.decode().splitlines() if line.startswith('{"words"')]
-    assert lines, err.decode()[-2_000:]
-    return json.loads(lines[-1])  # type: ignore[no-any-return]  # JSON
+        return await output_of(python, program, server.url, str(speech), *args)
 
 
 @pytest.mark.long
@@ -85,7 +51,7 @@ def test_client(
     speech = tmp_path_factory.mktemp("speech") / "24_khz.pcm"
     speech.write_bytes(silence(1) + recording("sense_0930") + silence(1.5))
     name, *args = program
-    heard = run(output_of(python, name, speech, *args), 120)
+    heard = run(heard_at_words(python, name, speech, *args), 120)
     assert heard["errors"] == []
     if heard["words"] is not None:
         assert len(WORDS & set(heard["words"].split())) > len(WORDS) / 2

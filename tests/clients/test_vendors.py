@@ -6,7 +6,6 @@ Each in an environment of its own, which ``-m long`` makes once.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 
 from rt_cli.protocol.dialects import DIALECTS
 from rt_cli.settings import SessionSettings
-from tests.clients.test_other_clients import interpreter
+from tests.clients.programs import interpreter, output_of
 from tests.exact import judge, turns
 from tests.fakes import run
 from tests.standins.qwen import MODEL, OMNI, OmniScript, QwenScript
@@ -26,8 +25,6 @@ from tests.standins.xai import XaiScript
 
 if TYPE_CHECKING:
     from tests.standins.standin import Script
-
-OTHERS = Path(__file__).parent / "others"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,20 +88,7 @@ VENDORS = [
 async def heard(python: Path, vendor: Vendor, sound: Path) -> dict[str, Any]:
     """What a program has heard."""
     async with StandIn(vendor.script).serving() as server:
-        process = await asyncio.create_subprocess_exec(
-            *(str(python), "-W", "ignore", str(OTHERS / vendor.program), server.url, str(sound), vendor.argument),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    lines = [line for line in out.decode().splitlines() if line.startswith('{"words"')]
-    assert lines, err.decode()[-2_000:]
-    return json.loads(lines[-1])  # type: ignore[no-any-return]  # JSON
+        return await output_of(python, vendor.program, server.url, str(sound), vendor.argument)
 
 
 @pytest.mark.long
